@@ -1,0 +1,101 @@
+# stage1 and runvm. `make help` lists what can be made.
+#
+# With CXX and PKG_CONFIG from the environment or the command line (nixpkgs' pkgsStatic, Alpine) those are used as they
+# are; else a pinned static musl sysroot is built once into the cache, and its compiler and libraries are used.
+
+BUILD ?= build
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+ifneq (,$(filter default undefined,$(origin CXX)))
+SYSROOT := $(shell .toolchain/build-sysroot --path musl)
+SYSROOT_READY := $(SYSROOT)/.stamps/complete
+CXX := $(SYSROOT)/bin/c++
+PKG_CONFIG := $(SYSROOT)/bin/pkg-config
+STATIC := -static
+else
+PKG_CONFIG ?= pkg-config --static
+STATIC ?= -static
+endif
+
+OPTIMIZE ?= -Os
+CXXFLAGS ?= $(OPTIMIZE) -g
+ALL_CXXFLAGS = -std=c++23 $(CXXFLAGS) -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wimplicit-fallthrough $(WERROR) \
+    -ffunction-sections -fdata-sections -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. -isystem $(SYSROOT)/usr/include
+# One look at pkg-config a library; a lazy variable, for the sysroot may not be there yet when make reads this.
+PACKAGES := mount blkid uuid fuse3 ext2fs e2p com_err sqlite3 liblzma zlib libzstd
+LIBRARIES = -lmke2fs $(shell $(PKG_CONFIG) --libs $(PACKAGES))
+ALL_LDFLAGS = $(LDFLAGS) $(STATIC) -Wl,--gc-sections
+
+sources = $(sort $(foreach d,$1,$(wildcard $d/*.cc $d/*/*.cc)))
+objects = $(patsubst %.cc,$(BUILD)/obj/%.o,$1)
+
+MOUNTS := $(call sources,mounts)
+UNIONFS := $(call sources,unionfs)
+STAGE1 := $(filter-out stage1/main.cc,$(call sources,stage1))
+HOSTSIDE := $(filter-out hostside/main.cc,$(call sources,hostside))
+SUPPORT := $(call sources,tests/support)
+OWN := $(MOUNTS) $(UNIONFS) $(STAGE1) $(HOSTSIDE) stage1/main.cc hostside/main.cc
+TESTS := $(call sources,tests/unit tests/parity tests/boot) $(SUPPORT)
+
+VERSION := $(shell sed -n 's/^## \([0-9.]*\).*/\1/p' CHANGELOG.md | head -n 1)
+
+.DEFAULT_GOAL := all
+.PHONY: all
+all: $(BUILD)/stage1 $(BUILD)/unionfs $(BUILD)/runvm ## build/stage1, build/unionfs and build/runvm, static and stripped
+	@printf 'stage1 %s bytes, runvm %s bytes\n' $$(stat -c %s $(BUILD)/stage1) $$(stat -c %s $(BUILD)/runvm)
+
+stage1_limit_bytes := 3145728
+$(BUILD)/stage1: $(call objects,$(MOUNTS) $(UNIONFS) $(STAGE1) stage1/main.cc)
+	$(CXX) $(ALL_LDFLAGS) -o $@.debug $^ $(LIBRARIES)
+	@objcopy --strip-all $@.debug $@.tmp
+	@size=$$(stat -c %s $@.tmp); [ $$size -le $(stage1_limit_bytes) ] || \
+	    { echo "stage1 has $$size bytes, the limit is $(stage1_limit_bytes)" >&2; exit 1; }
+	@mv $@.tmp $@
+
+# The union file system is stage1 under another name.
+$(BUILD)/unionfs: $(BUILD)/stage1
+	ln -sf stage1 $@
+
+$(BUILD)/runvm: $(call objects,$(MOUNTS) $(HOSTSIDE) hostside/main.cc)
+	$(CXX) $(ALL_LDFLAGS) -o $@.debug $^ $(LIBRARIES)
+	objcopy --strip-all $@.debug $@
+
+# The union's daemon is where time is spent; elsewhere size counts.
+$(BUILD)/obj/unionfs/%.o: OPTIMIZE := -O2
+$(BUILD)/obj/%.o: %.cc $(SYSROOT_READY)
+	@mkdir -p $(@D)
+	$(CXX) $(ALL_CXXFLAGS) -DSTAGE1_VERSION='"$(VERSION)"' -MMD -MP -c -o $@ $<
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+
+.PHONY: sysroot
+sysroot: $(SYSROOT_READY) ## the static musl toolchain and libraries, into the cache (once on a machine)
+ifdef SYSROOT
+$(SYSROOT_READY):
+	@.toolchain/build-sysroot musl
+endif
+
+# --- tests: one Catch2 program a folder ---
+define test_program
+$(BUILD)/tests/$1: $(call objects,$(MOUNTS) $(UNIONFS) $(STAGE1) $(HOSTSIDE) $(SUPPORT) $(call sources,tests/$1))
+	@mkdir -p $$(@D)
+	$$(CXX) $$(ALL_LDFLAGS) -o $$@ $$^ $$(shell $$(PKG_CONFIG) --libs catch2) $$(LIBRARIES)
+endef
+$(foreach t,unit parity boot,$(eval $(call test_program,$t)))
+
+include tests/tests.mk
+
+.PHONY: install
+install: all ## into $(DESTDIR)$(PREFIX)
+	install -D -m 755 $(BUILD)/stage1 $(DESTDIR)$(PREFIX)/bin/stage1
+	ln -sf stage1 $(DESTDIR)$(PREFIX)/bin/unionfs
+	install -D -m 755 $(BUILD)/runvm $(DESTDIR)$(PREFIX)/bin/runvm
+
+.PHONY: clean
+clean: ## removes build/; the cached sysroot stays
+	rm -rf $(BUILD)
+
+.PHONY: help
+help: ## this list
+	@sed -n -E 's/^([a-z0-9_-]+):[^#]*## (.*)/\1\t\2/p' Makefile tests/tests.mk | sort | expand -t 20

@@ -1,0 +1,55 @@
+// What the guest (stage1) and the host (runvm) must agree on, stated once: kernel parameters, mount tags, disk serials,
+// and the names of files that one writes and the other reads. No code, only names and formats.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+namespace mounts::protocol {
+
+// --- 9p mount tags (QEMU's -virtfs mount_tag=), the 2013 module's names ---
+inline constexpr std::string_view store_tag = "store";    // the host's /nix/store, read-only
+inline constexpr std::string_view xchg_tag = "xchg";      // a fresh folder a run, both ways
+inline constexpr std::string_view shared_tag = "shared";  // $SHARED_DIR, else the same folder as xchg
+
+// --- where things are in the target root ---
+inline constexpr std::string_view store_dir = "/nix/store";
+inline constexpr std::string_view store_lower_dir = "/nix/.ro-store";  // the 9p store when a union lies over it
+inline constexpr std::string_view store_upper_dir = "/nix/.rw-store";  // holds upper/ and work/
+inline constexpr std::string_view xchg_dir = "/tmp/xchg";
+inline constexpr std::string_view shared_dir = "/tmp/shared";
+inline constexpr std::string_view default_target_root = "/mnt-root";  // NixOS's scripted stage 1 has it too
+
+// --- the root disk ---
+inline constexpr std::string_view default_root_device = "/dev/vda";
+inline constexpr std::string_view root_disk_serial = "root";  // QEMU's serial= of it: disks are named, not counted
+inline constexpr std::string_view root_label = "nixos";       // label of an ext4 that we made
+
+// --- kernel parameters. Those of others ---
+inline constexpr std::string_view init_parameter = "init";          // path of stage 2 in the target root
+inline constexpr std::string_view root_parameter = "root";          // path, LABEL=, UUID=, PARTUUID=, serial=, tmpfs
+inline constexpr std::string_view reginfo_parameter = "regInfo";    // path of the closure's registration
+// --- and ours; a bad value of one of these is an error that names it ---
+inline constexpr std::string_view union_parameter = "stage1.union";                  // off | tmpfs | disk
+inline constexpr std::string_view union_engine_parameter = "stage1.union.engine";    // auto | overlay | fuse
+inline constexpr std::string_view share_parameter = "stage1.share";                  // TAG:TARGET[:OPTIONS], repeatable
+inline constexpr std::string_view device_timeout_parameter = "stage1.device-timeout";  // seconds, 0 to 3600
+inline constexpr std::string_view register_parameter = "stage1.register";            // auto | strict | off
+inline constexpr std::string_view boot_parameter = "stage1.boot";                    // LABEL=… or path of /boot; absent: none
+inline constexpr std::string_view break_parameter = "stage1.break";                  // name of a step to stop before
+
+// --- the initrd. x86 cuts a command line at 2048 bytes: what is longer goes into a file of an appended cpio ---
+inline constexpr size_t command_line_limit_bytes = 2047;                                // COMMAND_LINE_SIZE less the NUL
+inline constexpr std::string_view parameters_file = "/etc/stage1/parameters";          // more kernel parameters, same syntax
+inline constexpr std::string_view fstab_file = "/etc/stage1/fstab";                    // replaces the built-in default
+inline constexpr std::string_view modules_file = "/etc/stage1/modules";                // names to load always, one a line
+inline constexpr std::string_view reginfo_file = "/etc/stage1/reginfo";                // registration, or a path's text, for boots by a boot loader
+
+// --- the status port: a virtio-serial port. The guest writes one line `exit CODE\n` or `stage1-failed TEXT\n` or
+// `ready\n`; the host answers each with `ack\n`, so that a guest that waits for it knows that nothing was lost ---
+inline constexpr std::string_view status_port = "org.nixos.runvm.status";
+
+// --- files in xchg ---
+inline constexpr std::string_view report_file = "stage1-report.json";  // guest to host: steps with start and end
+
+}  // namespace mounts::protocol
