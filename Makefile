@@ -21,7 +21,7 @@ endif
 OPTIMIZE ?= -Os
 CXXFLAGS ?= $(OPTIMIZE) -g
 ALL_CXXFLAGS = -std=c++23 $(CXXFLAGS) -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wimplicit-fallthrough $(WERROR) \
-    -ffunction-sections -fdata-sections -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. -isystem $(SYSROOT)/usr/include
+    -ffunction-sections -fdata-sections -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I.
 # One look at pkg-config a library; a lazy variable, for the sysroot may not be there yet when make reads this.
 PACKAGES := mount blkid uuid fuse3 ext2fs e2p com_err sqlite3 liblzma zlib libzstd
 LIBRARIES = -lmke2fs $(shell $(PKG_CONFIG) --libs $(PACKAGES))
@@ -47,7 +47,8 @@ all: $(BUILD)/stage1 $(BUILD)/unionfs $(BUILD)/runvm ## build/stage1, build/unio
 
 stage1_limit_bytes := 3145728
 $(BUILD)/stage1: $(call objects,$(MOUNTS) $(UNIONFS) $(STAGE1) stage1/main.cc)
-	$(CXX) $(ALL_LDFLAGS) -o $@.debug $^ $(LIBRARIES)
+	@echo 'LINK $@'
+	@$(CXX) $(ALL_LDFLAGS) -o $@.debug $^ $(LIBRARIES)
 	@objcopy --strip-all $@.debug $@.tmp
 	@size=$$(stat -c %s $@.tmp); [ $$size -le $(stage1_limit_bytes) ] || \
 	    { echo "stage1 has $$size bytes, the limit is $(stage1_limit_bytes)" >&2; exit 1; }
@@ -55,17 +56,19 @@ $(BUILD)/stage1: $(call objects,$(MOUNTS) $(UNIONFS) $(STAGE1) stage1/main.cc)
 
 # The union file system is stage1 under another name.
 $(BUILD)/unionfs: $(BUILD)/stage1
-	ln -sf stage1 $@
+	@ln -sf stage1 $@
 
 $(BUILD)/runvm: $(call objects,$(MOUNTS) $(HOSTSIDE) hostside/main.cc)
-	$(CXX) $(ALL_LDFLAGS) -o $@.debug $^ $(LIBRARIES)
-	objcopy --strip-all $@.debug $@
+	@echo 'LINK $@'
+	@$(CXX) $(ALL_LDFLAGS) -o $@.debug $^ $(LIBRARIES)
+	@objcopy --strip-all $@.debug $@
 
 # The union's daemon is where time is spent; elsewhere size counts.
 $(BUILD)/obj/unionfs/%.o: OPTIMIZE := -O2
 $(BUILD)/obj/%.o: %.cc $(SYSROOT_READY)
 	@mkdir -p $(@D)
-	$(CXX) $(ALL_CXXFLAGS) -DSTAGE1_VERSION='"$(VERSION)"' -MMD -MP -c -o $@ $<
+	@echo 'CXX  $<'
+	@$(CXX) $(ALL_CXXFLAGS) -DSTAGE1_VERSION='"$(VERSION)"' -MMD -MP -c -o $@ $<
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
@@ -80,7 +83,8 @@ endif
 define test_program
 $(BUILD)/tests/$1: $(call objects,$(MOUNTS) $(UNIONFS) $(STAGE1) $(HOSTSIDE) $(SUPPORT) $(call sources,tests/$1))
 	@mkdir -p $$(@D)
-	$$(CXX) $$(ALL_LDFLAGS) -o $$@ $$^ $$(shell $$(PKG_CONFIG) --libs catch2) $$(LIBRARIES)
+	@echo 'LINK $$@'
+	@$$(CXX) $$(ALL_LDFLAGS) -o $$@ $$^ $$(shell $$(PKG_CONFIG) --libs catch2) $$(LIBRARIES)
 endef
 $(foreach t,unit parity boot,$(eval $(call test_program,$t)))
 

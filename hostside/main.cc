@@ -1,0 +1,3 @@
+// runvm: the launcher on the host.
+
+int main() { return 2; }

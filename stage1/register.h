@@ -1,0 +1,12 @@
+// `stage1 register`: loads the closure registration into the target root Nix database (postBootCommands,
+// stage1-register.service).
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace stage1 {
+
+// Adds the subcommand; when it ran, `status` is its exit code: 0 loaded, 1 failed.
+void add_register_command(CLI::App &app, int &status);
+
+}  // namespace stage1
