@@ -102,8 +102,10 @@ base::Result<std::vector<Phase>> plan_boot(const PlanInput &input) {
                           "init=/nix/store/…-nixos-system-…/init");
     std::vector<Phase> phases{plan_modules(input), plan_devices(input), plan_mounts(input), plan_system(input)};
     if (input.parameters.registration != RegisterMode::off)
-        phases.push_back(
-            {"register", {RegisterClosure{input.target_root, input.parameters.reginfo, input.parameters.registration}}});
+        phases.push_back({"register",
+                          {RegisterClosure{input.target_root, input.parameters.reginfo,
+                                           input.parameters.init.substr(0, input.parameters.init.rfind('/')),
+                                           input.parameters.registration}}});
     phases.push_back({"switch_root", {SwitchRoot{input.target_root, input.parameters.init}}});
     return phases;
 }
