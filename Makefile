@@ -20,7 +20,7 @@ endif
 
 OPTIMIZE ?= -Os
 CXXFLAGS ?= $(OPTIMIZE) -g
-ALL_CXXFLAGS = -std=c++23 $(CXXFLAGS) -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wimplicit-fallthrough $(WERROR) \
+ALL_CXXFLAGS = -std=c++23 $(CXXFLAGS) -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wimplicit-fallthrough -Wno-missing-designated-field-initializers $(WERROR) \
     -ffunction-sections -fdata-sections -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I.
 # One look at pkg-config a library; a lazy variable, for the sysroot may not be there yet when make reads this.
 PACKAGES := mount blkid uuid fuse3 ext2fs e2p com_err sqlite3 liblzma zlib libzstd

@@ -26,24 +26,25 @@ inline constexpr std::string_view root_disk_serial = "root";  // QEMU's serial= 
 inline constexpr std::string_view root_label = "nixos";       // label of an ext4 that we made
 
 // --- kernel parameters. Those of others ---
-inline constexpr std::string_view init_parameter = "init";          // path of stage 2 in the target root
-inline constexpr std::string_view root_parameter = "root";          // path, LABEL=, UUID=, PARTUUID=, serial=, tmpfs
-inline constexpr std::string_view reginfo_parameter = "regInfo";    // path of the closure's registration
+inline constexpr std::string_view init_parameter = "init";        // path of stage 2 in the target root
+inline constexpr std::string_view root_parameter = "root";        // path, LABEL=, UUID=, PARTUUID=, serial=, tmpfs
+inline constexpr std::string_view reginfo_parameter = "regInfo";  // path of the closure's registration
 // --- and ours; a bad value of one of these is an error that names it ---
-inline constexpr std::string_view union_parameter = "stage1.union";                  // off | tmpfs | disk
-inline constexpr std::string_view union_engine_parameter = "stage1.union.engine";    // auto | overlay | fuse
-inline constexpr std::string_view share_parameter = "stage1.share";                  // TAG:TARGET[:OPTIONS], repeatable
+inline constexpr std::string_view union_parameter = "stage1.union";                    // off | tmpfs | disk
+inline constexpr std::string_view union_engine_parameter = "stage1.union.engine";      // auto | overlay | fuse
+inline constexpr std::string_view share_parameter = "stage1.share";                    // TAG:TARGET[:OPTIONS], repeatable
 inline constexpr std::string_view device_timeout_parameter = "stage1.device-timeout";  // seconds, 0 to 3600
-inline constexpr std::string_view register_parameter = "stage1.register";            // auto | strict | off
-inline constexpr std::string_view boot_parameter = "stage1.boot";                    // LABEL=… or path of /boot; absent: none
-inline constexpr std::string_view break_parameter = "stage1.break";                  // name of a step to stop before
+inline constexpr std::string_view register_parameter = "stage1.register";              // auto | strict | off
+inline constexpr std::string_view boot_parameter = "stage1.boot";                      // LABEL=… or path of /boot; absent: none
+inline constexpr std::string_view break_parameter = "stage1.break";                    // name of a step to stop before
 
 // --- the initrd. x86 cuts a command line at 2048 bytes: what is longer goes into a file of an appended cpio ---
-inline constexpr size_t command_line_limit_bytes = 2047;                                // COMMAND_LINE_SIZE less the NUL
-inline constexpr std::string_view parameters_file = "/etc/stage1/parameters";          // more kernel parameters, same syntax
-inline constexpr std::string_view fstab_file = "/etc/stage1/fstab";                    // replaces the built-in default
-inline constexpr std::string_view modules_file = "/etc/stage1/modules";                // names to load always, one a line
-inline constexpr std::string_view reginfo_file = "/etc/stage1/reginfo";                // registration, or a path's text, for boots by a boot loader
+inline constexpr size_t command_line_limit_bytes = 2047;                       // COMMAND_LINE_SIZE less the NUL
+inline constexpr std::string_view parameters_file = "/etc/stage1/parameters";  // more kernel parameters, same syntax
+inline constexpr std::string_view fstab_file = "/etc/stage1/fstab";            // replaces the built-in default
+inline constexpr std::string_view modules_file = "/etc/stage1/modules";        // names to load always, one a line
+inline constexpr std::string_view reginfo_file =
+    "/etc/stage1/reginfo";  // registration, or a path's text, for boots by a boot loader
 
 // --- the status port: a virtio-serial port. The guest writes one line `exit CODE\n` or `stage1-failed TEXT\n` or
 // `ready\n`; the host answers each with `ack\n`, so that a guest that waits for it knows that nothing was lost ---

@@ -29,8 +29,8 @@ void log(Priority priority, std::string_view text) {
         do {
             const std::string_view record = line.substr(0, record_limit);
             line.remove_prefix(record.size());
-            const std::string out = kmsg ? std::format("<{}>stage1: {}", static_cast<int>(priority), record)
-                                         : std::format("{}\n", record);
+            const std::string out =
+                kmsg ? std::format("<{}>stage1: {}", static_cast<int>(priority), record) : std::format("{}\n", record);
             // A log that cannot be written has nowhere to be reported.
             (void)!::write(kmsg ? kmsg.get() : STDERR_FILENO, out.data(), out.size());
         } while (!line.empty());

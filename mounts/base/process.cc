@@ -91,9 +91,7 @@ Result<Child> start(const Command &command) {
     return Child{pid, std::move(output_read)};
 }
 
-int exit_code(int wait_status) {
-    return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
-}
+int exit_code(int wait_status) { return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status); }
 
 Result<Exit> run(const Command &command) {
     auto child = start(command);

@@ -14,12 +14,12 @@
 namespace base {
 
 struct Command {
-    std::vector<std::string> argv;                         // argv[0] with a slash is a path, else looked up in PATH
+    std::vector<std::string> argv;                          // argv[0] with a slash is a path, else looked up in PATH
     std::optional<std::vector<std::string>> environment{};  // "NAME=value" each; absent: ours
-    std::string root{};                                    // chroot into it first, and chdir("/"); empty: no
-    int standard_input = -1;                               // borrowed; -1: /dev/null
-    bool capture_output = false;                           // stdout and stderr together into Exit::output
-    size_t output_limit_bytes = size_t{1} << 20;           // more than this is dropped, the program is not disturbed
+    std::string root{};                                     // chroot into it first, and chdir("/"); empty: no
+    int standard_input = -1;                                // borrowed; -1: /dev/null
+    bool capture_output = false;                            // stdout and stderr together into Exit::output
+    size_t output_limit_bytes = size_t{1} << 20;            // more than this is dropped, the program is not disturbed
 };
 
 struct Exit {

@@ -1,0 +1,109 @@
+#include "stage1/disk/ext4_image.h"
+
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <uuid/uuid.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <format>
+#include <utility>
+#include <vector>
+
+#include "mounts/base/at.h"
+#include "mounts/base/process.h"
+
+// libmke2fs.a: e2fsprogs' program with its main renamed.
+extern "C" int mke2fs_main(int argc, char **argv);
+
+namespace stage1 {
+
+namespace {
+
+std::string new_uuid() {
+    std::array<unsigned char, 16> raw{};
+    std::array<char, 37> text{};
+    ::uuid_generate_random(raw.data());
+    ::uuid_unparse_lower(raw.data(), text.data());
+    return text.data();
+}
+
+std::vector<std::string> arguments(const Ext4Recipe &recipe, int image) {
+    // orphan_file and metadata_csum_seed, mke2fs's own defaults since 1.47, are left out as Debian 12 does: GRUB and
+    // the e2fsck of older systems don't read them.
+    std::vector<std::string> list{"mke2fs",
+                                  "-q",
+                                  "-F",
+                                  "-t",
+                                  "ext4",
+                                  "-O",
+                                  "^orphan_file,^metadata_csum_seed",
+                                  "-L",
+                                  recipe.label,
+                                  "-U",
+                                  recipe.uuid,
+                                  "-E",
+                                  "hash_seed=" + recipe.hash_seed};
+    if (recipe.sector_bytes > 1024) list.insert(list.end(), {"-b", "4096"});
+    list.push_back(std::format("/proc/self/fd/{}", image));
+    return list;
+}
+
+[[noreturn]] void child(const Ext4Recipe &recipe, int image, int messages) {
+    ::dup2(messages, STDOUT_FILENO);
+    ::dup2(messages, STDERR_FILENO);
+    ::setenv("SOURCE_DATE_EPOCH", std::to_string(recipe.time).c_str(), 1);
+    // A path that can't be there: the defaults built into mke2fs count, whatever /etc/mke2fs.conf says.
+    ::setenv("MKE2FS_CONFIG", "/proc/self/fd/none", 1);
+    auto list = arguments(recipe, image);
+    std::vector<char *> argv;
+    for (std::string &argument : list) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    const int status = ::mke2fs_main(static_cast<int>(list.size()), argv.data());
+    ::fflush(nullptr);
+    ::_exit(status);
+}
+
+std::string text_of(int messages) {
+    ::lseek(messages, 0, SEEK_SET);
+    auto text = base::read_all(messages, "mke2fs's messages", 65536);
+    std::string line = text ? std::move(*text) : std::string();
+    while (!line.empty() && (line.back() == '\n' || line.back() == ' ')) line.pop_back();
+    for (char &c : line)
+        if (c == '\n') c = ' ';
+    return line;
+}
+
+}  // namespace
+
+base::Result<base::Fd> make_ext4_image(const Ext4Recipe &recipe) {
+    base::Fd image(::memfd_create("ext4", MFD_CLOEXEC));
+    base::Fd messages(::memfd_create("mke2fs-messages", MFD_CLOEXEC));
+    if (!image || !messages || ::ftruncate(image.get(), static_cast<off_t>(recipe.size_bytes)) < 0)
+        return base::fail(errno, "make ext4 in memory for", recipe.label);
+    ::fflush(nullptr);  // or the child's exit() would print what we have not printed yet
+    const pid_t pid = ::fork();
+    if (pid < 0) return base::fail(errno, "fork for", "mke2fs");
+    if (pid == 0) child(recipe, image.get(), messages.get());
+    int status = 0;
+    while (::waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR) return base::fail(errno, "wait for", "mke2fs");
+    if (const int code = base::exit_code(status); code != 0)
+        return base::fail(0, "make ext4", recipe.label, std::format("mke2fs ended with {}: {}", code, text_of(messages.get())));
+    return image;
+}
+
+Ext4Recipe new_ext4_recipe(uint64_t size_bytes, uint32_t sector_bytes, std::string label) {
+    return {.size_bytes = size_bytes,
+            .sector_bytes = sector_bytes,
+            .label = std::move(label),
+            .uuid = new_uuid(),
+            .hash_seed = new_uuid(),
+            .time = ::time(nullptr)};
+}
+
+}  // namespace stage1

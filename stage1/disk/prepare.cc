@@ -1,0 +1,146 @@
+#include "stage1/disk/prepare.h"
+
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <format>
+#include <utility>
+
+#include "mounts/device.h"
+#include "stage1/disk/emptiness.h"
+#include "stage1/disk/ext4_image.h"
+#include "stage1/disk/intent.h"
+#include "stage1/disk/open_disk.h"
+#include "stage1/disk/remains.h"
+#include "stage1/disk/verdict.h"
+#include "stage1/disk/write_image.h"
+
+namespace stage1 {
+
+namespace {
+
+constexpr size_t ext4_label_bytes = 16;
+
+base::Result<DiskFacts> gather(int disk, const std::string &path) {
+    DiskFacts facts;
+    auto identity = mounts::identify(disk, path);
+    if (!identity) return std::unexpected(identity.error());
+    facts.identity = *identity;
+    int read_only = 0;
+    if (::ioctl(disk, BLKROGET, &read_only) < 0) return base::fail(errno, "ask whether read-only", path);
+    facts.read_only = read_only != 0;
+    if (facts.identity.size_bytes == 0) return facts;  // nothing to probe
+    auto signature = mounts::probe(disk, path);
+    if (!signature) return std::unexpected(signature.error());
+    facts.signature = std::move(*signature);
+    IntentSector sector{};
+    // A sector that can't be read holds no intent; the probe or the examination meets the same error and refuses.
+    if (::pread(disk, sector.data(), sector.size(), 0) == static_cast<ssize_t>(sector.size()))
+        facts.intent = decode_intent(sector);
+    return facts;
+}
+
+// The costly facts: what reading the disk shows. `image` becomes what a format that was cut short was writing.
+base::Result<> look_closer(DiskFacts &facts, int disk, const DiskRequest &request, base::Fd &image) {
+    if (facts.intent) {
+        auto made = make_ext4_image(*facts.intent);
+        if (!made) return std::unexpected(made.error());
+        image = std::move(*made);
+    }
+    const uint64_t size = facts.identity.size_bytes;
+    // An image created in this run holds no format that was cut short: with an intent nobody can vouch.
+    auto emptiness = examine(disk, ranges_to_read(size, request.vouched && !facts.intent), image.get());
+    if (!emptiness) return std::unexpected(emptiness.error());
+    facts.emptiness = *emptiness;
+    if (emptiness->outcome == Emptiness::Outcome::foreign) facts.remains = name_remains(disk, size);
+    return {};
+}
+
+base::Result<> check_written(int disk, const Ext4Recipe &recipe, const std::string &path) {
+    const auto signature = mounts::probe(disk, path);
+    if (!signature) return std::unexpected(signature.error());
+    if (signature->type != "ext4" || signature->uuid != recipe.uuid || signature->bad_checksum)
+        return base::fail(
+            0, "use disk", path,
+            "it was formatted, and reads as " + mounts::describe(*signature) + " now; it does not keep what is written");
+    return {};
+}
+
+base::Result<> format(int disk, const DiskFacts &facts, const Ext4Recipe &recipe, base::Fd &image, const std::string &path) {
+    if (!image) {
+        auto made = make_ext4_image(recipe);
+        if (!made) return std::unexpected(made.error());
+        image = std::move(*made);
+    }
+    const auto writable = open_for_writing(disk, facts.identity, path);
+    if (!writable) return std::unexpected(writable.error());
+    return write_image(writable->get(), image.get(), recipe, path).and_then([&] { return check_written(disk, recipe, path); });
+}
+
+base::Result<> finish_intent(int disk, const DiskFacts &facts, const std::string &path) {
+    const auto writable = open_for_writing(disk, facts.identity, path);
+    if (!writable) return std::unexpected(writable.error());
+    return clear_intent(writable->get(), path);
+}
+
+DiskOutcome kept(const DiskFacts &facts, bool dry_run) {
+    const mounts::Signature &found = facts.signature;
+    return {DiskOutcome::What::kept, found.type, found.uuid, found.label,
+            (dry_run ? "would keep " : "kept ") + mounts::describe(found)};
+}
+
+DiskOutcome formatted(const Ext4Recipe &recipe, bool finished, bool dry_run) {
+    const std::string name = std::format("ext4 UUID={} LABEL={}", recipe.uuid, recipe.label);
+    const std::string size = mounts::size_text(recipe.size_bytes);
+    std::string text;
+    if (dry_run)
+        text =
+            finished ? "would finish the format of " + name : std::format("would format {} as ext4 LABEL={}", size, recipe.label);
+    else
+        text = std::format("formatted {}, {}{}", name, size, finished ? ", finishing a format that was cut short" : "");
+    return {finished ? DiskOutcome::What::finished : DiskOutcome::What::formatted, "ext4", recipe.uuid, recipe.label,
+            std::move(text)};
+}
+
+}  // namespace
+
+base::Result<DiskOutcome> prepare_disk(const DiskRequest &request) {
+    const std::string &path = request.device;
+    if (request.label.size() > ext4_label_bytes)
+        return base::fail(0, "use disk", path,
+                          std::format("the label '{}' is longer than {} bytes", request.label, ext4_label_bytes));
+    const auto disk = open_disk(path);
+    if (!disk) return std::unexpected(disk.error());
+    auto facts = gather(disk->get(), path);
+    if (!facts) return std::unexpected(facts.error());
+
+    base::Fd image;
+    Verdict verdict = decide(*facts);
+    if (verdict.action == Action::examine) {
+        if (auto looked = look_closer(*facts, disk->get(), request, image); !looked) return std::unexpected(looked.error());
+        verdict = decide(*facts);
+    }
+    switch (verdict.action) {
+    case Action::keep: return kept(*facts, request.dry_run);
+    case Action::clear_intent:
+        if (!request.dry_run)
+            if (auto done = finish_intent(disk->get(), *facts, path); !done) return std::unexpected(done.error());
+        return kept(*facts, request.dry_run);
+    case Action::format:
+    case Action::finish: {
+        const bool finish = verdict.action == Action::finish;
+        const Ext4Recipe recipe =
+            finish ? *facts->intent : new_ext4_recipe(facts->identity.size_bytes, facts->identity.sector_bytes, request.label);
+        if (!request.dry_run)
+            if (auto done = format(disk->get(), *facts, recipe, image, path); !done) return std::unexpected(done.error());
+        return formatted(recipe, finish, request.dry_run);
+    }
+    case Action::examine:
+    case Action::refuse: break;
+    }
+    return base::fail(0, "use disk", path, verdict.reason + "; nothing was changed");
+}
+
+}  // namespace stage1

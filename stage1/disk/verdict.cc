@@ -1,0 +1,81 @@
+#include "stage1/disk/verdict.h"
+
+#include <format>
+
+namespace stage1 {
+
+namespace {
+
+constexpr std::string_view give_up_hint =
+    "if nothing on it is wanted, overwrite all of it with zeros (blkdiscard --zeroout) and start again";
+
+Verdict refuse(std::string reason) { return {Action::refuse, std::move(reason)}; }
+
+Verdict unreadable(const std::string &where, int code) {
+    return refuse(std::format("{} cannot be read: {}; what can't be read may hold data", where,
+                              code != 0 ? base::errno_text(code) : "input/output error"));
+}
+
+Verdict decide_found(const DiskFacts &facts) {
+    const mounts::Signature &found = facts.signature;
+    const bool ext = found.type.starts_with("ext");
+    if (!found.partition_table.empty())
+        return refuse(std::format("it holds a {}; name one of its partitions, or {}", mounts::describe(found), give_up_hint));
+    if (found.bad_checksum && ext)
+        return refuse(std::format("it holds {}; repair it with e2fsck, or {}", mounts::describe(found), give_up_hint));
+    if (found.bad_checksum) return refuse(std::format("it holds a damaged {}; {}", mounts::describe(found), give_up_hint));
+    if (found.usage == "filesystem") {
+        const bool ours = facts.intent && ext && found.uuid == facts.intent->uuid;
+        return {ours && !facts.read_only ? Action::clear_intent : Action::keep, {}};
+    }
+    return refuse(
+        std::format("it holds {}, which is no file system; name another device, or {}", mounts::describe(found), give_up_hint));
+}
+
+Verdict decide_examined(const DiskFacts &facts) {
+    const Emptiness &emptiness = *facts.emptiness;
+    switch (emptiness.outcome) {
+    case Emptiness::Outcome::empty: return {facts.intent ? Action::finish : Action::format, {}};
+    case Emptiness::Outcome::unreadable: return unreadable(std::format("byte {}", emptiness.offset), emptiness.code);
+    case Emptiness::Outcome::foreign: break;
+    }
+    if (facts.intent)
+        return refuse(
+            std::format("a format of it was cut short, but byte {} is not from that format; {}", emptiness.offset, give_up_hint));
+    if (!facts.remains.empty())
+        return refuse(std::format("it is not empty: {}; byte {} is the first that is not zero; {}", facts.remains,
+                                  emptiness.offset, give_up_hint));
+    return refuse(std::format("it is not empty, though nothing known is on it: byte {} is the first that is not zero; {}",
+                              emptiness.offset, give_up_hint));
+}
+
+}  // namespace
+
+Verdict decide(const DiskFacts &facts) {
+    const uint64_t size = facts.identity.size_bytes;
+    if (size == 0) return refuse("it has 0 bytes; no medium or no backing file is behind it");
+    using Outcome = mounts::Signature::Outcome;
+    const bool torn_by_us =
+        facts.intent && facts.signature.bad_checksum && facts.signature.type == "ext4" && facts.signature.partition_table.empty();
+    switch (facts.signature.outcome) {
+    case Outcome::unreadable: return unreadable("it", facts.signature.code);
+    case Outcome::ambivalent:
+        return refuse(std::format(
+            "it holds signatures of several things at once (wipefs shows which); remove the wrong one, or {}", give_up_hint));
+    case Outcome::found:
+        if (!torn_by_us) return decide_found(facts);
+        break;
+    case Outcome::nothing: break;
+    }
+    if (size < smallest_disk_bytes)
+        return refuse(std::format("{} are too small for a root file system; {} is the least", mounts::size_text(size),
+                                  mounts::size_text(smallest_disk_bytes)));
+    if (facts.read_only) return refuse("it is read-only, and no file system is known to be on it");
+    if (facts.intent && facts.intent->size_bytes != size)
+        return refuse(std::format("a format of it was cut short when it had {}, and it has {} now; {}",
+                                  mounts::size_text(facts.intent->size_bytes), mounts::size_text(size), give_up_hint));
+    if (!facts.emptiness) return {Action::examine, {}};
+    return decide_examined(facts);
+}
+
+}  // namespace stage1
