@@ -1,20 +1,28 @@
 # make's part for tests, checks and benchmarks; included by the Makefile.
 
+# Boots run side by side; each is one process of emulation.
+SHARDS ?= $(shell nproc)
+
 .PHONY: test
-test: test-unit test-parity test-boot ## all tests: unit, parity, and real boots
+test: $(foreach t,unit parity boot,$(BUILD)/tests/$t) all ## all tests: unit, parity, and real boots
+	@tests/support/with-machine tests/support/run-tests --shards $(SHARDS) $(foreach t,unit parity boot,$(BUILD)/tests/$t)
 
 # Tests that need root say so and are skipped, counted, without it.
 .PHONY: test-unit
 test-unit: $(BUILD)/tests/unit all ## unit tests, and effects on real disks and mounts
-	$(BUILD)/tests/unit
+	@tests/support/run-tests $<
 
 .PHONY: test-parity
 test-parity: $(BUILD)/tests/parity all ## the union against overlayfs and a plain folder
-	$(BUILD)/tests/parity
+	@tests/support/run-tests $<
 
 .PHONY: test-boot
 test-boot: $(BUILD)/tests/boot all ## boots of real machines
-	$(BUILD)/tests/boot
+	@tests/support/with-machine tests/support/run-tests --shards $(SHARDS) $<
+
+.PHONY: run
+run: all ## boots a machine with a real Nix store and shows it at work
+	@tests/support/with-machine tests/support/newcomer-run $(BUILD)/runvm
 
 # --- checks ---
 CHECKED = $(OWN) $(TESTS)
