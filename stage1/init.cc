@@ -85,7 +85,7 @@ void init() {
     if (auto kmsg = base::log_to_kmsg(); !kmsg) log(kmsg.error());
     // The kernel drops all but ten lines in five seconds of what user space logs, unless told otherwise.
     if (auto limit = base::open_at(AT_FDCWD, "/proc/sys/kernel/printk_devkmsg", O_WRONLY))
-        (void)base::write_all(limit->get(), "on", "printk_devkmsg");
+        (void)base::write_all(limit->get(), "on\n", "printk_devkmsg");
     report.end();
 
     const auto [input, phases] = plan();

@@ -78,24 +78,12 @@ Machine::~Machine() {
 Boot Machine::boot(const Setup &setup) {
     const std::string parts = fixture();
     std::ofstream(xchg() + "/cmd") << setup.script << '\n';
-    std::vector<std::string> argv{// The 2013 script's way to name the folder that holds xchg.
-                                  "/usr/bin/env",
-                                  "USE_TMPDIR=1",
-                                  "TMPDIR=" + folder_,
-                                  build_folder() / "runvm",
-                                  "run",
-                                  "--accel",
-                                  "tcg",
-                                  "--timeout",
-                                  std::to_string(setup.timeout_s),
-                                  "--store",
-                                  parts + "/root/nix/store",
-                                  "--toplevel",
-                                  fixture_toplevel(),
-                                  "--disk-image",
-                                  disk(),
-                                  "--union",
-                                  setup.store_union};
+    // The 2013 script's way to name the folder that holds xchg, and the disk.
+    std::vector<std::string> argv{"/usr/bin/env", "USE_TMPDIR=1", "TMPDIR=" + folder_,
+                                  "NIX_DISK_IMAGE=" + (setup.disk ? disk() : std::string())};
+    argv.insert(argv.end(), {build_folder() / "runvm", "run", "--accel", "tcg", "--timeout", std::to_string(setup.timeout_s)});
+    argv.insert(argv.end(), {"--store", parts + "/root/nix/store", "--toplevel", fixture_toplevel()});
+    argv.insert(argv.end(), {"--union", setup.store_union});
     if (setup.registration) argv.insert(argv.end(), {"--reginfo", first_line(parts + "/reginfo")});
     for (const std::string &parameter : setup.parameters) argv.push_back("--append=" + parameter);
     argv.insert(argv.end(), setup.arguments.begin(), setup.arguments.end());

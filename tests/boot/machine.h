@@ -17,6 +17,7 @@ struct Setup {
     std::string script{};                   // bash, run by stage 2; its exit status is the machine's
     std::vector<std::string> parameters{};  // kernel parameters
     std::vector<std::string> arguments{};   // further words for runvm, last
+    bool disk = true;                       // false: NIX_DISK_IMAGE is set and empty, as for a root on tmpfs
     bool registration = true;               // regInfo= of the fixture's closure
     int timeout_s = 240;
 };

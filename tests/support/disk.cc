@@ -50,7 +50,8 @@ LoopDevice::LoopDevice(const std::string &file, LoopOptions options) {
         const int number = ::ioctl(control.get(), LOOP_CTL_GET_FREE);
         if (number < 0) raise("get a free loop device");
         path_ = std::format("/dev/loop{}", number);
-        device_ = open_or_raise(path_, O_RDONLY);
+        // The loop driver makes it read-only when this descriptor is.
+        device_ = open_or_raise(path_, options.read_only ? O_RDONLY : O_RDWR);
         loop_config config{};
         config.fd = static_cast<uint32_t>(backing.get());
         config.block_size = options.sector_bytes;

@@ -215,7 +215,8 @@ std::vector<Case> containers() {
          "it holds a dos partition table"},
         {"MBR without partitions", 64 * MiB, put(0x1b8, raw(0x1badcafeU) + std::string(66, '\0') + "\x55\xaa"),
          "it holds a dos partition table"},
-        {"all four ZFS labels", 64 * MiB, zfs({0, 256 * KiB, 64 * MiB - 512 * KiB, 64 * MiB - 256 * KiB}), "it holds zfs_member"},
+        {"all four ZFS labels", 64 * MiB, zfs({0, 256 * KiB, 64 * MiB - 512 * KiB, 64 * MiB - 256 * KiB}),
+         "a ZFS label at byte 0; zpool import shows its pool"},
         {"the last ZFS label alone", 64 * MiB, zfs({64 * MiB - 256 * KiB}), "use disk"},
         {"bcache", 64 * MiB,
          [](const std::string &image) {
