@@ -18,9 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Beside the programs under test: build/tests/boot is us, build/runvm the launcher.
-fs::path build_folder() { return fs::read_symlink("/proc/self/exe").parent_path().parent_path(); }
-
 fs::path logs_of_this_test;
 
 class KeepLogsOfFailures : public Catch::EventListenerBase {
@@ -54,6 +51,8 @@ std::string first_line(const std::string &path) {
 }
 
 }  // namespace
+
+fs::path build_folder() { return fs::read_symlink("/proc/self/exe").parent_path().parent_path(); }
 
 std::string fixture() {
     const char *folder = std::getenv("STAGE1_FIXTURE");

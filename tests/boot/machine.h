@@ -7,6 +7,7 @@
 // removed when the test passes and named when it fails. Without the fixture (STAGE1_FIXTURE) a test is skipped.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,9 @@ class Machine {
 
 // One boot of a machine of its own.
 Boot boot(const Setup &setup);
+
+// Where the programs under test are: build/runvm, build/stage1; we are build/tests/boot.
+std::filesystem::path build_folder();
 
 // The fixture's folder: root/nix/store, toplevel, reginfo, vmlinux (tests/support/provide-fixture). Skips the test
 // when there is none.
