@@ -1,0 +1,15 @@
+// fsck before the root is mounted, decided as NixOS's stage 1 decides (nixos/modules/system/boot/stage-1-init.sh,
+// checkFS): only when the initrd has the checker, never for file systems that check themselves, and its exit code says
+// whether the boot goes on.
+#pragma once
+
+#include <string>
+
+#include "mounts/base/error.h"
+
+namespace stage1 {
+
+// One line: what was done or why nothing was. Error: errors left uncorrected, or the checker asks for a reboot.
+base::Result<std::string> check_file_system(const std::string &device, const std::string &type);
+
+}  // namespace stage1

@@ -1,0 +1,101 @@
+#include "stage1/init.h"
+
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <format>
+
+#include "mounts/base/at.h"
+#include "mounts/base/log.h"
+#include "mounts/protocol.h"
+#include "stage1/boot_input.h"
+#include "stage1/early.h"
+#include "stage1/report.h"
+#include "stage1/rescue.h"
+#include "stage1/run.h"
+
+namespace stage1 {
+
+namespace {
+
+using base::log;
+using base::Priority;
+
+constexpr std::string_view report_path = "/run/stage1/report.json";
+
+// A report that cannot be written costs the report, not the boot.
+void write_report(const Report &report, const std::string &target_root) {
+    log(Priority::notice, report.summary());
+    (void)::mkdir("/run/stage1", 0755);
+    if (auto written = base::replace_file(std::string(report_path), report.json()); !written)
+        log(Priority::warning, message(written.error()) + ", ignoring");
+    const std::string xchg = target_root + std::string(mounts::protocol::xchg_dir);
+    struct stat there{};
+    if (::stat(xchg.c_str(), &there) != 0) return;
+    if (auto written = base::replace_file(std::format("{}/{}", xchg, mounts::protocol::report_file), report.json()); !written)
+        log(Priority::warning, message(written.error()) + ", ignoring");
+}
+
+bool breaks_before(const mounts::Phase &phase, const mounts::BootParameters &parameters) {
+    return (parameters.stop_at_devices && phase.name == "devices") || (parameters.stop_at_mounts && phase.name == "mounts") ||
+           std::ranges::contains(parameters.break_before, phase.name);
+}
+
+void run_phase(const mounts::Phase &phase, const mounts::PlanInput &input, Report &report) {
+    if (breaks_before(phase, input.parameters)) stop_at(phase.name, input.parameters);
+    for (const mounts::Step &step : phase.steps) {
+        const std::string text = describe(step);
+        // Before it starts, so that a hang has an address.
+        log(input.parameters.trace ? Priority::notice : Priority::debug, text);
+        report.begin(phase.name, std::string(kind(step)), text);
+        if (phase.name == "switch_root") write_report(report, input.target_root);
+        const auto done = run_step(step);
+        report.end(done.value_or(""), done ? "" : message(done.error()));
+        if (!done)
+            (void)fail_boot(done.error(), input.parameters);
+        else if (!done->empty())
+            log(Priority::info, *done);
+    }
+}
+
+// Reads what is to be done; a failure here leaves nothing to go on with, whatever the person presses.
+std::pair<mounts::PlanInput, std::vector<mounts::Phase>> plan() {
+    for (;;) {
+        auto sources = read_boot_sources();
+        auto input = sources ? boot_input(*sources, std::string(mounts::protocol::default_target_root))
+                             : base::Result<mounts::PlanInput>(std::unexpected(sources.error()));
+        auto phases = input ? plan_boot(*input) : base::Result<std::vector<mounts::Phase>>(std::unexpected(input.error()));
+        if (phases) return {std::move(*input), std::move(*phases)};
+        // The policy parameters may be fine where another one is not.
+        mounts::BootParameters policy = input ? input->parameters : mounts::BootParameters{};
+        if (sources)
+            for (const auto &word : mounts::parse_command_line(sources->command_line))
+                if (auto one = mounts::boot_parameters({word}); one && one->panic_on_fail) policy.panic_on_fail = true;
+        (void)fail_boot(phases.error(), policy);
+    }
+}
+
+}  // namespace
+
+void init() {
+    Report report;
+    report.begin("early", "mount", "the kernel's own file systems");
+    if (auto early = mount_early(); !early) (void)fail_boot(early.error(), {});
+    if (auto kmsg = base::log_to_kmsg(); !kmsg) log(kmsg.error());
+    // The kernel drops all but ten lines in five seconds of what user space logs, unless told otherwise.
+    if (auto limit = base::open_at(AT_FDCWD, "/proc/sys/kernel/printk_devkmsg", O_WRONLY))
+        (void)base::write_all(limit->get(), "on\n", "printk_devkmsg");
+    report.end();
+
+    const auto [input, phases] = plan();
+    log(Priority::notice, std::format("stage1 {}: {}", STAGE1_VERSION, input.parameters.init));
+    if (input.parameters.stop_at_start) stop_at("the first step", input.parameters);
+    for (const mounts::Phase &phase : phases) run_phase(phase, input, report);
+    // The last phase executes stage 2; past it there is only a failure that the person chose to ignore.
+    for (;;)
+        (void)fail_boot({"switch_root", input.parameters.init, 0, "stage 2 did not start and nothing is left to try"},
+                        input.parameters);
+}
+
+}  // namespace stage1

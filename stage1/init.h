@@ -1,0 +1,9 @@
+// `stage1 init`: PID 1 of the initrd.
+#pragma once
+
+namespace stage1 {
+
+// Runs the boot from the first mount to the exec of stage 2. Never returns: what cannot go on ends in rescue.h.
+[[noreturn]] void init();
+
+}  // namespace stage1

@@ -1,0 +1,38 @@
+// What each step did, when and for how long: collected while the boot runs, written as JSON for the host and for
+// whoever asks why a boot was slow. Times are CLOCK_BOOTTIME, microseconds since the kernel started.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace stage1 {
+
+struct StepRecord {
+    std::string phase;
+    std::string step;  // mounts::kind
+    std::string text;  // mounts::describe, or what came of it
+    int64_t start_us = 0;
+    int64_t end_us = 0;
+    std::string error;  // empty: done
+};
+
+class Report {
+  public:
+    // The record under way is the last one; a report that is written in between shows where a boot hangs.
+    void begin(std::string phase, std::string step, std::string text);
+    void end(std::string result = {}, std::string error = {});
+
+    [[nodiscard]] const std::vector<StepRecord> &records() const { return records_; }
+    [[nodiscard]] std::string json() const;
+    // A line a phase: its name and milliseconds.
+    [[nodiscard]] std::string summary() const;
+
+  private:
+    std::vector<StepRecord> records_;
+};
+
+// CLOCK_BOOTTIME now.
+int64_t boot_time_us();
+
+}  // namespace stage1

@@ -1,0 +1,12 @@
+// The virtio-serial port by which the launcher hears how the guest fares (mounts/protocol.h: lines, each answered with
+// `ack`). A machine without that port was not started by runvm: then there is nobody to tell.
+#pragma once
+
+#include <string_view>
+
+namespace stage1 {
+
+// Sends one line and waits for its acknowledgement, a bounded time. False: no port, or no answer.
+bool tell_host(std::string_view line);
+
+}  // namespace stage1

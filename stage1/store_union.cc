@@ -1,0 +1,62 @@
+#include "stage1/store_union.h"
+
+#include <format>
+
+#include "mounts/base/process.h"
+#include "mounts/execute.h"
+
+namespace stage1 {
+
+namespace {
+
+using base::fail;
+using base::Result;
+
+// overlayfs splits lowerdir at colons and options at commas; a backslash hides both (Linux, filesystems/overlayfs.rst).
+std::string escaped(std::string_view path) {
+    std::string out;
+    for (const char c : path) {
+        if (c == ':' || c == ',' || c == '\\') out += '\\';
+        out += c;
+    }
+    return out;
+}
+
+std::string layers(const mounts::MountUnion &step) {
+    return std::format("lowerdir={},upperdir={},workdir={}", escaped(step.lower), escaped(step.upper), escaped(step.work));
+}
+
+Result<> mount_overlay(const mounts::MountUnion &step) {
+    auto mounted = mounts::mount_file_system({"overlay", step.target, "overlay", layers(step)});
+    if (!mounted) return std::unexpected(mounted.error());
+    return {};
+}
+
+// A child of this very binary; it returns when the union is usable. Its name begins with `@`, so that the steps that
+// kill everything before stage 2 and at shutdown spare it (systemd, ROOT_STORAGE_DAEMONS).
+Result<> mount_fuse(const mounts::MountUnion &step) {
+    const auto exit = base::run(
+        {.argv = {"/proc/self/exe", "unionfs", "-o", "allow_other," + layers(step), step.target}, .capture_output = true});
+    if (!exit) return std::unexpected(exit.error());
+    if (exit->status != 0)
+        return fail(0, "union", step.target, std::format("unionfs ended with {}: {}", exit->status, exit->output));
+    return {};
+}
+
+}  // namespace
+
+Result<std::string> mount_union(const mounts::MountUnion &step) {
+    const std::string there = mounts::mounted_type(step.target);
+    if (there == "overlay" || there.starts_with("fuse")) return std::format("union: was mounted at {} ({})", step.target, there);
+    if (step.engine != mounts::UnionEngine::fuse) {
+        const auto overlay = mount_overlay(step);
+        if (overlay) return std::format("union: overlay at {}", step.target);
+        if (step.engine == mounts::UnionEngine::overlay) return std::unexpected(overlay.error());
+        if (auto fuse = mount_fuse(step); !fuse) return std::unexpected(fuse.error());
+        return std::format("union: fuse at {}, for overlay did not mount: {}", step.target, message(overlay.error()));
+    }
+    if (auto fuse = mount_fuse(step); !fuse) return std::unexpected(fuse.error());
+    return std::format("union: fuse at {}, as asked for", step.target);
+}
+
+}  // namespace stage1
