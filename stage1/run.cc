@@ -12,8 +12,8 @@
 #include "mounts/find_device.h"
 #include "stage1/check_file_system.h"
 #include "stage1/disk/prepare.h"
-#include "stage1/load_db.h"
 #include "stage1/modules/load.h"
+#include "stage1/nixdb/register.h"
 #include "stage1/store_union.h"
 #include "stage1/switch_root.h"
 #include "stage1/system.h"
@@ -118,8 +118,7 @@ Line run(const mounts::MarkFile &step) {
 Line run(const mounts::GrowFileSystem &step) { return fail(ENOTSUP, "grow", step.target, "not built yet"); }
 
 Line run(const mounts::RegisterClosure &step) {
-    if (step.reginfo.empty()) return "register: no regInfo= and so nothing to load";
-    return load_db({step.target_root, step.reginfo, step.system});
+    return nixdb::register_closure({step.target_root, step.reginfo, step.mode, step.system}).transform(nixdb::describe);
 }
 
 Line run(const mounts::SwitchRoot &step) {
