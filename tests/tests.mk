@@ -57,5 +57,7 @@ tidy: $(patsubst %.cc,$(BUILD)/tidy/%.ok,$(CHECKED)) ## clang-tidy over everythi
 $(BUILD)/tidy/%.ok: %.cc .clang-tidy $(SYSROOT_READY)
 	@.toolchain/install-packages "make check" clang-format-19 clang-tidy-19
 	@mkdir -p $(@D)
-	clang-tidy-19 --quiet $< -- --target=x86_64-linux-musl --sysroot=$(SYSROOT) -stdlib=libc++ $(ALL_CXXFLAGS) 2>/dev/null
+	@echo "TIDY $<"
+	@clang-tidy-19 --quiet $< -- --target=x86_64-linux-musl --sysroot=$(SYSROOT) -stdlib=libc++ -nostdinc++ \
+	    -isystem $(SYSROOT)/usr/include/c++/v1 $(ALL_CXXFLAGS) -DSTAGE1_VERSION='"$(VERSION)"' 2>/dev/null
 	@touch $@
