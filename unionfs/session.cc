@@ -146,7 +146,7 @@ Result<> serve(Union &fs, const Device &device, Mode mode, const std::function<v
     fuse_custom_io io{};
     io.read = read_device;
     io.writev = write_device;
-    if (fuse_session_custom_io(handle, &io, device.fd.get()) != 0) return fail(EINVAL, "libfuse", "custom io");
+    if (fuse_session_custom_io(handle, &io, sizeof io, device.fd.get()) != 0) return fail(EINVAL, "libfuse", "custom io");
     Loop loop{.session = handle, .device = device.fd.get(), .ready = ready};
     ++loop.threads;
     run_thread(loop);
