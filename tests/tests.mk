@@ -34,6 +34,7 @@ run: all ## boots a machine with a real Nix store and shows it at work
 	@tests/support/with-machine tests/support/newcomer-run $(BUILD)/runvm
 
 include tests/bench/disk.mk
+include tests/bench/boot.mk
 
 # --- checks ---
 CHECKED = $(OWN) $(TESTS)
