@@ -40,3 +40,5 @@ $(BUILD)/tidy/%.ok: %.cc .clang-tidy $(SYSROOT_READY)
 	@mkdir -p $(@D)
 	clang-tidy-19 --quiet $< -- --target=x86_64-linux-musl --sysroot=$(SYSROOT) -stdlib=libc++ $(ALL_CXXFLAGS) 2>/dev/null
 	@touch $@
+
+-include tests/fuzz/fuzz.mk tests/bench/nixdb.mk
