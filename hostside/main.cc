@@ -1,3 +1,28 @@
 // runvm: the launcher on the host.
 
-int main() { return 2; }
+#include <CLI/CLI.hpp>
+#include <exception>
+#include <print>
+
+#include "hostside/run_command.h"
+#include "hostside/supervise.h"
+
+int main(int argc, char **argv) {
+    try {
+        CLI::App app{"Runs a NixOS system as a virtual machine.", "runvm"};
+        app.set_version_flag("--version", "runvm " STAGE1_VERSION);
+        app.require_subcommand(1);
+        int status = 0;
+        hostside::add_run_command(app, status);
+        hostside::add_initrd_command(app, status);
+        try {
+            app.parse(argc, argv);
+        } catch (const CLI::ParseError &error) {
+            return app.exit(error) == 0 ? 0 : hostside::exit_launcher_error;
+        }
+        return status;
+    } catch (const std::exception &error) {
+        std::println(stderr, "runvm: a bug, please report it: {}", error.what());
+        return hostside::exit_launcher_error;
+    }
+}

@@ -39,7 +39,7 @@ void plan_store_union(const FileSystem &store, const PlanInput &input, std::vect
 }  // namespace
 
 Phase plan_modules(const PlanInput &input) {
-    std::vector<std::string> names;
+    std::vector<std::string> names = input.modules;
     for (const FileSystem &fs : input.file_systems) {
         if (fs.type == "9p") add(names, "9pnet_virtio");
         if (fs.type != "auto" && fs.type != "tmpfs") add(names, std::format("fs-{}", fs.type));

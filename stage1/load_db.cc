@@ -22,12 +22,13 @@ base::Result<std::string> load_db(const LoadDbRequest &request) {
     for (const char *place : {"/sw/bin/nix-store", "/bin/nix-store"}) {
         const std::string program = request.system + place;
         if (!base::open_in_root(root->get(), program, O_PATH)) continue;
-        const auto exit = base::run(
-            {.argv = {program, "--load-db"},
-             .environment = {{"NIX_REMOTE=", "HOME=/root", "NIX_CONF_DIR=/nonexistent", "PATH=" + request.system + "/sw/bin"}},
-             .root = request.target_root,
-             .standard_input = text->get(),
-             .capture_output = true});
+        // USER, for a fresh root has no /etc/passwd yet, and Nix wants a name.
+        const auto exit = base::run({.argv = {program, "--load-db"},
+                                     .environment = {{"NIX_REMOTE=", "HOME=/root", "USER=root", "NIX_CONF_DIR=/nonexistent",
+                                                      "PATH=" + request.system + "/sw/bin"}},
+                                     .root = request.target_root,
+                                     .standard_input = text->get(),
+                                     .capture_output = true});
         if (!exit) return std::unexpected(exit.error());
         if (exit->status != 0)
             return base::fail(0, "register", request.reginfo,
