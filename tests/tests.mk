@@ -22,6 +22,7 @@ test-boot: $(BUILD)/tests/boot all ## boots of real machines
 	$(BUILD)/tests/boot
 
 include tests/bench/disk.mk
+include tests/bench/union.mk
 
 # --- checks ---
 CHECKED = $(OWN) $(TESTS)
