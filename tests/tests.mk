@@ -35,6 +35,7 @@ run: all ## boots a machine with a real Nix store and shows it at work
 
 include tests/bench/disk.mk
 include tests/bench/boot.mk
+include tests/bench/union.mk
 
 # --- checks ---
 CHECKED = $(OWN) $(TESTS)
