@@ -17,7 +17,7 @@
 
 #include "mounts/base/at.h"
 #include "mounts/base/log.h"
-#include "stage1/modules/decompress.h"
+#include "mounts/modules/decompress.h"
 
 namespace stage1 {
 
@@ -71,8 +71,8 @@ std::string hint_for(int code) {
 Result<Modules> Modules::open(const std::string &root) {
     const std::string folder = std::format("{}/lib/modules/{}", root, kernel_release());
     const auto text = [&](const char *name) { return base::read_file(folder + "/" + name).value_or(""); };
-    return Modules(folder,
-                   ModuleIndex({text("modules.dep"), text("modules.alias"), text("modules.softdep"), text("modules.builtin")}));
+    return Modules(folder, mounts::ModuleIndex(
+                               {text("modules.dep"), text("modules.alias"), text("modules.softdep"), text("modules.builtin")}));
 }
 
 Result<> Modules::load_file(const std::string &path) const {
@@ -84,13 +84,13 @@ Result<> Modules::load_file(const std::string &path) const {
     if (errno == EEXIST) return {};
     if (!compressed) return fail(errno, "load module", file, hint_for(errno));
     // The kernel does not take this kind of compression (CONFIG_MODULE_DECOMPRESS, Linux 5.17): we do.
-    auto image = decompress_module(fd->get(), file);
+    auto image = mounts::decompress_module(fd->get(), file);
     if (!image) return std::unexpected(image.error());
     if (::syscall(SYS_init_module, image->data(), image->size(), "") == 0 || errno == EEXIST) return {};
     return fail(errno, "load module", file, hint_for(errno));
 }
 
-Result<size_t> Modules::run(const ModulePlan &plan) {
+Result<size_t> Modules::run(const mounts::ModulePlan &plan) {
     std::vector<std::atomic<bool>> done(plan.steps.size());
     std::atomic<size_t> next = 0;
     std::atomic<size_t> count = 0;
@@ -125,7 +125,7 @@ Result<size_t> Modules::run(const ModulePlan &plan) {
 }
 
 Result<Modules::Outcome> Modules::load(const std::vector<std::string> &names) {
-    const ModulePlan plan = index_.plan(names);
+    const mounts::ModulePlan plan = index_.plan(names);
     auto loaded = run(plan);
     if (!loaded) return std::unexpected(loaded.error());
     Outcome outcome{.loaded = *loaded};

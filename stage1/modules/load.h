@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "mounts/base/error.h"
-#include "stage1/modules/index.h"
+#include "mounts/modules/index.h"
 
 namespace stage1 {
 
@@ -29,12 +29,12 @@ class Modules {
     base::Result<size_t> load_for_devices();
 
   private:
-    Modules(std::string folder, ModuleIndex index) : folder_(std::move(folder)), index_(std::move(index)) {}
-    base::Result<size_t> run(const ModulePlan &plan);
+    Modules(std::string folder, mounts::ModuleIndex index) : folder_(std::move(folder)), index_(std::move(index)) {}
+    base::Result<size_t> run(const mounts::ModulePlan &plan);
     [[nodiscard]] base::Result<> load_file(const std::string &path) const;
 
     std::string folder_;
-    ModuleIndex index_;
+    mounts::ModuleIndex index_;
     std::unordered_set<std::string> loaded_;  // paths
 };
 

@@ -1,11 +1,11 @@
-#include "stage1/modules/index.h"
+#include "mounts/modules/index.h"
 
 #include <fnmatch.h>
 
 #include <algorithm>
 #include <ranges>
 
-namespace stage1 {
+namespace mounts {
 
 namespace {
 
@@ -118,4 +118,4 @@ ModulePlan ModuleIndex::plan(const std::vector<std::string> &names) const {
     return std::move(walk.plan);
 }
 
-}  // namespace stage1
+}  // namespace mounts

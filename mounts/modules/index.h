@@ -9,7 +9,7 @@
 #include <unordered_set>
 #include <vector>
 
-namespace stage1 {
+namespace mounts {
 
 struct ModuleTexts {
     std::string dep, alias, softdep, builtin;
@@ -54,4 +54,4 @@ class ModuleIndex {
 // `kernel/fs/ext4/ext4.ko.xz` → `ext4`; `-` becomes `_`.
 std::string module_name(std::string_view path);
 
-}  // namespace stage1
+}  // namespace mounts

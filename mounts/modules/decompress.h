@@ -5,7 +5,7 @@
 
 #include "mounts/base/error.h"
 
-namespace stage1 {
+namespace mounts {
 
 // More than any module has; a file that claims more is damaged or hostile (EFBIG).
 inline constexpr size_t module_limit_bytes = size_t{256} << 20;
@@ -16,4 +16,4 @@ base::Result<std::string> decompress_module(int fd, const std::string &name);
 // The same on bytes; `name` is for the message.
 base::Result<std::string> decompress(std::string_view data, const std::string &name, size_t limit_bytes = module_limit_bytes);
 
-}  // namespace stage1
+}  // namespace mounts

@@ -1,4 +1,4 @@
-#include "stage1/modules/decompress.h"
+#include "mounts/modules/decompress.h"
 
 #include <lzma.h>
 #include <zlib.h>
@@ -9,7 +9,7 @@
 
 #include "mounts/base/at.h"
 
-namespace stage1 {
+namespace mounts {
 
 namespace {
 
@@ -105,4 +105,4 @@ Result<std::string> decompress_module(int fd, const std::string &name) {
     return decompress(*data, name);
 }
 
-}  // namespace stage1
+}  // namespace mounts

@@ -1,0 +1,18 @@
+// What the launcher needs to know of a kernel file: its release, and the uncompressed kernel inside a bzImage, which
+// starts over a second faster under emulation (the x86 boot protocol: Linux, Documentation/arch/x86/boot.rst).
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "mounts/base/error.h"
+
+namespace hostside {
+
+// `6.12.95+deb12-amd64`; empty for a file that is no bzImage.
+std::string kernel_release(std::string_view image);
+
+// The ELF inside. Error: no bzImage, a compression that we don't know, or a kernel without QEMU's direct entry (PVH).
+base::Result<std::string> uncompressed_kernel(std::string_view image, const std::string &name);
+
+}  // namespace hostside

@@ -1,0 +1,44 @@
+// QEMU as a child: started, listened to through the status port, ended when time is up, and its end told in one code.
+// QEMU dies with us, whatever ends us. The terminal is as it was when this returns.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mounts/base/error.h"
+
+namespace hostside {
+
+// Exit codes of `runvm run`; 0 to 119 are the guest's own.
+enum ExitCode : int {
+    guest_status_limit = 119,  // a larger status of the guest's is told as this
+    launcher_error = 120,
+    guest_panic = 121,
+    stage1_failed = 122,
+    qemu_failed = 123,
+    timed_out = 124,
+};
+
+struct Supervision {
+    std::vector<std::string> argv;
+    std::string run_folder;
+    int timeout_s = 0;     // 0: none
+    bool terminal = true;  // QEMU has our stdin
+    // `event` is one of started, ready, guest-exit, stage1-failed, panic, timeout, signal, exit.
+    std::function<void(std::string_view event, std::string_view detail)> report;
+};
+
+// The exit code. Error: QEMU could not be started.
+base::Result<int> supervise(const Supervision &supervision);
+
+// A line of the status port (mounts/protocol.h), as values.
+struct StatusLine {
+    enum Kind { ready, exit, failed, unknown } kind = unknown;
+    int code = 0;
+    std::string text;
+};
+StatusLine parse_status(std::string_view line);
+
+}  // namespace hostside
