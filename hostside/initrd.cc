@@ -8,8 +8,8 @@
 
 #include "hostside/cpio.h"
 #include "mounts/base/at.h"
-#include "mounts/modules/decompress.h"
-#include "mounts/modules/index.h"
+#include "mounts/decompress.h"
+#include "mounts/module_index.h"
 #include "mounts/parameter.h"
 #include "mounts/protocol.h"
 
@@ -159,7 +159,7 @@ Result<std::string> build_initrd(const InitrdSpec &spec) {
         return std::unexpected(stage1.error());
     }
     Cpio cpio;
-    for (const char *directory : {"dev", "proc", "sys", "run", "etc/stage1", "sbin"}) cpio.directory(directory);
+    for (const char *directory : {"dev", "proc", "sys", "run", "etc/stage1", "mnt-root", "sbin"}) cpio.directory(directory);
     cpio.character_device("dev/console", 5, 1, 0600);
     cpio.file("init", *stage1, 0755);
     cpio.symlink("sbin/modprobe", "../init");

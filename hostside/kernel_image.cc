@@ -4,7 +4,7 @@
 
 #include <cstring>
 
-#include "mounts/modules/decompress.h"
+#include "mounts/decompress.h"
 
 namespace hostside {
 

@@ -186,6 +186,10 @@ Result<> prepare_boot(Prepared &prepared, const Machine &m, const PrepareOptions
     HostFacts &facts = prepared.facts;
     auto boot = boot_of(m);
     if (!boot) return std::unexpected(boot.error());
+    if (boot->kernel.empty())
+        return fail(0, "find kernel", m.toplevel, "give --toplevel a NixOS system (it has a file 'kernel'), or --kernel FILE");
+    if (boot->init.empty() && m.initrd.empty())
+        return fail(0, "find init", "", "nothing says what the guest runs: give --toplevel, or --init PATH");
     auto parts = command_line_parts(boot->command_line);
     if (!parts) return std::unexpected(parts.error());
     facts.command_line = parts->line;
@@ -235,13 +239,9 @@ Result<Boot> boot_of(const Machine &m) {
         return exists(path) ? path : std::string();
     };
     boot.kernel = m.kernel.empty() ? of_system("kernel") : m.kernel;
-    if (boot.kernel.empty() && !m.use_boot_loader)
-        return fail(0, "find kernel", m.toplevel, "give --toplevel a NixOS system (it has a file 'kernel'), or --kernel FILE");
     if (!boot.kernel.empty() && !exists(boot.kernel)) return fail(errno, "open kernel", boot.kernel);
     boot.modules = m.modules.empty() ? of_system("kernel-modules") : m.modules;
     boot.init = !m.init.empty() || m.toplevel.empty() ? m.init : m.toplevel + "/init";
-    if (boot.init.empty() && m.initrd.empty() && !m.use_boot_loader)
-        return fail(0, "find init", "", "nothing says what the guest runs: give --toplevel, or --init PATH");
     const std::string params = of_system("kernel-params");
     boot.command_line = kernel_command_line(m, params.empty() ? "" : base::read_file(params).value_or(""), boot.init);
     boot.initrd = m.initrd;
@@ -295,6 +295,7 @@ Result<Prepared> prepare(const Machine &m, const PrepareOptions &options) {
     facts.root = ::geteuid() == 0;
     facts.run_folder = options.run_folder;
     facts.terminal = options.terminal;
+    facts.monitor = options.monitor;
     if (options.make)
         if (auto free = check_ports(m.forward_ports); !free) return std::unexpected(free.error());
     if (auto done = prepare_folders(facts, m, options); !done) return std::unexpected(done.error());

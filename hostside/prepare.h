@@ -20,9 +20,10 @@ struct Prepared {
 
 struct PrepareOptions {
     std::string run_folder;
-    bool make = true;    // false: only look, for --print: no image is created or locked
-    bool fresh = false;  // an existing root disk is put aside first
-    bool terminal = true;
+    bool make = true;      // false: only look, for --print: no image is created or locked
+    bool fresh = false;    // an existing root disk is put aside first
+    bool terminal = true;  // see HostFacts
+    bool monitor = false;
 };
 
 base::Result<Prepared> prepare(const Machine &machine, const PrepareOptions &options);

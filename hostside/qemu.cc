@@ -109,7 +109,8 @@ Result<std::string> user_network(const Machine &m) {
                                p.guest_address.empty() ? "10.0.2.100" : p.guest_address, p.guest_port,
                                p.host_address.empty() ? "127.0.0.1" : p.host_address, p.host_port);
     }
-    if (!m.net_options.empty()) net += "," + m.net_options;
+    // Users write it with a leading comma or without.
+    if (!m.net_options.empty()) net += (m.net_options.starts_with(',') ? "" : ",") + m.net_options;
     return net;
 }
 
@@ -148,11 +149,11 @@ Result<> add_channels(Argv &argv, const Machine &m, const HostFacts &facts) {
     if (!console) return std::unexpected(console.error());
     const std::string log = escaped(std::format("{}/{}", facts.run_folder, console_log));
     if (facts.terminal)
-        add(argv, "-chardev", std::format("stdio,id=console,mux=on,signal=off,logfile={}", log));
+        add(argv, "-chardev", std::format("stdio,id=console,{}logfile={}", facts.monitor ? "mux=on,signal=off," : "", log));
     else
         add(argv, "-chardev", std::format("socket,id=console,path={},server=on,wait=off,logfile={}", escaped(*console), log));
     add(argv, "-serial", "chardev:console");
-    if (facts.terminal) add(argv, "-mon", "chardev=console,mode=readline");
+    if (facts.terminal && facts.monitor) add(argv, "-mon", "chardev=console,mode=readline");
     add(argv, "-chardev", std::format("socket,id=qmp,path={},server=on,wait=off", escaped(*qmp)));
     add(argv, "-mon", "chardev=qmp,mode=control");
     add(argv, "-device", "virtio-serial-pci");

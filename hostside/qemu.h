@@ -23,6 +23,7 @@ struct HostFacts {
     std::string xchg, shared;  // folders
     std::string run_folder;    // for sockets and the console's log, 0700
     bool terminal = true;      // the console is on stdin and stdout; else on a socket, for `runvm console`
+    bool monitor = false;      // ctrl-a c on that terminal leads to QEMU's monitor
 };
 
 // The names of what stands in the run folder.

@@ -38,7 +38,7 @@ struct Flag {
 
 // What all commands that take a description share.
 struct Arguments {
-    std::string config, forward;
+    std::string config, store_union;
     std::vector<Flag> flags;
     std::vector<std::string> extra;  // after `--`: for QEMU, as the 2013 script's "$@"
     bool print = false, json = false, fresh = false, notify_ready = false, background = false;
@@ -53,7 +53,7 @@ std::string aliases(const std::string &path) {
     if (path == "extraModules") return ",--module";
     if (path == "qemu.program") return ",--qemu";
     if (path == "qemu.options") return ",--qemu-option";
-    if (path == "diskImage") return ",--disk";
+    if (path == "accelerator") return ",--accel";
     return "";
 }
 
@@ -69,6 +69,8 @@ void add_description_flags(CLI::App &command, const std::shared_ptr<Arguments> &
         if (key.boolean) option->default_str("true");
         option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->run_callback_for_default(false);
     }
+    command.add_option("--union", arguments->store_union, "writableStore and writableStoreUseTmpfs in one: off, tmpfs, disk")
+        ->check(CLI::IsMember({"off", "tmpfs", "disk"}));
     command.add_option("arguments", arguments->extra, "after --: more arguments for QEMU");
 }
 
@@ -93,6 +95,11 @@ Result<std::vector<Layer>> layers_of(const Arguments &arguments) {
             if (!layer) return std::unexpected(layer.error());
             flags.push_back(std::move(*layer));
         }
+    if (!arguments.store_union.empty())
+        flags.push_back({"--union",
+                         std::format(R"({{"writableStore":{},"writableStoreUseTmpfs":{}}})", arguments.store_union != "off",
+                                     arguments.store_union == "tmpfs"),
+                         false});
     for (const auto &word : arguments.extra) {
         auto layer = setting("qemu.options", word, "after --");
         if (!layer) return std::unexpected(layer.error());
@@ -200,9 +207,10 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
     auto machine = machine_of(arguments);
     if (!machine) return give_up(machine.error());
     if (arguments.print) return print_command(*machine);
-    auto folder = RunFolder::create(machine->name);
+    auto folder = RunFolder::create(machine->name, !arguments.background);
     if (!folder) return give_up(folder.error());
-    auto prepared = prepare(*machine, {folder->path(), true, arguments.fresh, !arguments.background});
+    auto prepared =
+        prepare(*machine, {folder->path(), true, arguments.fresh, !arguments.background, ::isatty(STDIN_FILENO) == 1});
     if (!prepared) return give_up(prepared.error());
     auto argv = qemu_argv(*machine, prepared->facts);
     if (!argv) return give_up(argv.error());
@@ -249,7 +257,6 @@ int start_machine(const Arguments &arguments) {
 int make_initrd(const Arguments &arguments) {
     auto machine = machine_of(arguments);
     if (!machine) return refuse(machine.error());
-    machine->init = machine->init.empty() ? "/init" : machine->init;  // the archive does not hold it
     auto boot = boot_of(*machine);
     if (!boot) return refuse(boot.error());
     auto bytes = initrd_bytes(*boot);

@@ -7,9 +7,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <format>
+#include <thread>
 
 #include "mounts/base/at.h"
 
@@ -64,22 +66,39 @@ Result<std::string> runtime_folder() {
 }
 
 Result<base::Fd> lock_file(const std::string &path, const std::string &what) {
-    auto lock = base::open_at(AT_FDCWD, path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
-    if (!lock) return lock;
-    if (::flock(lock->get(), LOCK_EX | LOCK_NB) == 0) return lock;
-    if (errno != EWOULDBLOCK) return fail(errno, "lock", path);
-    return fail(0, "lock", what,
-                std::format("in use by the runvm with pid {}; stop that one, or use another", holder_of(lock->get())));
+    // Others hold it for a moment while they look who runs; and a lock that went away while we opened it locks nothing.
+    constexpr int tries = 5;
+    constexpr auto pause = std::chrono::milliseconds(5);
+    for (int i = 0;; ++i) {
+        auto lock = base::open_at(AT_FDCWD, path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+        if (!lock) return lock;
+        struct stat st{};
+        if (::flock(lock->get(), LOCK_EX | LOCK_NB) == 0) {
+            if (::fstat(lock->get(), &st) == 0 && st.st_nlink > 0) return lock;
+        } else if (errno != EWOULDBLOCK) {
+            return fail(errno, "lock", path);
+        } else if (i >= tries) {
+            return fail(0, "lock", what,
+                        std::format("in use by the runvm with pid {}; stop that one, or use another", holder_of(lock->get())));
+        } else {
+            std::this_thread::sleep_for(pause);
+        }
+    }
 }
 
-Result<RunFolder> RunFolder::create(const std::string &name) {
+Result<RunFolder> RunFolder::create(const std::string &name, bool another) {
     if (name.empty() || name.starts_with('.') || name.find('/') != std::string::npos)
         return fail(0, "use name", name, "a machine's name is not empty, has no '/' and does not begin with '.'");
     auto parent = runtime_folder();
     if (!parent) return std::unexpected(parent.error());
     sweep_abandoned(*parent);
-    const std::string path = *parent + "/" + name;
+    constexpr int most_of_one_name = 100;
+    std::string path = *parent + "/" + name;
     auto lock = lock_file(path + ".lock", "machine " + name);
+    for (int n = 2; !lock && another && n < most_of_one_name; ++n) {
+        path = std::format("{}/{}-{}", *parent, name, n);
+        lock = lock_file(path + ".lock", "machine " + name);
+    }
     if (!lock) return std::unexpected(lock.error());
     sweep(path);
     if (auto made = private_folder(path); !made) return std::unexpected(made.error());

@@ -13,8 +13,9 @@ namespace hostside {
 
 class RunFolder {
   public:
+    // With `another`, a name that is taken becomes NAME-2 and so on: machines in different folders may have one name.
     // Error: a machine of this name runs (with its launcher's pid), or no place for it.
-    static base::Result<RunFolder> create(const std::string &name);
+    static base::Result<RunFolder> create(const std::string &name, bool another);
     RunFolder(RunFolder &&) noexcept = default;
     RunFolder &operator=(RunFolder &&) = delete;
     RunFolder(const RunFolder &) = delete;

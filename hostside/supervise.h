@@ -14,11 +14,11 @@ namespace hostside {
 // Exit codes of `runvm run`; 0 to 119 are the guest's own.
 enum ExitCode : int {
     guest_status_limit = 119,  // a larger status of the guest's is told as this
-    launcher_error = 120,
+    stage1_failed = 120,
     guest_panic = 121,
-    stage1_failed = 122,
+    timed_out = 122,
     qemu_failed = 123,
-    timed_out = 124,
+    launcher_error = 124,
 };
 
 struct Supervision {

@@ -39,7 +39,7 @@ void plan_store_union(const FileSystem &store, const PlanInput &input, std::vect
 }  // namespace
 
 Phase plan_modules(const PlanInput &input) {
-    std::vector<std::string> names;
+    std::vector<std::string> names = input.modules;
     for (const FileSystem &fs : input.file_systems) {
         if (fs.type == "9p") add(names, "9pnet_virtio");
         if (fs.type != "auto" && fs.type != "tmpfs") add(names, std::format("fs-{}", fs.type));
@@ -102,8 +102,10 @@ base::Result<std::vector<Phase>> plan_boot(const PlanInput &input) {
                           "init=/nix/store/…-nixos-system-…/init");
     std::vector<Phase> phases{plan_modules(input), plan_devices(input), plan_mounts(input), plan_system(input)};
     if (input.parameters.registration != RegisterMode::off)
-        phases.push_back(
-            {"register", {RegisterClosure{input.target_root, input.parameters.reginfo, input.parameters.registration}}});
+        phases.push_back({"register",
+                          {RegisterClosure{input.target_root, input.parameters.reginfo,
+                                           input.parameters.init.substr(0, input.parameters.init.rfind('/')),
+                                           input.parameters.registration}}});
     phases.push_back({"switch_root", {SwitchRoot{input.target_root, input.parameters.init}}});
     return phases;
 }

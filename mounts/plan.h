@@ -23,6 +23,7 @@ struct PlanInput {
     std::string target_root;
     bool root_mounted = false;  // by somebody else: a scripted stage 1, systemd
     uint64_t memory_bytes = 0;
+    std::vector<std::string> modules;  // to load whatever the file systems need
 };
 
 // The whole boot. Error: no init= (which is named), where a boot needs one.

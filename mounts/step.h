@@ -72,6 +72,7 @@ struct CheckFileSystem {
 struct RegisterClosure {
     std::string target_root;
     std::string reginfo;  // in the target root; empty: wherever it is found
+    std::string system;   // the toplevel whose init is started, in the target root
     RegisterMode mode = RegisterMode::automatic;
 };
 

@@ -3,6 +3,7 @@
 #include <sys/sysinfo.h>
 
 #include <cerrno>
+#include <ranges>
 
 #include "mounts/base/at.h"
 #include "mounts/nine_p.h"
@@ -29,13 +30,15 @@ Result<BootSources> read_boot_sources() {
     auto command_line = base::read_file("/proc/cmdline", text_limit_bytes);
     auto parameters = read_optional(mounts::protocol::parameters_file);
     auto fstab = read_optional(mounts::protocol::fstab_file);
-    for (auto *text : {&command_line, &parameters, &fstab})
+    auto modules = read_optional(mounts::protocol::modules_file);
+    for (auto *text : {&command_line, &parameters, &fstab, &modules})
         if (!*text) return std::unexpected(text->error());
     struct sysinfo info{};
     if (::sysinfo(&info) == 0) sources.memory_bytes = uint64_t{info.totalram} * info.mem_unit;
     sources.command_line = std::move(*command_line);
     sources.parameters = std::move(*parameters);
     sources.fstab = std::move(*fstab);
+    sources.modules = std::move(*modules);
     return sources;
 }
 
@@ -50,11 +53,15 @@ Result<mounts::PlanInput> boot_input(const BootSources &sources, const std::stri
     if (!table) return std::unexpected(table.error());
     auto file_systems = mounts::apply_parameters(std::move(*table), *parameters, msize);
     if (!file_systems) return std::unexpected(file_systems.error());
+    std::vector<std::string> modules;
+    for (auto part : std::views::split(sources.modules, '\n'))
+        if (const std::string_view line(part); !line.empty()) modules.emplace_back(line);
     return mounts::PlanInput{.file_systems = std::move(*file_systems),
                              .parameters = std::move(*parameters),
                              .target_root = target_root,
                              .root_mounted = false,
-                             .memory_bytes = sources.memory_bytes};
+                             .memory_bytes = sources.memory_bytes,
+                             .modules = std::move(modules)};
 }
 
 }  // namespace stage1

@@ -13,6 +13,7 @@ struct BootSources {
     std::string command_line;  // text of /proc/cmdline
     std::string parameters;    // text of /etc/stage1/parameters; empty: none
     std::string fstab;         // text; empty: the built-in default
+    std::string modules;       // names to load always, one a line; empty: none
     uint64_t memory_bytes = 0;
 };
 

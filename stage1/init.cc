@@ -83,6 +83,9 @@ void init() {
     report.begin("early", "mount", "the kernel's own file systems");
     if (auto early = mount_early(); !early) (void)fail_boot(early.error(), {});
     if (auto kmsg = base::log_to_kmsg(); !kmsg) log(kmsg.error());
+    // The kernel drops all but ten lines in five seconds of what user space logs, unless told otherwise.
+    if (auto limit = base::open_at(AT_FDCWD, "/proc/sys/kernel/printk_devkmsg", O_WRONLY))
+        (void)base::write_all(limit->get(), "on\n", "printk_devkmsg");
     report.end();
 
     const auto [input, phases] = plan();

@@ -4,10 +4,14 @@
 
 #include <CLI/CLI.hpp>
 #include <exception>
-#include <print>
+#include <string_view>
 
 #include "mounts/base/log.h"
 #include "stage1/devices.h"
+#include "stage1/init.h"
+#include "stage1/modules/load.h"
+#include "stage1/mounts_command.h"
+#include "stage1/plan_command.h"
 #include "stage1/register.h"
 
 namespace {
@@ -18,7 +22,13 @@ int command_line(int argc, char **argv) {
     app.require_subcommand(1);
     int status = 0;
     stage1::add_devices_command(app, status);
+    stage1::add_mounts_command(app, status);
     stage1::add_register_command(app, status);
+    stage1::add_plan_command(app, status);
+    app.add_subcommand("init", "be PID 1: the whole of stage 1, up to the exec of stage 2")->callback([] {
+        if (::getpid() != 1) throw CLI::ValidationError("init", "only PID 1 can be init; 'stage1 plan' shows what it would do");
+        stage1::init();
+    });
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError &error) {
@@ -32,6 +42,10 @@ int command_line(int argc, char **argv) {
 
 int main(int argc, char **argv) {
     try {
+        // The kernel starts /init without a word on what it is, and calls /sbin/modprobe by that name.
+        const std::string_view name = std::string_view(argv[0]).substr(std::string_view(argv[0]).rfind('/') + 1);
+        if (::getpid() == 1) stage1::init();
+        if (name == "modprobe") return stage1::modprobe(argc, argv);
         return command_line(argc, argv);
     } catch (const std::exception &error) {
         base::log(base::Priority::error, std::string("stage1: a bug, please report it: ") + error.what());

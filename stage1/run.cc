@@ -8,8 +8,8 @@
 #include "mounts/find_device.h"
 #include "stage1/check_file_system.h"
 #include "stage1/disk/prepare.h"
+#include "stage1/load_db.h"
 #include "stage1/modules/load.h"
-#include "stage1/nixdb/register.h"
 #include "stage1/store_union.h"
 #include "stage1/switch_root.h"
 #include "stage1/system.h"
@@ -61,7 +61,7 @@ Line run(const mounts::PrepareDisk &step) {
     request.device = *device;
     const auto outcome = prepare_disk(request);
     if (!outcome) return std::unexpected(outcome.error());
-    return outcome->line;
+    return outcome->description;
 }
 
 Line run(const mounts::CheckFileSystem &step) {
@@ -109,12 +109,8 @@ Line run(const mounts::MarkFile &step) {
 Line run(const mounts::GrowFileSystem &step) { return fail(ENOTSUP, "grow", step.target, "not built yet"); }
 
 Line run(const mounts::RegisterClosure &step) {
-    RegisterRequest request;
-    request.target_root = step.target_root;
-    request.reginfo = step.reginfo;
-    const auto report = register_closure(request);
-    if (!report) return std::unexpected(report.error());
-    return report->line;
+    if (step.reginfo.empty()) return "register: no regInfo= and so nothing to load";
+    return load_db({step.target_root, step.reginfo, step.system});
 }
 
 Line run(const mounts::SwitchRoot &step) {

@@ -3,9 +3,14 @@
 .PHONY: test
 test: test-unit test-parity test-boot ## all tests: unit, parity, and real boots
 
+# What makes the disks that stage1 must leave alone, and checks those that it made.
+DISK_TOOLS := e2fsprogs xfsprogs btrfs-progs f2fs-tools dosfstools ntfs-3g cryptsetup-bin lvm2 bcache-tools squashfs-tools \
+    erofs-utils xorriso gdisk
+
 # Tests that need root say so and are skipped, counted, without it.
 .PHONY: test-unit
 test-unit: $(BUILD)/tests/unit all ## unit tests, and effects on real disks and mounts
+	@.toolchain/install-packages "make test-unit (disks of every kind)" $(DISK_TOOLS)
 	$(BUILD)/tests/unit
 
 .PHONY: test-parity
@@ -15,6 +20,8 @@ test-parity: $(BUILD)/tests/parity all ## the union against overlayfs and a plai
 .PHONY: test-boot
 test-boot: $(BUILD)/tests/boot all ## boots of real machines
 	$(BUILD)/tests/boot
+
+include tests/bench/disk.mk
 
 # --- checks ---
 CHECKED = $(OWN) $(TESTS)

@@ -17,7 +17,7 @@
 
 #include "mounts/base/at.h"
 #include "mounts/base/log.h"
-#include "mounts/modules/decompress.h"
+#include "mounts/decompress.h"
 
 namespace stage1 {
 

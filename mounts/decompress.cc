@@ -1,4 +1,4 @@
-#include "mounts/modules/decompress.h"
+#include "mounts/decompress.h"
 
 #include <lzma.h>
 #include <zlib.h>

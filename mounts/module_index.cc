@@ -1,4 +1,4 @@
-#include "mounts/modules/index.h"
+#include "mounts/module_index.h"
 
 #include <fnmatch.h>
 

@@ -1,0 +1,56 @@
+#include "mounts/boot_parameters.h"
+
+#include <catch_amalgamated.hpp>
+
+using mounts::boot_parameters;
+using mounts::parse_command_line;
+
+namespace {
+
+mounts::BootParameters parsed(std::string_view line) {
+    auto parameters = boot_parameters(parse_command_line(line));
+    REQUIRE(parameters.has_value());
+    return *parameters;
+}
+
+std::string refused(std::string_view line) {
+    const auto parameters = boot_parameters(parse_command_line(line));
+    REQUIRE_FALSE(parameters.has_value());
+    return message(parameters.error());
+}
+
+}  // namespace
+
+TEST_CASE("the kernel's, NixOS's and our own parameters get their values") {
+    const auto p = parsed(
+        "init=/nix/store/s/init root=LABEL=nixos regInfo=/nix/store/r/registration console=tty0 console=ttyS0,115200 "
+        "boot.shell_on_fail stage1panic=1 stage1.union=disk stage1.union.engine=fuse stage1.device-timeout=3 "
+        "stage1.share=data:/mnt/data:ro,cache=none stage1.break=mounts");
+    CHECK(p.init == "/nix/store/s/init");
+    CHECK(p.root == "LABEL=nixos");
+    CHECK(p.reginfo == "/nix/store/r/registration");
+    CHECK(p.consoles == std::vector<std::string>{"tty0", "ttyS0,115200"});
+    CHECK(p.shell_on_fail);
+    CHECK(p.panic_on_fail);
+    CHECK(p.store_union == mounts::UnionMode::disk);
+    CHECK(p.union_engine == mounts::UnionEngine::fuse);
+    CHECK(p.device_timeout_s == 3);
+    CHECK(p.shares == std::vector<mounts::Share>{{"data", "/mnt/data", "ro,cache=none"}});
+    CHECK(p.break_before == std::vector<std::string>{"mounts"});
+}
+
+TEST_CASE("the later of two counts, and what is not ours is left alone") {
+    CHECK(parsed("stage1.union=disk stage1.union=off").store_union == mounts::UnionMode::off);
+    CHECK_FALSE(parsed("ro rw").root_read_only);
+    CHECK(parsed("systemd.unit=rescue.target rd.luks=\xff\xfe quiet").init.empty());
+}
+
+TEST_CASE("a bad value of one of our parameters is an error that names it") {
+    CHECK(refused("stage1.union=ramdisk") == "kernel parameter 'stage1.union=ramdisk': expected off | tmpfs | disk");
+    CHECK(refused("stage1.device-timeout=-1") == "kernel parameter 'stage1.device-timeout=-1': expected seconds from 0 to 3600");
+    CHECK(refused("stage1.device-timeout=9x") == "kernel parameter 'stage1.device-timeout=9x': expected seconds from 0 to 3600");
+    CHECK(refused("stage1.share=data") ==
+          "kernel parameter 'stage1.share=data': expected TAG:TARGET[:OPTIONS] with an absolute TARGET");
+    CHECK(refused("init=bin/sh") == "kernel parameter 'init=bin/sh': expected an absolute path in the target root");
+    CHECK(refused("stage1.unoin=off") == "kernel parameter 'stage1.unoin': stage1 has no parameter of this name; see stage1(8)");
+}

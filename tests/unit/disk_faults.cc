@@ -1,0 +1,196 @@
+// Bad disks and power cuts, beneath real loop devices.
+#include <unistd.h>
+
+#include <catch_amalgamated.hpp>
+#include <filesystem>
+#include <format>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "mounts/base/process.h"
+#include "stage1/disk/prepare.h"
+#include "tests/support/disk.h"
+#include "tests/support/faulty_file.h"
+
+namespace {
+
+constexpr uint64_t MiB = uint64_t{1} << 20;
+constexpr uint64_t disk_bytes = 64 * MiB;
+using What = stage1::DiskOutcome::What;
+using support::RecordedWrite;
+using Record = std::vector<RecordedWrite>;
+
+std::string missing() {
+    if (auto reason = support::loop_devices_missing(); !reason.empty()) return reason;
+    return ::access("/dev/fuse", R_OK | W_OK) < 0 ? "no /dev/fuse here" : std::string();
+}
+
+#define NEEDS_FAULTY_DISKS() \
+    if (const std::string reason = missing(); !reason.empty()) SKIP(reason)
+
+struct FaultyDisk {
+    support::ScratchFolder scratch;
+    std::string image = scratch.path("image");
+    std::unique_ptr<support::FaultyFile> file;
+    std::unique_ptr<support::LoopDevice> loop;
+
+    explicit FaultyDisk(uint32_t sector_bytes = 512, const std::function<void(const std::string &)> &fill = {}) {
+        support::make_sparse_file(image, disk_bytes);
+        if (fill) fill(image);
+        std::filesystem::create_directory(scratch.path("mount"));
+        file = std::make_unique<support::FaultyFile>(image, scratch.path("mount"));
+        loop = std::make_unique<support::LoopDevice>(file->path(), support::LoopOptions{.sector_bytes = sector_bytes});
+    }
+    FaultyDisk(const FaultyDisk &) = delete;
+    FaultyDisk &operator=(const FaultyDisk &) = delete;
+    ~FaultyDisk() {
+        loop.reset();
+        file.reset();
+    }
+};
+
+std::string said(const base::Result<stage1::DiskOutcome> &outcome) {
+    return outcome ? outcome->description : base::message(outcome.error());
+}
+
+void check_clean(const std::string &device) {
+    ::setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
+    base::Command command{.argv = {"e2fsck", "-fn", device}};
+    command.capture_output = true;
+    const auto exit = base::run(command);
+    REQUIRE(exit);
+    INFO(exit->output);
+    CHECK(exit->status == 0);
+}
+
+// What a power cut leaves: all up to some flush, and of what came after it any sectors that the disk got to.
+void replay_cut(const Record &record, const std::string &image, std::mt19937 &random) {
+    const size_t cut = random() % (record.size() + 1);
+    size_t flushed = 0;
+    for (size_t i = 0; i < cut; ++i)
+        if (record[i].flush) flushed = i;
+    const bool in_order = random() % 2 == 0;
+    for (size_t i = 0; i < cut; ++i)
+        if (!record[i].flush && (i < flushed || in_order || random() % 2 == 0))
+            support::write_bytes(image, record[i].offset, record[i].data);
+    if (cut == record.size() || record[cut].flush) return;
+    for (size_t at = 0; at < record[cut].data.size(); at += 512)
+        if (random() % 2 == 0) support::write_bytes(image, record[cut].offset + at, record[cut].data.substr(at, 512));
+}
+
+Record record_of_a_format(uint32_t sector_bytes, const std::function<void(const std::string &)> &fill = {}) {
+    FaultyDisk disk(sector_bytes, fill);
+    const auto made = stage1::prepare_disk({.device = disk.loop->path()});
+    INFO(said(made));
+    REQUIRE(made);
+    Record record = disk.file->record();
+    REQUIRE(record.size() > 8);
+    return record;
+}
+
+}  // namespace
+
+TEST_CASE("an empty disk that cannot be read somewhere is not formatted", "[disk]") {
+    NEEDS_FAULTY_DISKS();
+    FaultyDisk disk;
+    const uint64_t before = support::fingerprint(disk.image);
+    std::vector<uint64_t> places{0, 512, 1024, 4096, 65536, MiB, disk_bytes / 2, disk_bytes - 4096, disk_bytes - 512};
+    std::mt19937 random(3);
+    while (places.size() < 40) places.push_back(random() % (disk_bytes / 512) * 512);
+    for (const uint64_t place : places) {
+        disk.file->fail_reads(place);
+        const auto outcome = stage1::prepare_disk({.device = disk.loop->path()});
+        INFO(place << ": " << said(outcome));
+        REQUIRE_FALSE(outcome);
+        CHECK_THAT(said(outcome), Catch::Matchers::ContainsSubstring("cannot be read: "));
+    }
+    disk.file->fail_reads(20 * MiB + 512);
+    CHECK(said(stage1::prepare_disk({.device = disk.loop->path()})) ==
+          std::format(
+              "use disk '{}': byte 20971520 cannot be read: I/O error; what can't be read may hold data; nothing was changed",
+              disk.loop->path()));
+    CHECK(support::fingerprint(disk.image) == before);
+    CHECK(std::ranges::all_of(disk.file->record(), [](const RecordedWrite &w) { return w.flush; }));
+}
+
+TEST_CASE("a format that the disk refuses to take is an error, and the next run completes it", "[disk]") {
+    NEEDS_FAULTY_DISKS();
+    const uint64_t place = GENERATE(uint64_t{0}, uint64_t{1024}, uint64_t{4096}, uint64_t{65536});
+    FaultyDisk disk;
+    disk.file->fail_writes(place);
+    const auto failed = stage1::prepare_disk({.device = disk.loop->path()});
+    INFO(place << ": " << said(failed));
+    REQUIRE_FALSE(failed);
+    CHECK(said(failed) == std::format("flush '{}': I/O error; the next run begins again", disk.loop->path()));
+    disk.file->fail_writes({});
+    disk.loop.reset();
+    disk.loop = std::make_unique<support::LoopDevice>(disk.file->path());
+    const auto again = stage1::prepare_disk({.device = disk.loop->path()});
+    INFO(said(again));
+    REQUIRE(again);
+    CHECK(again->what != What::kept);
+    check_clean(disk.loop->path());
+}
+
+TEST_CASE("a format cut short by a power cut is completed by the next run, wherever it was cut", "[disk]") {
+    NEEDS_FAULTY_DISKS();
+    const uint32_t sector = GENERATE(512U, 4096U);
+    const Record record = record_of_a_format(sector);
+    std::mt19937 random(sector);
+    int finished = 0;
+    for (int i = 0; i < 100; ++i) {
+        const support::ScratchFolder scratch;
+        support::make_sparse_file(scratch.path("image"), disk_bytes);
+        replay_cut(record, scratch.path("image"), random);
+        // Every fifth meets a second cut, while it is being completed.
+        if (i % 5 == 0) {
+            const auto cut_once = [&](const std::string &image) {
+                std::filesystem::copy_file(scratch.path("image"), image, std::filesystem::copy_options::overwrite_existing);
+            };
+            FaultyDisk disk(sector, cut_once);
+            (void)stage1::prepare_disk({.device = disk.loop->path()});
+            replay_cut(disk.file->record(), scratch.path("image"), random);
+        }
+        const support::LoopDevice loop(scratch.path("image"), {.sector_bytes = sector});
+        const auto outcome = stage1::prepare_disk({.device = loop.path()});
+        INFO("cut " << i << ": " << said(outcome));
+        REQUIRE(outcome);
+        if (outcome->what == What::finished) ++finished;
+        check_clean(loop.path());
+        const auto again = stage1::prepare_disk({.device = loop.path()});
+        REQUIRE(again);
+        CHECK(again->description == std::format("kept ext4 UUID={} LABEL=nixos", outcome->uuid));
+    }
+    CHECK(finished > 20);
+}
+
+TEST_CASE("a disk on which a format was cut short and data came later is never formatted", "[disk]") {
+    NEEDS_FAULTY_DISKS();
+    Record record = record_of_a_format(512);
+    // Up to the flush before the superblock: from there on it is an ext4, and kept.
+    const auto is_superblock = [](const RecordedWrite &w) {
+        return !w.flush && w.offset <= 1024 && w.offset + w.data.size() > 1024 + 58 &&
+               w.data.substr(1024 - w.offset + 56, 2) == "\x53\xef";
+    };
+    record.erase(std::ranges::find_if(record, is_superblock), record.end());
+    std::mt19937 random(11);
+    for (int i = 0; i < 60; ++i) {
+        const support::ScratchFolder scratch;
+        const std::string image = scratch.path("image");
+        support::make_sparse_file(image, disk_bytes);
+        for (const RecordedWrite &write : record)
+            if (!write.flush) support::write_bytes(image, write.offset, write.data);
+        // One byte of data: on what the format wrote, or where it wrote nothing.
+        const uint64_t place = i % 2 == 0 ? 2048 + random() % 200000 : random() % disk_bytes;
+        support::write_bytes(image, place, "\xa5");
+        const uint64_t before = support::fingerprint(image);
+        const support::LoopDevice loop(image);
+        const auto outcome = stage1::prepare_disk({.device = loop.path()});
+        INFO("byte " << place << ": " << said(outcome));
+        CHECK_FALSE(outcome);
+        CHECK_THAT(said(outcome),
+                   Catch::Matchers::ContainsSubstring("overwrite all of it with zeros (blkdiscard --zeroout) and start again"));
+        CHECK(support::fingerprint(image) == before);
+    }
+}

@@ -1,0 +1,83 @@
+#include "mounts/plan.h"
+
+#include <catch_amalgamated.hpp>
+
+using namespace mounts;
+
+namespace {
+
+PlanInput input(std::string_view command_line) {
+    auto parameters = boot_parameters(parse_command_line(command_line));
+    REQUIRE(parameters.has_value());
+    auto table = parse_fstab(default_fstab(512000), "built-in");
+    REQUIRE(table.has_value());
+    auto file_systems = apply_parameters(*table, *parameters, 512000);
+    REQUIRE(file_systems.has_value());
+    return {
+        .file_systems = *file_systems, .parameters = *parameters, .target_root = "/mnt-root", .memory_bytes = uint64_t{1} << 30};
+}
+
+std::string text(const Phase &phase) {
+    std::string out;
+    for (const Step &step : phase.steps) out += describe(step) + "\n";
+    return out;
+}
+
+}  // namespace
+
+TEST_CASE("without a union the store is mounted where it belongs, read-only") {
+    CHECK(text(plan_mounts(input("init=/i stage1.union=off"))) ==
+          "mkdir -p /mnt-root mode 0755\n"
+          "mount -t ext4 -o rw /dev/vda /mnt-root\n"
+          "mkdir -p /mnt-root/tmp mode 1777\n"
+          "mkdir -p /mnt-root/nix/store mode 0755\n"
+          "mount -t 9p -o ro,trans=virtio,version=9p2000.L,cache=loose,msize=512000 store /mnt-root/nix/store\n"
+          "mkdir -p /mnt-root/tmp/shared mode 0755\n"
+          "mount -t 9p -o rw,trans=virtio,version=9p2000.L,cache=mmap,msize=512000 shared /mnt-root/tmp/shared\n"
+          "mkdir -p /mnt-root/tmp/xchg mode 0755\n"
+          "mount -t 9p -o rw,trans=virtio,version=9p2000.L,cache=mmap,msize=512000 xchg /mnt-root/tmp/xchg\n");
+}
+
+TEST_CASE("a union on tmpfs gets half of the memory, one on the disk none of it") {
+    const std::string tmpfs = text(plan_mounts(input("init=/i stage1.union=tmpfs")));
+    CHECK(tmpfs.contains("mount -t tmpfs -o mode=755,size=524288k,nr_inodes=1m tmpfs /mnt-root/nix/.rw-store\n"));
+    const std::string disk = text(plan_mounts(input("init=/i stage1.union=disk")));
+    CHECK_FALSE(disk.contains("tmpfs"));
+    for (const auto &plan : {tmpfs, disk})
+        CHECK(plan.contains(
+            "union (auto) lower /mnt-root/nix/.ro-store upper /mnt-root/nix/.rw-store/upper work /mnt-root/nix/.rw-store/work "
+            "at /mnt-root/nix/store\n"));
+}
+
+TEST_CASE("only what this boot needs is loaded, and only its devices are waited for") {
+    CHECK(text(plan_modules(input("init=/i root=tmpfs stage1.union=off"))) ==
+          "load modules 9pnet_virtio fs-9p for the file systems\n");
+    CHECK(text(plan_modules(input("init=/i stage1.union=disk stage1.union.engine=fuse"))).contains("fs-fuse"));
+    CHECK(text(plan_devices(input("init=/i root=tmpfs"))).empty());
+    CHECK(text(plan_devices(input("init=/i stage1.device-timeout=5"))) ==
+          "wait for /dev/vda at most 5 s\nformat /dev/vda as ext4 if it is proven empty, else keep it\n"
+          "check /dev/vda (ext4) if the initrd has its fsck\n");
+}
+
+TEST_CASE("a root that somebody else mounted is not mounted again") {
+    PlanInput hook = input("");
+    hook.root_mounted = true;
+    CHECK_FALSE(text(plan_mounts(hook)).contains("ext4"));
+}
+
+TEST_CASE("a boot without init= is refused by its name") {
+    const auto plan = plan_boot(input("quiet"));
+    REQUIRE_FALSE(plan.has_value());
+    CHECK(message(plan.error()) ==
+          "kernel parameter 'init=': not given; it names the program of stage 2 in the target root, such as "
+          "init=/nix/store/…-nixos-system-…/init");
+}
+
+TEST_CASE("the phases of a boot are in the order in which they build on each other") {
+    const auto plan = plan_boot(input("init=/nix/store/s/init regInfo=/nix/store/r/registration"));
+    REQUIRE(plan.has_value());
+    std::string names;
+    for (const Phase &phase : *plan) names += phase.name + " ";
+    CHECK(names == "modules devices mounts system register switch_root ");
+    CHECK(text((*plan)[4]) == "register /nix/store/r/registration in /mnt-root\n");
+}
