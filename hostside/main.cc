@@ -4,6 +4,7 @@
 #include <exception>
 #include <print>
 
+#include "hostside/reginfo.h"
 #include "hostside/run_command.h"
 #include "hostside/supervise.h"
 
@@ -15,6 +16,7 @@ int main(int argc, char **argv) {
         int status = 0;
         hostside::add_run_command(app, status);
         hostside::add_initrd_command(app, status);
+        hostside::add_reginfo_command(app, status);
         try {
             app.parse(argc, argv);
         } catch (const CLI::ParseError &error) {

@@ -257,8 +257,8 @@ TEST_CASE("real Nix of several versions finds nothing to complain of, and the ho
   };
 in make "top" [ (make "a" [ (make "b" [ ]) ]) (make "c" [ ]) ]
 )"));
-    const std::vector<std::string> quiet{"--option", "sandbox",           "false", "--option", "substituters", "",
-                                         "--option", "build-users-group", ""};
+    const std::vector<std::string> quiet{"--option", "sandbox",    "false", "--option", "substituters",      "",
+                                         "--option", "build-hook", "",      "--option", "build-users-group", ""};
     const auto nix = [&](const std::string &tool, const std::string &store, std::vector<std::string> words) {
         std::vector<std::string> argv{bin + "/" + tool, "--store", store};
         argv.insert(argv.end(), quiet.begin(), quiet.end());
