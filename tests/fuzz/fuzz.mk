@@ -25,4 +25,4 @@ fuzz-%: tests/fuzz/%.cc
 $(BUILD)/run/%: $(BUILD)/obj/tests/fuzz/%.o $(call objects,$(MOUNTS) $(UNIONFS) $(STAGE1) $(HOSTSIDE))
 	@mkdir -p $(@D)
 	@echo 'LINK $@'
-	@$(CXX) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBRARIES) -lstdc++
+	@$(CXX) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBRARIES) -l:libstdc++.so.6
