@@ -21,7 +21,7 @@ test-parity: $(BUILD)/tests/parity all ## the union against overlayfs and a plai
 test-boot: $(BUILD)/tests/boot all ## boots of real machines
 	$(BUILD)/tests/boot
 
-include tests/bench/disk.mk
+include tests/bench/disk.mk tests/bench/launch.mk
 
 # --- checks ---
 CHECKED = $(OWN) $(TESTS)
