@@ -5,6 +5,7 @@
 #include <print>
 
 #include "hostside/life_command.h"
+#include "hostside/reginfo.h"
 #include "hostside/run_command.h"
 #include "hostside/supervise.h"
 
@@ -17,6 +18,7 @@ int command_line(int argc, char **argv) {
     int status = 0;
     hostside::add_run_commands(app, status);
     hostside::add_life_commands(app, status);
+    hostside::add_reginfo_command(app, status);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError &error) {
