@@ -6,7 +6,6 @@
 #include <fstream>
 
 #include "hostside/cpio.h"
-#include "mounts/base/process.h"
 
 namespace {
 
@@ -38,6 +37,21 @@ struct Source {
     }
 };
 
+// Names in an archive, one a line, read by the format's own rules: header of 110 bytes, name and data padded to 4.
+std::string names_in(std::string_view bytes) {
+    std::string names;
+    while (bytes.size() > 110 && bytes.starts_with("070701")) {
+        const auto number = [&](size_t field) { return std::stoul(std::string(bytes.substr(6 + 8 * field, 8)), nullptr, 16); };
+        const size_t name = number(11);
+        const size_t data = number(6);
+        const std::string_view text = bytes.substr(110, name - 1);
+        if (text == "TRAILER!!!") break;
+        names.append(text) += '\n';
+        bytes.remove_prefix((110 + name + 3) / 4 * 4 + (data + 3) / 4 * 4);
+    }
+    return names;
+}
+
 std::string signed_module(std::string_view body, std::string_view signature) {
     std::string text(body);
     text.append(signature).append(std::string(8, '\0'));
@@ -47,16 +61,12 @@ std::string signed_module(std::string_view body, std::string_view signature) {
 
 }  // namespace
 
-TEST_CASE("the same initrd is the same bytes, and cpio(1) reads it") {
+TEST_CASE("the same initrd is the same bytes, and holds what the machine needs and no more") {
     const Source source;
     const auto first = build_initrd(source.spec({"a", "inside"}));
     REQUIRE(first);
     CHECK(*first == build_initrd(source.spec({"inside", "a"})));
-    source.write("archive", *first);
-    const auto list = base::run(
-        {.argv = {"sh", "-c", "cpio --quiet -t < '" + (source.folder / "archive").string() + "'"}, .capture_output = true});
-    if (!list || list->status == 127) SKIP("no cpio(1) here");
-    CHECK(list->output ==
+    CHECK(names_in(*first) ==
           "dev\nproc\nsys\nrun\netc\netc/stage1\nmnt-root\nsbin\ndev/console\ninit\nsbin/modprobe\nlib\nlib/modules\nlib/modules/"
           "6.1\n"
           "lib/modules/6.1/kernel\nlib/modules/6.1/kernel/a.ko\nlib/modules/6.1/kernel/b.ko\nlib/modules/6.1/modules.dep\n"
