@@ -60,10 +60,10 @@ TEST_CASE("entries are read, and printed as the producers print them") {
     CHECK(info.deriver == path_b);
     CHECK(info.references == std::vector<std::string>{path_a, path_b});
     std::string dump;
-    print(dump, info, mounts::RegistrationFormat::dump_db);
+    mounts::print(dump, info, mounts::RegistrationFormat::dump_db);
     CHECK(dump == entry(path_a, hash16, "7\n" + std::string(path_b) + "\n2\n" + path_a + "\n" + path_b + "\n"));
     std::string registration;
-    print(registration, info, mounts::RegistrationFormat::registration);
+    mounts::print(registration, info, mounts::RegistrationFormat::registration);
     CHECK(registration ==
           entry(path_a, "sha256:" + std::string(hash32), "7\n\n2\n" + std::string(path_a) + "\n" + path_b + "\n"));
     REQUIRE(reader.next(info).value());
