@@ -36,6 +36,7 @@ run: all ## boots a machine with a real Nix store and shows it at work
 include tests/bench/disk.mk
 include tests/bench/boot.mk
 include tests/bench/union.mk
+include tests/bench/launch.mk
 
 # --- checks ---
 CHECKED = $(OWN) $(TESTS)
