@@ -32,19 +32,6 @@ int command_line(int argc, char **argv) {
 int main(int argc, char **argv) {
     try {
         return command_line(argc, argv);
-        CLI::App app{"Runs a NixOS system as a virtual machine.", "runvm"};
-        app.set_version_flag("--version", "runvm " STAGE1_VERSION);
-        app.require_subcommand(1);
-        int status = 0;
-        hostside::add_run_command(app, status);
-        hostside::add_initrd_command(app, status);
-        hostside::add_reginfo_command(app, status);
-        try {
-            app.parse(argc, argv);
-        } catch (const CLI::ParseError &error) {
-            return app.exit(error) == 0 ? 0 : hostside::exit_launcher_error;
-        }
-        return status;
     } catch (const std::exception &error) {
         std::println(stderr, "runvm: a bug, please report it: {}", error.what());
         return hostside::launcher_error;
