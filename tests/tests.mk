@@ -35,6 +35,7 @@ run: all ## boots a machine with a real Nix store and shows it at work
 
 include tests/bench/disk.mk
 include tests/bench/boot.mk
+include tests/bench/union.mk
 
 # --- checks ---
 CHECKED = $(OWN) $(TESTS)
@@ -62,3 +63,5 @@ $(BUILD)/tidy/%.ok: %.cc .clang-tidy $(SYSROOT_READY)
 	@clang-tidy-19 --quiet $< -- --target=x86_64-linux-musl --sysroot=$(SYSROOT) -stdlib=libc++ -nostdinc++ \
 	    -isystem $(SYSROOT)/usr/include/c++/v1 $(ALL_CXXFLAGS) -DSTAGE1_VERSION='"$(VERSION)"' 2>/dev/null
 	@touch $@
+
+-include tests/fuzz/fuzz.mk tests/bench/nixdb.mk

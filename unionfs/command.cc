@@ -44,10 +44,10 @@ void fit_cache(Options &options) {
 
 // What a daemon beneath the root file system needs: stage 1 and systemd spare a process whose command line begins with
 // `@` (systemd: Root Storage Daemons), and so does the kernel one with this score.
-void settle(char **argv) {
+void settle() {
     (void)::setsid();
     (void)::chdir("/");
-    if (::geteuid() == 0) argv[0][0] = '@';
+    if (::geteuid() == 0) program_invocation_name[0] = '@';
     const base::Fd score(::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
     if (score) (void)base::write_all(score.get(), "-1000", "oom_score_adj");  // rootless: refused, and of no matter
     const base::Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
@@ -85,7 +85,7 @@ base::Result<> serve_here(Union &fs, const Device &device, Mode mode, int ready_
     });
 }
 
-int serve_detached(Union &fs, const Device &device, Mode mode, char **argv) {
+int serve_detached(Union &fs, const Device &device, Mode mode) {
     std::array<int, 2> ends{};
     if (::pipe2(ends.data(), O_CLOEXEC) < 0) return refuse({"pipe", "unionfs", errno, ""});
     const base::Fd read_end(ends[0]);
@@ -93,7 +93,7 @@ int serve_detached(Union &fs, const Device &device, Mode mode, char **argv) {
     const pid_t child = ::fork();
     if (child < 0) return refuse({"fork", "unionfs", errno, ""});
     if (child == 0) {
-        settle(argv);
+        settle();
         ::_exit(serve_here(fs, device, mode, write_end.get()) ? 0 : 1);
     }
     write_end.reset();
@@ -133,7 +133,7 @@ int command_main(int argc, char **argv) {
     const Choice choice = choose_mode(fs.options, device->rootless);
     if (fs.options.mode == Mode::automatic)
         std::println(stderr, "unionfs: mode=auto: {}: {}", choice.mode == Mode::store ? "store" : "throughput", choice.reason);
-    if (!fs.options.foreground) return serve_detached(fs, *device, choice.mode, argv);
+    if (!fs.options.foreground) return serve_detached(fs, *device, choice.mode);
     if (auto result = serve_here(fs, *device, choice.mode, -1); !result) return refuse(result.error());
     return 0;
 }

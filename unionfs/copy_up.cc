@@ -12,7 +12,8 @@
 
 namespace unionfs {
 
-int copy_attributes(int from_dir, const char *from, int to_dir, const char *to, const struct stat &status, const std::string &mark) {
+int copy_attributes(int from_dir, const char *from, int to_dir, const char *to, const struct stat &status,
+                    const std::string &mark) {
     const int empty = *to == '\0' ? AT_EMPTY_PATH : 0;
     if (::fchownat(to_dir, to, status.st_uid, status.st_gid, AT_SYMLINK_NOFOLLOW | empty) < 0 && errno != EPERM) return errno;
     for (const std::string &attribute : xattr_names(from_dir, from)) {
@@ -23,7 +24,8 @@ int copy_attributes(int from_dir, const char *from, int to_dir, const char *to, 
         if (error != 0 && error != EOPNOTSUPP && error != EPERM && error != EINVAL) return error;
     }
     if (!S_ISLNK(status.st_mode)) {
-        const int error = empty != 0 ? ::fchmod(to_dir, status.st_mode & 07777) : ::fchmodat(to_dir, to, status.st_mode & 07777, 0);
+        const int error =
+            empty != 0 ? ::fchmod(to_dir, status.st_mode & 07777) : ::fchmodat(to_dir, to, status.st_mode & 07777, 0);
         if (error < 0) return errno;
     }
     const timespec times[2] = {status.st_atim, status.st_mtim};

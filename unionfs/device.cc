@@ -83,7 +83,9 @@ Result<Device> mount_with_helper(const Options &options) {
     base::Fd fd(receive_fd(ours.get()));
     int status = 0;
     while (::waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
-    if (!fd) return fail(0, "mount", options.mountpoint, WEXITSTATUS(status) == 127 ? "needs root, or fusermount3 in PATH" : "fusermount3 refused");
+    if (!fd)
+        return fail(0, "mount", options.mountpoint,
+                    WEXITSTATUS(status) == 127 ? "needs root, or fusermount3 in PATH" : "fusermount3 refused");
     return Device{std::move(fd), true};
 }
 
@@ -94,9 +96,11 @@ Result<Device> mount_device(const Options &options) {
     if (::stat(options.mountpoint.c_str(), &status) < 0) return fail(errno, "mount point", options.mountpoint);
     if (!S_ISDIR(status.st_mode)) return fail(ENOTDIR, "mount point", options.mountpoint);
     auto fd = base::open_at(AT_FDCWD, "/dev/fuse", O_RDWR);
-    if (!fd && fd.error().code != EACCES) return fail(fd.error().code, "open", "/dev/fuse", "the kernel needs CONFIG_FUSE_FS, or its module fuse");
+    if (!fd && fd.error().code != EACCES)
+        return fail(fd.error().code, "open", "/dev/fuse", "the kernel needs CONFIG_FUSE_FS, or its module fuse");
     if (!fd) return mount_with_helper(options);
-    std::string data = std::format("fd={},rootmode={:o},user_id={},group_id={},default_permissions", fd->get(), S_IFDIR, ::geteuid(), ::getegid());
+    std::string data = std::format("fd={},rootmode={:o},user_id={},group_id={},default_permissions", fd->get(), S_IFDIR,
+                                   ::geteuid(), ::getegid());
     if (options.allow_other) data += ",allow_other";
     if (::mount(options.source.c_str(), options.mountpoint.c_str(), "fuse.unionfs", flags_of(options), data.c_str()) < 0) {
         if (errno == EPERM) return mount_with_helper(options);
@@ -112,6 +116,8 @@ base::Fd clone_device(int device) {
     return fd;
 }
 
-void unmount_device(const Options &options) { (void)::umount2(options.mountpoint.c_str(), MNT_DETACH); }  // the caller fails already
+void unmount_device(const Options &options) {
+    (void)::umount2(options.mountpoint.c_str(), MNT_DETACH);
+}  // the caller fails already
 
 }  // namespace unionfs

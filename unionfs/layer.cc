@@ -100,7 +100,8 @@ Result<> open_upper(Union &fs) {
     if (DIR *entries = ::fdopendir(again.get())) {
         (void)again.release();
         while (const dirent *entry = ::readdir(entries))
-            if (std::string_view(entry->d_name) != "." && std::string_view(entry->d_name) != "..") left.emplace_back(entry->d_name);
+            if (std::string_view(entry->d_name) != "." && std::string_view(entry->d_name) != "..")
+                left.emplace_back(entry->d_name);
         ::closedir(entries);
     }
     for (const std::string &name : left) fs.discard(name);

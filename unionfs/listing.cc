@@ -63,7 +63,8 @@ int Listing::load(Union &fs, Node &folder) {
             struct stat status{};
             // A whiteout is a device, or an empty file with a mark.
             if ((entry.d_type == DT_CHR || entry.d_type == DT_UNKNOWN || (entry.d_type == DT_REG && fs.mark[0] == 'u')) &&
-                ::fstatat(fd->get(), text.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && fs.is_whiteout(fd->get(), text.c_str(), status))
+                ::fstatat(fd->get(), text.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+                fs.is_whiteout(fd->get(), text.c_str(), status))
                 return;
             entries.push_back({cookie_of(name), entry.d_ino, layer, entry.d_type, std::move(text)});
         });

@@ -13,9 +13,9 @@ struct Node;
 struct Union;
 
 struct ListingEntry {
-    uint64_t cookie;    // 3 or more: 1 and 2 are `.` and `..`
-    uint64_t inode;     // of the layer's entry
-    unsigned layer;     // 0: the upper, else 1 + index of the lower
+    uint64_t cookie;     // 3 or more: 1 and 2 are `.` and `..`
+    uint64_t inode;      // of the layer's entry
+    unsigned layer;      // 0: the upper, else 1 + index of the lower
     unsigned char type;  // DT_*
     std::string name;
 };

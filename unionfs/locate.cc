@@ -97,7 +97,8 @@ int Union::data(Node &node, bool write, FdRef &fd) {
     Where place;
     if (const int error = where(node, place); error != 0) return error;
     const int access = node.upper ? O_RDWR : O_RDONLY;
-    base::Fd opened(::openat(place.fd(), place.name.c_str(), access | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | (node.upper ? 0 : O_NOATIME)));
+    base::Fd opened(
+        ::openat(place.fd(), place.name.c_str(), access | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | (node.upper ? 0 : O_NOATIME)));
     node.slot_writable = node.upper && opened.valid();
     if (!opened && (errno == EPERM || ((errno == EACCES || errno == EROFS) && !write)))  // rootless: not ours, or not writable
         opened.reset(::openat(place.fd(), place.name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));

@@ -31,7 +31,8 @@ LowerDirRef child_of(Union &fs, const LowerDirRef &parent, const std::string &na
 }
 
 // The lowers of a folder that was moved, from its redirect: a name beside, or a path from the layers' roots.
-void follow_redirect(Union &fs, const std::string &target, const std::vector<LowerDirRef> &beside, std::vector<LowerDirRef> &lowers) {
+void follow_redirect(Union &fs, const std::string &target, const std::vector<LowerDirRef> &beside,
+                     std::vector<LowerDirRef> &lowers) {
     std::vector<LowerDirRef> at = beside;
     std::string_view rest = target;
     if (rest.starts_with('/')) {

@@ -25,11 +25,14 @@ int Union::make(Node &parent, const std::string &name, bool folder, const std::f
     const std::string stage = work_name();
     if (::mkdirat(work->get(), stage.c_str(), 0700) < 0) return errno;
     const base::Fd at(::openat(work->get(), stage.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!at || ::fstat(dir->get(), &status) < 0) error = errno;
-    else error = copy_attributes(dir->get(), ".", work->get(), stage.c_str(), status, mark);
+    if (!at || ::fstat(dir->get(), &status) < 0)
+        error = errno;
+    else
+        error = copy_attributes(dir->get(), ".", work->get(), stage.c_str(), status, mark);
     if (error == 0) error = create(at.get(), "new");
     if (error == 0 && folder) error = make_opaque(at.get(), "new");
-    if (error == 0 && ::syscall(SYS_renameat2, at.get(), "new", dir->get(), name.c_str(), folder ? RENAME_EXCHANGE : 0U) < 0) error = errno;
+    if (error == 0 && ::syscall(SYS_renameat2, at.get(), "new", dir->get(), name.c_str(), folder ? RENAME_EXCHANGE : 0U) < 0)
+        error = errno;
     discard(stage);
     return error;
 }
@@ -71,9 +74,12 @@ int Union::remove(Node &parent, const std::string &name, bool folder) {
         if (upper_dir(*node, itself) == 0) node->orphan = itself;
     }
     if (error == 0) {
-        if (!in_upper) error = make_whiteout(dir->get(), name);
-        else if (hides) error = replace_by_whiteout(dir->get(), name, folder);
-        else if (::unlinkat(dir->get(), name.c_str(), folder ? AT_REMOVEDIR : 0) < 0) error = errno;
+        if (!in_upper)
+            error = make_whiteout(dir->get(), name);
+        else if (hides)
+            error = replace_by_whiteout(dir->get(), name, folder);
+        else if (::unlinkat(dir->get(), name.c_str(), folder ? AT_REMOVEDIR : 0) < 0)
+            error = errno;
         if (error == ENOTEMPTY && folder && is_empty(*node) == 0) {  // only whiteouts are in it
             const std::string entry = work_name();
             error = ::renameat(dir->get(), name.c_str(), work->get(), entry.c_str()) < 0 ? errno : 0;
@@ -84,8 +90,10 @@ int Union::remove(Node &parent, const std::string &name, bool folder) {
         if (!table.links(node).empty()) node->orphan.reset();
     } else {
         if (!node->upper) --node->nlink_change;
-        if (table.remove_link(node, &parent, name) && (folder || found.status.st_nlink <= 1)) table.remove_keys(node);
-        else if (!table.links(node).empty()) node->orphan.reset();
+        if (table.remove_link(node, &parent, name) && (folder || found.status.st_nlink <= 1))
+            table.remove_keys(node);
+        else if (!table.links(node).empty())
+            node->orphan.reset();
         if (folder) node->lowers.clear();
     }
     table.forget(node, 1);

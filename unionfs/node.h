@@ -63,7 +63,7 @@ struct Node {
     std::string lower_name{};
 
     std::mutex mutex{};
-    FdCache::Slot slot{};                // a folder's upper O_PATH, or a file's data
+    FdCache::Slot slot{};  // a folder's upper O_PATH, or a file's data
     bool slot_writable = false;
     FdRef orphan{};                      // what is left when no name is
     int nlink_change = 0;                // names of a lower file that were removed, negative

@@ -25,18 +25,24 @@ namespace {
 void reply(fuse_req_t request, Node &node) {
     struct stat status{};
     const int error = union_of(request).attributes(node, status);
-    if (error != 0) fuse_reply_err(request, error);
-    else fuse_reply_attr(request, &status, forever);
+    if (error != 0)
+        fuse_reply_err(request, error);
+    else
+        fuse_reply_attr(request, &status, forever);
 }
 
 void getattr(fuse_req_t request, fuse_ino_t id, fuse_file_info *) { reply(request, node_of(request, id)); }
 
 int set_times(const Where &place, const struct stat &wanted, int which) {
     timespec times[2] = {{.tv_sec = 0, .tv_nsec = UTIME_OMIT}, {.tv_sec = 0, .tv_nsec = UTIME_OMIT}};
-    if ((which & FUSE_SET_ATTR_ATIME_NOW) != 0) times[0].tv_nsec = UTIME_NOW;
-    else if ((which & FUSE_SET_ATTR_ATIME) != 0) times[0] = wanted.st_atim;
-    if ((which & FUSE_SET_ATTR_MTIME_NOW) != 0) times[1].tv_nsec = UTIME_NOW;
-    else if ((which & FUSE_SET_ATTR_MTIME) != 0) times[1] = wanted.st_mtim;
+    if ((which & FUSE_SET_ATTR_ATIME_NOW) != 0)
+        times[0].tv_nsec = UTIME_NOW;
+    else if ((which & FUSE_SET_ATTR_ATIME) != 0)
+        times[0] = wanted.st_atim;
+    if ((which & FUSE_SET_ATTR_MTIME_NOW) != 0)
+        times[1].tv_nsec = UTIME_NOW;
+    else if ((which & FUSE_SET_ATTR_MTIME) != 0)
+        times[1] = wanted.st_mtim;
     const int result = place.name.empty() ? ::futimens(place.fd(), times)
                                           : ::utimensat(place.fd(), place.name.c_str(), times, AT_SYMLINK_NOFOLLOW);
     return result < 0 ? errno : 0;
@@ -70,8 +76,10 @@ int change(Union &fs, Node &node, const struct stat &wanted, int which) {
 
 void setattr(fuse_req_t request, fuse_ino_t id, struct stat *wanted, int which, fuse_file_info *) {
     Node &node = node_of(request, id);
-    if (const int error = change(union_of(request), node, *wanted, which); error != 0) fuse_reply_err(request, error);
-    else reply(request, node);
+    if (const int error = change(union_of(request), node, *wanted, which); error != 0)
+        fuse_reply_err(request, error);
+    else
+        reply(request, node);
 }
 
 void readlink(fuse_req_t request, fuse_ino_t id) {
@@ -80,18 +88,24 @@ void readlink(fuse_req_t request, fuse_ino_t id) {
     std::string target(PATH_MAX, '\0');
     if (error == 0) {
         const ssize_t n = ::readlinkat(place.fd(), place.name.c_str(), target.data(), target.size());
-        if (n < 0) error = errno;
-        else target.resize(static_cast<size_t>(n));
+        if (n < 0)
+            error = errno;
+        else
+            target.resize(static_cast<size_t>(n));
     }
-    if (error != 0) fuse_reply_err(request, error);
-    else fuse_reply_readlink(request, target.c_str());
+    if (error != 0)
+        fuse_reply_err(request, error);
+    else
+        fuse_reply_readlink(request, target.c_str());
 }
 
 void statfs(fuse_req_t request, fuse_ino_t) {
     Union &fs = union_of(request);
     struct statvfs status{};
-    if (::fstatvfs((fs.upper ? fs.upper : fs.lowers.front())->get(), &status) < 0) fuse_reply_err(request, errno);
-    else fuse_reply_statfs(request, &status);
+    if (::fstatvfs((fs.upper ? fs.upper : fs.lowers.front())->get(), &status) < 0)
+        fuse_reply_err(request, errno);
+    else
+        fuse_reply_statfs(request, &status);
 }
 
 }  // namespace

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <memory>
 
 #include "unionfs/operations.h"
 #include "unionfs/xattr.h"
@@ -28,7 +27,8 @@ bool has_privileges(Union &fs, Node &node) {
     struct stat status{};
     Where place;
     if (fs.attributes(node, status) != 0 || fs.where(node, place) != 0) return true;
-    return (status.st_mode & (S_ISUID | S_ISGID)) != 0 || get_xattr(place.fd(), place.name.c_str(), "security.capability", nullptr, 0) >= 0;
+    return (status.st_mode & (S_ISUID | S_ISGID)) != 0 ||
+           get_xattr(place.fd(), place.name.c_str(), "security.capability", nullptr, 0) >= 0;
 }
 
 }  // namespace
@@ -80,8 +80,10 @@ void open(fuse_req_t request, fuse_ino_t id, fuse_file_info *info) {
         return;
     }
     const int error = open_file(session, request, node_of(request, id), *info);
-    if (error != 0) fuse_reply_err(request, error);
-    else fuse_reply_open(request, info);
+    if (error != 0)
+        fuse_reply_err(request, error);
+    else
+        fuse_reply_open(request, info);
 }
 
 void release(fuse_req_t request, fuse_ino_t id, fuse_file_info *info) {
@@ -101,15 +103,19 @@ void read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset, fuse_fil
         fuse_reply_err(request, error);
         return;
     }
-    thread_local std::unique_ptr<char[]> buffer;
+    // A thread's for good, and the thread lives as long as the mount: no destructor is needed.
+    thread_local char *buffer = nullptr;
     thread_local size_t room = 0;
     if (room < size) {
-        buffer = std::make_unique_for_overwrite<char[]>(size);
+        delete[] buffer;
+        buffer = new char[size];
         room = size;
     }
-    const ssize_t n = ::pread(fd->get(), buffer.get(), size, offset);
-    if (n < 0) fuse_reply_err(request, errno);
-    else fuse_reply_buf(request, buffer.get(), static_cast<size_t>(n));
+    const ssize_t n = ::pread(fd->get(), buffer, size, offset);
+    if (n < 0)
+        fuse_reply_err(request, errno);
+    else
+        fuse_reply_buf(request, buffer, static_cast<size_t>(n));
 }
 
 void write(fuse_req_t request, fuse_ino_t id, const char *data, size_t size, off_t offset, fuse_file_info *) {
@@ -119,9 +125,12 @@ void write(fuse_req_t request, fuse_ino_t id, const char *data, size_t size, off
     int error = fs.data(node, true, fd);
     if (error == 0 && kill_set_id) error = drop_set_id(fs, node);
     const ssize_t n = error == 0 ? ::pwrite(fd->get(), data, size, offset) : -1;
-    if (error != 0) fuse_reply_err(request, error);
-    else if (n < 0) fuse_reply_err(request, errno);
-    else fuse_reply_write(request, static_cast<size_t>(n));
+    if (error != 0)
+        fuse_reply_err(request, error);
+    else if (n < 0)
+        fuse_reply_err(request, errno);
+    else
+        fuse_reply_write(request, static_cast<size_t>(n));
 }
 
 void fsync(fuse_req_t request, fuse_ino_t id, int data_only, fuse_file_info *) {
@@ -147,20 +156,24 @@ void lseek(fuse_req_t request, fuse_ino_t id, off_t offset, int whence, fuse_fil
         return;
     }
     const off_t at = ::lseek(fd->get(), offset, whence);
-    if (at < 0) fuse_reply_err(request, errno);
-    else fuse_reply_lseek(request, at);
+    if (at < 0)
+        fuse_reply_err(request, errno);
+    else
+        fuse_reply_lseek(request, at);
 }
 
-void copy_file_range(fuse_req_t request, fuse_ino_t id_in, off_t from, fuse_file_info *, fuse_ino_t id_out, off_t to, fuse_file_info *,
-                     size_t size, int flags) {
+void copy_file_range(fuse_req_t request, fuse_ino_t id_in, off_t from, fuse_file_info *, fuse_ino_t id_out, off_t to,
+                     fuse_file_info *, size_t size, int flags) {
     Union &fs = union_of(request);
     FdRef in, out;
     int error = fs.data(node_of(request, id_in), false, in);
     if (error == 0) error = fs.data(node_of(request, id_out), true, out);
     const ssize_t n = error == 0 ? ::copy_file_range(in->get(), &from, out->get(), &to, size, static_cast<unsigned>(flags)) : -1;
     if (error == 0 && n < 0) error = errno == EXDEV ? EOPNOTSUPP : errno;  // then the kernel copies by itself
-    if (error != 0) fuse_reply_err(request, error);
-    else fuse_reply_write(request, static_cast<size_t>(n));
+    if (error != 0)
+        fuse_reply_err(request, error);
+    else
+        fuse_reply_write(request, static_cast<size_t>(n));
 }
 
 }  // namespace

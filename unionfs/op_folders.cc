@@ -57,7 +57,8 @@ void readdirplus(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset, f
         struct stat status{};
         if (fs.lookup(folder, at->name, node, status, at->type == DT_DIR ? 0 : at->layer) != 0) continue;  // gone meanwhile
         const fuse_entry_param entry = entry_of(*node, status);
-        used += fuse_add_direntry_plus(request, buffer.get() + used, size - used, at->name.c_str(), &entry, static_cast<off_t>(at->cookie));
+        used += fuse_add_direntry_plus(request, buffer.get() + used, size - used, at->name.c_str(), &entry,
+                                       static_cast<off_t>(at->cookie));
     }
     if (used == 0) {
         const std::lock_guard lock(folder.mutex);

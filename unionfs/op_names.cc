@@ -48,7 +48,8 @@ void forget_multi(fuse_req_t request, size_t count, fuse_forget_data *forgets) {
 }
 
 // Makes a name as the caller and answers with its entry.
-void make_entry(fuse_req_t request, fuse_ino_t parent, const char *name, bool folder, const std::function<int(int, const char *)> &create) {
+void make_entry(fuse_req_t request, fuse_ino_t parent, const char *name, bool folder,
+                const std::function<int(int, const char *)> &create) {
     Union &fs = union_of(request);
     Node &dir = node_of(request, parent);
     const fuse_ctx *context = fuse_req_ctx(request);
@@ -168,8 +169,10 @@ void rmdir(fuse_req_t request, fuse_ino_t parent, const char *name) {
     fuse_reply_err(request, union_of(request).remove(node_of(request, parent), name, true));
 }
 
-void rename(fuse_req_t request, fuse_ino_t parent, const char *name, fuse_ino_t new_parent, const char *new_name, unsigned flags) {
-    fuse_reply_err(request, union_of(request).rename(node_of(request, parent), name, node_of(request, new_parent), new_name, flags));
+void rename(fuse_req_t request, fuse_ino_t parent, const char *name, fuse_ino_t new_parent, const char *new_name,
+            unsigned flags) {
+    fuse_reply_err(request,
+                   union_of(request).rename(node_of(request, parent), name, node_of(request, new_parent), new_name, flags));
 }
 
 }  // namespace

@@ -30,9 +30,12 @@ void getxattr(fuse_req_t request, fuse_ino_t id, const char *name, size_t size) 
     }
     std::string value(size, '\0');
     const ssize_t n = get_xattr(place.fd(), place.name.c_str(), name, value.data(), size);
-    if (n < 0) fuse_reply_err(request, static_cast<int>(-n));
-    else if (size == 0) fuse_reply_xattr(request, static_cast<size_t>(n));
-    else fuse_reply_buf(request, value.data(), static_cast<size_t>(n));
+    if (n < 0)
+        fuse_reply_err(request, static_cast<int>(-n));
+    else if (size == 0)
+        fuse_reply_xattr(request, static_cast<size_t>(n));
+    else
+        fuse_reply_buf(request, value.data(), static_cast<size_t>(n));
 }
 
 void listxattr(fuse_req_t request, fuse_ino_t id, size_t size) {
@@ -45,9 +48,12 @@ void listxattr(fuse_req_t request, fuse_ino_t id, size_t size) {
     std::string list;
     for (const std::string &name : xattr_names(place.fd(), place.name.c_str()))
         if (!is_ours(fs, name.c_str())) list.append(name).push_back('\0');
-    if (size == 0) fuse_reply_xattr(request, list.size());
-    else if (size < list.size()) fuse_reply_err(request, ERANGE);
-    else fuse_reply_buf(request, list.data(), list.size());
+    if (size == 0)
+        fuse_reply_xattr(request, list.size());
+    else if (size < list.size())
+        fuse_reply_err(request, ERANGE);
+    else
+        fuse_reply_buf(request, list.data(), list.size());
 }
 
 void removexattr(fuse_req_t request, fuse_ino_t id, const char *name) {

@@ -33,7 +33,7 @@ int drop_set_id(Union &fs, Node &node);
 // Opens for a client: sets what the kernel is to do with the file.
 int open_file(Session &session, fuse_req_t request, Node &node, fuse_file_info &info);
 
-void add_names(fuse_lowlevel_ops &ops);       // lookup, forget, create, mkdir, mknod, symlink, link, unlink, rmdir, rename, tmpfile
+void add_names(fuse_lowlevel_ops &ops);  // lookup, forget, create, mkdir, mknod, symlink, link, unlink, rmdir, rename, tmpfile
 void add_attributes(fuse_lowlevel_ops &ops);  // getattr, setattr, readlink, statfs
 void add_xattrs(fuse_lowlevel_ops &ops);
 void add_folders(fuse_lowlevel_ops &ops);

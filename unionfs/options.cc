@@ -87,10 +87,14 @@ Result<> parse_value(const std::string &name, const std::string &value, Options 
         if (error != std::errc{} || end != value.data() + value.size() || options.max_files < 64)
             return fail(0, "option", "max_files=" + value, "a number of at least 64 is expected");
     } else if (name == "mode") {
-        if (value == "auto") options.mode = Mode::automatic;
-        else if (value == "store") options.mode = Mode::store;
-        else if (value == "throughput") options.mode = Mode::throughput;
-        else return fail(0, "option", "mode=" + value, "auto, store or throughput is expected");
+        if (value == "auto")
+            options.mode = Mode::automatic;
+        else if (value == "store")
+            options.mode = Mode::store;
+        else if (value == "throughput")
+            options.mode = Mode::throughput;
+        else
+            return fail(0, "option", "mode=" + value, "auto, store or throughput is expected");
     } else if (name != "subtype") {  // libfuse's callers pass it; ours is always unionfs
         return fail(0, "option", name, "is unknown; `-o help` lists those there are");
     }
@@ -98,23 +102,34 @@ Result<> parse_value(const std::string &name, const std::string &value, Options 
 }
 
 Result<> parse_word(const std::string &word, Options &options, bool &cow_given) {
-    static constexpr std::array kernel_words{"ro",   "rw",    "suid",    "nosuid",     "dev",      "nodev",   "exec",
+    static constexpr std::array kernel_words{"ro",     "rw",    "suid",    "nosuid",     "dev",      "nodev",   "exec",
                                              "noexec", "atime", "noatime", "nodiratime", "relatime", "dirsync", "sync"};
     // What mount(8) and fstab carry for others, and what holds here without being asked for.
-    static constexpr std::array ignored{"defaults", "auto", "noauto", "nofail", "user", "users", "_netdev", "default_permissions",
-                                        "statfs_omit_ro", "async", "redirect_dir=on", "index=off", "volatile", "use_ino"};
-    if (word == "cow") cow_given = true;
-    else if (word == "allow_other") options.allow_other = true;
-    else if (word == "nonempty") options.nonempty = true;
-    else if (word == "hide_meta_files" || word == "hide_meta_dir") options.hide_meta_files = true;
-    else if (word == "userxattr") options.user_xattr = true;
-    else if (word == "debug") options.debug = options.foreground = true;
-    else if (word == "help") options.help = true;
-    else if (std::ranges::contains(kernel_words, word)) options.for_mount.push_back(word);
-    else if (word.empty() || word.starts_with("x-") || std::ranges::contains(ignored, word)) return {};
+    static constexpr std::array ignored{
+        "defaults",       "auto",  "noauto",          "nofail",    "user",     "users",  "_netdev", "default_permissions",
+        "statfs_omit_ro", "async", "redirect_dir=on", "index=off", "volatile", "use_ino"};
+    if (word == "cow")
+        cow_given = true;
+    else if (word == "allow_other")
+        options.allow_other = true;
+    else if (word == "nonempty")
+        options.nonempty = true;
+    else if (word == "hide_meta_files" || word == "hide_meta_dir")
+        options.hide_meta_files = true;
+    else if (word == "userxattr")
+        options.user_xattr = true;
+    else if (word == "debug")
+        options.debug = options.foreground = true;
+    else if (word == "help")
+        options.help = true;
+    else if (std::ranges::contains(kernel_words, word))
+        options.for_mount.push_back(word);
+    else if (word.empty() || word.starts_with("x-") || std::ranges::contains(ignored, word))
+        return {};
     else if (const size_t equals = word.find('='); equals != std::string::npos)
         return parse_value(word.substr(0, equals), word.substr(equals + 1), options);
-    else return fail(0, "option", word, "is unknown; `-o help` lists those there are");
+    else
+        return fail(0, "option", word, "is unknown; `-o help` lists those there are");
     return {};
 }
 

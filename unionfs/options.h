@@ -22,11 +22,11 @@ struct Options {
     std::string source = "unionfs";      // shown by mount(8)
     std::vector<std::string> for_mount;  // options that the kernel is given as they are: ro, nosuid, nodev, …
     Mode mode = Mode::automatic;
-    bool copy_on_write = true;    // unionfs-fuse's `cow`: without it, a file of a read-only branch can't be changed
+    bool copy_on_write = true;  // unionfs-fuse's `cow`: without it, a file of a read-only branch can't be changed
     bool allow_other = false;
-    bool nonempty = false;        // the mount point may hold files: today's kernel allows it always
+    bool nonempty = false;         // the mount point may hold files: today's kernel allows it always
     bool hide_meta_files = false;  // `.unionfs*` and `.fuse_hidden*` of the branches are not shown
-    bool user_xattr = false;      // marks in user.overlay.* whatever we may do
+    bool user_xattr = false;       // marks in user.overlay.* whatever we may do
     bool foreground = false;
     bool debug = false;
     bool help = false;

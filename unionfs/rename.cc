@@ -41,7 +41,8 @@ int Union::clear_folder(Node &parent, const std::string &name) {
     base::Fd old(::openat(dir->get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     int error = old ? copy_attributes(old.get(), ".", work->get(), entry.c_str(), status, mark) : errno;
     if (error == 0) error = make_opaque(work->get(), entry.c_str());
-    if (error == 0 && ::syscall(SYS_renameat2, work->get(), entry.c_str(), dir->get(), name.c_str(), RENAME_EXCHANGE) < 0) error = errno;
+    if (error == 0 && ::syscall(SYS_renameat2, work->get(), entry.c_str(), dir->get(), name.c_str(), RENAME_EXCHANGE) < 0)
+        error = errno;
     discard(entry);
     return error;
 }
@@ -63,8 +64,10 @@ int Union::rename(Node &parent, const std::string &name, Node &new_parent, const
     const bool hides = error == 0 && !exchange && lower_has(parent, name);
     if (error == 0 && !same && other != nullptr && !exchange) {
         if (other->is_dir()) {
-            if (!node->is_dir()) error = EISDIR;
-            else error = is_empty(*other);
+            if (!node->is_dir())
+                error = EISDIR;
+            else
+                error = is_empty(*other);
             if (error == 0 && other->upper) error = clear_folder(new_parent, new_name);
         } else {
             error = node->is_dir() ? ENOTDIR : table.links(other).size() <= 1 ? keep_unlinked(*other) : 0;
@@ -81,21 +84,27 @@ int Union::rename(Node &parent, const std::string &name, Node &new_parent, const
         const bool onto_whiteout = !exchange && ::fstatat(to->get(), new_name.c_str(), &at_target, AT_SYMLINK_NOFOLLOW) == 0 &&
                                    is_whiteout(to->get(), new_name.c_str(), at_target);
         unsigned how = exchange ? RENAME_EXCHANGE : 0;
-        if (onto_whiteout && node->is_dir()) how = RENAME_EXCHANGE;
-        else if (!exchange && (hides || (flags & RENAME_WHITEOUT) != 0)) how = RENAME_WHITEOUT;
+        if (onto_whiteout && node->is_dir())
+            how = RENAME_EXCHANGE;
+        else if (!exchange && (hides || (flags & RENAME_WHITEOUT) != 0))
+            how = RENAME_WHITEOUT;
         if (::syscall(SYS_renameat2, from->get(), name.c_str(), to->get(), new_name.c_str(), how) < 0) error = errno;
         if (error == 0 && onto_whiteout && how == RENAME_EXCHANGE && !hides) (void)::unlinkat(from->get(), name.c_str(), 0);
         if (error == EINVAL && how == RENAME_WHITEOUT) {  // no RENAME_WHITEOUT here: exchange with one that we make
             const std::string entry = work_name();
             error = make_whiteout(to->get(), new_name);
-            if (error == 0 && ::syscall(SYS_renameat2, from->get(), name.c_str(), to->get(), new_name.c_str(), RENAME_EXCHANGE) < 0) error = errno;
+            if (error == 0 &&
+                ::syscall(SYS_renameat2, from->get(), name.c_str(), to->get(), new_name.c_str(), RENAME_EXCHANGE) < 0)
+                error = errno;
         }
     }
     if (error == 0 && !same) {
         if (other != nullptr && !exchange) {
             if (!other->upper) --other->nlink_change;
-            if (table.remove_link(other, &new_parent, new_name) && (other->is_dir() || other_status.st_nlink <= 1)) table.remove_keys(other);
-            else if (!table.links(other).empty()) other->orphan.reset();
+            if (table.remove_link(other, &new_parent, new_name) && (other->is_dir() || other_status.st_nlink <= 1))
+                table.remove_keys(other);
+            else if (!table.links(other).empty())
+                other->orphan.reset();
         }
         table.move_link(node, &parent, name, &new_parent, new_name);
         if (exchange) table.move_link(other, &new_parent, new_name, &parent, name);

@@ -1,9 +1,7 @@
 #include "unionfs/session.h"
 
-#include <linux/capability.h>
 #include <poll.h>
 #include <sched.h>
-#include <sys/prctl.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -47,7 +45,7 @@ bool wants_kill(const fuse_buf &buffer) {
     std::memcpy(&opcode, bytes + 4, sizeof opcode);
     if (opcode == write_opcode) {
         std::memcpy(&flags, bytes + sizeof(Header) + 20, sizeof flags);  // fuse_write_in.write_flags
-        return (flags & (1U << 2)) != 0;                                // FUSE_WRITE_KILL_SUIDGID
+        return (flags & (1U << 2)) != 0;                                 // FUSE_WRITE_KILL_SUIDGID
     }
     if (opcode != setattr_opcode) return false;
     std::memcpy(&flags, bytes + sizeof(Header), sizeof flags);  // fuse_setattr_in.valid

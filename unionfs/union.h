@@ -51,7 +51,7 @@ struct Union {
     // --- what is where (locate.cc) ---
     int lower_dir(const LowerDirRef &dir, FdRef &fd);
     int upper_dir(Node &node, FdRef &fd);
-    int where(Node &node, Where &place);       // the object that shows
+    int where(Node &node, Where &place);  // the object that shows
     int where_upper(Node &node, Where &place);
     int data(Node &node, bool write, FdRef &fd);
     int attributes(Node &node, struct stat &status);
@@ -71,7 +71,7 @@ struct Union {
     std::string work_name();
     int make_whiteout(int dir, const std::string &name);
     int replace_by_whiteout(int dir, const std::string &name, bool folder);  // atomic
-    void discard(const std::string &work_entry);                              // a tree in the work folder
+    void discard(const std::string &work_entry);                             // a tree in the work folder
 
     // --- changes (copy_up.cc, make.cc) ---
     int copy_up(Node &node, off_t size = -1);  // size: a truncation follows, no more needs to be copied
@@ -93,7 +93,8 @@ struct Union {
 inline int Where::flags() const { return AT_SYMLINK_NOFOLLOW | (name.empty() ? AT_EMPTY_PATH : 0); }
 
 // Owner, times, mode and attributes of one object onto another; nothing of ours among the attributes.
-int copy_attributes(int from_dir, const char *from, int to_dir, const char *to, const struct stat &status, const std::string &mark);
+int copy_attributes(int from_dir, const char *from, int to_dir, const char *to, const struct stat &status,
+                    const std::string &mark);
 
 // All data of a file, its holes left out; a reflink where the file system can.
 int copy_data(int from, int to, off_t size);

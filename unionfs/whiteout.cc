@@ -75,7 +75,8 @@ int Union::replace_by_whiteout(int dir, const std::string &name, bool folder) {
     if (const int error = make_whiteout(work->get(), entry); error != 0) return error;
     // overlayfs reads whiteouts made of an attribute only in marked folders.
     if (mark[0] == 'u' && !is_opaque(dir, ".")) (void)set_xattr(dir, ".", (mark + "opaque").c_str(), "x", 1);
-    const int error = ::syscall(SYS_renameat2, work->get(), entry.c_str(), dir, name.c_str(), folder ? RENAME_EXCHANGE : 0U) < 0 ? errno : 0;
+    const int error =
+        ::syscall(SYS_renameat2, work->get(), entry.c_str(), dir, name.c_str(), folder ? RENAME_EXCHANGE : 0U) < 0 ? errno : 0;
     if (error != 0 || folder) discard(entry);
     return error;
 }
