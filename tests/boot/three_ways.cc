@@ -25,7 +25,7 @@ TEST_CASE("a scripted stage 1 that calls stage1's commands boots, and again on t
     (void)boot_test::fixture();
     const std::string initrd = machine.xchg() + ".initrd";
     make_initrd({"tests/support/shell-initrd", initrd, "tests/boot/initrds/scripted-init.sh",
-                 (boot_test::build_folder() / "stage1").string() + "=/bin/stage1", "pgrep"});
+                 (boot_test::build_folder() / "stage1").string() + "=/bin/stage1", "pgrep", "/bin/sleep=/bin/real-sleep"});
     for (const std::string disk : {"formatted ext4 UUID=", "kept ext4 UUID="}) {
         const Boot b = machine.boot({.script = R"sh(set -e
 test -e /etc/NIXOS
