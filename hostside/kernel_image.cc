@@ -42,7 +42,7 @@ std::string uncompressed_kernel(const std::string &kernel) {
     const auto directory = cache_directory();
     const auto key = cache_key({kernel}, "vmlinux 1");
     if (!directory || !key) return kernel;
-    const std::string path = std::format("{}/vmlinux-{}", *directory, *key);
+    std::string path = std::format("{}/vmlinux-{}", *directory, *key);
     if (::access(path.c_str(), R_OK) == 0) return path;
     const auto bzimage = base::read_file(kernel, kernel_limit_bytes);
     const auto image = bzimage ? extract_vmlinux(*bzimage, kernel) : bzimage;

@@ -13,10 +13,23 @@
 #include "stage1/mounts_command.h"
 #include "stage1/plan_command.h"
 #include "stage1/register.h"
+#include "unionfs/command.h"
 
 namespace {
 
+// The words after the program's name, when that or the first of them asks for the union; null otherwise.
+char **union_words(int argc, char **argv) {
+    std::string_view name(argv[0]);
+    if (name.starts_with('@')) name.remove_prefix(1);  // how stage 1 marks what it starts for good
+    name.remove_prefix(name.rfind('/') + 1);
+    if (name == "unionfs" || name == "mount.fuse.unionfs") return argv;
+    return argc > 1 && std::string_view(argv[1]) == "unionfs" ? argv + 1 : nullptr;
+}
+
 int command_line(int argc, char **argv) {
+    if (char **words = union_words(argc, argv)) return unionfs::command_main(argc - static_cast<int>(words - argv), words);
+    if (argc > 2 && std::string_view(argv[1]) == "union" && std::string_view(argv[2]) == "diff")
+        return unionfs::diff_main(argc - 2, argv + 2);
     CLI::App app{"Stage 1 of a NixOS virtual machine: devices, mounts, registration, switch_root.", "stage1"};
     app.set_version_flag("--version", "stage1 " STAGE1_VERSION);
     app.require_subcommand(1);

@@ -1,0 +1,157 @@
+#include "tests/parity/place.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <catch_amalgamated.hpp>
+#include <cerrno>
+#include <filesystem>
+#include <format>
+#include <fstream>
+#include <vector>
+
+#include "mounts/base/process.h"
+
+namespace parity {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+void write_file(const fs::path &path, std::string_view text) { std::ofstream(path) << text; }
+
+// The same for each place: what shows through from the lower.
+void populate(const fs::path &root) {
+    fs::create_directories(root / "folder/inner");
+    fs::create_directories(root / "empty");
+    fs::create_directories(root / "many");
+    write_file(root / "file", "lower data\n");
+    write_file(root / "folder/a", "a\n");
+    write_file(root / "folder/inner/b", "b\n");
+    write_file(root / "suid", "#!\n");
+    ::chmod((root / "suid").c_str(), 06755);
+    write_file(root / "linked", "two names\n");
+    fs::create_hard_link(root / "linked", root / "linked-too");
+    fs::create_symlink("file", root / "symlink");
+    ::mkfifo((root / "fifo").c_str(), 0640);
+    for (int i = 0; i < 200; ++i) write_file(root / "many" / std::format("name-{}", i), "x");
+    ::truncate((root / "file").c_str(), 1 << 20);
+}
+
+struct Places {
+    fs::path base;
+    std::vector<fs::path> mounted{};
+
+    Places() {
+        char name[] = "/tmp/parity-XXXXXX";
+        REQUIRE(::mkdtemp(name) != nullptr);
+        base = name;
+        REQUIRE(::mount("parity", base.c_str(), "tmpfs", 0, "mode=755") == 0);
+        for (const char *folder : {"ours", "kernel", "plain", "lower", "ours-upper", "ours-work", "kernel-upper", "kernel-work"})
+            fs::create_directory(base / folder);
+        populate(base / "lower");
+        populate(base / "plain");
+    }
+    Places(const Places &) = delete;
+    Places &operator=(const Places &) = delete;
+    ~Places() {
+        for (const fs::path &path : mounted) ::umount2(path.c_str(), MNT_DETACH);
+        ::umount2(base.c_str(), MNT_DETACH);
+        ::rmdir(base.c_str());
+    }
+
+    std::string layers(const char *who) const {
+        return std::format("lowerdir={0}/lower,upperdir={0}/{1}-upper,workdir={0}/{1}-work", base.string(), who);
+    }
+    void mount_ours(const std::string &mode) {
+        const auto exit =
+            base::run({.argv = {"build/unionfs", "-o", "allow_other,mode=" + mode + "," + layers("ours"), base / "ours"},
+                       .capture_output = true});
+        REQUIRE(exit);
+        INFO(exit->output);
+        REQUIRE(exit->status == 0);
+        mounted.push_back(base / "ours");
+    }
+    void mount_kernel() {
+        REQUIRE(::mount("overlay", (base / "kernel").c_str(), "overlay", 0,
+                        (layers("kernel") + ",index=off,redirect_dir=on").c_str()) == 0);
+        mounted.push_back(base / "kernel");
+    }
+};
+
+Outcome at(const fs::path &place, const std::function<Outcome()> &operation) {
+    const fs::path before = fs::current_path();
+    fs::current_path(place);
+    const Outcome outcome = operation();
+    fs::current_path(before);
+    return outcome;
+}
+
+void add_content(std::string &text, const fs::path &path, const struct stat &status) {
+    if (S_ISLNK(status.st_mode)) text += " -> " + fs::read_symlink(path).string();
+    if (!S_ISREG(status.st_mode)) return;
+    std::ifstream file(path, std::ios::binary);
+    const std::string data((std::istreambuf_iterator<char>(file)), {});
+    text += std::format(" size={} links={} hash={:x}", status.st_size, status.st_nlink, std::hash<std::string>{}(data));
+}
+
+void add_tree(std::string &text, const fs::path &root, const fs::path &path) {
+    std::vector<fs::path> names;
+    for (const auto &entry : fs::directory_iterator(path)) names.push_back(entry.path());
+    std::ranges::sort(names);
+    for (const fs::path &name : names) {
+        struct stat status{};
+        REQUIRE(::lstat(name.c_str(), &status) == 0);
+        text +=
+            std::format("{} {:o} {}:{}", name.lexically_relative(root).string(), status.st_mode, status.st_uid, status.st_gid);
+        add_content(text, name, status);
+        text += '\n';
+        if (S_ISDIR(status.st_mode)) add_tree(text, root, name);
+    }
+}
+
+}  // namespace
+
+std::string missing() {
+    if (::geteuid() != 0) return "needs root: mounts in a private mount namespace";
+    static const bool apart = ::unshare(CLONE_NEWNS) == 0 && ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
+    if (!apart) return "no private mount namespace is allowed here";
+    if (::access("/dev/fuse", R_OK | W_OK) != 0) return "no /dev/fuse";
+    return {};
+}
+
+Outcome result(long value) { return std::to_string(value < 0 ? -errno : value); }
+
+std::string tree(const std::string &root) {
+    std::string text;
+    add_tree(text, root, root);
+    return text;
+}
+
+void same(const std::function<Outcome()> &operation, bool kernel) {
+    if (const std::string reason = missing(); !reason.empty()) SKIP(reason);
+    for (const char *mode : {"store", "throughput"}) {
+        Places places;
+        places.mount_ours(mode);
+        places.mount_kernel();
+        const Outcome ours = at(places.base / "ours", operation);
+        const Outcome plain = at(places.base / "plain", operation);
+        INFO("mode=" << mode);
+        CHECK(ours == plain);
+        CHECK(tree(places.base / "ours") == tree(places.base / "plain"));
+        if (kernel) CHECK(at(places.base / "kernel", operation) == ours);
+        // What we left on disk is an upper of overlayfs as well.
+        const std::string seen = tree(places.base / "ours");
+        ::umount2((places.base / "ours").c_str(), 0);
+        ::umount2((places.base / "kernel").c_str(), MNT_DETACH);
+        REQUIRE(::mount("overlay", (places.base / "kernel").c_str(), "overlay", 0,
+                        (places.layers("ours") + ",index=off,redirect_dir=on").c_str()) == 0);
+        if (kernel) CHECK(tree(places.base / "kernel") == seen);
+    }
+}
+
+}  // namespace parity

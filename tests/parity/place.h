@@ -1,0 +1,31 @@
+// Three places with the same files: our union, the kernel's overlayfs, a plain folder. Each test does the same at all
+// of them and compares result, errno and the tree that is left. In a private mount namespace; needs root.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+namespace parity {
+
+// What an operation gave: its value or -errno.
+using Outcome = std::string;
+
+struct Options {
+    std::string_view mode = "store";
+};
+
+// The reason why this can't be done here; empty when it can.
+std::string missing();
+
+// Runs `operation` (the working folder is the place's root) at each place. `kernel` false: overlayfs can't do it, and
+// only the plain folder is the judge. Fails the test that runs where ours differs.
+void same(const std::function<Outcome()> &operation, bool kernel = true);
+
+// The errno's name-free form of a call's result.
+Outcome result(long value);
+
+// All that can be seen of a tree: type, mode, owner, size, links of files, content, targets.
+std::string tree(const std::string &root);
+
+}  // namespace parity

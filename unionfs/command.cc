@@ -1,0 +1,141 @@
+#include "unionfs/command.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <print>
+#include <thread>
+
+#include "mounts/base/at.h"
+#include "unionfs/session.h"
+
+namespace unionfs {
+
+namespace {
+
+int refuse(const base::Error &error) {
+    std::println(stderr, "unionfs: {}", base::message(error));
+    return 1;
+}
+
+// Descriptors for the cache, and some for what is held beside it.
+void raise_file_limit(unsigned wanted) {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
+    limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, std::max<rlim_t>(limit.rlim_cur, wanted + 1024));
+    (void)::setrlimit(RLIMIT_NOFILE, &limit);  // with less the cache is smaller, see below
+}
+
+void fit_cache(Options &options) {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
+    if (options.max_files + 256 > limit.rlim_cur) options.max_files = std::max<rlim_t>(64, limit.rlim_cur / 2);
+}
+
+// What a daemon beneath the root file system needs: stage 1 and systemd spare a process whose command line begins with
+// `@` (systemd: Root Storage Daemons), and so does the kernel one with this score.
+void settle() {
+    (void)::setsid();
+    (void)::chdir("/");
+    if (::geteuid() == 0) program_invocation_name[0] = '@';
+    const base::Fd score(::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
+    if (score) (void)base::write_all(score.get(), "-1000", "oom_score_adj");  // rootless: refused, and of no matter
+    const base::Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    for (int fd = 0; null && fd <= 2; ++fd) ::dup2(null.get(), fd);
+}
+
+// SIGTERM and SIGINT unmount, and then the loop ends; SIGHUP is nothing to us.
+void watch_signals(const Options &options) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    ::signal(SIGHUP, SIG_IGN);
+    ::signal(SIGPIPE, SIG_IGN);
+    std::thread([set, path = options.mountpoint] {
+        int signal = 0;
+        while (::sigwait(&set, &signal) == 0) (void)::umount2(path.c_str(), MNT_DETACH);
+    }).detach();
+}
+
+// One write per byte of readahead the kernel would not give us otherwise (it takes 128 KiB from the device's default).
+void widen_readahead(const std::string &mountpoint) {
+    struct stat status{};
+    if (::stat(mountpoint.c_str(), &status) < 0) return;
+    const std::string path = std::format("/sys/class/bdi/{}:{}/read_ahead_kb", major(status.st_dev), minor(status.st_dev));
+    const base::Fd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    if (fd) (void)base::write_all(fd.get(), "1024", path);  // slower without, not wrong
+}
+
+base::Result<> serve_here(Union &fs, const Device &device, Mode mode, int ready_fd) {
+    watch_signals(fs.options);
+    return serve(fs, device, mode, [&] {
+        if (ready_fd >= 0) (void)::write(ready_fd, "r", 1);  // a parent that went away doesn't wait
+    });
+}
+
+int serve_detached(Union &fs, const Device &device, Mode mode) {
+    std::array<int, 2> ends{};
+    if (::pipe2(ends.data(), O_CLOEXEC) < 0) return refuse({"pipe", "unionfs", errno, ""});
+    const base::Fd read_end(ends[0]);
+    base::Fd write_end(ends[1]);
+    const pid_t child = ::fork();
+    if (child < 0) return refuse({"fork", "unionfs", errno, ""});
+    if (child == 0) {
+        settle();
+        ::_exit(serve_here(fs, device, mode, write_end.get()) ? 0 : 1);
+    }
+    write_end.reset();
+    char byte = 0;
+    ssize_t n = -1;
+    do n = ::read(read_end.get(), &byte, 1);
+    while (n < 0 && errno == EINTR);
+    if (n == 1) {
+        widen_readahead(fs.options.mountpoint);
+        return 0;
+    }
+    unmount_device(fs.options);
+    return refuse({"unionfs", fs.options.mountpoint, 0, "the daemon ended before the mount was usable"});
+}
+
+}  // namespace
+
+int command_main(int argc, char **argv) {
+    auto options = parse_options({argv + 1, argv + argc});
+    if (!options) return refuse(options.error());
+    if (options->help) {
+        std::print("{}", options_help);
+        return 0;
+    }
+    if (options->version) {
+        std::println("unionfs " STAGE1_VERSION);
+        return 0;
+    }
+    raise_file_limit(options->max_files);
+    fit_cache(*options);
+    Union fs(std::move(*options));
+    if (std::error_code error; !fs.options.mountpoint.starts_with('/'))
+        fs.options.mountpoint = std::filesystem::absolute(fs.options.mountpoint, error).string();
+    if (auto result = fs.open_layers(); !result) return refuse(result.error());
+    auto device = mount_device(fs.options);
+    if (!device) return refuse(device.error());
+    const Choice choice = choose_mode(fs.options, device->rootless);
+    if (fs.options.mode == Mode::automatic)
+        std::println(stderr, "unionfs: mode=auto: {}: {}", choice.mode == Mode::store ? "store" : "throughput", choice.reason);
+    if (!fs.options.foreground) return serve_detached(fs, *device, choice.mode);
+    if (auto result = serve_here(fs, *device, choice.mode, -1); !result) return refuse(result.error());
+    return 0;
+}
+
+}  // namespace unionfs

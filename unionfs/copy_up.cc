@@ -1,0 +1,138 @@
+// Copy-up: the object is made whole in the work folder and moved into the upper in one step, so that a crash leaves the
+// lower's or the copy, and never a part. Whoever wants the same object waits at its lock; nobody else does.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
+
+#include "unionfs/union.h"
+#include "unionfs/xattr.h"
+
+namespace unionfs {
+
+int copy_attributes(int from_dir, const char *from, int to_dir, const char *to, const struct stat &status,
+                    const std::string &mark) {
+    const int empty = *to == '\0' ? AT_EMPTY_PATH : 0;
+    if (::fchownat(to_dir, to, status.st_uid, status.st_gid, AT_SYMLINK_NOFOLLOW | empty) < 0 && errno != EPERM) return errno;
+    for (const std::string &attribute : xattr_names(from_dir, from)) {
+        if (attribute.starts_with(mark)) continue;
+        const std::string value = xattr_value(from_dir, from, attribute);
+        const int error = -set_xattr(to_dir, to, attribute.c_str(), value.data(), value.size());
+        // An attribute that the upper can't hold is lost, as with overlayfs; a full disk is an error.
+        if (error != 0 && error != EOPNOTSUPP && error != EPERM && error != EINVAL) return error;
+    }
+    if (!S_ISLNK(status.st_mode)) {
+        const int error =
+            empty != 0 ? ::fchmod(to_dir, status.st_mode & 07777) : ::fchmodat(to_dir, to, status.st_mode & 07777, 0);
+        if (error < 0) return errno;
+    }
+    const timespec times[2] = {status.st_atim, status.st_mtim};
+    if ((empty != 0 ? ::futimens(to_dir, times) : ::utimensat(to_dir, to, times, AT_SYMLINK_NOFOLLOW)) < 0) return errno;
+    return 0;
+}
+
+int Union::copy_up(Node &node, off_t size) {
+    if (node.upper) return 0;
+    if (!upper) return EROFS;
+    if (!options.copy_on_write && !node.is_dir()) return EROFS;
+    const std::lock_guard lock(node.mutex);
+    if (node.upper) return 0;
+    return copy_up_locked(node, size);
+}
+
+int Union::copy_up_locked(Node &node, off_t size) {
+    const int error = node.is_dir() ? copy_up_folder(node) : copy_up_file(node, size);
+    if (error != 0) return error;
+    table.add_key(&node, node.upper_key);
+    cache.drop(node.slot);  // of the lower
+    node.slot_writable = false;
+    node.upper = true;
+    return 0;
+}
+
+int Union::copy_up_folder(Node &node) {
+    const std::vector<Link> links = table.links(&node);
+    if (links.empty()) return ENOENT;
+    const Link &link = links.front();
+    FdRef target;
+    if (const int error = copy_up(*link.parent); error != 0) return error;
+    if (const int error = upper_dir(*link.parent, target); error != 0) return error;
+    Where from;
+    struct stat status{};
+    if (const int error = where(node, from); error != 0) return error;
+    if (::fstatat(from.fd(), ".", &status, 0) < 0) return errno;
+    const std::string entry = work_name();
+    if (::mkdirat(work->get(), entry.c_str(), 0700) < 0) return errno;
+    int error = copy_attributes(from.fd(), ".", work->get(), entry.c_str(), status, mark);
+    if (error == 0 && ::renameat(work->get(), entry.c_str(), target->get(), link.name.c_str()) < 0) error = errno;
+    if (error == 0 && ::fstatat(target->get(), link.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) error = errno;
+    if (error != 0) {
+        discard(entry);
+        return error;
+    }
+    node.upper_key = {status.st_dev, status.st_ino};
+    return 0;
+}
+
+int Union::copy_up_file(Node &node, off_t size) {
+    const std::vector<Link> links = table.links(&node);
+    Where from;
+    struct stat status{};
+    if (const int error = where(node, from); error != 0) return error;
+    if (::fstatat(from.fd(), from.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) return errno;
+    for (const Link &link : links)
+        if (const int error = copy_up(*link.parent); error != 0) return error;
+
+    const std::string entry = work_name();
+    const char *name = entry.c_str();
+    base::Fd copy;
+    int error = 0;
+    if (S_ISREG(status.st_mode)) {
+        const base::Fd source(::openat(from.fd(), from.name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+        if (!source) return errno;
+        copy.reset(::openat(work->get(), name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+        if (!copy) return errno;
+        error = copy_data(source.get(), copy.get(), size < 0 ? status.st_size : std::min(size, status.st_size));
+    } else if (S_ISLNK(status.st_mode)) {
+        std::string target(PATH_MAX, '\0');
+        const ssize_t n = ::readlinkat(from.fd(), from.name.c_str(), target.data(), target.size());
+        if (n < 0) return errno;
+        target.resize(static_cast<size_t>(n));
+        if (::symlinkat(target.c_str(), work->get(), name) < 0) return errno;
+    } else if (::mknodat(work->get(), name, status.st_mode & (S_IFMT | 0600), status.st_rdev) < 0) {
+        return errno;
+    }
+    if (error == 0) error = copy_attributes(from.fd(), from.name.c_str(), work->get(), name, status, mark);
+    if (error == 0) {
+        const std::string number = std::to_string(node.shown_inode);
+        // user.* goes on files only; without it the number changes at the next mount, no more.
+        (void)set_xattr(work->get(), name, (mark + "unionfs.ino").c_str(), number.data(), number.size());
+    }
+    struct stat made{};
+    if (error == 0 && ::fstatat(work->get(), name, &made, AT_SYMLINK_NOFOLLOW) < 0) error = errno;
+    // Further names of a hard link first, so that the last step makes them visible together with what was asked for.
+    for (size_t i = 1; i < links.size() && error == 0; ++i) {
+        FdRef target;
+        if (upper_dir(*links[i].parent, target) == 0) (void)::linkat(work->get(), name, target->get(), links[i].name.c_str(), 0);
+    }
+    if (error == 0 && !links.empty()) {
+        FdRef target;
+        error = upper_dir(*links.front().parent, target);
+        if (error == 0 && ::renameat(work->get(), name, target->get(), links.front().name.c_str()) < 0) error = errno;
+    } else if (error == 0) {
+        // No name is left: the copy is only for whoever has the file open.
+        if (!copy) copy.reset(::openat(work->get(), name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+        node.orphan = std::make_shared<const base::Fd>(std::move(copy));
+        (void)::unlinkat(work->get(), name, 0);  // stays invisible in any case
+    }
+    if (error != 0) {
+        discard(entry);
+        return error;
+    }
+    node.upper_key = {made.st_dev, made.st_ino};
+    return 0;
+}
+
+}  // namespace unionfs

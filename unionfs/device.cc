@@ -1,0 +1,123 @@
+#include "unionfs/device.h"
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <format>
+#include <string_view>
+#include <utility>
+
+#include "mounts/base/at.h"
+
+namespace unionfs {
+
+using base::fail;
+using base::Result;
+
+namespace {
+
+constexpr unsigned long clone_request = 0x8004E500;  // FUSE_DEV_IOC_CLONE, linux/fuse.h
+
+unsigned long flags_of(const Options &options) {
+    static constexpr std::array<std::pair<std::string_view, unsigned long>, 8> known{{{"ro", MS_RDONLY},
+                                                                                      {"nosuid", MS_NOSUID},
+                                                                                      {"nodev", MS_NODEV},
+                                                                                      {"noexec", MS_NOEXEC},
+                                                                                      {"noatime", MS_NOATIME},
+                                                                                      {"nodiratime", MS_NODIRATIME},
+                                                                                      {"dirsync", MS_DIRSYNC},
+                                                                                      {"sync", MS_SYNCHRONOUS}}};
+    unsigned long flags = 0;
+    for (const std::string &word : options.for_mount)
+        for (const auto &[name, flag] : known)
+            if (name == word) flags |= flag;
+    if (options.upper.empty()) flags |= MS_RDONLY;
+    return flags;
+}
+
+// The descriptor that fusermount3 sends over its socket; -1 when it sends none.
+int receive_fd(int socket) {
+    char byte = 0;
+    iovec data{&byte, 1};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+    msghdr header{};
+    header.msg_iov = &data;
+    header.msg_iovlen = 1;
+    header.msg_control = control.data();
+    header.msg_controllen = control.size();
+    if (::recvmsg(socket, &header, MSG_CMSG_CLOEXEC) <= 0) return -1;
+    const cmsghdr *message = CMSG_FIRSTHDR(&header);
+    if (message == nullptr || message->cmsg_type != SCM_RIGHTS) return -1;
+    int fd = -1;
+    std::memcpy(&fd, CMSG_DATA(message), sizeof fd);
+    return fd;
+}
+
+Result<Device> mount_with_helper(const Options &options) {
+    std::array<int, 2> ends{};
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) < 0) return fail(errno, "socketpair", "fusermount3");
+    const base::Fd ours(ends[0]);
+    base::Fd theirs(ends[1]);
+    std::string words = std::format("default_permissions,fsname={},subtype=unionfs", options.source);
+    if (options.allow_other) words += ",allow_other";
+    if (options.upper.empty()) words += ",ro";
+    for (const std::string &word : options.for_mount) words += "," + word;
+    const pid_t child = ::fork();
+    if (child < 0) return fail(errno, "fork", "fusermount3");
+    if (child == 0) {
+        (void)::fcntl(theirs.get(), F_SETFD, 0);
+        ::setenv("_FUSE_COMMFD", std::to_string(theirs.get()).c_str(), 1);
+        ::execlp("fusermount3", "fusermount3", "-o", words.c_str(), "--", options.mountpoint.c_str(), nullptr);
+        ::_exit(127);
+    }
+    theirs.reset();
+    base::Fd fd(receive_fd(ours.get()));
+    int status = 0;
+    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+    if (!fd)
+        return fail(0, "mount", options.mountpoint,
+                    WEXITSTATUS(status) == 127 ? "needs root, or fusermount3 in PATH" : "fusermount3 refused");
+    return Device{std::move(fd), true};
+}
+
+}  // namespace
+
+Result<Device> mount_device(const Options &options) {
+    struct stat status{};
+    if (::stat(options.mountpoint.c_str(), &status) < 0) return fail(errno, "mount point", options.mountpoint);
+    if (!S_ISDIR(status.st_mode)) return fail(ENOTDIR, "mount point", options.mountpoint);
+    auto fd = base::open_at(AT_FDCWD, "/dev/fuse", O_RDWR);
+    if (!fd && fd.error().code != EACCES)
+        return fail(fd.error().code, "open", "/dev/fuse", "the kernel needs CONFIG_FUSE_FS, or its module fuse");
+    if (!fd) return mount_with_helper(options);
+    std::string data = std::format("fd={},rootmode={:o},user_id={},group_id={},default_permissions", fd->get(), S_IFDIR,
+                                   ::geteuid(), ::getegid());
+    if (options.allow_other) data += ",allow_other";
+    if (::mount(options.source.c_str(), options.mountpoint.c_str(), "fuse.unionfs", flags_of(options), data.c_str()) < 0) {
+        if (errno == EPERM) return mount_with_helper(options);
+        return fail(errno, "mount", options.mountpoint);
+    }
+    return Device{std::move(*fd), false};
+}
+
+base::Fd clone_device(int device) {
+    base::Fd fd(::open("/dev/fuse", O_RDWR | O_CLOEXEC));
+    auto master = static_cast<uint32_t>(device);
+    if (fd && ::ioctl(fd.get(), clone_request, &master) < 0) fd.reset();
+    return fd;
+}
+
+void unmount_device(const Options &options) {
+    (void)::umount2(options.mountpoint.c_str(), MNT_DETACH);
+}  // the caller fails already
+
+}  // namespace unionfs

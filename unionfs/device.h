@@ -1,0 +1,22 @@
+// /dev/fuse: the mount itself, by mount(2) where that is allowed, else through fusermount3.
+#pragma once
+
+#include "mounts/base/error.h"
+#include "mounts/base/fd.h"
+#include "unionfs/options.h"
+
+namespace unionfs {
+
+struct Device {
+    base::Fd fd{};
+    bool rootless = false;  // fusermount3 mounted it: no passthrough
+};
+
+base::Result<Device> mount_device(const Options &options);
+
+// Another descriptor of the same connection, so that threads don't queue at one. Invalid where the kernel has none.
+base::Fd clone_device(int device);
+
+void unmount_device(const Options &options);
+
+}  // namespace unionfs

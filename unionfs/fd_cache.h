@@ -1,0 +1,38 @@
+// Descriptors that can be opened again are kept in slots, at most `limit` of them open, the least recently used closed
+// first. Whoever got a Ref may use it for as long as it holds it, even after its slot was emptied.
+// Thread-safe; no system call is made under the lock.
+#pragma once
+
+#include <cstddef>
+#include <list>
+#include <memory>
+#include <mutex>
+
+#include "mounts/base/fd.h"
+
+namespace unionfs {
+
+using FdRef = std::shared_ptr<const base::Fd>;
+
+class FdCache {
+  public:
+    struct Slot {
+        FdRef file{};
+        std::list<Slot *>::iterator place{};
+    };
+
+    explicit FdCache(size_t limit) : limit_(limit) {}
+
+    // What is in the slot, or null.
+    FdRef get(Slot &slot);
+    // Fills the slot, unless another was first: then that one is returned and `fd` closed.
+    FdRef put(Slot &slot, base::Fd fd);
+    void drop(Slot &slot);
+
+  private:
+    std::mutex mutex_;
+    std::list<Slot *> used_;  // most recent first
+    size_t limit_;
+};
+
+}  // namespace unionfs

@@ -1,0 +1,51 @@
+// Which Nodes there are, by what lies beneath them. A Node lives while the kernel remembers it (lookups) or a child of
+// it lives. No system call is made under the table's lock.
+#pragma once
+
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <unordered_map>
+
+#include "unionfs/node.h"
+
+namespace unionfs {
+
+class InodeTable {
+  public:
+    explicit InodeTable(FdCache &cache) : cache_(cache) {}
+    ~InodeTable();
+    InodeTable(const InodeTable &) = delete;
+    InodeTable &operator=(const InodeTable &) = delete;
+
+    // The Node of an object, one lookup richer, with (parent, name) among its links. `fill` completes a new one.
+    Node *take(const Key &key, Node *parent, const std::string &name, const std::function<void(Node &)> &fill);
+    // The Node of an object, one lookup richer, or null.
+    Node *find(const Key &key);
+    // Gives lookups back; the last one frees the Node.
+    void forget(Node *node, uint64_t lookups);
+
+    void add_key(Node *node, const Key &key);
+    void add_link(Node *node, Node *parent, const std::string &name);
+    // True when that was the last name known.
+    bool remove_link(Node *node, Node *parent, const std::string &name);
+    void move_link(Node *node, Node *parent, const std::string &name, Node *new_parent, const std::string &new_name);
+    // An unlinked object's number may be given to another one soon.
+    void remove_keys(Node *node);
+    std::vector<Link> links(Node *node);
+    [[nodiscard]] size_t size();
+
+  private:
+    struct Hash {
+        size_t operator()(const Key &key) const { return (key.inode ^ (key.device << 40)) * 0x9E3779B97F4A7C15ULL; }
+    };
+    void drop_link(const Link &link);
+    void release(Node *node);
+
+    std::mutex mutex_;
+    std::unordered_map<Key, Node *, Hash> by_key_;
+    size_t count_ = 0;
+    FdCache &cache_;
+};
+
+}  // namespace unionfs

@@ -1,0 +1,129 @@
+// Where an object is, as (descriptor, name). A descriptor that the cache gave up is opened again from its parent's.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "unionfs/union.h"
+
+namespace unionfs {
+
+int Union::lower_dir(const LowerDirRef &dir, FdRef &fd) {
+    if (!dir->parent) {
+        fd = lowers[dir->layer];
+        return 0;
+    }
+    if ((fd = cache.get(dir->slot))) return 0;
+    FdRef above;
+    if (const int error = lower_dir(dir->parent, above); error != 0) return error;
+    base::Fd opened(::openat(above->get(), dir->name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!opened) return errno;
+    fd = cache.put(dir->slot, std::move(opened));
+    return 0;
+}
+
+int Union::upper_dir(Node &node, FdRef &fd) {
+    if (&node == root) {
+        fd = upper;
+        return 0;
+    }
+    if (node.orphan) {
+        fd = node.orphan;
+        return 0;
+    }
+    // A rename of a folder above may come between reading the names and walking them: then look again.
+    for (int attempt = 0; attempt < 16; ++attempt) {
+        if ((fd = cache.get(node.slot))) return 0;
+        const std::vector<Link> links = table.links(&node);
+        if (links.empty()) return ESTALE;
+        FdRef above;
+        if (const int error = upper_dir(*links.front().parent, above); error != 0) return error;
+        base::Fd opened(::openat(above->get(), links.front().name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        struct stat status{};
+        if (!opened || ::fstat(opened.get(), &status) < 0 || Key{status.st_dev, status.st_ino} != node.upper_key) continue;
+        fd = cache.put(node.slot, std::move(opened));
+        return 0;
+    }
+    return ESTALE;
+}
+
+int Union::where_upper(Node &node, Where &place) {
+    if (node.is_dir()) {
+        place.name = ".";
+        return upper_dir(node, place.dir);
+    }
+    if (node.orphan) {
+        place = {node.orphan, ""};
+        return 0;
+    }
+    int error = ESTALE;
+    for (const Link &link : table.links(&node)) {
+        if (error = upper_dir(*link.parent, place.dir); error != 0) continue;
+        place.name = link.name;
+        struct stat status{};
+        // One name of a hard link needs no look at what it leads to.
+        if (table.links(&node).size() == 1) return 0;
+        if (::fstatat(place.fd(), link.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+            Key{status.st_dev, status.st_ino} == node.upper_key)
+            return 0;
+        error = ESTALE;
+    }
+    return error;
+}
+
+int Union::where(Node &node, Where &place) {
+    if (node.upper) return where_upper(node, place);
+    if (node.is_dir()) {
+        place.name = ".";
+        return lower_dir(node.lowers.front(), place.dir);
+    }
+    place.name = node.lower_name;
+    return lower_dir(node.lower_parent, place.dir);
+}
+
+int Union::data(Node &node, bool write, FdRef &fd) {
+    if (!node.is_file()) return node.is_dir() ? EISDIR : EINVAL;
+    if (write)
+        if (const int error = copy_up(node); error != 0) return error;
+    const std::lock_guard lock(node.mutex);
+    if (node.orphan) {
+        fd = node.orphan;
+        return 0;
+    }
+    if ((fd = cache.get(node.slot)) && (!write || node.slot_writable)) return 0;
+    cache.drop(node.slot);
+    Where place;
+    if (const int error = where(node, place); error != 0) return error;
+    const int access = node.upper ? O_RDWR : O_RDONLY;
+    base::Fd opened(
+        ::openat(place.fd(), place.name.c_str(), access | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | (node.upper ? 0 : O_NOATIME)));
+    node.slot_writable = node.upper && opened.valid();
+    if (!opened && (errno == EPERM || ((errno == EACCES || errno == EROFS) && !write)))  // rootless: not ours, or not writable
+        opened.reset(::openat(place.fd(), place.name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
+    if (!opened) return errno;
+    fd = cache.put(node.slot, std::move(opened));
+    return 0;
+}
+
+void Union::show(const Node &node, struct stat &status) const {
+    if (node.is_dir() && node.upper && !node.lowers.empty()) status.st_nlink = 1;  // find(1): the count tells nothing
+    status.st_ino = node.shown_inode;
+    status.st_nlink = static_cast<nlink_t>(std::max(0, static_cast<int>(status.st_nlink) + (node.upper ? 0 : node.nlink_change)));
+}
+
+int Union::attributes(Node &node, struct stat &status) {
+    for (int attempt = 0; attempt < 4; ++attempt) {
+        Where place;
+        if (const int error = where(node, place); error != 0) return error;
+        if (::fstatat(place.fd(), place.name.c_str(), &status, place.flags()) == 0) {
+            show(node, status);
+            return 0;
+        }
+        if (errno != ENOENT) return errno;
+    }
+    return ENOENT;
+}
+
+}  // namespace unionfs

@@ -1,0 +1,175 @@
+// What a name means in a folder of the union: the topmost layer that has it, and for folders all that merge.
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+
+#include "unionfs/listing.h"
+#include "unionfs/union.h"
+#include "unionfs/xattr.h"
+
+namespace unionfs {
+
+namespace {
+
+bool is_meta(const Options &options, const std::string &name) {
+    return options.hide_meta_files && (name.starts_with(".unionfs") || name.starts_with(".fuse_hidden"));
+}
+
+LowerDirRef child_of(Union &fs, const LowerDirRef &parent, const std::string &name) {
+    auto dir = std::make_shared<LowerDir>();
+    dir->parent = parent;
+    dir->name = name;
+    dir->layer = parent->layer;
+    dir->last = parent->last;
+    dir->cache = &fs.cache;
+    return dir;
+}
+
+// The lowers of a folder that was moved, from its redirect: a name beside, or a path from the layers' roots.
+void follow_redirect(Union &fs, const std::string &target, const std::vector<LowerDirRef> &beside,
+                     std::vector<LowerDirRef> &lowers) {
+    std::vector<LowerDirRef> at = beside;
+    std::string_view rest = target;
+    if (rest.starts_with('/')) {
+        at = fs.root->lowers;
+        rest.remove_prefix(1);
+    }
+    while (!rest.empty()) {
+        const size_t slash = rest.find('/');
+        const std::string name(rest.substr(0, slash));
+        rest.remove_prefix(slash == std::string_view::npos ? rest.size() : slash + 1);
+        std::vector<LowerDirRef> next;
+        for (const LowerDirRef &dir : at) {
+            FdRef fd;
+            struct stat status{};
+            if (fs.lower_dir(dir, fd) != 0 || ::fstatat(fd->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
+            if (!S_ISDIR(status.st_mode)) break;
+            next.push_back(child_of(fs, dir, name));
+            if (!dir->last && fs.is_opaque(fd->get(), name.c_str())) break;
+        }
+        at = std::move(next);
+    }
+    lowers = std::move(at);
+}
+
+}  // namespace
+
+int Union::probe(Node &parent, const std::string &name, Found &found, size_t first_layer) {
+    if (is_meta(options, name)) return ENOENT;
+    if (name.size() > NAME_MAX) return ENAMETOOLONG;
+    FdRef fd;
+    struct stat status{};
+    bool have = false;
+    if (parent.upper && first_layer == 0) {
+        if (const int error = upper_dir(parent, fd); error != 0) return error;
+        if (::fstatat(fd->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) {
+            if (is_whiteout(fd->get(), name.c_str(), status)) return ENOENT;
+            found.status = status;
+            found.upper = have = true;
+            if (!S_ISDIR(status.st_mode) || parent.lowers.empty()) {
+                if (!S_ISDIR(status.st_mode)) return 0;
+            }
+            if (is_opaque(fd->get(), name.c_str())) return 0;
+            if (const std::string target = xattr_value(fd->get(), name.c_str(), mark + "redirect"); !target.empty()) {
+                follow_redirect(*this, target, parent.lowers, found.lowers);
+                return 0;
+            }
+        } else if (errno != ENOENT) {
+            return errno;
+        }
+    }
+    for (const LowerDirRef &dir : parent.lowers) {
+        if (dir->layer + 1 < first_layer) continue;
+        if (const int error = lower_dir(dir, fd); error != 0) return error;
+        if (::fstatat(fd->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+            if (errno == ENOENT) continue;
+            return errno;
+        }
+        if (is_whiteout(fd->get(), name.c_str(), status)) break;
+        if (!S_ISDIR(status.st_mode)) {
+            if (have) break;  // a file beneath a folder is hidden
+            found.status = status;
+            found.lower_parent = dir;
+            found.lower_key = {status.st_dev, status.st_ino};
+            return 0;
+        }
+        if (!have) found.status = status;
+        if (found.lowers.empty()) found.lower_key = {status.st_dev, status.st_ino};
+        have = true;
+        found.lowers.push_back(child_of(*this, dir, name));
+        if (!dir->last && is_opaque(fd->get(), name.c_str())) break;
+    }
+    return have ? 0 : ENOENT;
+}
+
+Node *Union::take(Node &parent, const std::string &name, Found &found) {
+    const Key key{found.status.st_dev, found.status.st_ino};
+    ino_t shown = 0;
+    if (found.upper && !S_ISDIR(found.status.st_mode)) {
+        FdRef dir;
+        std::array<char, 32> text{};
+        if (upper_dir(parent, dir) == 0) {
+            const ssize_t n = get_xattr(dir->get(), name.c_str(), (mark + "unionfs.ino").c_str(), text.data(), text.size());
+            if (n > 0) (void)std::from_chars(text.data(), text.data() + n, shown);  // a damaged one counts as none
+        }
+    }
+    if (shown == 0) {
+        // A folder keeps its topmost lower's number, whether it was copied up or not.
+        const Key numbered = S_ISDIR(found.status.st_mode) && found.lower_key.inode != 0 ? found.lower_key : key;
+        const auto position = std::ranges::find(devices, numbered.device) - devices.begin();
+        shown = numbered.inode + (static_cast<ino_t>(position) << 56);
+    }
+    return table.take(key, &parent, name, [&](Node &node) {
+        node.shown_inode = shown;
+        node.type = found.status.st_mode & S_IFMT;
+        node.upper = found.upper;
+        (found.upper ? node.upper_key : node.lower_key) = key;
+        node.lowers = std::move(found.lowers);
+        if (found.lower_parent) {
+            node.lower_parent = std::move(found.lower_parent);
+            node.lower_name = name;
+        }
+    });
+}
+
+int Union::lookup(Node &parent, const std::string &name, Node *&node, struct stat &status, size_t first_layer) {
+    Found found;
+    if (const int error = probe(parent, name, found, first_layer); error != 0) return error;
+    status = found.status;
+    const bool linked = !found.upper && !S_ISDIR(status.st_mode) && status.st_nlink > 1;
+    node = take(parent, name, found);
+    if (linked && node->upper) {
+        // Another name of a lower hard link was copied up: this one is its name too, from now on in the upper as well.
+        Where from;
+        FdRef to;
+        (void)copy_up(parent);
+        if (where_upper(*node, from) == 0 && upper_dir(parent, to) == 0)
+            (void)::linkat(from.fd(), from.name.c_str(), to->get(), name.c_str(), 0);
+        return attributes(*node, status);
+    }
+    show(*node, status);
+    return 0;
+}
+
+bool Union::lower_has(Node &parent, const std::string &name) {
+    for (const LowerDirRef &dir : parent.lowers) {
+        FdRef fd;
+        struct stat status{};
+        if (lower_dir(dir, fd) != 0 || ::fstatat(fd->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
+        return !is_whiteout(fd->get(), name.c_str(), status);
+    }
+    return false;
+}
+
+int Union::is_empty(Node &folder) {
+    Listing listing;
+    if (const int error = listing.load(*this, folder); error != 0) return error;
+    return listing.entries.empty() ? 0 : ENOTEMPTY;
+}
+
+}  // namespace unionfs

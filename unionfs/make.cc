@@ -1,0 +1,120 @@
+// New names, removed names, links. Every step that can be seen from outside is one system call.
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "unionfs/union.h"
+#include "unionfs/xattr.h"
+
+namespace unionfs {
+
+int Union::make(Node &parent, const std::string &name, bool folder, const std::function<int(int, const char *)> &create) {
+    if (const int error = copy_up(parent); error != 0) return error;
+    FdRef dir;
+    if (const int error = upper_dir(parent, dir); error != 0) return error;
+    int error = create(dir->get(), name.c_str());
+    if (error != EEXIST) return error;
+    struct stat status{};
+    if (::fstatat(dir->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0 || !is_whiteout(dir->get(), name.c_str(), status))
+        return EEXIST;
+    // Over a whiteout: made in a folder like the parent (default ACL, set-group-ID), then moved onto it.
+    const std::string stage = work_name();
+    if (::mkdirat(work->get(), stage.c_str(), 0700) < 0) return errno;
+    const base::Fd at(::openat(work->get(), stage.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!at || ::fstat(dir->get(), &status) < 0)
+        error = errno;
+    else
+        error = copy_attributes(dir->get(), ".", work->get(), stage.c_str(), status, mark);
+    if (error == 0) error = create(at.get(), "new");
+    if (error == 0 && folder) error = make_opaque(at.get(), "new");
+    if (error == 0 && ::syscall(SYS_renameat2, at.get(), "new", dir->get(), name.c_str(), folder ? RENAME_EXCHANGE : 0U) < 0)
+        error = errno;
+    discard(stage);
+    return error;
+}
+
+// A file whose last name goes stays usable for those who have it open.
+int Union::keep_unlinked(Node &node) {
+    if (!node.upper || node.orphan) return 0;
+    FdRef fd;
+    if (node.is_file() && data(node, true, fd) == 0) {
+        node.orphan = fd;
+        return 0;
+    }
+    Where place;
+    if (const int error = where_upper(node, place); error != 0) return error;
+    base::Fd opened(::openat(place.fd(), place.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    if (!opened) return errno;
+    node.orphan = std::make_shared<const base::Fd>(std::move(opened));
+    return 0;
+}
+
+int Union::remove(Node &parent, const std::string &name, bool folder) {
+    if (!upper) return EROFS;
+    Found found;
+    if (const int error = probe(parent, name, found); error != 0) return error;
+    if (folder && !S_ISDIR(found.status.st_mode)) return ENOTDIR;
+    if (!folder && S_ISDIR(found.status.st_mode)) return EISDIR;
+    const bool in_upper = found.upper;
+    if (!options.copy_on_write && !in_upper) return EROFS;
+    Node *node = take(parent, name, found);
+    int error = folder && (!node->lowers.empty()) ? is_empty(*node) : 0;
+    const bool hides = error == 0 && lower_has(parent, name);
+    if (error == 0) error = copy_up(parent);
+    FdRef dir;
+    if (error == 0) error = upper_dir(parent, dir);
+    const bool last = table.links(node).size() <= 1;
+    if (error == 0 && last && (!folder || node->upper)) error = folder ? 0 : keep_unlinked(*node);
+    if (error == 0 && folder && in_upper) {
+        FdRef itself;  // stays open for those who stand in it
+        if (upper_dir(*node, itself) == 0) node->orphan = itself;
+    }
+    if (error == 0) {
+        if (!in_upper)
+            error = make_whiteout(dir->get(), name);
+        else if (hides)
+            error = replace_by_whiteout(dir->get(), name, folder);
+        else if (::unlinkat(dir->get(), name.c_str(), folder ? AT_REMOVEDIR : 0) < 0)
+            error = errno;
+        if (error == ENOTEMPTY && folder && is_empty(*node) == 0) {  // only whiteouts are in it
+            const std::string entry = work_name();
+            error = ::renameat(dir->get(), name.c_str(), work->get(), entry.c_str()) < 0 ? errno : 0;
+            if (error == 0) discard(entry);
+        }
+    }
+    if (error != 0) {
+        if (!table.links(node).empty()) node->orphan.reset();
+    } else {
+        if (!node->upper) --node->nlink_change;
+        if (table.remove_link(node, &parent, name) && (folder || found.status.st_nlink <= 1))
+            table.remove_keys(node);
+        else if (!table.links(node).empty())
+            node->orphan.reset();
+        if (folder) node->lowers.clear();
+    }
+    table.forget(node, 1);
+    return error;
+}
+
+int Union::link(Node &node, Node &new_parent, const std::string &new_name) {
+    if (const int error = copy_up(node); error != 0) return error;
+    Where from;
+    if (const int error = where_upper(node, from); error != 0) return error;
+    const int error = make(new_parent, new_name, false, [&](int dir, const char *name) {
+        return ::linkat(from.fd(), from.name.c_str(), dir, name, from.name.empty() ? AT_EMPTY_PATH : 0) < 0 ? errno : 0;
+    });
+    if (error != 0) return error;
+    table.add_link(&node, &new_parent, new_name);
+    if (node.orphan) {  // O_TMPFILE got a name
+        const std::lock_guard lock(node.mutex);
+        node.orphan.reset();
+        table.add_key(&node, node.upper_key);
+    }
+    return 0;
+}
+
+}  // namespace unionfs

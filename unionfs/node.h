@@ -1,0 +1,83 @@
+// An object of the union: what the kernel knows by its node id, which is the Node's address. It outlives its names and
+// its copy-up, and so do its st_ino and its place in the kernel's caches.
+//
+// Guarded by the InodeTable's mutex: links, lookups, children, keys. Guarded by the Node's own: upper (written), the
+// data descriptor, backing. `upper` may be read by anyone: it only ever turns true, after the copy is in place.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "unionfs/fd_cache.h"
+
+namespace unionfs {
+
+// A folder of a read-only layer. It never moves, so that its chain of names leads to it for ever.
+struct LowerDir {
+    std::shared_ptr<LowerDir> parent{};  // null: the layer's root
+    std::string name{};
+    size_t layer = 0;  // index into Union::lowers
+    bool last = true;  // nothing of a further layer can show through
+    FdCache *cache = nullptr;
+    FdCache::Slot slot{};
+    LowerDir() = default;
+    LowerDir(const LowerDir &) = delete;
+    LowerDir &operator=(const LowerDir &) = delete;
+    ~LowerDir() {
+        if (cache != nullptr) cache->drop(slot);
+    }
+};
+using LowerDirRef = std::shared_ptr<LowerDir>;
+
+// The identity of a file beneath: device and inode number.
+struct Key {
+    dev_t device = 0;
+    ino_t inode = 0;
+    bool operator==(const Key &) const = default;
+};
+
+struct Node;
+struct Link {
+    Node *parent;
+    std::string name;
+};
+
+struct Listing;
+
+struct Node {
+    ino_t shown_inode = 0;  // st_ino
+    mode_t type = 0;        // S_IFMT bits
+    std::atomic<bool> upper = false;
+    Key upper_key{};  // valid when upper
+    Key lower_key{};
+    std::vector<Link> links{};  // names in the union by which it was reached; the root has none
+
+    std::vector<LowerDirRef> lowers{};  // a folder's, the topmost first
+    LowerDirRef lower_parent{};         // a file's place in a layer
+    std::string lower_name{};
+
+    std::mutex mutex{};
+    FdCache::Slot slot{};  // a folder's upper O_PATH, or a file's data
+    bool slot_writable = false;
+    FdRef orphan{};                      // what is left when no name is
+    int nlink_change = 0;                // names of a lower file that were removed, negative
+    std::shared_ptr<Listing> listing{};  // while somebody reads the folder
+    int backing_id = 0;                  // passthrough, while opens > 0
+    bool backing_upper = false;
+    unsigned opens = 0;         // by passthrough
+    unsigned cached_opens = 0;  // through the page cache; an inode has only one kind at a time
+
+    uint64_t lookups = 0;
+    uint64_t children = 0;
+
+    [[nodiscard]] bool is_dir() const { return S_ISDIR(type); }
+    [[nodiscard]] bool is_file() const { return S_ISREG(type); }
+};
+
+}  // namespace unionfs

@@ -1,0 +1,82 @@
+#include <cerrno>
+#include <string_view>
+
+#include "unionfs/operations.h"
+#include "unionfs/xattr.h"
+
+namespace unionfs {
+
+namespace {
+
+bool is_ours(Union &fs, const char *name) { return std::string_view(name).starts_with(fs.mark); }
+
+void setxattr(fuse_req_t request, fuse_ino_t id, const char *name, const char *value, size_t size, int flags) {
+    Union &fs = union_of(request);
+    Node &node = node_of(request, id);
+    Where place;
+    int error = is_ours(fs, name) ? EOPNOTSUPP : fs.copy_up(node);
+    if (error == 0) error = fs.where_upper(node, place);
+    if (error == 0) error = -set_xattr(place.fd(), place.name.c_str(), name, value, size, flags);
+    fuse_reply_err(request, error);
+}
+
+void getxattr(fuse_req_t request, fuse_ino_t id, const char *name, size_t size) {
+    Union &fs = union_of(request);
+    Where place;
+    const int error = is_ours(fs, name) ? ENODATA : fs.where(node_of(request, id), place);
+    if (error != 0) {
+        fuse_reply_err(request, error);
+        return;
+    }
+    std::string value(size, '\0');
+    const ssize_t n = get_xattr(place.fd(), place.name.c_str(), name, value.data(), size);
+    if (n < 0)
+        fuse_reply_err(request, static_cast<int>(-n));
+    else if (size == 0)
+        fuse_reply_xattr(request, static_cast<size_t>(n));
+    else
+        fuse_reply_buf(request, value.data(), static_cast<size_t>(n));
+}
+
+void listxattr(fuse_req_t request, fuse_ino_t id, size_t size) {
+    Union &fs = union_of(request);
+    Where place;
+    if (const int error = fs.where(node_of(request, id), place); error != 0) {
+        fuse_reply_err(request, error);
+        return;
+    }
+    std::string list;
+    for (const std::string &name : xattr_names(place.fd(), place.name.c_str()))
+        if (!is_ours(fs, name.c_str())) list.append(name).push_back('\0');
+    if (size == 0)
+        fuse_reply_xattr(request, list.size());
+    else if (size < list.size())
+        fuse_reply_err(request, ERANGE);
+    else
+        fuse_reply_buf(request, list.data(), list.size());
+}
+
+void removexattr(fuse_req_t request, fuse_ino_t id, const char *name) {
+    Union &fs = union_of(request);
+    Node &node = node_of(request, id);
+    Where place;
+    int error = is_ours(fs, name) ? ENODATA : fs.where(node, place);
+    // Nothing is copied up for an attribute that isn't there.
+    if (error == 0 && !node.upper)
+        if (const ssize_t n = get_xattr(place.fd(), place.name.c_str(), name, nullptr, 0); n < 0) error = static_cast<int>(-n);
+    if (error == 0) error = fs.copy_up(node);
+    if (error == 0) error = fs.where_upper(node, place);
+    if (error == 0) error = -remove_xattr(place.fd(), place.name.c_str(), name);
+    fuse_reply_err(request, error);
+}
+
+}  // namespace
+
+void add_xattrs(fuse_lowlevel_ops &ops) {
+    ops.setxattr = setxattr;
+    ops.getxattr = getxattr;
+    ops.listxattr = listxattr;
+    ops.removexattr = removexattr;
+}
+
+}  // namespace unionfs

@@ -1,0 +1,117 @@
+// rename(2). A folder with lowers keeps them by a redirect, as overlayfs's redirect_dir=on writes it.
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "unionfs/union.h"
+#include "unionfs/xattr.h"
+
+namespace unionfs {
+
+namespace {
+
+std::string lower_path(const LowerDirRef &dir) { return dir->parent ? lower_path(dir->parent) + "/" + dir->name : std::string{}; }
+
+}  // namespace
+
+// Before the move: what the folder needs so that at its new place it shows what it shows now, and nothing else.
+int Union::mark_moved(Node &node, Node &parent, Node &new_parent, const std::string &new_name) {
+    if (!node.is_dir()) return 0;
+    Where at;
+    if (const int error = where_upper(node, at); error != 0) return error;
+    if (node.lowers.empty()) return lower_has(new_parent, new_name) ? make_opaque(at.fd(), ".") : 0;
+    const LowerDirRef &lower = node.lowers.front();
+    const bool beside = &parent == &new_parent && !parent.lowers.empty() && lower->parent == parent.lowers.front();
+    const std::string target = beside ? lower->name : lower_path(lower);
+    return -set_xattr(at.fd(), ".", (mark + "redirect").c_str(), target.data(), target.size());
+}
+
+// An empty folder of the upper that still holds whiteouts, or lies over a lower: replaced by a truly empty one.
+int Union::clear_folder(Node &parent, const std::string &name) {
+    FdRef dir;
+    struct stat status{};
+    if (const int error = upper_dir(parent, dir); error != 0) return error;
+    if (::fstatat(dir->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) return errno;
+    const std::string entry = work_name();
+    if (::mkdirat(work->get(), entry.c_str(), 0700) < 0) return errno;
+    base::Fd old(::openat(dir->get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    int error = old ? copy_attributes(old.get(), ".", work->get(), entry.c_str(), status, mark) : errno;
+    if (error == 0) error = make_opaque(work->get(), entry.c_str());
+    if (error == 0 && ::syscall(SYS_renameat2, work->get(), entry.c_str(), dir->get(), name.c_str(), RENAME_EXCHANGE) < 0)
+        error = errno;
+    discard(entry);
+    return error;
+}
+
+int Union::rename(Node &parent, const std::string &name, Node &new_parent, const std::string &new_name, unsigned flags) {
+    if (!upper) return EROFS;
+    const bool exchange = (flags & RENAME_EXCHANGE) != 0;
+    Node *node = nullptr, *other = nullptr;
+    struct stat status{}, other_status{};
+    int error = lookup(parent, name, node, status);
+    if (error != 0) return error;
+    error = lookup(new_parent, new_name, other, other_status);
+    if (error == ENOENT && !exchange) error = 0;
+    if (error == 0 && other != nullptr && (flags & RENAME_NOREPLACE) != 0) error = EEXIST;
+    const bool same = other == node;  // two names of one file: nothing happens, rename(2)
+    if (error == 0 && !same) error = copy_up(*node);
+    if (error == 0 && !same) error = copy_up(new_parent);
+    if (error == 0 && !same && exchange) error = copy_up(*other);
+    const bool hides = error == 0 && !exchange && lower_has(parent, name);
+    if (error == 0 && !same && other != nullptr && !exchange) {
+        if (other->is_dir()) {
+            if (!node->is_dir())
+                error = EISDIR;
+            else
+                error = is_empty(*other);
+            if (error == 0 && other->upper) error = clear_folder(new_parent, new_name);
+        } else {
+            error = node->is_dir() ? ENOTDIR : table.links(other).size() <= 1 ? keep_unlinked(*other) : 0;
+        }
+    }
+    if (error == 0 && !same) error = mark_moved(*node, parent, new_parent, new_name);
+    if (error == 0 && !same && exchange) error = mark_moved(*other, new_parent, parent, name);
+    FdRef from, to;
+    if (error == 0) error = upper_dir(parent, from);
+    if (error == 0 && !same) error = upper_dir(new_parent, to);
+    if (error == 0 && !same) {
+        // A folder can't be renamed onto a whiteout: that is exchanged first, and then is what the old name needs.
+        struct stat at_target{};
+        const bool onto_whiteout = !exchange && ::fstatat(to->get(), new_name.c_str(), &at_target, AT_SYMLINK_NOFOLLOW) == 0 &&
+                                   is_whiteout(to->get(), new_name.c_str(), at_target);
+        unsigned how = exchange ? RENAME_EXCHANGE : 0;
+        if (onto_whiteout && node->is_dir())
+            how = RENAME_EXCHANGE;
+        else if (!exchange && (hides || (flags & RENAME_WHITEOUT) != 0))
+            how = RENAME_WHITEOUT;
+        if (::syscall(SYS_renameat2, from->get(), name.c_str(), to->get(), new_name.c_str(), how) < 0) error = errno;
+        if (error == 0 && onto_whiteout && how == RENAME_EXCHANGE && !hides) (void)::unlinkat(from->get(), name.c_str(), 0);
+        if (error == EINVAL && how == RENAME_WHITEOUT) {  // no RENAME_WHITEOUT here: exchange with one that we make
+            const std::string entry = work_name();
+            error = make_whiteout(to->get(), new_name);
+            if (error == 0 &&
+                ::syscall(SYS_renameat2, from->get(), name.c_str(), to->get(), new_name.c_str(), RENAME_EXCHANGE) < 0)
+                error = errno;
+        }
+    }
+    if (error == 0 && !same) {
+        if (other != nullptr && !exchange) {
+            if (!other->upper) --other->nlink_change;
+            if (table.remove_link(other, &new_parent, new_name) && (other->is_dir() || other_status.st_nlink <= 1))
+                table.remove_keys(other);
+            else if (!table.links(other).empty())
+                other->orphan.reset();
+        }
+        table.move_link(node, &parent, name, &new_parent, new_name);
+        if (exchange) table.move_link(other, &new_parent, new_name, &parent, name);
+    }
+    if (other != nullptr) table.forget(other, 1);
+    table.forget(node, 1);
+    return error;
+}
+
+}  // namespace unionfs

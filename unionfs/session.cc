@@ -1,0 +1,158 @@
+#include "unionfs/session.h"
+
+#include <poll.h>
+#include <sched.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+#include "unionfs/operations.h"
+
+namespace unionfs {
+
+using base::fail;
+using base::Result;
+
+namespace {
+
+// Each thread reads from, and answers to, its own descriptor of the connection: the kernel looks for a request's answer
+// where it was read.
+thread_local int thread_device = -1;
+
+ssize_t read_device(int, void *buffer, size_t size, void *) { return ::read(thread_device, buffer, size); }
+ssize_t write_device(int, iovec *parts, int count, void *) { return ::writev(thread_device, parts, count); }
+
+// linux/fuse.h: where libfuse's callbacks don't get to see.
+struct Header {
+    uint32_t length, opcode;
+    uint64_t unique, node;
+    uint32_t uid, gid, pid;
+    uint16_t extensions, padding;
+};
+static_assert(sizeof(Header) == 40);
+constexpr uint32_t setattr_opcode = 4;
+constexpr uint32_t write_opcode = 16;
+
+bool wants_kill(const fuse_buf &buffer) {
+    const char *bytes = static_cast<const char *>(buffer.mem);
+    uint32_t opcode = 0, flags = 0;
+    if (buffer.size < sizeof(Header) + 24) return false;
+    std::memcpy(&opcode, bytes + 4, sizeof opcode);
+    if (opcode == write_opcode) {
+        std::memcpy(&flags, bytes + sizeof(Header) + 20, sizeof flags);  // fuse_write_in.write_flags
+        return (flags & (1U << 2)) != 0;                                 // FUSE_WRITE_KILL_SUIDGID
+    }
+    if (opcode != setattr_opcode) return false;
+    std::memcpy(&flags, bytes + sizeof(Header), sizeof flags);  // fuse_setattr_in.valid
+    return (flags & (1U << 11)) != 0;                           // FATTR_KILL_SUIDGID
+}
+
+void init(void *userdata, fuse_conn_info *connection) {
+    auto &session = *static_cast<Session *>(userdata);
+    const auto want = [&](uint64_t feature) {
+        return (connection->capable_ext & feature) != 0 && fuse_set_feature_flag(connection, feature);
+    };
+    want(FUSE_CAP_PARALLEL_DIROPS);
+    want(FUSE_CAP_CACHE_SYMLINKS);
+    want(FUSE_CAP_HANDLE_KILLPRIV_V2);
+    want(FUSE_CAP_NO_OPENDIR_SUPPORT);
+    want(FUSE_CAP_READDIRPLUS);
+    if (want(FUSE_CAP_POSIX_ACL)) want(FUSE_CAP_DONT_MASK);
+    // O_TRUNC comes as a setattr: an open that is never sent can't carry it.
+    fuse_unset_feature_flag(connection, FUSE_CAP_ATOMIC_O_TRUNC);
+    // Pages stay good until we say otherwise, and we never do.
+    fuse_unset_feature_flag(connection, FUSE_CAP_AUTO_INVAL_DATA);
+    connection->no_interrupt = 1;
+    connection->max_background = 64;
+    if (session.mode == Mode::store) {
+        session.no_open = (connection->capable_ext & FUSE_CAP_NO_OPEN_SUPPORT) != 0;
+    } else if (want(FUSE_CAP_PASSTHROUGH)) {
+        session.passthrough = true;
+        connection->max_backing_stack_depth = 1;  // layers on overlayfs or FUSE are taken too
+    }
+}
+
+struct Loop {
+    fuse_session *session;
+    int device;
+    std::atomic<unsigned> idle = 0;
+    std::atomic<unsigned> threads = 0;
+    std::function<void()> ready;
+    std::atomic<bool> is_ready = false;
+};
+
+constexpr unsigned most_threads = 64;
+
+void start_thread(Loop &loop);
+
+void run_thread(Loop &loop) {
+    (void)::unshare(CLONE_FS);  // a umask of its own
+    const base::Fd own = clone_device(loop.device);
+    thread_device = own ? own.get() : loop.device;
+    fuse_buf buffer{};
+    while (fuse_session_exited(loop.session) == 0) {
+        ++loop.idle;
+        const int size = fuse_session_receive_buf(loop.session, &buffer);
+        const unsigned left = --loop.idle;
+        if (size == -EINTR || size == -EAGAIN) continue;
+        if (size <= 0) break;
+        // Somebody must be there for the next request, however long this one takes.
+        if (left == 0 && loop.is_ready) start_thread(loop);
+        kill_set_id = wants_kill(buffer);
+        fuse_session_process_buf(loop.session, &buffer);
+        if (!loop.is_ready.exchange(true)) {  // that was INIT
+            loop.ready();
+            start_thread(loop);
+        }
+    }
+    std::free(buffer.mem);
+    --loop.threads;
+}
+
+void start_thread(Loop &loop) {
+    if (loop.threads >= most_threads) return;
+    ++loop.threads;
+    std::thread([&loop] { run_thread(loop); }).detach();
+}
+
+}  // namespace
+
+Choice choose_mode(const Options &options, bool rootless) {
+    if (options.mode != Mode::automatic) return {options.mode, "as asked for"};
+    if (rootless) return {Mode::store, "without root there is no passthrough: big reads and writes go through the daemon"};
+    return {Mode::store, "warm opens and reads cost no message; mode=throughput writes faster"};
+}
+
+Result<> serve(Union &fs, const Device &device, Mode mode, const std::function<void()> &ready) {
+    Session session{.fs = fs, .mode = mode, .device = device.fd.get()};
+    fuse_lowlevel_ops ops{};
+    ops.init = init;
+    add_names(ops);
+    add_attributes(ops);
+    add_xattrs(ops);
+    add_folders(ops);
+    add_data(ops);
+    const char *words[] = {"unionfs", "-d", nullptr};
+    fuse_args arguments = FUSE_ARGS_INIT(fs.options.debug ? 2 : 1, const_cast<char **>(words));
+    fuse_session *handle = fuse_session_new(&arguments, &ops, sizeof ops, &session);
+    if (handle == nullptr) return fail(EINVAL, "libfuse", fs.options.mountpoint);
+    fuse_custom_io io{};
+    io.read = read_device;
+    io.writev = write_device;
+    if (fuse_session_custom_io(handle, &io, sizeof io, device.fd.get()) != 0) return fail(EINVAL, "libfuse", "custom io");
+    Loop loop{.session = handle, .device = device.fd.get(), .ready = ready};
+    ++loop.threads;
+    run_thread(loop);
+    // The unmount wakes all; one in a long copy-up has nobody left to answer to.
+    for (int i = 0; i < 100 && loop.threads != 0; ++i) ::poll(nullptr, 0, 10);
+    if (loop.threads != 0) ::_exit(0);
+    fuse_session_destroy(handle);
+    return {};
+}
+
+}  // namespace unionfs

@@ -1,0 +1,22 @@
+// Serves a mounted /dev/fuse until it is unmounted: threads that read requests, libfuse that decodes them.
+#pragma once
+
+#include <functional>
+
+#include "mounts/base/error.h"
+#include "unionfs/device.h"
+#include "unionfs/union.h"
+
+namespace unionfs {
+
+// Which mode `auto` means, and the sentence that says why.
+struct Choice {
+    Mode mode;
+    std::string reason;
+};
+Choice choose_mode(const Options &options, bool rootless);
+
+// Returns after the unmount. `ready` is called once, when requests are being answered.
+base::Result<> serve(Union &fs, const Device &device, Mode mode, const std::function<void()> &ready);
+
+}  // namespace unionfs

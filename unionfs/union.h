@@ -1,0 +1,102 @@
+// The union itself, apart from FUSE: layers, where an object is, what a name means, copy-up, marks on disk.
+// Functions return 0 or an errno, for that is what the kernel is answered. Thread-safe; locks: see node.h.
+//
+// On disk the upper is overlayfs's (Documentation/filesystems/overlayfs.rst): a character device 0:0 hides a name, the
+// attribute overlay.opaque "y" hides a folder's lowers, overlay.redirect tells where a moved folder's lowers are. Ours
+// alone is overlay.unionfs.ino: the st_ino that a copied-up file had before.
+#pragma once
+
+#include <fcntl.h>
+
+#include <functional>
+
+#include "mounts/base/error.h"
+#include "unionfs/inode_table.h"
+#include "unionfs/options.h"
+
+namespace unionfs {
+
+struct Where {  // for the *at calls; a folder is (itself, "."), an unlinked file (itself, "")
+    FdRef dir{};
+    std::string name{};
+    [[nodiscard]] int fd() const { return dir->get(); }
+    [[nodiscard]] int flags() const;  // AT_SYMLINK_NOFOLLOW, and AT_EMPTY_PATH where it is needed
+};
+
+struct Found {  // what a name means
+    struct stat status{};
+    bool upper = false;
+    std::vector<LowerDirRef> lowers{};  // of a folder
+    LowerDirRef lower_parent{};         // of a file of a lower layer
+    Key lower_key{};
+};
+
+struct Union {
+    explicit Union(Options given);
+
+    Options options;
+    FdCache cache;
+    InodeTable table;
+    std::vector<FdRef> lowers;  // O_PATH
+    FdRef upper;                // null: read-only
+    FdRef work;                 // the folder `work` in the workdir
+    dev_t upper_device = 0;
+    std::string mark = "trusted.overlay.";  // prefix of our attributes
+    bool privileged = false;                // may give files away: files are made as the caller
+    std::vector<dev_t> devices;             // of the layers; a position in it goes into st_ino
+    Node *root = nullptr;
+
+    base::Result<> open_layers();
+
+    // --- what is where (locate.cc) ---
+    int lower_dir(const LowerDirRef &dir, FdRef &fd);
+    int upper_dir(Node &node, FdRef &fd);
+    int where(Node &node, Where &place);  // the object that shows
+    int where_upper(Node &node, Where &place);
+    int data(Node &node, bool write, FdRef &fd);
+    int attributes(Node &node, struct stat &status);
+    void show(const Node &node, struct stat &status) const;  // the layer's numbers into ours
+
+    // --- names (lookup.cc) ---
+    int probe(Node &parent, const std::string &name, Found &found, size_t first_layer = 0);
+    int lookup(Node &parent, const std::string &name, Node *&node, struct stat &status, size_t first_layer = 0);
+    Node *take(Node &parent, const std::string &name, Found &found);
+    bool lower_has(Node &parent, const std::string &name);  // a lower layer would show through
+    int is_empty(Node &folder);
+
+    // --- marks (whiteout.cc) ---
+    [[nodiscard]] bool is_whiteout(int dir, const char *name, const struct stat &status) const;
+    [[nodiscard]] bool is_opaque(int dir, const char *name) const;
+    [[nodiscard]] int make_opaque(int dir, const char *name) const;
+    std::string work_name();
+    int make_whiteout(int dir, const std::string &name);
+    int replace_by_whiteout(int dir, const std::string &name, bool folder);  // atomic
+    void discard(const std::string &work_entry);                             // a tree in the work folder
+
+    // --- changes (copy_up.cc, make.cc) ---
+    int copy_up(Node &node, off_t size = -1);  // size: a truncation follows, no more needs to be copied
+    int make(Node &parent, const std::string &name, bool folder, const std::function<int(int, const char *)> &create);
+    int remove(Node &parent, const std::string &name, bool folder);
+    int rename(Node &parent, const std::string &name, Node &new_parent, const std::string &new_name, unsigned flags);
+    int link(Node &node, Node &new_parent, const std::string &new_name);
+
+  private:
+    int copy_up_locked(Node &node, off_t size);
+    int copy_up_folder(Node &node);
+    int copy_up_file(Node &node, off_t size);
+    int clear_folder(Node &parent, const std::string &name);
+    int mark_moved(Node &node, Node &parent, Node &new_parent, const std::string &new_name);
+    int keep_unlinked(Node &node);
+    std::atomic<uint64_t> next_work_name_ = 0;
+};
+
+inline int Where::flags() const { return AT_SYMLINK_NOFOLLOW | (name.empty() ? AT_EMPTY_PATH : 0); }
+
+// Owner, times, mode and attributes of one object onto another; nothing of ours among the attributes.
+int copy_attributes(int from_dir, const char *from, int to_dir, const char *to, const struct stat &status,
+                    const std::string &mark);
+
+// All data of a file, its holes left out; a reflink where the file system can.
+int copy_data(int from, int to, off_t size);
+
+}  // namespace unionfs

@@ -1,0 +1,25 @@
+// Extended attributes of (dirfd, name), never following a symlink. An empty name is the descriptor itself, O_PATH too.
+// Return: bytes or 0, else -errno. Linux 6.13 has system calls for it; before, a regular file or folder is opened
+// and anything else reached through /proc.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace unionfs {
+
+ssize_t get_xattr(int dir, const char *name, const char *attribute, void *value, size_t size);
+int set_xattr(int dir, const char *name, const char *attribute, const void *value, size_t size, int flags = 0);
+int remove_xattr(int dir, const char *name, const char *attribute);
+ssize_t list_xattr(int dir, const char *name, char *list, size_t size);
+
+// All names; an object or file system without attributes has none.
+std::vector<std::string> xattr_names(int dir, const char *name);
+
+// The value, empty when there is none.
+std::string xattr_value(int dir, const char *name, const std::string &attribute);
+
+}  // namespace unionfs
