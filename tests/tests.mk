@@ -23,6 +23,7 @@ test-boot: $(BUILD)/tests/boot all ## boots of real machines
 
 include tests/bench/disk.mk
 include tests/bench/union.mk
+include tests/fuzz/union.mk
 
 # --- checks ---
 CHECKED = $(OWN) $(TESTS)
