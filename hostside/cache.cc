@@ -1,6 +1,5 @@
 #include "hostside/cache.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <cstdlib>
@@ -10,30 +9,41 @@
 
 namespace hostside {
 
-base::Result<std::string> cache_directory() {
-    const char *xdg = std::getenv("XDG_CACHE_HOME");
+std::string cache_path(std::string_view name) {
+    const char *cache = std::getenv("XDG_CACHE_HOME");
     const char *home = std::getenv("HOME");
-    const std::string path =
-        (xdg != nullptr && *xdg == '/' ? std::string(xdg) : std::string(home != nullptr ? home : "/tmp") + "/.cache") + "/runvm";
-    if (auto made = base::make_directories_at(AT_FDCWD, path); !made) return std::unexpected(made.error());
-    return path;
+    std::string folder;
+    if (cache != nullptr && *cache == '/')
+        folder = cache;
+    else if (home != nullptr && *home == '/')
+        folder = std::string(home) + "/.cache";
+    else
+        return {};
+    folder += "/runvm";
+    if (!base::make_directories_at(AT_FDCWD, folder)) return {};
+    return folder + "/" + std::string(name);
 }
 
-base::Result<std::string> cache_key(const std::vector<std::string> &files, std::string_view recipe) {
-    std::string text(recipe);
-    for (const auto &file : files) {
-        struct stat st{};
-        if (::stat(file.c_str(), &st) < 0) return base::fail(errno, "open", file);
-        text += std::format("\n{} {} {}.{}", file, st.st_size, st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
-    }
-    // FNV-1a, twice with different starts: a name for a cache entry, not a defence against anybody.
-    std::string key;
-    for (const uint64_t start : {0xcbf29ce484222325U, 0x9e3779b97f4a7c15U}) {
-        uint64_t hash = start;
-        for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
-        key += std::format("{:016x}", hash);
-    }
-    return key;
+std::string file_identity(const std::string &path) {
+    struct stat st{};
+    if (::stat(path.c_str(), &st) < 0) return "absent";
+    return std::format("{}:{}:{}:{}:{}.{}", path, st.st_dev, st.st_ino, st.st_size, st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
+}
+
+std::string short_hash(std::string_view text) {
+    uint64_t hash = 0xcbf29ce484222325;
+    for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+    return std::format("{:016x}", hash);
+}
+
+std::optional<std::string> cached(const std::string &path) {
+    if (path.empty()) return std::nullopt;
+    auto text = base::read_file(path);
+    return text ? std::optional(std::move(*text)) : std::nullopt;
+}
+
+void remember(const std::string &path, std::string_view data) {
+    if (!path.empty()) (void)base::replace_file(path, data);  // a cache that can't be written costs time, nothing else
 }
 
 }  // namespace hostside

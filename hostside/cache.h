@@ -1,18 +1,23 @@
-// What runvm remembers between runs: files under ${XDG_CACHE_HOME:-~/.cache}/runvm. Everything there can be made anew.
+// What is worth keeping between runs, and may be lost at any time: ${XDG_CACHE_HOME:-~/.cache}/runvm. An entry's name
+// holds the identity of all that it was made from, so that none is ever stale.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
-
-#include "mounts/base/error.h"
 
 namespace hostside {
 
-// The folder, made when it is not there.
-base::Result<std::string> cache_directory();
+// Path of the entry, whether it is there or not; the folder is made. Empty: no place for a cache (no HOME).
+std::string cache_path(std::string_view name);
 
-// A name for what is made from these files: their paths, sizes and times and `recipe`, hashed. Error: one is not there.
-base::Result<std::string> cache_key(const std::vector<std::string> &files, std::string_view recipe);
+// device, inode, size and time of change of a file, as text; "absent" when it is not there. Follows symlinks.
+std::string file_identity(const std::string &path);
+
+// 64 bits of FNV-1a over a text, in hex: for names, not against an enemy.
+std::string short_hash(std::string_view text);
+
+std::optional<std::string> cached(const std::string &path);
+void remember(const std::string &path, std::string_view data);  // without success, the next run does the work again
 
 }  // namespace hostside

@@ -3,36 +3,60 @@
 #include <sys/stat.h>
 
 #include <format>
+#include <utility>
 
 namespace hostside {
 
-void CpioWriter::pad() { out_.append((4 - out_.size() % 4) % 4, '\0'); }
+namespace {
 
-void CpioWriter::entry(std::string_view path, uint32_t mode, std::string_view data, uint32_t major, uint32_t minor) {
-    // Fields in the order of the format: ino mode uid gid nlink mtime filesize devmajor devminor rdevmajor rdevminor
-    // namesize check.
-    out_ += std::format("070701{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}", ++inode_, mode, 0,
-                        0, S_ISDIR(mode) ? 2 : 1, 0, data.size(), 0, 0, major, minor, path.size() + 1, 0);
-    out_ += path;
-    out_ += '\0';
-    pad();
-    out_ += data;
-    pad();
+void pad(std::string &bytes, size_t multiple) { bytes.resize((bytes.size() + multiple - 1) / multiple * multiple, '\0'); }
+
+}  // namespace
+
+void Cpio::entry(std::string_view path, unsigned mode, std::string_view data, unsigned major, unsigned minor) {
+    const unsigned links = S_ISDIR(mode) ? 2 : 1;
+    // magic, ino, mode, uid, gid, nlink, mtime, filesize, devmajor, devminor, rdevmajor, rdevminor, namesize, check
+    bytes_ += std::format("070701{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}", ++inode_, mode,
+                          0, 0, links, 0, data.size(), 0, 0, major, minor, path.size() + 1, 0);
+    bytes_ += path;
+    bytes_ += '\0';
+    pad(bytes_, 4);
+    bytes_ += data;
+    pad(bytes_, 4);
 }
 
-void CpioWriter::directory(std::string_view path, uint32_t mode) { entry(path, S_IFDIR | mode, {}); }
-void CpioWriter::file(std::string_view path, std::string_view data, uint32_t mode) { entry(path, S_IFREG | mode, data); }
-void CpioWriter::symlink(std::string_view path, std::string_view target) { entry(path, S_IFLNK | 0777, target); }
+void Cpio::parents(std::string_view path) {
+    for (size_t slash = path.find('/'); slash != std::string_view::npos; slash = path.find('/', slash + 1))
+        directory(path.substr(0, slash));
+}
 
-void CpioWriter::character_device(std::string_view path, uint32_t major, uint32_t minor, uint32_t mode) {
+void Cpio::directory(std::string_view path) {
+    if (directories_.contains(path)) return;
+    parents(path);
+    directories_.emplace(path);
+    entry(path, S_IFDIR | 0755, {});
+}
+
+void Cpio::file(std::string_view path, std::string_view data, unsigned mode) {
+    parents(path);
+    entry(path, S_IFREG | mode, data);
+}
+
+void Cpio::symlink(std::string_view path, std::string_view target) {
+    parents(path);
+    entry(path, S_IFLNK | 0777, target);
+}
+
+void Cpio::character_device(std::string_view path, unsigned major, unsigned minor, unsigned mode) {
+    parents(path);
     entry(path, S_IFCHR | mode, {}, major, minor);
 }
 
-std::string CpioWriter::finish() {
-    inode_ = -1U;  // the trailer has inode 0
+std::string Cpio::finish() && {
+    inode_ = ~uint32_t{0};  // so that the trailer's is 0, as cpio(1) writes it
     entry("TRAILER!!!", 0, {});
-    inode_ = 0;
-    return std::move(out_);
+    pad(bytes_, 512);
+    return std::move(bytes_);
 }
 
 }  // namespace hostside

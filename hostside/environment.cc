@@ -1,26 +1,54 @@
 #include "hostside/environment.h"
 
-#include "hostside/words.h"
-#include "mounts/parameter.h"
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <utility>
+
+#include "hostside/shell_words.h"
 
 namespace hostside {
 
-base::Result<HostFolders> apply_environment(Machine &machine, const GetVariable &get) {
-    HostFolders folders;
-    // Set and empty means: no disk.
-    if (auto image = get("NIX_DISK_IMAGE")) machine.disk_image = *image;
-    if (auto use = get("USE_TMPDIR"); use && !use->empty()) folders.run_directory = get("TMPDIR").value_or("");
-    folders.shared = get("SHARED_DIR").value_or("");
-    if (auto network = get("QEMU_NET_OPTS")) {
-        // The script's users write a leading comma or not.
-        machine.network_options = network->starts_with(',') ? network->substr(1) : *network;
+namespace {
+
+// nixpkgs turns what a variable's name cannot hold into `_`.
+std::string variable_name(std::string name) {
+    std::ranges::replace_if(name, [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
+    return "NIXPKGS_QEMU_KERNEL_" + name;
+}
+
+}  // namespace
+
+base::Result<std::vector<Layer>> environment_layers(const std::function<const char *(const char *)> &get,
+                                                    const std::string &name) {
+    std::vector<Layer> layers;
+    const auto take = [&](const std::string &variable, std::string_view key, bool empty_counts) -> base::Result<> {
+        const char *value = get(variable.c_str());
+        if (value == nullptr || (*value == '\0' && !empty_counts)) return {};
+        auto layer = setting(key, value, "environment " + variable);
+        if (!layer) return std::unexpected(layer.error());
+        layers.push_back(std::move(*layer));
+        return {};
+    };
+    const std::array<std::tuple<std::string, const char *, bool>, 5> variables{{
+        {"NIX_DISK_IMAGE", "diskImage", true},  // empty: a root on tmpfs
+        {"SHARED_DIR", "sharedDir", false},
+        {"QEMU_NET_OPTS", "qemu.networkingOptions", false},
+        {"QEMU_KERNEL_PARAMS", "kernelParams", false},
+        {variable_name(name), "kernel", false},
+    }};
+    for (const auto &[variable, key, empty_counts] : variables)
+        if (auto ok = take(variable, key, empty_counts); !ok) return std::unexpected(ok.error());
+    if (const char *options = get("QEMU_OPTS"); options != nullptr) {
+        auto words = split_words(options, "QEMU_OPTS");
+        if (!words) return std::unexpected(words.error());
+        for (const auto &word : *words) {
+            auto layer = setting("qemu.options", word, "environment QEMU_OPTS");
+            if (!layer) return std::unexpected(layer.error());
+            layers.push_back(std::move(*layer));
+        }
     }
-    for (const auto &[name, value] : mounts::parse_command_line(get("QEMU_KERNEL_PARAMS").value_or("")))
-        machine.kernel_parameters.push_back(value ? name + "=" + *value : name);
-    auto options = split_words(get("QEMU_OPTS").value_or(""), "QEMU_OPTS");
-    if (!options) return std::unexpected(options.error());
-    machine.qemu_options.insert(machine.qemu_options.end(), options->begin(), options->end());
-    return folders;
+    return layers;
 }
 
 }  // namespace hostside

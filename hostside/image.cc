@@ -1,28 +1,49 @@
 #include "hostside/image.h"
 
-#include <unistd.h>
+#include <sys/stat.h>
 
+#include <cerrno>
+#include <filesystem>
 #include <format>
 
 #include "mounts/base/process.h"
 
 namespace hostside {
 
-base::Result<bool> ensure_image(const std::string &path, uint64_t size_mib, const std::string &qemu_img) {
-    if (::access(path.c_str(), F_OK) == 0) return false;
-    // Made under another name and then renamed: an interrupted run leaves no image that looks whole.
-    const std::string temporary = std::format("{}.new-{}", path, ::getpid());
-    const auto exit = base::run(
-        {.argv = {qemu_img, "create", "-q", "-f", "qcow2", temporary, std::format("{}M", size_mib)}, .capture_output = true});
+namespace {
+
+base::Result<> qemu_img(std::vector<std::string> arguments, const std::string &path) {
+    std::vector<std::string> argv{"qemu-img", "create", "-q", "-f", "qcow2"};
+    argv.insert(argv.end(), arguments.begin(), arguments.end());
+    auto exit = base::run({.argv = argv, .capture_output = true});
     if (!exit) {
-        auto error = exit.error();
-        error.hint = "qemu-img makes disk images; Debian: qemu-utils, NixOS: qemu";
-        return std::unexpected(std::move(error));
+        exit.error().hint = "install it (Debian: qemu-utils), or put its folder into PATH";
+        return std::unexpected(exit.error());
     }
-    if (exit->status == 0 && ::rename(temporary.c_str(), path.c_str()) == 0) return true;
-    const int code = exit->status == 0 ? errno : 0;
-    (void)::unlink(temporary.c_str());
-    return base::fail(code, "create disk image", path, exit->output.substr(0, exit->output.find('\n')));
+    while (exit->output.ends_with('\n')) exit->output.pop_back();
+    if (exit->status != 0) return base::fail(0, "create image", path, exit->output);
+    return {};
+}
+
+// qemu-img takes `name:rest` for a protocol and `-name` for an option.
+std::string as_argument(const std::string &path) { return path.starts_with('/') ? path : "./" + path; }
+
+}  // namespace
+
+base::Result<bool> ensure_image(const std::string &path, int size_mib) {
+    struct stat st{};
+    if (::stat(path.c_str(), &st) == 0) {
+        if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)) return false;
+        return base::fail(0, "use image", path, "neither a file nor a block device");
+    }
+    if (errno != ENOENT) return base::fail(errno, "use image", path);
+    auto done = qemu_img({as_argument(path), std::format("{}M", size_mib)}, path);
+    if (!done) return std::unexpected(done.error());
+    return true;
+}
+
+base::Result<> overlay_image(const std::string &overlay, const std::string &backing) {
+    return qemu_img({"-F", "qcow2", "-b", std::filesystem::absolute(backing).string(), overlay}, overlay);
 }
 
 }  // namespace hostside

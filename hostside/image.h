@@ -1,15 +1,16 @@
-// The root disk's image, made by qemu-img when there is none.
+// Disk images, by qemu-img: made when absent, never touched when there.
 #pragma once
 
-#include <cstdint>
 #include <string>
 
 #include "mounts/base/error.h"
 
 namespace hostside {
 
-// True when it was created now. An image that is there is left as it is, whatever its size. Error: no qemu-img, a
-// folder that is not there, no room.
-base::Result<bool> ensure_image(const std::string &path, uint64_t size_mib, const std::string &qemu_img);
+// True: it was created. Error: qemu-img is not there or failed, with what it said.
+base::Result<bool> ensure_image(const std::string &path, int size_mib);
+
+// A throw-away layer over an image: writes go to `overlay`, the image stays as it is.
+base::Result<> overlay_image(const std::string &overlay, const std::string &backing);
 
 }  // namespace hostside

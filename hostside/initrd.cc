@@ -1,10 +1,8 @@
 #include "hostside/initrd.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
+#include <filesystem>
 #include <format>
-#include <map>
 #include <ranges>
 #include <set>
 
@@ -12,6 +10,8 @@
 #include "mounts/base/at.h"
 #include "mounts/decompress.h"
 #include "mounts/module_index.h"
+#include "mounts/parameter.h"
+#include "mounts/protocol.h"
 
 namespace hostside {
 
@@ -19,134 +19,158 @@ namespace {
 
 using base::fail;
 using base::Result;
+namespace protocol = mounts::protocol;
 
-// Big-endian length in the last 4 of the 12 bytes before the magic text (struct module_signature).
-constexpr std::string_view signature_magic = "~Module signature appended~\n";
+std::string text_of(const std::string &path) { return base::read_file(path).value_or(std::string{}); }
 
-Result<std::string> read_module(const std::string &path) {
-    auto fd = base::open_at(AT_FDCWD, path, O_RDONLY);
-    if (!fd) return std::unexpected(fd.error());
-    return path.ends_with(".ko") ? base::read_all(fd->get(), path, mounts::module_limit_bytes)
-                                 : mounts::decompress_module(fd->get(), path);
-}
-
-// `kernel/fs/ext4/ext4.ko.xz` → `kernel/fs/ext4/ext4.ko`
-std::string plain_name(std::string_view path) { return std::string(path.substr(0, path.rfind(".ko") + 3)); }
-
-// The lines of modules.dep, modules.alias and modules.softdep that speak of chosen modules, in their order.
-std::string trimmed_dep(std::string_view text, const std::set<std::string, std::less<>> &chosen) {
-    std::string out;
+// The lines of modules.dep, modules.alias or modules.softdep that speak of `wanted`; `module_of` finds a line's module.
+std::string trimmed(std::string_view text, const std::set<std::string> &wanted, auto &&module_of) {
+    std::string result;
     for (auto part : std::views::split(text, '\n')) {
         const std::string_view line(part);
-        const size_t colon = line.find(':');
-        if (colon == std::string_view::npos || !chosen.contains(line.substr(0, colon))) continue;
-        out += plain_name(line.substr(0, colon)) + ":";
-        for (auto word : std::views::split(line.substr(colon + 1), ' '))
-            if (const std::string_view path(word); !path.empty()) out += " " + plain_name(path);
-        out += "\n";
+        if (line.empty() || line.front() == '#' || !wanted.contains(module_of(line))) continue;
+        result.append(line) += '\n';
     }
-    return out;
+    return result;
 }
 
-std::string trimmed(std::string_view text, size_t module_word, const std::set<std::string> &names) {
-    std::string out;
-    for (auto part : std::views::split(text, '\n')) {
-        const std::string_view line(part);
-        std::vector<std::string_view> words;
-        for (auto word : std::views::split(line, ' ')) words.emplace_back(word);
-        if (line.starts_with('#') || words.size() <= module_word || !names.contains(mounts::module_name(words[module_word])))
-            continue;
-        out += std::string(line) + "\n";
+std::string_view word_at(std::string_view line, size_t index) {
+    for (; index > 0; --index) {
+        const size_t blank = line.find(' ');
+        if (blank == std::string_view::npos) return {};
+        line.remove_prefix(blank + 1);
     }
-    return out;
+    return line.substr(0, line.find(' '));
 }
 
-void add_parents(CpioWriter &cpio, std::set<std::string> &made, std::string_view path) {
-    for (size_t slash = path.find('/'); slash != std::string_view::npos; slash = path.find('/', slash + 1))
-        if (made.insert(std::string(path.substr(0, slash))).second) cpio.directory(path.substr(0, slash));
+// `kernel/fs/ext4/ext4.ko.xz: kernel/…` with the names that the files have in the initrd: decompressed.
+std::string decompressed_names(std::string dep) {
+    for (const std::string_view suffix : {".ko.xz", ".ko.zst", ".ko.gz"})
+        for (size_t at = dep.find(suffix); at != std::string::npos; at = dep.find(suffix, at))
+            dep.erase(at + 3, suffix.size() - 3);
+    return dep;
 }
 
-Result<> add_modules(CpioWriter &cpio, std::set<std::string> &made, const InitrdSpec &spec) {
-    const auto text = [&](const char *name) { return base::read_file(spec.modules + "/" + name); };
-    auto dep = text("modules.dep");
-    if (!dep) return std::unexpected(dep.error());
-    const std::string alias = text("modules.alias").value_or(""), softdep = text("modules.softdep").value_or("");
-    const std::string builtin = text("modules.builtin").value_or("");
-    std::vector<std::string> names = default_modules();
-    names.insert(names.end(), spec.wanted.begin(), spec.wanted.end());
-    const mounts::ModulePlan plan = mounts::ModuleIndex({*dep, alias, softdep, builtin}).plan(names);
-    for (const auto &name : spec.wanted)
-        if (std::ranges::contains(plan.missing, name))
-            return fail(0, "initrd", name,
-                        std::format("no module of this name or alias in {}, and it is not built in", spec.modules));
-
-    std::map<std::string, std::string> files;  // sorted: the archive does not depend on the order of the walk
-    std::set<std::string, std::less<>> chosen;
-    std::set<std::string> chosen_names;
-    const std::string release = spec.modules.substr(spec.modules.rfind('/') + 1);
+Result<> add_modules(Cpio &cpio, const InitrdSpec &spec) {
+    auto folder = modules_folder(spec.modules, spec.release);
+    if (!folder) return std::unexpected(folder.error());
+    const std::string release = spec.release.empty() ? std::filesystem::path(*folder).filename().string() : spec.release;
+    const mounts::ModuleTexts texts{text_of(*folder + "/modules.dep"), text_of(*folder + "/modules.alias"),
+                                    text_of(*folder + "/modules.softdep"), text_of(*folder + "/modules.builtin")};
+    const auto plan = mounts::ModuleIndex(texts).plan(spec.names);
+    if (!plan.missing.empty())
+        return fail(0, "find module", plan.missing.front(),
+                    std::format("kernel {} has it neither as a module in {} nor built in; "
+                                "take a kernel that has it (Debian's 'cloud' flavour has no 9p), or another disk interface",
+                                release, *folder));
+    std::set<std::string> names;
+    std::vector<std::string> paths;
     for (const auto &step : plan.steps) {
-        auto module = read_module(spec.modules + "/" + step.path);
-        if (!module) return std::unexpected(module.error());
-        module->resize(without_signature(*module).size());
-        files.emplace(plain_name(step.path), std::move(*module));
-        chosen.insert(step.path);
-        chosen_names.insert(mounts::module_name(step.path));
+        names.insert(mounts::module_name(step.path));
+        paths.push_back(step.path);
     }
-    files.emplace("modules.dep", trimmed_dep(*dep, chosen));
-    files.emplace("modules.alias", trimmed(alias, 2, chosen_names));
-    files.emplace("modules.softdep", trimmed(softdep, 1, chosen_names));
-    files.emplace("modules.builtin", builtin);
-    for (const auto &[name, data] : files) {
-        const std::string path = std::format("lib/modules/{}/{}", release, name);
-        add_parents(cpio, made, path);
-        cpio.file(path, data);
+    std::ranges::sort(paths);
+    const std::string target = "lib/modules/" + release;
+    cpio.directory(target);
+    for (const auto &path : paths) {
+        const std::string source = *folder + "/" + path;
+        auto fd = base::open_at(AT_FDCWD, source, O_RDONLY);
+        if (!fd) return std::unexpected(fd.error());
+        const bool packed = !path.ends_with(".ko");
+        auto image =
+            packed ? mounts::decompress_module(fd->get(), source) : base::read_all(fd->get(), source, mounts::module_limit_bytes);
+        if (!image) return std::unexpected(image.error());
+        cpio.file(target + "/" + decompressed_names(path),
+                  spec.keep_signatures ? std::string_view(*image) : without_signature(*image));
     }
+    const auto by_path = [](std::string_view line) { return mounts::module_name(line.substr(0, line.find(':'))); };
+    const auto second = [](std::string_view line) { return mounts::module_name(word_at(line, 1)); };
+    const auto third = [](std::string_view line) { return mounts::module_name(word_at(line, 2)); };
+    cpio.file(target + "/modules.dep", decompressed_names(trimmed(texts.dep, names, by_path)));
+    cpio.file(target + "/modules.alias", trimmed(texts.alias, names, third));
+    cpio.file(target + "/modules.softdep", trimmed(texts.softdep, names, second));
+    cpio.file(target + "/modules.builtin", texts.builtin);
     return {};
 }
 
 }  // namespace
 
-const std::vector<std::string> &default_modules() {
-    static const std::vector<std::string> names{"virtio_pci", "virtio_blk", "virtio_console", "9pnet_virtio",
-                                                "9p",         "ext4",       "crc32c",         "overlay",
-                                                "fuse",       "pvpanic",    "pvpanic_mmio",   "pvpanic_pci"};
+std::vector<std::string> modules_for(std::string_view disk_interface) {
+    std::vector<std::string> names{"virtio_pci", "virtio_console", "9p", "9pnet_virtio", "ext4", "overlay", "fuse"};
+    if (disk_interface == "scsi")
+        names.insert(names.end(), {"virtio_scsi", "sd_mod"});
+    else if (disk_interface == "ide")
+        names.insert(names.end(), {"ata_piix", "ahci", "sd_mod"});
+    else
+        names.emplace_back("virtio_blk");
     return names;
 }
 
-std::string_view without_signature(std::string_view module) {
-    constexpr size_t info_bytes = 12;
-    if (!module.ends_with(signature_magic) || module.size() < signature_magic.size() + info_bytes) return module;
-    const std::string_view body = module.substr(0, module.size() - signature_magic.size());
-    size_t length = 0;
-    for (const char c : body.substr(body.size() - 4)) length = length << 8 | static_cast<unsigned char>(c);
-    return length + info_bytes <= body.size() ? body.substr(0, body.size() - info_bytes - length) : module;
+Result<std::string> modules_folder(const std::string &modules, const std::string &release) {
+    namespace fs = std::filesystem;
+    std::error_code error;
+    if (fs::exists(modules + "/modules.dep", error)) return modules;
+    const std::string parent = modules + "/lib/modules";
+    std::string found;
+    size_t count = 0;
+    for (const auto &entry : fs::directory_iterator(parent, error)) {
+        const std::string name = entry.path().filename();
+        if (!fs::exists(entry.path() / "modules.dep", error)) continue;
+        if (name == release) return entry.path().string();
+        found += (found.empty() ? "" : ", ") + name;
+        ++count;
+    }
+    if (count == 1 && release.empty()) return parent + "/" + found;
+    if (count == 0)
+        return fail(0, "find modules", modules,
+                    "neither it nor its lib/modules/RELEASE has a modules.dep; run depmod, or see --modules");
+    return fail(0, "find modules", modules,
+                std::format("there are modules for {}, not for {}", found, release.empty() ? "one kernel alone" : release));
 }
 
-Result<std::string> make_initrd(const InitrdSpec &spec) {
+std::string_view without_signature(std::string_view module) {
+    constexpr std::string_view magic = "~Module signature appended~\n";
+    constexpr size_t header_bytes = 12;  // struct module_signature: 8 bytes, then the signature's length, big endian
+    if (!module.ends_with(magic) || module.size() < magic.size() + header_bytes) return module;
+    const std::string_view rest = module.substr(0, module.size() - magic.size());
+    size_t length = 0;
+    for (const char c : rest.substr(rest.size() - 4)) length = length << 8 | static_cast<unsigned char>(c);
+    if (length > rest.size() - header_bytes) return module;
+    return rest.substr(0, rest.size() - header_bytes - length);
+}
+
+bool signatures_enforced(std::string_view kernel_config, std::string_view command_line) {
+    if (kernel_config.find("\nCONFIG_MODULE_SIG_FORCE=y\n") != std::string_view::npos) return true;
+    return std::ranges::any_of(mounts::parse_command_line(command_line), [](const mounts::Parameter &p) {
+        return p.name == "module.sig_enforce" || (p.name == "lockdown" && p.value && *p.value != "none");
+    });
+}
+
+std::string parameters_archive(std::string_view parameters) {
+    Cpio cpio;
+    cpio.file(protocol::parameters_file.substr(1), std::string(parameters) + "\n");
+    return std::move(cpio).finish();
+}
+
+Result<std::string> build_initrd(const InitrdSpec &spec) {
     auto stage1 = base::read_file(spec.stage1);
     if (!stage1) {
-        auto error = stage1.error();
-        error.hint = "the guest's stage 1; name it with --stage1";
-        return std::unexpected(std::move(error));
+        stage1.error().hint = "the initrd needs the stage1 program; build it, or name it with --stage1";
+        return std::unexpected(stage1.error());
     }
-    CpioWriter cpio;
-    std::set<std::string> made;
-    for (const char *directory : {"dev", "etc", "etc/stage1", "mnt-root", "proc", "run", "sbin", "sys"}) {
-        cpio.directory(directory);
-        made.insert(directory);
-    }
-    cpio.character_device("dev/console", 5, 1);
+    Cpio cpio;
+    for (const char *directory : {"dev", "proc", "sys", "run", "etc/stage1", "mnt-root", "sbin"}) cpio.directory(directory);
+    cpio.character_device("dev/console", 5, 1, 0600);
     cpio.file("init", *stage1, 0755);
-    // The kernel asks for modules by itself (kernel/module/kmod.c): stage1 answers under that name.
     cpio.symlink("sbin/modprobe", "../init");
-    if (!spec.always.empty()) {
-        std::string names;
-        for (const auto &name : spec.always) names += name + "\n";
-        cpio.file("etc/stage1/modules", names);
+    if (!spec.load.empty()) {
+        std::string lines;
+        for (const auto &name : spec.load) lines += name + "\n";
+        cpio.file(protocol::modules_file.substr(1), lines);
     }
     if (!spec.modules.empty())
-        if (auto added = add_modules(cpio, made, spec); !added) return std::unexpected(added.error());
-    return cpio.finish();
+        if (auto done = add_modules(cpio, spec); !done) return std::unexpected(done.error());
+    return std::move(cpio).finish();
 }
 
 }  // namespace hostside

@@ -1,4 +1,5 @@
-// The initrd: stage1 as /init, and the modules that this kind of machine needs, ready to load.
+// The initrd: stage1 as /init and the kernel modules that this machine's devices and file systems need. Byte for byte
+// the same for the same stage1, modules and names. Used by `runvm initrd` and, through the cache, by `runvm run`.
 #pragma once
 
 #include <string>
@@ -9,21 +10,32 @@
 namespace hostside {
 
 struct InitrdSpec {
-    std::string stage1;               // the static binary on the host
-    std::string modules;              // …/lib/modules/RELEASE; empty: no modules
-    std::vector<std::string> wanted;  // names or aliases beyond the default ones
-    std::vector<std::string> always;  // loaded whatever the machine has (/etc/stage1/modules)
+    std::string stage1;   // path of the stage1 program
+    std::string modules;  // a folder with modules.dep, or one that has lib/modules/RELEASE; empty: a kernel without modules
+    std::string release;  // of the kernel; empty: the only one that `modules` has
+    std::vector<std::string> names;  // modules to take, with what they depend on
+    std::vector<std::string> load;   // names that the guest loads always (mounts/protocol.h, modules_file)
+    bool keep_signatures = false;    // of modules; a kernel that enforces them needs them
+    bool operator==(const InitrdSpec &) const = default;
 };
 
-// The default modules: what disk, shares, status port, union and file systems need. Those that the kernel has built in
-// cost nothing; those that it does not know at all are left out.
-const std::vector<std::string> &default_modules();
+// Modules for the status port, shares and file systems of every machine, and for its disks. `disk_interface`: virtio,
+// scsi or ide.
+std::vector<std::string> modules_for(std::string_view disk_interface);
 
-// The archive's bytes: the same for the same input. Modules are decompressed, for xz in a guest costs more than the
-// larger initrd, and the signature that is appended to each is cut off unless this kernel enforces signatures.
-base::Result<std::string> make_initrd(const InitrdSpec &spec);
+// Error: no stage1; no modules for this release; a module that is not there and not built in.
+base::Result<std::string> build_initrd(const InitrdSpec &spec);
 
-// The appended signature of a module (Linux, kernel/module/signing.c) taken off; the same text when there is none.
+// The folder of RELEASE's modules.dep. Error with the releases that there are.
+base::Result<std::string> modules_folder(const std::string &modules, const std::string &release);
+
+// The module without its appended signature (Linux, scripts/sign-file.c); as it is when there is none.
 std::string_view without_signature(std::string_view module);
+
+// Does this kernel refuse modules without a signature? By its configuration's text and its command line.
+bool signatures_enforced(std::string_view kernel_config, std::string_view command_line);
+
+// A small archive to append: more kernel parameters than a command line takes (mounts/protocol.h, parameters_file).
+std::string parameters_archive(std::string_view parameters);
 
 }  // namespace hostside

@@ -1,5 +1,5 @@
-// A kernel to boot under emulation: the vmlinux inside a bzImage. QEMU starts an uncompressed kernel by its PVH entry,
-// which spares the guest from decompressing itself: more than a second without KVM.
+// What the launcher needs to know of a kernel file: its release, and the uncompressed kernel inside a bzImage, which
+// starts over a second faster under emulation (the x86 boot protocol: Linux, Documentation/arch/x86/boot.rst).
 #pragma once
 
 #include <string>
@@ -9,11 +9,10 @@
 
 namespace hostside {
 
-// The ELF image in a bzImage's bytes (Linux, arch/x86/boot.rst: setup_sects, payload_offset, payload_length). Error:
-// not a bzImage, or a compression that is not known here (gzip, xz, zstd are).
-base::Result<std::string> extract_vmlinux(std::string_view bzimage, const std::string &name);
+// `6.12.95+deb12-amd64`; empty for a file that is no bzImage.
+std::string kernel_release(std::string_view image);
 
-// The path of an uncompressed copy in the cache; the kernel's own path when none can be made.
-std::string uncompressed_kernel(const std::string &kernel);
+// The ELF inside. Error: no bzImage, a compression that we don't know, or a kernel without QEMU's direct entry (PVH).
+base::Result<std::string> uncompressed_kernel(std::string_view image, const std::string &name);
 
 }  // namespace hostside

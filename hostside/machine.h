@@ -1,5 +1,5 @@
-// A machine as a value: what QEMU is to be told, in NixOS's words, whoever said it (flags, environment, a description).
-// No effects here; qemu.h turns it into an argv, and image.h, initrd.h and supervise.h do the rest.
+// A machine's description as values: what a file, the environment and flags were merged into (description.h), with
+// every default filled in. Names are NixOS's (virtualisation.* of qemu-vm.nix). No behaviour.
 #pragma once
 
 #include <cstdint>
@@ -8,32 +8,56 @@
 
 namespace hostside {
 
-// A folder of the host that the guest mounts by its tag.
 struct SharedDirectory {
-    std::string tag;
-    std::string source;
+    std::string tag, source, target;
+    std::string security_model;  // none, mapped-xattr, mapped-file, passthrough; empty: as is right for the user (qemu.h)
+    bool read_only = false;
+};
+
+struct ForwardPort {
+    std::string from = "host";  // host: a port of the host leads into the guest; guest: the other way
+    std::string protocol = "tcp";
+    std::string host_address, guest_address;
+    int host_port = 0, guest_port = 0;
+};
+
+struct Drive {
+    std::string file, serial, format = "qcow2";
     bool read_only = false;
 };
 
 struct Machine {
-    std::string name = "nixos";
-    std::string store = "/nix/store";
-    std::string toplevel;  // a NixOS system in that store; empty: kernel, initrd and init are given one by one
-    std::string kernel;
-    std::string initrd;   // empty: one is made from stage1 and `modules`
-    std::string modules;  // folder of one kernel's modules (…/lib/modules/RELEASE); empty: everything is built in
-    std::string init;     // path in the guest
-    std::vector<std::string> kernel_parameters;
-    std::string reginfo;  // path in the guest; empty: none
-    std::string store_union = "tmpfs";
-    std::string disk_image;  // empty: no disk, the root is a tmpfs
-    uint64_t disk_size_mib = 512;
-    uint32_t memory_mib = 1024;
-    uint32_t cores = 1;
-    bool graphics = false;
-    std::string network_options;  // after `-netdev user,id=…,`
-    std::vector<SharedDirectory> shares;
-    std::vector<std::string> qemu_options;  // as they are, last
+    std::string name;
+    // what is booted
+    std::string store, toplevel, kernel, modules, initrd, init, reginfo, stage1;
+    std::vector<std::string> kernel_params, extra_modules;
+    bool writable_store = true, writable_store_use_tmpfs = true, use_boot_loader = false;
+    std::string boot_disk;
+    // hardware
+    int memory_mib = 0, cores = 0;
+    std::string cpu, accelerator, machine_type, disk_interface;
+    bool graphics = false, rng = true, balloon = false, guest_agent = false, allow_reboot = false, sandbox = true;
+    int width = 0, height = 0;
+    unsigned vsock_cid = 0;  // 0: no vsock
+    // disks
+    std::string disk_image;  // empty: a root on tmpfs
+    int disk_mib = 0;
+    std::vector<int> empty_disks_mib;
+    std::vector<Drive> drives;
+    bool ephemeral = false;
+    // shares and networks
+    std::string shared_dir;
+    int msize = 0;
+    std::vector<SharedDirectory> shared_directories;
+    bool restrict_network = false;
+    std::vector<ForwardPort> forward_ports;
+    std::vector<int> vlans;
+    int node_number = 1;
+    std::string net_options;  // appended to -netdev user,id=user.0
+    // QEMU
+    std::string qemu;
+    std::vector<std::string> qemu_options;
+    int timeout_s = 0;  // 0: none
 };
 
 }  // namespace hostside

@@ -1,28 +1,39 @@
-// runvm: the launcher on the host.
+// runvm: the launcher on the host. Each command is in its own file; this one is the table of them.
 
 #include <CLI/CLI.hpp>
 #include <exception>
 #include <print>
 
+#include "hostside/life_command.h"
+#include "hostside/reginfo.h"
 #include "hostside/run_command.h"
 #include "hostside/supervise.h"
 
+namespace {
+
+int command_line(int argc, char **argv) {
+    CLI::App app{"Starts NixOS virtual machines in QEMU.", "runvm"};
+    app.set_version_flag("--version", "runvm " STAGE1_VERSION);
+    app.require_subcommand(1);
+    int status = 0;
+    hostside::add_run_commands(app, status);
+    hostside::add_life_commands(app, status);
+    hostside::add_reginfo_command(app, status);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError &error) {
+        return app.exit(error) == 0 ? 0 : hostside::launcher_error;
+    }
+    return status;
+}
+
+}  // namespace
+
 int main(int argc, char **argv) {
     try {
-        CLI::App app{"Runs a NixOS system as a virtual machine.", "runvm"};
-        app.set_version_flag("--version", "runvm " STAGE1_VERSION);
-        app.require_subcommand(1);
-        int status = 0;
-        hostside::add_run_command(app, status);
-        hostside::add_initrd_command(app, status);
-        try {
-            app.parse(argc, argv);
-        } catch (const CLI::ParseError &error) {
-            return app.exit(error) == 0 ? 0 : hostside::exit_launcher_error;
-        }
-        return status;
+        return command_line(argc, argv);
     } catch (const std::exception &error) {
         std::println(stderr, "runvm: a bug, please report it: {}", error.what());
-        return hostside::exit_launcher_error;
+        return hostside::launcher_error;
     }
 }

@@ -1,29 +1,50 @@
-// From a machine to QEMU's command line. Pure: what `--print` shows is what runs.
+// From a machine's description and what this host is like to QEMU's argv. Pure: nothing is looked at or created here.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "hostside/machine.h"
+#include "mounts/base/error.h"
 
 namespace hostside {
 
-// What only this run knows.
-struct RunContext {
-    std::string qemu = "qemu-system-x86_64";
-    int qemu_major = 0;     // 0: not known
-    bool kvm = false;       // a guest was seen to run in it
-    bool terminal = false;  // stdin and stdout are one
-    bool root = false;      // QEMU will run as root
-    std::string kernel;     // the file to boot; may be an uncompressed copy of the machine's
-    std::string initrd;
-    int status_fd = -1;  // a connected socket for the status port; -1: none
-    int qmp_fd = -1;     // likewise for QMP
+// What the launcher found out or made before.
+struct HostFacts {
+    std::string qemu;  // the program's path
+    int qemu_major = 10;
+    bool kvm = false;
+    bool root = false;           // we run as root: then a guest's chown would be real on the host
+    bool sandbox = true;         // this QEMU takes -sandbox on
+    std::string kernel, initrd;  // files to boot
+    std::string command_line;    // of the kernel
+    std::string root_image;      // empty: no root disk
+    std::vector<std::string> empty_images;
+    std::string xchg, shared;  // folders
+    std::string run_folder;    // for sockets and the console's log, 0700
+    bool terminal = true;      // the console is on stdin and stdout; else on a socket, for `runvm console`
+    bool monitor = false;      // ctrl-a c on that terminal leads to QEMU's monitor
 };
 
-// The kernel command line: the system's, ours, the user's.
-std::string kernel_command_line(const Machine &machine);
+// The names of what stands in the run folder.
+inline constexpr std::string_view status_socket = "status";
+inline constexpr std::string_view qmp_socket = "qmp";
+inline constexpr std::string_view console_socket = "console";
+inline constexpr std::string_view console_log = "console.log";
 
-std::vector<std::string> qemu_argv(const Machine &machine, const RunContext &context);
+// Error: a path too long for a socket, shares or ports that clash.
+base::Result<std::vector<std::string>> qemu_argv(const Machine &machine, const HostFacts &facts);
+
+// The kernel's whole command line. It may be longer than a kernel takes: see command_line_parts.
+std::string kernel_command_line(const Machine &machine, std::string_view toplevel_params, const std::string &init);
+
+// What fits into the command line, and the rest, for the initrd. Only parameters of ours and `regInfo` move.
+struct CommandLineParts {
+    std::string line, parameters;
+};
+base::Result<CommandLineParts> command_line_parts(const std::string &whole);
+
+// QEMU reads a doubled comma in an option's value as one (qemu(1), "Comma handling").
+std::string escaped(std::string_view value);
 
 }  // namespace hostside

@@ -1,30 +1,29 @@
 #include "hostside/run_command.h"
 
 #include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
+#include <array>
+#include <cerrno>
+#include <chrono>
 #include <cstdlib>
-#include <filesystem>
+#include <cstring>
 #include <format>
 #include <memory>
 #include <print>
 
-#include "hostside/cache.h"
+#include "hostside/description.h"
 #include "hostside/environment.h"
-#include "hostside/image.h"
 #include "hostside/initrd.h"
-#include "hostside/kernel_image.h"
-#include "hostside/kvm.h"
-#include "hostside/qemu.h"
-#include "hostside/run_directory.h"
+#include "hostside/prepare.h"
+#include "hostside/run_folder.h"
+#include "hostside/shell_words.h"
 #include "hostside/supervise.h"
-#include "hostside/system_layout.h"
-#include "hostside/words.h"
 #include "mounts/base/at.h"
-#include "mounts/base/log.h"
-#include "mounts/base/process.h"
-#include "mounts/protocol.h"
 
 namespace hostside {
 
@@ -32,189 +31,278 @@ namespace {
 
 using base::Result;
 
-// Flags hold a value only when they were given, so that the environment and the defaults keep theirs.
-struct RunOptions {
-    std::optional<std::string> store, kernel, initrd, modules, init, reginfo, store_union, disk_image, name;
-    std::optional<uint64_t> disk_size_mib;
-    std::optional<uint32_t> memory_mib, cores;
-    std::string toplevel;
-    std::vector<std::string> parameters, qemu_arguments, extra_modules;
-    std::string stage1, qemu = "qemu-system-x86_64", qemu_img = "qemu-img", accel = "auto";
-    std::string output;  // of `initrd`
-    int timeout_s = 0;
-    bool graphics = false, print = false;
+struct Flag {
+    Key key;
+    std::vector<std::string> values;
 };
 
-std::string beside_ourselves(const char *name) {
-    std::error_code error;
-    return (std::filesystem::read_symlink("/proc/self/exe", error).parent_path() / name).string();
+// What all commands that take a description share.
+struct Arguments {
+    std::string config, store_union;
+    std::vector<Flag> flags;
+    std::vector<std::string> extra;  // after `--`: for QEMU, as the 2013 script's "$@"
+    bool print = false, json = false, fresh = false, notify_ready = false, background = false;
+    std::string output;
+};
+
+// Short names beside those that come from the keys.
+std::string aliases(const std::string &path) {
+    if (path == "memorySize") return ",--memory,-m";
+    if (path == "regInfo") return ",--reginfo";
+    if (path == "kernelParams") return ",--append";
+    if (path == "extraModules") return ",--module";
+    if (path == "qemu.program") return ",--qemu";
+    if (path == "qemu.options") return ",--qemu-option";
+    if (path == "accelerator") return ",--accel";
+    return "";
 }
 
-std::optional<std::string> variable(const char *name) {
-    const char *value = std::getenv(name);
-    return value != nullptr ? std::optional<std::string>(value) : std::nullopt;
+void add_description_flags(CLI::App &command, const std::shared_ptr<Arguments> &arguments) {
+    command.add_option("--config", arguments->config, "a description in JSON; see runvm.json(5)")->type_name("FILE");
+    const auto all = keys();
+    arguments->flags.reserve(all.size());  // CLI11 keeps addresses
+    for (const auto &key : all) {
+        Flag &flag = arguments->flags.emplace_back(Flag{key, {}});
+        const std::string names = key.flag + aliases(key.path);
+        auto *option = command.add_option(names, flag.values, key.help)->type_name(key.boolean ? "BOOL" : "VALUE");
+        option->expected(key.boolean ? 0 : 1, 1)->allow_extra_args(false);
+        if (key.boolean) option->default_str("true");
+        option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->run_callback_for_default(false);
+    }
+    command.add_option("--union", arguments->store_union, "writableStore and writableStoreUseTmpfs in one: off, tmpfs, disk")
+        ->check(CLI::IsMember({"off", "tmpfs", "disk"}));
+    command.add_option("arguments", arguments->extra, "after --: more arguments for QEMU");
 }
 
-// Defaults, then the environment, then the flags: each later one wins.
-Result<HostFolders> describe_machine(const RunOptions &options, Machine &machine) {
-    machine.disk_image = std::format("./{}.qcow2", options.name.value_or(machine.name));
-    auto folders = apply_environment(machine, variable);
-    if (!folders) return folders;
-    const auto take = [](auto &field, const auto &option) {
-        if (option) field = *option;
+void say(const std::string &text) { std::println(stderr, "runvm: {}", text); }
+
+int refuse(const base::Error &error) {
+    say(base::message(error));
+    return launcher_error;
+}
+
+Result<std::vector<Layer>> layers_of(const Arguments &arguments) {
+    std::vector<Layer> layers;
+    if (!arguments.config.empty()) {
+        auto text = base::read_file(arguments.config, size_t{16} << 20);
+        if (!text) return std::unexpected(text.error());
+        layers.push_back({arguments.config, std::move(*text), false});
+    }
+    std::vector<Layer> flags;
+    for (const auto &flag : arguments.flags)
+        for (const auto &value : flag.values) {
+            auto layer = setting(flag.key.path, flag.key.boolean && value.empty() ? "true" : value, flag.key.flag);
+            if (!layer) return std::unexpected(layer.error());
+            flags.push_back(std::move(*layer));
+        }
+    if (!arguments.store_union.empty())
+        flags.push_back({"--union",
+                         std::format(R"({{"writableStore":{},"writableStoreUseTmpfs":{}}})", arguments.store_union != "off",
+                                     arguments.store_union == "tmpfs"),
+                         false});
+    for (const auto &word : arguments.extra) {
+        auto layer = setting("qemu.options", word, "after --");
+        if (!layer) return std::unexpected(layer.error());
+        flags.push_back(std::move(*layer));
+    }
+    // The machine's name decides one variable's name, so it is known first.
+    std::vector<Layer> named = layers;
+    named.insert(named.end(), flags.begin(), flags.end());
+    auto first = machine_from(named);
+    if (!first) return std::unexpected(first.error());
+    auto environment = environment_layers([](const char *name) { return std::getenv(name); }, first->name);
+    if (!environment) return environment;
+    layers.insert(layers.end(), environment->begin(), environment->end());
+    layers.insert(layers.end(), flags.begin(), flags.end());
+    return layers;
+}
+
+std::string json_text(std::string_view text) {
+    std::string quoted = "\"";
+    for (const char c : text) {
+        if (c == '"' || c == '\\')
+            (quoted += '\\') += c;
+        else if (static_cast<unsigned char>(c) < 0x20)
+            quoted += std::format("\\u{:04x}", static_cast<unsigned>(c));
+        else
+            quoted += c;
+    }
+    return quoted + '"';
+}
+
+// sd_notify(3): one datagram to $NOTIFY_SOCKET.
+void notify_ready() {
+    const char *path = std::getenv("NOTIFY_SOCKET");
+    sockaddr_un address{};
+    if (path == nullptr || std::strlen(path) >= sizeof address.sun_path) return;
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path, path, std::strlen(path));
+    if (*path == '@') address.sun_path[0] = '\0';
+    const base::Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + std::strlen(path));
+    constexpr std::string_view text = "READY=1\n";
+    (void)::sendto(socket.get(), text.data(), text.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr *>(&address), size);
+}
+
+// Events as lines: for people, or JSON for programs.
+class Reporter {
+  public:
+    explicit Reporter(const Arguments &arguments) : arguments_(arguments) {}
+    void operator()(std::string_view event, std::string_view detail) const {
+        const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+        if (event == "ready" && arguments_.notify_ready) notify_ready();
+        if (arguments_.json) {
+            std::println(stderr, "{{\"event\":{},\"seconds\":{:.3f},\"detail\":{}}}", json_text(event), seconds,
+                         json_text(detail));
+            return;
+        }
+        const std::string line = sentence(event, detail);
+        if (!line.empty()) say(std::format("{:.1f} s: {}", seconds, line));
+    }
+    void note(const std::string &text) const {
+        if (arguments_.json)
+            (*this)("note", text);
+        else
+            say(text);
+    }
+
+  private:
+    static std::string sentence(std::string_view event, std::string_view detail) {
+        if (event == "ready") return "ready";
+        if (event == "guest-exit") return detail == "0" ? "" : std::format("the guest failed with status {}", detail);
+        if (event == "stage1-failed") return std::format("stage 1 failed: {}", detail);
+        if (event == "panic") return "the guest's kernel panicked; its last words are on the console";
+        if (event == "timeout") return std::format("ended after its {} s (timeout)", detail);
+        if (event == "signal") return std::format("ended by signal {}", detail);
+        return "";  // started, exit: nothing that a person at the console misses
+    }
+    const Arguments &arguments_;
+    std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+Result<Machine> machine_of(const Arguments &arguments) {
+    auto layers = layers_of(arguments);
+    if (!layers) return std::unexpected(layers.error());
+    return machine_from(*layers);
+}
+
+int print_command(const Machine &machine) {
+    auto parent = runtime_folder();
+    if (!parent) return refuse(parent.error());
+    auto prepared = prepare(machine, {*parent + "/" + machine.name, false, false, true});
+    if (!prepared) return refuse(prepared.error());
+    auto argv = qemu_argv(machine, prepared->facts);
+    if (!argv) return refuse(argv.error());
+    std::println("{}", quote_words(*argv));
+    return 0;
+}
+
+// `started` is told once QEMU runs; for a machine in the background.
+int run_machine(const Arguments &arguments, const std::function<void(const std::string &failure)> &started) {
+    const Reporter report(arguments);
+    const auto give_up = [&](const base::Error &error) {
+        started(base::message(error));
+        return arguments.background ? launcher_error : refuse(error);
     };
-    take(machine.store, options.store);
-    take(machine.kernel, options.kernel);
-    take(machine.initrd, options.initrd);
-    take(machine.modules, options.modules);
-    take(machine.init, options.init);
-    take(machine.reginfo, options.reginfo);
-    take(machine.store_union, options.store_union);
-    take(machine.disk_image, options.disk_image);
-    take(machine.disk_size_mib, options.disk_size_mib);
-    take(machine.memory_mib, options.memory_mib);
-    take(machine.cores, options.cores);
-    take(machine.name, options.name);
-    machine.toplevel = options.toplevel;
-    machine.graphics = options.graphics;
-    machine.kernel_parameters.insert(machine.kernel_parameters.end(), options.parameters.begin(), options.parameters.end());
-    machine.qemu_options.insert(machine.qemu_options.end(), options.qemu_arguments.begin(), options.qemu_arguments.end());
-    if (auto complete = complete_from_toplevel(machine); !complete) return std::unexpected(complete.error());
-    if (machine.kernel.empty())
-        return base::fail(0, "describe the machine", machine.name, "no kernel: give --toplevel or --kernel");
-    if (machine.init.empty()) return base::fail(0, "describe the machine", machine.name, "no stage 2: give --toplevel or --init");
-    return folders;
+    auto machine = machine_of(arguments);
+    if (!machine) return give_up(machine.error());
+    if (arguments.print) return print_command(*machine);
+    auto folder = RunFolder::create(machine->name, !arguments.background);
+    if (!folder) return give_up(folder.error());
+    auto prepared =
+        prepare(*machine, {folder->path(), true, arguments.fresh, !arguments.background, ::isatty(STDIN_FILENO) == 1});
+    if (!prepared) return give_up(prepared.error());
+    auto argv = qemu_argv(*machine, prepared->facts);
+    if (!argv) return give_up(argv.error());
+    for (const auto &note : prepared->notes) report.note(note);
+    const auto on_event = [&](std::string_view event, std::string_view detail) {
+        if (event == "started") started("");
+        report(event, detail);
+    };
+    auto code = supervise({*argv, folder->path(), machine->timeout_s, !arguments.background, on_event});
+    if (!code) return give_up(code.error());
+    if (*code == qemu_failed) report.note("QEMU failed; what it said is above");
+    report("exit", std::to_string(*code));
+    return *code;
 }
 
-// Made once for the same stage1, modules and wishes.
-Result<std::string> initrd_file(const Machine &machine, const RunOptions &options) {
-    if (!machine.initrd.empty()) return machine.initrd;
-    const InitrdSpec spec{options.stage1.empty() ? beside_ourselves("stage1") : options.stage1,
-                          machine.modules,
-                          options.extra_modules,
-                          {"pvpanic_mmio"}};
-    std::vector<std::string> sources{spec.stage1};
-    if (!spec.modules.empty()) sources.push_back(spec.modules + "/modules.dep");
-    auto key = cache_key(sources, "initrd 1 " + quoted(spec.wanted));
-    if (!key) return key;
-    auto directory = cache_directory();
-    if (!directory) return directory;
-    const std::string path = std::format("{}/initrd-{}", *directory, *key);
-    if (::access(path.c_str(), R_OK) == 0) return path;
-    auto archive = make_initrd(spec);
-    if (!archive) return archive;
-    if (auto written = base::replace_file(path, *archive); !written) return std::unexpected(written.error());
-    return path;
-}
-
-// Asked once for each QEMU; 0 when it does not say.
-int qemu_major(const std::string &qemu) {
-    const auto exit = base::run({.argv = {qemu, "--version"}, .capture_output = true});
-    if (!exit) return 0;
-    const size_t at = exit->output.find("version ");
-    return at == std::string::npos ? 0 : std::atoi(exit->output.c_str() + at + 8);
-}
-
-bool choose_kvm(const RunOptions &options, const RunContext &context) {
-    if (options.accel != "auto") return options.accel == "kvm";
-    const KvmAnswer answer = probe_kvm({.qemu = context.qemu, .kernel = context.kernel, .initrd = context.initrd});
-    if (!answer.usable) std::println(stderr, "runvm: emulating, which is some ten times slower: {}", answer.why);
-    return answer.usable;
-}
-
-Result<Outcome> run(const RunOptions &options) {
-    Machine machine;
-    auto folders = describe_machine(options, machine);
-    if (!folders) return std::unexpected(folders.error());
-    auto directory = RunDirectory::make(folders->run_directory);
-    if (!directory) return std::unexpected(directory.error());
-    machine.shares.push_back({std::string(mounts::protocol::store_tag), machine.store, true});
-    machine.shares.push_back({std::string(mounts::protocol::xchg_tag), directory->xchg(), false});
-    machine.shares.push_back(
-        {std::string(mounts::protocol::shared_tag), folders->shared.empty() ? directory->xchg() : folders->shared, false});
-
-    RunContext context{.qemu = options.qemu,
-                       .qemu_major = qemu_major(options.qemu),
-                       .terminal = ::isatty(0) == 1 && ::isatty(1) == 1,
-                       .root = ::geteuid() == 0};
-    auto initrd = initrd_file(machine, options);
-    if (!initrd) return std::unexpected(initrd.error());
-    context.initrd = *initrd;
-    context.kernel = machine.kernel;
-    context.kvm = choose_kvm(options, context);
-    if (!context.kvm) context.kernel = uncompressed_kernel(machine.kernel);
-    if (options.print) {
-        std::println("{}", quoted(qemu_argv(machine, context)));
-        return Outcome{};
+// In a session of its own, without our terminal; this returns when QEMU runs, or did not come to that.
+int start_machine(const Arguments &arguments) {
+    std::array<int, 2> ends{};
+    if (::pipe2(ends.data(), O_CLOEXEC) < 0) return refuse({"pipe", "", errno, ""});
+    base::Fd read_end(ends[0]);
+    base::Fd write_end(ends[1]);
+    const pid_t pid = ::fork();
+    if (pid < 0) return refuse({"fork", "", errno, ""});
+    if (pid > 0) {
+        write_end.reset();
+        const std::string failure = base::read_all(read_end.get(), "background launcher", 65536).value_or("no answer");
+        if (failure.empty()) return 0;
+        say(failure);
+        int status = 0;
+        (void)::waitpid(pid, &status, 0);
+        return launcher_error;
     }
-    if (!machine.disk_image.empty()) {
-        auto created = ensure_image(machine.disk_image, machine.disk_size_mib, options.qemu_img);
-        if (!created) return std::unexpected(created.error());
-        if (*created) std::println(stderr, "runvm: created {} ({} MiB)", machine.disk_image, machine.disk_size_mib);
-    }
-    auto ports = make_ports();
-    if (!ports) return std::unexpected(ports.error());
-    context.status_fd = ports->status_qemu.get();
-    context.qmp_fd = ports->qmp_qemu.get();
-    SuperviseOptions supervision;
-    if (options.timeout_s > 0) supervision.timeout = std::chrono::seconds(options.timeout_s);
-    return supervise(qemu_argv(machine, context), std::move(*ports), supervision);
+    read_end.reset();
+    (void)::setsid();
+    const base::Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) (void)::dup2(null.get(), standard);
+    const int code = run_machine(arguments, [&](const std::string &failure) {
+        if (!failure.empty()) (void)base::write_all(write_end.get(), failure, "pipe");
+        write_end.reset();
+    });
+    std::_Exit(code);  // the parent's buffers are its own
+}
+
+int make_initrd(const Arguments &arguments) {
+    auto machine = machine_of(arguments);
+    if (!machine) return refuse(machine.error());
+    auto boot = boot_of(*machine);
+    if (!boot) return refuse(boot.error());
+    auto bytes = initrd_bytes(*boot);
+    if (!bytes) return refuse(bytes.error());
+    auto done =
+        arguments.output == "-" ? base::write_all(STDOUT_FILENO, *bytes, "stdout") : base::replace_file(arguments.output, *bytes);
+    return done ? 0 : refuse(done.error());
+}
+
+int print_config(const Arguments &arguments) {
+    auto layers = layers_of(arguments);
+    if (!layers) return refuse(layers.error());
+    auto text = describe(*layers);
+    if (!text) return refuse(text.error());
+    std::print("{}", *text);
+    return 0;
 }
 
 }  // namespace
 
-void add_run_command(CLI::App &app, int &status) {
-    auto o = std::make_shared<RunOptions>();
-    CLI::App *c = app.add_subcommand("run", "start a machine and wait for its end");
-    c->add_option("--store", o->store, "the store that the guest sees as /nix/store, read-only");
-    c->add_option("--toplevel", o->toplevel, "a NixOS system, as a path of the guest's store");
-    c->add_option("--kernel", o->kernel, "kernel, instead of the toplevel's");
-    c->add_option("--initrd", o->initrd, "a ready initrd, instead of one made of stage1 and modules");
-    c->add_option("--modules", o->modules, "folder of the kernel's modules (…/lib/modules/RELEASE)");
-    c->add_option("--module", o->extra_modules, "a module beyond the default ones (repeatable)");
-    c->add_option("--init", o->init, "stage 2, a path in the guest");
-    c->add_option("--append", o->parameters, "kernel parameters (repeatable)");
-    c->add_option("--reginfo", o->reginfo, "registration of the closure, a path in the guest");
-    c->add_option("--union", o->store_union, "the writable store's place: off, tmpfs, disk")
-        ->check(CLI::IsMember({"off", "tmpfs", "disk"}));
-    c->add_option("--disk-image", o->disk_image, "image of the root disk, made when absent; empty: root on tmpfs");
-    c->add_option("--disk-size", o->disk_size_mib, "MiB of a new disk image");
-    c->add_option("--memory", o->memory_mib, "MiB of the machine")->check(CLI::Range(64, 1 << 24));
-    c->add_option("--cores", o->cores, "CPUs of the machine")->check(CLI::Range(1, 512));
-    c->add_option("--name", o->name, "name of the machine and of its disk image");
-    c->add_option("--stage1", o->stage1, "the stage1 binary for the initrd (default: beside runvm)");
-    c->add_option("--qemu", o->qemu, "the QEMU to run")->capture_default_str();
-    c->add_option("--qemu-img", o->qemu_img, "the qemu-img to make images with")->capture_default_str();
-    c->add_option("--accel", o->accel, "auto, kvm or tcg")->check(CLI::IsMember({"auto", "kvm", "tcg"}))->capture_default_str();
-    c->add_option("--timeout", o->timeout_s, "seconds after which the machine is stopped; 0: never")
-        ->check(CLI::NonNegativeNumber);
-    c->add_flag("--graphics", o->graphics, "a window instead of the serial console");
-    c->add_flag("--print", o->print, "print QEMU's command line, quoted to be pasted, and stop");
-    c->add_option("qemu-arguments", o->qemu_arguments, "after --: arguments for QEMU, as they are");
-    c->callback([o, &status] {
-        const auto outcome = run(*o);
-        if (!outcome)
-            std::println(stderr, "runvm: {}", message(outcome.error()));
-        else if (!outcome->message.empty())
-            std::println(stderr, "runvm: {}", outcome->message);
-        status = outcome ? outcome->exit_code : exit_launcher_error;
-    });
-}
-
-void add_initrd_command(CLI::App &app, int &status) {
-    auto o = std::make_shared<RunOptions>();
-    CLI::App *c = app.add_subcommand("initrd", "write the initrd: stage1 and the modules that it needs");
-    c->add_option("--modules", o->modules,
-                  "folder of the kernel's modules (…/lib/modules/RELEASE); none: everything is built in");
-    c->add_option("--module", o->extra_modules, "a module beyond the default ones (repeatable)");
-    c->add_option("--stage1", o->stage1, "the stage1 binary (default: beside runvm)");
-    c->add_option("--output,-o", o->output, "the file to write")->required();
-    c->callback([o, &status] {
-        const auto archive = make_initrd(
-            {o->stage1.empty() ? beside_ourselves("stage1") : o->stage1, o->modules.value_or(""), o->extra_modules, {}});
-        const auto written = archive ? base::replace_file(o->output, *archive) : Result<>(std::unexpected(archive.error()));
-        if (!written) std::println(stderr, "runvm: {}", message(written.error()));
-        status = written ? 0 : exit_launcher_error;
+void add_run_commands(CLI::App &app, int &status) {
+    const auto add = [&](const char *name, const char *help, const std::function<int(const Arguments &)> &body) {
+        auto arguments = std::make_shared<Arguments>();
+        CLI::App *command = app.add_subcommand(name, help);
+        add_description_flags(*command, arguments);
+        command->callback([&status, arguments, body] { status = body(*arguments); });
+        return std::pair{command, arguments};
+    };
+    auto [run, run_arguments] = add("run", "start a machine and stay with it",
+                                    [](const Arguments &a) { return run_machine(a, [](const std::string &) {}); });
+    auto [start, start_arguments] =
+        add("start", "start a machine in the background", [](const Arguments &a) { return start_machine(a); });
+    start_arguments->background = true;
+    for (const auto &[command, arguments] : {std::pair{run, run_arguments}, {start, start_arguments}}) {
+        command->add_flag("--fresh", arguments->fresh, "put the root disk aside and start with a new one");
+        command->add_flag("--notify-ready", arguments->notify_ready, "tell systemd (sd_notify) when the guest is ready");
+    }
+    run->add_flag("--print", run_arguments->print, "show QEMU's command, for pasting, and start nothing");
+    run->add_flag("--json", run_arguments->json, "events as JSON lines on stderr");
+    add("config", "show the description and where each value comes from", [](const Arguments &a) { return print_config(a); });
+    auto [initrd, initrd_arguments] =
+        add("initrd", "write the initrd of a machine", [](const Arguments &a) { return make_initrd(a); });
+    initrd->add_option("-o,--output", initrd_arguments->output, "the file; - is stdout")->required();
+    app.add_subcommand("schema", "print the JSON Schema of a description")->callback([&status] {
+        std::print("{}", schema());
+        status = 0;
     });
 }
 

@@ -1,14 +1,13 @@
-// `runvm run`: a machine from flags and environment, started and waited for.
+// `runvm run | start | config | schema | initrd`: from a command line to a machine.
 #pragma once
 
-#include <CLI/CLI.hpp>
+namespace CLI {
+class App;
+}
 
 namespace hostside {
 
-// When it ran, `status` is runvm's exit code (supervise.h).
-void add_run_command(CLI::App &app, int &status);
-
-// `runvm initrd`: writes the initrd alone.
-void add_initrd_command(CLI::App &app, int &status);
+// `status` is the program's exit code after the command ran.
+void add_run_commands(CLI::App &app, int &status);
 
 }  // namespace hostside

@@ -2,175 +2,247 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <cerrno>
+#include <charconv>
+#include <chrono>
 #include <csignal>
+#include <cstring>
 #include <format>
+#include <optional>
 
-#include "hostside/guest_status.h"
+#include "hostside/qemu.h"
 #include "mounts/base/at.h"
+#include "mounts/base/fd.h"
 #include "mounts/base/process.h"
 
 namespace hostside {
 
 namespace {
 
-using base::fail;
-using base::Result;
+using base::Fd;
 using Clock = std::chrono::steady_clock;
 
-// QEMU sets the terminal raw and leaves O_NONBLOCK behind on the description that it shares with the shell.
-class TerminalGuard {
+constexpr size_t line_limit_bytes = 4096;  // a guest that sends more without a newline is not listened to
+constexpr auto connect_pause = std::chrono::milliseconds(20);
+constexpr auto failure_grace =
+    std::chrono::seconds(3);  // for a guest that failed to end by itself, with no one to look at its menu
+
+// QEMU sets the terminal raw and its file description non-blocking, and leaves both so when it is killed.
+class Terminal {
   public:
-    TerminalGuard() : terminal_(::tcgetattr(STDIN_FILENO, &state_) == 0) {
+    Terminal() {
         for (size_t i = 0; i < flags_.size(); ++i) flags_[i] = ::fcntl(static_cast<int>(i), F_GETFL);
+        is_terminal_ = ::tcgetattr(STDIN_FILENO, &settings_) == 0;
     }
-    TerminalGuard(const TerminalGuard &) = delete;
-    TerminalGuard &operator=(const TerminalGuard &) = delete;
-    ~TerminalGuard() {
-        if (terminal_) (void)::tcsetattr(STDIN_FILENO, TCSANOW, &state_);
+    ~Terminal() {
         for (size_t i = 0; i < flags_.size(); ++i)
             if (flags_[i] >= 0) (void)::fcntl(static_cast<int>(i), F_SETFL, flags_[i]);
+        if (is_terminal_) (void)::tcsetattr(STDIN_FILENO, TCSANOW, &settings_);
+    }
+    Terminal(const Terminal &) = delete;
+    Terminal &operator=(const Terminal &) = delete;
+    [[nodiscard]] bool interactive() const { return is_terminal_; }
+
+  private:
+    std::array<int, 3> flags_{};
+    termios settings_{};
+    bool is_terminal_ = false;
+};
+
+// Our signals as a descriptor, the old mask again at the end.
+class Signals {
+  public:
+    Signals() {
+        sigset_t set;
+        sigemptyset(&set);
+        for (const int s : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT}) sigaddset(&set, s);
+        (void)::sigprocmask(SIG_BLOCK, &set, &old_);
+        fd_ = Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+    }
+    ~Signals() { (void)::sigprocmask(SIG_SETMASK, &old_, nullptr); }
+    Signals(const Signals &) = delete;
+    Signals &operator=(const Signals &) = delete;
+    [[nodiscard]] int fd() const { return fd_.get(); }
+    // The first that asks us to end; 0: none.
+    int take() {
+        int asked = 0;
+        signalfd_siginfo info{};
+        while (::read(fd_.get(), &info, sizeof info) == sizeof info)
+            if (info.ssi_signo != SIGCHLD) asked = static_cast<int>(info.ssi_signo);
+        return asked;
     }
 
   private:
-    termios state_{};
-    bool terminal_;
-    std::array<int, 3> flags_{};
+    sigset_t old_{};
+    Fd fd_;
 };
 
-struct Supervision {
-    pid_t pid;
-    base::Fd process;  // pidfd
-    Ports ports;
-    const SuperviseOptions &options;
-    StatusLines lines;
-    std::string qmp;
-    Outcome outcome;
-    bool told = false;  // the guest said how it ended
+Fd connect_to(const std::string &path) {
+    Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (path.size() >= sizeof address.sun_path) return {};
+    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+    if (::connect(socket.get(), reinterpret_cast<const sockaddr *>(&address), sizeof address) < 0) return {};
+    return socket;
+}
 
-    void end_machine() const { (void)::kill(pid, SIGTERM); }
+bool console_shows_panic(const std::string &run_folder) {
+    auto log = base::open_at(AT_FDCWD, run_folder + "/" + std::string(console_log), O_RDONLY | O_NOFOLLOW);
+    if (!log) return false;
+    // A panic is among the last things that a console shows, before a trace.
+    constexpr off_t tail_bytes = off_t{64} << 10;
+    const off_t end = ::lseek(log->get(), 0, SEEK_END);
+    std::string tail(static_cast<size_t>(std::min(end, tail_bytes)), '\0');
+    const ssize_t n = ::pread(log->get(), tail.data(), tail.size(), std::max<off_t>(0, end - tail_bytes));
+    return n > 0 && tail.find("Kernel panic - not syncing") != std::string::npos;
+}
 
-    void hear_status() {
-        std::array<char, 4096> bytes;
-        const ssize_t n = ::recv(ports.status.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
-        if (n == 0) ports.status.reset();
-        if (n <= 0) return;
-        for (const GuestStatus &status : lines.feed({bytes.data(), static_cast<size_t>(n)})) {
-            // A guest that does not read cannot make us wait.
-            (void)::send(ports.status.get(), "ack\n", 4, MSG_DONTWAIT | MSG_NOSIGNAL);
-            if (status.kind == GuestStatus::Kind::exit && !told) outcome = {status.code, {}}, told = true;
-            if (status.kind == GuestStatus::Kind::stage1_failed) {
-                outcome = {exit_stage1_failed, "stage 1 failed: " + status.text};
-                told = true;
-                if (options.stop_on_status) end_machine();
-            }
-        }
+// The state of one run.
+struct Run {
+    explicit Run(const Supervision &s) : supervision(s) {}
+    const Supervision &supervision;
+    pid_t qemu = -1;
+    Fd status{};
+    std::string received{};
+    std::optional<int> code{};  // the first reason for an end counts
+    std::optional<Clock::time_point> kill_at{};
+
+    void report(std::string_view event, std::string_view detail = {}) const {
+        if (supervision.report) supervision.report(event, detail);
+    }
+    void conclude(int value) {
+        if (!code) code = value;
     }
 
-    void hear_qmp() {
-        std::array<char, 4096> bytes;
-        const ssize_t n = ::recv(ports.qmp.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
-        if (n == 0) ports.qmp.reset();
-        if (n <= 0) return;
-        qmp.append(bytes.data(), static_cast<size_t>(n));
-        if (qmp.find("\"GUEST_PANICKED\"") != std::string::npos && !told) {
-            outcome = {exit_guest_panic, "the guest's kernel panicked; its last words are on the console"};
-            told = true;
-            end_machine();
+    void take_line(std::string_view line, bool interactive) {
+        const StatusLine status_line = parse_status(line);
+        switch (status_line.kind) {
+        case StatusLine::ready: report("ready"); break;
+        case StatusLine::exit:
+            conclude(std::clamp(status_line.code, 0, static_cast<int>(guest_status_limit)));
+            report("guest-exit", std::to_string(status_line.code));
+            break;
+        case StatusLine::failed:
+            conclude(stage1_failed);
+            report("stage1-failed", status_line.text);
+            if (!interactive) kill_at = Clock::now() + failure_grace;
+            break;
+        case StatusLine::unknown: return;  // of a newer guest, or of a hostile one: no acknowledgement
         }
-        // An event is one line; nothing older than the line under way is needed.
-        qmp.erase(0, qmp.rfind('\n') == std::string::npos ? 0 : qmp.rfind('\n') + 1);
+        constexpr std::string_view acknowledgement = "ack\n";
+        (void)::send(status.get(), acknowledgement.data(), acknowledgement.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     }
 
-    // One round of waiting. False: QEMU has ended.
-    bool wait(std::optional<Clock::time_point> end) {
-        int left = -1;
-        if (end)
-            left =
-                static_cast<int>(std::max<int64_t>(0, std::chrono::ceil<std::chrono::milliseconds>(*end - Clock::now()).count()));
-        std::array<pollfd, 3> polls{{{process.get(), POLLIN, 0}, {ports.status.get(), POLLIN, 0}, {ports.qmp.get(), POLLIN, 0}}};
-        const int n = ::poll(polls.data(), polls.size(), left);
-        if (n == 0) {
-            outcome = {exit_timeout, "the machine did not end in time and was stopped (--timeout)"};
-            told = true;
-            (void)::kill(pid, SIGKILL);
+    void read_status(bool interactive) {
+        std::array<char, 1024> chunk;
+        const ssize_t n = ::recv(status.get(), chunk.data(), chunk.size(), MSG_DONTWAIT);
+        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) status.reset();
+        if (n <= 0) return;
+        received.append(chunk.data(), static_cast<size_t>(n));
+        for (size_t end = received.find('\n'); end != std::string::npos; end = received.find('\n')) {
+            const std::string line = received.substr(0, end);
+            received.erase(0, end + 1);
+            take_line(line, interactive);
         }
-        if (polls[1].revents != 0) hear_status();
-        if (polls[2].revents != 0) hear_qmp();
-        return polls[0].revents == 0;
+        if (received.size() > line_limit_bytes) received.clear();
     }
 };
 
-// The child of fork: QEMU's ends of the sockets stay open across exec, and its life hangs on ours.
-[[noreturn]] void become_qemu(const std::vector<std::string> &argv, const Ports &ports, pid_t parent, int failure) {
-    (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (::getppid() != parent) ::_exit(127);  // the parent died before the line above
-    for (const int fd : {ports.status_qemu.get(), ports.qmp_qemu.get()}) (void)::fcntl(fd, F_SETFD, 0);
-    std::vector<char *> pointers;
-    for (const auto &word : argv) pointers.push_back(const_cast<char *>(word.c_str()));
-    pointers.push_back(nullptr);
-    ::execvp(pointers[0], pointers.data());
-    const int code = errno;
-    (void)!::write(failure, &code, sizeof code);
-    ::_exit(127);
+int ended(Run &run, int wait_status) {
+    const int status = base::exit_code(wait_status);
+    if (run.code) return *run.code;
+    if (console_shows_panic(run.supervision.run_folder)) {
+        run.report("panic");
+        return guest_panic;
+    }
+    if (status != 0) return qemu_failed;
+    return 0;
 }
 
 }  // namespace
 
-Result<Ports> make_ports() {
-    Ports ports;
-    for (auto [ours, theirs] : {std::pair{&ports.status, &ports.status_qemu}, std::pair{&ports.qmp, &ports.qmp_qemu}}) {
-        std::array<int, 2> pair{};
-        if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) < 0) return fail(errno, "socketpair", "");
-        ours->reset(pair[0]);
-        theirs->reset(pair[1]);
+StatusLine parse_status(std::string_view line) {
+    constexpr std::string_view exit_word = "exit ", failed_word = "stage1-failed";
+    if (line == "ready") return {StatusLine::ready, 0, ""};
+    if (line.starts_with(exit_word)) {
+        const std::string_view number = line.substr(exit_word.size());
+        int code = 0;
+        const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), code);
+        if (error == std::errc{} && end == number.data() + number.size() && code >= 0) return {StatusLine::exit, code, ""};
+        return {};
     }
-    return ports;
+    if (!line.starts_with(failed_word)) return {};
+    std::string text;
+    // Shown on a terminal: no control characters of the guest's.
+    for (const char c : line.substr(std::min(line.size(), failed_word.size() + 1)))
+        text += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
+    return {StatusLine::failed, 0, text};
 }
 
-Result<Outcome> supervise(const std::vector<std::string> &argv, Ports ports, const SuperviseOptions &options) {
-    const TerminalGuard terminal;
-    std::array<int, 2> failure{};
-    if (::pipe2(failure.data(), O_CLOEXEC) < 0) return fail(errno, "pipe", "");
-    base::Fd failure_read(failure[0]);
-    base::Fd failure_write(failure[1]);
-    const pid_t parent = ::getpid();
-    const pid_t pid = ::fork();
-    if (pid < 0) return fail(errno, "fork", argv[0]);
-    if (pid == 0) become_qemu(argv, ports, parent, failure_write.get());
-    failure_write.reset();
-    int code = 0;
-    if (::read(failure_read.get(), &code, sizeof code) == sizeof code) {
-        (void)::waitpid(pid, nullptr, 0);
-        return fail(code, "exec", argv[0], "QEMU runs the machine; Debian: qemu-system-x86, NixOS: qemu; or name it with --qemu");
+base::Result<int> supervise(const Supervision &s) {
+    const Terminal terminal;
+    Signals signals;
+    Run run(s);
+    const bool interactive = s.terminal && terminal.interactive();
+    auto child = base::start({.argv = s.argv, .standard_input = s.terminal ? STDIN_FILENO : -1, .dies_with_parent = true});
+    if (!child) return std::unexpected(child.error());
+    run.qemu = child->pid;
+    run.report("started", std::to_string(child->pid));
+    std::optional<Clock::time_point> deadline;
+    if (s.timeout_s > 0) deadline = Clock::now() + std::chrono::seconds(s.timeout_s);
+    const std::string socket = s.run_folder + "/" + std::string(status_socket);
+    bool connected = false;
+    for (;;) {
+        if (!connected) {
+            run.status = connect_to(socket);
+            connected = run.status.valid();
+        }
+        int wait_ms = connected ? -1 : static_cast<int>(connect_pause.count());
+        for (const auto &end : {deadline, run.kill_at}) {
+            if (!end) continue;
+            const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*end - Clock::now()).count() + 1;
+            const int bounded = static_cast<int>(std::clamp<long long>(left, 0, 1 << 30));
+            wait_ms = wait_ms < 0 ? bounded : std::min(wait_ms, bounded);
+        }
+        std::array<pollfd, 2> polls{{{signals.fd(), POLLIN, 0}, {run.status.get(), POLLIN, 0}}};
+        (void)::poll(polls.data(), polls.size(), wait_ms);
+        if (polls[1].revents != 0) run.read_status(interactive);
+        if (const int asked = signals.take(); asked != 0 && !(interactive && asked == SIGINT)) {
+            run.report("signal", std::to_string(asked));
+            run.conclude(128 + asked);
+            (void)::kill(run.qemu, SIGTERM);  // QEMU flushes its disks
+            run.kill_at = Clock::now() + failure_grace;
+        }
+        if (deadline && Clock::now() >= *deadline) {
+            run.report("timeout", std::to_string(s.timeout_s));
+            run.conclude(timed_out);
+            (void)::kill(run.qemu, SIGTERM);
+            deadline.reset();
+            run.kill_at = Clock::now() + failure_grace;
+        }
+        if (run.kill_at && Clock::now() >= *run.kill_at) {
+            (void)::kill(run.qemu, SIGKILL);
+            run.kill_at.reset();
+        }
+        int wait_status = 0;
+        if (::waitpid(run.qemu, &wait_status, WNOHANG) != run.qemu) continue;
+        while (run.status && run.received.size() <= line_limit_bytes) {  // what came in last
+            pollfd last{run.status.get(), POLLIN, 0};
+            if (::poll(&last, 1, 0) <= 0) break;
+            run.read_status(interactive);
+        }
+        return ended(run, wait_status);
     }
-    ports.status_qemu.reset();
-    ports.qmp_qemu.reset();
-    Supervision run{.pid = pid,
-                    .process = base::Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))),
-                    .ports = std::move(ports),
-                    .options = options};
-    (void)::send(run.ports.qmp.get(), "{\"execute\":\"qmp_capabilities\"}\n", 31, MSG_NOSIGNAL);
-    std::optional<Clock::time_point> end;
-    if (options.timeout) end = Clock::now() + *options.timeout;
-    while (run.wait(end)) {
-        if (run.outcome.exit_code == exit_timeout) end.reset();
-    }
-    // What the guest said with its last breath is still in the sockets.
-    if (run.ports.status) run.hear_status();
-    if (run.ports.qmp) run.hear_qmp();
-    int status = 0;
-    (void)::waitpid(pid, &status, 0);
-    if (!run.told && base::exit_code(status) != 0)
-        run.outcome = {exit_qemu_failed, std::format("{} ended with {}", argv[0], base::exit_code(status))};
-    return run.outcome;
 }
 
 }  // namespace hostside

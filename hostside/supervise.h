@@ -1,44 +1,44 @@
-// Running QEMU and hearing how the guest fared: the status port, QMP's events, and QEMU's own end.
+// QEMU as a child: started, listened to through the status port, ended when time is up, and its end told in one code.
+// QEMU dies with us, whatever ends us. The terminal is as it was when this returns.
 #pragma once
 
-#include <chrono>
 #include <functional>
-#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "mounts/base/error.h"
-#include "mounts/base/fd.h"
 
 namespace hostside {
 
-// runvm's exit codes beside the guest's own (0 to 119).
+// Exit codes of `runvm run`; 0 to 119 are the guest's own.
 enum ExitCode : int {
-    exit_stage1_failed = 120,
-    exit_guest_panic = 121,
-    exit_timeout = 122,
-    exit_qemu_failed = 123,
-    exit_launcher_error = 124,
+    guest_status_limit = 119,  // a larger status of the guest's is told as this
+    stage1_failed = 120,
+    guest_panic = 121,
+    timed_out = 122,
+    qemu_failed = 123,
+    launcher_error = 124,
 };
 
-struct Outcome {
-    int exit_code = 0;
-    std::string message;  // empty: nothing to say
+struct Supervision {
+    std::vector<std::string> argv;
+    std::string run_folder;
+    int timeout_s = 0;     // 0: none
+    bool terminal = true;  // QEMU has our stdin
+    // `event` is one of started, ready, guest-exit, stage1-failed, panic, timeout, signal, exit.
+    std::function<void(std::string_view event, std::string_view detail)> report;
 };
 
-// Two socket pairs, made before the argv is: QEMU's ends are inherited by number.
-struct Ports {
-    base::Fd status, status_qemu, qmp, qmp_qemu;
-};
-base::Result<Ports> make_ports();
+// The exit code. Error: QEMU could not be started.
+base::Result<int> supervise(const Supervision &supervision);
 
-struct SuperviseOptions {
-    std::optional<std::chrono::seconds> timeout;
-    bool stop_on_status = true;  // an exit status or a failure of stage 1 ends the machine
+// A line of the status port (mounts/protocol.h), as values.
+struct StatusLine {
+    enum Kind { ready, exit, failed, unknown } kind = unknown;
+    int code = 0;
+    std::string text;
 };
-
-// Starts QEMU, answers what the guest tells, and ends when QEMU has ended. QEMU dies with us. Error: QEMU could not be
-// started.
-base::Result<Outcome> supervise(const std::vector<std::string> &argv, Ports ports, const SuperviseOptions &options);
+StatusLine parse_status(std::string_view line);
 
 }  // namespace hostside

@@ -85,11 +85,10 @@ Result<> parse_share(BootParameters &out, const std::string &value) {
 }
 
 const std::map<std::string_view, Parser> &parsers() {
-    namespace p = protocol;
     using B = BootParameters;
     static const std::map<std::string_view, Parser> table{
-        {p::init_parameter, absolute_path(p::init_parameter, &B::init)},
-        {p::root_parameter, text(&B::root)},
+        {protocol::init_parameter, absolute_path(protocol::init_parameter, &B::init)},
+        {protocol::root_parameter, text(&B::root)},
         {"rootfstype", text(&B::root_type)},
         {"rootflags", text(&B::root_options)},
         {"ro", flag(&B::root_read_only)},
@@ -98,24 +97,24 @@ const std::map<std::string_view, Parser> &parsers() {
              out.root_read_only = false;
              return {};
          }},
-        {p::reginfo_parameter, absolute_path(p::reginfo_parameter, &B::reginfo)},
-        {p::boot_parameter, text(&B::boot)},
+        {protocol::reginfo_parameter, absolute_path(protocol::reginfo_parameter, &B::reginfo)},
+        {protocol::boot_parameter, text(&B::boot)},
         {"console",
          [](B &out, const std::string &value) -> Result<> {
              out.consoles.push_back(value);
              return {};
          }},
-        {p::union_parameter, one_of(p::union_parameter, &B::store_union,
-                                    {{"off", UnionMode::off}, {"tmpfs", UnionMode::tmpfs}, {"disk", UnionMode::disk}})},
-        {p::union_engine_parameter,
-         one_of(p::union_engine_parameter, &B::union_engine,
+        {protocol::union_parameter, one_of(protocol::union_parameter, &B::store_union,
+                                           {{"off", UnionMode::off}, {"tmpfs", UnionMode::tmpfs}, {"disk", UnionMode::disk}})},
+        {protocol::union_engine_parameter,
+         one_of(protocol::union_engine_parameter, &B::union_engine,
                 {{"auto", UnionEngine::automatic}, {"overlay", UnionEngine::overlay}, {"fuse", UnionEngine::fuse}})},
-        {p::register_parameter,
-         one_of(p::register_parameter, &B::registration,
+        {protocol::register_parameter,
+         one_of(protocol::register_parameter, &B::registration,
                 {{"auto", RegisterMode::automatic}, {"strict", RegisterMode::strict}, {"off", RegisterMode::off}})},
-        {p::share_parameter, parse_share},
-        {p::device_timeout_parameter, parse_timeout},
-        {p::break_parameter,
+        {protocol::share_parameter, parse_share},
+        {protocol::device_timeout_parameter, parse_timeout},
+        {protocol::break_parameter,
          [](B &out, const std::string &value) -> Result<> {
              out.break_before.push_back(value);
              return {};

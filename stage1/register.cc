@@ -6,7 +6,7 @@
 #include "mounts/base/log.h"
 #include "mounts/protocol.h"
 #include "stage1/boot_input.h"
-#include "stage1/load_db.h"
+#include "stage1/nixdb/register.h"
 
 namespace stage1 {
 
@@ -15,19 +15,23 @@ namespace {
 struct RegisterOptions {
     std::string target_root{mounts::protocol::default_target_root};
     std::string reginfo;
+    bool strict = false;
 };
 
 base::Result<std::string> load(const RegisterOptions &options) {
+    nixdb::RegisterRequest request{.target_root = options.target_root, .reginfo = options.reginfo};
+    // The kernel's command line says what the options don't; with a registration given, a machine without it will do.
     auto sources = read_boot_sources();
-    if (!sources) return std::unexpected(sources.error());
-    auto input = boot_input(*sources, options.target_root);
-    if (!input) return std::unexpected(input.error());
-    const std::string &reginfo = options.reginfo.empty() ? input->parameters.reginfo : options.reginfo;
-    const std::string &init = input->parameters.init;
-    if (reginfo.empty())
-        return base::fail(0, "register", options.target_root,
-                          "no registration: give --reginfo FILE or regInfo= on the command line");
-    return load_db({options.target_root, reginfo, init.substr(0, init.rfind('/'))});
+    auto input = sources ? boot_input(*sources, options.target_root) : std::unexpected(sources.error());
+    if (!input && options.reginfo.empty()) return std::unexpected(input.error());
+    if (input) {
+        if (request.reginfo.empty()) request.reginfo = input->parameters.reginfo;
+        request.mode = input->parameters.registration;
+        const std::string &init = input->parameters.init;
+        request.system = init.substr(0, init.rfind('/'));
+    }
+    if (options.strict) request.mode = mounts::RegisterMode::strict;
+    return nixdb::register_closure(request).transform(nixdb::describe);
 }
 
 }  // namespace
@@ -36,8 +40,11 @@ void add_register_command(CLI::App &app, int &status) {
     auto options = std::make_shared<RegisterOptions>();
     CLI::App *command = app.add_subcommand("register", "load the closure's registration into the target root's Nix database");
     command->add_option("--target-root", options->target_root, "the mounted root")->capture_default_str();
-    command->add_option("--reginfo", options->reginfo,
-                        "the registration, a path in the target root (default: regInfo= of the command line)");
+    command->add_option(
+        "--reginfo", options->reginfo,
+        "the registration: a path in the target root, else outside it (default: regInfo= of the command line, then "
+        "etc/stage1/reginfo in the initrd, then nix-path-registration in the target root)");
+    command->add_flag("--strict", options->strict, "refuse when a path of the database is gone from the store");
     command->callback([&status, options] {
         const auto line = load(*options);
         if (line)

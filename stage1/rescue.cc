@@ -50,8 +50,10 @@ bool run_shell(int console) {
     }
     int status = 0;
     // Others' orphans end up here too: PID 1 reaps whatever it is given.
-    for (pid_t ended = 0; pid > 0 && ended != pid;)
-        if ((ended = ::waitpid(-1, &status, 0)) < 0 && errno != EINTR) break;
+    for (pid_t ended = 0; pid > 0 && ended != pid;) {
+        ended = ::waitpid(-1, &status, 0);
+        if (ended < 0 && errno != EINTR) break;
+    }
     return true;
 }
 

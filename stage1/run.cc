@@ -1,15 +1,19 @@
 #include "stage1/run.h"
 
+#include <fcntl.h>
+
 #include <chrono>
 #include <format>
 #include <optional>
 
+#include "mounts/base/at.h"
+#include "mounts/device.h"
 #include "mounts/execute.h"
 #include "mounts/find_device.h"
 #include "stage1/check_file_system.h"
 #include "stage1/disk/prepare.h"
-#include "stage1/load_db.h"
 #include "stage1/modules/load.h"
+#include "stage1/nixdb/register.h"
 #include "stage1/store_union.h"
 #include "stage1/switch_root.h"
 #include "stage1/system.h"
@@ -70,26 +74,31 @@ Line run(const mounts::CheckFileSystem &step) {
     return check_file_system(*device, step.type);
 }
 
-// A device that holds another file system than the table says (an xfs root, say) is mounted as what it is.
-Result<> resolve(mounts::Mount &mount) {
-    if (!names_a_device(mount.source)) return {};
+// What a device really holds; empty: nothing that libblkid knows.
+std::string probed_type(const std::string &device) {
+    const auto fd = base::open_at(AT_FDCWD, device, O_RDONLY);
+    const auto signature = fd ? mounts::probe(fd->get(), device) : Result<mounts::Signature>(std::unexpected(fd.error()));
+    return signature && signature->outcome == mounts::Signature::Outcome::found ? signature->type : "";
+}
+
+// As the table says first, for a probe costs more than the mount. A device that holds another file system (an xfs root,
+// `auto`) is then mounted as what it is, its module loaded.
+Result<mounts::MountOutcome> mount_device(mounts::Mount mount) {
     auto device = mounts::find_device(mount.source);
     if (!device) return std::unexpected(device.error());
     mount.source = *device;
-    for (const auto &there : mounts::list_devices())
-        if ("/dev/" + there.name == *device && there.signature.outcome == mounts::Signature::Outcome::found &&
-            !there.signature.type.empty())
-            mount.type = there.signature.type;
-    return {};
+    const bool any = mount.type == "auto";
+    auto mounted = any ? base::fail(EINVAL, "mount", mount.target) : mounts::mount_file_system(mount);
+    if (mounted || (mounted.error().code != EINVAL && mounted.error().code != ENODEV)) return mounted;
+    const std::string type = probed_type(*device);
+    if (type.empty() || type == mount.type) return mounted;
+    mount.type = type;
+    if (auto modules = Modules::open()) (void)modules->load({"fs-" + type});  // what it lacks, the mount tells
+    return mounts::mount_file_system(mount);
 }
 
-Line run(mounts::Mount step) {
-    auto ready = resolve(step);
-    if (ready && step.type != "tmpfs" && step.type != "9p") {
-        auto modules = Modules::open();
-        if (modules) (void)modules->load({"fs-" + step.type});  // built in or absent: the mount itself tells
-    }
-    auto mounted = ready ? mounts::mount_file_system(step) : Result<mounts::MountOutcome>(std::unexpected(ready.error()));
+Line run(const mounts::Mount &step) {
+    const auto mounted = names_a_device(step.source) ? mount_device(step) : mounts::mount_file_system(step);
     if (mounted)
         return *mounted == mounts::MountOutcome::was_mounted ? std::format("mount: {} was mounted", step.target) : std::string();
     if (step.optional) return std::format("{}; it is optional, ignoring", message(mounted.error()));
@@ -109,8 +118,7 @@ Line run(const mounts::MarkFile &step) {
 Line run(const mounts::GrowFileSystem &step) { return fail(ENOTSUP, "grow", step.target, "not built yet"); }
 
 Line run(const mounts::RegisterClosure &step) {
-    if (step.reginfo.empty()) return "register: no regInfo= and so nothing to load";
-    return load_db({step.target_root, step.reginfo, step.system});
+    return nixdb::register_closure({step.target_root, step.reginfo, step.mode, step.system}).transform(nixdb::describe);
 }
 
 Line run(const mounts::SwitchRoot &step) {

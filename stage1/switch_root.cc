@@ -8,7 +8,6 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -85,9 +84,7 @@ base::Error switch_root(const std::string &target_root, const std::string &init)
     sigset_t none;
     sigemptyset(&none);
     (void)::sigprocmask(SIG_SETMASK, &none, nullptr);
-    std::string program = init;
-    const std::array<char *, 2> argv{program.data(), nullptr};
-    ::execv(program.c_str(), argv.data());
+    ::execl(init.c_str(), init.c_str(), nullptr);
     return fail(errno, "exec", init,
                 errno == ENOENT ? "its interpreter (the #! line, or the dynamic loader) is not in the target root" : "")
         .error();

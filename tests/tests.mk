@@ -1,27 +1,40 @@
 # make's part for tests, checks and benchmarks; included by the Makefile.
 
-.PHONY: test
-test: test-unit test-parity test-boot ## all tests: unit, parity, and real boots
+# Boots run side by side; each is one process of emulation.
+SHARDS ?= $(shell nproc)
+PROGRAMS := $(foreach t,unit parity boot,$(BUILD)/tests/$t)
 
 # What makes the disks that stage1 must leave alone, and checks those that it made.
 DISK_TOOLS := e2fsprogs xfsprogs btrfs-progs f2fs-tools dosfstools ntfs-3g cryptsetup-bin lvm2 bcache-tools squashfs-tools \
-    erofs-utils xorriso gdisk
+    erofs-utils xorriso gdisk procps
+
+.PHONY: test
+test: $(PROGRAMS) all test-tools ## all tests: unit, parity, and real boots
+	@tests/support/with-machine tests/support/run-tests --shards $(SHARDS) $(PROGRAMS)
+
+.PHONY: test-tools
+test-tools:
+	@.toolchain/install-packages "make test-unit (disks of every kind)" $(DISK_TOOLS)
 
 # Tests that need root say so and are skipped, counted, without it.
 .PHONY: test-unit
-test-unit: $(BUILD)/tests/unit all ## unit tests, and effects on real disks and mounts
-	@.toolchain/install-packages "make test-unit (disks of every kind)" $(DISK_TOOLS)
-	$(BUILD)/tests/unit
+test-unit: $(BUILD)/tests/unit all test-tools ## unit tests, and effects on real disks and mounts
+	@tests/support/run-tests $<
 
 .PHONY: test-parity
 test-parity: $(BUILD)/tests/parity all ## the union against overlayfs and a plain folder
-	$(BUILD)/tests/parity
+	@tests/support/run-tests $<
 
 .PHONY: test-boot
 test-boot: $(BUILD)/tests/boot all ## boots of real machines
-	$(BUILD)/tests/boot
+	@tests/support/with-machine tests/support/run-tests --shards $(SHARDS) $<
+
+.PHONY: run
+run: all ## boots a machine with a real Nix store and shows it at work
+	@tests/support/with-machine tests/support/newcomer-run $(BUILD)/runvm
 
 include tests/bench/disk.mk
+include tests/bench/boot.mk
 include tests/bench/union.mk
 include tests/fuzz/union.mk
 
@@ -47,5 +60,9 @@ tidy: $(patsubst %.cc,$(BUILD)/tidy/%.ok,$(CHECKED)) ## clang-tidy over everythi
 $(BUILD)/tidy/%.ok: %.cc .clang-tidy $(SYSROOT_READY)
 	@.toolchain/install-packages "make check" clang-format-19 clang-tidy-19
 	@mkdir -p $(@D)
-	clang-tidy-19 --quiet $< -- --target=x86_64-linux-musl --sysroot=$(SYSROOT) -stdlib=libc++ $(ALL_CXXFLAGS) 2>/dev/null
+	@echo "TIDY $<"
+	@clang-tidy-19 --quiet $< -- --target=x86_64-linux-musl --sysroot=$(SYSROOT) -stdlib=libc++ -nostdinc++ \
+	    -isystem $(SYSROOT)/usr/include/c++/v1 $(ALL_CXXFLAGS) -DSTAGE1_VERSION='"$(VERSION)"' 2>/dev/null
 	@touch $@
+
+-include tests/fuzz/fuzz.mk tests/bench/nixdb.mk

@@ -1,6 +1,7 @@
 #include "mounts/base/process.h"
 
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,7 +38,8 @@ std::vector<char *> pointers(const std::vector<std::string> &strings) {
     return result;
 }
 
-[[noreturn]] void child(const Command &command, char *const *argv, char *const *environment, int output, int failure) {
+[[noreturn]] void child(const Command &command, char *const *argv, char *const *environment, int output, int failure,
+                        pid_t parent) {
     const auto give_up = [&](StartFailure::Stage stage) {
         const StartFailure report{stage, errno};
         (void)!::write(failure, &report, sizeof report);
@@ -48,6 +50,10 @@ std::vector<char *> pointers(const std::vector<std::string> &strings) {
     sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
     ::signal(SIGPIPE, SIG_DFL);
+    if (command.dies_with_parent) {
+        (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (::getppid() != parent) ::_exit(127);  // it ended before we could ask
+    }
     const int input = command.standard_input >= 0 ? command.standard_input : ::open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (input < 0 || ::dup2(input, STDIN_FILENO) < 0) give_up(StartFailure::input);
     if (output >= 0 && (::dup2(output, STDOUT_FILENO) < 0 || ::dup2(output, STDERR_FILENO) < 0)) give_up(StartFailure::output);
@@ -74,10 +80,12 @@ Result<Child> start(const Command &command) {
     Fd output_read(output_pipe[0]);
     Fd output_write(output_pipe[1]);
 
+    const pid_t parent = ::getpid();
     const pid_t pid = ::fork();
     if (pid < 0) return fail(errno, "fork", command.argv[0]);
     if (pid == 0)
-        child(command, argv.data(), command.environment ? environment.data() : nullptr, output_write.get(), failure_write.get());
+        child(command, argv.data(), command.environment ? environment.data() : nullptr, output_write.get(), failure_write.get(),
+              parent);
     failure_write.reset();
     output_write.reset();
     StartFailure failure{};

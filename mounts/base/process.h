@@ -19,7 +19,8 @@ struct Command {
     std::string root{};                                     // chroot into it first, and chdir("/"); empty: no
     int standard_input = -1;                                // borrowed; -1: /dev/null
     bool capture_output = false;                            // stdout and stderr together into Exit::output
-    size_t output_limit_bytes = size_t{1} << 20;            // more than this is dropped, the program is not disturbed
+    bool dies_with_parent = false;  // SIGKILL for it when the thread that started it ends (prctl(2), PR_SET_PDEATHSIG)
+    size_t output_limit_bytes = size_t{1} << 20;  // more than this is dropped, the program is not disturbed
 };
 
 struct Exit {

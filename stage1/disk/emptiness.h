@@ -2,7 +2,7 @@
 // image that was being written, where each sector may be either.
 //
 // How much is read: all of it, to the last sector. When the launcher vouches that it created the image in this run, the
-// first and last 4 MiB and 64 KiB at every place of a backup (remains.h).
+// first and last MiB and 16 KiB at every place of a backup (remains.h).
 #pragma once
 
 #include <cstdint>

@@ -58,16 +58,6 @@ base::Result<> look_closer(DiskFacts &facts, int disk, const DiskRequest &reques
     return {};
 }
 
-base::Result<> check_written(int disk, const Ext4Recipe &recipe, const std::string &path) {
-    const auto signature = mounts::probe(disk, path);
-    if (!signature) return std::unexpected(signature.error());
-    if (signature->type != "ext4" || signature->uuid != recipe.uuid || signature->bad_checksum)
-        return base::fail(
-            0, "use disk", path,
-            "it was formatted, and reads as " + mounts::describe(*signature) + " now; it does not keep what is written");
-    return {};
-}
-
 base::Result<> format(int disk, const DiskFacts &facts, const Ext4Recipe &recipe, base::Fd &image, const std::string &path) {
     if (!image) {
         auto made = make_ext4_image(recipe);
@@ -76,7 +66,7 @@ base::Result<> format(int disk, const DiskFacts &facts, const Ext4Recipe &recipe
     }
     const auto writable = open_for_writing(disk, facts.identity, path);
     if (!writable) return std::unexpected(writable.error());
-    return write_image(writable->get(), image.get(), recipe, path).and_then([&] { return check_written(disk, recipe, path); });
+    return write_image(writable->get(), image.get(), recipe, path);
 }
 
 base::Result<> finish_intent(int disk, const DiskFacts &facts, const std::string &path) {

@@ -3,11 +3,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <span>
 #include <string_view>
-#include <vector>
 
 #include "stage1/disk/intent.h"
 
@@ -36,12 +36,13 @@ base::Result<> flush(int disk, const std::string &path) {
 }
 
 base::Result<> copy(int disk, int image, uint64_t from, uint64_t to, const std::string &path) {
-    std::vector<std::byte> buffer(std::min(to - from, uint64_t{1} << 20));
+    std::array<std::byte, 65536> buffer;
     while (from < to) {
         const size_t want = std::min<uint64_t>(buffer.size(), to - from);
         const ssize_t n = ::pread(image, buffer.data(), want, static_cast<off_t>(from));
         if (n <= 0) return base::fail(n < 0 ? errno : EIO, "read", "ext4 in memory");
-        if (auto done = write_at(disk, std::span(buffer).first(static_cast<size_t>(n)), from, path); !done) return done;
+        if (auto done = write_at(disk, std::span<const std::byte>(buffer).first(static_cast<size_t>(n)), from, path); !done)
+            return done;
         from += static_cast<uint64_t>(n);
     }
     return {};
@@ -65,7 +66,7 @@ base::Result<> copy_data(int disk, int image, uint64_t from, const std::string &
 
 base::Result<> clear_intent(int disk, const std::string &path) {
     const IntentSector zeros{};
-    return write_at(disk, zeros, 0, path).and_then([&] { return flush(disk, path); });
+    return write_at(disk, zeros, 0, path);
 }
 
 base::Result<> write_image(int disk, int image, const Ext4Recipe &recipe, const std::string &path) {

@@ -8,7 +8,8 @@
 
 namespace stage1 {
 
-// `disk` reads as zeros wherever the image has a hole, or holds parts of this very image. Returns when all is durable.
+// `disk` reads as zeros wherever the image has a hole, or holds parts of this very image. Returns when all is
+// durable but the clearing of the intent: a power cut that undoes it only has the next run clear it again.
 base::Result<> write_image(int disk, int image, const Ext4Recipe &recipe, const std::string &path);
 
 // The last of its steps alone, for a format that had come that far.

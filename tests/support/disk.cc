@@ -81,6 +81,13 @@ void write_bytes(const std::string &path, uint64_t offset, const std::string &by
         raise("write " + path);
 }
 
+void punch_hole(const std::string &path, uint64_t offset, uint64_t length) {
+    const base::Fd fd = open_or_raise(path, O_WRONLY);
+    if (::fallocate(fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
+                    static_cast<off_t>(length)) < 0)
+        raise("punch a hole into " + path);
+}
+
 uint64_t fingerprint(const std::string &path) {
     const base::Fd fd = open_or_raise(path, O_RDONLY);
     std::string chunk(size_t{1} << 20, '\0');

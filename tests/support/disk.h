@@ -46,6 +46,7 @@ std::string loop_devices_missing();
 
 void make_sparse_file(const std::string &path, uint64_t size_bytes);
 void write_bytes(const std::string &path, uint64_t offset, const std::string &bytes);
+void punch_hole(const std::string &path, uint64_t offset, uint64_t length);  // it reads as zeros then
 
 // Of the content; holes count as the zeros that they read as.
 uint64_t fingerprint(const std::string &path);

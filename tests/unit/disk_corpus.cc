@@ -61,7 +61,9 @@ std::function<void(const std::string &)> put(uint64_t offset, const std::string 
     return [=](const std::string &image) { support::write_bytes(image, offset, bytes); };
 }
 
-std::function<void(const std::string &)> zero(uint64_t offset, uint64_t length) { return put(offset, std::string(length, '\0')); }
+std::function<void(const std::string &)> zero(uint64_t offset, uint64_t length) {
+    return [=](const std::string &image) { support::punch_hole(image, offset, length); };
+}
 
 template <class T>
 std::string raw(T value) {

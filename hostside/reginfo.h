@@ -1,0 +1,11 @@
+// `runvm reginfo`: the registration of a closure, from the host's Nix database, without calling Nix.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace hostside {
+
+// Adds the subcommand; when it ran, `status` is its exit code: 0 written, 1 failed.
+void add_reginfo_command(CLI::App &app, int &status);
+
+}  // namespace hostside

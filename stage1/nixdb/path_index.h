@@ -1,0 +1,30 @@
+// Store path → small number, in 48 bytes a path or less: a table of 128-bit fingerprints, not of the texts, so that a
+// closure of 100,000 paths stays within a few megabytes of an initrd's memory.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace stage1::nixdb {
+
+class PathIndex {
+  public:
+    PathIndex() : slots_(1024) {}
+
+    // The number of this path: 0 for the first that was asked for, then 1, …
+    uint32_t of(std::string_view path);
+    [[nodiscard]] uint32_t size() const { return size_; }
+
+  private:
+    struct Slot {
+        uint64_t high = 0, low = 0;
+        uint32_t number = 0;  // plus one; 0: free
+    };
+    void grow();
+
+    std::vector<Slot> slots_;
+    uint32_t size_ = 0;
+};
+
+}  // namespace stage1::nixdb

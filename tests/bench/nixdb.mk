@@ -1,0 +1,4 @@
+# The native registration against `nix-store --load-db`: the same text, the same disk, run by run in turn.
+.PHONY: bench-nixdb
+bench-nixdb: all ## loading 1,000 to 100,000 paths, ours and nix-store; table and build/bench-nixdb.json
+	tests/bench/nixdb build/stage1 build/bench-nixdb.json

@@ -1,0 +1,66 @@
+// The root disk of a real machine, over several boots.
+
+#include <catch_amalgamated.hpp>
+#include <filesystem>
+#include <fstream>
+
+#include "mounts/base/at.h"
+#include "mounts/base/process.h"
+#include "tests/boot/machine.h"
+
+namespace {
+
+using boot_test::Boot;
+using boot_test::boot;
+using boot_test::Machine;
+using Catch::Matchers::ContainsSubstring;
+
+TEST_CASE("a fresh disk is formatted once; the second boot keeps it and what was written") {
+    Machine machine;
+    const Boot first = machine.boot({.script = "echo kept >/root/file; ls -d /etc/NIXOS; stat -c 'tmp is %a' /tmp"});
+    CHECK(first.exit_code == 0);
+    CHECK_THAT(first.console, ContainsSubstring("/etc/NIXOS") && ContainsSubstring("tmp is 1777"));
+    const Boot second = machine.boot({.script = "cat /root/file; blkid -s LABEL -o value /dev/vda"});
+    CHECK(second.exit_code == 0);
+    CHECK_THAT(second.console, ContainsSubstring("kept") && ContainsSubstring("nixos") && !ContainsSubstring("created"));
+}
+
+TEST_CASE("a disk that holds something else is refused, named, and left as it was") {
+    Machine machine;
+    // Four thousand bytes of somebody's, in the middle of nothing that blkid knows.
+    for (const std::vector<std::string> &argv :
+         {std::vector<std::string>{"qemu-img", "create", "-q", "-f", "qcow2", machine.disk(), "64M"},
+          std::vector<std::string>{"qemu-io", "-f", "qcow2", "-c", "write -q -P 0x41 32k 4k", machine.disk()}}) {
+        const auto exit = base::run({.argv = argv, .capture_output = true});
+        REQUIRE(exit);
+        INFO(exit->output);
+        REQUIRE(exit->status == 0);
+    }
+    const auto before = base::run({.argv = {"sha256sum", machine.disk()}, .capture_output = true});
+    REQUIRE(before);
+    const Boot b = machine.boot({.parameters = {"stage1panic=1"}});
+    CHECK(b.exit_code == 120);
+    CHECK_THAT(b.console, ContainsSubstring("/dev/vda"));
+    const auto after = base::run({.argv = {"sha256sum", machine.disk()}, .capture_output = true});
+    REQUIRE(after);
+    CHECK(after->output == before->output);
+}
+
+TEST_CASE("without a disk image the root is a tmpfs") {
+    const Boot b = boot({.script = "grep ' / ' /proc/mounts", .disk = false});
+    CHECK(b.exit_code == 0);
+    CHECK_THAT(b.console, ContainsSubstring("tmpfs / tmpfs"));
+}
+
+TEST_CASE("a file goes from the host into the guest through xchg, and another one back") {
+    Machine machine;
+    std::ofstream(machine.xchg() + "/in") << "from the host\n";
+    const Boot b = machine.boot({.script = "cat /tmp/xchg/in; echo from the guest >/tmp/xchg/out"});
+    CHECK(b.exit_code == 0);
+    CHECK_THAT(b.console, ContainsSubstring("from the host"));
+    const auto out = base::read_file(machine.xchg() + "/out");
+    REQUIRE(out);
+    CHECK(*out == "from the guest\n");
+}
+
+}  // namespace

@@ -1,0 +1,43 @@
+// Machines that can't or won't: what the person who waits is told, and with which exit status.
+
+#include <catch_amalgamated.hpp>
+
+#include "tests/boot/machine.h"
+
+namespace {
+
+using boot_test::Boot;
+using boot_test::boot;
+using Catch::Matchers::ContainsSubstring;
+
+TEST_CASE("the exit status of what the guest ran is runvm's") { CHECK(boot({.script = "exit 42"}).exit_code == 42); }
+
+TEST_CASE("a missing stage 2 is named, and the launcher says that stage 1 failed") {
+    const Boot b = boot({.arguments = {"--init=/nix/store/none/init"}, .registration = false});
+    CHECK(b.exit_code == 120);
+    CHECK_THAT(b.console, ContainsSubstring("/nix/store/none/init"));
+}
+
+TEST_CASE("a bad value of a parameter of ours is named") {
+    const Boot b = boot({.parameters = {"stage1.union.engine=steam"}});
+    CHECK(b.exit_code == 120);
+    CHECK_THAT(b.console, ContainsSubstring("stage1.union.engine") && ContainsSubstring("steam"));
+}
+
+TEST_CASE("a mount tag that the host does not offer is named, with those that it does") {
+    const Boot b = boot({.parameters = {"stage1.share=nowhere:/mnt/nowhere"}});
+    CHECK(b.exit_code == 120);
+    CHECK_THAT(b.console, ContainsSubstring("nowhere") && ContainsSubstring("store") && ContainsSubstring("xchg"));
+}
+
+TEST_CASE("a machine that takes too long is stopped") {
+    const Boot b = boot({.script = "sleep 1000", .timeout_s = 25});
+    CHECK(b.exit_code == 122);
+}
+
+TEST_CASE("a panic in the guest ends the launcher at once with a status of its own") {
+    const Boot b = boot({.script = "echo c >/proc/sysrq-trigger; sleep 100", .timeout_s = 60});
+    CHECK(b.exit_code == 121);
+}
+
+}  // namespace

@@ -1,0 +1,104 @@
+#include "tests/boot/machine.h"
+
+#include <sys/resource.h>
+
+#include <catch_amalgamated.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <format>
+#include <fstream>
+#include <iostream>
+
+#include "mounts/base/at.h"
+#include "mounts/base/process.h"
+
+namespace boot_test {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path logs_of_this_test;
+
+class KeepLogsOfFailures : public Catch::EventListenerBase {
+  public:
+    using EventListenerBase::EventListenerBase;
+
+    void testCaseStarting(const Catch::TestCaseInfo &test) override {
+        logs_of_this_test = build_folder() / "tests" / "boot-logs" / test.name;
+        fs::remove_all(logs_of_this_test);
+    }
+    void testCaseEnded(const Catch::TestCaseStats &stats) override {
+        if (stats.totals.testCases.failed == 0)
+            fs::remove_all(logs_of_this_test);
+        else if (fs::exists(logs_of_this_test))
+            std::cerr << "consoles of the failed test: " << logs_of_this_test << '\n';
+    }
+};
+CATCH_REGISTER_LISTENER(KeepLogsOfFailures)
+
+double cpu_seconds_of_children() {
+    rusage used{};
+    if (::getrusage(RUSAGE_CHILDREN, &used) != 0) return 0;
+    const auto seconds = [](const timeval &t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6; };
+    return seconds(used.ru_utime) + seconds(used.ru_stime);
+}
+
+std::string first_line(const std::string &path) {
+    const auto text = base::read_file(path);
+    REQUIRE(text);
+    return text->substr(0, text->find('\n'));
+}
+
+}  // namespace
+
+fs::path build_folder() { return fs::read_symlink("/proc/self/exe").parent_path().parent_path(); }
+
+std::string fixture() {
+    const char *folder = std::getenv("STAGE1_FIXTURE");
+    if (folder == nullptr) SKIP("no machine to boot: STAGE1_FIXTURE is not set; run `make test-boot`, which makes one");
+    return folder;
+}
+
+std::string fixture_toplevel() { return first_line(fixture() + "/toplevel"); }
+
+Machine::Machine() {
+    std::string pattern = (fs::temp_directory_path() / "boot-test.XXXXXX").string();
+    REQUIRE(::mkdtemp(pattern.data()) != nullptr);
+    folder_ = pattern;
+    fs::create_directory(xchg());
+}
+
+Machine::~Machine() {
+    std::error_code error;
+    fs::remove_all(folder_, error);
+}
+
+Boot Machine::boot(const Setup &setup) {
+    const std::string parts = fixture();
+    std::ofstream(xchg() + "/cmd") << setup.script << '\n';
+    // The 2013 script's way to name the folder that holds xchg, and the disk.
+    std::vector<std::string> argv{"/usr/bin/env", "USE_TMPDIR=1", "TMPDIR=" + folder_,
+                                  "NIX_DISK_IMAGE=" + (setup.disk ? disk() : std::string())};
+    argv.insert(argv.end(), {build_folder() / "runvm", "run", "--accel", "tcg", "--timeout", std::to_string(setup.timeout_s)});
+    argv.insert(argv.end(), {"--store", parts + "/root/nix/store", "--toplevel", fixture_toplevel()});
+    argv.insert(argv.end(), {"--union", setup.store_union});
+    if (setup.registration) argv.insert(argv.end(), {"--reginfo", first_line(parts + "/reginfo")});
+    for (const std::string &parameter : setup.parameters) argv.push_back("--append=" + parameter);
+    argv.insert(argv.end(), setup.arguments.begin(), setup.arguments.end());
+
+    const double before = cpu_seconds_of_children();
+    const auto exit = base::run({.argv = argv, .capture_output = true});
+    REQUIRE(exit);
+    const Boot result{exit->status, exit->output, cpu_seconds_of_children() - before};
+
+    fs::create_directories(logs_of_this_test);
+    std::ofstream log(logs_of_this_test / std::format("{}.log", ++boots_));
+    for (const std::string &word : argv) log << word << ' ';
+    log << std::format("\nexit {}, {:.1f} CPU seconds\n", result.exit_code, result.cpu_seconds) << result.console;
+    return result;
+}
+
+Boot boot(const Setup &setup) { return Machine().boot(setup); }
+
+}  // namespace boot_test

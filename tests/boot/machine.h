@@ -1,0 +1,61 @@
+// A real machine in a test: runvm, QEMU, the guest kernel, stage1 and the fixture's Nix store.
+//
+//     const Boot b = boot({.script = "touch /nix/store/x"});
+//     CHECK(b.exit_code == 0);
+//
+// Every boot is emulated, bounded in time, and leaves its console under build/tests/boot-logs/<test>/; the folder is
+// removed when the test passes and named when it fails. Without the fixture (STAGE1_FIXTURE) a test is skipped.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace boot_test {
+
+struct Setup {
+    std::string store_union = "tmpfs";      // off, tmpfs, disk
+    std::string script{};                   // bash, run by stage 2; its exit status is the machine's
+    std::vector<std::string> parameters{};  // kernel parameters
+    std::vector<std::string> arguments{};   // further words for runvm, last
+    bool disk = true;                       // false: NIX_DISK_IMAGE is set and empty, as for a root on tmpfs
+    bool registration = true;               // regInfo= of the fixture's closure
+    int timeout_s = 240;
+};
+
+struct Boot {
+    int exit_code = -1;      // runvm's
+    std::string console;     // everything that the machine and runvm said
+    double cpu_seconds = 0;  // of the host, runvm and QEMU together
+};
+
+// A folder with a disk image (absent until the first boot) and an xchg, for boots that follow each other.
+class Machine {
+  public:
+    Machine();
+    Machine(const Machine &) = delete;
+    Machine &operator=(const Machine &) = delete;
+    ~Machine();
+
+    Boot boot(const Setup &setup);
+
+    [[nodiscard]] std::string disk() const { return folder_ + "/disk.qcow2"; }
+    [[nodiscard]] std::string xchg() const { return folder_ + "/xchg"; }
+
+  private:
+    std::string folder_;
+    int boots_ = 0;
+};
+
+// One boot of a machine of its own.
+Boot boot(const Setup &setup);
+
+// Where the programs under test are: build/runvm, build/stage1; we are build/tests/boot.
+std::filesystem::path build_folder();
+
+// The fixture's folder: root/nix/store, toplevel, reginfo, vmlinux (tests/support/provide-fixture). Skips the test
+// when there is none.
+std::string fixture();
+std::string fixture_toplevel();
+
+}  // namespace boot_test

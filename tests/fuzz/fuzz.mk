@@ -1,0 +1,27 @@
+# Sanitizers and fuzzers, in builds of their own (build/sanitized, build/fuzz) against the gnu sysroot: glibc and Debian's
+# libc++, for a sanitizer's runtime is not for musl.
+# `make fuzz-NAME` builds tests/fuzz/NAME.cc (LLVMFuzzerTestOneInput) and runs it for FUZZ_SECONDS over
+# tests/fuzz/corpus/NAME; what it finds goes to build/fuzz/found-NAME, and the corpus in the tree stays as it is.
+
+FUZZ_SECONDS ?= 60
+gnu_sysroot = $(shell .toolchain/build-sysroot --path gnu)
+sanitize := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+gnu_make = .toolchain/build-sysroot gnu && $(MAKE) --no-print-directory CXX=$(gnu_sysroot)/bin/c++ \
+    PKG_CONFIG=$(gnu_sysroot)/bin/pkg-config STATIC=
+
+.PHONY: test-sanitized
+test-sanitized: ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(gnu_make) BUILD=build/sanitized CXXFLAGS="-O1 -g1 $(sanitize)" LDFLAGS="$(sanitize)" build/sanitized/tests/unit
+	build/sanitized/tests/unit
+
+.PHONY: fuzz-%
+fuzz-%: tests/fuzz/%.cc
+	@$(gnu_make) BUILD=build/fuzz CXXFLAGS="-O1 -g1 $(sanitize) -fsanitize=fuzzer-no-link" LDFLAGS="$(sanitize)" build/fuzz/run/$*
+	@mkdir -p build/fuzz/corpus-$* build/fuzz/found-$*
+	build/fuzz/run/$* -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=build/fuzz/found-$*/ -print_final_stats=1 \
+	    build/fuzz/corpus-$* $(wildcard tests/fuzz/corpus/$*)
+
+$(BUILD)/run/%: $(BUILD)/obj/tests/fuzz/%.o $(call objects,$(MOUNTS) $(UNIONFS) $(STAGE1) $(HOSTSIDE))
+	@mkdir -p $(@D)
+	@echo 'LINK $@'
+	@$(CXX) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBRARIES)

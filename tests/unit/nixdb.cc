@@ -1,0 +1,314 @@
+// The native registration: what is in the database afterwards, and what is not after a failure or a cut.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <catch_amalgamated.hpp>
+#include <filesystem>
+#include <format>
+
+#include "hostside/nixdb/closure.h"
+#include "mounts/base/at.h"
+#include "mounts/base/process.h"
+#include "mounts/database.h"
+#include "stage1/nixdb/register.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using stage1::nixdb::RegisterReport;
+
+constexpr std::string_view digits = "0123456789abcdfghijklmnpqrsvwxyz";
+
+std::string path_of(size_t n) {
+    std::string hash(32, '0');
+    for (size_t i = 0; n != 0; n /= 32) hash[i++] = digits[n % 32];
+    return "/nix/store/" + hash + "-package";
+}
+
+std::string entry(size_t n, const std::vector<size_t> &references = {}, std::string_view size = "120", char hash = 'a') {
+    std::string text = std::format("{}\n{}\n{}\n\n{}\n", path_of(n), std::string(64, hash), size, references.size());
+    for (const size_t reference : references) text += path_of(reference) + "\n";
+    return text;
+}
+
+class Root {
+  public:
+    Root() { REQUIRE(::mkdtemp(path.data()) != nullptr); }
+    Root(const Root &) = delete;
+    Root &operator=(const Root &) = delete;
+    ~Root() { fs::remove_all(path); }
+
+    base::Result<RegisterReport> load(const std::string &text,
+                                      mounts::RegisterMode mode = mounts::RegisterMode::automatic) const {
+        REQUIRE(base::replace_file(path + "/reg", text));
+        return stage1::nixdb::register_closure({.target_root = path, .reginfo = "/reg", .mode = mode});
+    }
+    std::string error(const std::string &text, mounts::RegisterMode mode = mounts::RegisterMode::automatic) const {
+        const auto report = load(text, mode);
+        return report ? "" : message(report.error());
+    }
+    // All rows of a query, columns by |, rows by a space.
+    std::string query(const std::string &sql) const {
+        auto database = mounts::Database::open(path + "/nix/var/nix/db/db.sqlite", mounts::Database::Mode::create);
+        REQUIRE(database);
+        auto statement = database->prepare(sql);
+        REQUIRE(statement);
+        std::string result;
+        while (statement->step().value()) result += (result.empty() ? "" : " ") + std::string(statement->text(0));
+        return result;
+    }
+    void put(size_t n) const { fs::create_directories(path + path_of(n)); }
+
+    std::string path = (fs::temp_directory_path() / "nixdb-XXXXXX").string();
+};
+
+}  // namespace
+
+TEST_CASE("a fresh database has the schema, the files and the rows of a Nix of its own") {
+    const Root root;
+    const auto report = root.load(entry(1, {1, 2}) + entry(2, {}, "0"));
+    REQUIRE(report);
+    CHECK(report->fresh);
+    CHECK(report->added == 2);
+    CHECK(root.query("select path || coalesce(narSize, '?') from ValidPaths order by path") ==
+          path_of(1) + "120 " + path_of(2) + "?");
+    CHECK(root.query("select count(*) from Refs") == "2");
+    CHECK(root.query("pragma journal_mode") == "wal");
+    CHECK(root.query("pragma integrity_check") == "ok");
+    CHECK(base::read_file(root.path + "/nix/var/nix/db/schema").value() == "10");
+    CHECK(fs::file_size(root.path + "/nix/var/nix/db/reserved") == 8 << 20);
+    CHECK(fs::exists(root.path + "/nix/var/nix/db/big-lock"));
+    CHECK_FALSE(fs::exists(root.path + "/nix/var/nix/db/db.sqlite.new"));
+}
+
+TEST_CASE("a second load changes nothing") {
+    const Root root;
+    REQUIRE(root.load(entry(1, {2}) + entry(2)));
+    const auto again = root.load(entry(1, {2}) + entry(2));
+    REQUIRE(again);
+    CHECK_FALSE(again->fresh);
+    CHECK(again->added == 0);
+    CHECK(again->updated == 0);
+}
+
+TEST_CASE("signatures, content address, ultimate and deriver of a row that is there are kept, and known sizes too") {
+    const Root root;
+    REQUIRE(root.load(entry(1)));
+    root.query("update ValidPaths set sigs = 's', ca = 'c', ultimate = 1, deriver = 'd'");
+    REQUIRE(root.load(entry(1, {}, "0", '0')));  // the 2013 printRegistration: zeros
+    CHECK(root.query("select sigs || ca || ultimate || deriver || narSize || substr(hash, 8, 2) from ValidPaths") == "sc1d120aa");
+    REQUIRE(root.load(entry(1, {}, "7", 'b')));
+    CHECK(root.query("select sigs || ca || ultimate || deriver || narSize || substr(hash, 8, 2) from ValidPaths") == "sc1d7bb");
+}
+
+TEST_CASE("a reference that nobody registers is named with its line, and nothing is loaded") {
+    const Root root;
+    const std::string expected = std::format(
+        "register '/reg': line 6: reference '{}' of '{}' is neither registered here nor in the database", path_of(9), path_of(1));
+    CHECK(root.error(entry(1, {9})) == expected);
+    CHECK_FALSE(fs::exists(root.path + "/nix/var/nix/db/db.sqlite"));
+    REQUIRE(root.load(entry(2)));
+    CHECK(root.error(entry(3) + entry(1, {9})) ==
+          std::format("register '/reg': line 11: reference '{}' of '{}' is neither registered here nor in the database",
+                      path_of(9), path_of(1)));
+    CHECK(root.query("select path from ValidPaths") == path_of(2));
+    CHECK(root.load(entry(1, {2})));  // one that the database has
+}
+
+TEST_CASE("a bad line leaves the database as it was") {
+    const Root root;
+    REQUIRE(root.load(entry(1)));
+    CHECK(root.error(entry(2) + "x\n").starts_with("read registration '/reg': line 6: 'x': expected a store path"));
+    CHECK(root.query("select path from ValidPaths") == path_of(1));
+}
+
+TEST_CASE("a cycle of references is refused") {
+    const Root root;
+    CHECK(root.error(entry(1, {1, 2}) + entry(2, {3}) + entry(3, {1})) ==
+          std::format("register '{}': it is in a cycle of references, or below one; no store has that", path_of(1)));
+    CHECK_FALSE(fs::exists(root.path + "/nix/var/nix/db/db.sqlite"));
+}
+
+TEST_CASE("a derivation's outputs are read from it, and one that is not there is an error") {
+    const Root root;
+    const std::string drv = path_of(1) + ".drv";
+    const std::string text = drv + "\n" + std::string(64, 'a') + "\n1\n\n0\n";
+    CHECK(root.error(text) ==
+          std::format("read derivation '{}': No such file or directory; line 1 registers it, and the database holds its outputs",
+                      drv));
+    fs::create_directories(root.path + "/nix/store");
+    REQUIRE(base::replace_file(root.path + drv, "hello"));
+    CHECK(root.error(text) == std::format("read derivation '{}': it does not begin as a derivation does", drv));
+    REQUIRE(base::replace_file(root.path + drv, std::format("Derive([(\"dev\",\"{}\",\"\",\"\"),(\"out\",\"{}\",\"\",\"\")],[]",
+                                                            path_of(2), path_of(3))));
+    REQUIRE(root.load(text));
+    CHECK(root.query("select id || path from DerivationOutputs order by id") == "dev" + path_of(2) + " out" + path_of(3));
+}
+
+TEST_CASE("paths that are gone are dropped with what refers to them, and strict refuses") {
+    const Root root;
+    for (const size_t n : {1, 2, 3, 4, 5}) root.put(n);
+    REQUIRE(root.load(entry(1, {4}) + entry(2, {3}) + entry(3, {3, 4}) + entry(4) + entry(5)));
+    fs::remove_all(root.path + path_of(4));
+    CHECK(
+        root.error(entry(1, {5}) + entry(5), mounts::RegisterMode::strict) ==
+        std::format(
+            "register '{}': 1 paths of the database are gone from the store, this is the first; stage1.register=auto drops them",
+            path_of(4)));
+    CHECK(root.query("select count(*) from ValidPaths") == "5");
+    const auto report = root.load(entry(1, {5}) + entry(5));
+    REQUIRE(report);
+    CHECK(report->dropped.size() == 3);  // 4, and 3 and 2 that need it; 1 was just confirmed
+    CHECK(root.query("select path from ValidPaths order by path") == path_of(1) + " " + path_of(5));
+    CHECK(root.query("select count(*) from Refs").starts_with("1"));
+    CHECK(root.query("pragma foreign_key_check").empty());
+}
+
+TEST_CASE("nothing is dropped when the store isn't mounted") {
+    const Root root;
+    REQUIRE(root.load(entry(1) + entry(2)));
+    const auto report = root.load(entry(1));
+    REQUIRE(report);
+    CHECK(report->dropped.empty());
+    CHECK(report->note == "the closure is not in this root's store: not looked for paths that are gone");
+}
+
+TEST_CASE("a database of another schema is left to nix-store, and its absence is said") {
+    const Root root;
+    REQUIRE(root.load(entry(1)));
+    REQUIRE(base::replace_file(root.path + "/nix/var/nix/db/schema", "11"));
+    CHECK(root.error(entry(1)).ends_with("the closure has no sw/bin/nix-store to load the registration with"));
+    REQUIRE(base::replace_file(root.path + "/nix/var/nix/db/schema", "eleven"));
+    CHECK(root.error(entry(1)).ends_with("'eleven' is not a schema version"));
+}
+
+TEST_CASE("killed at any moment, the next run loads it whole") {
+    const Root root;
+    std::string text;
+    for (size_t n = 1; n <= 1500; ++n) text += n > 3 ? entry(n, {n - 1, n - 2, n / 2}) : entry(n);
+    size_t killed = 0;
+    for (int round = 0; round < 30; ++round) {
+        if (round % 3 == 0) fs::remove_all(root.path + "/nix");
+        const bool existing = round % 3 == 1;
+        if (existing) REQUIRE(root.load(entry(9000)));
+        REQUIRE(base::replace_file(root.path + "/reg", text));
+        const pid_t child = ::fork();
+        REQUIRE(child >= 0);
+        if (child == 0) ::_exit(stage1::nixdb::register_closure({.target_root = root.path, .reginfo = "/reg"}) ? 0 : 1);
+        ::usleep(static_cast<useconds_t>(round) * 4000);
+        (void)::kill(child, SIGKILL);
+        int status = 0;
+        REQUIRE(::waitpid(child, &status, 0) == child);
+        if (WIFSIGNALED(status)) ++killed;
+        if (fs::exists(root.path + "/nix/var/nix/db/db.sqlite")) {
+            const auto rows = root.query("select count(*) from ValidPaths where narSize = 120");
+            INFO("round " << round << ": " << rows);
+            CHECK((rows == "1" || rows == "1500" || rows == "1501"));
+        }
+        const auto report = root.load(text);
+        REQUIRE(report);
+        CHECK(root.query("select count(*) from ValidPaths") >= "1500");
+        CHECK(root.query("pragma integrity_check") == "ok");
+        CHECK(root.query("pragma foreign_key_check").empty());
+    }
+    CHECK(killed > 0);
+}
+
+namespace {
+
+std::string output(const std::vector<std::string> &argv) {
+    const auto exit = base::run({.argv = argv, .capture_output = true, .output_limit_bytes = size_t{64} << 20});
+    REQUIRE(exit);
+    INFO(argv[0] << ": " << exit->output);
+    REQUIRE(exit->status == 0);
+    std::string text = exit->output;
+    // Without a group of builders Nix warns once, on the same stream.
+    if (text.starts_with("warning:")) text.erase(0, text.find('\n') + 1);
+    return text;
+}
+
+std::vector<std::string> lines(const std::string &text) {
+    std::vector<std::string> result;
+    for (size_t begin = 0; begin < text.size(); begin = text.find('\n', begin) + 1)
+        result.push_back(text.substr(begin, text.find('\n', begin) - begin));
+    return result;
+}
+
+}  // namespace
+
+TEST_CASE("real Nix of several versions finds nothing to complain of, and the host's dump is theirs byte for byte") {
+    const std::string suite = GENERATE("bookworm", "trixie", "sid");
+    const auto found = base::run({.argv = {"tests/support/nix-versions", suite}, .capture_output = true});
+    if (!found || found->status != 0) SKIP("no Nix of " << suite << ": " << (found ? found->output : message(found.error())));
+    if (::access("/bin/busybox", X_OK) < 0 || ::geteuid() != 0) SKIP("a build needs /bin/busybox and root");
+    const std::string bin = fs::path(lines(found->output).at(0)).parent_path();
+    const Root root;
+    const std::string source = root.path + "/source";
+    const std::string target = root.path + "/target";
+    fs::create_directories(source);
+    fs::copy_file("/bin/busybox", source + "/busybox");
+    REQUIRE(base::replace_file(source + "/default.nix", R"(let
+  make = name: needs: derivation {
+    inherit name; system = builtins.currentSystem; builder = "${./.}/busybox";
+    args = [ "sh" "-c" "echo ${name} ${toString needs} $out > $out" ];
+  };
+in make "top" [ (make "a" [ (make "b" [ ]) ]) (make "c" [ ]) ]
+)"));
+    const std::vector<std::string> quiet{"--option", "sandbox",           "false", "--option", "substituters", "",
+                                         "--option", "build-users-group", ""};
+    const auto nix = [&](const std::string &tool, const std::string &store, std::vector<std::string> words) {
+        std::vector<std::string> argv{bin + "/" + tool, "--store", store};
+        argv.insert(argv.end(), quiet.begin(), quiet.end());
+        argv.insert(argv.end(), words.begin(), words.end());
+        return output(argv);
+    };
+    const std::string first = root.path + "/first";
+    nix("nix-build", first, {source, "--no-out-link"});
+    const std::string top =
+        lines(nix("nix-store", first, {"-q", "--references", lines(nix("nix-build", first, {source, "--no-out-link"})).back()}))
+            .back();
+    const std::string drv = lines(nix("nix-store", first, {"-q", "--deriver", top})).back();
+    auto closure_words = lines(nix("nix-store", first, {"-qR", top, drv}));
+    closure_words.insert(closure_words.begin(), "--dump-db");
+    const std::string dump = nix("nix-store", first, closure_words);
+
+    std::string ours;
+    const auto infos = hostside::nixdb::closure(first + "/nix/var/nix/db/db.sqlite", {top, drv});
+    REQUIRE(infos);
+    for (const auto &info : *infos) print(ours, info, mounts::RegistrationFormat::dump_db);
+    CHECK(ours == dump);
+
+    for (const auto format : {mounts::RegistrationFormat::dump_db, mounts::RegistrationFormat::registration}) {
+        fs::remove_all(target);
+        fs::create_directories(target + "/nix");
+        fs::copy(first + "/nix/store", target + "/nix/store", fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+        std::string text;
+        for (const auto &info : *infos) print(text, info, format);
+        REQUIRE(base::replace_file(target + "/reg", text));
+        const auto report = stage1::nixdb::register_closure({.target_root = target, .reginfo = "/reg"});
+        REQUIRE(report);
+        CHECK(nix("nix-store", target, {"--verify", "--check-contents"}).find("error") == std::string::npos);
+        CHECK(nix("nix-store", target, {"-q", "--referrers", top}) == nix("nix-store", first, {"-q", "--referrers", top}));
+        if (format == mounts::RegistrationFormat::dump_db) CHECK(nix("nix-store", target, closure_words) == dump);
+        CHECK_NOTHROW(nix("nix-store", target, {"--gc", "--print-roots"}));
+        CHECK_NOTHROW(nix("nix-build", target, {source, "--no-out-link", "--check"}));
+    }
+}
+
+TEST_CASE("the host names a path that is not valid and a schema that it does not know") {
+    const Root root;
+    REQUIRE(root.load(entry(1)));
+    const std::string database = root.path + "/nix/var/nix/db/db.sqlite";
+    const auto missing = hostside::nixdb::closure(database, {path_of(7)});
+    REQUIRE_FALSE(missing);
+    CHECK(message(missing.error()) == std::format("reginfo '{}': not a valid path of this database", path_of(7)));
+    const std::string schema = root.path + "/nix/var/nix/db/schema";
+    REQUIRE(base::replace_file(schema, "11"));
+    const auto newer = hostside::nixdb::closure(database, {path_of(1)});
+    REQUIRE_FALSE(newer);
+    CHECK(message(newer.error()) ==
+          std::format("reginfo '{}': schema 11, and only 10 is known here; use `nix-store --dump-db`", schema));
+}
