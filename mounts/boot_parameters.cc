@@ -113,6 +113,7 @@ const std::map<std::string_view, Parser> &parsers() {
          one_of(protocol::register_parameter, &B::registration,
                 {{"auto", RegisterMode::automatic}, {"strict", RegisterMode::strict}, {"off", RegisterMode::off}})},
         {protocol::share_parameter, parse_share},
+        {protocol::fresh_disk_parameter, text(&B::fresh_disk)},
         {protocol::device_timeout_parameter, parse_timeout},
         {protocol::break_parameter,
          [](B &out, const std::string &value) -> Result<> {

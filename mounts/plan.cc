@@ -58,7 +58,10 @@ Phase plan_devices(const PlanInput &input) {
         if (!is_block_device(fs)) continue;
         // An optional one is waited for when it is mounted, by whoever mounts it: not at all.
         if (!fs.optional) phase.steps.push_back(WaitForDevice{fs.source, input.parameters.device_timeout_s});
-        if (fs.mkfs) phase.steps.push_back(PrepareDisk{fs.source});
+        if (fs.mkfs) {
+            const std::string &fresh = input.parameters.fresh_disk;
+            phase.steps.push_back(PrepareDisk{fs.source, !fresh.empty() && fs.source == "serial=" + fresh});
+        }
         if (fs.check_pass > 0) phase.steps.push_back(CheckFileSystem{fs.source, fs.type});
     }
     return phase;

@@ -63,6 +63,7 @@ Line run(const mounts::PrepareDisk &step) {
     if (!device) return device;
     DiskRequest request;
     request.device = *device;
+    request.vouched = step.vouched;
     const auto outcome = prepare_disk(request);
     if (!outcome) return std::unexpected(outcome.error());
     return outcome->description;

@@ -62,8 +62,9 @@ int Union::remove(Node &parent, const std::string &name, bool folder) {
     const bool in_upper = found.upper;
     if (!options.copy_on_write && !in_upper) return EROFS;
     Node *node = take(parent, name, found);
-    int error = folder && (!node->lowers.empty()) ? is_empty(*node) : 0;
-    const bool hides = error == 0 && lower_has(parent, name);
+    // A whiteout takes the place of whatever the folder holds, so it is looked into first; rmdir(2) looks by itself.
+    const bool hides = lower_has(parent, name);
+    int error = folder && (hides || !node->lowers.empty()) ? is_empty(*node) : 0;
     if (error == 0) error = copy_up(parent);
     FdRef dir;
     if (error == 0) error = upper_dir(parent, dir);

@@ -41,7 +41,7 @@ const std::vector<Peer> peers{
     {"store", {"build/unionfs", "-o", "allow_other,mode=store,lowerdir=@L,upperdir=@U,workdir=@W", "@M"}},
     {"throughput", {"build/unionfs", "-o", "allow_other,mode=throughput,lowerdir=@L,upperdir=@U,workdir=@W", "@M"}},
     {"fuse-overlayfs", {"fuse-overlayfs", "-o", "allow_other,lowerdir=@L,upperdir=@U,workdir=@W", "@M"}},
-    {"unionfs-fuse", {"unionfs", "-o", "allow_other,cow,nonempty,max_files=32768", "@U=RW:@L=RO", "@M"}},
+    {"unionfs-fuse", {"unionfs", "-o", "allow_other,cow,nonempty", "@U=RW:@L=RO", "@M"}},
 };
 
 int run(std::vector<std::string> argv) {
