@@ -137,6 +137,7 @@ Result<> prepare_root_disk(Prepared &prepared, const Machine &m, const PrepareOp
     if (m.ephemeral && !exists(facts.root_image)) {
         facts.root_image = options.run_folder + "/root.qcow2";
         auto made = ensure_image(facts.root_image, m.disk_mib);
+        facts.root_image_new = made.value_or(false);
         return made ? Result<>{} : std::unexpected(made.error());
     }
     if (exists(facts.root_image)) {
@@ -152,6 +153,7 @@ Result<> prepare_root_disk(Prepared &prepared, const Machine &m, const PrepareOp
     }
     auto made = ensure_image(facts.root_image, m.disk_mib);
     if (!made) return std::unexpected(made.error());
+    facts.root_image_new = *made;
     if (*made) {
         prepared.notes.push_back(std::format("created {}, {} MiB", facts.root_image, m.disk_mib));
         if (auto locked = lock_image(prepared, facts.root_image); !locked) return locked;
