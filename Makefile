@@ -18,14 +18,14 @@ PKG_CONFIG ?= pkg-config --static
 STATIC ?= -static
 endif
 
-OPTIMIZE ?= -Os
+OPTIMIZE ?= -Oz
 CXXFLAGS ?= $(OPTIMIZE) -g
 ALL_CXXFLAGS = -std=c++23 $(CXXFLAGS) -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wimplicit-fallthrough -Wno-missing-designated-field-initializers $(WERROR) \
     -ffunction-sections -fdata-sections -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I.
 # One look at pkg-config a library; a lazy variable, for the sysroot may not be there yet when make reads this.
 PACKAGES := mount blkid uuid fuse3 ext2fs e2p com_err sqlite3 liblzma zlib libzstd
 LIBRARIES = -lmke2fs $(shell $(PKG_CONFIG) --libs $(PACKAGES))
-ALL_LDFLAGS = $(LDFLAGS) $(STATIC) -Wl,--gc-sections
+ALL_LDFLAGS = $(LDFLAGS) $(STATIC) -Wl,--gc-sections -Wl,--icf=all -Wl,-O2
 
 sources = $(sort $(foreach d,$1,$(wildcard $d/*.cc $d/*/*.cc)))
 objects = $(patsubst %.cc,$(BUILD)/obj/%.o,$1)
@@ -63,8 +63,9 @@ $(BUILD)/runvm: $(call objects,$(MOUNTS) $(HOSTSIDE) hostside/main.cc)
 	@$(CXX) $(ALL_LDFLAGS) -o $@.debug $^ $(LIBRARIES)
 	@objcopy --strip-all $@.debug $@
 
-# The union's daemon is where time is spent; elsewhere size counts.
-$(BUILD)/obj/unionfs/%.o: OPTIMIZE := -O2
+# The union's operations are where time is spent; elsewhere size counts.
+hot := op_attributes op_data op_folders op_names op_xattrs lookup locate inode_table fd_cache layer listing session
+$(hot:%=$(BUILD)/obj/unionfs/%.o): OPTIMIZE := -O2
 $(BUILD)/obj/%.o: %.cc $(SYSROOT_READY)
 	@mkdir -p $(@D)
 	@echo 'CXX  $<'

@@ -182,6 +182,19 @@ Result<> prepare_folders(HostFacts &facts, const Machine &m, const PrepareOption
     return {};
 }
 
+// Everything that the archive is made from is in its name.
+Result<std::string> made_initrd_path(const Boot &boot) {
+    std::string key = file_identity(boot.stage1) + "\n" + boot.release + "\n" + (boot.keep_signatures ? "signed" : "");
+    if (!boot.modules.empty()) {
+        auto folder = modules_folder(boot.modules, boot.release);
+        if (!folder) return std::unexpected(folder.error());
+        key += file_identity(*folder + "/modules.dep");
+    }
+    for (const auto &name : boot.names) key += "\n" + name;
+    for (const auto &name : boot.load) key += "\nload " + name;
+    return cache_path("made-initrd-" + short_hash(key));
+}
+
 Result<> prepare_boot(Prepared &prepared, const Machine &m, const PrepareOptions &options) {
     HostFacts &facts = prepared.facts;
     auto boot = boot_of(m);
@@ -202,17 +215,32 @@ Result<> prepare_boot(Prepared &prepared, const Machine &m, const PrepareOptions
         facts.kernel = uncompressed(boot->kernel).value_or(boot->kernel);  // a kernel without that way in boots as it is
     facts.initrd = boot->initrd;
     if (!boot->initrd.empty() && parts->parameters.empty()) return {};
-    auto bytes = boot->initrd.empty() ? initrd_bytes(*boot) : base::read_file(boot->initrd);
-    if (!bytes) return std::unexpected(bytes.error());
-    if (!parts->parameters.empty()) {
-        bytes->resize((bytes->size() + 3) / 4 * 4, '\0');
-        *bytes += parameters_archive(parts->parameters);
+    if (boot->initrd.empty() && parts->parameters.empty()) {
+        if (auto path = made_initrd_path(*boot); path && exists(*path)) {
+            facts.initrd = *path;
+            return {};
+        }
     }
-    facts.initrd = cache_path("initrd-" + short_hash(*bytes));
-    if (facts.initrd.empty() || !options.make)
-        facts.initrd = facts.initrd.empty() ? options.run_folder + "/initrd" : facts.initrd;
+    Initrd initrd;
+    if (boot->initrd.empty()) {
+        auto made = initrd_of(*boot);
+        if (!made) return std::unexpected(made.error());
+        initrd = std::move(*made);
+    } else {
+        auto bytes = base::read_file(boot->initrd);
+        if (!bytes) return std::unexpected(bytes.error());
+        initrd.bytes = std::move(*bytes);
+    }
+    facts.initrd = initrd.path;
+    if (!initrd.path.empty() && parts->parameters.empty()) return {};
+    if (!parts->parameters.empty()) {
+        initrd.bytes.resize((initrd.bytes.size() + 3) / 4 * 4, '\0');
+        initrd.bytes += parameters_archive(parts->parameters);
+    }
+    facts.initrd = cache_path("initrd-" + short_hash(initrd.bytes));
+    if (facts.initrd.empty()) facts.initrd = options.run_folder + "/initrd";
     if (exists(facts.initrd)) return {};
-    return base::replace_file(facts.initrd, *bytes);
+    return base::replace_file(facts.initrd, initrd.bytes);
 }
 
 }  // namespace
@@ -262,21 +290,14 @@ Result<Boot> boot_of(const Machine &m) {
     return boot;
 }
 
-Result<std::string> initrd_bytes(const Boot &boot) {
-    InitrdSpec spec{boot.stage1, boot.modules, boot.release, boot.names, boot.load, boot.keep_signatures};
-    std::string key = file_identity(spec.stage1) + "\n" + spec.release + "\n" + (spec.keep_signatures ? "signed" : "");
-    if (!spec.modules.empty()) {
-        auto folder = modules_folder(spec.modules, spec.release);
-        if (!folder) return std::unexpected(folder.error());
-        key += file_identity(*folder + "/modules.dep");
-    }
-    for (const auto &name : spec.names) key += "\n" + name;
-    for (const auto &name : spec.load) key += "\nload " + name;
-    const std::string path = cache_path("made-initrd-" + short_hash(key));
-    if (auto known = cached(path)) return std::move(*known);
-    auto bytes = build_initrd(spec);
-    if (bytes) remember(path, *bytes);
-    return bytes;
+Result<Initrd> initrd_of(const Boot &boot) {
+    auto path = made_initrd_path(boot);
+    if (!path) return std::unexpected(path.error());
+    if (auto known = cached(*path)) return Initrd{std::move(*known), std::move(*path)};
+    auto bytes = build_initrd({boot.stage1, boot.modules, boot.release, boot.names, boot.load, boot.keep_signatures});
+    if (!bytes) return std::unexpected(bytes.error());
+    remember(*path, *bytes);
+    return Initrd{std::move(*bytes), exists(*path) ? *path : ""};
 }
 
 Result<Prepared> prepare(const Machine &m, const PrepareOptions &options) {

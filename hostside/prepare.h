@@ -41,7 +41,10 @@ base::Result<Boot> boot_of(const Machine &machine);
 // A path of the guest's store as the host sees it, symlinks into the store followed: `/nix/store/…` lies in `store`.
 std::string in_store(const std::string &store, std::string path);
 
-// The `initrd` bytes of a Boot, from the cache where they were made before.
-base::Result<std::string> initrd_bytes(const Boot &boot);
+// The `initrd` bytes of a Boot, from the cache where they were made before, and their file there (empty: no cache).
+struct Initrd {
+    std::string bytes, path;
+};
+base::Result<Initrd> initrd_of(const Boot &boot);
 
 }  // namespace hostside

@@ -85,6 +85,12 @@ Result<> add_shares(Argv &argv, const Machine &m, const HostFacts &facts) {
         tags.emplace(tag);
     }
     for (const auto &s : m.shared_directories) {
+        // QEMU makes an id of it (qemu: id_wellformed).
+        constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+        constexpr std::string_view others = "0123456789-._";
+        if (s.tag.empty() || !letters.contains(s.tag.front()) ||
+            s.tag.find_first_not_of(std::string(letters) + std::string(others)) != std::string::npos)
+            return fail(0, "share", s.tag, "a tag begins with a letter and has letters, digits, '-', '.' and '_'");
         if (!tags.emplace(s.tag).second)
             return fail(0, "share", s.tag,
                         "the tag is taken (store, xchg and shared are the launcher's own); choose another name");

@@ -221,6 +221,7 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
     };
     auto code = supervise({*argv, folder->path(), machine->timeout_s, !arguments.background, on_event});
     if (!code) return give_up(code.error());
+    started("QEMU ended at once; `runvm run` with the same words shows what it says");
     if (*code == qemu_failed) report.note("QEMU failed; what it said is above");
     report("exit", std::to_string(*code));
     return *code;
@@ -248,7 +249,8 @@ int start_machine(const Arguments &arguments) {
     const base::Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
     for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) (void)::dup2(null.get(), standard);
     const int code = run_machine(arguments, [&](const std::string &failure) {
-        if (!failure.empty()) (void)base::write_all(write_end.get(), failure, "pipe");
+        // Only the first word counts: after it, nobody listens.
+        if (!failure.empty() && write_end) (void)base::write_all(write_end.get(), failure, "pipe");
         write_end.reset();
     });
     std::_Exit(code);  // the parent's buffers are its own
@@ -259,10 +261,10 @@ int make_initrd(const Arguments &arguments) {
     if (!machine) return refuse(machine.error());
     auto boot = boot_of(*machine);
     if (!boot) return refuse(boot.error());
-    auto bytes = initrd_bytes(*boot);
-    if (!bytes) return refuse(bytes.error());
-    auto done =
-        arguments.output == "-" ? base::write_all(STDOUT_FILENO, *bytes, "stdout") : base::replace_file(arguments.output, *bytes);
+    auto initrd = initrd_of(*boot);
+    if (!initrd) return refuse(initrd.error());
+    auto done = arguments.output == "-" ? base::write_all(STDOUT_FILENO, initrd->bytes, "stdout")
+                                        : base::replace_file(arguments.output, initrd->bytes);
     return done ? 0 : refuse(done.error());
 }
 

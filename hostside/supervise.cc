@@ -197,7 +197,6 @@ base::Result<int> supervise(const Supervision &s) {
     auto child = base::start({.argv = s.argv, .standard_input = s.terminal ? STDIN_FILENO : -1, .dies_with_parent = true});
     if (!child) return std::unexpected(child.error());
     run.qemu = child->pid;
-    run.report("started", std::to_string(child->pid));
     std::optional<Clock::time_point> deadline;
     if (s.timeout_s > 0) deadline = Clock::now() + std::chrono::seconds(s.timeout_s);
     const std::string socket = s.run_folder + "/" + std::string(status_socket);
@@ -206,6 +205,7 @@ base::Result<int> supervise(const Supervision &s) {
         if (!connected) {
             run.status = connect_to(socket);
             connected = run.status.valid();
+            if (connected) run.report("started", std::to_string(run.qemu));
         }
         int wait_ms = connected ? -1 : static_cast<int>(connect_pause.count());
         for (const auto &end : {deadline, run.kill_at}) {

@@ -25,7 +25,7 @@ constexpr std::string_view sysfs = "/sys/class/block/";
 std::string trimmed(std::string text) {
     const auto blank = [](char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\0'; };
     while (!text.empty() && blank(text.back())) text.pop_back();
-    while (!text.empty() && blank(text.front())) text.erase(text.begin());
+    text.erase(text.begin(), std::ranges::find_if_not(text, blank));
     return text;
 }
 

@@ -37,6 +37,7 @@ include tests/bench/disk.mk
 include tests/bench/boot.mk
 include tests/bench/union.mk
 include tests/fuzz/union.mk
+include tests/bench/launch.mk
 
 # --- checks ---
 CHECKED = $(OWN) $(TESTS)

@@ -21,9 +21,9 @@ namespace stage1 {
 
 namespace {
 
-constexpr uint64_t alignment = 4096;       // O_DIRECT: a multiple of every logical sector
-constexpr uint64_t chunk = 1024 * 1024;    // one read
-constexpr uint64_t smallest_sector = 512;  // what a power cut may leave done or undone
+constexpr uint64_t alignment = 4096;           // O_DIRECT: a multiple of every logical sector
+constexpr uint64_t chunk = uint64_t{1} << 20;  // one read
+constexpr uint64_t smallest_sector = 512;      // what a power cut may leave done or undone
 
 // A vector of the compiler's, for this loop is where the time of a whole disk goes, optimised for size or not.
 bool is_zero(std::span<const std::byte> bytes) {

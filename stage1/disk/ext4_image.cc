@@ -61,6 +61,7 @@ std::vector<std::string> arguments(const Ext4Recipe &recipe, int image) {
     ::setenv("MKE2FS_CONFIG", "/proc/self/fd/none", 1);
     auto list = arguments(recipe, image);
     std::vector<char *> argv;
+    argv.reserve(list.size() + 1);
     for (std::string &argument : list) argv.push_back(argument.data());
     argv.push_back(nullptr);
     const int status = ::mke2fs_main(static_cast<int>(list.size()), argv.data());

@@ -120,7 +120,7 @@ base::Result<DiskOutcome> prepare_disk(const DiskRequest &request) {
         return kept(*facts, request.dry_run);
     case Action::format:
     case Action::finish: {
-        const bool finish = verdict.action == Action::finish;
+        const bool finish = verdict.action == Action::finish && facts->intent.has_value();
         const Ext4Recipe recipe =
             finish ? *facts->intent : new_ext4_recipe(facts->identity.size_bytes, facts->identity.sector_bytes, request.label);
         if (!request.dry_run)

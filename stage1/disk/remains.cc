@@ -75,8 +75,8 @@ std::vector<BackupPlace> backup_places(uint64_t size) {
                               "xfs_repair may bring the file system back"});
     }
     places.push_back({5 * KiB, 0, "\x10\x20\xf5\xf2"sv, "an f2fs second superblock", "fsck.f2fs may bring it back"});
-    places.push_back({6 * 512, 82, "FAT32   "sv, "a FAT32 backup boot sector", "fsck.vfat may restore it"});
-    places.push_back({12 * 512, 3, "EXFAT   "sv, "an exFAT backup boot sector", "fsck.exfat may restore it"});
+    places.push_back({uint64_t{6} * 512, 82, "FAT32   "sv, "a FAT32 backup boot sector", "fsck.vfat may restore it"});
+    places.push_back({uint64_t{12} * 512, 3, "EXFAT   "sv, "an exFAT backup boot sector", "fsck.exfat may restore it"});
     std::erase_if(places, [&](const BackupPlace &p) { return p.offset + p.magic_at + p.magic.size() > size; });
     std::ranges::stable_sort(places, {}, &BackupPlace::offset);
     return places;

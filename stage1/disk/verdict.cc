@@ -32,8 +32,7 @@ Verdict decide_found(const DiskFacts &facts) {
         std::format("it holds {}, which is no file system; name another device, or {}", mounts::describe(found), give_up_hint));
 }
 
-Verdict decide_examined(const DiskFacts &facts) {
-    const Emptiness &emptiness = *facts.emptiness;
+Verdict decide_examined(const DiskFacts &facts, const Emptiness &emptiness) {
     switch (emptiness.outcome) {
     case Emptiness::Outcome::empty: return {facts.intent ? Action::finish : Action::format, {}};
     case Emptiness::Outcome::unreadable: return unreadable(std::format("byte {}", emptiness.offset), emptiness.code);
@@ -75,7 +74,7 @@ Verdict decide(const DiskFacts &facts) {
         return refuse(std::format("a format of it was cut short when it had {}, and it has {} now; {}",
                                   mounts::size_text(facts.intent->size_bytes), mounts::size_text(size), give_up_hint));
     if (!facts.emptiness) return {Action::examine, {}};
-    return decide_examined(facts);
+    return decide_examined(facts, *facts.emptiness);
 }
 
 }  // namespace stage1

@@ -2,14 +2,15 @@
 # The baseline of bench-boot: stage 1 in the 2013 module's design, a shell script over Debian's mount, modprobe, blkid,
 # mke2fs and unionfs-fuse. Its marks in the kernel's log are what the benchmark reads.
 
+# Full paths: this busybox would run its own applets before Debian's programs.
 export PATH=/bin
 targetRoot=/mnt-root
 union=off stage2Init=/init
 
-mount -t proc proc /proc
-mount -t sysfs sysfs /sys
-mount -t devtmpfs devtmpfs /dev
-mount -t tmpfs -o mode=755 tmpfs /run
+/bin/mount -t proc proc /proc
+/bin/mount -t sysfs sysfs /sys
+/bin/mount -t devtmpfs devtmpfs /dev
+/bin/mount -t tmpfs -o mode=755 tmpfs /run
 ln -sf /proc/mounts /etc/mtab
 echo on >/proc/sys/kernel/printk_devkmsg
 for word in $(cat /proc/cmdline); do
@@ -20,27 +21,27 @@ for word in $(cat /proc/cmdline); do
 done
 
 echo 'baseline: modules' >/dev/kmsg
-for module in $(cat /etc/modules.list); do modprobe "$module"; done
+for module in $(cat /etc/modules.list); do /bin/modprobe "$module"; done
 tries=0
 while [ ! -e /dev/vda ] && [ $tries -lt 200 ]; do
     sleep 0.05
     tries=$((tries + 1))
 done
 echo 'baseline: devices' >/dev/kmsg
-if [ -z "$(blkid -o value -s TYPE /dev/vda)" ]; then mke2fs -q -t ext4 -F -L nixos /dev/vda; fi
+if [ -z "$(/bin/blkid -o value -s TYPE /dev/vda)" ]; then /bin/mke2fs -q -t ext4 -F -L nixos /dev/vda; fi
 
 echo 'baseline: mounts' >/dev/kmsg
 mkdir -p $targetRoot
-mount -t ext4 /dev/vda $targetRoot
-share() { mkdir -p "$targetRoot$2" && mount -t 9p -o "trans=virtio,version=9p2000.L,msize=512000$3" "$1" "$targetRoot$2"; }
+/bin/mount -t ext4 /dev/vda $targetRoot
+share() { mkdir -p "$targetRoot$2" && /bin/mount -t 9p -o "trans=virtio,version=9p2000.L,msize=512000$3" "$1" "$targetRoot$2"; }
 if [ "$union" = off ]; then
     share store /nix/store ,cache=loose
 else
     share store /nix/.ro-store ,cache=loose
     mkdir -p $targetRoot/nix/.rw-store $targetRoot/nix/store
-    [ "$union" = disk ] || mount -t tmpfs -o mode=755 tmpfs $targetRoot/nix/.rw-store
+    [ "$union" = disk ] || /bin/mount -t tmpfs -o mode=755 tmpfs $targetRoot/nix/.rw-store
     mkdir -p $targetRoot/nix/.rw-store/store
-    unionfs -o allow_other,cow,nonempty,chroot=$targetRoot,max_files=32768,hide_meta_files \
+    /bin/unionfs -o allow_other,cow,nonempty,chroot=$targetRoot,max_files=32768,hide_meta_files \
         /nix/.rw-store/store=RW:/nix/.ro-store=RO $targetRoot/nix/store
 fi
 share xchg /tmp/xchg ,cache=mmap
@@ -50,5 +51,5 @@ echo 'baseline: system' >/dev/kmsg
 mkdir -m 0755 -p $targetRoot/etc $targetRoot/proc $targetRoot/sys $targetRoot/dev $targetRoot/run
 touch $targetRoot/etc/NIXOS
 chmod 1777 $targetRoot/tmp
-for place in proc sys dev run; do mount --move /$place $targetRoot/$place; done
+for place in proc sys dev run; do /bin/mount --move /$place $targetRoot/$place; done
 exec switch_root $targetRoot "$stage2Init"

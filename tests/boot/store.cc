@@ -16,11 +16,12 @@ using Catch::Matchers::ContainsSubstring;
 
 // One hash over names, modes, owners, sizes, link targets and contents of everything in the fixture's store.
 std::string hash_of_the_host_store() {
-    const auto exit = base::run({.argv = {"/bin/sh", "-c",
-                                          "cd \"$1\" && { find . -printf '%p %m %U %G %s %l %T@\\n' | sort; "
-                                          "find . -type f -print0 | sort -z | xargs -0 sha256sum; } | sha256sum",
-                                          "sh", boot_test::fixture() + "/root/nix/store"},
-                                 .capture_output = true});
+    const std::string script = R"sh(cd "$1" && {
+find . -printf '%p %m %U %G %s %l %T@\n' | sort
+find . -type f -print0 | sort -z | xargs -0 sha256sum
+} | sha256sum)sh";
+    const std::string store = boot_test::fixture() + "/root/nix/store";
+    const auto exit = base::run({.argv = {"/bin/sh", "-c", script, "sh", store}, .capture_output = true});
     REQUIRE(exit);
     REQUIRE(exit->status == 0);
     return exit->output;

@@ -21,7 +21,8 @@ fuzz-%: tests/fuzz/%.cc
 	build/fuzz/run/$* -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=build/fuzz/found-$*/ -print_final_stats=1 \
 	    build/fuzz/corpus-$* $(wildcard tests/fuzz/corpus/$*)
 
+# Debian's libFuzzer is itself C++ of the other library.
 $(BUILD)/run/%: $(BUILD)/obj/tests/fuzz/%.o $(call objects,$(MOUNTS) $(UNIONFS) $(STAGE1) $(HOSTSIDE))
 	@mkdir -p $(@D)
 	@echo 'LINK $@'
-	@$(CXX) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBRARIES)
+	@$(CXX) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBRARIES) -l:libstdc++.so.6

@@ -22,7 +22,7 @@ constexpr uint64_t MiB = 1024 * KiB;
 using Words = std::vector<std::string>;
 
 // Runs a tool that must succeed; a tool that isn't installed skips the test.
-void tool(Words argv) {
+void tool(const Words &argv) {
     base::Command command{.argv = argv};
     command.environment = Words{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"};
     command.capture_output = true;
@@ -40,7 +40,7 @@ struct Case {
     std::string expected;  // a part of `kept …` or of the refusal
 };
 
-std::function<void(const std::string &)> by(Words argv) {
+std::function<void(const std::string &)> by(const Words &argv) {
     return [argv](const std::string &image) {
         Words words = argv;
         for (std::string &word : words)
@@ -49,8 +49,8 @@ std::function<void(const std::string &)> by(Words argv) {
     };
 }
 
-std::function<void(const std::string &)> both(std::function<void(const std::string &)> a,
-                                              std::function<void(const std::string &)> b) {
+std::function<void(const std::string &)> both(const std::function<void(const std::string &)> &a,
+                                              const std::function<void(const std::string &)> &b) {
     return [a, b](const std::string &image) {
         a(image);
         b(image);
@@ -101,7 +101,7 @@ std::string md_0_90() {
     return raw(words);
 }
 
-std::function<void(const std::string &)> zfs(std::vector<uint64_t> labels) {
+std::function<void(const std::string &)> zfs(const std::vector<uint64_t> &labels) {
     return [=](const std::string &image) {
         for (const uint64_t label : labels)
             for (uint64_t block = 0; block < 8; ++block)
@@ -118,7 +118,7 @@ std::function<void(const std::string &)> lvm() {
 }
 
 // A folder with a file in it, made into an image by a tool that writes a new file.
-std::function<void(const std::string &)> packed(Words argv) {
+std::function<void(const std::string &)> packed(const Words &argv) {
     return [argv](const std::string &image) {
         const support::ScratchFolder scratch;
         support::make_sparse_file(scratch.path("content"), 300 * KiB);

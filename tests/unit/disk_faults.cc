@@ -146,7 +146,8 @@ TEST_CASE("a format cut short by a power cut is completed by the next run, where
         // Every fifth meets a second cut, while it is being completed.
         if (i % 5 == 0) {
             const auto cut_once = [&](const std::string &image) {
-                std::filesystem::copy_file(scratch.path("image"), image, std::filesystem::copy_options::overwrite_existing);
+                REQUIRE(
+                    std::filesystem::copy_file(scratch.path("image"), image, std::filesystem::copy_options::overwrite_existing));
             };
             FaultyDisk disk(sector, cut_once);
             (void)stage1::prepare_disk({.device = disk.loop->path()});

@@ -62,7 +62,7 @@ TEST_CASE("a disk of zeros is formatted, clean, and kept from then on", "[disk]"
                                                                     {64 * MiB, 4096},
                                                                     {512 * MiB, 512},
                                                                     {512 * MiB, 4096},
-                                                                    {3000 * MiB + 512 * 7, 512}}));
+                                                                    {3000 * MiB + uint64_t{512} * 7, 512}}));
     INFO(size << " bytes, sectors of " << sector);
     const support::ScratchFolder scratch;
     const std::string image = scratch.path("image");

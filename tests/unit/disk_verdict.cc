@@ -120,8 +120,7 @@ TEST_CASE("a torn superblock beside our intent is examined, never taken for some
 
 TEST_CASE("an intent reads back as what was written, and any changed byte makes it none", "[disk]") {
     const IntentSector sector = encode_intent(recipe);
-    REQUIRE(decode_intent(sector));
-    CHECK(*decode_intent(sector) == recipe);
+    CHECK(decode_intent(sector) == recipe);
     for (size_t i = 0; i < sector.size(); ++i) {
         IntentSector changed = sector;
         changed[i] ^= std::byte{0x40};
@@ -137,7 +136,7 @@ TEST_CASE("a disk that nobody vouches for is read whole", "[disk]") {
 }
 
 TEST_CASE("what is read of a vouched disk covers both ends and each place of a backup", "[disk]") {
-    for (const uint64_t size : {64 * MiB, 512 * MiB, 300 * 1024 * MiB + 512}) {
+    for (const uint64_t size : {64 * MiB, 512 * MiB, uint64_t{300} * 1024 * MiB + 512}) {
         const auto ranges = ranges_to_read(size, true);
         const auto covers = [&](uint64_t offset, uint64_t length) {
             return std::ranges::any_of(

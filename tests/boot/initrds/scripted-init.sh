@@ -45,8 +45,9 @@ stage1 mounts --target-root $targetRoot || fail 'stage1 mounts, again'
 stage1 register --target-root $targetRoot || fail 'stage1 register'
 
 # A daemon as a file system's would be, and one that has no right to live on.
-sh -c 'exec -a @daemon sleep 1000' 2>/dev/null &
-sleep 1001 &
+# Debian's own sleep, for busybox looks at argv[0].
+sh -c 'exec -a @daemon /bin/real-sleep 1000' &
+/bin/real-sleep 1001 &
 for pid in $(pgrep -v -f '^@'); do
     readlink "/proc/$pid/exe" >/dev/null 2>&1 || continue
     [ "$pid" = $$ ] || kill -9 "$pid" 2>/dev/null

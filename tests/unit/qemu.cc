@@ -1,0 +1,152 @@
+#include "hostside/qemu.h"
+
+#include <catch_amalgamated.hpp>
+#include <format>
+
+#include "hostside/description.h"
+#include "hostside/shell_words.h"
+
+namespace {
+
+using hostside::HostFacts;
+using hostside::Machine;
+
+HostFacts host() {
+    return {.qemu = "qemu",
+            .kernel = "/k",
+            .initrd = "/i",
+            .command_line = "quiet",
+            .root_image = "/d/root.qcow2",
+            .xchg = "/r/xchg",
+            .shared = "/r/xchg",
+            .run_folder = "/r"};
+}
+
+std::string command(const std::string &json, const HostFacts &facts = host()) {
+    const auto machine = hostside::machine_from({{"test", json, false}});
+    REQUIRE(machine);
+    const auto argv = hostside::qemu_argv(*machine, facts);
+    return argv ? hostside::quote_words(*argv) : base::message(argv.error());
+}
+
+struct Option {
+    const char *json;
+    const char *in_command;
+};
+
+}  // namespace
+
+TEST_CASE("the command line of a plain machine") {
+    CHECK(
+        command("{}") ==
+        "qemu -name nixos -nodefaults -no-user-config -sandbox on -no-reboot -machine pc -accel tcg -cpu max -smp 1 -m 1024M "
+        "-display none "
+        "-chardev stdio,id=console,logfile=/r/console.log -serial chardev:console -chardev "
+        "socket,id=qmp,path=/r/qmp,server=on,wait=off "
+        "-mon chardev=qmp,mode=control -device virtio-serial-pci -chardev socket,id=status,path=/r/status,server=on,wait=off "
+        "-device virtserialport,chardev=status,name=org.nixos.runvm.status "
+        "-drive if=none,id=root,file=/d/root.qcow2,format=qcow2,cache=writeback,werror=report -device "
+        "virtio-blk-pci,drive=root,serial=root "
+        "-virtfs local,path=/nix/store,security_model=none,mount_tag=store,readonly=on,multidevs=remap "
+        "-virtfs local,path=/r/xchg,security_model=none,mount_tag=xchg,multidevs=remap "
+        "-virtfs local,path=/r/xchg,security_model=none,mount_tag=shared,multidevs=remap "
+        "-netdev user,id=user.0 -device virtio-net-pci,netdev=user.0 -device virtio-rng-pci -kernel /k -initrd /i -append quiet");
+}
+
+TEST_CASE("each option reaches the command line") {
+    const auto option = GENERATE(values<Option>({
+        {R"({"name":"a,b"})", "-name a,,b "},
+        {R"({"memorySize":2048})", "-m 2048M "},
+        {R"({"cores":4})", "-smp 4 "},
+        {R"({"cpu":"Nehalem"})", "-cpu Nehalem "},
+        {R"({"graphics":true,"resolution":{"x":1280,"y":800}})",
+         "-device VGA,xres=1280,yres=800 -device virtio-keyboard-pci -usb -device usb-tablet "},
+        {R"({"qemu":{"machine":"q35"}})", "-machine q35 "},
+        {R"({"qemu":{"diskInterface":"scsi"}})",
+         "-device virtio-scsi-pci,id=scsi -drive if=none,id=root,file=/d/root.qcow2,format=qcow2,cache=writeback,werror=report "
+         "-device scsi-hd,bus=scsi.0,drive=root,serial=root "},
+        {R"({"qemu":{"diskInterface":"ide"}})", "-device ide-hd,drive=root,serial=root "},
+        {R"({"qemu":{"guestAgent":true}})", "-device virtserialport,chardev=agent,name=org.qemu.guest_agent.0 "},
+        {R"({"qemu":{"options":["-s","a b"]}})", " -s 'a b'"},
+        {R"({"qemu":{"networkingOptions":",dns=1.2.3.4"}})", "-netdev user,id=user.0,dns=1.2.3.4 "},
+        {R"({"drives":[{"file":"/x,y","serial":"data","format":"raw","readOnly":true}]})",
+         "-drive if=none,id=drive0,file=/x,,y,format=raw,cache=writeback,werror=report,readonly=on -device "
+         "virtio-blk-pci,drive=drive0,serial=data "},
+        {R"({"sharedDirectories":[{"tag":"src","source":"/s","target":"/t","securityModel":"mapped-file","readOnly":true}]})",
+         "-virtfs local,path=/s,security_model=mapped-file,mount_tag=src,readonly=on,multidevs=remap "},
+        {R"({"restrictNetwork":true})", "-netdev user,id=user.0,restrict=on "},
+        {R"({"forwardPorts":[{"host":{"port":2222},"guest":{"port":22}}]})", "-netdev user,id=user.0,hostfwd=tcp::2222-:22 "},
+        {R"({"forwardPorts":[{"from":"guest","host":{"port":80},"guest":{"port":8080}}]})",
+         "-netdev 'user,id=user.0,guestfwd=tcp:10.0.2.100:8080-cmd:nc 127.0.0.1 80' "},
+        {R"({"vlans":[1,3],"nodeNumber":2})",
+         "-netdev socket,id=vlan1,mcast=230.0.0.1:21001,localaddr=127.0.0.1 -device "
+         "virtio-net-pci,netdev=vlan1,mac=52:54:00:12:01:02 "
+         "-netdev socket,id=vlan2,mcast=230.0.0.3:21003,localaddr=127.0.0.1 -device "
+         "virtio-net-pci,netdev=vlan2,mac=52:54:00:12:03:02 "},
+        {R"({"balloon":true})", "-device virtio-balloon-pci "},
+        {R"({"vsock":3})", "-device vhost-vsock-pci,guest-cid=3 "},
+        {R"({"useBootLoader":true,"bootDisk":"/b"})",
+         "-drive if=none,id=boot,file=/b,format=qcow2,cache=writeback,werror=report -device "
+         "virtio-blk-pci,drive=boot,serial=boot,bootindex=1 -boot menu=on "},
+    }));
+    CHECK_THAT(command(option.json), Catch::Matchers::ContainsSubstring(option.in_command));
+}
+
+TEST_CASE("what is switched off is not on the command line") {
+    CHECK_THAT(command(R"({"rng":false})"), !Catch::Matchers::ContainsSubstring("virtio-rng"));
+    CHECK_THAT(command(R"({"allowReboot":true})"), !Catch::Matchers::ContainsSubstring("-no-reboot"));
+    CHECK_THAT(command(R"({"qemu":{"sandbox":false}})"), !Catch::Matchers::ContainsSubstring("-sandbox"));
+}
+
+TEST_CASE("as root, the guest's owners and setuid bits stay in attributes") {
+    HostFacts facts = host();
+    facts.root = true;
+    CHECK_THAT(command("{}", facts), Catch::Matchers::ContainsSubstring("path=/r/xchg,security_model=mapped-xattr,"));
+    CHECK_THAT(command("{}", facts),
+               Catch::Matchers::ContainsSubstring("path=/nix/store,security_model=none,mount_tag=store,readonly=on,"));
+}
+
+TEST_CASE("an old QEMU does not emulate cmpxchg16b, and KVM takes the host's CPU") {
+    HostFacts facts = host();
+    facts.qemu_major = 7;
+    CHECK_THAT(command("{}", facts), Catch::Matchers::ContainsSubstring("-cpu max,-cx16 "));
+    facts.kvm = true;
+    CHECK_THAT(command("{}", facts), Catch::Matchers::ContainsSubstring("-accel kvm -cpu host "));
+}
+
+TEST_CASE("clashes are refused by name") {
+    CHECK(command(R"({"sharedDirectories":[{"tag":"xchg","source":"/s","target":"/t"}]})") ==
+          "share 'xchg': the tag is taken (store, xchg and shared are the launcher's own); choose another name");
+    CHECK(command(R"({"sharedDirectories":[{"tag":"a,b","source":"/s","target":"/t"}]})") ==
+          "share 'a,b': a tag begins with a letter and has letters, digits, '-', '.' and '_'");
+    CHECK(command(R"({"forwardPorts":[{"host":{"port":80},"guest":{"port":1}},{"host":{"port":80},"guest":{"port":2}}]})") ==
+          "forward port '80': two of forwardPorts take this tcp port of the host; change one");
+    HostFacts facts = host();
+    facts.run_folder = "/" + std::string(100, 'r');
+    CHECK(command("{}", facts) ==
+          std::format("socket '{}/status': 108 bytes, a socket's path has at most 107; set XDG_RUNTIME_DIR to a "
+                      "shorter folder",
+                      facts.run_folder));
+}
+
+TEST_CASE("the kernel's command line says what stage 1 needs") {
+    const auto machine =
+        hostside::machine_from({{"test", R"({"diskImage":"","regInfo":"/nix/store/r","writableStoreUseTmpfs":false,"msize":4096,
+        "kernelParams":["debug"],"sharedDirectories":[{"tag":"s","source":"/s","target":"/t","readOnly":true}]})",
+                                 false}});
+    REQUIRE(machine);
+    CHECK(hostside::kernel_command_line(*machine, "loglevel=4\n", "/nix/store/x/init") ==
+          "loglevel=4 console=ttyS0 panic=-1 init=/nix/store/x/init regInfo=/nix/store/r root=tmpfs stage1.union=disk "
+          "stage1.share=s:/t:ro,msize=4096 debug");
+}
+
+TEST_CASE("a command line that the kernel would cut moves our parameters into the initrd") {
+    const std::string share = "stage1.share=s:/" + std::string(2000, 't');
+    const auto parts = hostside::command_line_parts("init=/i dyndbg=\"a b\" " + share + " quiet regInfo=/nix/store/r");
+    REQUIRE(parts);
+    CHECK(parts->line == "init=/i dyndbg=\"a b\" quiet");
+    CHECK(parts->parameters == share + " regInfo=/nix/store/r");
+    CHECK(base::message(hostside::command_line_parts(std::string(2048, 'x')).error()) ==
+          "kernel command line: 2048 bytes without those that the initrd can carry; the kernel cuts it at 2047: use fewer "
+          "kernelParams");
+}
