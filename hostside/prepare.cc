@@ -205,6 +205,9 @@ Result<> prepare_boot(Prepared &prepared, const Machine &m, const PrepareOptions
         return fail(0, "find kernel", m.toplevel, "give --toplevel a NixOS system (it has a file 'kernel'), or --kernel FILE");
     if (boot->init.empty() && m.initrd.empty())
         return fail(0, "find init", "", "nothing says what the guest runs: give --toplevel, or --init PATH");
+    // Only in the run that made the image: QEMU ends with the guest's first reboot, so nothing was written before.
+    if (facts.root_image_new)
+        boot->command_line += std::format(" {}={}", protocol::fresh_disk_parameter, protocol::root_disk_serial);
     auto parts = command_line_parts(boot->command_line);
     if (!parts) return std::unexpected(parts.error());
     facts.command_line = parts->line;
@@ -324,9 +327,9 @@ Result<Prepared> prepare(const Machine &m, const PrepareOptions &options) {
     if (auto done = prepare_folders(facts, m, options); !done) return std::unexpected(done.error());
     if (m.use_boot_loader && m.boot_disk.empty())
         return fail(0, "find boot disk", "", "useBootLoader needs bootDisk, the image that boots");
+    if (auto done = prepare_root_disk(prepared, m, options); !done) return std::unexpected(done.error());
     if (!m.use_boot_loader)
         if (auto done = prepare_boot(prepared, m, options); !done) return std::unexpected(done.error());
-    if (auto done = prepare_root_disk(prepared, m, options); !done) return std::unexpected(done.error());
     for (size_t i = 0; i < m.empty_disks_mib.size(); ++i) {
         facts.empty_images.push_back(std::format("{}/empty{}.qcow2", options.run_folder, i));
         if (!options.make) continue;

@@ -14,11 +14,11 @@ struct HostFacts {
     std::string qemu;  // the program's path
     int qemu_major = 10;
     bool kvm = false;
-    bool root = false;           // we run as root: then a guest's chown would be real on the host
-    bool sandbox = true;         // this QEMU takes -sandbox on
-    std::string kernel, initrd;  // files to boot
-    std::string command_line;    // of the kernel
-    std::string root_image;      // empty: no root disk
+    bool root = false;            // we run as root: then a guest's chown would be real on the host
+    bool sandbox = true;          // this QEMU takes -sandbox on
+    std::string kernel, initrd;   // files to boot
+    std::string command_line;     // of the kernel
+    std::string root_image;       // empty: no root disk
     bool root_image_new = false;  // made in this run: the guest need not read it to know that it is empty
     std::vector<std::string> empty_images;
     std::string xchg, shared;  // folders

@@ -12,7 +12,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
-#include <filesystem>
+#include <cstdlib>
 #include <print>
 #include <thread>
 
@@ -49,7 +49,7 @@ void settle() {
     (void)::chdir("/");
     if (::geteuid() == 0) program_invocation_name[0] = '@';
     const base::Fd score(::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
-    if (score) (void)base::write_all(score.get(), "-1000", "oom_score_adj");  // rootless: refused, and of no matter
+    if (score) (void)!::write(score.get(), "-1000", 5);  // rootless: refused, and of no matter
     const base::Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
     for (int fd = 0; null && fd <= 2; ++fd) ::dup2(null.get(), fd);
 }
@@ -73,9 +73,10 @@ void watch_signals(const Options &options) {
 void widen_readahead(const std::string &mountpoint) {
     struct stat status{};
     if (::stat(mountpoint.c_str(), &status) < 0) return;
-    const std::string path = std::format("/sys/class/bdi/{}:{}/read_ahead_kb", major(status.st_dev), minor(status.st_dev));
+    const std::string path =
+        "/sys/class/bdi/" + std::to_string(major(status.st_dev)) + ":" + std::to_string(minor(status.st_dev)) + "/read_ahead_kb";
     const base::Fd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-    if (fd) (void)base::write_all(fd.get(), "1024", path);  // slower without, not wrong
+    if (fd) (void)!::write(fd.get(), "1024", 4);  // slower without, not wrong
 }
 
 base::Result<> serve_here(Union &fs, const Device &device, Mode mode, int ready_fd) {
@@ -125,8 +126,10 @@ int command_main(int argc, char **argv) {
     raise_file_limit(options->max_files);
     fit_cache(*options);
     Union fs(std::move(*options));
-    if (std::error_code error; !fs.options.mountpoint.starts_with('/'))
-        fs.options.mountpoint = std::filesystem::absolute(fs.options.mountpoint, error).string();
+    if (char *full = ::realpath(fs.options.mountpoint.c_str(), nullptr)) {
+        fs.options.mountpoint = full;  // we leave the working folder
+        std::free(full);
+    }
     if (auto result = fs.open_layers(); !result) return refuse(result.error());
     auto device = mount_device(fs.options);
     if (!device) return refuse(device.error());

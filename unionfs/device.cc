@@ -12,7 +12,6 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
-#include <format>
 #include <string_view>
 #include <utility>
 
@@ -67,7 +66,7 @@ Result<Device> mount_with_helper(const Options &options) {
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) < 0) return fail(errno, "socketpair", "fusermount3");
     const base::Fd ours(ends[0]);
     base::Fd theirs(ends[1]);
-    std::string words = std::format("default_permissions,fsname={},subtype=unionfs", options.source);
+    std::string words = "default_permissions,subtype=unionfs,fsname=" + options.source;
     if (options.allow_other) words += ",allow_other";
     if (options.upper.empty()) words += ",ro";
     for (const std::string &word : options.for_mount) words += "," + word;
@@ -99,8 +98,8 @@ Result<Device> mount_device(const Options &options) {
     if (!fd && fd.error().code != EACCES)
         return fail(fd.error().code, "open", "/dev/fuse", "the kernel needs CONFIG_FUSE_FS, or its module fuse");
     if (!fd) return mount_with_helper(options);
-    std::string data = std::format("fd={},rootmode={:o},user_id={},group_id={},default_permissions", fd->get(), S_IFDIR,
-                                   ::geteuid(), ::getegid());
+    std::string data = "fd=" + std::to_string(fd->get()) + ",rootmode=40000,user_id=" + std::to_string(::geteuid()) +
+                       ",group_id=" + std::to_string(::getegid()) + ",default_permissions";
     if (options.allow_other) data += ",allow_other";
     if (::mount(options.source.c_str(), options.mountpoint.c_str(), "fuse.unionfs", flags_of(options), data.c_str()) < 0) {
         if (errno == EPERM) return mount_with_helper(options);

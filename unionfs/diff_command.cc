@@ -1,6 +1,6 @@
-#include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
+#include <cstdio>
 #include <print>
+#include <string_view>
 
 #include "unionfs/command.h"
 #include "unionfs/diff.h"
@@ -8,6 +8,11 @@
 namespace unionfs {
 
 namespace {
+
+constexpr const char *usage =
+    "usage: stage1 union diff [--json] UPPER LOWER…\n"
+    "What the upper of a union changed against its lowers, the topmost first.\n"
+    "  --json   a list of objects: change, path, mode, size\n";
 
 const char *word(Change change) {
     switch (change) {
@@ -18,33 +23,48 @@ const char *word(Change change) {
     return "";
 }
 
-void print_json(const std::vector<Difference> &differences) {
-    nlohmann::json list = nlohmann::json::array();
-    for (const Difference &difference : differences) {
-        nlohmann::json item{{"change", word(difference.change)}, {"path", difference.path}};
-        if (difference.change != Change::deleted) item.update({{"mode", difference.mode}, {"size", difference.size_bytes}});
-        list.push_back(std::move(item));
+// By hand: a JSON library would be a tenth of the program.
+std::string quoted(std::string_view text) {
+    static constexpr char digits[] = "0123456789abcdef";
+    std::string out = "\"";
+    for (const char c : text) {
+        if (c == '"' || c == '\\') out += '\\';
+        if (static_cast<unsigned char>(c) >= 0x20)
+            out += c;
+        else
+            out += std::string("\\u00") + digits[c >> 4] + digits[c & 15];
     }
-    // A name need not be UTF-8; what isn't is shown as U+FFFD.
-    std::println("{}", list.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    return out + "\"";
+}
+
+void print_json(const std::vector<Difference> &differences) {
+    std::string text = "[";
+    for (const Difference &difference : differences) {
+        if (text.size() > 1) text += ',';
+        text += "\n  {\"change\": " + quoted(word(difference.change)) + ", \"path\": " + quoted(difference.path);
+        if (difference.change != Change::deleted)
+            text += ", \"mode\": " + std::to_string(difference.mode) + ", \"size\": " + std::to_string(difference.size_bytes);
+        text += '}';
+    }
+    std::println("{}\n]", text);
 }
 
 }  // namespace
 
 int diff_main(int argc, char **argv) {
-    CLI::App app{"What the upper of a union changed.", "stage1 union diff"};
-    std::string upper;
-    std::vector<std::string> lowers;
+    std::vector<std::string> folders;
     bool json = false;
-    app.add_flag("--json", json, "a list of objects: change, path, mode, size");
-    app.add_option("UPPER", upper, "the folder that takes the changes")->required();
-    app.add_option("LOWER", lowers, "the read-only folders, the topmost first")->required();
-    try {
-        app.parse(argc, argv);
-    } catch (const CLI::ParseError &error) {
-        return app.exit(error) == 0 ? 0 : 2;
+    for (int i = 1; i < argc; ++i) {
+        const std::string_view argument(argv[i]);
+        if (argument == "--json")
+            json = true;
+        else if (argument == "-h" || argument == "--help")
+            return std::fputs(usage, stdout) < 0 ? 1 : 0;
+        else
+            folders.emplace_back(argument);
     }
-    auto found = differences(upper, lowers);
+    if (folders.size() < 2 || folders.front().starts_with('-')) return std::fputs(usage, stderr) < 0 ? 1 : 2;
+    auto found = differences(folders.front(), {folders.begin() + 1, folders.end()});
     if (!found) {
         std::println(stderr, "stage1 union diff: {}", base::message(found.error()));
         return 1;

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <filesystem>
 
 #include "mounts/base/at.h"
 #include "unionfs/union.h"
@@ -44,10 +43,10 @@ bool lies_within(int inner, int outer) {
 }
 
 // Where the workdir is when none was named: beside the upper, hidden.
-std::string default_work(const std::string &upper) {
-    std::filesystem::path path = std::filesystem::path(upper).lexically_normal();
-    if (path.filename().empty()) path = path.parent_path();
-    return path.parent_path() / ("." + path.filename().string() + ".work");
+std::string default_work(std::string upper) {
+    while (upper.size() > 1 && upper.ends_with('/')) upper.pop_back();
+    const size_t name = upper.rfind('/') + 1;  // 0 without a slash
+    return upper.substr(0, name) + "." + upper.substr(name) + ".work";
 }
 
 // An upper has to hold whiteouts and marks. Leaves in `mark` which attributes it takes.

@@ -25,7 +25,8 @@ extern thread_local bool kill_set_id;
 inline Session &session_of(fuse_req_t request) { return *static_cast<Session *>(fuse_req_userdata(request)); }
 inline Union &union_of(fuse_req_t request) { return session_of(request).fs; }
 inline Node &node_of(fuse_req_t request, fuse_ino_t id) {
-    return id == FUSE_ROOT_ID ? *union_of(request).root : *reinterpret_cast<Node *>(id);
+    return id == FUSE_ROOT_ID ? *union_of(request).root
+                              : *reinterpret_cast<Node *>(id);  // NOLINT(performance-no-int-to-ptr): what a node id is
 }
 fuse_entry_param entry_of(const Node &node, const struct stat &status);
 int drop_set_id(Union &fs, Node &node);

@@ -60,7 +60,7 @@ int Union::rename(Node &parent, const std::string &name, Node &new_parent, const
     const bool same = other == node;  // two names of one file: nothing happens, rename(2)
     if (error == 0 && !same) error = copy_up(*node);
     if (error == 0 && !same) error = copy_up(new_parent);
-    if (error == 0 && !same && exchange) error = copy_up(*other);
+    if (error == 0 && !same && exchange && other != nullptr) error = copy_up(*other);
     const bool hides = error == 0 && !exchange && lower_has(parent, name);
     if (error == 0 && !same && other != nullptr && !exchange) {
         if (other->is_dir()) {
@@ -74,7 +74,7 @@ int Union::rename(Node &parent, const std::string &name, Node &new_parent, const
         }
     }
     if (error == 0 && !same) error = mark_moved(*node, parent, new_parent, new_name);
-    if (error == 0 && !same && exchange) error = mark_moved(*other, new_parent, parent, name);
+    if (error == 0 && !same && exchange && other != nullptr) error = mark_moved(*other, new_parent, parent, name);
     FdRef from, to;
     if (error == 0) error = upper_dir(parent, from);
     if (error == 0 && !same) error = upper_dir(new_parent, to);
@@ -90,12 +90,12 @@ int Union::rename(Node &parent, const std::string &name, Node &new_parent, const
             how = RENAME_WHITEOUT;
         if (::syscall(SYS_renameat2, from->get(), name.c_str(), to->get(), new_name.c_str(), how) < 0) error = errno;
         if (error == 0 && onto_whiteout && how == RENAME_EXCHANGE && !hides) (void)::unlinkat(from->get(), name.c_str(), 0);
-        if (error == EINVAL && how == RENAME_WHITEOUT) {  // no RENAME_WHITEOUT here: exchange with one that we make
-            const std::string entry = work_name();
-            error = make_whiteout(to->get(), new_name);
+        if (error == EINVAL && how == RENAME_WHITEOUT) {  // none here: exchange, and hide what then has the old name
+            error = other == nullptr && !onto_whiteout ? make_whiteout(to->get(), new_name) : 0;
             if (error == 0 &&
                 ::syscall(SYS_renameat2, from->get(), name.c_str(), to->get(), new_name.c_str(), RENAME_EXCHANGE) < 0)
                 error = errno;
+            if (error == 0 && other != nullptr) error = replace_by_whiteout(from->get(), name, other->is_dir());
         }
     }
     if (error == 0 && !same) {
@@ -107,7 +107,7 @@ int Union::rename(Node &parent, const std::string &name, Node &new_parent, const
                 other->orphan.reset();
         }
         table.move_link(node, &parent, name, &new_parent, new_name);
-        if (exchange) table.move_link(other, &new_parent, new_name, &parent, name);
+        if (exchange && other != nullptr) table.move_link(other, &new_parent, new_name, &parent, name);
     }
     if (other != nullptr) table.forget(other, 1);
     table.forget(node, 1);

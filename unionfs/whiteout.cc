@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <format>
 
 #include "unionfs/union.h"
 #include "unionfs/xattr.h"
@@ -29,7 +28,7 @@ bool Union::is_opaque(int dir, const char *name) const {
 
 int Union::make_opaque(int dir, const char *name) const { return -set_xattr(dir, name, (mark + "opaque").c_str(), "y", 1); }
 
-std::string Union::work_name() { return std::format("#{:x}", ++next_work_name_); }
+std::string Union::work_name() { return "#" + std::to_string(++next_work_name_); }
 
 int Union::make_whiteout(int dir, const std::string &name) {
     if (::mknodat(dir, name.c_str(), S_IFCHR, makedev(0, 0)) == 0) return 0;

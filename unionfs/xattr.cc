@@ -7,7 +7,6 @@
 
 #include <cerrno>
 #include <cstdint>
-#include <format>
 
 #include "mounts/base/fd.h"
 
@@ -39,7 +38,7 @@ struct ProcPath {
     std::string path{};
     ProcPath(int dir, const char *name) {
         if (*name != '\0') owned.reset(::openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
-        path = std::format("/proc/self/fd/{}", *name != '\0' ? owned.get() : dir);
+        path = "/proc/self/fd/" + std::to_string(*name != '\0' ? owned.get() : dir);
     }
 };
 
