@@ -96,6 +96,11 @@ install: all ## into $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(BUILD)/stage1 $(DESTDIR)$(PREFIX)/bin/stage1
 	ln -sf stage1 $(DESTDIR)$(PREFIX)/bin/unionfs
 	install -D -m 755 $(BUILD)/runvm $(DESTDIR)$(PREFIX)/bin/runvm
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 hostside/man/*.1
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man5 hostside/man/*.5
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 stage1/stage1.8 unionfs/unionfs.8
+	install -D -m 644 hostside/completions/runvm.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/runvm
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system stage1/systemd/*.service
 
 .PHONY: clean
 clean: ## removes build/; the cached sysroot stays
@@ -103,4 +108,4 @@ clean: ## removes build/; the cached sysroot stays
 
 .PHONY: help
 help: ## this list
-	@sed -n -E 's/^([a-z0-9_-]+):[^#]*## (.*)/\1\t\2/p' Makefile tests/tests.mk | sort | expand -t 20
+	@sed -n -E 's/^([a-z0-9_-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | sort | expand -t 20

@@ -104,6 +104,7 @@ base::Result<std::vector<Phase>> plan_boot(const PlanInput &input) {
                           "not given; it names the program of stage 2 in the target root, such as "
                           "init=/nix/store/…-nixos-system-…/init");
     std::vector<Phase> phases{plan_modules(input), plan_devices(input), plan_mounts(input), plan_system(input)};
+    phases.back().steps.push_back(CheckInit{input.target_root, input.parameters.init});
     if (input.parameters.registration != RegisterMode::off)
         phases.push_back({"register",
                           {RegisterClosure{input.target_root, input.parameters.reginfo,

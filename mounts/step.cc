@@ -41,6 +41,7 @@ std::string describe(const Step &step) {
                 return std::format("register {} in {}", s.reginfo.empty() ? "the closure, if a registration is found" : s.reginfo,
                                    s.target_root);
             },
+            [](const CheckInit &s) { return std::format("find {} in {}", s.init, s.target_root); },
             [](const SwitchRoot &s) { return std::format("switch_root {} {}", s.target_root, s.init); },
         },
         step);
@@ -58,6 +59,7 @@ std::string_view kind(const Step &step) {
                           [](const MarkFile &) { return "mark"; },
                           [](const GrowFileSystem &) { return "grow"; },
                           [](const RegisterClosure &) { return "register"; },
+                          [](const CheckInit &) { return "init"; },
                           [](const SwitchRoot &) { return "switch_root"; },
                       },
                       step);

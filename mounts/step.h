@@ -77,13 +77,19 @@ struct RegisterClosure {
     RegisterMode mode = RegisterMode::automatic;
 };
 
+// Stage 2 is there and can be executed: found out before anything is done for it.
+struct CheckInit {
+    std::string target_root;
+    std::string init;
+};
+
 struct SwitchRoot {
     std::string target_root;
     std::string init;
 };
 
 using Step = std::variant<LoadModules, WaitForDevice, PrepareDisk, CheckFileSystem, Mount, MountUnion, MakeDirectory, MarkFile,
-                          GrowFileSystem, RegisterClosure, SwitchRoot>;
+                          GrowFileSystem, RegisterClosure, CheckInit, SwitchRoot>;
 
 // One line without newline, in the words of mount(8) and friends.
 std::string describe(const Step &step);

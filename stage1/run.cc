@@ -122,10 +122,11 @@ Line run(const mounts::RegisterClosure &step) {
     return nixdb::register_closure({step.target_root, step.reginfo, step.mode, step.system}).transform(nixdb::describe);
 }
 
-Line run(const mounts::SwitchRoot &step) {
-    if (auto ready = check_init(step.target_root, step.init); !ready) return std::unexpected(ready.error());
-    return std::unexpected(switch_root(step.target_root, step.init));
+Line run(const mounts::CheckInit &step) {
+    return check_init(step.target_root, step.init).transform([] { return std::string(); });
 }
+
+Line run(const mounts::SwitchRoot &step) { return std::unexpected(switch_root(step.target_root, step.init)); }
 
 }  // namespace
 

@@ -33,11 +33,10 @@ test-boot: $(BUILD)/tests/boot all ## boots of real machines
 run: all ## boots a machine with a real Nix store and shows it at work
 	@tests/support/with-machine tests/support/newcomer-run $(BUILD)/runvm
 
-include tests/bench/disk.mk
-include tests/bench/boot.mk
-include tests/bench/union.mk
-include tests/bench/launch.mk
-include tests/fuzz/union.mk
+include $(wildcard tests/bench/*.mk tests/fuzz/*.mk)
+
+.PHONY: bench
+bench: bench-disk bench-boot bench-union bench-launch bench-nixdb ## every benchmark, each against its rival in one interleaved run
 
 # --- checks ---
 CHECKED = $(OWN) $(TESTS)
@@ -66,4 +65,3 @@ $(BUILD)/tidy/%.ok: %.cc .clang-tidy $(SYSROOT_READY)
 	    -isystem $(SYSROOT)/usr/include/c++/v1 $(ALL_CXXFLAGS) -DSTAGE1_VERSION='"$(VERSION)"' 2>/dev/null
 	@touch $@
 
--include tests/fuzz/fuzz.mk tests/bench/nixdb.mk
