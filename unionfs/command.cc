@@ -18,6 +18,7 @@
 
 #include "mounts/base/at.h"
 #include "unionfs/session.h"
+#include "unionfs/xattr.h"
 
 namespace unionfs {
 
@@ -46,7 +47,7 @@ void fit_cache(Options &options) {
 // `@` (systemd: Root Storage Daemons), and so does the kernel one with this score.
 void settle() {
     (void)::setsid();
-    (void)::chdir("/");
+    if (!keep_descriptors_reachable()) (void)::chdir("/");
     if (::geteuid() == 0) program_invocation_name[0] = '@';
     const base::Fd score(::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
     if (score) (void)!::write(score.get(), "-1000", 5);  // rootless: refused, and of no matter

@@ -32,17 +32,26 @@ bool have_at_calls() {
 
 unsigned at_flags(const char *name) { return AT_SYMLINK_NOFOLLOW | (*name == '\0' ? AT_EMPTY_PATH : 0U); }
 
+// Set once, before any thread: the process's own folder of descriptors is reached by this.
+const char *descriptors = "/proc/self/fd/";
+
 // The path of an object for calls that take no descriptor of O_PATH.
 struct ProcPath {
     base::Fd owned{};
     std::string path{};
     ProcPath(int dir, const char *name) {
         if (*name != '\0') owned.reset(::openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
-        path = "/proc/self/fd/" + std::to_string(*name != '\0' ? owned.get() : dir);
+        path = descriptors + std::to_string(*name != '\0' ? owned.get() : dir);
     }
 };
 
 }  // namespace
+
+bool keep_descriptors_reachable() {
+    if (::chdir("/proc/self/fd") < 0) return false;
+    descriptors = "";
+    return true;
+}
 
 ssize_t get_xattr(int dir, const char *name, const char *attribute, void *value, size_t size) {
     ssize_t n = -1;

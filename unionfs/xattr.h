@@ -11,6 +11,10 @@
 
 namespace unionfs {
 
+// Makes the process's folder of descriptors its working folder. switch_root moves /proc out of a daemon's sight, and
+// before Linux 6.13 attributes are reached through it. False: no /proc; then nothing was changed.
+bool keep_descriptors_reachable();
+
 ssize_t get_xattr(int dir, const char *name, const char *attribute, void *value, size_t size);
 int set_xattr(int dir, const char *name, const char *attribute, const void *value, size_t size, int flags = 0);
 int remove_xattr(int dir, const char *name, const char *attribute);
