@@ -9,7 +9,6 @@
 namespace {
 
 using hostside::HostFacts;
-using hostside::Machine;
 
 HostFacts host() {
     return {.qemu = "qemu",
