@@ -99,7 +99,13 @@ void replace_root(FileSystem &root, const BootParameters &parameters) {
         root.type = *parameters.root_type;
         root.mkfs = root.mkfs && root.type == "ext4";
     }
-    if (parameters.root_options) add_option(root.options, *parameters.root_options);
+    for (auto part : std::views::split(parameters.root_options.value_or(""), ',')) {
+        const std::string_view option(part);
+        if (option == "x-nixos.autoresize")
+            root.autoresize = true;
+        else
+            add_option(root.options, option);
+    }
     if (parameters.root_read_only) add_option(root.options, "ro");
 }
 

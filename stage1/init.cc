@@ -53,7 +53,7 @@ void run_phase(const mounts::Phase &phase, const mounts::PlanInput &input, Repor
         const auto done = run_step(step);
         report.end(done.value_or(""), done ? "" : message(done.error()));
         if (!done)
-            (void)fail_boot(done.error(), input.parameters);
+            fail_boot(done.error(), input.parameters);
         else if (!done->empty())
             log(Priority::info, *done);
     }
@@ -72,7 +72,7 @@ std::pair<mounts::PlanInput, std::vector<mounts::Phase>> plan() {
         if (sources)
             for (const auto &word : mounts::parse_command_line(sources->command_line))
                 if (auto one = mounts::boot_parameters({word}); one && one->panic_on_fail) policy.panic_on_fail = true;
-        (void)fail_boot(phases.error(), policy);
+        fail_boot(phases.error(), policy);
     }
 }
 
@@ -81,7 +81,7 @@ std::pair<mounts::PlanInput, std::vector<mounts::Phase>> plan() {
 void init() {
     Report report;
     report.begin("early", "mount", "the kernel's own file systems");
-    if (auto early = mount_early(); !early) (void)fail_boot(early.error(), {});
+    if (auto early = mount_early(); !early) fail_boot(early.error(), {});
     if (auto kmsg = base::log_to_kmsg(); !kmsg) log(kmsg.error());
     // The kernel drops all but ten lines in five seconds of what user space logs, unless told otherwise.
     if (auto limit = base::open_at(AT_FDCWD, "/proc/sys/kernel/printk_devkmsg", O_WRONLY))
@@ -94,8 +94,8 @@ void init() {
     for (const mounts::Phase &phase : phases) run_phase(phase, input, report);
     // The last phase executes stage 2; past it there is only a failure that the person chose to ignore.
     for (;;)
-        (void)fail_boot({"switch_root", input.parameters.init, 0, "stage 2 did not start and nothing is left to try"},
-                        input.parameters);
+        fail_boot({"switch_root", input.parameters.init, 0, "stage 2 did not start and nothing is left to try"},
+                  input.parameters);
 }
 
 }  // namespace stage1

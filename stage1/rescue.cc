@@ -80,7 +80,7 @@ char read_key(int console) {
     for (;;) ::pause();
 }
 
-Decision menu(int console, const mounts::BootParameters &parameters) {
+void menu(int console, const mounts::BootParameters &parameters) {
     for (;;) {
         say(console, "\nAn error occurred in stage 1 of the boot process. Press one of the following keys:\n\n");
         if (parameters.shell_on_fail)
@@ -104,7 +104,7 @@ Decision menu(int console, const mounts::BootParameters &parameters) {
         }
         if (key == '\n' || key == '\r') continue;
         say(console, "Continuing...\n");
-        return Decision::ignore;
+        return;
     }
 }
 
@@ -120,7 +120,7 @@ void panic() {
     for (;;) ::pause();
 }
 
-Decision fail_boot(const base::Error &error, const mounts::BootParameters &parameters) {
+void fail_boot(const base::Error &error, const mounts::BootParameters &parameters) {
     const std::string text = message(error);
     base::log(error);
     const base::Fd console = open_console(parameters);
@@ -129,7 +129,7 @@ Decision fail_boot(const base::Error &error, const mounts::BootParameters &param
     (void)::tcdrain(console.get());
     (void)tell_host("stage1-failed " + text);
     if (parameters.panic_on_fail) panic();
-    return menu(console.get(), parameters);
+    menu(console.get(), parameters);
 }
 
 void stop_at(const std::string &where, const mounts::BootParameters &parameters) {

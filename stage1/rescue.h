@@ -9,11 +9,9 @@
 
 namespace stage1 {
 
-enum class Decision { ignore, retry };
-
-// Tells and obeys the policy. Returns what the person at the console chose: to go on past the failed step (ignore).
-// Under panic_on_fail, or when the person asks for a reboot, it does not return.
-Decision fail_boot(const base::Error &error, const mounts::BootParameters &parameters);
+// Tells and obeys the policy. Returns when the person at the console chose to go on past the failed step. Under panic_on_fail, or
+// when the person asks for a reboot, it does not return.
+void fail_boot(const base::Error &error, const mounts::BootParameters &parameters);
 
 // boot.debug1 and its kin, stage1.break=: a shell on the console, then on with the boot.
 void stop_at(const std::string &where, const mounts::BootParameters &parameters);

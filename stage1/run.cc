@@ -11,6 +11,7 @@
 #include "mounts/execute.h"
 #include "mounts/find_device.h"
 #include "stage1/check_file_system.h"
+#include "stage1/disk/grow.h"
 #include "stage1/disk/prepare.h"
 #include "stage1/modules/load.h"
 #include "stage1/nixdb/register.h"
@@ -23,7 +24,6 @@ namespace stage1 {
 
 namespace {
 
-using base::fail;
 using base::Result;
 using Line = Result<std::string>;
 
@@ -116,7 +116,7 @@ Line run(const mounts::MarkFile &step) {
     return mark_file(step).transform([] { return std::string(); });
 }
 
-Line run(const mounts::GrowFileSystem &step) { return fail(ENOTSUP, "grow", step.target, "not built yet"); }
+Line run(const mounts::GrowFileSystem &step) { return grow_file_system(step.target); }
 
 Line run(const mounts::RegisterClosure &step) {
     return nixdb::register_closure({step.target_root, step.reginfo, step.mode, step.system}).transform(nixdb::describe);

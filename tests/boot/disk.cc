@@ -63,4 +63,15 @@ TEST_CASE("a file goes from the host into the guest through xchg, and another on
     CHECK(*out == "from the guest\n");
 }
 
+TEST_CASE("x-nixos.autoresize grows the root to an image that became larger") {
+    Machine machine;
+    CHECK(machine.boot({.script = "df -m / | tail -n 1 >/dev/console"}).exit_code == 0);
+    const auto resized = base::run({.argv = {"qemu-img", "resize", "-q", machine.disk(), "3G"}, .capture_output = true});
+    REQUIRE(resized);
+    REQUIRE(resized->status == 0);
+    const Boot grown =
+        machine.boot({.script = "test $(stat -f -c %b /) -gt 600000", .parameters = {"rootflags=x-nixos.autoresize"}});
+    CHECK(grown.exit_code == 0);
+}
+
 }  // namespace

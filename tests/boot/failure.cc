@@ -30,6 +30,13 @@ TEST_CASE("a mount tag that the host does not offer is named, with those that it
     CHECK_THAT(b.console, ContainsSubstring("nowhere") && ContainsSubstring("store") && ContainsSubstring("xchg"));
 }
 
+TEST_CASE("a root that does not come is named, with what is there instead") {
+    const Boot b = boot({.parameters = {"root=serial=absent", "stage1.device-timeout=1"}});
+    CHECK(b.exit_code == 120);
+    CHECK_THAT(b.console, ContainsSubstring("wait for 'serial=absent'") && ContainsSubstring("did not come within 1 s") &&
+                              ContainsSubstring("vda (1 GiB, serial root"));
+}
+
 TEST_CASE("a machine that takes too long is stopped") {
     const Boot b = boot({.script = "sleep 1000", .timeout_s = 25});
     CHECK(b.exit_code == 122);
