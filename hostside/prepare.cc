@@ -15,6 +15,7 @@
 #include "hostside/cache.h"
 #include "hostside/image.h"
 #include "hostside/initrd.h"
+#include "hostside/kernel_command_line.h"
 #include "hostside/kernel_image.h"
 #include "hostside/ports.h"
 #include "hostside/run_folder.h"

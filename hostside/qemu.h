@@ -36,15 +36,6 @@ inline constexpr std::string_view console_log = "console.log";
 // Error: a path too long for a socket, shares or ports that clash.
 base::Result<std::vector<std::string>> qemu_argv(const Machine &machine, const HostFacts &facts);
 
-// The kernel's whole command line. It may be longer than a kernel takes: see command_line_parts.
-std::string kernel_command_line(const Machine &machine, std::string_view toplevel_params, const std::string &init);
-
-// What fits into the command line, and the rest, for the initrd. Only parameters of ours and `regInfo` move.
-struct CommandLineParts {
-    std::string line, parameters;
-};
-base::Result<CommandLineParts> command_line_parts(const std::string &whole);
-
 // QEMU reads a doubled comma in an option's value as one (qemu(1), "Comma handling").
 std::string escaped(std::string_view value);
 

@@ -4,6 +4,7 @@
 #include <format>
 
 #include "hostside/description.h"
+#include "hostside/kernel_command_line.h"
 #include "hostside/shell_words.h"
 
 namespace {

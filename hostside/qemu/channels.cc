@@ -1,0 +1,54 @@
+#include "hostside/qemu/parts.h"
+
+#include <sys/un.h>
+
+#include <format>
+
+#include "mounts/protocol.h"
+
+namespace hostside {
+
+namespace protocol = mounts::protocol;
+
+namespace {
+
+base::Result<std::string> socket_path(const HostFacts &facts, std::string_view name) {
+    std::string path = std::format("{}/{}", facts.run_folder, name);
+    if (path.size() >= sizeof(sockaddr_un::sun_path))
+        return base::fail(0, "socket", path,
+                          std::format("{} bytes, a socket's path has at most {}; set XDG_RUNTIME_DIR to a shorter folder",
+                                      path.size(), sizeof(sockaddr_un::sun_path) - 1));
+    return path;
+}
+
+}  // namespace
+
+base::Result<> add_channels(Argv &argv, const Machine &m, const HostFacts &facts) {
+    auto status = socket_path(facts, status_socket);
+    if (!status) return std::unexpected(status.error());
+    auto qmp = socket_path(facts, qmp_socket);
+    if (!qmp) return std::unexpected(qmp.error());
+    auto console = socket_path(facts, console_socket);
+    if (!console) return std::unexpected(console.error());
+    const std::string log = escaped(std::format("{}/{}", facts.run_folder, console_log));
+    if (facts.terminal)
+        add(argv, "-chardev", std::format("stdio,id=console,{}logfile={}", facts.monitor ? "mux=on,signal=off," : "", log));
+    else
+        add(argv, "-chardev", std::format("socket,id=console,path={},server=on,wait=off,logfile={}", escaped(*console), log));
+    add(argv, "-serial", "chardev:console");
+    if (facts.terminal && facts.monitor) add(argv, "-mon", "chardev=console,mode=readline");
+    add(argv, "-chardev", std::format("socket,id=qmp,path={},server=on,wait=off", escaped(*qmp)));
+    add(argv, "-mon", "chardev=qmp,mode=control");
+    add(argv, "-device", "virtio-serial-pci");
+    add(argv, "-chardev", std::format("socket,id=status,path={},server=on,wait=off", escaped(*status)));
+    add(argv, "-device", std::format("virtserialport,chardev=status,name={}", protocol::status_port));
+    if (m.guest_agent) {
+        auto agent = socket_path(facts, "agent");
+        if (!agent) return std::unexpected(agent.error());
+        add(argv, "-chardev", std::format("socket,id=agent,path={},server=on,wait=off", escaped(*agent)));
+        add(argv, "-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0");
+    }
+    return {};
+}
+
+}  // namespace hostside

@@ -1,0 +1,28 @@
+// The parts of QEMU's command line, one file each; put together by qemu_argv (hostside/qemu.h). Pure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "hostside/machine.h"
+#include "hostside/qemu.h"
+#include "mounts/base/error.h"
+
+namespace hostside {
+
+using Argv = std::vector<std::string>;
+
+inline void add(Argv &argv, std::string option, std::string value) {
+    argv.push_back(std::move(option));
+    argv.push_back(std::move(value));
+}
+
+void add_disks(Argv &argv, const Machine &machine, const HostFacts &facts);
+// Error: a tag that is taken, or that QEMU would not take.
+base::Result<> add_shares(Argv &argv, const Machine &machine, const HostFacts &facts);
+// Error: two forwarded ports that clash.
+base::Result<> add_networks(Argv &argv, const Machine &machine);
+// The console, QEMU's monitor, the status port, the guest agent. Error: a path too long for a socket.
+base::Result<> add_channels(Argv &argv, const Machine &machine, const HostFacts &facts);
+
+}  // namespace hostside

@@ -1,0 +1,50 @@
+#include "hostside/qemu/parts.h"
+
+#include <format>
+#include <set>
+
+#include "mounts/protocol.h"
+
+namespace hostside {
+
+namespace protocol = mounts::protocol;
+
+namespace {
+
+void add_share(Argv &argv, const std::string &path, std::string_view tag, std::string_view model, bool read_only) {
+    add(argv, "-virtfs",
+        std::format("local,path={},security_model={},mount_tag={}{},multidevs=remap", escaped(path), model, escaped(tag),
+                    read_only ? ",readonly=on" : ""));
+}
+
+}  // namespace
+
+base::Result<> add_shares(Argv &argv, const Machine &m, const HostFacts &facts) {
+    // As root, `none` would make a guest's setuid bits, owners and devices real on the host.
+    const std::string_view safe = facts.root ? "mapped-xattr" : "none";
+    std::set<std::string, std::less<>> tags;
+    if (!m.store.empty()) {
+        add_share(argv, m.store, protocol::store_tag, "none", true);
+        tags.emplace(protocol::store_tag);
+    }
+    for (const auto &[tag, path] : {std::pair{protocol::xchg_tag, facts.xchg}, {protocol::shared_tag, facts.shared}}) {
+        if (path.empty()) continue;
+        add_share(argv, path, tag, safe, false);
+        tags.emplace(tag);
+    }
+    for (const auto &s : m.shared_directories) {
+        // QEMU makes an id of it (qemu: id_wellformed).
+        constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+        constexpr std::string_view others = "0123456789-._";
+        if (s.tag.empty() || !letters.contains(s.tag.front()) ||
+            s.tag.find_first_not_of(std::string(letters) + std::string(others)) != std::string::npos)
+            return base::fail(0, "share", s.tag, "a tag begins with a letter and has letters, digits, '-', '.' and '_'");
+        if (!tags.emplace(s.tag).second)
+            return base::fail(0, "share", s.tag,
+                              "the tag is taken (store, xchg and shared are the launcher's own); choose another name");
+        add_share(argv, s.source, s.tag, s.security_model.empty() ? safe : std::string_view(s.security_model), s.read_only);
+    }
+    return {};
+}
+
+}  // namespace hostside
