@@ -126,7 +126,9 @@ int command_main(int argc, char **argv) {
     }
     raise_file_limit(options->max_files);
     fit_cache(*options);
-    Union fs(std::move(*options));
+    SharedMemory memory;
+    if (auto result = memory.make(); !result) return refuse(result.error());
+    Union fs(std::move(*options), memory);
     if (char *full = ::realpath(fs.options.mountpoint.c_str(), nullptr)) {
         fs.options.mountpoint = full;  // we leave the working folder
         std::free(full);

@@ -124,7 +124,7 @@ int Union::copy_up_file(Node &node, off_t size) {
     } else if (error == 0) {
         // No name is left: the copy is only for whoever has the file open.
         if (!copy) copy.reset(::openat(work->get(), name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
-        node.orphan = std::make_shared<const base::Fd>(std::move(copy));
+        node.keep_orphan(std::make_shared<const base::Fd>(std::move(copy)));
         (void)::unlinkat(work->get(), name, 0);  // stays invisible in any case
     }
     if (error != 0) {

@@ -1,38 +1,65 @@
 #include "unionfs/inode_table.h"
 
 #include <algorithm>
+#include <new>
 
 namespace unionfs {
 
+static_assert(sizeof(Node) % SharedMemory::unit == 0, "a Node is named by a Reference");
+static_assert(offsetof(NodeKept, shown_inode) == 0, "a free Node's chain must not be taken for `live`");
+
 namespace {
 
-auto find_link(Node *node, Node *parent, const std::string &name) {
-    return std::ranges::find_if(node->links, [&](const Link &link) { return link.parent == parent && link.name == name; });
-}
+constexpr size_t nodes_stretch = size_t{6} << 30;
 
 }  // namespace
 
-InodeTable::~InodeTable() = default;  // the process ends with it, and the kernel gives all back
+InodeTable::InodeTable(FdCache &cache, SharedMemory &memory)
+    : cache_(cache),
+      memory_(memory),
+      nodes_(memory.start() + SharedMemory::header_bytes, nodes_stretch, sizeof(Node)),
+      names_(memory, memory.start() + SharedMemory::header_bytes + nodes_stretch) {}
+
+// Where the reference to that name stands; null when the Node has no such name.
+SharedMemory::Reference *InodeTable::find_name(Node *node, Node *parent, std::string_view name) {
+    const SharedMemory::Reference wanted = memory_.reference(parent);
+    for (SharedMemory::Reference *at = &node->names; *at != 0; at = &names_.at(*at)->next)
+        if (const Name *link = names_.at(*at); link->parent == wanted && link->text() == name) return at;
+    return nullptr;
+}
+
+void InodeTable::add_name(Node *node, Node *parent, const std::string &name) {
+    ++parent->children;
+    SharedMemory::Reference *at = &node->names;
+    while (*at != 0) at = &names_.at(*at)->next;
+    *at = names_.make(memory_.reference(parent), name, 0);
+}
+
+void InodeTable::drop_name(SharedMemory::Reference *at) {
+    const SharedMemory::Reference dropped = *at;
+    Node *parent = memory_.at<Node>(names_.at(dropped)->parent);
+    *at = names_.at(dropped)->next;
+    names_.drop(dropped);
+    --parent->children;
+    release(parent);
+}
 
 Node *InodeTable::take(const Key &key, Node *parent, const std::string &name, const std::function<void(Node &)> &fill) {
     const std::lock_guard lock(mutex_);
     Node *&node = by_key_[key];
     if (node == nullptr) {
-        node = new Node;
+        node = new (nodes_.take()) Node;
         ++count_;
         fill(*node);
     }
     ++node->lookups;
-    if (parent != nullptr && find_link(node, parent, name) == node->links.end()) {
+    if (parent != nullptr && find_name(node, parent, name) == nullptr) {
         // A folder has one name; a rename of a layer behind our back must not give it two.
-        if (node->is_dir() && !node->links.empty()) {
-            const Link old = node->links.front();
-            node->links.clear();
-            drop_link(old);
-        }
-        node->links.push_back({parent, name});
-        ++parent->children;
+        if (node->is_dir() && node->names != 0) drop_name(&node->names);
+        add_name(node, parent, name);
     }
+    std::atomic_signal_fence(std::memory_order_release);
+    node->live = true;
     return node;
 }
 
@@ -50,20 +77,22 @@ void InodeTable::forget(Node *node, uint64_t lookups) {
     release(node);
 }
 
-void InodeTable::drop_link(const Link &link) {
-    --link.parent->children;
-    release(link.parent);
-}
-
 void InodeTable::release(Node *node) {
     if (node->lookups != 0 || node->children != 0) return;
+    node->live = false;
+    std::atomic_signal_fence(std::memory_order_release);
     for (const Key &key : {node->upper_key, node->lower_key})
         if (const auto found = by_key_.find(key); found != by_key_.end() && found->second == node) by_key_.erase(found);
-    const std::vector<Link> links = std::move(node->links);
+    while (node->names != 0) drop_name(&node->names);
+    for (SharedMemory::Reference name = node->hidden; name != 0;) {
+        const SharedMemory::Reference next = names_.at(name)->next;
+        names_.drop(name);
+        name = next;
+    }
     cache_.drop(node->slot);
-    delete node;
+    node->~Node();
+    nodes_.give(node);
     --count_;
-    for (const Link &link : links) drop_link(link);
 }
 
 void InodeTable::add_key(Node *node, const Key &key) {
@@ -73,31 +102,32 @@ void InodeTable::add_key(Node *node, const Key &key) {
 
 void InodeTable::add_link(Node *node, Node *parent, const std::string &name) {
     const std::lock_guard lock(mutex_);
-    if (find_link(node, parent, name) != node->links.end()) return;
-    node->links.push_back({parent, name});
-    ++parent->children;
+    if (find_name(node, parent, name) == nullptr) add_name(node, parent, name);
 }
 
 bool InodeTable::remove_link(Node *node, Node *parent, const std::string &name) {
     const std::lock_guard lock(mutex_);
-    if (const auto found = find_link(node, parent, name); found != node->links.end()) {
-        const Link link = *found;
-        node->links.erase(found);
-        drop_link(link);
-    }
-    return node->links.empty();
+    if (SharedMemory::Reference *at = find_name(node, parent, name); at != nullptr) drop_name(at);
+    return node->names == 0;
 }
 
 void InodeTable::move_link(Node *node, Node *parent, const std::string &name, Node *new_parent, const std::string &new_name) {
     const std::lock_guard lock(mutex_);
-    const auto found = find_link(node, parent, name);
+    SharedMemory::Reference *at = find_name(node, parent, name);
+    if (at == nullptr) return add_name(node, new_parent, new_name);
     ++new_parent->children;
-    if (found == node->links.end()) {
-        node->links.push_back({new_parent, new_name});
-        return;
-    }
-    *found = {new_parent, new_name};
+    const SharedMemory::Reference old = *at;
+    *at = names_.make(memory_.reference(new_parent), new_name, names_.at(old)->next);
+    names_.drop(old);
     --parent->children;  // the caller's request keeps it alive
+}
+
+void InodeTable::hide(Node *node, size_t layer, const std::vector<std::string> &path) {
+    const std::lock_guard lock(mutex_);
+    SharedMemory::Reference chain = 0;
+    for (auto name = path.rbegin(); name != path.rend(); ++name)
+        chain = names_.make(static_cast<SharedMemory::Reference>(layer), *name, chain);
+    node->hidden = chain;
 }
 
 void InodeTable::remove_keys(Node *node) {
@@ -108,7 +138,10 @@ void InodeTable::remove_keys(Node *node) {
 
 std::vector<Link> InodeTable::links(Node *node) {
     const std::lock_guard lock(mutex_);
-    return node->links;
+    std::vector<Link> links;
+    for (SharedMemory::Reference at = node->names; at != 0; at = names_.at(at)->next)
+        links.push_back({memory_.at<Node>(names_.at(at)->parent), std::string(names_.at(at)->text())});
+    return links;
 }
 
 size_t InodeTable::size() {

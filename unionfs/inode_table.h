@@ -1,5 +1,5 @@
 // Which Nodes there are, by what lies beneath them. A Node lives while the kernel remembers it (lookups) or a child of
-// it lives. No system call is made under the table's lock.
+// it lives. No system call is made under the table's lock, but to give memory back.
 #pragma once
 
 #include <functional>
@@ -7,14 +7,14 @@
 #include <optional>
 #include <unordered_map>
 
+#include "unionfs/names.h"
 #include "unionfs/node.h"
 
 namespace unionfs {
 
 class InodeTable {
   public:
-    explicit InodeTable(FdCache &cache) : cache_(cache) {}
-    ~InodeTable();
+    InodeTable(FdCache &cache, SharedMemory &memory);
     InodeTable(const InodeTable &) = delete;
     InodeTable &operator=(const InodeTable &) = delete;
 
@@ -30,6 +30,8 @@ class InodeTable {
     // True when that was the last name known.
     bool remove_link(Node *node, Node *parent, const std::string &name);
     void move_link(Node *node, Node *parent, const std::string &name, Node *new_parent, const std::string &new_name);
+    // The names from the layer's root to a lower object that loses its last name.
+    void hide(Node *node, size_t layer, const std::vector<std::string> &path);
     // An unlinked object's number may be given to another one soon.
     void remove_keys(Node *node);
     std::vector<Link> links(Node *node);
@@ -39,13 +41,18 @@ class InodeTable {
     struct Hash {
         size_t operator()(const Key &key) const { return (key.inode ^ (key.device << 40)) * 0x9E3779B97F4A7C15ULL; }
     };
-    void drop_link(const Link &link);
+    SharedMemory::Reference *find_name(Node *node, Node *parent, std::string_view name);
+    void add_name(Node *node, Node *parent, const std::string &name);
+    void drop_name(SharedMemory::Reference *at);
     void release(Node *node);
 
     std::mutex mutex_;
     std::unordered_map<Key, Node *, Hash> by_key_;
     size_t count_ = 0;
     FdCache &cache_;
+    SharedMemory &memory_;
+    ItemPool nodes_;
+    Names names_;
 };
 
 }  // namespace unionfs

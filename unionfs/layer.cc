@@ -17,7 +17,7 @@ namespace unionfs {
 using base::fail;
 using base::Result;
 
-Union::Union(Options given) : options(std::move(given)), cache(options.max_files), table(cache) {}
+Union::Union(Options given, SharedMemory &memory) : options(std::move(given)), cache(options.max_files), table(cache, memory) {}
 
 namespace {
 

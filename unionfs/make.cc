@@ -42,14 +42,14 @@ int Union::keep_unlinked(Node &node) {
     if (!node.upper || node.orphan) return 0;
     FdRef fd;
     if (node.is_file() && data(node, true, fd) == 0) {
-        node.orphan = fd;
+        node.keep_orphan(fd);
         return 0;
     }
     Where place;
     if (const int error = where_upper(node, place); error != 0) return error;
     base::Fd opened(::openat(place.fd(), place.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
     if (!opened) return errno;
-    node.orphan = std::make_shared<const base::Fd>(std::move(opened));
+    node.keep_orphan(std::make_shared<const base::Fd>(std::move(opened)));
     return 0;
 }
 
@@ -72,7 +72,7 @@ int Union::remove(Node &parent, const std::string &name, bool folder) {
     if (error == 0 && last && (!folder || node->upper)) error = folder ? 0 : keep_unlinked(*node);
     if (error == 0 && folder && in_upper) {
         FdRef itself;  // stays open for those who stand in it
-        if (upper_dir(*node, itself) == 0) node->orphan = itself;
+        if (upper_dir(*node, itself) == 0) node->keep_orphan(itself);
     }
     if (error == 0) {
         if (!in_upper)
@@ -88,13 +88,13 @@ int Union::remove(Node &parent, const std::string &name, bool folder) {
         }
     }
     if (error != 0) {
-        if (!table.links(node).empty()) node->orphan.reset();
+        if (!table.links(node).empty()) node->drop_orphan();
     } else {
         if (!node->upper) --node->nlink_change;
         if (table.remove_link(node, &parent, name) && (folder || found.status.st_nlink <= 1))
             table.remove_keys(node);
         else if (!table.links(node).empty())
-            node->orphan.reset();
+            node->drop_orphan();
         if (folder) node->lowers.clear();
     }
     table.forget(node, 1);
@@ -112,7 +112,7 @@ int Union::link(Node &node, Node &new_parent, const std::string &new_name) {
     table.add_link(&node, &new_parent, new_name);
     if (node.orphan) {  // O_TMPFILE got a name
         const std::lock_guard lock(node.mutex);
-        node.orphan.reset();
+        node.drop_orphan();
         table.add_key(&node, node.upper_key);
     }
     return 0;

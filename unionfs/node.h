@@ -1,7 +1,7 @@
 // An object of the union: what the kernel knows by its node id, which is the Node's address. It outlives its names and
-// its copy-up, and so do its st_ino and its place in the kernel's caches.
+// its copy-up, and so do its st_ino and its place in the kernel's caches; its address and its NodeKept outlive the worker.
 //
-// Guarded by the InodeTable's mutex: links, lookups, children, keys. Guarded by the Node's own: upper (written), the
+// Guarded by the InodeTable's mutex: names, lookups, children, keys. Guarded by the Node's own: upper (written), the
 // data descriptor, backing. `upper` may be read by anyone: it only ever turns true, after the copy is in place.
 #pragma once
 
@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "unionfs/fd_cache.h"
+#include "unionfs/shared_memory.h"
 
 namespace unionfs {
 
@@ -50,13 +51,25 @@ struct Link {
 
 struct Listing;
 
-struct Node {
+// What a successor of the worker finds in the shared memory. All else it finds out anew from the layers.
+struct NodeKept {
     ino_t shown_inode = 0;  // st_ino
-    mode_t type = 0;        // S_IFMT bits
-    std::atomic<bool> upper = false;
-    Key upper_key{};  // valid when upper
+    Key upper_key{};        // valid when upper
     Key lower_key{};
-    std::vector<Link> links{};  // names in the union by which it was reached; the root has none
+    uint64_t lookups = 0;
+    mode_t type = 0;                     // S_IFMT bits
+    SharedMemory::Reference names = 0;   // in the union by which it was reached; the root has none
+    SharedMemory::Reference hidden = 0;  // a lower object that no name leads to any more: the names from its layer's root
+    int orphan_fd = -1;                  // of `orphan`
+    int nlink_change = 0;                // names of a lower file that were removed, negative
+    int backing_id = 0;                  // passthrough, while opens > 0
+    unsigned opens = 0;                  // by passthrough
+    unsigned cached_opens = 0;           // through the page cache; an inode has only one kind at a time
+    bool live = false;                   // written last: the Node is whole
+};
+
+struct alignas(SharedMemory::unit) Node : NodeKept {
+    std::atomic<bool> upper = false;
 
     std::vector<LowerDirRef> lowers{};  // a folder's, the topmost first
     LowerDirRef lower_parent{};         // a file's place in a layer
@@ -65,17 +78,22 @@ struct Node {
     std::mutex mutex{};
     FdCache::Slot slot{};  // a folder's upper O_PATH, or a file's data
     bool slot_writable = false;
-    FdRef orphan{};                      // what is left when no name is
-    int nlink_change = 0;                // names of a lower file that were removed, negative
+    FdRef orphan{};                      // what is left when no name is; set by keep_orphan
     std::shared_ptr<Listing> listing{};  // while somebody reads the folder
-    int backing_id = 0;                  // passthrough, while opens > 0
-    bool backing_upper = false;
-    unsigned opens = 0;         // by passthrough
-    unsigned cached_opens = 0;  // through the page cache; an inode has only one kind at a time
-
-    uint64_t lookups = 0;
     uint64_t children = 0;
 
+    Node() = default;
+    explicit Node(const NodeKept &kept) : NodeKept(kept) {}
+
+    // The descriptor's number is noted, for only the descriptor keeps the object alive.
+    void keep_orphan(FdRef fd) {
+        orphan_fd = fd->get();
+        orphan = std::move(fd);
+    }
+    void drop_orphan() {
+        orphan_fd = -1;
+        orphan.reset();
+    }
     [[nodiscard]] bool is_dir() const { return S_ISDIR(type); }
     [[nodiscard]] bool is_file() const { return S_ISREG(type); }
 };

@@ -104,7 +104,7 @@ int Union::rename(Node &parent, const std::string &name, Node &new_parent, const
             if (table.remove_link(other, &new_parent, new_name) && (other->is_dir() || other_status.st_nlink <= 1))
                 table.remove_keys(other);
             else if (!table.links(other).empty())
-                other->orphan.reset();
+                other->drop_orphan();
         }
         table.move_link(node, &parent, name, &new_parent, new_name);
         if (exchange && other != nullptr) table.move_link(other, &new_parent, new_name, &parent, name);

@@ -32,7 +32,7 @@ struct Found {  // what a name means
 };
 
 struct Union {
-    explicit Union(Options given);
+    Union(Options given, SharedMemory &memory);
 
     Options options;
     FdCache cache;
