@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -16,9 +15,11 @@
 #include <print>
 #include <thread>
 
+#include "hostside/console_log.h"
 #include "hostside/qemu.h"
 #include "hostside/run_folder.h"
 #include "hostside/supervise.h"
+#include "hostside/terminal.h"
 #include "hostside/unix_socket.h"
 #include "mounts/base/at.h"
 
@@ -91,33 +92,17 @@ int stop(const std::string &name, bool now, int patience_s) {
 int logs(const std::string &name) {
     auto m = find_machine(name);
     if (!m) return refuse(m.error());
-    auto log = base::open_at(AT_FDCWD, in(*m, console_log), O_RDONLY | O_NOFOLLOW);
-    if (!log) return refuse(log.error());
-    std::array<char, 65536> chunk;
-    for (ssize_t n = 0; (n = ::read(log->get(), chunk.data(), chunk.size())) > 0;)
-        if (auto wrote = base::write_all(STDOUT_FILENO, {chunk.data(), static_cast<size_t>(n)}, "stdout"); !wrote)
-            return refuse(wrote.error());
+    for (const std::string_view part : {console_log_before, console_log}) {
+        auto log = base::open_at(AT_FDCWD, in(*m, part), O_RDONLY | O_NOFOLLOW);
+        if (!log && log.error().code == ENOENT) continue;  // nothing was said yet, or not that much
+        if (!log) return refuse(log.error());
+        std::array<char, 65536> chunk;
+        for (ssize_t n = 0; (n = ::read(log->get(), chunk.data(), chunk.size())) > 0;)
+            if (auto wrote = base::write_all(STDOUT_FILENO, {chunk.data(), static_cast<size_t>(n)}, "stdout"); !wrote)
+                return refuse(wrote.error());
+    }
     return 0;
 }
-
-class RawTerminal {
-  public:
-    RawTerminal() : set_(::tcgetattr(STDIN_FILENO, &old_) == 0) {
-        if (!set_) return;
-        termios raw = old_;
-        ::cfmakeraw(&raw);
-        (void)::tcsetattr(STDIN_FILENO, TCSANOW, &raw);
-    }
-    ~RawTerminal() {
-        if (set_) (void)::tcsetattr(STDIN_FILENO, TCSANOW, &old_);
-    }
-    RawTerminal(const RawTerminal &) = delete;
-    RawTerminal &operator=(const RawTerminal &) = delete;
-
-  private:
-    termios old_{};
-    bool set_ = false;
-};
 
 int console(const std::string &name) {
     auto m = find_machine(name);
@@ -128,7 +113,8 @@ int console(const std::string &name) {
         return refuse(socket.error());
     }
     std::println(stderr, "console of {}; ctrl-] leaves", name);
-    const RawTerminal raw;
+    Terminal terminal;
+    terminal.make_raw();
     constexpr char leave = 0x1d;
     std::array<pollfd, 2> polls{{{STDIN_FILENO, POLLIN, 0}, {socket->get(), POLLIN, 0}}};
     std::array<char, 4096> chunk;

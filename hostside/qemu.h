@@ -24,14 +24,15 @@ struct HostFacts {
     std::string xchg, shared;  // folders
     std::string run_folder;    // for sockets and the console's log, 0700
     bool terminal = true;      // the console is on stdin and stdout; else on a socket, for `runvm console`
+    int console_log_fd = -1;   // QEMU inherits it and writes the console's log there; -1: into a file (--print)
     bool monitor = false;      // ctrl-a c on that terminal leads to QEMU's monitor
 };
 
 // The names of what stands in the run folder.
 inline constexpr std::string_view status_socket = "status";
-inline constexpr std::string_view qmp_socket = "qmp";
+inline constexpr std::string_view qmp_socket = "qmp";        // for others
+inline constexpr std::string_view events_socket = "events";  // for the launcher
 inline constexpr std::string_view console_socket = "console";
-inline constexpr std::string_view console_log = "console.log";
 
 // Error: a path too long for a socket, shares or ports that clash.
 base::Result<std::vector<std::string>> qemu_argv(const Machine &machine, const HostFacts &facts);

@@ -18,12 +18,14 @@
 
 #include "hostside/description.h"
 #include "hostside/environment.h"
+#include "hostside/guest_folder.h"
 #include "hostside/initrd.h"
 #include "hostside/prepare.h"
 #include "hostside/run_folder.h"
 #include "hostside/shell_words.h"
 #include "hostside/supervise.h"
 #include "mounts/base/at.h"
+#include "mounts/protocol.h"
 
 namespace hostside {
 
@@ -42,7 +44,7 @@ struct Arguments {
     std::vector<Flag> flags;
     std::vector<std::string> extra;  // after `--`: for QEMU, as the 2013 script's "$@"
     bool print = false, json = false, fresh = false, notify_ready = false, background = false;
-    std::string output;
+    std::string output, report;
 };
 
 // Short names beside those that come from the keys.
@@ -172,6 +174,8 @@ class Reporter {
         if (event == "guest-exit") return detail == "0" ? "" : std::format("the guest failed with status {}", detail);
         if (event == "stage1-failed") return std::format("stage 1 failed: {}", detail);
         if (event == "panic") return "the guest's kernel panicked; its last words are on the console";
+        if (event == "disk-full") return std::format("no room on the host for the guest's disk '{}': free some", detail);
+        if (event == "disk-error") return std::format("the host could not read or write the guest's disk '{}'", detail);
         if (event == "timeout") return std::format("ended after its {} s (timeout)", detail);
         if (event == "signal") return std::format("ended by signal {}", detail);
         return "";  // started, exit: nothing that a person at the console misses
@@ -197,6 +201,14 @@ int print_command(const Machine &machine) {
     return 0;
 }
 
+// What stage 1 did, step by step, as it left it in xchg: out of there before the folder goes.
+Result<> keep_report(const std::string &xchg, const std::string &path) {
+    constexpr size_t limit_bytes = size_t{16} << 20;
+    auto text = read_from_guest(xchg, std::string(mounts::protocol::report_file), limit_bytes);
+    if (!text) return std::unexpected(text.error());
+    return base::replace_file(path, *text);
+}
+
 // `started` is told once QEMU runs; for a machine in the background.
 int run_machine(const Arguments &arguments, const std::function<void(const std::string &failure)> &started) {
     const Reporter report(arguments);
@@ -212,6 +224,9 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
     auto prepared =
         prepare(*machine, {folder->path(), true, arguments.fresh, !arguments.background, ::isatty(STDIN_FILENO) == 1});
     if (!prepared) return give_up(prepared.error());
+    auto console = ConsoleLog::create(folder->path());
+    if (!console) return give_up(console.error());
+    prepared->facts.console_log_fd = console->writer();
     auto argv = qemu_argv(*machine, prepared->facts);
     if (!argv) return give_up(argv.error());
     for (const auto &note : prepared->notes) report.note(note);
@@ -219,10 +234,13 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
         if (event == "started") started("");
         report(event, detail);
     };
-    auto code = supervise({*argv, folder->path(), machine->timeout_s, !arguments.background, on_event});
+    auto code = supervise({*argv, folder->path(), *console, machine->timeout_s, !arguments.background, on_event});
     if (!code) return give_up(code.error());
     started("QEMU ended at once; `runvm run` with the same words shows what it says");
     if (*code == qemu_failed) report.note("QEMU failed; what it said is above");
+    if (!arguments.report.empty())
+        if (auto kept = keep_report(prepared->facts.xchg, arguments.report); !kept)
+            report.note(std::format("no {}: {}", arguments.report, base::message(kept.error())));
     report("exit", std::to_string(*code));
     return *code;
 }
@@ -294,6 +312,8 @@ void add_run_commands(CLI::App &app, int &status) {
     start_arguments->background = true;
     for (const auto &[command, arguments] : {std::pair{run, run_arguments}, {start, start_arguments}}) {
         command->add_flag("--fresh", arguments->fresh, "put the root disk aside and start with a new one");
+        command->add_option("--report", arguments->report, "what stage 1 did, step by step, as JSON, is left there")
+            ->type_name("FILE");
         command->add_flag("--notify-ready", arguments->notify_ready, "tell systemd (sd_notify) when the guest is ready");
     }
     run->add_flag("--print", run_arguments->print, "show QEMU's command, for pasting, and start nothing");

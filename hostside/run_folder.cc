@@ -13,6 +13,7 @@
 #include <format>
 #include <thread>
 
+#include "hostside/guest_folder.h"
 #include "mounts/base/at.h"
 
 namespace hostside {
@@ -38,12 +39,6 @@ Result<> private_folder(const std::string &path) {
     return {};
 }
 
-// remove_all takes symlinks for what they are, and a guest's files are only ever names to it.
-void sweep(const std::string &path) {
-    std::error_code error;
-    fs::remove_all(path, error);
-}
-
 // What a killed launcher left: a folder whose lock nobody holds.
 void sweep_abandoned(const std::string &parent) {
     std::error_code error;
@@ -51,7 +46,7 @@ void sweep_abandoned(const std::string &parent) {
         if (!entry.is_directory(error)) continue;
         auto lock = base::open_at(AT_FDCWD, entry.path().string() + ".lock", O_RDWR | O_NOFOLLOW);
         if (lock && ::flock(lock->get(), LOCK_EX | LOCK_NB) < 0) continue;
-        sweep(entry.path());
+        (void)remove_guest_folder(entry.path());  // the next start tries again
     }
 }
 
@@ -100,7 +95,7 @@ Result<RunFolder> RunFolder::create(const std::string &name, bool another) {
         lock = lock_file(path + ".lock", "machine " + name);
     }
     if (!lock) return std::unexpected(lock.error());
-    sweep(path);
+    if (auto swept = remove_guest_folder(path); !swept) return std::unexpected(swept.error());
     if (auto made = private_folder(path); !made) return std::unexpected(made.error());
     RunFolder folder(path, std::move(*lock));
     if (auto wrote = folder.write_holder(); !wrote) return std::unexpected(wrote.error());
@@ -114,7 +109,7 @@ Result<> RunFolder::write_holder() const {
 
 RunFolder::~RunFolder() {
     if (!lock_) return;
-    sweep(path_);
+    (void)remove_guest_folder(path_);  // the next start tries again
     (void)::unlink((path_ + ".lock").c_str());
 }
 

@@ -1,5 +1,5 @@
-// QEMU as a child: started, listened to through the status port, ended when time is up, and its end told in one code.
-// QEMU dies with us, whatever ends us. The terminal is as it was when this returns.
+// QEMU as a child: started, listened to through the status port, its events and its console, ended when time is up, and
+// its end told in one code. QEMU dies with us, whatever ends us. The terminal is as it was when this returns.
 #pragma once
 
 #include <functional>
@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "hostside/console_log.h"
 #include "mounts/base/error.h"
 
 namespace hostside {
@@ -24,21 +25,15 @@ enum ExitCode : int {
 struct Supervision {
     std::vector<std::string> argv;
     std::string run_folder;
+    ConsoleLog &console;   // argv names its writer
     int timeout_s = 0;     // 0: none
     bool terminal = true;  // QEMU has our stdin
-    // `event` is one of started, ready, guest-exit, stage1-failed, panic, timeout, signal, exit.
+    // `event` is one of started, ready, guest-exit, stage1-failed, panic, disk-full, disk-error, timeout, signal, exit.
+    // What a guest said is printable.
     std::function<void(std::string_view event, std::string_view detail)> report;
 };
 
 // The exit code. Error: QEMU could not be started.
 base::Result<int> supervise(const Supervision &supervision);
-
-// A line of the status port (mounts/protocol.h), as values.
-struct StatusLine {
-    enum Kind { ready, exit, failed, unknown } kind = unknown;
-    int code = 0;
-    std::string text;
-};
-StatusLine parse_status(std::string_view line);
 
 }  // namespace hostside

@@ -10,7 +10,7 @@ _runvm() {
         mapfile -t COMPREPLY < <(compgen -W "$(runvm list 2>/dev/null | cut -f 1)" -- "$word") ;;
     run | start | config | initrd)
         if [[ $word == -* ]]; then
-            mapfile -t COMPREPLY < <(compgen -W '--name --store --toplevel --kernel --modules --initrd --init --reg-info --stage1 --kernel-params --extra-modules --writable-store --writable-store-use-tmpfs --use-boot-loader --boot-disk --memory-size --cores --cpu --accelerator --graphics --resolution --disk-image --disk-size --empty-disk-images --drives --ephemeral --shared-dir --shared-directories --msize --restrict-network --forward-ports --vlans --node-number --timeout --allow-reboot --rng --balloon --vsock --program --options --networking-options --machine --disk-interface --guest-agent --sandbox --config --union --fresh --notify-ready --print --json' -- "$word")
+            mapfile -t COMPREPLY < <(compgen -W '--name --store --toplevel --kernel --modules --initrd --init --reg-info --stage1 --kernel-params --extra-modules --writable-store --writable-store-use-tmpfs --use-boot-loader --boot-disk --memory-size --cores --cpu --accelerator --graphics --resolution --disk-image --disk-size --empty-disk-images --drives --ephemeral --shared-dir --shared-directories --msize --restrict-network --forward-ports --vlans --node-number --timeout --allow-reboot --rng --balloon --vsock --program --options --networking-options --machine --disk-interface --guest-agent --sandbox --config --union --fresh --notify-ready --report --print --json' -- "$word")
         else
             compopt -o default
         fi ;;

@@ -4,6 +4,7 @@
 
 #include <format>
 
+#include "hostside/console_log.h"
 #include "mounts/protocol.h"
 
 namespace hostside {
@@ -30,7 +31,14 @@ base::Result<> add_channels(Argv &argv, const Machine &m, const HostFacts &facts
     if (!qmp) return std::unexpected(qmp.error());
     auto console = socket_path(facts, console_socket);
     if (!console) return std::unexpected(console.error());
-    const std::string log = escaped(std::format("{}/{}", facts.run_folder, console_log));
+    auto events = socket_path(facts, events_socket);
+    if (!events) return std::unexpected(events.error());
+    std::string log = escaped(std::format("{}/{}", facts.run_folder, console_log));
+    if (facts.console_log_fd >= 0) {
+        constexpr int set = 9001;  // a number that no one else's -add-fd has
+        add(argv, "-add-fd", std::format("fd={},set={}", facts.console_log_fd, set));
+        log = std::format("/dev/fdset/{},logappend=on", set);  // a pipe can't be truncated
+    }
     if (facts.terminal)
         add(argv, "-chardev", std::format("stdio,id=console,{}logfile={}", facts.monitor ? "mux=on,signal=off," : "", log));
     else
@@ -39,6 +47,9 @@ base::Result<> add_channels(Argv &argv, const Machine &m, const HostFacts &facts
     if (facts.terminal && facts.monitor) add(argv, "-mon", "chardev=console,mode=readline");
     add(argv, "-chardev", std::format("socket,id=qmp,path={},server=on,wait=off", escaped(*qmp)));
     add(argv, "-mon", "chardev=qmp,mode=control");
+    add(argv, "-chardev", std::format("socket,id=events,path={},server=on,wait=off", escaped(*events)));
+    add(argv, "-mon", "chardev=events,mode=control");
+    add(argv, "-device", "pvpanic");
     add(argv, "-device", "virtio-serial-pci");
     add(argv, "-chardev", std::format("socket,id=status,path={},server=on,wait=off", escaped(*status)));
     add(argv, "-device", std::format("virtserialport,chardev=status,name={}", protocol::status_port));

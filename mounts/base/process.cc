@@ -57,6 +57,8 @@ std::vector<char *> pointers(const std::vector<std::string> &strings) {
     const int input = command.standard_input >= 0 ? command.standard_input : ::open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (input < 0 || ::dup2(input, STDIN_FILENO) < 0) give_up(StartFailure::input);
     if (output >= 0 && (::dup2(output, STDOUT_FILENO) < 0 || ::dup2(output, STDERR_FILENO) < 0)) give_up(StartFailure::output);
+    for (const int fd : command.inherited)
+        if (::fcntl(fd, F_SETFD, 0) < 0) give_up(StartFailure::input);
     if (!command.root.empty() && (::chroot(command.root.c_str()) < 0 || ::chdir("/") < 0)) give_up(StartFailure::root);
     if (environment != nullptr) environ = const_cast<char **>(environment);
     ::execvp(argv[0], argv);

@@ -18,6 +18,7 @@ struct Command {
     std::optional<std::vector<std::string>> environment{};  // "NAME=value" each; absent: ours
     std::string root{};                                     // chroot into it first, and chdir("/"); empty: no
     int standard_input = -1;                                // borrowed; -1: /dev/null
+    std::vector<int> inherited{};                           // borrowed; the child has them under the same numbers
     bool capture_output = false;                            // stdout and stderr together into Exit::output
     bool dies_with_parent = false;  // SIGKILL for it when the thread that started it ends (prctl(2), PR_SET_PDEATHSIG)
     size_t output_limit_bytes = size_t{1} << 20;  // more than this is dropped, the program is not disturbed

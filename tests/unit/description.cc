@@ -3,7 +3,6 @@
 #include <catch_amalgamated.hpp>
 
 #include "hostside/environment.h"
-#include "hostside/supervise.h"
 
 namespace {
 
@@ -85,14 +84,4 @@ TEST_CASE("the 2013 script's environment is honoured") {
     CHECK(machine->net_options == "hostfwd=tcp::1-:2");
     CHECK(machine->kernel_params == std::vector<std::string>{"x=\"a b\" y"});
     CHECK(machine->kernel == "/kernel");
-}
-
-TEST_CASE("a line of the status port means what the protocol says, and nothing else") {
-    using hostside::parse_status;
-    using hostside::StatusLine;
-    CHECK(parse_status("ready").kind == StatusLine::ready);
-    CHECK(parse_status("exit 7").code == 7);
-    CHECK(parse_status("stage1-failed mount: no\x1b[2J").text == "mount: no?[2J");
-    for (const char *line : {"", "exit", "exit ", "exit -1", "exit 7x", "exit 99999999999", "READY"})
-        CHECK(parse_status(line).kind == StatusLine::unknown);
 }

@@ -1,0 +1,47 @@
+// What the guest's console says, kept in the run folder for `runvm logs`, and watched for a kernel's panic. QEMU writes it
+// into a pipe of ours: a guest that never stops talking fills two files of a fixed size, not the host's disk or memory.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "mounts/base/error.h"
+#include "mounts/base/fd.h"
+
+namespace hostside {
+
+// In the run folder: the newest part, and the part before it. Each has at most console_log_limit_bytes.
+inline constexpr std::string_view console_log = "console.log";
+inline constexpr std::string_view console_log_before = "console.log.1";
+inline constexpr size_t console_log_limit_bytes = size_t{4} << 20;
+
+class ConsoleLog {
+  public:
+    static base::Result<ConsoleLog> create(std::string run_folder);
+
+    // QEMU's end, its number the same in the child; close_writer once the child has it.
+    [[nodiscard]] int writer() const { return writer_.get(); }
+    void close_writer() { writer_.reset(); }
+
+    // Readable when there is something to take. -1: QEMU closed its end.
+    [[nodiscard]] int fd() const { return reader_.get(); }
+    void take();
+
+    // The last thing of note that was said is a panic. A kernel's trace follows it; what a person printed long ago does not
+    // count.
+    [[nodiscard]] bool ends_in_panic() const;
+
+  private:
+    ConsoleLog(std::string run_folder, base::Fd reader, base::Fd writer);
+    void write(std::string_view text);
+    void watch(std::string_view text);
+
+    std::string run_folder_;
+    base::Fd reader_, writer_, file_;
+    size_t file_bytes_ = 0;
+    uint64_t seen_bytes_ = 0, panic_at_ = 0;  // panic_at_: just after the words; 0: none
+    std::string tail_;                        // of the text before, where the words may begin
+};
+
+}  // namespace hostside

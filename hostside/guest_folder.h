@@ -1,0 +1,21 @@
+// A folder that a guest writes into (xchg). Its root could have left anything there: symlinks and hard links to where it
+// may not read, FIFOs that never end, devices, files without end, trees deeper than a path is long, names with newlines.
+// Nothing of it is followed, waited for or trusted in size.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "mounts/base/error.h"
+
+namespace hostside {
+
+// The content of a regular file with one name, of at most limit_bytes, right beneath or deeper in `folder`. Never blocks.
+// ENOENT: it is not there. The other errors say what the guest left instead.
+base::Result<std::string> read_from_guest(const std::string &folder, const std::string &name, size_t limit_bytes);
+
+// Removes `folder` with all that is in it, whatever its modes; another file system that is mounted inside is not entered.
+// No folder: nothing to do. Error: what could not be removed; the rest is gone.
+base::Result<> remove_guest_folder(const std::string &folder);
+
+}  // namespace hostside

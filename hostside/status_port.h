@@ -1,0 +1,55 @@
+// The host's end of the guest's status port (mounts/protocol.h). At the other end is the guest's root, who may send
+// anything, without end: lines are bounded, what is no line of the protocol is dropped, and text comes out printable.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mounts/base/fd.h"
+
+namespace hostside {
+
+struct StatusLine {
+    enum Kind { ready, exit, failed, unknown } kind = unknown;
+    int code = 0;
+    std::string text;  // see printable()
+};
+
+// A line without its newline. Pure.
+StatusLine parse_status(std::string_view line);
+
+// Valid UTF-8 without control characters (C0, DEL, C1) and without those that change the direction of text: each bad byte
+// or character becomes '?'. For whatever a guest says before a terminal shows it.
+std::string printable(std::string_view text);
+
+// Cuts a stream into lines. A line of more than limit_bytes is dropped whole.
+class LineReader {
+  public:
+    explicit LineReader(size_t limit_bytes) : limit_bytes_(limit_bytes) {}
+    // The lines that `data` completes.
+    std::vector<std::string> take(std::string_view data);
+
+  private:
+    size_t limit_bytes_;
+    std::string line_;
+    bool too_long_ = false;
+};
+
+class StatusPort {
+  public:
+    // `socket`: connected to QEMU's chardev.
+    explicit StatusPort(base::Fd socket) : socket_(std::move(socket)) {}
+    [[nodiscard]] int fd() const { return socket_.get(); }
+
+    // What one read brings, each line acknowledged if the protocol knows it. Never blocks; fd() is -1 after the other end
+    // closed. The first of each kind alone: a guest that repeats itself says nothing new.
+    std::vector<StatusLine> receive();
+
+  private:
+    base::Fd socket_;
+    LineReader lines_{4096};
+    bool seen_[3] = {};
+};
+
+}  // namespace hostside

@@ -1,0 +1,32 @@
+// The terminal that a person sits at, put back as it was found. QEMU sets it raw and its file description non-blocking,
+// and leaves both so when it is killed; the console verb sets it raw itself.
+#pragma once
+
+#include <termios.h>
+
+#include <array>
+
+namespace hostside {
+
+class Terminal {
+  public:
+    // Remembers how standard input, output and error are.
+    Terminal();
+    // Restores that, whatever happened in between.
+    ~Terminal();
+    Terminal(const Terminal &) = delete;
+    Terminal &operator=(const Terminal &) = delete;
+
+    // Somebody sits at standard input.
+    [[nodiscard]] bool interactive() const { return is_terminal_; }
+
+    // Each key as it is typed, none with a meaning. Nothing when there is no terminal.
+    void make_raw();
+
+  private:
+    std::array<int, 3> flags_{};
+    termios settings_{};
+    bool is_terminal_ = false;
+};
+
+}  // namespace hostside

@@ -1,0 +1,24 @@
+#include "hostside/qemu_events.h"
+
+#include <catch_amalgamated.hpp>
+
+using hostside::parse_event;
+using hostside::QemuEvent;
+
+TEST_CASE("the events of QEMU that a person should hear of") {
+    CHECK(parse_event(R"({"timestamp": {"seconds": 1}, "event": "GUEST_PANICKED", "data": {"action": "pause"}})").kind ==
+          QemuEvent::panic);
+    const auto full = parse_event(R"({"event": "BLOCK_IO_ERROR", "data": {"device": "root", "node-name": "#block1",
+        "reason": "No space left on device", "operation": "write", "action": "report", "nospace": true}})");
+    CHECK(full.kind == QemuEvent::disk_full);
+    CHECK(full.disk == "root");
+    const auto error = parse_event(R"({"event": "BLOCK_IO_ERROR", "data": {"device": "a\u001b[2J", "nospace": false}})");
+    CHECK(error.kind == QemuEvent::disk_error);
+    CHECK(error.disk == "a?[2J");
+}
+
+TEST_CASE("other lines of the monitor are passed over") {
+    for (const char *line : {R"({"QMP": {"version": {}}})", R"({"return": {}})", R"({"event": "RESUME"})", "", "x", "[1]", "null",
+                             R"({"event": 3, "data": []})", R"({"event": "BLOCK_IO_ERROR", "data": 3})"})
+        CHECK(parse_event(line).kind == QemuEvent::other);
+}

@@ -1,0 +1,96 @@
+// What a hostile guest may send through its status port and onto its console, and what the host makes of it.
+#include "hostside/status_port.h"
+
+#include <sys/socket.h>
+
+#include <array>
+#include <catch_amalgamated.hpp>
+
+namespace {
+
+using hostside::parse_status;
+using hostside::printable;
+using hostside::StatusLine;
+using hostside::StatusPort;
+
+struct Guest {
+    base::Fd end;
+    StatusPort port{base::Fd()};
+    Guest() {
+        std::array<int, 2> ends{};
+        REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) == 0);
+        end = base::Fd(ends[0]);
+        port = StatusPort(base::Fd(ends[1]));
+    }
+    std::vector<StatusLine> says(const std::string &text) {
+        std::vector<StatusLine> all;
+        for (size_t at = 0; at < text.size(); at += 4096) {
+            const std::string part = text.substr(at, 4096);
+            REQUIRE(::send(end.get(), part.data(), part.size(), 0) == static_cast<ssize_t>(part.size()));
+            for (auto &line : port.receive()) all.push_back(std::move(line));
+        }
+        return all;
+    }
+    [[nodiscard]] std::string hears() const {
+        std::array<char, 4096> chunk;
+        const ssize_t n = ::recv(end.get(), chunk.data(), chunk.size(), MSG_DONTWAIT);
+        return {chunk.data(), static_cast<size_t>(std::max<ssize_t>(n, 0))};
+    }
+};
+
+}  // namespace
+
+TEST_CASE("the lines of the status port") {
+    CHECK(parse_status("ready").kind == StatusLine::ready);
+    CHECK(parse_status("exit 7").code == 7);
+    CHECK(parse_status("stage1-failed mount: no").text == "mount: no");
+    for (const char *line : {"", "exit", "exit -1", "exit 7 ", "exit 99999999999", "ready\r", "READY", "stage2"})
+        CHECK(parse_status(line).kind == StatusLine::unknown);
+}
+
+TEST_CASE("what a guest says is printable, whatever it sends") {
+    CHECK(printable("mount 'Büro 日本': no") == "mount 'Büro 日本': no");
+    CHECK(printable("\x1b[2J\x07\r\x7f") == "?[2J???");
+    CHECK(printable("\x9b"
+                    "31m") == "?31m");  // C1 as a byte of its own
+    CHECK(printable("\xc2\x9b"
+                    "31m") == "?31m");  // C1 in UTF-8
+    CHECK(printable("\xe2\x80\xae"
+                    "txt.exe") == "?txt.exe");                      // right-to-left override
+    CHECK(printable("\xc0\xaf\xed\xa0\x80\xf5\x80") == "???????");  // overlong, a surrogate, beyond Unicode
+    CHECK(printable("\xe2\x82") == "??");                           // cut
+    CHECK(printable(std::string_view("a\0b", 3)) == "a?b");
+}
+
+TEST_CASE("each line that the protocol knows is acknowledged, another is not") {
+    Guest guest;
+    const auto lines = guest.says("ready\nexit 3\n");
+    REQUIRE(lines.size() == 2);
+    CHECK(lines[1].code == 3);
+    CHECK(guest.hears() == "ack\nack\n");
+    CHECK(guest.says("garbage\n\n\x1b[2J\n").empty());
+    CHECK(guest.hears().empty());
+}
+
+TEST_CASE("a line without an end is dropped whole, and the next one counts") {
+    Guest guest;
+    CHECK(guest.says(std::string(1 << 20, 'x') + "exit 5").empty());
+    const auto lines = guest.says("exit 6\nexit 7\n");
+    REQUIRE(lines.size() == 1);
+    CHECK(lines[0].code == 7);
+}
+
+TEST_CASE("a guest that repeats itself, and reads no answer, is heard once") {
+    Guest guest;
+    std::string flood;
+    for (int i = 0; i < 100000; ++i) flood += "ready\n";
+    CHECK(guest.says(flood).size() == 1);
+    CHECK(guest.says("exit 1\n").size() == 1);
+}
+
+TEST_CASE("a guest that closes its port is listened to no more") {
+    Guest guest;
+    guest.end.reset();
+    CHECK(guest.port.receive().empty());
+    CHECK(guest.port.fd() == -1);
+}
