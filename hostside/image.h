@@ -1,4 +1,4 @@
-// Disk images, by qemu-img: made when absent, never touched when there.
+// Disk images: made with qemu-img, and looked at before QEMU is, for messages that help.
 #pragma once
 
 #include <string>
@@ -7,10 +7,17 @@
 
 namespace hostside {
 
-// True: it was created. Error: qemu-img is not there or failed, with what it said.
-base::Result<bool> ensure_image(const std::string &path, int size_mib);
+// Makes a qcow2 image of that size where there is none, with the qemu-img that belongs to this QEMU. True: it was made.
+// Error: no qemu-img, no room, neither a file nor a block device.
+base::Result<bool> ensure_image(const std::string &qemu, const std::string &path, int size_mib);
 
-// A throw-away layer over an image: writes go to `overlay`, the image stays as it is.
-base::Result<> overlay_image(const std::string &overlay, const std::string &backing);
+// A qcow2 image for a run, over one that it leaves as it is.
+base::Result<> overlay_image(const std::string &qemu, const std::string &overlay, const std::string &backing);
+
+// Error: not there, not to be read, no qcow2 image, a backing file that is gone. `start_over` is the advice then.
+base::Result<> check_qcow2(const std::string &path, std::string_view start_over);
+
+// qcow2 by its magic, else raw. Only for images that no guest writes: a guest could give a raw disk that magic.
+base::Result<std::string> format_of(const std::string &path);
 
 }  // namespace hostside

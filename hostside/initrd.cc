@@ -146,9 +146,9 @@ bool signatures_enforced(std::string_view kernel_config, std::string_view comman
     });
 }
 
-std::string parameters_archive(std::string_view parameters) {
+std::string archive_of(std::string_view path, std::string_view text) {
     Cpio cpio;
-    cpio.file(protocol::parameters_file.substr(1), std::string(parameters) + "\n");
+    cpio.file(path.substr(1), text);
     return std::move(cpio).finish();
 }
 

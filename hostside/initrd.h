@@ -35,7 +35,7 @@ std::string_view without_signature(std::string_view module);
 // Does this kernel refuse modules without a signature? By its configuration's text and its command line.
 bool signatures_enforced(std::string_view kernel_config, std::string_view command_line);
 
-// A small archive to append: more kernel parameters than a command line takes (mounts/protocol.h, parameters_file).
-std::string parameters_archive(std::string_view parameters);
+// A small archive to append: one file of the initrd, its path absolute (mounts/protocol.h: parameters_file, reginfo_file).
+std::string archive_of(std::string_view path, std::string_view text);
 
 }  // namespace hostside

@@ -13,17 +13,14 @@ std::string kernel_command_line(const Machine &m, std::string_view toplevel_para
     while (line.ends_with('\n') || line.ends_with(' ')) line.pop_back();
     const auto more = [&](std::string_view word) { line.append(line.empty() ? "" : " ").append(word); };
     // The last console is the one that /dev/console is. A panic ends the machine at once: QEMU has -no-reboot.
-    if (m.graphics) {
-        more("console=ttyS0");
-        more("console=tty0");
-    } else {
-        more("console=ttyS0");
-    }
+    std::vector<std::string> consoles = m.consoles;
+    if (consoles.empty()) consoles = m.graphics ? std::vector<std::string>{"ttyS0", "tty0"} : std::vector<std::string>{"ttyS0"};
+    for (const auto &console : consoles) more(std::format("console={}", console));
     more("panic=-1");
     if (!init.empty()) more(std::format("{}={}", protocol::init_parameter, init));
     if (!m.reginfo.empty()) more(std::format("{}={}", protocol::reginfo_parameter, m.reginfo));
-    more(m.disk_image.empty() ? std::format("{}=tmpfs", protocol::root_parameter)
-                              : std::format("{}=serial={}", protocol::root_parameter, protocol::root_disk_serial));
+    const std::string root = m.disk_image.empty() ? std::string("tmpfs") : std::format("serial={}", protocol::root_disk_serial);
+    more(std::format("{}={}", protocol::root_parameter, m.root_device.empty() ? root : m.root_device));
     more(std::format("{}={}", protocol::union_parameter,
                      !m.writable_store            ? "off"
                      : m.writable_store_use_tmpfs ? "tmpfs"
@@ -31,7 +28,10 @@ std::string kernel_command_line(const Machine &m, std::string_view toplevel_para
     for (const auto &s : m.shared_directories) {
         std::string options = s.read_only ? "ro" : "";
         if (m.msize > 0) options += std::format("{}msize={}", options.empty() ? "" : ",", m.msize);
-        more(std::format("{}={}:{}{}{}", protocol::share_parameter, s.tag, s.target, options.empty() ? "" : ":", options));
+        const std::string value = std::format("{}:{}{}{}", s.tag, s.target, options.empty() ? "" : ":", options);
+        // The kernel keeps together what stands in quotes.
+        const bool blank = value.contains(' ');
+        more(std::format("{}={}{}{}", protocol::share_parameter, blank ? "\"" : "", value, blank ? "\"" : ""));
     }
     for (const auto &p : m.kernel_params) more(p);
     return line;

@@ -1,5 +1,6 @@
-// A machine's description as values: what a file, the environment and flags were merged into (description.h), with
-// every default filled in. Names are NixOS's (virtualisation.* of qemu-vm.nix). No behaviour.
+// A machine's description as values: what a file, the environment and flags were merged into
+// (description/description.h), with every default filled in. Names are NixOS's (virtualisation.* of qemu-vm.nix). No
+// behaviour.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +22,13 @@ struct ForwardPort {
     int host_port = 0, guest_port = 0;
 };
 
+// A card on a virtual switch, beside those of `vlans`. Its name and address are the guest's own affair: NixOS gives them
+// by the card's MAC, which is made of the switch's and the machine's number.
+struct Interface {
+    std::string name;
+    int vlan = 0;
+};
+
 struct Drive {
     std::string file, serial, format = "qcow2";
     bool read_only = false;
@@ -29,14 +37,15 @@ struct Drive {
 struct Machine {
     std::string name;
     // what is booted
-    std::string store, toplevel, kernel, modules, initrd, init, reginfo, stage1;
-    std::vector<std::string> kernel_params, extra_modules;
+    std::string store, toplevel, kernel, modules, initrd, init, reginfo, stage1, root_device;
+    std::vector<std::string> kernel_params, consoles, extra_modules, paths_in_nix_db;
     bool writable_store = true, writable_store_use_tmpfs = true, use_boot_loader = false;
-    std::string boot_disk;
+    std::string boot_disk, bios;
     // hardware
     int memory_mib = 0, cores = 0;
     std::string cpu, accelerator, machine_type, disk_interface;
-    bool graphics = false, rng = true, balloon = false, guest_agent = false, allow_reboot = false, sandbox = true;
+    bool graphics = false, virtio_keyboard = true, rng = true, balloon = false, guest_agent = false;
+    bool allow_reboot = false, sandbox = true;
     int width = 0, height = 0;
     unsigned vsock_cid = 0;  // 0: no vsock
     // disks
@@ -52,8 +61,10 @@ struct Machine {
     bool restrict_network = false;
     std::vector<ForwardPort> forward_ports;
     std::vector<int> vlans;
+    std::vector<Interface> interfaces;
     int node_number = 1;
-    std::string net_options;  // appended to -netdev user,id=user.0
+    std::string user_network_options;             // appended to -netdev user,id=user.0
+    std::vector<std::string> networking_options;  // QEMU arguments instead of the user network; empty: that one
     // QEMU
     std::string qemu;
     std::vector<std::string> qemu_options;

@@ -4,10 +4,11 @@
 #include <exception>
 #include <print>
 
+#include "hostside/describe_command.h"
+#include "hostside/exit_code.h"
 #include "hostside/life_command.h"
 #include "hostside/reginfo.h"
 #include "hostside/run_command.h"
-#include "hostside/supervise.h"
 
 namespace {
 
@@ -17,6 +18,7 @@ int command_line(int argc, char **argv) {
     app.require_subcommand(1);
     int status = 0;
     hostside::add_run_commands(app, status);
+    hostside::add_describe_commands(app, status);
     hostside::add_life_commands(app, status);
     hostside::add_reginfo_command(app, status);
     try {

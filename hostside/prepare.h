@@ -26,25 +26,10 @@ struct PrepareOptions {
     bool monitor = false;
 };
 
+// Paths of the host as they are from here, so that what is printed can be pasted elsewhere.
+void make_paths_absolute(Machine &machine);
+
+// `machine`: with absolute paths.
 base::Result<Prepared> prepare(const Machine &machine, const PrepareOptions &options);
-
-// The initrd's description for this machine, and its kernel; used by `runvm initrd` too.
-struct Boot {
-    std::string kernel, release, command_line, init;
-    std::string initrd;  // a finished one; else `modules` and `names` say how to make it
-    std::string stage1, modules;
-    std::vector<std::string> names, load;
-    bool keep_signatures = false;
-};
-base::Result<Boot> boot_of(const Machine &machine);
-
-// A path of the guest's store as the host sees it, symlinks into the store followed: `/nix/store/…` lies in `store`.
-std::string in_store(const std::string &store, std::string path);
-
-// The `initrd` bytes of a Boot, from the cache where they were made before, and their file there (empty: no cache).
-struct Initrd {
-    std::string bytes, path;
-};
-base::Result<Initrd> initrd_of(const Boot &boot);
 
 }  // namespace hostside

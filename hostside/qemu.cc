@@ -28,9 +28,8 @@ void add_display(Argv &argv, const Machine &m) {
     std::string vga = "VGA";
     if (m.width > 0) vga += std::format(",xres={},yres={}", m.width, m.height);
     add(argv, "-device", vga);
-    add(argv, "-device", "virtio-keyboard-pci");
-    add(argv, "-usb", {});
-    argv.pop_back();
+    if (m.virtio_keyboard) add(argv, "-device", "virtio-keyboard-pci");
+    argv.emplace_back("-usb");
     add(argv, "-device", "usb-tablet");
 }
 
@@ -43,18 +42,19 @@ std::string escaped(std::string_view value) {
 }
 
 base::Result<Argv> qemu_argv(const Machine &m, const HostFacts &facts) {
-    Argv argv{facts.qemu, "-name", escaped(m.name), "-nodefaults", "-no-user-config"};
+    Argv argv{facts.qemu, "-name", "guest=" + escaped(m.name), "-nodefaults", "-no-user-config"};
     if (facts.sandbox && m.sandbox) add(argv, "-sandbox", "on");
     if (!m.allow_reboot) argv.emplace_back("-no-reboot");
     add_accelerator(argv, m, facts);
     add_display(argv, m);
     if (auto done = add_channels(argv, m, facts); !done) return std::unexpected(done.error());
-    add_disks(argv, m, facts);
+    if (auto done = add_disks(argv, m, facts); !done) return std::unexpected(done.error());
     if (auto done = add_shares(argv, m, facts); !done) return std::unexpected(done.error());
     if (auto done = add_networks(argv, m); !done) return std::unexpected(done.error());
     if (m.rng) add(argv, "-device", "virtio-rng-pci");
     if (m.balloon) add(argv, "-device", "virtio-balloon-pci");
     if (m.vsock_cid > 0) add(argv, "-device", std::format("vhost-vsock-pci,guest-cid={}", m.vsock_cid));
+    if (!m.bios.empty()) add(argv, "-bios", m.bios);
     if (!m.use_boot_loader) {
         add(argv, "-kernel", facts.kernel);
         add(argv, "-initrd", facts.initrd);

@@ -20,6 +20,7 @@ struct HostFacts {
     std::string command_line;     // of the kernel
     std::string root_image;       // empty: no root disk
     bool root_image_new = false;  // made in this run: the guest need not read it to know that it is empty
+    std::string boot_disk_format = "qcow2";
     std::vector<std::string> empty_images;
     std::string xchg, shared;  // folders
     std::string run_folder;    // for sockets and the console's log, 0700

@@ -1,4 +1,4 @@
-// `runvm run | start | config | schema | initrd`: from a command line to a machine.
+// `runvm run | start`: from a command line to a machine.
 #pragma once
 
 namespace CLI {

@@ -8,19 +8,10 @@
 #include <vector>
 
 #include "hostside/console_log.h"
+#include "hostside/exit_code.h"
 #include "mounts/base/error.h"
 
 namespace hostside {
-
-// Exit codes of `runvm run`; 0 to 119 are the guest's own.
-enum ExitCode : int {
-    guest_status_limit = 119,  // a larger status of the guest's is told as this
-    stage1_failed = 120,
-    guest_panic = 121,
-    timed_out = 122,
-    qemu_failed = 123,
-    launcher_error = 124,
-};
 
 struct Supervision {
     std::vector<std::string> argv;

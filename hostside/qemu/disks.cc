@@ -1,6 +1,7 @@
 #include "hostside/qemu/parts.h"
 
 #include <format>
+#include <set>
 
 #include "mounts/protocol.h"
 
@@ -10,36 +11,64 @@ namespace protocol = mounts::protocol;
 
 namespace {
 
-// One disk. The drive's id is made of our own characters; QEMU cuts a virtio serial at 20 bytes.
-void add_disk(Argv &argv, const Machine &m, std::string_view id, const std::string &file, std::string_view format,
-              std::string_view serial, bool read_only, int boot_index = 0) {
+constexpr size_t serial_limit_bytes = 20;  // VIRTIO_BLK_ID_BYTES
+
+struct Disk {
+    std::string id, file, format, serial;  // the id is made of our own characters
+    bool read_only = false;
+    int boot_index = 0;
+};
+
+void add_disk(Argv &argv, const Machine &m, const Disk &disk) {
+    // No hard disk on IDE is read-only; there, what the guest writes goes to a file that QEMU removes.
+    const std::string_view kept = !disk.read_only ? "" : m.disk_interface == "ide" ? ",snapshot=on" : ",readonly=on";
     add(argv, "-drive",
-        std::format("if=none,id={},file={},format={},cache=writeback,werror=report{}", id, escaped(file), format,
-                    read_only ? ",readonly=on" : ""));
+        std::format("if=none,id={},file={},format={},cache=writeback,werror=report{}", disk.id, escaped(disk.file), disk.format,
+                    kept));
     std::string device = "virtio-blk-pci";
     if (m.disk_interface == "scsi") device = "scsi-hd,bus=scsi.0";
     if (m.disk_interface == "ide") device = "ide-hd";
-    std::string option = std::format("{},drive={}", device, id);
-    if (!serial.empty()) option += std::format(",serial={}", escaped(serial));
-    if (boot_index > 0) option += std::format(",bootindex={}", boot_index);
+    std::string option = std::format("{},drive={}", device, disk.id);
+    if (!disk.serial.empty()) option += std::format(",serial={}", escaped(disk.serial));
+    if (disk.boot_index > 0) option += std::format(",bootindex={}", disk.boot_index);
     add(argv, "-device", option);
+}
+
+base::Result<> check_serials(const std::vector<Disk> &disks) {
+    std::set<std::string_view> serials;
+    for (const auto &disk : disks) {
+        if (disk.serial.size() > serial_limit_bytes)
+            return base::fail(0, "add disk", disk.file,
+                              std::format("serial {} has {} bytes, a guest sees {}; shorten it", disk.serial, disk.serial.size(),
+                                          serial_limit_bytes));
+        if (!disk.serial.empty() && !serials.insert(disk.serial).second)
+            return base::fail(0, "add disk", disk.file,
+                              std::format("serial {} is another disk's; disks are told apart by it, so change one", disk.serial));
+    }
+    return {};
 }
 
 }  // namespace
 
-void add_disks(Argv &argv, const Machine &m, const HostFacts &facts) {
-    if (m.disk_interface == "scsi") add(argv, "-device", "virtio-scsi-pci,id=scsi");
+base::Result<> add_disks(Argv &argv, const Machine &m, const HostFacts &facts) {
+    std::vector<Disk> disks;
     if (!facts.root_image.empty())
-        add_disk(argv, m, "root", facts.root_image, "qcow2", protocol::root_disk_serial, false, m.use_boot_loader ? 2 : 0);
-    if (m.use_boot_loader) {
-        add_disk(argv, m, "boot", m.boot_disk, "qcow2", "boot", false, 1);
-        add(argv, "-boot", "menu=on");
+        disks.push_back(
+            {"root", facts.root_image, "qcow2", std::string(protocol::root_disk_serial), false, m.use_boot_loader ? 2 : 0});
+    // After the root disk, which a guest without a `root=` of ours takes for /dev/vda, but booted before it.
+    if (m.use_boot_loader) disks.push_back({"boot", m.boot_disk, facts.boot_disk_format, "boot", true, 1});
+    for (size_t i = 0; i < facts.empty_images.size(); ++i) {
+        const std::string name = std::format("empty{}", i);
+        disks.push_back({name, facts.empty_images[i], "qcow2", name});
     }
-    for (size_t i = 0; i < facts.empty_images.size(); ++i)
-        add_disk(argv, m, std::format("empty{}", i), facts.empty_images[i], "qcow2", std::format("empty{}", i), false);
     for (size_t i = 0; i < m.drives.size(); ++i)
-        add_disk(argv, m, std::format("drive{}", i), m.drives[i].file, m.drives[i].format, m.drives[i].serial,
-                 m.drives[i].read_only);
+        disks.push_back(
+            {std::format("drive{}", i), m.drives[i].file, m.drives[i].format, m.drives[i].serial, m.drives[i].read_only});
+    if (auto ok = check_serials(disks); !ok) return ok;
+    if (m.disk_interface == "scsi") add(argv, "-device", "virtio-scsi-pci,id=scsi");
+    for (const auto &disk : disks) add_disk(argv, m, disk);
+    if (m.use_boot_loader) add(argv, "-boot", "menu=on");
+    return {};
 }
 
 }  // namespace hostside

@@ -1,44 +1,89 @@
 #include "hostside/qemu/parts.h"
 
+#include <arpa/inet.h>
+
+#include <algorithm>
 #include <format>
-#include <set>
 
 namespace hostside {
 
 namespace {
 
-base::Result<std::string> user_network(const Machine &m) {
+using base::fail;
+
+constexpr std::string_view guest_end = "10.0.2.100";  // where QEMU's user network takes a guest's connections by custom
+
+bool any(const std::string &address) { return address.empty() || address == "0.0.0.0"; }
+
+base::Result<> check_address(const std::string &address) {
+    in_addr parsed{};
+    if (address.empty() || ::inet_pton(AF_INET, address.c_str(), &parsed) == 1) return {};
+    return fail(0, "forward port", address, "not an IPv4 address; QEMU forwards no other");
+}
+
+// Each rule for itself, and against those before it.
+base::Result<> check_rules(const std::vector<ForwardPort> &ports) {
+    for (size_t i = 0; i < ports.size(); ++i) {
+        const ForwardPort &p = ports[i];
+        for (const auto &address : {p.host_address, p.guest_address})
+            if (auto ok = check_address(address); !ok) return ok;
+        const bool from_host = p.from == "host";
+        const auto taken_port = [&](const ForwardPort &o) { return from_host ? o.host_port : o.guest_port; };
+        const auto taken_address = [&](const ForwardPort &o) { return from_host ? o.host_address : o.guest_address; };
+        const std::string name = std::to_string(taken_port(p));
+        if (!from_host && p.protocol != "tcp")
+            return fail(0, "forward port", name, "from the guest QEMU forwards tcp alone; change its proto");
+        if (!from_host && !p.guest_address.empty() && !p.guest_address.starts_with("10.0.2."))
+            return fail(0, "forward port", name,
+                        std::format("guest address {} is outside the user network; take one of 10.0.2.0/24", p.guest_address));
+        const auto clashes = [&](const ForwardPort &o) {
+            return o.from == p.from && o.protocol == p.protocol && taken_port(o) == taken_port(p) &&
+                   (any(taken_address(o)) || any(taken_address(p)) || taken_address(o) == taken_address(p));
+        };
+        if (std::any_of(ports.begin(), ports.begin() + static_cast<std::ptrdiff_t>(i), clashes))
+            return fail(0, "forward port", name,
+                        std::format("two of forwardPorts take this {} port of the {}; change one", p.protocol, p.from));
+    }
+    return {};
+}
+
+std::string user_network(const Machine &m) {
     std::string net = "user,id=user.0";
     if (m.restrict_network) net += ",restrict=on";
-    std::set<std::string> taken;
-    for (const auto &p : m.forward_ports) {
-        const std::string key = std::format("{} {} {}", p.from, p.protocol, p.from == "host" ? p.host_port : p.guest_port);
-        if (!taken.insert(key).second)
-            return base::fail(0, "forward port", std::format("{}", p.from == "host" ? p.host_port : p.guest_port),
-                              std::format("two of forwardPorts take this {} port of the {}; change one", p.protocol, p.from));
+    for (const auto &p : m.forward_ports)
         if (p.from == "host")
             net += std::format(",hostfwd={}:{}:{}-{}:{}", p.protocol, p.host_address, p.host_port, p.guest_address, p.guest_port);
         else
-            net += std::format(",guestfwd={}:{}:{}-cmd:nc {} {}", p.protocol,
-                               p.guest_address.empty() ? "10.0.2.100" : p.guest_address, p.guest_port,
-                               p.host_address.empty() ? "127.0.0.1" : p.host_address, p.host_port);
-    }
+            net +=
+                std::format(",guestfwd={}:{}:{}-cmd:nc {} {}", p.protocol, p.guest_address.empty() ? guest_end : p.guest_address,
+                            p.guest_port, p.host_address.empty() ? "127.0.0.1" : p.host_address, p.host_port);
     // Users write it with a leading comma or without.
-    if (!m.net_options.empty()) net += (m.net_options.starts_with(',') ? "" : ",") + m.net_options;
-    return net;
+    const std::string &more = m.user_network_options;
+    return net + (more.empty() || more.starts_with(',') ? "" : ",") + more;
 }
 
 }  // namespace
 
 base::Result<> add_networks(Argv &argv, const Machine &m) {
-    auto net = user_network(m);
-    if (!net) return std::unexpected(net.error());
-    add(argv, "-netdev", *net);
-    add(argv, "-device", "virtio-net-pci,netdev=user.0");
+    if (!m.networking_options.empty() && !m.forward_ports.empty())
+        return fail(0, "forward port", std::to_string(m.forward_ports.front().host_port),
+                    "forwardPorts is of the user network, which qemu.networkingOptions takes the place of; drop one of them");
+    if (auto ok = check_rules(m.forward_ports); !ok) return ok;
+    if (m.networking_options.empty()) {
+        add(argv, "-netdev", user_network(m));
+        add(argv, "-device", "virtio-net-pci,netdev=user.0");
+    } else {
+        argv.insert(argv.end(), m.networking_options.begin(), m.networking_options.end());
+    }
+    std::vector<int> vlans = m.vlans;
+    for (const auto &interface : m.interfaces) vlans.push_back(interface.vlan);
     // A virtual switch a vlan: multicast that never leaves the loopback device, so that no one needs to be root.
     // Addresses of the cards as NixOS's test driver gives them (nixos/lib/qemu-common.nix).
-    for (size_t i = 0; i < m.vlans.size(); ++i) {
-        const int vlan = m.vlans[i];
+    for (size_t i = 0; i < vlans.size(); ++i) {
+        const int vlan = vlans[i];
+        if (std::ranges::count(vlans, vlan) > 1)
+            return fail(0, "join vlan", std::to_string(vlan),
+                        "this machine would have two cards there with one address; name it once in vlans and interfaces");
         add(argv, "-netdev",
             std::format("socket,id=vlan{0},mcast=230.0.0.{1}:{2},localaddr=127.0.0.1", i + 1, vlan % 256, 21000 + vlan));
         add(argv, "-device",

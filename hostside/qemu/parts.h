@@ -17,10 +17,11 @@ inline void add(Argv &argv, std::string option, std::string value) {
     argv.push_back(std::move(value));
 }
 
-void add_disks(Argv &argv, const Machine &machine, const HostFacts &facts);
-// Error: a tag that is taken, or that QEMU would not take.
+// Error: a serial that is taken, or too long.
+base::Result<> add_disks(Argv &argv, const Machine &machine, const HostFacts &facts);
+// Error: a tag that is taken, or that QEMU would not take; a target that the kernel's command line can't carry.
 base::Result<> add_shares(Argv &argv, const Machine &machine, const HostFacts &facts);
-// Error: two forwarded ports that clash.
+// Error: two forwarded ports that clash, an address that is none, two cards on one vlan.
 base::Result<> add_networks(Argv &argv, const Machine &machine);
 // The console, QEMU's monitor, the status port, the guest agent. Error: a path too long for a socket.
 base::Result<> add_channels(Argv &argv, const Machine &machine, const HostFacts &facts);

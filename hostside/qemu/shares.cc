@@ -17,6 +17,19 @@ void add_share(Argv &argv, const std::string &path, std::string_view tag, std::s
                     read_only ? ",readonly=on" : ""));
 }
 
+// QEMU makes an id of the tag (qemu: id_wellformed); the target goes through the kernel's command line.
+base::Result<> check_share(const SharedDirectory &s) {
+    constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    constexpr std::string_view others = "0123456789-._";
+    if (s.tag.empty() || !letters.contains(s.tag.front()) ||
+        s.tag.find_first_not_of(std::string(letters) + std::string(others)) != std::string::npos)
+        return base::fail(0, "share", s.tag, "a tag begins with a letter and has letters, digits, '-', '.' and '_'");
+    if (!s.target.starts_with('/') || s.target.find_first_of(":\"\n\t") != std::string::npos)
+        return base::fail(0, "share", s.tag,
+                          std::format("target {} must begin with '/' and have no ':', '\"', tab or newline", s.target));
+    return {};
+}
+
 }  // namespace
 
 base::Result<> add_shares(Argv &argv, const Machine &m, const HostFacts &facts) {
@@ -33,12 +46,7 @@ base::Result<> add_shares(Argv &argv, const Machine &m, const HostFacts &facts) 
         tags.emplace(tag);
     }
     for (const auto &s : m.shared_directories) {
-        // QEMU makes an id of it (qemu: id_wellformed).
-        constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-        constexpr std::string_view others = "0123456789-._";
-        if (s.tag.empty() || !letters.contains(s.tag.front()) ||
-            s.tag.find_first_not_of(std::string(letters) + std::string(others)) != std::string::npos)
-            return base::fail(0, "share", s.tag, "a tag begins with a letter and has letters, digits, '-', '.' and '_'");
+        if (auto ok = check_share(s); !ok) return ok;
         if (!tags.emplace(s.tag).second)
             return base::fail(0, "share", s.tag,
                               "the tag is taken (store, xchg and shared are the launcher's own); choose another name");

@@ -1,8 +1,8 @@
-#include "hostside/description.h"
+#include "hostside/description/description.h"
 
 #include <catch_amalgamated.hpp>
 
-#include "hostside/environment.h"
+#include "hostside/description/environment.h"
 
 namespace {
 
@@ -33,8 +33,21 @@ TEST_CASE("a wrong description is refused with the path of what is wrong") {
          "vm.json '/sharedDirectories/0/source': missing; it is a string: folder of the host"},
         {R"({"forwardPorts":[{"host":{"port":0},"guest":{"port":1}}]})",
          "vm.json '/forwardPorts/0/host/port': must be from 1 to 65535, not 0"},
+        {R"({"memorySice":64})", "vm.json '/memorySice': no such option; did you mean memorySize?"},
+        {R"({"memorySize":18446744073709551615})",
+         "vm.json '/memorySize': must be from 64 to 16777216, not 18446744073709551615"},
+        {R"({"sharedDirectories":{"a/b~":{"source":1,"target":"/t"}}})",
+         "vm.json '/sharedDirectories/a~1b~0/source': must be a string, not 1"},
+        {R"({"sharedDirectories":{"a":7}})", "vm.json '/sharedDirectories/a': must be an object, not 7"},
+        {R"({"sharedDirectories":7})", "vm.json '/sharedDirectories': must be a list of objects, not 7"},
+        {R"({"qemu":{"options":["-a 'b"]}})", "vm.json '/qemu/options/0': a quote ' is opened and never closed"},
+        {R"({"resolution":{"x":640}})", "vm.json '/resolution/y': missing; it is a whole number: height"},
+        {R"({"tpm":{"enable":true}})", "vm.json '/tpm/enable': a TPM is not built in yet"},
+        {R"({"useEFIBoot":true})",
+         "vm.json '/useEFIBoot': EFI firmware is not built in yet; boot a kernel, or with a BIOS boot loader"},
+        {R"({"kernel":"a\u0000b"})", "vm.json '/kernel': must be a string without NUL, not \"a\\u0000b\""},
         {R"([])", "vm.json: must be an object, not []"},
-        {"{\n\"a\":1,\n]", "vm.json: line 3: not JSON here"},
+        {"{\n\"a\":1,\n]", "vm.json: line 3, column 1: not JSON here"},
     }));
     CHECK(refusal(wrong.json) == wrong.message);
 }
@@ -81,7 +94,98 @@ TEST_CASE("the 2013 script's environment is honoured") {
     CHECK(machine->disk_image.empty());
     CHECK(machine->shared_dir == "/a, b");
     CHECK(machine->qemu_options == std::vector<std::string>{"-m", "2 G"});
-    CHECK(machine->net_options == "hostfwd=tcp::1-:2");
+    CHECK(machine->user_network_options == "hostfwd=tcp::1-:2");
     CHECK(machine->kernel_params == std::vector<std::string>{"x=\"a b\" y"});
     CHECK(machine->kernel == "/kernel");
+}
+
+TEST_CASE("NixOS's attribute sets are lists, in the order of their names") {
+    const auto machine = hostside::machine_from(
+        {{"f",
+          R"({"sharedDirectories":{"b":{"source":"/b","target":"/tb"},"a":{"source":"/a","target":"/ta","securityModel":"none"}},
+              "interfaces":{"lan":{"vlan":3,"assignIP":true}}})",
+          false}});
+    REQUIRE(machine);
+    REQUIRE(machine->shared_directories.size() == 2);
+    CHECK(machine->shared_directories[0].tag == "b");
+    CHECK(machine->shared_directories[1].security_model == "none");
+    REQUIRE(machine->interfaces.size() == 1);
+    CHECK(machine->interfaces[0].name == "lan");
+    CHECK(machine->interfaces[0].vlan == 3);
+}
+
+TEST_CASE("what NixOS calls additionalPaths now is pathsInNixDB, once") {
+    const auto machine = hostside::machine_from({{"f", R"({"additionalPaths":["/nix/store/a"]})", false}});
+    REQUIRE(machine);
+    CHECK(machine->paths_in_nix_db == std::vector<std::string>{"/nix/store/a"});
+    CHECK(refusal(R"({"pathsInNixDB":[],"additionalPaths":[]})") ==
+          "vm.json '/additionalPaths': given twice; pathsInNixDB is the same");
+}
+
+TEST_CASE("a flag may say an object in short, and a list in JSON takes the place of the file's") {
+    struct Short {
+        const char *key, *text, *json;
+    };
+    const auto one = GENERATE(values<Short>({
+        {"forwardPorts", "2222:22", R"({"forwardPorts":[{"host":{"port":2222},"guest":{"port":22}}]})"},
+        {"forwardPorts", "udp:127.0.0.1:53:5353",
+         R"({"forwardPorts":[{"proto":"udp","host":{"port":53,"address":"127.0.0.1"},"guest":{"port":5353}}]})"},
+        {"sharedDirectories", "src=/a b:c:/t", R"({"sharedDirectories":[{"tag":"src","source":"/a b:c","target":"/t"}]})"},
+        {"sharedDirectories", "src=./x:/t:ro",
+         R"({"sharedDirectories":[{"tag":"src","readOnly":true,"source":"./x","target":"/t"}]})"},
+        {"drives", "/a,b", R"({"drives":[{"file":"/a,b"}]})"},
+        {"interfaces", "lan=3", R"({"interfaces":[{"name":"lan","vlan":3}]})"},
+        {"resolution", "1280x800", R"({"resolution":{"x":1280,"y":800}})"},
+        {"graphics", "off", R"({"graphics":false})"},
+        {"emptyDiskImages", "64", R"({"emptyDiskImages":[64]})"},
+    }));
+    const auto layer = hostside::setting(one.key, one.text, "flag");
+    REQUIRE(layer);
+    CHECK(layer->json == one.json);
+    const auto whole = hostside::setting("emptyDiskImages", "[1,2]", "flag");
+    REQUIRE(whole);
+    const auto machine = hostside::machine_from({{"f", R"({"emptyDiskImages":[64]})", false}, *whole});
+    REQUIRE(machine);
+    CHECK(machine->empty_disks_mib == std::vector<int>{1, 2});
+}
+
+TEST_CASE("a flag that is not of its option's type says what would be") {
+    struct Bad {
+        const char *key;
+        std::string text;
+        const char *message;
+    };
+    const auto bad = GENERATE(values<Bad>({
+        {"memorySize", "much", "--flag: must be a whole number, not much"},
+        {"forwardPorts", "22", "--flag: must be [udp:][ADDRESS:]HOSTPORT:GUESTPORT or JSON, not 22"},
+        {"forwardPorts", "a:b", "--flag: must be [udp:][ADDRESS:]HOSTPORT:GUESTPORT or JSON, not a:b"},
+        {"sharedDirectories", "/a:/b", "--flag: must be TAG=SOURCE:TARGET[:ro] or JSON, not /a:/b"},
+        {"interfaces", "lan", "--flag: must be NAME=VLAN or JSON, not lan"},
+        {"resolution", "big", "--flag: must be WIDTHxHEIGHT or JSON, not big"},
+        {"kernel", "/\xff", "--flag: must be UTF-8"},
+    }));
+    CHECK(base::message(hostside::setting(bad.key, bad.text, "--flag").error()) == bad.message);
+}
+
+TEST_CASE("QEMU_OPTS is split as a shell would without running anything, and a bad quote is an error") {
+    const auto with = [](const char *options) {
+        const auto layers = hostside::environment_layers(
+            [&](const char *name) { return std::string_view(name) == "QEMU_OPTS" ? options : nullptr; }, "vm");
+        REQUIRE(layers);
+        return hostside::machine_from(*layers);
+    };
+    CHECK(with(R"(-a "b c" $(touch /x) '$HOME' \;)")->qemu_options ==
+          std::vector<std::string>{"-a", "b c", "$(touch", "/x)", "$HOME", ";"});
+    CHECK(base::message(with("-a 'b").error()) ==
+          "environment QEMU_OPTS '/qemu/options/0': a quote ' is opened and never closed");
+}
+
+TEST_CASE("the merged description in JSON is a description, and the same machine") {
+    const std::vector<Layer> layers{
+        {"vm.json",
+         R"({"memorySize":512,"sharedDirectories":{"a":{"source":"/a","target":"/b"}},"resolution":{"x":640,"y":480}})", false}};
+    const auto json = hostside::describe_json(layers);
+    REQUIRE(json);
+    const std::vector<Layer> again{{"again.json", *json, false}};
+    CHECK(hostside::describe_json(again) == *json);
 }

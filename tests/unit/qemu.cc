@@ -3,7 +3,7 @@
 #include <catch_amalgamated.hpp>
 #include <format>
 
-#include "hostside/description.h"
+#include "hostside/description/description.h"
 #include "hostside/kernel_command_line.h"
 #include "hostside/shell_words.h"
 
@@ -39,7 +39,8 @@ struct Option {
 TEST_CASE("the command line of a plain machine") {
     CHECK(
         command("{}") ==
-        "qemu -name nixos -nodefaults -no-user-config -sandbox on -no-reboot -machine pc -accel tcg -cpu max -smp 1 -m 1024M "
+        "qemu -name guest=nixos -nodefaults -no-user-config -sandbox on -no-reboot -machine pc -accel tcg -cpu max -smp 1 -m "
+        "1024M "
         "-display none "
         "-chardev stdio,id=console,logfile=/r/console.log -serial chardev:console -chardev "
         "socket,id=qmp,path=/r/qmp,server=on,wait=off "
@@ -57,7 +58,7 @@ TEST_CASE("the command line of a plain machine") {
 
 TEST_CASE("each option reaches the command line") {
     const auto option = GENERATE(values<Option>({
-        {R"({"name":"a,b"})", "-name a,,b "},
+        {R"({"name":"a,b"})", "-name guest=a,,b "},
         {R"({"memorySize":2048})", "-m 2048M "},
         {R"({"cores":4})", "-smp 4 "},
         {R"({"cpu":"Nehalem"})", "-cpu Nehalem "},
@@ -68,9 +69,9 @@ TEST_CASE("each option reaches the command line") {
          "-device virtio-scsi-pci,id=scsi -drive if=none,id=root,file=/d/root.qcow2,format=qcow2,cache=writeback,werror=report "
          "-device scsi-hd,bus=scsi.0,drive=root,serial=root "},
         {R"({"qemu":{"diskInterface":"ide"}})", "-device ide-hd,drive=root,serial=root "},
-        {R"({"qemu":{"guestAgent":true}})", "-device virtserialport,chardev=agent,name=org.qemu.guest_agent.0 "},
-        {R"({"qemu":{"options":["-s","a b"]}})", " -s 'a b'"},
-        {R"({"qemu":{"networkingOptions":",dns=1.2.3.4"}})", "-netdev user,id=user.0,dns=1.2.3.4 "},
+        {R"({"qemu":{"guestAgent":{"enable":true}}})", "-device virtserialport,chardev=agent,name=org.qemu.guest_agent.0 "},
+        {R"({"qemu":{"options":["-s 'a b'"]}})", " -s 'a b'"},
+        {R"({"qemu":{"userNetworkOptions":",dns=1.2.3.4"}})", "-netdev user,id=user.0,dns=1.2.3.4 "},
         {R"({"drives":[{"file":"/x,y","serial":"data","format":"raw","readOnly":true}]})",
          "-drive if=none,id=drive0,file=/x,,y,format=raw,cache=writeback,werror=report,readonly=on -device "
          "virtio-blk-pci,drive=drive0,serial=data "},
@@ -88,7 +89,7 @@ TEST_CASE("each option reaches the command line") {
         {R"({"balloon":true})", "-device virtio-balloon-pci "},
         {R"({"vsock":3})", "-device vhost-vsock-pci,guest-cid=3 "},
         {R"({"useBootLoader":true,"bootDisk":"/b"})",
-         "-drive if=none,id=boot,file=/b,format=qcow2,cache=writeback,werror=report -device "
+         "-drive if=none,id=boot,file=/b,format=qcow2,cache=writeback,werror=report,readonly=on -device "
          "virtio-blk-pci,drive=boot,serial=boot,bootindex=1 -boot menu=on "},
     }));
     CHECK_THAT(command(option.json), Catch::Matchers::ContainsSubstring(option.in_command));
@@ -123,6 +124,24 @@ TEST_CASE("clashes are refused by name") {
           "share 'a,b': a tag begins with a letter and has letters, digits, '-', '.' and '_'");
     CHECK(command(R"({"forwardPorts":[{"host":{"port":80},"guest":{"port":1}},{"host":{"port":80},"guest":{"port":2}}]})") ==
           "forward port '80': two of forwardPorts take this tcp port of the host; change one");
+    const auto with_port = [](const char *rule) { return command(std::string(R"({"forwardPorts":[)") + rule + "]}"); };
+    CHECK(with_port(R"({"host":{"address":"0.0.0.0,x=y","port":80},"guest":{"port":1}})") ==
+          "forward port '0.0.0.0,x=y': not an IPv4 address; QEMU forwards no other");
+    CHECK(with_port(R"({"from":"guest","proto":"udp","host":{"port":80},"guest":{"port":1}})") ==
+          "forward port '1': from the guest QEMU forwards tcp alone; change its proto");
+    CHECK(with_port(R"({"from":"guest","host":{"port":80},"guest":{"address":"192.168.1.1","port":1}})") ==
+          "forward port '1': guest address 192.168.1.1 is outside the user network; take one of 10.0.2.0/24");
+    CHECK(command(R"({"forwardPorts":[{"host":{"port":80},"guest":{"port":1}}],"qemu":{"networkingOptions":["-nic none"]}})") ==
+          "forward port '80': forwardPorts is of the user network, which qemu.networkingOptions takes the place of; drop one of "
+          "them");
+    CHECK(command(R"({"vlans":[1],"interfaces":{"lan":{"vlan":1}}})") ==
+          "join vlan '1': this machine would have two cards there with one address; name it once in vlans and interfaces");
+    CHECK(command(R"({"drives":[{"file":"/a","serial":"root"}]})") ==
+          "add disk '/a': serial root is another disk's; disks are told apart by it, so change one");
+    CHECK(command(R"({"drives":[{"file":"/a","serial":"a-serial-of-21-bytes-"}]})") ==
+          "add disk '/a': serial a-serial-of-21-bytes- has 21 bytes, a guest sees 20; shorten it");
+    CHECK(command(R"({"sharedDirectories":[{"tag":"s","source":"/s","target":"t"}]})") ==
+          "share 's': target t must begin with '/' and have no ':', '\"', tab or newline");
     HostFacts facts = host();
     facts.run_folder = "/" + std::string(100, 'r');
     CHECK(command("{}", facts) ==

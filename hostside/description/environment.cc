@@ -1,11 +1,9 @@
-#include "hostside/environment.h"
+#include "hostside/description/environment.h"
 
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <utility>
-
-#include "hostside/shell_words.h"
+#include <tuple>
 
 namespace hostside {
 
@@ -30,24 +28,16 @@ base::Result<std::vector<Layer>> environment_layers(const std::function<const ch
         layers.push_back(std::move(*layer));
         return {};
     };
-    const std::array<std::tuple<std::string, const char *, bool>, 5> variables{{
+    const std::array<std::tuple<std::string, const char *, bool>, 6> variables{{
         {"NIX_DISK_IMAGE", "diskImage", true},  // empty: a root on tmpfs
         {"SHARED_DIR", "sharedDir", false},
-        {"QEMU_NET_OPTS", "qemu.networkingOptions", false},
+        {"QEMU_OPTS", "qemu.options", false},
+        {"QEMU_NET_OPTS", "qemu.userNetworkOptions", false},
         {"QEMU_KERNEL_PARAMS", "kernelParams", false},
         {variable_name(name), "kernel", false},
     }};
     for (const auto &[variable, key, empty_counts] : variables)
         if (auto ok = take(variable, key, empty_counts); !ok) return std::unexpected(ok.error());
-    if (const char *options = get("QEMU_OPTS"); options != nullptr) {
-        auto words = split_words(options, "QEMU_OPTS");
-        if (!words) return std::unexpected(words.error());
-        for (const auto &word : *words) {
-            auto layer = setting("qemu.options", word, "environment QEMU_OPTS");
-            if (!layer) return std::unexpected(layer.error());
-            layers.push_back(std::move(*layer));
-        }
-    }
     return layers;
 }
 

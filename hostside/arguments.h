@@ -1,0 +1,37 @@
+// The command line of the commands that take a description: a flag for each option, and where the layers come from.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "hostside/description/description.h"
+#include "mounts/base/error.h"
+
+namespace CLI {
+class App;
+}
+
+namespace hostside {
+
+struct Flag {
+    Key key;
+    std::vector<std::string> values;
+};
+
+struct Arguments {
+    std::string config, store_union;
+    std::vector<Flag> flags;
+    std::vector<std::string> extra;  // after `--`: for QEMU, as the 2013 script's "$@"
+    bool print = false, json = false, fresh = false, notify_ready = false, background = false;
+    std::string output, report;
+};
+
+void add_description_flags(CLI::App &command, Arguments &arguments);
+
+// The file, then the environment, then the flags.
+base::Result<std::vector<Layer>> layers_of(const Arguments &arguments);
+
+base::Result<Machine> machine_of(const Arguments &arguments);
+
+}  // namespace hostside

@@ -1,0 +1,13 @@
+// `runvm config | schema | initrd`: what a machine would be, without starting it.
+#pragma once
+
+namespace CLI {
+class App;
+}
+
+namespace hostside {
+
+// `status` is the program's exit code after the command ran.
+void add_describe_commands(CLI::App &app, int &status);
+
+}  // namespace hostside

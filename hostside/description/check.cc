@@ -1,0 +1,167 @@
+#include "hostside/description/check.h"
+
+#include <algorithm>
+#include <cctype>
+#include <format>
+
+#include "hostside/shell_words.h"
+
+namespace hostside {
+
+namespace {
+
+using base::fail;
+using base::Result;
+
+// How many letters must be changed, added or left out, whatever their case (Levenshtein's distance).
+size_t distance(std::string_view a, std::string_view b) {
+    std::vector<size_t> row(b.size() + 1);
+    for (size_t j = 0; j < row.size(); ++j) row[j] = j;
+    for (size_t i = 1; i <= a.size(); ++i) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= b.size(); ++j) {
+            const bool same =
+                std::tolower(static_cast<unsigned char>(a[i - 1])) == std::tolower(static_cast<unsigned char>(b[j - 1]));
+            const size_t changed = diagonal + (same ? 0 : 1);
+            diagonal = row[j];
+            row[j] = std::min({changed, row[j] + 1, row[j - 1] + 1});
+        }
+    }
+    return row.back();
+}
+
+std::string advice(std::string_view key, const std::vector<Option> &fields) {
+    const auto nearest = std::ranges::min_element(fields, {}, [&](const Option &o) { return distance(key, o.name); });
+    if (nearest != fields.end() && distance(key, nearest->name) <= 2) return std::format("; did you mean {}?", nearest->name);
+    return "; `runvm schema` lists them";
+}
+
+// A pointer's token (RFC 6901).
+std::string token(std::string_view key) {
+    std::string escaped;
+    for (const char c : key) escaped += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
+    return escaped;
+}
+
+class Check {
+  public:
+    explicit Check(const std::string &origin) : origin_(origin) {}
+
+    // In a list, an object is whole: it has what is required, and gets its defaults.
+    Result<> object(Json &value, const std::vector<Option> &fields, const std::string &path, bool whole, bool in_list) const {
+        if (!value.is_object()) return wrong(path, "an object", value);
+        Json result = Json::object();
+        for (auto &[key, inner] : value.items()) {
+            const auto field = std::ranges::find_if(fields, [&](const Option &o) { return o.name == key || o.also == key; });
+            const std::string here = path + "/" + token(key);
+            if (key.empty() || field == fields.end()) return fail(0, origin_, here, "no such option" + advice(key, fields));
+            if (auto ok = one(inner, *field, here, in_list); !ok) return ok;
+            if (inner.is_null()) continue;
+            if (result.contains(field->name))
+                return fail(0, origin_, here, std::format("given twice; {} is the same", field->name));
+            result[std::string(field->name)] = std::move(inner);
+        }
+        for (const auto &field : fields) {
+            if (result.contains(field.name)) continue;
+            if (whole && field.required)
+                return fail(0, origin_, path + "/" + std::string(field.name),
+                            std::format("missing; it is {}: {}", kind_name(field.kind), field.help));
+            if (in_list && !field.fallback.empty()) result[std::string(field.name)] = Json::parse(field.fallback);
+        }
+        value = std::move(result);
+        return {};
+    }
+
+  private:
+    [[nodiscard]] std::unexpected<base::Error> wrong(const std::string &path, std::string_view expected,
+                                                     const Json &value) const {
+        return fail(0, origin_, path, std::format("must be {}, not {}", expected, value.dump()));
+    }
+
+    Result<> number(const Json &value, const Option &option, const std::string &path) const {
+        if (!value.is_number_integer()) return wrong(path, "a whole number", value);
+        const bool huge = value.is_number_unsigned() && value.get<uint64_t>() > INT64_MAX;
+        const long long n = huge ? INT64_MAX : value.get<long long>();
+        if (n < option.least || n > option.most)
+            return wrong(path, std::format("from {} to {}", option.least, option.most), value);
+        return {};
+    }
+
+    Result<> word(const Json &value, const Option &option, const std::string &path) const {
+        if (!value.is_string()) return wrong(path, "a string", value);
+        const auto &text = value.get_ref<const std::string &>();
+        if (text.find('\0') != std::string::npos) return wrong(path, "a string without NUL", value);
+        if (!option.choices.empty() && std::ranges::find(option.choices, text) == option.choices.end()) {
+            std::string all;
+            for (const auto choice : option.choices)
+                if (!choice.empty()) all.append(all.empty() ? "" : ", ").append(choice);
+            return wrong(path, "one of " + all, value);
+        }
+        if (!option.shell_words) return {};
+        auto words = split_words(text, path);
+        if (!words) return fail(0, origin_, path, words.error().hint);
+        return {};
+    }
+
+    // NixOS's attribute sets: {"src": {"source": …}} is [{"tag": "src", "source": …}].
+    Result<> named_to_list(Json &value, const Option &option, const std::string &path) const {
+        Json list = Json::array();
+        for (auto &[name, inner] : value.items()) {
+            const std::string here = path + "/" + token(name);
+            Json item{{option.named_by, name}};
+            if (!inner.is_object()) return wrong(here, "an object", inner);
+            if (inner.contains(option.named_by))
+                return fail(0, origin_, here, std::format("has its {} as its key", option.named_by));
+            item.update(inner);
+            if (auto ok = object(item, option.fields, here, true, true); !ok) return ok;
+            list.push_back(std::move(item));
+        }
+        value = std::move(list);
+        return {};
+    }
+
+    Result<> each(Json &value, const Option &option, const std::string &path) const {
+        if (!value.is_array()) return wrong(path, kind_name(option.kind), value);
+        for (size_t i = 0; i < value.size(); ++i) {
+            const std::string here = std::format("{}/{}", path, i);
+            const Result<> ok = option.kind == Kind::objects    ? object(value[i], option.fields, here, true, true)
+                                : option.kind == Kind::integers ? number(value[i], option, here)
+                                                                : word(value[i], option, here);
+            if (!ok) return ok;
+        }
+        return {};
+    }
+
+    Result<> one(Json &value, const Option &option, const std::string &path, bool in_list) const {
+        if (!option.not_yet.empty()) {
+            if (!value.is_boolean()) return wrong(path, "false", value);
+            return value.get<bool>() ? fail(0, origin_, path, option.not_yet) : Result<>{};
+        }
+        // null is how Nix writes "none".
+        if (value.is_null() && !option.required && option.kind == Kind::text) value = "";
+        if (value.is_null() && !option.required && option.kind == Kind::group) return {};
+        switch (option.kind) {
+        case Kind::text: return word(value, option, path);
+        case Kind::boolean: return value.is_boolean() ? Result<>{} : wrong(path, kind_name(option.kind), value);
+        case Kind::integer: return number(value, option, path);
+        case Kind::group: return object(value, option.fields, path, true, in_list);
+        case Kind::objects:
+            if (value.is_object() && !option.named_by.empty()) return named_to_list(value, option, path);
+            return each(value, option, path);
+        case Kind::texts:
+        case Kind::integers: return each(value, option, path);
+        }
+        return {};
+    }
+
+    const std::string &origin_;
+};
+
+}  // namespace
+
+base::Result<> check(Json &description, const std::string &origin) {
+    return Check(origin).object(description, options(), "", false, false);
+}
+
+}  // namespace hostside

@@ -1,0 +1,47 @@
+// One description from many places: the defaults < a file < the environment < flags. Each layer is a JSON object; the
+// rows of option.h say which keys there are and of what type.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "hostside/machine.h"
+#include "mounts/base/error.h"
+
+namespace hostside {
+
+struct Layer {
+    std::string origin;   // for people: "vm.json", "environment NIX_DISK_IMAGE", "--memory"
+    std::string json;     // an object
+    bool append = false;  // lists are added to what is there, instead of taking its place
+};
+
+// Error: which layer, the JSON pointer of the key in it (`/sharedDirectories/1/source`), and what is expected there.
+base::Result<Machine> machine_from(const std::vector<Layer> &layers);
+
+// The result, a line a value: `memorySize = 2048  # --memory`; or as one description in JSON, for --config.
+base::Result<std::string> describe(const std::vector<Layer> &layers);
+base::Result<std::string> describe_json(const std::vector<Layer> &layers);
+
+// JSON Schema (draft 2020-12) of a description.
+std::string schema();
+
+// What a flag or a variable sets, as a layer. `path` is a key (`qemu.machine`); the text is read as the key's type, or
+// as its shorthand. Error: neither.
+base::Result<Layer> setting(std::string_view path, const std::string &text, std::string origin);
+
+// A key that one word can set, for the command line.
+struct Key {
+    std::string path;        // `memorySize`, `qemu.machine`
+    std::string flag;        // `--memory-size`
+    std::string more_flags;  // `-m,--memory`
+    std::string help, subject;
+    std::string value;     // what its value is called: `MIB`
+    std::string fallback;  // worth showing: a switch that is on
+    std::vector<std::string> choices{};
+    bool boolean = false;
+};
+std::vector<Key> keys();
+
+}  // namespace hostside

@@ -1,0 +1,10 @@
+// The one JSON type of the description's files; nothing outside this folder sees it.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+namespace hostside {
+
+using Json = nlohmann::ordered_json;
+
+}  // namespace hostside

@@ -1,0 +1,57 @@
+#include "hostside/machine.h"
+
+#include <variant>
+
+#include "hostside/description/merge.h"
+#include "hostside/description/option.h"
+#include "hostside/shell_words.h"
+
+namespace hostside {
+
+namespace {
+
+std::string text(const Json &object, const char *key) { return object[key].get<std::string>(); }
+
+// What an option's row says where it goes, goes there.
+void fill(Machine &machine, const Json &values, const std::vector<Option> &options) {
+    for (const auto &option : options) {
+        const Json &value = values[std::string(option.name)];
+        if (option.kind == Kind::group) fill(machine, value, option.fields);
+        if (value.is_null()) continue;
+        std::visit(
+            [&]<class Member>(Member member) {
+                if constexpr (!std::is_same_v<Member, std::monostate>) value.get_to(machine.*member);
+            },
+            option.place);
+    }
+}
+
+std::vector<std::string> split(const std::vector<std::string> &texts) {
+    std::vector<std::string> all;
+    for (const auto &one : texts) {
+        const auto words = split_words(one, "");
+        if (words) all.insert(all.end(), words->begin(), words->end());  // a bad quote was an error of the check
+    }
+    return all;
+}
+
+}  // namespace
+
+Machine machine_of(const Json &value) {
+    Machine m;
+    fill(m, value, options());
+    m.qemu_options = split(m.qemu_options);
+    m.networking_options = split(m.networking_options);
+    for (const auto &d : value["drives"])
+        m.drives.push_back({text(d, "file"), text(d, "serial"), text(d, "format"), d["readOnly"].get<bool>()});
+    for (const auto &s : value["sharedDirectories"])
+        m.shared_directories.push_back(
+            {text(s, "tag"), text(s, "source"), text(s, "target"), text(s, "securityModel"), s["readOnly"].get<bool>()});
+    for (const auto &p : value["forwardPorts"])
+        m.forward_ports.push_back({text(p, "from"), text(p, "proto"), text(p["host"], "address"), text(p["guest"], "address"),
+                                   p["host"]["port"].get<int>(), p["guest"]["port"].get<int>()});
+    for (const auto &i : value["interfaces"]) m.interfaces.push_back({text(i, "name"), i["vlan"].get<int>()});
+    return m;
+}
+
+}  // namespace hostside

@@ -1,0 +1,105 @@
+#include "hostside/description/merge.h"
+
+#include <algorithm>
+#include <format>
+
+#include "hostside/description/check.h"
+#include "hostside/description/option.h"
+
+namespace hostside {
+
+namespace {
+
+using base::Result;
+
+Json defaults(const std::vector<Option> &options) {
+    Json result = Json::object();
+    for (const auto &option : options) {
+        Json &value = result[std::string(option.name)];
+        if (option.kind == Kind::group)
+            value = defaults(option.fields);
+        else if (!option.fallback.empty())
+            value = Json::parse(option.fallback);
+    }
+    return result;
+}
+
+void lay_over(Merged &below, Json &into, const Json &from, const std::vector<Option> &options, const Layer &layer,
+              const std::string &prefix) {
+    for (const auto &[key, value] : from.items()) {
+        const std::string path = prefix + key;
+        const auto option = std::ranges::find(options, key, &Option::name);
+        if (option->kind == Kind::group) {
+            lay_over(below, into[key], value, option->fields, layer, path + ".");
+            continue;
+        }
+        std::string &origin = below.origins[path];
+        if (layer.append && value.is_array() && !into[key].empty()) {
+            for (const auto &item : value) into[key].push_back(item);
+            origin += " + " + layer.origin;
+        } else {
+            into[key] = value;
+            origin = layer.origin;
+        }
+    }
+}
+
+Result<Json> parsed(const Layer &layer) {
+    try {
+        return Json::parse(layer.json);
+    } catch (const Json::parse_error &error) {
+        const std::string_view seen = std::string_view(layer.json).substr(0, error.byte > 0 ? error.byte - 1 : 0);
+        const size_t newline = seen.rfind('\n');
+        const size_t column = seen.size() - (newline == std::string_view::npos ? 0 : newline + 1);
+        return base::fail(0, layer.origin, "",
+                          std::format("line {}, column {}: not JSON here", 1 + std::ranges::count(seen, '\n'), 1 + column));
+    }
+}
+
+void print_values(std::string &lines, const Merged &merged, const Json &values, const std::vector<Option> &options,
+                  const std::string &prefix) {
+    for (const auto &option : options) {
+        const std::string path = prefix + std::string(option.name);
+        const Json &value = values[std::string(option.name)];
+        if (option.kind == Kind::group) {
+            print_values(lines, merged, value, option.fields, path + ".");
+            continue;
+        }
+        const auto origin = merged.origins.find(path);
+        lines += std::format("{} = {}  # {}\n", path, value.dump(), origin == merged.origins.end() ? "default" : origin->second);
+    }
+}
+
+}  // namespace
+
+Result<Merged> merged(const std::vector<Layer> &layers) {
+    Merged result{defaults(options()), {}};
+    for (const auto &layer : layers) {
+        auto json = parsed(layer);
+        if (!json) return std::unexpected(json.error());
+        if (auto ok = check(*json, layer.origin); !ok) return std::unexpected(ok.error());
+        lay_over(result, result.value, *json, options(), layer, "");
+    }
+    // The one default that is made of another value.
+    if (!result.origins.contains("diskImage"))
+        result.value["diskImage"] = "./" + result.value["name"].get<std::string>() + ".qcow2";
+    return result;
+}
+
+Result<Machine> machine_from(const std::vector<Layer> &layers) {
+    return merged(layers).transform([](const Merged &m) { return machine_of(m.value); });
+}
+
+Result<std::string> describe(const std::vector<Layer> &layers) {
+    return merged(layers).transform([](const Merged &m) {
+        std::string lines;
+        print_values(lines, m, m.value, options(), "");
+        return lines;
+    });
+}
+
+Result<std::string> describe_json(const std::vector<Layer> &layers) {
+    return merged(layers).transform([](const Merged &m) { return m.value.dump(2) + "\n"; });
+}
+
+}  // namespace hostside

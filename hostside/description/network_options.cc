@@ -1,0 +1,62 @@
+#include "hostside/description/option.h"
+#include "hostside/description/shorthand.h"
+
+namespace hostside {
+
+using M = Machine;
+
+namespace {
+
+Option end_of_port(std::string_view name, std::string_view help) {
+    Option end = group(name, help,
+                       {text("address", nullptr, "ADDRESS", "an IPv4 address; empty: any"),
+                        required(integer("port", nullptr, {1, 65535}, "", "PORT", "a port"))});
+    return required(end);
+}
+
+}  // namespace
+
+Subject share_options() {
+    Option shares = objects(
+        "sharedDirectories", "more folders of the host, a list or an object by tag",
+        {required(text("tag", nullptr, "TAG", "its name")), required(text("source", nullptr, "DIR", "folder of the host")),
+         required(text("target", nullptr, "PATH", "folder in the guest")),
+         choice("securityModel", nullptr, {"", "none", "mapped-xattr", "mapped-file", "passthrough"}, "\"\"",
+                "QEMU's security_model; empty: mapped-xattr as root, else none"),
+         boolean("readOnly", nullptr, false, "the guest can't write")});
+    shares.named_by = "tag";
+    shares.shorthand = share_from;
+    shares.shorthand_form = "TAG=SOURCE:TARGET[:ro]";
+    return {
+        "Shared folders",
+        {text("sharedDir", &M::shared_dir, "DIR", "the folder that the guest has as /tmp/shared; empty: the same as /tmp/xchg"),
+         std::move(shares),
+         integer("msize", &M::msize, {0, 512000}, "0", "BYTES",
+                 "9p packet size of sharedDirectories in bytes; 0: as stage1 chooses")}};
+}
+
+Subject network_options() {
+    Option ports =
+        objects("forwardPorts", "ports between host and guest",
+                {choice("from", nullptr, {"host", "guest"}, "\"host\"", "who connects"),
+                 choice("proto", nullptr, {"tcp", "udp"}, "\"tcp\"", "protocol; from the guest: tcp alone"),
+                 end_of_port("host", "the host's end"), end_of_port("guest", "the guest's end; from the guest: in 10.0.2.0/24")});
+    ports.shorthand = port_from;
+    ports.shorthand_form = "[udp:][ADDRESS:]HOSTPORT:GUESTPORT";
+    Option interfaces = objects("interfaces", "cards on vlans beside those of vlans, a list or an object by name",
+                                {required(text("name", nullptr, "NAME", "what the guest calls it, by its MAC")),
+                                 required(integer("vlan", nullptr, {1, 255}, "", "N", "the virtual switch")),
+                                 boolean("assignIP", nullptr, false, "of meaning to the guest's configuration alone")});
+    interfaces.named_by = "name";
+    interfaces.shorthand = interface_from;
+    interfaces.shorthand_form = "NAME=VLAN";
+    return {"Network",
+            {std::move(ports),
+             boolean("restrictNetwork", &M::restrict_network, false,
+                     "the guest reaches neither the host nor the network, but forwarded ports"),
+             integers("vlans", &M::vlans, {1, 255}, "N", "virtual switches that this machine is on"), std::move(interfaces),
+             with_default("1", integer("nodeNumber", &M::node_number, {1, 254}, "1", "N",
+                                       "this machine's number on its vlans: 192.168.VLAN.NUMBER"))}};
+}
+
+}  // namespace hostside

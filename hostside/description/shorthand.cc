@@ -1,0 +1,82 @@
+#include "hostside/description/shorthand.h"
+
+#include <charconv>
+#include <optional>
+#include <ranges>
+#include <vector>
+
+#include "hostside/description/json.h"
+
+namespace hostside {
+
+namespace {
+
+std::optional<int> number(std::string_view text) {
+    int value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+    return value;
+}
+
+std::unexpected<base::Error> form(std::string_view text, std::string_view expected) {
+    return base::fail(0, "", "", "must be " + std::string(expected) + " or JSON, not " + std::string(text));
+}
+
+}  // namespace
+
+base::Result<std::string> port_from(std::string_view text) {
+    const auto wrong = [&] { return form(text, "[udp:][ADDRESS:]HOSTPORT:GUESTPORT"); };
+    std::vector<std::string_view> words;
+    for (auto part : std::views::split(text, ':')) words.emplace_back(part);
+    Json port = Json::object();
+    if (words.front() == "tcp" || words.front() == "udp") {
+        port["proto"] = words.front();
+        words.erase(words.begin());
+    }
+    if (words.size() < 2 || words.size() > 3) return wrong();
+    const auto host = number(words[words.size() - 2]);
+    const auto guest = number(words.back());
+    if (!host || !guest) return wrong();
+    port["host"] = {{"port", *host}};
+    if (words.size() == 3) port["host"]["address"] = words.front();
+    port["guest"] = {{"port", *guest}};
+    return port.dump();
+}
+
+base::Result<std::string> share_from(std::string_view text) {
+    const auto wrong = [&] { return form(text, "TAG=SOURCE:TARGET[:ro]"); };
+    const std::string_view whole = text;
+    const size_t equals = text.find('=');
+    if (equals == std::string_view::npos) return wrong();
+    Json share{{"tag", text.substr(0, equals)}};
+    text.remove_prefix(equals + 1);
+    if (text.ends_with(":ro")) {
+        share["readOnly"] = true;
+        text.remove_suffix(3);
+    }
+    // The guest's folder is absolute; a host's may hold a colon.
+    const size_t colon = text.rfind(":/");
+    if (colon == std::string_view::npos || colon == 0) return form(whole, "TAG=SOURCE:TARGET[:ro]");
+    share["source"] = text.substr(0, colon);
+    share["target"] = text.substr(colon + 1);
+    return share.dump();
+}
+
+base::Result<std::string> drive_from(std::string_view text) { return Json{{"file", text}}.dump(); }
+
+base::Result<std::string> interface_from(std::string_view text) {
+    const size_t equals = text.rfind('=');
+    const auto vlan = equals == std::string_view::npos ? std::nullopt : number(text.substr(equals + 1));
+    if (!vlan) return form(text, "NAME=VLAN");
+    return Json{{"name", text.substr(0, equals)}, {"vlan", *vlan}}.dump();
+}
+
+base::Result<std::string> resolution_from(std::string_view text) {
+    const size_t by = text.find('x');
+    const auto width = number(text.substr(0, by));
+    const auto height = by == std::string_view::npos ? std::nullopt : number(text.substr(by + 1));
+    if (!width || !height) return form(text, "WIDTHxHEIGHT");
+    return Json{{"x", *width}, {"y", *height}}.dump();
+}
+
+}  // namespace hostside

@@ -1,0 +1,42 @@
+#include "hostside/description/option.h"
+
+namespace hostside {
+
+using M = Machine;
+
+Subject system_options() {
+    Option system =
+        text("toplevel", &M::toplevel, "PATH", "a NixOS system: its kernel, kernel-modules, kernel-params and init are used");
+    Option registered = texts("pathsInNixDB", &M::paths_in_nix_db, "PATH",
+                              "store paths of the host whose closure the guest's Nix database knows, besides the system's own");
+    registered.also = "additionalPaths";
+    Option parameters = texts("kernelParams", &M::kernel_params, "TEXT", "more kernel parameters");
+    parameters.flags = "--append";
+    Option modules =
+        texts("extraModules", &M::extra_modules, "NAME", "more kernel modules for the initrd, which the guest loads");
+    modules.flags = "--module";
+    Option registration = text("regInfo", &M::reginfo, "PATH", "path in the guest of the closure's registration");
+    registration.flags = "--reginfo";
+    return {
+        "System",
+        {with_default("\"nixos\"", text("name", &M::name, "NAME", "the machine's name")), std::move(system),
+         with_default("\"/nix/store\"",
+                      text("store", &M::store, "DIR", "the folder that the guest has as its /nix/store, read-only")),
+         boolean("writableStore", &M::writable_store, true, "a union over the store, so that the guest can add to it"),
+         boolean("writableStoreUseTmpfs", &M::writable_store_use_tmpfs, true,
+                 "what is added lives in memory, not on the root disk"),
+         std::move(registered), std::move(registration),
+         text("init", &M::init, "PATH", "path of stage 2 in the guest instead of TOPLEVEL/init"),
+         text("kernel", &M::kernel, "FILE", "the kernel instead of TOPLEVEL/kernel"),
+         text("modules", &M::modules, "DIR", "the modules' folder instead of TOPLEVEL/kernel-modules"),
+         text("initrd", &M::initrd, "FILE", "an initrd instead of the one that is built"),
+         text("stage1", &M::stage1, "FILE", "the stage1 program; empty: beside runvm"), std::move(parameters), std::move(modules),
+         boolean("useBootLoader", &M::use_boot_loader, false,
+                 "boot from bootDisk, with the firmware's boot menu, instead of a kernel"),
+         text("bootDisk", &M::boot_disk, "FILE", "the boot loader's disk image, which is only read"),
+         text("bios", &M::bios, "FILE", "firmware instead of QEMU's own"),
+         later("useEFIBoot", "EFI firmware is not built in yet; boot a kernel, or with a BIOS boot loader"),
+         later("useNixStoreImage", "the store is shared over 9p; an image of it is not built in yet")}};
+}
+
+}  // namespace hostside

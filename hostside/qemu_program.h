@@ -1,0 +1,24 @@
+// QEMU as a program of this host: where it is, its version, what it can do; and qemu-img, which belongs to it.
+#pragma once
+
+#include <string>
+
+#include "mounts/base/error.h"
+
+namespace hostside {
+
+// A path as it is, a name looked up in PATH. Error: it is not there, and how to get it.
+base::Result<std::string> find_qemu(const std::string &name);
+
+// qemu-img from beside this QEMU, else from PATH. Error: neither.
+base::Result<std::string> find_qemu_img(const std::string &qemu);
+
+struct Abilities {
+    int major = 0;         // of the version
+    bool sandbox = false;  // takes -sandbox on
+};
+
+// Asked once a program, then remembered. Error: it is no QEMU, or an older one than we need.
+base::Result<Abilities> abilities_of(const std::string &qemu);
+
+}  // namespace hostside

@@ -1,0 +1,89 @@
+// Whole descriptions and the command lines that they become: tests/unit/golden/NAME.json and NAME.argv, an option of
+// QEMU's a line. With GOLDEN=write in the environment the .argv files are written anew, to be read as a diff.
+
+#include <algorithm>
+#include <catch_amalgamated.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <format>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "hostside/description/description.h"
+#include "hostside/kernel_command_line.h"
+#include "hostside/qemu.h"
+#include "hostside/shell_words.h"
+#include "mounts/base/at.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+
+const fs::path golden = "tests/unit/golden";
+
+std::string text_of(const fs::path &path) { return base::read_file(path.string()).value_or("no file " + path.string()); }
+
+std::vector<fs::path> descriptions() {
+    std::vector<fs::path> files;
+    for (const auto &entry : fs::directory_iterator(golden))
+        if (entry.path().extension() == ".json") files.push_back(entry.path());
+    std::ranges::sort(files);
+    return files;
+}
+
+// What `prepare` would find on a host where all is as the description says.
+hostside::HostFacts facts_of(const hostside::Machine &m) {
+    hostside::HostFacts facts{.qemu = m.qemu,
+                              .kernel = m.kernel.empty() ? "/kernel" : m.kernel,
+                              .initrd = m.initrd.empty() ? "/initrd" : m.initrd,
+                              .root_image = m.disk_image,
+                              .xchg = "/run/xchg",
+                              .shared = m.shared_dir.empty() ? "/run/xchg" : m.shared_dir,
+                              .run_folder = "/run"};
+    facts.command_line =
+        hostside::kernel_command_line(m, "loglevel=4\n", m.init.empty() && !m.toplevel.empty() ? m.toplevel + "/init" : m.init);
+    for (size_t i = 0; i < m.empty_disks_mib.size(); ++i) facts.empty_images.push_back(std::format("/run/empty{}.qcow2", i));
+    return facts;
+}
+
+std::string one_option_a_line(const std::vector<std::string> &argv) {
+    std::string lines;
+    for (const auto &word : argv) lines += (lines.empty() ? "" : word.starts_with('-') ? "\n" : " ") + hostside::quote_word(word);
+    return lines + "\n";
+}
+
+void collect_keys(std::set<std::string> &keys, const nlohmann::json &object, const std::string &prefix) {
+    for (const auto &[key, value] : object.items()) {
+        keys.insert(prefix + key);
+        if (value.is_object()) collect_keys(keys, value, prefix + key + ".");
+    }
+}
+
+}  // namespace
+
+TEST_CASE("a description becomes the command line that stands beside it") {
+    const auto file = GENERATE(from_range(descriptions()));
+    INFO(file);
+    const auto machine = hostside::machine_from({{file.filename(), text_of(file), false}});
+    if (!machine) FAIL(base::message(machine.error()));
+    const auto argv = hostside::qemu_argv(*machine, facts_of(*machine));
+    if (!argv) FAIL(base::message(argv.error()));
+    const std::string lines = one_option_a_line(*argv);
+    fs::path beside = file;
+    beside.replace_extension(".argv");
+    if (const char *mode = std::getenv("GOLDEN"); mode != nullptr && std::string_view(mode) == "write")
+        REQUIRE(base::replace_file(beside.string(), lines));
+    CHECK(lines == text_of(beside));
+    // What --print shows is what a shell gives QEMU.
+    CHECK(hostside::split_words(hostside::quote_words(*argv), "printed") == *argv);
+}
+
+TEST_CASE("every option is in a golden description") {
+    CHECK(descriptions().size() >= 20);
+    std::set<std::string> used;
+    for (const auto &file : descriptions()) collect_keys(used, nlohmann::json::parse(text_of(file)), "");
+    for (const auto &key : hostside::keys()) {
+        INFO(key.path);
+        CHECK(used.contains(key.path));
+    }
+}
