@@ -24,8 +24,21 @@ namespace {
 // where it was read.
 thread_local int thread_device = -1;
 
+// How many threads are there for the next request. One that answers counts as such already: the answer wakes the
+// client, who may run, and ask again, before the thread is back.
+std::atomic<unsigned> idle = 0;
+thread_local bool is_idle = false;
+
+void rest() {
+    if (!is_idle) ++idle;
+    is_idle = true;
+}
+
 ssize_t read_device(int, void *buffer, size_t size, void *) { return ::read(thread_device, buffer, size); }
-ssize_t write_device(int, iovec *parts, int count, void *) { return ::writev(thread_device, parts, count); }
+ssize_t write_device(int, iovec *parts, int count, void *) {
+    rest();
+    return ::writev(thread_device, parts, count);
+}
 
 // linux/fuse.h: where libfuse's callbacks don't get to see.
 struct Header {
@@ -80,25 +93,27 @@ void init(void *userdata, fuse_conn_info *connection) {
 struct Loop {
     fuse_session *session;
     int device;
-    std::atomic<unsigned> idle = 0;
     std::atomic<unsigned> threads = 0;
     std::function<void()> ready;
     std::atomic<bool> is_ready = false;
 };
 
 constexpr unsigned most_threads = 64;
+constexpr unsigned most_idle = 3;  // the kernel takes them in turn, which costs warm caches and the processor they ran on
 
 void start_thread(Loop &loop);
 
-void run_thread(Loop &loop) {
+void run_thread(Loop &loop, bool is_first) {
     (void)::unshare(CLONE_FS);  // a umask of its own
     const base::Fd own = clone_device(loop.device);
     thread_device = own ? own.get() : loop.device;
     fuse_buf buffer{};
     while (fuse_session_exited(loop.session) == 0) {
-        ++loop.idle;
+        rest();
+        if (idle > most_idle && !is_first) break;
         const int size = fuse_session_receive_buf(loop.session, &buffer);
-        const unsigned left = --loop.idle;
+        is_idle = false;
+        const unsigned left = --idle;
         if (size == -EINTR || size == -EAGAIN) continue;
         if (size <= 0) break;
         // Somebody must be there for the next request, however long this one takes.
@@ -110,6 +125,7 @@ void run_thread(Loop &loop) {
             start_thread(loop);
         }
     }
+    if (is_idle) --idle;
     std::free(buffer.mem);
     --loop.threads;
 }
@@ -117,7 +133,7 @@ void run_thread(Loop &loop) {
 void start_thread(Loop &loop) {
     if (loop.threads >= most_threads) return;
     ++loop.threads;
-    std::thread([&loop] { run_thread(loop); }).detach();
+    std::thread([&loop] { run_thread(loop, false); }).detach();
 }
 
 }  // namespace
@@ -147,7 +163,7 @@ Result<> serve(Union &fs, const Device &device, Mode mode, const std::function<v
     if (fuse_session_custom_io(handle, &io, sizeof io, device.fd.get()) != 0) return fail(EINVAL, "libfuse", "custom io");
     Loop loop{.session = handle, .device = device.fd.get(), .ready = ready};
     ++loop.threads;
-    run_thread(loop);
+    run_thread(loop, true);
     // The unmount wakes all; one in a long copy-up has nobody left to answer to.
     for (int i = 0; i < 100 && loop.threads != 0; ++i) ::poll(nullptr, 0, 10);
     if (loop.threads != 0) ::_exit(0);
