@@ -1,8 +1,16 @@
 #include "stage1/nixdb/derivation.h"
 
+#include <fcntl.h>
+
+#include "mounts/base/at.h"
+#include "mounts/registration.h"
+
 namespace stage1::nixdb {
 
 namespace {
+
+constexpr size_t derivation_limit_bytes = size_t{64} << 20;
+constexpr size_t name_limit_bytes = 211;  // as of a store path's
 
 bool take(std::string_view &text, std::string_view word) {
     if (!text.starts_with(word)) return false;
@@ -30,18 +38,30 @@ std::optional<Outputs> derivation_outputs(std::string_view text) {
         return std::nullopt;
     }
     Outputs outputs;
-    while (!take(text, "]")) {
-        if (!outputs.empty()) (void)take(text, ",");
+    for (bool first = true; !take(text, "]"); first = false) {
+        if (!first && !take(text, ",")) return std::nullopt;
         if (!take(text, "(")) return std::nullopt;
         auto name = quoted(text);
         if (!name || !take(text, ",")) return std::nullopt;
         auto path = quoted(text);
         if (!path || !take(text, ",") || !quoted(text) || !take(text, ",") || !quoted(text) || !take(text, ")"))
             return std::nullopt;
-        outputs.emplace_back(std::move(*name), std::move(*path));
+        if (path->empty()) continue;
+        if (name->size() > name_limit_bytes || !mounts::store_path_fault(*path).empty()) return std::nullopt;
+        outputs.insert_or_assign(std::move(*name), std::move(*path));
     }
-    std::erase_if(outputs, [](const auto &output) { return output.second.empty(); });
     return outputs;
+}
+
+base::Result<Outputs> read_outputs(int root, const std::string &path) {
+    const auto file = base::open_in_root(root, path, O_RDONLY);
+    const auto text = file ? base::read_all(file->get(), path, derivation_limit_bytes) : std::unexpected(file.error());
+    if (!text)
+        return base::fail(text.error().code, "read derivation", path,
+                          "the registration has it, and the database holds its outputs");
+    auto outputs = derivation_outputs(*text);
+    if (!outputs) return base::fail(0, "read derivation", path, "it does not begin as a derivation does");
+    return std::move(*outputs);
 }
 
 }  // namespace stage1::nixdb

@@ -1,194 +1,154 @@
 #include "stage1/nixdb/loader.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <ctime>
-#include <format>
 
-#include "mounts/base/at.h"
 #include "stage1/nixdb/derivation.h"
+#include "stage1/nixdb/schema.h"
 
 namespace stage1::nixdb {
 
 namespace {
 
-constexpr size_t derivation_limit_bytes = size_t{64} << 20;
-constexpr size_t lines_before_references = 5;  // path, hash, size, deriver, count
+void bind_size(mounts::Statement &statement, int index, uint64_t nar_size) {
+    if (nar_size == 0)
+        statement.bind_null(index);
+    else
+        statement.bind(index, static_cast<int64_t>(nar_size));
+}
 
-bool known(const mounts::Sha256 &hash) {
-    return std::ranges::any_of(hash, [](unsigned char byte) { return byte != 0; });
+bool differs(const Closure::Entry &entry, std::string_view hash, uint64_t nar_size) {
+    if (entry.content == 0) return false;  // the registration does not know
+    const auto parsed = mounts::parse_hash(hash);
+    return !parsed || Closure::content_of(*parsed, entry.size_known ? nar_size : 0) != entry.content;
 }
 
 }  // namespace
 
-base::Result<Loader> Loader::prepare(mounts::Database &database, int root, bool fresh) {
-    Loader loader(database, root, fresh);
-    loader.now_ = ::time(nullptr);
-    const auto statement = [&](mounts::Statement &target, std::string_view sql) -> base::Result<> {
-        return database.prepare(sql).transform([&](mounts::Statement made) { target = std::move(made); });
+base::Result<> Loader::load() {
+    if (auto compared = compare_paths(); !compared) return compared;
+    std::vector<bool> known(rows_.size());
+    std::ranges::transform(rows_, known.begin(), [](int64_t row) { return row != 0; });
+    return closure_->refuse_unknown_references(known)
+        .and_then([&] { return update_paths(); })
+        .and_then([&] { return insert_paths(); })
+        .and_then([&] { return load_references(); });
+}
+
+base::Result<> Loader::compare_paths() {
+    rows_.resize(closure_->paths().size());
+    auto rows = database_->prepare("select id, path, hash, narSize from ValidPaths");
+    if (!rows) return std::unexpected(rows.error());
+    for (;;) {
+        const auto row = rows->step();
+        if (!row) return std::unexpected(row.error());
+        if (!*row) return {};
+        const int64_t id = rows->integer(0);
+        last_row_ = std::max(last_row_, id);
+        const auto number = closure_->paths().find(rows->text(1));
+        if (number) rows_[*number] = id;
+        const uint32_t rank = number ? closure_->rank(*number) : 0;
+        if (rank == 0)
+            others_.push_back(id);
+        else if (differs(closure_->entries()[rank - 1], rows->text(2), static_cast<uint64_t>(rows->integer(3))))
+            changed_.push_back(rank);
+    }
+}
+
+base::Result<> Loader::update_paths() {
+    if (changed_.empty()) return {};
+    auto update = database_->prepare("update ValidPaths set hash = ?, narSize = coalesce(?, narSize) where id = ?");
+    if (!update) return std::unexpected(update.error());
+    auto text = closure_->reader();
+    mounts::PathInfo info;
+    for (const uint32_t rank : changed_) {
+        const Closure::Entry &entry = closure_->entries()[rank - 1];
+        if (auto read = closure_->read_header(text, entry, info); !read) return read;
+        const std::string hash = database_hash(info.hash);
+        bind_size(update->bind(1, hash).bind(3, rows_[entry.number]), 2, info.nar_size);
+        if (auto updated = update->run(); !updated) return updated;
+        ++updated_;
+    }
+    return {};
+}
+
+base::Result<> Loader::insert_paths() {
+    const auto missing = [&](const Closure::Entry &entry) { return rows_[entry.number] == 0; };
+    if (std::ranges::none_of(closure_->entries(), missing)) return {};
+    auto insert = database_->prepare(
+        "insert into ValidPaths (path, hash, registrationTime, deriver, narSize) values (?, ?, ?, nullif(?, ''), ?)");
+    auto output = database_->prepare("insert or replace into DerivationOutputs (drv, id, path) values (?, ?, ?)");
+    if (!insert || !output) return std::unexpected(insert ? output.error() : insert.error());
+    auto text = closure_->reader();
+    mounts::PathInfo info;
+    const int64_t now = ::time(nullptr);
+    for (const Closure::Entry &entry : closure_->entries()) {
+        if (!missing(entry)) continue;
+        if (auto read = closure_->read_header(text, entry, info); !read) return read;
+        const std::string hash = database_hash(info.hash);
+        bind_size(insert->bind(1, info.path).bind(2, hash).bind(3, now).bind(4, info.deriver), 5, info.nar_size);
+        if (auto inserted = insert->run(); !inserted) return inserted;
+        const int64_t id = database_->last_id();
+        rows_[entry.number] = id;
+        ++added_;
+        if (!info.path.ends_with(".drv")) continue;
+        const auto outputs = read_outputs(root_, info.path);
+        if (!outputs) return std::unexpected(outputs.error());
+        for (const auto &[name, path] : *outputs)
+            if (auto added = output->bind(1, id).bind(2, name).bind(3, path).run(); !added) return added;
+    }
+    return {};
+}
+
+std::vector<int64_t> Loader::reference_rows(const Closure::Entry &entry) const {
+    std::vector<int64_t> rows;
+    for (const uint32_t number : closure_->references(entry)) rows.push_back(rows_[number]);
+    std::ranges::sort(rows);
+    return rows;
+}
+
+base::Result<> Loader::load_references() {
+    std::vector<std::pair<int64_t, uint32_t>> rows;  // row, rank
+    for (const auto &entry : closure_->entries()) rows.emplace_back(rows_[entry.number], closure_->rank(entry.number));
+    if (!std::ranges::is_sorted(rows)) std::ranges::sort(rows);
+    const auto missing = missing_references(rows);
+    if (!missing) return std::unexpected(missing.error());
+    if (missing->empty() && added_ == 0) return {};
+    auto insert = database_->prepare("insert into Refs (referrer, reference) values (?, ?)");
+    if (!insert) return std::unexpected(insert.error());
+    const auto add = [&](int64_t referrer, int64_t reference) {
+        ++references_added_;
+        return insert->bind(1, referrer).bind(2, reference).run();
     };
-    for (const auto &[target, sql] : {
-             std::pair{&loader.find_, "select id, hash, narSize from ValidPaths where path = ?"},
-             std::pair{&loader.update_, "update ValidPaths set hash = ?, narSize = coalesce(?, narSize) where id = ?"},
-             std::pair{&loader.insert_,
-                       "insert into ValidPaths (id, path, hash, registrationTime, deriver, narSize) values (?, ?, ?, ?, ?, ?)"},
-             std::pair{&loader.output_, "insert or replace into DerivationOutputs (drv, id, path) values (?, ?, ?)"},
-             std::pair{&loader.reference_, "insert or ignore into Refs (referrer, reference) values (?, ?)"},
-         })
-        if (auto made = statement(*target, sql); !made) return std::unexpected(made.error());
-    return loader;
-}
-
-base::Result<> Loader::load(int fd, const std::string &name) {
-    mounts::RegistrationReader reader(fd, name);
-    mounts::PathInfo info;
-    for (;;) {
-        auto more = reader.next(info);
-        if (!more) return std::unexpected(more.error());
-        if (!*more) break;
-        if (auto added = add(info); !added) return added;
+    for (const auto &[referrer, reference] : *missing)
+        if (auto added = add(referrer, reference); !added) return added;
+    for (const auto &[row, rank] : rows) {
+        if (row <= last_row_) continue;
+        for (const int64_t reference : reference_rows(closure_->entries()[rank - 1]))
+            if (auto added = add(row, reference); !added) return added;
     }
-    if (std::ranges::contains(row_, 0))
-        if (auto resolved = resolve(fd, name); !resolved) return resolved;
-    std::ranges::sort(edges_);
-    const auto [first, last] = std::ranges::unique(edges_);
-    edges_.erase(first, last);
-    if (auto acyclic = refuse_cycle(); !acyclic) return acyclic;
-    return insert_references();
-}
-
-base::Result<> Loader::add(const mounts::PathInfo &info) {
-    const uint32_t number = index_.of(info.path);
-    if (row_.size() < index_.size()) row_.resize(index_.size());
-    if (paths_++ == 0) first_path_ = info.path;
-    int64_t id = row_[number];
-    if (!fresh_ || id != 0) {
-        auto there = update(info);
-        if (!there) return std::unexpected(there.error());
-        id = *there;
-    }
-    if (id == 0) {
-        if (auto inserted = insert(info, fresh_ ? int64_t{number} + 1 : 0); !inserted) return inserted;
-        id = database_->last_id();
-        if (info.path.ends_with(".drv"))
-            if (auto outputs = add_outputs(info, id); !outputs) return outputs;
-    }
-    row_[number] = id;
-    if (registered_.size() <= static_cast<size_t>(id)) registered_.resize(static_cast<size_t>(id) + 1);
-    registered_[static_cast<size_t>(id)] = true;
-    for (const auto &reference : info.references) edges_.push_back(uint64_t{number} << 32 | index_.of(reference));
-    row_.resize(index_.size());
     return {};
 }
 
-base::Result<int64_t> Loader::update(const mounts::PathInfo &info) {
-    auto row = find_.bind(1, info.path).step();
-    if (!row) return std::unexpected(row.error());
-    if (!*row) {
-        find_.reset();
-        return 0;
-    }
-    const int64_t id = find_.integer(0);
-    const std::string hash = "sha256:" + mounts::base16(info.hash);
-    const bool same = find_.text(1) == hash && (info.nar_size == 0 || find_.integer(2) == static_cast<int64_t>(info.nar_size));
-    find_.reset();
-    if (same || !known(info.hash)) return id;
-    update_.bind(1, hash).bind(3, id);
-    if (info.nar_size == 0)
-        update_.bind_null(2);
-    else
-        update_.bind(2, static_cast<int64_t>(info.nar_size));
-    if (auto updated = update_.run(); !updated) return std::unexpected(updated.error());
-    ++updated_;
-    return id;
-}
-
-base::Result<> Loader::insert(const mounts::PathInfo &info, int64_t id) {
-    const std::string hash = "sha256:" + mounts::base16(info.hash);
-    insert_.bind(2, info.path).bind(3, hash).bind(4, now_).bind(5, info.deriver).bind(6, static_cast<int64_t>(info.nar_size));
-    if (id == 0)
-        insert_.bind_null(1);
-    else
-        insert_.bind(1, id);
-    if (info.deriver.empty()) insert_.bind_null(5);
-    if (info.nar_size == 0) insert_.bind_null(6);
-    ++added_;
-    return insert_.run();
-}
-
-base::Result<> Loader::add_outputs(const mounts::PathInfo &info, int64_t id) {
-    auto file = base::open_in_root(root_, info.path, O_RDONLY);
-    auto text = file ? base::read_all(file->get(), info.path, derivation_limit_bytes) : std::unexpected(file.error());
-    if (!text)
-        return base::fail(text.error().code, "read derivation", info.path,
-                          std::format("line {} registers it, and the database holds its outputs", info.line));
-    const auto outputs = derivation_outputs(*text);
-    if (!outputs) return base::fail(0, "read derivation", info.path, "it does not begin as a derivation does");
-    for (const auto &[name, path] : *outputs)
-        if (auto added = output_.bind(1, id).bind(2, name).bind(3, path).run(); !added) return added;
-    return {};
-}
-
-// References that the text does not register: they must be in the database.
-base::Result<> Loader::resolve(int fd, const std::string &name) {
-    if (::lseek(fd, 0, SEEK_SET) < 0) return base::fail(errno, "read again", name, "the registration must be a regular file");
-    mounts::RegistrationReader reader(fd, name);
-    mounts::PathInfo info;
-    for (;;) {
-        auto more = reader.next(info);
-        if (!more) return std::unexpected(more.error());
-        if (!*more) return {};
-        for (size_t i = 0; i < info.references.size(); ++i) {
-            int64_t &row = row_[index_.of(info.references[i])];
-            if (row != 0) continue;
-            auto there = find_.bind(1, info.references[i]).step();
-            if (!there) return std::unexpected(there.error());
-            if (*there) row = find_.integer(0);
-            find_.reset();
-            if (row == 0)
-                return base::fail(0, "register", name,
-                                  std::format("line {}: reference '{}' of '{}' is neither registered here nor in the database",
-                                              info.line + lines_before_references + i, info.references[i], info.path));
+// Of the rows that were there: what the table lacks, found in one walk along it and them together.
+base::Result<std::vector<Loader::Reference>> Loader::missing_references(const std::vector<std::pair<int64_t, uint32_t>> &rows) {
+    std::vector<Reference> missing;
+    auto table = database_->prepare("select referrer, reference from Refs order by referrer, reference");
+    if (!table) return std::unexpected(table.error());
+    Reference there{-1, 0};
+    for (const auto &[row, rank] : rows) {
+        if (row > last_row_) break;
+        for (const int64_t reference : reference_rows(closure_->entries()[rank - 1])) {
+            const Reference wanted{row, reference};
+            while (there < wanted) {
+                const auto more = table->step();
+                if (!more) return std::unexpected(more.error());
+                there = *more ? Reference{table->integer(0), table->integer(1)} : Reference{INT64_MAX, INT64_MAX};
+            }
+            if (there != wanted) missing.push_back(wanted);
         }
     }
-}
-
-// Takes away what nothing refers to, again and again (Kahn). What is left has a cycle in it or below it.
-base::Result<> Loader::refuse_cycle() {
-    const auto referrer = [](uint64_t edge) { return static_cast<uint32_t>(edge >> 32); };
-    const auto reference = [](uint64_t edge) { return static_cast<uint32_t>(edge); };
-    std::vector<uint32_t> referrers(index_.size());
-    for (const uint64_t edge : edges_)
-        if (referrer(edge) != reference(edge)) ++referrers[reference(edge)];
-    std::vector<uint32_t> ready;
-    for (uint32_t n = 0; n < referrers.size(); ++n)
-        if (referrers[n] == 0) ready.push_back(n);
-    size_t done = 0;
-    while (!ready.empty()) {
-        const uint32_t n = ready.back();
-        ready.pop_back();
-        ++done;
-        for (auto edge = std::ranges::lower_bound(edges_, uint64_t{n} << 32); edge != edges_.end() && referrer(*edge) == n;
-             ++edge)
-            if (reference(*edge) != n && --referrers[reference(*edge)] == 0) ready.push_back(reference(*edge));
-    }
-    if (done == index_.size()) return {};
-    const auto left = std::ranges::find_if(referrers, [](uint32_t count) { return count != 0; });
-    auto statement = database_->prepare("select path from ValidPaths where id = ?");
-    if (!statement) return std::unexpected(statement.error());
-    auto row = statement->bind(1, row_[static_cast<size_t>(left - referrers.begin())]).step();
-    if (!row) return std::unexpected(row.error());
-    return base::fail(0, "register", statement->text(0), "it is in a cycle of references, or below one; no store has that");
-}
-
-base::Result<> Loader::insert_references() {
-    for (const uint64_t edge : edges_)
-        if (auto added = reference_.bind(1, row_[edge >> 32]).bind(2, row_[static_cast<uint32_t>(edge)]).run(); !added)
-            return added;
-    return {};
+    return missing;
 }
 
 }  // namespace stage1::nixdb

@@ -2,43 +2,39 @@
 
 #include <utility>
 
+#include "stage1/nixdb/fingerprint.h"
+
 namespace stage1::nixdb {
 
-namespace {
-
-// FNV-1a, 64 bits; two of them with different beginnings and a last mixing make the fingerprint. The hash part of a
-// store path is already 160 well mixed bits.
-uint64_t fingerprint(std::string_view text, uint64_t state) {
-    for (const unsigned char c : text) state = (state ^ c) * 0x100000001b3ULL;
-    state ^= state >> 33;
-    state *= 0xff51afd7ed558ccdULL;
-    return state ^ state >> 33;
+// Where it is, or the free slot where it belongs.
+size_t PathIndex::place(uint64_t high, uint32_t low) const {
+    size_t i = high & (slots_.size() - 1);
+    while (slots_[i].number != 0 && (slots_[i].high != high || slots_[i].low != low)) i = (i + 1) & (slots_.size() - 1);
+    return i;
 }
 
-}  // namespace
-
 uint32_t PathIndex::of(std::string_view path) {
-    const uint64_t high = fingerprint(path, 0xcbf29ce484222325ULL);
-    const uint64_t low = fingerprint(path, 0x9e3779b97f4a7c15ULL);
-    for (size_t i = high & (slots_.size() - 1);; i = (i + 1) & (slots_.size() - 1)) {
-        Slot &slot = slots_[i];
-        if (slot.number != 0 && slot.high == high && slot.low == low) return slot.number - 1;
-        if (slot.number != 0) continue;
-        slot = {high, low, ++size_};
-        if (uint64_t{size_} * 4 > slots_.size() * 3) grow();
-        return size_ - 1;
-    }
+    const Fingerprint print = fingerprint(path);
+    const auto low = static_cast<uint32_t>(print.low);
+    Slot &slot = slots_[place(print.high, low)];
+    if (slot.number != 0) return slot.number - 1;
+    slot = {print.high, low, ++size_};
+    if (uint64_t{size_} * 4 > slots_.size() * 3) grow();
+    return size_ - 1;
+}
+
+std::optional<uint32_t> PathIndex::find(std::string_view path) const {
+    const Fingerprint print = fingerprint(path);
+    const Slot &slot = slots_[place(print.high, static_cast<uint32_t>(print.low))];
+    if (slot.number == 0) return std::nullopt;
+    return slot.number - 1;
 }
 
 void PathIndex::grow() {
     std::vector<Slot> old(slots_.size() * 2);
     std::swap(old, slots_);
-    for (const Slot &slot : old) {
-        if (slot.number == 0) continue;
-        size_t i = slot.high & (slots_.size() - 1);
-        while (slots_[i].number != 0) i = (i + 1) & (slots_.size() - 1);
-        slots_[i] = slot;
-    }
+    for (const Slot &slot : old)
+        if (slot.number != 0) slots_[place(slot.high, slot.low)] = slot;
 }
 
 }  // namespace stage1::nixdb

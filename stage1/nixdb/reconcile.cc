@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 
 #include <cerrno>
-#include <format>
 #include <map>
 
 namespace stage1::nixdb {
@@ -13,6 +12,8 @@ namespace {
 
 constexpr std::string_view store_prefix = "/nix/store/";
 
+using Rows = std::map<int64_t, std::string>;  // id → path
+
 bool gone(int store, std::string_view path) {
     if (!path.starts_with(store_prefix)) return false;
     const std::string name(path.substr(store_prefix.size()));
@@ -20,8 +21,21 @@ bool gone(int store, std::string_view path) {
     return ::fstatat(store, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
 }
 
+base::Result<Rows> find_gone(mounts::Database &database, const std::vector<int64_t> &others, int store) {
+    Rows rows;
+    auto path = database.prepare("select path from ValidPaths where id = ?");
+    if (!path) return std::unexpected(path.error());
+    for (const int64_t id : others) {
+        const auto row = path->bind(1, id).step();
+        if (!row) return std::unexpected(row.error());
+        if (*row && gone(store, path->text(0))) rows.emplace(id, path->text(0));
+        path->reset();
+    }
+    return rows;
+}
+
 // Adds to `drop` whatever refers to a path in it, near and far.
-base::Result<> add_referrers(mounts::Database &database, const Loader &loader, std::map<int64_t, std::string> &drop) {
+base::Result<> add_referrers(mounts::Database &database, const Closure &closure, Rows &drop) {
     auto referrers =
         database.prepare("select v.id, v.path from Refs r join ValidPaths v on v.id = r.referrer where r.reference = ?");
     if (!referrers) return std::unexpected(referrers.error());
@@ -31,11 +45,11 @@ base::Result<> add_referrers(mounts::Database &database, const Loader &loader, s
         referrers->bind(1, pending.back());
         pending.pop_back();
         for (;;) {
-            auto row = referrers->step();
+            const auto row = referrers->step();
             if (!row) return std::unexpected(row.error());
             if (!*row) break;
             const int64_t id = referrers->integer(0);
-            if (!loader.registered(id) && drop.emplace(id, referrers->text(1)).second) pending.push_back(id);
+            if (!closure.registers(referrers->text(1)) && drop.emplace(id, referrers->text(1)).second) pending.push_back(id);
         }
         referrers->reset();
     }
@@ -44,36 +58,27 @@ base::Result<> add_referrers(mounts::Database &database, const Loader &loader, s
 
 }  // namespace
 
-base::Result<std::vector<std::string>> reconcile(mounts::Database &database, const Loader &loader, int store, bool strict) {
-    std::map<int64_t, std::string> drop;
-    {
-        auto rows = database.prepare("select id, path from ValidPaths");
-        if (!rows) return std::unexpected(rows.error());
-        for (;;) {
-            auto row = rows->step();
-            if (!row) return std::unexpected(row.error());
-            if (!*row) break;
-            if (!loader.registered(rows->integer(0)) && gone(store, rows->text(1))) drop.emplace(rows->integer(0), rows->text(1));
-        }
-    }
-    if (drop.empty()) return std::vector<std::string>{};
+base::Result<std::vector<std::string>> reconcile(mounts::Database &database, const Closure &closure,
+                                                 const std::vector<int64_t> &others, int store, bool strict) {
+    auto drop = find_gone(database, others, store);
+    if (!drop) return std::unexpected(drop.error());
+    std::vector<std::string> dropped;
+    if (drop->empty()) return dropped;
     if (strict)
         return base::fail(
-            0, "register", drop.begin()->second,
-            std::format("{} paths of the database are gone from the store, this is the first; stage1.register=auto drops them",
-                        drop.size()));
-    if (auto added = add_referrers(database, loader, drop); !added) return std::unexpected(added.error());
-    auto references = database.prepare("delete from Refs where reference = ?");
-    auto path = database.prepare("delete from ValidPaths where id = ?");
-    if (!references || !path) return std::unexpected(references ? path.error() : references.error());
-    // All references to them first: the tables forbid a path to go that another refers to.
-    for (const auto &[id, name] : drop)
-        if (auto done = references->bind(1, id).run(); !done) return std::unexpected(done.error());
-    std::vector<std::string> dropped;
-    for (const auto &[id, name] : drop) {
-        if (auto done = path->bind(1, id).run(); !done) return std::unexpected(done.error());
-        dropped.push_back(name);
+            0, "register", drop->begin()->second,
+            std::to_string(drop->size()) +
+                " paths of the database are gone from the store, this is the first; stage1.register=auto drops them");
+    if (auto added = add_referrers(database, closure, *drop); !added) return std::unexpected(added.error());
+    // What hangs on a path goes before it: foreign keys are not enforced on this connection, as they slow down a load.
+    for (const char *sql : {"delete from Refs where reference = ?", "delete from Refs where referrer = ?",
+                            "delete from DerivationOutputs where drv = ?", "delete from ValidPaths where id = ?"}) {
+        auto statement = database.prepare(sql);
+        if (!statement) return std::unexpected(statement.error());
+        for (const auto &[id, path] : *drop)
+            if (auto done = statement->bind(1, id).run(); !done) return std::unexpected(done.error());
     }
+    for (auto &[id, path] : *drop) dropped.push_back(std::move(path));
     return dropped;
 }
 

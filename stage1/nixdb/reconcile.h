@@ -7,11 +7,13 @@
 
 #include "mounts/base/error.h"
 #include "mounts/database.h"
-#include "stage1/nixdb/loader.h"
+#include "stage1/nixdb/closure.h"
 
 namespace stage1::nixdb {
 
-// The store paths that were dropped. `store`: the merged store's descriptor, borrowed. `strict`: refuse instead.
-base::Result<std::vector<std::string>> reconcile(mounts::Database &database, const Loader &loader, int store, bool strict);
+// The store paths that were dropped. `others`: the rows to look at, none of them the registration's. `store`: the merged
+// store's descriptor, borrowed. `strict`: refuse instead.
+base::Result<std::vector<std::string>> reconcile(mounts::Database &database, const Closure &closure,
+                                                 const std::vector<int64_t> &others, int store, bool strict);
 
 }  // namespace stage1::nixdb

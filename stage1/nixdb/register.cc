@@ -6,13 +6,15 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <format>
 
 #include "mounts/base/at.h"
 #include "mounts/database.h"
 #include "mounts/protocol.h"
 #include "stage1/load_db.h"
+#include "stage1/nixdb/closure.h"
+#include "stage1/nixdb/loaded_mark.h"
 #include "stage1/nixdb/loader.h"
+#include "stage1/nixdb/new_database.h"
 #include "stage1/nixdb/reconcile.h"
 #include "stage1/nixdb/schema.h"
 
@@ -55,94 +57,114 @@ base::Result<Source> find_source(int root, const std::string &reginfo) {
     return Source{image_registration, std::move(*image)};
 }
 
-// A file that Nix or we began and a cut ended holds no table yet, and is no database.
-base::Result<bool> has_tables(const std::string &path) {
-    struct stat st{};
-    if (::stat(path.c_str(), &st) < 0) {
-        if (errno == ENOENT) return false;
-        return base::fail(errno, "stat", path);
+// fsync(2) of a file or folder.
+base::Result<> sync(const std::string &path) {
+    const auto fd = base::open_at(AT_FDCWD, path, O_RDONLY);
+    if (!fd) return std::unexpected(fd.error());
+    if (::fsync(fd->get()) < 0) return base::fail(errno, "fsync", path);
+    return {};
+}
+
+// What a cut left; and a log beside a database that it does not belong to would be played into it.
+base::Result<> clear_leftovers(const std::string &directory, const std::string &path) {
+    bool log_was_there = false;
+    for (const char *suffix : {".new", "-wal", "-shm", "-journal"}) {
+        if (::unlink((path + suffix).c_str()) == 0)
+            log_was_there |= suffix[0] == '-';
+        else if (errno != ENOENT)
+            return base::fail(errno, "unlink", path + suffix);
     }
-    auto database = mounts::Database::open(path, mounts::Database::Mode::create);
-    if (!database) return std::unexpected(database.error());
-    auto statement = database->prepare("select count(*) from sqlite_master where name = 'ValidPaths'");
-    if (!statement) return std::unexpected(statement.error());
-    auto row = statement->step();
-    if (!row) return std::unexpected(row.error());
-    return statement->integer(0) != 0;
+    return log_was_there ? sync(directory) : base::Result<>{};
 }
 
-void take_counts(RegisterReport &report, const Loader &loader) {
-    report.paths = loader.paths();
-    report.added = loader.added();
-    report.updated = loader.updated();
-}
-
-// Nobody sees the new file before it is whole and on the disk: so it is built without journal and without syncs.
-base::Result<> build(const std::string &path, int root, const Source &source, RegisterReport &report) {
-    auto database = mounts::Database::open(path, mounts::Database::Mode::create);
-    if (!database) return std::unexpected(database.error());
-    const auto rows = [&]() -> base::Result<> {
-        auto loader = Loader::prepare(*database, root, true);
-        if (!loader) return std::unexpected(loader.error());
-        auto loaded = loader->load(source.file.get(), source.name);
-        take_counts(report, *loader);
-        return loaded;
-    };
-    return database
-        ->execute(
-            "pragma journal_mode = off; pragma synchronous = off; pragma locking_mode = exclusive; pragma cache_size = -16384; "
-            "begin;")
-        .and_then([&] { return database->execute(create_tables); })
-        .and_then(rows)
-        .and_then([&] { return database->execute(create_indexes); })
-        .and_then([&] { return database->execute("commit; pragma locking_mode = normal; pragma journal_mode = wal;"); })
-        .and_then([&] { return database->close(); })
-        .and_then([&] { return sync(path); });
-}
-
-base::Result<> make_database(const std::string &directory, int root, const Source &source, RegisterReport &report) {
+// Nobody sees the new file before it is whole and on the disk. That it has its name need not be: a cut now, and the next
+// boot makes it anew.
+base::Result<> make_database(const std::string &directory, int root, const Closure &closure) {
     const std::string path = directory + "/db.sqlite";
     const std::string next = path + ".new";
-    // What a cut left; a log beside a database that it does not belong to would be played into it.
-    for (const char *suffix : {".new", ".new-wal", ".new-shm", "-wal", "-shm", "-journal"})
-        if (::unlink((path + suffix).c_str()) < 0 && errno != ENOENT) return base::fail(errno, "unlink", path + suffix);
-    if (auto built = build(next, root, source, report); !built) {
+    if (auto cleared = clear_leftovers(directory, path); !cleared) return cleared;
+    const auto written = base::open_at(AT_FDCWD, next, O_WRONLY | O_CREAT | O_EXCL, 0644).and_then([&](const base::Fd &fd) {
+        auto done = write_database(fd.get(), next, closure, root);
+        if (done && ::fsync(fd.get()) < 0) done = base::fail(errno, "fsync", next);
+        return done;
+    });
+    if (!written) {
         (void)::unlink(next.c_str());  // the error that is returned is the one that matters
-        return built;
+        return written;
     }
     if (::rename(next.c_str(), path.c_str()) < 0) return base::fail(errno, "rename", path);
-    return sync(directory);
+    return {};
 }
 
-base::Result<> change_database(const std::string &directory, int root, const Source &source, bool strict,
+// A file that Nix or we began and a cut ended holds no table yet, and is no database.
+base::Result<bool> has_tables(mounts::Database &database) {
+    auto statement = database.prepare("select 1 from sqlite_master where name = 'ValidPaths'");
+    if (!statement) return std::unexpected(statement.error());
+    return statement->step();
+}
+
+// Where not even the closure is in sight the store isn't mounted, and nothing may be concluded from what is missing: an
+// absent descriptor.
+base::Result<base::Fd> open_store(int root, const Closure &closure) {
+    auto store = base::open_in_root(root, std::string(mounts::protocol::store_dir), O_PATH | O_DIRECTORY);
+    if (!store || closure.entries().empty()) return base::Fd{};
+    auto text = closure.reader();
+    mounts::PathInfo info;
+    if (auto read = closure.read_header(text, closure.entries().front(), info); !read) return std::unexpected(read.error());
+    if (!base::open_in_root(root, info.path, O_PATH | O_NOFOLLOW)) return base::Fd{};
+    return std::move(*store);
+}
+
+// What was changed is in the write-ahead log, whole, before it goes into the database; closing empties the log.
+base::Result<> change_database(mounts::Database &database, int root, const Closure &closure, bool strict,
                                RegisterReport &report) {
-    const std::string path = directory + "/db.sqlite";
-    auto database = mounts::Database::open(path, mounts::Database::Mode::create);
-    if (!database) return std::unexpected(database.error());
     const auto rows = [&]() -> base::Result<> {
-        auto loader = Loader::prepare(*database, root, false);
-        if (!loader) return std::unexpected(loader.error());
-        if (auto loaded = loader->load(source.file.get(), source.name); !loaded) return loaded;
-        take_counts(report, *loader);
-        auto store = base::open_in_root(root, std::string(mounts::protocol::store_dir), O_PATH | O_DIRECTORY);
-        // Where not even the closure is in sight the store isn't mounted: nothing may be concluded from what is missing.
-        if (!store || loader->paths() == 0 || !base::open_in_root(root, loader->first_path(), O_PATH | O_NOFOLLOW)) {
+        Loader loader(database, closure, root);
+        if (auto loaded = loader.load(); !loaded) return loaded;
+        report.added = loader.added();
+        report.updated = loader.updated();
+        report.others = loader.others().size();
+        if (report.others == 0) return {};
+        const auto store = open_store(root, closure);
+        if (!store) return std::unexpected(store.error());
+        if (!*store) {
             report.note = "the closure is not in this root's store: not looked for paths that are gone";
             return {};
         }
-        return reconcile(*database, *loader, store->get(), strict).transform([&](auto dropped) {
+        return reconcile(database, closure, loader.others(), store->get(), strict).transform([&](auto dropped) {
+            report.others -= dropped.size();
             report.dropped = std::move(dropped);
         });
     };
     auto result =
-        database->execute("pragma foreign_keys = 1; pragma synchronous = normal; pragma journal_mode = wal; begin immediate;")
-            .and_then(rows)
-            .and_then([&] { return database->execute("commit"); });
-    if (!result) {
-        (void)database->execute("rollback");  // closing does it too; the first error is the one that matters
-        return result;
+        database.execute("pragma synchronous = normal; pragma journal_mode = wal; begin immediate;").and_then(rows).and_then([&] {
+            return database.execute("commit");
+        });
+    if (!result) (void)database.execute("rollback");  // closing does it too; the first error is the one that matters
+    return result;
+}
+
+base::Result<> load(const std::string &directory, int root, const Closure &closure, bool strict, RegisterReport &report) {
+    const std::string path = directory + "/db.sqlite";
+    report.paths = closure.entries().size();
+    if (::access(path.c_str(), F_OK) == 0) {
+        auto held = lock(directory, false);
+        if (!held) return std::unexpected(held.error());
+        auto database = mounts::Database::open(path, mounts::Database::Mode::create);
+        if (!database) return std::unexpected(database.error());
+        // Nobody else is at work yet: no index of the log in shared memory.
+        if (auto alone = database->execute("pragma locking_mode = exclusive"); !alone) return alone;
+        const auto there = has_tables(*database);
+        if (!there) return std::unexpected(there.error());
+        auto changed = *there ? change_database(*database, root, closure, strict, report) : base::Result<>{};
+        if (changed) changed = database->close();
+        if (!changed || *there) return changed;
     }
-    return database->close();
+    auto held = lock(directory, true);
+    if (!held) return std::unexpected(held.error());
+    report.fresh = true;
+    report.added = closure.entries().size();
+    return make_database(directory, root, closure);
 }
 
 }  // namespace
@@ -157,35 +179,43 @@ base::Result<RegisterReport> register_closure(const RegisterRequest &request) {
     if (!source->file) return report;
     report.reginfo = source->name;
 
-    auto directory = open_directory(request.target_root);
+    auto directory = open_directory(root->get());
     if (!directory) return std::unexpected(directory.error());
     auto version = read_schema(*directory);
     if (!version) return std::unexpected(version.error());
     if (version->value_or(schema_version) != schema_version) {
         auto line = load_db({request.target_root, source->name, request.system});
         if (!line) return std::unexpected(line.error());
-        report.left_to_nix = std::format("schema {} is not {}: {}", **version, schema_version, *line);
+        report.left_to_nix = "schema " + std::to_string(**version) + " is not " + std::to_string(schema_version) + ": " + *line;
         return report;
     }
-    auto there = has_tables(*directory + "/db.sqlite");
-    if (!there) return std::unexpected(there.error());
-    report.fresh = !*there;
-    auto held = lock(*directory, report.fresh);
-    if (!held) return std::unexpected(held.error());
-    auto done = report.fresh
-                    ? make_database(*directory, root->get(), *source, report)
-                    : change_database(*directory, root->get(), *source, request.mode == mounts::RegisterMode::strict, report);
-    if (done) done = finish_files(*directory);
+    auto print = fingerprint_of_file(source->file.get(), source->name);
+    if (!print) return std::unexpected(print.error());
+    report.unchanged = has_loaded_mark(*directory, loaded_mark(*directory, *print));
+    if (report.unchanged) return report;
+
+    auto closure = Closure::read(source->file.get(), source->name);
+    if (!closure) return std::unexpected(closure.error());
+    auto done = load(*directory, root->get(), *closure, request.mode == mounts::RegisterMode::strict, report).and_then([&] {
+        return finish_files(*directory);
+    });
     if (!done) return std::unexpected(done.error());
+    // With rows of others there, each boot looks whether their paths still are.
+    leave_loaded_mark(*directory, report.others == 0 ? loaded_mark(*directory, *print) : std::string{});
     return report;
 }
 
 std::string describe(const RegisterReport &report) {
     if (report.reginfo.empty()) return "register: nothing to load";
     if (!report.left_to_nix.empty()) return "register: " + report.left_to_nix;
-    std::string line = std::format("register: {}: {} paths, {} added, {} changed, {} database", report.reginfo, report.paths,
-                                   report.added, report.updated, report.fresh ? "fresh" : "existing");
-    if (!report.dropped.empty()) line += std::format(", {} gone from the store and dropped:", report.dropped.size());
+    std::string line = "register: " + report.reginfo + ": ";
+    if (report.unchanged) return line + "the database is as the last boot's registration of it left it";
+    const auto count = [&](size_t number, const char *what) { line += std::to_string(number) + what; };
+    count(report.paths, " paths, ");
+    count(report.added, " added, ");
+    count(report.updated, " changed, ");
+    line += report.fresh ? "fresh database" : "existing database";
+    if (!report.dropped.empty()) line += ", ", count(report.dropped.size(), " gone from the store and dropped:");
     for (const auto &path : report.dropped) line += " " + path;
     if (!report.note.empty()) line += "; " + report.note;
     return line;

@@ -1,6 +1,7 @@
 // Loads a closure's registration into the target root's Nix database, natively, before stage 2 starts, so that nothing
-// in the guest can run Nix too early. One transaction; atomic under a power cut at any write: a fresh database is built
-// beside its place and renamed, an existing one is changed through its write-ahead log. Run twice, it changes nothing.
+// in the guest can run Nix too early. One transaction; atomic under a power cut at any write: a fresh database is written
+// beside its place and renamed, an existing one is changed through its write-ahead log. Run twice, it changes nothing, and
+// on the disk of a boot before it mostly finds that out at once.
 // A database of another schema than 10 is left to the closure's own `nix-store --load-db`, and the report says so.
 #pragma once
 
@@ -22,9 +23,11 @@ struct RegisterRequest {
 
 struct RegisterReport {
     std::string reginfo{};      // what was loaded; empty: nothing
+    bool unchanged = false;     // this registration was the last one, and the database is as it was left then
     bool fresh = false;         // the database was made
     std::string left_to_nix{};  // what nix-store said, when the schema is another
     size_t paths = 0, added = 0, updated = 0;
+    size_t others = 0;                   // rows of other paths, which are still there
     std::vector<std::string> dropped{};  // rows of paths that are gone, and of what refers to them
     std::string note{};                  // why nothing was reconciled, when that is so
 };

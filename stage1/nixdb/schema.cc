@@ -8,7 +8,6 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <format>
 
 #include "mounts/base/at.h"
 
@@ -18,58 +17,18 @@ namespace {
 constexpr off_t reserved_bytes = off_t{8} << 20;
 }
 
-// SQLite keeps this text: column for column what `.schema` shows of Nix's own.
-const char *const create_tables = R"(
-create table ValidPaths (
-    id               integer primary key autoincrement not null,
-    path             text unique not null,
-    hash             text not null,
-    registrationTime integer not null,
-    deriver          text,
-    narSize          integer,
-    ultimate         integer,
-    sigs             text,
-    ca               text
-);
-create table Refs (
-    referrer  integer not null,
-    reference integer not null,
-    primary key (referrer, reference),
-    foreign key (referrer) references ValidPaths(id) on delete cascade,
-    foreign key (reference) references ValidPaths(id) on delete restrict
-);
-create table DerivationOutputs (
-    drv  integer not null,
-    id   text not null,
-    path text not null,
-    primary key (drv, id),
-    foreign key (drv) references ValidPaths(id) on delete cascade
-);
-create table SchemaMigrations (migration text primary key not null);
-)";
+std::string database_hash(const mounts::Sha256 &hash) { return "sha256:" + mounts::base16(hash); }
 
-const char *const create_indexes = R"(
-create index IndexReferrer on Refs(referrer);
-create index IndexReference on Refs(reference);
-create trigger DeleteSelfRefs before delete on ValidPaths
-  begin
-    delete from Refs where referrer = old.id and reference = old.id;
-  end;
-create index IndexDerivationOutputs on DerivationOutputs(path);
-)";
-
-base::Result<std::string> open_directory(const std::string &target_root) {
-    auto root = base::open_at(AT_FDCWD, target_root, O_PATH | O_DIRECTORY);
-    if (!root) return std::unexpected(root.error());
+base::Result<std::string> open_directory(int root) {
     const std::string path(database_dir);
-    auto directory = base::open_in_root(root->get(), path, O_PATH | O_DIRECTORY);
+    auto directory = base::open_in_root(root, path, O_PATH | O_DIRECTORY);
     if (!directory && directory.error().code == ENOENT) {
-        if (auto made = base::make_directories_at(root->get(), path); !made) return std::unexpected(made.error());
-        directory = base::open_in_root(root->get(), path, O_PATH | O_DIRECTORY);
+        if (auto made = base::make_directories_at(root, path); !made) return std::unexpected(made.error());
+        directory = base::open_in_root(root, path, O_PATH | O_DIRECTORY);
     }
     if (!directory) return std::unexpected(directory.error());
     std::array<char, 4096> real{};
-    const std::string link = std::format("/proc/self/fd/{}", directory->get());
+    const std::string link = "/proc/self/fd/" + std::to_string(directory->get());
     const ssize_t length = ::readlink(link.c_str(), real.data(), real.size());
     if (length < 0) return base::fail(errno, "resolve", path, "needs /proc");
     return std::string(real.data(), static_cast<size_t>(length));
@@ -86,7 +45,7 @@ base::Result<std::optional<int>> read_schema(const std::string &directory) {
     int version = 0;
     const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), version);
     if (error != std::errc{} || end != text->data() + text->size())
-        return base::fail(0, "register", path, std::format("'{}' is not a schema version", *text));
+        return base::fail(0, "register", path, "'" + *text + "' is not a schema version");
     return version;
 }
 
@@ -99,22 +58,20 @@ base::Result<base::Fd> lock(const std::string &directory, bool exclusive) {
     return fd;
 }
 
+// Nothing is synced: without these files, or with a `schema` that a cut left empty, the next registration makes them anew.
 base::Result<> finish_files(const std::string &directory) {
-    auto reserved = base::open_at(AT_FDCWD, directory + "/reserved", O_WRONLY | O_CREAT, 0600);
+    const auto reserved = base::open_at(AT_FDCWD, directory + "/reserved", O_WRONLY | O_CREAT, 0600);
+    struct stat st{};
     // Nix goes on without it too, on a full disk: it is a convenience.
-    if (reserved) (void)::posix_fallocate(reserved->get(), 0, reserved_bytes);
-    auto version = read_schema(directory);
+    if (reserved && ::fstat(reserved->get(), &st) == 0 && st.st_size < reserved_bytes)
+        (void)::posix_fallocate(reserved->get(), 0, reserved_bytes);
+    const auto version = read_schema(directory);
     if (!version) return std::unexpected(version.error());
     if (*version) return {};
-    if (auto done = base::replace_file(directory + "/schema", std::to_string(schema_version)); !done) return done;
-    return sync(directory);
-}
-
-base::Result<> sync(const std::string &path) {
-    auto fd = base::open_at(AT_FDCWD, path, O_RDONLY);
-    if (!fd) return std::unexpected(fd.error());
-    if (::fsync(fd->get()) < 0) return base::fail(errno, "fsync", path);
-    return {};
+    const std::string path = directory + "/schema";
+    const auto file = base::open_at(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    if (!file) return std::unexpected(file.error());
+    return base::write_all(file->get(), std::to_string(schema_version), path);
 }
 
 }  // namespace stage1::nixdb

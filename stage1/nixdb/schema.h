@@ -8,18 +8,68 @@
 
 #include "mounts/base/error.h"
 #include "mounts/base/fd.h"
+#include "mounts/nix_hash.h"
 
 namespace stage1::nixdb {
 
 inline constexpr int schema_version = 10;
 inline constexpr std::string_view database_dir = "/nix/var/nix/db";
 
-// Tables first; the indexes later, for they are built faster over what is there than row by row.
-extern const char *const create_tables;
-extern const char *const create_indexes;
+struct SchemaObject {
+    std::string_view type, name, table, sql;
+};
+
+// In the order in which Nix makes them. SQLite keeps the texts: column for column what `.schema` shows of Nix's own.
+inline constexpr SchemaObject schema_objects[] = {
+    {"table", "ValidPaths", "ValidPaths",
+     "CREATE TABLE ValidPaths (\n"
+     "    id               integer primary key autoincrement not null,\n"
+     "    path             text unique not null,\n"
+     "    hash             text not null,\n"
+     "    registrationTime integer not null,\n"
+     "    deriver          text,\n"
+     "    narSize          integer,\n"
+     "    ultimate         integer,\n"
+     "    sigs             text,\n"
+     "    ca               text\n"
+     ")"},
+    {"index", "sqlite_autoindex_ValidPaths_1", "ValidPaths", ""},
+    {"table", "sqlite_sequence", "sqlite_sequence", "CREATE TABLE sqlite_sequence(name,seq)"},
+    {"table", "Refs", "Refs",
+     "CREATE TABLE Refs (\n"
+     "    referrer  integer not null,\n"
+     "    reference integer not null,\n"
+     "    primary key (referrer, reference),\n"
+     "    foreign key (referrer) references ValidPaths(id) on delete cascade,\n"
+     "    foreign key (reference) references ValidPaths(id) on delete restrict\n"
+     ")"},
+    {"index", "sqlite_autoindex_Refs_1", "Refs", ""},
+    {"index", "IndexReferrer", "Refs", "CREATE INDEX IndexReferrer on Refs(referrer)"},
+    {"index", "IndexReference", "Refs", "CREATE INDEX IndexReference on Refs(reference)"},
+    {"trigger", "DeleteSelfRefs", "ValidPaths",
+     "CREATE TRIGGER DeleteSelfRefs before delete on ValidPaths\n"
+     "  begin\n"
+     "    delete from Refs where referrer = old.id and reference = old.id;\n"
+     "  end"},
+    {"table", "DerivationOutputs", "DerivationOutputs",
+     "CREATE TABLE DerivationOutputs (\n"
+     "    drv  integer not null,\n"
+     "    id   text not null,\n"
+     "    path text not null,\n"
+     "    primary key (drv, id),\n"
+     "    foreign key (drv) references ValidPaths(id) on delete cascade\n"
+     ")"},
+    {"index", "sqlite_autoindex_DerivationOutputs_1", "DerivationOutputs", ""},
+    {"index", "IndexDerivationOutputs", "DerivationOutputs", "CREATE INDEX IndexDerivationOutputs on DerivationOutputs(path)"},
+    {"table", "SchemaMigrations", "SchemaMigrations", "CREATE TABLE SchemaMigrations (migration text primary key not null)"},
+    {"index", "sqlite_autoindex_SchemaMigrations_1", "SchemaMigrations", ""},
+};
+
+// As the column `hash` has it.
+std::string database_hash(const mounts::Sha256 &hash);
 
 // The database's folder, made when absent, resolved within the target root: a path that SQLite can open.
-base::Result<std::string> open_directory(const std::string &target_root);
+base::Result<std::string> open_directory(int root);
 
 // What the `schema` file says; absent when there is none. A file that holds no number is an error.
 base::Result<std::optional<int>> read_schema(const std::string &directory);
@@ -30,8 +80,5 @@ base::Result<base::Fd> lock(const std::string &directory, bool exclusive);
 
 // `reserved` (space that a full disk's garbage collection lives from) and `schema`, where they are missing.
 base::Result<> finish_files(const std::string &directory);
-
-// fsync(2) of a file or folder.
-base::Result<> sync(const std::string &path);
 
 }  // namespace stage1::nixdb

@@ -1,4 +1,5 @@
 # The native registration against `nix-store --load-db`: the same text, the same disk, run by run in turn.
 .PHONY: bench-nixdb
-bench-nixdb: all ## loading 1,000 to 100,000 paths, ours and nix-store; table and build/bench-nixdb.json
+bench-nixdb: all ## loading 10 to 100,000 paths, ours and nix-store; table and build/bench-nixdb.json
+	@.toolchain/install-packages "make bench-nixdb" nix-bin time
 	tests/bench/nixdb build/stage1 build/bench-nixdb.json

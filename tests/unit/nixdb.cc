@@ -14,56 +14,14 @@
 #include "mounts/base/process.h"
 #include "mounts/database.h"
 #include "stage1/nixdb/register.h"
+#include "tests/support/nix_root.h"
 
 namespace {
 
 namespace fs = std::filesystem;
-using stage1::nixdb::RegisterReport;
-
-constexpr std::string_view digits = "0123456789abcdfghijklmnpqrsvwxyz";
-
-std::string path_of(size_t n) {
-    std::string hash(32, '0');
-    for (size_t i = 0; n != 0; n /= 32) hash[i++] = digits[n % 32];
-    return "/nix/store/" + hash + "-package";
-}
-
-std::string entry(size_t n, const std::vector<size_t> &references = {}, std::string_view size = "120", char hash = 'a') {
-    std::string text = std::format("{}\n{}\n{}\n\n{}\n", path_of(n), std::string(64, hash), size, references.size());
-    for (const size_t reference : references) text += path_of(reference) + "\n";
-    return text;
-}
-
-class Root {
-  public:
-    Root() { REQUIRE(::mkdtemp(path.data()) != nullptr); }
-    Root(const Root &) = delete;
-    Root &operator=(const Root &) = delete;
-    ~Root() { fs::remove_all(path); }
-
-    base::Result<RegisterReport> load(const std::string &text,
-                                      mounts::RegisterMode mode = mounts::RegisterMode::automatic) const {
-        REQUIRE(base::replace_file(path + "/reg", text));
-        return stage1::nixdb::register_closure({.target_root = path, .reginfo = "/reg", .mode = mode});
-    }
-    std::string error(const std::string &text, mounts::RegisterMode mode = mounts::RegisterMode::automatic) const {
-        const auto report = load(text, mode);
-        return report ? "" : message(report.error());
-    }
-    // All rows of a query, columns by |, rows by a space.
-    std::string query(const std::string &sql) const {
-        auto database = mounts::Database::open(path + "/nix/var/nix/db/db.sqlite", mounts::Database::Mode::create);
-        REQUIRE(database);
-        auto statement = database->prepare(sql);
-        REQUIRE(statement);
-        std::string result;
-        while (statement->step().value()) result += (result.empty() ? "" : " ") + std::string(statement->text(0));
-        return result;
-    }
-    void put(size_t n) const { fs::create_directories(path + path_of(n)); }
-
-    std::string path = (fs::temp_directory_path() / "nixdb-XXXXXX").string();
-};
+using nix_test::entry;
+using nix_test::path_of;
+using nix_test::Root;
 
 }  // namespace
 
@@ -136,9 +94,10 @@ TEST_CASE("a derivation's outputs are read from it, and one that is not there is
     const Root root;
     const std::string drv = path_of(1) + ".drv";
     const std::string text = drv + "\n" + std::string(64, 'a') + "\n1\n\n0\n";
-    CHECK(root.error(text) ==
-          std::format("read derivation '{}': No such file or directory; line 1 registers it, and the database holds its outputs",
-                      drv));
+    CHECK(
+        root.error(text) ==
+        std::format(
+            "read derivation '{}': No such file or directory; the registration has it, and the database holds its outputs", drv));
     fs::create_directories(root.path + "/nix/store");
     REQUIRE(base::replace_file(root.path + drv, "hello"));
     CHECK(root.error(text) == std::format("read derivation '{}': it does not begin as a derivation does", drv));
@@ -185,6 +144,44 @@ TEST_CASE("a database of another schema is left to nix-store, and its absence is
     CHECK(root.error(entry(1)).ends_with("'eleven' is not a schema version"));
 }
 
+TEST_CASE("a registration that was the last one is not loaded again, unless the database or the text has changed") {
+    const Root root;
+    const std::string text = entry(1, {2}) + entry(2);
+    REQUIRE(root.load(text));
+    const auto again = root.load(text);
+    REQUIRE(again);
+    CHECK(again->unchanged);
+    CHECK(describe(*again) == "register: /reg: the database is as the last boot's registration of it left it");
+
+    const auto reloaded = [&](const std::string &what) {
+        INFO(what);
+        const auto report = root.load(text);
+        REQUIRE(report);
+        CHECK_FALSE(report->unchanged);
+        CHECK(root.query("select count(*) from ValidPaths where path = '" + path_of(1) + "'") == "1");
+        CHECK(root.load(text)->unchanged);
+    };
+    root.query("delete from Refs");
+    root.query("delete from ValidPaths where path = '" + path_of(1) + "'");
+    reloaded("a row that went");
+    root.query("update ValidPaths set hash = 'sha256:" + std::string(64, 'e') + "'");
+    reloaded("a hash, the size of the file the same");
+    fs::copy_file(root.database(), root.database() + ".copy");
+    fs::rename(root.database() + ".copy", root.database());
+    reloaded("another file with the same content");
+    REQUIRE(base::replace_file(root.database() + "-wal", "x"));
+    reloaded("a log beside it");
+    fs::resize_file(root.path + "/nix/var/nix/db/stage1-loaded", 20);
+    reloaded("a note that a cut left half written");
+
+    const auto other = root.load(text + entry(3));
+    REQUIRE(other);
+    CHECK(other->added == 1);
+    // One path fewer: the third is now somebody else's, and whether it is still there is looked at every time.
+    CHECK_FALSE(root.load(text)->unchanged);
+    CHECK_FALSE(root.load(text)->unchanged);
+}
+
 TEST_CASE("killed at any moment, the next run loads it whole") {
     const Root root;
     std::string text;
@@ -215,89 +212,6 @@ TEST_CASE("killed at any moment, the next run loads it whole") {
         CHECK(root.query("pragma foreign_key_check").empty());
     }
     CHECK(killed > 0);
-}
-
-namespace {
-
-std::string output(const std::vector<std::string> &argv) {
-    const auto exit = base::run({.argv = argv, .capture_output = true, .output_limit_bytes = size_t{64} << 20});
-    REQUIRE(exit);
-    INFO(argv[0] << ": " << exit->output);
-    REQUIRE(exit->status == 0);
-    std::string text = exit->output;
-    // Without a group of builders Nix warns once, on the same stream.
-    if (text.starts_with("warning:")) text.erase(0, text.find('\n') + 1);
-    return text;
-}
-
-std::vector<std::string> lines(const std::string &text) {
-    std::vector<std::string> result;
-    for (size_t begin = 0; begin < text.size(); begin = text.find('\n', begin) + 1)
-        result.push_back(text.substr(begin, text.find('\n', begin) - begin));
-    return result;
-}
-
-}  // namespace
-
-TEST_CASE("real Nix of several versions finds nothing to complain of, and the host's dump is theirs byte for byte") {
-    const std::string suite = GENERATE("bookworm", "trixie", "sid");
-    const auto found = base::run({.argv = {"tests/support/nix-versions", suite}, .capture_output = true});
-    if (!found || found->status != 0) SKIP("no Nix of " << suite << ": " << (found ? found->output : message(found.error())));
-    if (::access("/bin/busybox", X_OK) < 0 || ::geteuid() != 0) SKIP("a build needs /bin/busybox and root");
-    const std::string bin = fs::path(lines(found->output).at(0)).parent_path();
-    const Root root;
-    const std::string source = root.path + "/source";
-    const std::string target = root.path + "/target";
-    fs::create_directories(source);
-    fs::copy_file("/bin/busybox", source + "/busybox");
-    REQUIRE(base::replace_file(source + "/default.nix", R"(let
-  make = name: needs: derivation {
-    inherit name; system = builtins.currentSystem; builder = "${./.}/busybox";
-    args = [ "sh" "-c" "echo ${name} ${toString needs} $out > $out" ];
-  };
-in make "top" [ (make "a" [ (make "b" [ ]) ]) (make "c" [ ]) ]
-)"));
-    std::vector<std::string> quiet{"--option", "sandbox",           "false", "--option", "substituters", "",
-                                   "--option", "build-users-group", ""};
-    // Debian's later ones have a hook that starts itself by name, and a shell in the sandbox that this machine has not.
-    if (suite != "bookworm") quiet.insert(quiet.end(), {"--option", "build-hook", "", "--option", "sandbox-paths", ""});
-    const auto nix = [&](const std::string &tool, const std::string &store, std::vector<std::string> words) {
-        std::vector<std::string> argv{bin + "/" + tool, "--store", store};
-        argv.insert(argv.end(), quiet.begin(), quiet.end());
-        argv.insert(argv.end(), words.begin(), words.end());
-        return output(argv);
-    };
-    const std::string first = root.path + "/first";
-    nix("nix-build", first, {source, "--no-out-link"});
-    const std::string top =
-        lines(nix("nix-store", first, {"-q", "--references", lines(nix("nix-build", first, {source, "--no-out-link"})).back()}))
-            .back();
-    const std::string drv = lines(nix("nix-store", first, {"-q", "--deriver", top})).back();
-    auto closure_words = lines(nix("nix-store", first, {"-qR", top, drv}));
-    closure_words.insert(closure_words.begin(), "--dump-db");
-    const std::string dump = nix("nix-store", first, closure_words);
-
-    std::string ours;
-    const auto infos = hostside::nixdb::closure(first + "/nix/var/nix/db/db.sqlite", {top, drv});
-    REQUIRE(infos);
-    for (const auto &info : *infos) print(ours, info, mounts::RegistrationFormat::dump_db);
-    CHECK(ours == dump);
-
-    for (const auto format : {mounts::RegistrationFormat::dump_db, mounts::RegistrationFormat::registration}) {
-        fs::remove_all(target);
-        fs::create_directories(target + "/nix");
-        fs::copy(first + "/nix/store", target + "/nix/store", fs::copy_options::recursive | fs::copy_options::copy_symlinks);
-        std::string text;
-        for (const auto &info : *infos) print(text, info, format);
-        REQUIRE(base::replace_file(target + "/reg", text));
-        const auto report = stage1::nixdb::register_closure({.target_root = target, .reginfo = "/reg"});
-        REQUIRE(report);
-        CHECK(nix("nix-store", target, {"--verify", "--check-contents"}).find("error") == std::string::npos);
-        CHECK(nix("nix-store", target, {"-q", "--referrers", top}) == nix("nix-store", first, {"-q", "--referrers", top}));
-        if (format == mounts::RegistrationFormat::dump_db) CHECK(nix("nix-store", target, closure_words) == dump);
-        CHECK_NOTHROW(nix("nix-store", target, {"--gc", "--print-roots"}));
-        CHECK_NOTHROW(nix("nix-build", target, {source, "--no-out-link", "--check"}));
-    }
 }
 
 TEST_CASE("the host names a path that is not valid and a schema that it does not know") {
