@@ -1,11 +1,13 @@
 # The union's benchmark; included from tests/tests.mk.
 
-$(BUILD)/bench/union: tests/bench/union.cc
+bench_union := $(wildcard tests/bench/union/*.cc)
+$(BUILD)/bench/union: $(bench_union) $(wildcard tests/bench/union/*.h)
 	@mkdir -p $(@D)
 	@echo 'LINK $@'
-	@$(CXX) $(ALL_CXXFLAGS) -O2 $(ALL_LDFLAGS) -o $@ $<
+	@$(CXX) $(ALL_CXXFLAGS) -O2 $(ALL_LDFLAGS) -o $@ $(bench_union)
 
+# BENCH_UNION takes its options: `make bench-union BENCH_UNION=--help` lists them.
 .PHONY: bench-union
 bench-union: $(BUILD)/bench/union all ## the union against overlayfs, fuse-overlayfs and unionfs-fuse: table and build/bench-union.json
-	@.toolchain/install-packages "make bench-union" fuse-overlayfs unionfs-fuse
+	@.toolchain/install-packages "make bench-union" fuse-overlayfs unionfs-fuse git
 	$(BUILD)/bench/union $(BENCH_UNION) $(BUILD)/bench-union.json

@@ -1,0 +1,110 @@
+#include "tests/bench/union/peers.h"
+
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <print>
+
+namespace bench {
+
+namespace fs = std::filesystem;
+
+int run(std::vector<std::string> argv) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+        std::vector<char *> words;
+        for (std::string &word : argv) words.push_back(word.data());
+        words.push_back(nullptr);
+        const int null = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+        ::dup2(null, 1);
+        ::execvp(words[0], words.data());
+        ::_exit(127);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    return status;
+}
+
+void need(bool ok, const std::string &what) {
+    if (ok) return;
+    std::println(stderr, "bench: {}: {}", what, std::strerror(errno));
+    std::exit(1);
+}
+
+std::vector<Peer> known_peers(const std::string &program) {
+    const std::string layers = "lowerdir=@L,upperdir=@U,workdir=@W";
+    return {{"overlayfs", {"mount", "-t", "overlay", "overlay", "-o", layers, "@M"}},
+            {"store", {program, "-o", "allow_other,mode=store," + layers, "@M"}, true},
+            {"throughput", {program, "-o", "allow_other,mode=throughput," + layers, "@M"}, true},
+            {"fuse-overlayfs", {"fuse-overlayfs", "-o", "allow_other," + layers, "@M"}},
+            {"unionfs-fuse", {"unionfs", "-o", "allow_other,cow,nonempty", "@U=RW:@L=RO", "@M"}}};
+}
+
+Peer peer_of(const std::string &word) {
+    const size_t equals = word.find('=');
+    return {word.substr(0, equals), {word.substr(equals + 1), "-o", "allow_other,lowerdir=@L,upperdir=@U,workdir=@W", "@M"}};
+}
+
+Mounted::Mounted(Peer given, fs::path base, fs::path lower)
+    : peer(std::move(given)), base_(std::move(base)), lower_(std::move(lower)) {
+    for (const char *part : {"upper", "work", "mount"}) fs::create_directories(base_ / part);
+    mount();
+}
+
+Mounted::~Mounted() {
+    unmount();
+    fs::remove_all(base_);
+}
+
+void Mounted::again() {
+    need(::chdir("/") == 0, "chdir");
+    unmount();
+    mount();
+    need(::chdir(point().c_str()) == 0, "chdir");
+}
+
+void Mounted::mount() {
+    const std::map<std::string, std::string> places{
+        {"@L", lower_}, {"@U", base_ / "upper"}, {"@W", base_ / "work"}, {"@M", base_ / "mount"}};
+    std::vector<std::string> argv;
+    for (std::string word : peer.argv) {
+        for (const auto &[mark, value] : places)
+            for (size_t at = word.find(mark); at != std::string::npos; at = word.find(mark)) word.replace(at, 2, value);
+        argv.push_back(word);
+    }
+    need(run(argv) == 0, "mount of " + peer.name);
+}
+
+void Mounted::unmount() {
+    need(::chdir("/") == 0, "chdir");
+    for (int i = 0; i < 50 && ::umount2(point().c_str(), 0) < 0; ++i) ::usleep(20000);
+}
+
+Daemon Mounted::daemon() const {
+    Daemon cost;
+    for (const auto &process : fs::directory_iterator("/proc")) {
+        std::ifstream file(process.path() / "cmdline");
+        const std::string line{std::istreambuf_iterator<char>(file), {}};
+        if (line.find(point().string()) == std::string::npos) continue;
+        std::ifstream status(process.path() / "status");
+        for (std::string word; status >> word;) {
+            double value = 0;
+            if (word == "VmHWM:" && status >> value) cost.peak_mebibytes += value / 1024;
+            if (word == "Threads:" && status >> value) cost.threads += value;
+        }
+        std::error_code gone;
+        for (fs::directory_iterator fd(process.path() / "fd", gone), end; !gone && fd != end; fd.increment(gone))
+            ++cost.descriptors;
+    }
+    return cost;
+}
+
+}  // namespace bench
