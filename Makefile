@@ -104,6 +104,8 @@ install: all ## into $(DESTDIR)$(PREFIX)
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 stage1/stage1.8 unionfs/unionfs.8
 	install -D -m 644 hostside/completions/runvm.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/runvm
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system stage1/systemd/*.service
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system-generators
+	ln -sf ../../../bin/stage1 $(DESTDIR)$(PREFIX)/lib/systemd/system-generators/stage1-generator
 
 .PHONY: clean
 clean: ## removes build/; the cached sysroot stays

@@ -1,6 +1,7 @@
 #include "mounts/execute.h"
 
 #include <libmount/libmount.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
@@ -18,6 +19,10 @@ using base::Result;
 
 using Context = std::unique_ptr<libmnt_context, decltype(&mnt_free_context)>;
 using Table = std::unique_ptr<libmnt_table, decltype(&mnt_unref_table)>;
+
+Table mounts_now() { return {mnt_new_table_from_file("/proc/self/mountinfo"), &mnt_unref_table}; }
+
+std::string text(const char *s) { return s != nullptr ? s : ""; }
 
 // What the bare errno does not tell, in the words of somebody who knows this kind of mount.
 std::string explain(const Mount &mount, int code) {
@@ -55,19 +60,26 @@ Result<> mount_with_libmount(const Mount &mount) {
         mnt_context_syscall_called(context.get()) != 0 ? mnt_context_get_syscall_errno(context.get()) : std::abs(result);
     if (std::string hint = explain(mount, code); !hint.empty())
         return fail(hint.starts_with("tag ") ? 0 : code, "mount", mount.target, hint);
-    std::array<char, 512> text{};
-    (void)mnt_context_get_excode(context.get(), result, text.data(), text.size());
-    return fail(code, "mount", mount.target, std::format("of '{}', type {}: {}", mount.source, mount.type, text.data()));
+    std::array<char, 512> words{};
+    (void)mnt_context_get_excode(context.get(), result, words.data(), words.size());
+    return fail(code, "mount", mount.target, std::format("of '{}', type {}: {}", mount.source, mount.type, words.data()));
 }
 
 }  // namespace
 
+MountedAt mounted_at(const std::string &device) {
+    const Table table = mounts_now();
+    struct stat st{};
+    if (!table || ::stat(device.c_str(), &st) < 0) return {};
+    libmnt_fs *fs = mnt_table_find_devno(table.get(), st.st_rdev, MNT_ITER_BACKWARD);
+    if (fs == nullptr) fs = mnt_table_find_srcpath(table.get(), device.c_str(), MNT_ITER_BACKWARD);
+    return fs != nullptr ? MountedAt{text(mnt_fs_get_target(fs)), text(mnt_fs_get_fstype(fs))} : MountedAt{};
+}
+
 std::string mounted_type(const std::string &target) {
-    const Table table(mnt_new_table_from_file("/proc/self/mountinfo"), &mnt_unref_table);
-    if (!table) return {};
-    libmnt_fs *fs = mnt_table_find_target(table.get(), target.c_str(), MNT_ITER_BACKWARD);
-    const char *type = fs != nullptr ? mnt_fs_get_fstype(fs) : nullptr;
-    return type != nullptr ? type : "";
+    const Table table = mounts_now();
+    libmnt_fs *fs = table ? mnt_table_find_target(table.get(), target.c_str(), MNT_ITER_BACKWARD) : nullptr;
+    return fs != nullptr ? text(mnt_fs_get_fstype(fs)) : "";
 }
 
 Result<MountOutcome> mount_file_system(const Mount &mount) {

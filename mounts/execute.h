@@ -16,6 +16,13 @@ enum class MountOutcome { mounted, was_mounted };
 // host does not offer is named with those that it does; ENODEV names the missing file system of the kernel.
 base::Result<MountOutcome> mount_file_system(const Mount &mount);
 
+// Where a file system of this block device is mounted, the latest; empty: nowhere. By number, else by name, for btrfs
+// has numbers of its own.
+struct MountedAt {
+    std::string target, type;
+};
+MountedAt mounted_at(const std::string &device);
+
 // The type of what is mounted exactly at `target`, the topmost; empty: nothing is.
 std::string mounted_type(const std::string &target);
 

@@ -8,6 +8,7 @@
 
 #include "mounts/base/log.h"
 #include "stage1/devices.h"
+#include "stage1/generator.h"
 #include "stage1/init.h"
 #include "stage1/modules/load.h"
 #include "stage1/mounts_command.h"
@@ -59,6 +60,7 @@ int main(int argc, char **argv) {
         const std::string_view name = std::string_view(argv[0]).substr(std::string_view(argv[0]).rfind('/') + 1);
         if (::getpid() == 1) stage1::init();
         if (name == "modprobe") return stage1::modprobe(argc, argv);
+        if (name == "stage1-generator") return stage1::generator_main(argc, argv);
         return command_line(argc, argv);
     } catch (const std::exception &error) {
         base::log(base::Priority::error, std::string("stage1: a bug, please report it: ") + error.what());

@@ -1,13 +1,11 @@
 #include "stage1/mounts_command.h"
 
 #include <memory>
-#include <print>
 
-#include "mounts/base/log.h"
 #include "mounts/execute.h"
 #include "mounts/protocol.h"
 #include "stage1/boot_input.h"
-#include "stage1/run.h"
+#include "stage1/hook.h"
 
 namespace stage1 {
 
@@ -21,11 +19,7 @@ base::Result<> mount_all(const std::string &target_root) {
     input->root_mounted = !mounts::mounted_type(target_root).empty();
     // A scripted stage 1 has loaded modules, waited and formatted before; done again, each finds it done.
     for (const mounts::Phase &phase : {plan_modules(*input), plan_mounts(*input), plan_system(*input)})
-        for (const mounts::Step &step : phase.steps) {
-            const auto done = run_step(step);
-            if (!done) return std::unexpected(done.error());
-            if (!done->empty()) std::println("{}", *done);
-        }
+        if (auto done = run_aloud(phase); !done) return done;
     return {};
 }
 
@@ -37,9 +31,7 @@ void add_mounts_command(CLI::App &app, int &status) {
     command->add_option("--target-root", *target_root, "where the root is, or is to be, mounted")->capture_default_str();
     command->callback([&status, target_root] {
         while (target_root->size() > 1 && target_root->ends_with('/')) target_root->pop_back();
-        const auto mounted = mount_all(*target_root);
-        if (!mounted) base::log(mounted.error());
-        status = mounted ? 0 : 1;
+        status = exit_code(mount_all(*target_root));
     });
 }
 

@@ -3,9 +3,9 @@
 #include <memory>
 #include <print>
 
-#include "mounts/base/log.h"
 #include "mounts/protocol.h"
 #include "stage1/boot_input.h"
+#include "stage1/hook.h"
 #include "stage1/nixdb/register.h"
 
 namespace stage1 {
@@ -46,12 +46,7 @@ void add_register_command(CLI::App &app, int &status) {
         "etc/stage1/reginfo in the initrd, then nix-path-registration in the target root)");
     command->add_flag("--strict", options->strict, "refuse when a path of the database is gone from the store");
     command->callback([&status, options] {
-        const auto line = load(*options);
-        if (line)
-            std::println("{}", *line);
-        else
-            base::log(line.error());
-        status = line ? 0 : 1;
+        status = exit_code(load(*options).transform([](const std::string &line) { std::println("{}", line); }));
     });
 }
 

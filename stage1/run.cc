@@ -69,17 +69,18 @@ Line run(const mounts::PrepareDisk &step) {
     return outcome->description;
 }
 
-Line run(const mounts::CheckFileSystem &step) {
-    auto device = mounts::find_device(step.spec);
-    if (!device) return device;
-    return check_file_system(*device, step.type);
-}
-
 // What a device really holds; empty: nothing that libblkid knows.
 std::string probed_type(const std::string &device) {
     const auto fd = base::open_at(AT_FDCWD, device, O_RDONLY);
     const auto signature = fd ? mounts::probe(fd->get(), device) : Result<mounts::Signature>(std::unexpected(fd.error()));
     return signature && signature->outcome == mounts::Signature::Outcome::found ? signature->type : "";
+}
+
+Line run(const mounts::CheckFileSystem &step) {
+    auto device = mounts::find_device(step.spec);
+    if (!device) return device;
+    const std::string type = probed_type(*device);
+    return check_file_system(*device, type.empty() ? step.type : type);
 }
 
 // As the table says first, for a probe costs more than the mount. A device that holds another file system (an xfs root,

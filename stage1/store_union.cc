@@ -1,7 +1,10 @@
 #include "stage1/store_union.h"
 
+#include <fcntl.h>
+
 #include <format>
 
+#include "mounts/base/at.h"
 #include "mounts/base/process.h"
 #include "mounts/execute.h"
 
@@ -32,9 +35,18 @@ Result<> mount_overlay(const mounts::MountUnion &step) {
     return {};
 }
 
+// A unit of systemd's initrd has no file in the next root, and systemd stops what has none: SIGTERM to all of its control
+// group, SIGKILL 90 s later, whatever the process is called. Out of the group the daemon is no unit's, and systemd takes it
+// over into init.scope.
+void leave_unit() {
+    const auto group = base::open_at(AT_FDCWD, "/sys/fs/cgroup/cgroup.procs", O_WRONLY);
+    if (group) (void)base::write_all(group->get(), "0", "cgroup.procs");  // no such group: no systemd
+}
+
 // A child of this very binary; it returns when the union is usable. Its name begins with `@`, so that the steps that
 // kill everything before stage 2 and at shutdown spare it (systemd, ROOT_STORAGE_DAEMONS).
 Result<> mount_fuse(const mounts::MountUnion &step) {
+    leave_unit();
     const auto exit = base::run(
         {.argv = {"/proc/self/exe", "unionfs", "-o", "allow_other," + layers(step), step.target}, .capture_output = true});
     if (!exit) return std::unexpected(exit.error());

@@ -12,15 +12,26 @@ namespace stage1 {
 using base::fail;
 using base::Result;
 
+namespace {
+
+// A root that somebody else mounted is read-only unless the command line says otherwise: systemd's default.
+std::string_view hint_for(int code) {
+    if (code == EROFS) return "the root is mounted read-only; 'rw' among the kernel parameters has it mounted writable";
+    if (code == ENOSPC) return "the root is full, of data or of inodes; make room in it, or make the disk larger";
+    return {};
+}
+
+std::unexpected<base::Error> explained(base::Error error, std::string_view step, const std::string &path) {
+    return fail(error.code, step, path, error.hint.empty() ? hint_for(error.code) : error.hint);
+}
+
+}  // namespace
+
 Result<> make_directory(const mounts::MakeDirectory &step) {
     struct stat before{};
     const bool was_there = ::stat(step.path.c_str(), &before) == 0;
     if (!was_there) {
-        if (auto made = base::make_directories_at(AT_FDCWD, step.path); !made) {
-            auto error = made.error();
-            error.path = step.path;
-            return std::unexpected(std::move(error));
-        }
+        if (auto made = base::make_directories_at(AT_FDCWD, step.path); !made) return explained(made.error(), "mkdir", step.path);
     } else if (!S_ISDIR(before.st_mode)) {
         return fail(ENOTDIR, "mkdir", step.path, "something else is there; move it away");
     }
@@ -37,11 +48,7 @@ Result<> mark_file(const mounts::MarkFile &step) {
                     "it must be a regular file; move what is there away");
     }
     auto fd = base::open_at(AT_FDCWD, step.path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
-    if (!fd) {
-        auto error = fd.error();
-        error.step = "mark";
-        return std::unexpected(std::move(error));
-    }
+    if (!fd) return explained(fd.error(), "mark", step.path);
     return {};
 }
 

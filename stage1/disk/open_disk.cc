@@ -7,7 +7,6 @@
 #include <cerrno>
 #include <filesystem>
 #include <format>
-#include <sstream>
 
 #include "mounts/base/at.h"
 
@@ -25,18 +24,9 @@ std::string kind(mode_t mode) {
     return "a socket";
 }
 
-// `mounted on '/mnt'`, `held by md0`: what the kernel tells; empty when it tells nothing.
+// `held by md0`: what the kernel tells; empty when it tells nothing.
 std::string holder(dev_t device) {
     const std::string number = std::format("{}:{}", major(device), minor(device));
-    if (auto mounts = base::read_file("/proc/self/mountinfo")) {
-        std::istringstream lines(*mounts);
-        for (std::string line; std::getline(lines, line);) {
-            std::istringstream fields(line);
-            std::string id, parent, mounted, root, target;
-            fields >> id >> parent >> mounted >> root >> target;
-            if (mounted == number) return std::format("mounted on '{}'", target);
-        }
-    }
     std::error_code ignored;  // without /sys the holder stays unnamed
     for (const auto &entry : std::filesystem::directory_iterator("/sys/dev/block/" + number + "/holders", ignored))
         return "held by " + entry.path().filename().string();

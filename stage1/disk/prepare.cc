@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "mounts/device.h"
+#include "mounts/execute.h"
 #include "stage1/disk/emptiness.h"
 #include "stage1/disk/ext4_image.h"
 #include "stage1/disk/intent.h"
@@ -81,6 +82,11 @@ DiskOutcome kept(const DiskFacts &facts, bool dry_run) {
             (dry_run ? "would keep " : "kept ") + mounts::describe(found)};
 }
 
+// A run after the mount: what is mounted holds a file system, and needs no other proof.
+DiskOutcome kept_mounted(const mounts::MountedAt &at) {
+    return {DiskOutcome::What::kept, at.type, "", "", std::format("kept {}, mounted on '{}'", at.type, at.target)};
+}
+
 DiskOutcome formatted(const Ext4Recipe &recipe, bool finished, bool dry_run) {
     const std::string name = std::format("ext4 UUID={} LABEL={}", recipe.uuid, recipe.label);
     const std::string size = mounts::size_text(recipe.size_bytes);
@@ -102,6 +108,8 @@ base::Result<DiskOutcome> prepare_disk(const DiskRequest &request) {
         return base::fail(0, "use disk", path,
                           std::format("the label '{}' is longer than {} bytes", request.label, ext4_label_bytes));
     const auto disk = open_disk(path);
+    if (!disk && disk.error().code == EBUSY)
+        if (const auto at = mounts::mounted_at(path); !at.target.empty()) return kept_mounted(at);
     if (!disk) return std::unexpected(disk.error());
     auto facts = gather(disk->get(), path);
     if (!facts) return std::unexpected(facts.error());

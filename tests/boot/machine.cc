@@ -81,9 +81,10 @@ Boot Machine::boot(const Setup &setup) {
     std::vector<std::string> argv{"/usr/bin/env", "USE_TMPDIR=1", "TMPDIR=" + folder_,
                                   "NIX_DISK_IMAGE=" + (setup.disk ? disk() : std::string())};
     argv.insert(argv.end(), {build_folder() / "runvm", "run", "--accel", "tcg", "--timeout", std::to_string(setup.timeout_s)});
-    argv.insert(argv.end(), {"--store", parts + "/root/nix/store", "--toplevel", fixture_toplevel()});
+    const std::string system = parts + "/" + setup.system;
+    argv.insert(argv.end(), {"--store", parts + "/root/nix/store", "--toplevel", first_line(system + "/toplevel")});
     argv.insert(argv.end(), {"--union", setup.store_union});
-    if (setup.registration) argv.insert(argv.end(), {"--reginfo", first_line(parts + "/reginfo")});
+    if (setup.registration) argv.insert(argv.end(), {"--reginfo", first_line(system + "/reginfo")});
     for (const std::string &parameter : setup.parameters) argv.push_back("--append=" + parameter);
     argv.insert(argv.end(), setup.arguments.begin(), setup.arguments.end());
 
@@ -97,6 +98,25 @@ Boot Machine::boot(const Setup &setup) {
     for (const std::string &word : argv) log << word << ' ';
     log << std::format("\nexit {}, {:.1f} CPU seconds\n", result.exit_code, result.cpu_seconds) << result.console;
     return result;
+}
+
+std::pair<bool, std::string> Machine::check_disk() const {
+    // e2fsck reads no qcow2; dumpe2fs tells of a journal that an unmount would have emptied.
+    const std::string script = R"sh(PATH=$PATH:/usr/sbin:/sbin
+qemu-img convert -O raw "$1" "$1.raw" && e2fsck -fn "$1.raw"; status=$?
+dumpe2fs -h "$1.raw" 2>/dev/null | grep -E '^Filesystem (features|state):'
+rm -f "$1.raw"; exit $status)sh";
+    const auto exit = base::run({.argv = {"/bin/sh", "-c", script, "sh", disk()}, .capture_output = true});
+    REQUIRE(exit);
+    return {exit->status == 0, exit->output};
+}
+
+std::string must_run(const std::vector<std::string> &argv) {
+    const auto exit = base::run({.argv = argv, .capture_output = true});
+    REQUIRE(exit);
+    INFO(exit->output);
+    REQUIRE(exit->status == 0);
+    return exit->output;
 }
 
 Boot boot(const Setup &setup) { return Machine().boot(setup); }

@@ -9,11 +9,13 @@
 
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace boot_test {
 
 struct Setup {
+    std::string system{};                   // of the fixture: its shell's, or `systemd`
     std::string store_union = "tmpfs";      // off, tmpfs, disk
     std::string script{};                   // bash, run by stage 2; its exit status is the machine's
     std::vector<std::string> parameters{};  // kernel parameters
@@ -39,6 +41,9 @@ class Machine {
 
     Boot boot(const Setup &setup);
 
+    // What e2fsck -fn, then dumpe2fs -h say of the disk, and whether both found it in order.
+    [[nodiscard]] std::pair<bool, std::string> check_disk() const;
+
     [[nodiscard]] std::string disk() const { return folder_ + "/disk.qcow2"; }
     [[nodiscard]] std::string xchg() const { return folder_ + "/xchg"; }
 
@@ -46,6 +51,9 @@ class Machine {
     std::string folder_;
     int boots_ = 0;
 };
+
+// Runs a program that must succeed, and returns what it said.
+std::string must_run(const std::vector<std::string> &argv);
 
 // One boot of a machine of its own.
 Boot boot(const Setup &setup);

@@ -3,7 +3,6 @@
 #include <catch_amalgamated.hpp>
 #include <filesystem>
 
-#include "mounts/base/process.h"
 #include "tests/boot/machine.h"
 
 namespace {
@@ -12,20 +11,13 @@ using boot_test::Boot;
 using boot_test::Machine;
 using Catch::Matchers::ContainsSubstring;
 
-// Runs a script of tests/support that writes an initrd; the repository is where make was started.
-void make_initrd(const std::vector<std::string> &argv) {
-    const auto exit = base::run({.argv = argv, .capture_output = true});
-    REQUIRE(exit);
-    INFO(exit->output);
-    REQUIRE(exit->status == 0);
-}
-
 TEST_CASE("a scripted stage 1 that calls stage1's commands boots, and again on the same disk") {
     Machine machine;
     (void)boot_test::fixture();
     const std::string initrd = machine.xchg() + ".initrd";
-    make_initrd({"tests/support/shell-initrd", initrd, "tests/boot/initrds/scripted-init.sh",
-                 (boot_test::build_folder() / "stage1").string() + "=/bin/stage1", "pgrep", "/bin/sleep=/bin/real-sleep"});
+    boot_test::must_run({"tests/support/shell-initrd", initrd, "tests/boot/initrds/scripted-init.sh",
+                         (boot_test::build_folder() / "stage1").string() + "=/bin/stage1", "pgrep",
+                         "/bin/sleep=/bin/real-sleep"});
     for (const std::string disk : {"formatted ext4 UUID=", "kept ext4 UUID="}) {
         const Boot b = machine.boot({.script = R"sh(set -e
 test -e /etc/NIXOS
@@ -36,9 +28,79 @@ exit 4)sh",
                                      .arguments = {"--initrd", initrd}});
         CHECK(b.exit_code == 4);
         CHECK_THAT(b.console, ContainsSubstring(disk) && ContainsSubstring("union: was mounted at") &&
+                                  ContainsSubstring("kept ext4, mounted on '/mnt-root'") &&
                                   ContainsSubstring("switching the root") && ContainsSubstring("left over: @daemon") &&
                                   !ContainsSubstring("sleep 1001"));
     }
+}
+
+// stage1 in an initrd of Debian's systemd; the repository is where make was started.
+std::string systemd_initrd(const Machine &machine) {
+    (void)boot_test::fixture();
+    std::string initrd = machine.xchg() + ".initrd";
+    boot_test::must_run({"tests/support/systemd-initrd", initrd, (boot_test::build_folder() / "stage1").string()});
+    return initrd;
+}
+
+// Our daemon with its control group, the store's type, the closure's database, a file that is still open at the end.
+constexpr const char *look_around = R"sh(grep ' /nix/store ' /proc/mounts
+for process in /proc/[0-9]*; do
+    case $(tr '\0' ' ' <$process/cmdline) in @*unionfs*) echo "the daemon is in $(cat $process/cgroup)" ;; esac
+done
+ls /nix/var/nix/db/db.sqlite /etc/NIXOS
+echo written >/nix/store/by-the-guest
+exec 7>>/nix/store/held-open
+exit 7)sh";
+
+void check_that_it_came_up_and_went_down(const Machine &machine, const Boot &b) {
+    INFO(b.console);
+    CHECK(b.exit_code == 7);
+    CHECK_THAT(b.console, ContainsSubstring("fixture: multi-user.target is active") && ContainsSubstring("failed units: \r\n") &&
+                              ContainsSubstring("/nix/var/nix/db/db.sqlite") && ContainsSubstring("/etc/NIXOS") &&
+                              ContainsSubstring("reboot: Power down"));
+    const auto [sound, said] = machine.check_disk();
+    CHECK(sound);
+    CHECK_THAT(said, ContainsSubstring("state:         clean") && !ContainsSubstring("needs_recovery"));
+}
+
+TEST_CASE("systemd in the initrd hands over to systemd in stage 2; a store over overlayfs; root= in systemd's own words") {
+    Machine machine;
+    const Boot b = machine.boot({.system = "systemd",
+                                 .store_union = "disk",
+                                 .script = look_around,
+                                 .parameters = {"root=/dev/vda", "rw", "stage1.union.engine=overlay"},
+                                 .arguments = {"--initrd", systemd_initrd(machine)}});
+    check_that_it_came_up_and_went_down(machine, b);
+    CHECK_THAT(b.console, ContainsSubstring("formatted ext4") && ContainsSubstring("overlay /nix/store overlay"));
+}
+
+TEST_CASE("systemd in the initrd hands over to systemd in stage 2; our own union lives from one to the other and to the end") {
+    Machine machine;
+    const Boot b = machine.boot({.system = "systemd",
+                                 .store_union = "disk",
+                                 .script = look_around,
+                                 .parameters = {"stage1.union.engine=fuse"},
+                                 .arguments = {"--initrd", systemd_initrd(machine)}});
+    check_that_it_came_up_and_went_down(machine, b);
+    CHECK_THAT(b.console, ContainsSubstring("device: serial=root is /dev/vda") && ContainsSubstring("unionfs /nix/store fuse") &&
+                              ContainsSubstring("the daemon is in 0::/init.scope"));
+}
+
+TEST_CASE("our own union, begun by /init, lives under systemd in stage 2 to the end") {
+    Machine machine;
+    const Boot b = machine.boot(
+        {.system = "systemd", .store_union = "disk", .script = look_around, .parameters = {"stage1.union.engine=fuse"}});
+    check_that_it_came_up_and_went_down(machine, b);
+    CHECK_THAT(b.console, ContainsSubstring("unionfs /nix/store fuse") && ContainsSubstring("the daemon is in 0::/init.scope"));
+}
+
+TEST_CASE("a disk that is refused under systemd in the initrd ends the run with stage 1's status, not with a timeout") {
+    Machine machine;
+    boot_test::must_run({"qemu-img", "create", "-q", "-f", "qcow2", machine.disk(), "64M"});
+    boot_test::must_run({"qemu-io", "-f", "qcow2", "-c", "write -q -P 0x41 32k 4k", machine.disk()});
+    const Boot b = machine.boot({.system = "systemd", .arguments = {"--initrd", systemd_initrd(machine)}, .timeout_s = 100});
+    CHECK(b.exit_code == 120);
+    CHECK_THAT(b.console, ContainsSubstring("stage 1 failed: use disk '/dev/vda': "));
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include <string>
 
 #include "mounts/base/process.h"
+#include "stage1/check_file_system.h"
 #include "stage1/disk/prepare.h"
 #include "tests/support/disk.h"
 
@@ -158,7 +159,7 @@ TEST_CASE("what is no disk that could be had for itself is refused by name and l
     CHECK(support::fingerprint(image) == before);
 }
 
-TEST_CASE("a mounted disk is refused with where it is mounted", "[disk]") {
+TEST_CASE("a mounted disk is kept, and said to be mounted", "[disk]") {
     NEEDS_LOOP_DEVICES();
     const support::ScratchFolder scratch;
     support::make_sparse_file(scratch.path("image"), 64 * MiB);
@@ -167,9 +168,13 @@ TEST_CASE("a mounted disk is refused with where it is mounted", "[disk]") {
     std::filesystem::create_directory(scratch.path("mounted"));
     if (::mount(loop.path().c_str(), scratch.path("mounted").c_str(), "ext4", MS_RDONLY, "noload") < 0)
         SKIP("mounting an ext4 is not allowed here: " << base::errno_text(errno));
-    const std::string said = refusal({.device = loop.path()});
+    const auto kept = stage1::prepare_disk({.device = loop.path()});
+    const auto checked = stage1::check_file_system(loop.path(), "ext4");
     REQUIRE(::umount(scratch.path("mounted").c_str()) == 0);
-    CHECK(said == std::format("use disk '{}': Resource busy; it is mounted on '{}'", loop.path(), scratch.path("mounted")));
+    REQUIRE(kept);
+    CHECK(kept->description == std::format("kept ext4, mounted on '{}'", scratch.path("mounted")));
+    REQUIRE(checked);
+    CHECK(*checked == std::format("fsck: {} is mounted on '{}', not checked", loop.path(), scratch.path("mounted")));
 }
 
 TEST_CASE("a disk without room is refused with its size", "[disk]") {

@@ -42,6 +42,7 @@ FSINFO
 stage1 mounts --target-root $targetRoot || fail 'stage1 mounts'
 stage1 mounts --target-root $targetRoot || fail 'stage1 mounts, again'
 [ "$(grep -c " $targetRoot/nix/store " /proc/mounts)" = 1 ] || fail 'one mount of the store'
+stage1 devices || fail 'stage1 devices, on a disk that is mounted'
 stage1 register --target-root $targetRoot || fail 'stage1 register'
 
 # A daemon as a file system's would be, and one that has no right to live on.

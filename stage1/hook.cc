@@ -1,0 +1,27 @@
+#include "stage1/hook.h"
+
+#include <print>
+
+#include "mounts/base/log.h"
+#include "stage1/run.h"
+#include "stage1/status_port.h"
+
+namespace stage1 {
+
+base::Result<> run_aloud(const mounts::Phase &phase) {
+    for (const mounts::Step &step : phase.steps) {
+        const auto done = run_step(step);
+        if (!done) return std::unexpected(done.error());
+        if (!done->empty()) std::println("{}", *done);
+    }
+    return {};
+}
+
+int exit_code(const base::Result<> &result) {
+    if (result) return 0;
+    base::log(result.error());
+    (void)tell_host("stage1-failed " + message(result.error()));  // a machine without that port has no launcher of ours
+    return 1;
+}
+
+}  // namespace stage1
