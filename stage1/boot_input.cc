@@ -64,4 +64,16 @@ Result<mounts::PlanInput> boot_input(const BootSources &sources, const std::stri
                              .modules = std::move(modules)};
 }
 
+mounts::BootParameters policy_of(const BootSources &sources) {
+    mounts::BootParameters policy;
+    for (const std::string *text : {&sources.command_line, &sources.parameters})
+        for (const auto &word : mounts::parse_command_line(*text))
+            if (const auto one = mounts::boot_parameters({word})) {
+                policy.panic_on_fail |= one->panic_on_fail;
+                policy.shell_on_fail |= one->shell_on_fail;
+                policy.consoles.insert(policy.consoles.end(), one->consoles.begin(), one->consoles.end());
+            }
+    return policy;
+}
+
 }  // namespace stage1

@@ -22,4 +22,7 @@ base::Result<BootSources> read_boot_sources();
 
 base::Result<mounts::PlanInput> boot_input(const BootSources &sources, const std::string &target_root);
 
+// What to do when the boot cannot go on, where the whole of the parameters could not be had: those that can be read count.
+mounts::BootParameters policy_of(const BootSources &sources);
+
 }  // namespace stage1

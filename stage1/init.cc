@@ -4,12 +4,14 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <exception>
 #include <format>
 
 #include "mounts/base/at.h"
 #include "mounts/base/log.h"
 #include "mounts/protocol.h"
 #include "stage1/boot_input.h"
+#include "stage1/crash.h"
 #include "stage1/early.h"
 #include "stage1/report.h"
 #include "stage1/rescue.h"
@@ -42,6 +44,21 @@ bool breaks_before(const mounts::Phase &phase, const mounts::BootParameters &par
            std::ranges::contains(parameters.break_before, phase.name);
 }
 
+// An exception is a bug, or no memory is left: the step failed, and the person decides, as with any other failure.
+base::Result<std::string> run_guarded(const mounts::Step &step) {
+    try {
+        return run_step(step);
+    } catch (const std::exception &error) {
+        return base::fail(0, kind(step), "", std::string("a bug in stage1, please report it: ") + error.what());
+    }
+}
+
+// Orphans of whatever a step started are ours. None of our own children is awaited between steps.
+void reap() {
+    while (::waitpid(-1, nullptr, WNOHANG) > 0) {
+    }
+}
+
 void run_phase(const mounts::Phase &phase, const mounts::PlanInput &input, Report &report) {
     if (breaks_before(phase, input.parameters)) stop_at(phase.name, input.parameters);
     for (const mounts::Step &step : phase.steps) {
@@ -50,7 +67,9 @@ void run_phase(const mounts::Phase &phase, const mounts::PlanInput &input, Repor
         log(input.parameters.trace ? Priority::notice : Priority::debug, text);
         report.begin(phase.name, std::string(kind(step)), text);
         if (phase.name == "switch_root") write_report(report, input.target_root);
-        const auto done = run_step(step);
+        note_step(text);
+        const auto done = run_guarded(step);
+        reap();
         report.end(done.value_or(""), done ? "" : message(done.error()));
         if (!done)
             fail_boot(done.error(), input.parameters);
@@ -67,12 +86,7 @@ std::pair<mounts::PlanInput, std::vector<mounts::Phase>> plan() {
                              : base::Result<mounts::PlanInput>(std::unexpected(sources.error()));
         auto phases = input ? plan_boot(*input) : base::Result<std::vector<mounts::Phase>>(std::unexpected(input.error()));
         if (phases) return {std::move(*input), std::move(*phases)};
-        // The policy parameters may be fine where another one is not.
-        mounts::BootParameters policy = input ? input->parameters : mounts::BootParameters{};
-        if (sources)
-            for (const auto &word : mounts::parse_command_line(sources->command_line))
-                if (auto one = mounts::boot_parameters({word}); one && one->panic_on_fail) policy.panic_on_fail = true;
-        fail_boot(phases.error(), policy);
+        fail_boot(phases.error(), sources ? policy_of(*sources) : mounts::BootParameters{});
     }
 }
 
@@ -80,7 +94,9 @@ std::pair<mounts::PlanInput, std::vector<mounts::Phase>> plan() {
 
 void init() {
     Report report;
-    report.begin("early", "mount", "the kernel's own file systems");
+    constexpr std::string_view early_mounts = "the kernel's own file systems";
+    note_step(early_mounts);
+    report.begin("early", "mount", std::string(early_mounts));
     if (auto early = mount_early(); !early) fail_boot(early.error(), {});
     if (auto kmsg = base::log_to_kmsg(); !kmsg) log(kmsg.error());
     // The kernel drops all but ten lines in five seconds of what user space logs, unless told otherwise.
@@ -88,6 +104,7 @@ void init() {
         (void)base::write_all(limit->get(), "on\n", "printk_devkmsg");
     report.end();
 
+    note_step("what is to be done");
     const auto [input, phases] = plan();
     log(Priority::notice, std::format("stage1 {}: {}", STAGE1_VERSION, input.parameters.init));
     if (input.parameters.stop_at_start) stop_at("the first step", input.parameters);

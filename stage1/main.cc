@@ -3,10 +3,13 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
 #include <exception>
 #include <string_view>
 
 #include "mounts/base/log.h"
+#include "stage1/crash.h"
 #include "stage1/devices.h"
 #include "stage1/generator.h"
 #include "stage1/init.h"
@@ -40,8 +43,7 @@ int command_line(int argc, char **argv) {
     stage1::add_register_command(app, status);
     stage1::add_plan_command(app, status);
     app.add_subcommand("init", "be PID 1: the whole of stage 1, up to the exec of stage 2")->callback([] {
-        if (::getpid() != 1) throw CLI::ValidationError("init", "only PID 1 can be init; 'stage1 plan' shows what it would do");
-        stage1::init();
+        throw CLI::ValidationError("init", "only PID 1 can be init; 'stage1 plan' shows what it would do");
     });
     try {
         app.parse(argc, argv);
@@ -52,13 +54,35 @@ int command_line(int argc, char **argv) {
     return status;
 }
 
+// The kernel starts /init, or what rdinit= names, with the words of its command line that it does not know: none of them says
+// that we are init. A word of ours says that we are not: in a container every program is PID 1.
+bool is_init(int argc, char **argv, std::string_view name) {
+    if (::getpid() != 1) return false;
+    if (name == "init") return true;
+    constexpr std::array<std::string_view, 7> others{"devices", "mounts", "register", "plan", "unionfs", "union", "--version"};
+    return union_words(argc, argv) == nullptr && name != "modprobe" && (argc < 2 || !std::ranges::contains(others, argv[1]));
+}
+
+[[noreturn]] void be_init(int argc, char **argv) {
+    stage1::catch_crashes();
+    try {
+        if (argc > 2 && argv[1] == stage1::crashed_word) stage1::crashed(argv[2]);
+        stage1::init();
+    } catch (const std::exception &error) {
+        stage1::start_anew(error.what());
+    } catch (...) {
+        stage1::start_anew("an exception without a name");
+    }
+}
+
 }  // namespace
 
 int main(int argc, char **argv) {
+    if (argc < 1) return 2;
+    // The kernel calls /sbin/modprobe by that name.
+    const std::string_view name = std::string_view(argv[0]).substr(std::string_view(argv[0]).rfind('/') + 1);
+    if (is_init(argc, argv, name)) be_init(argc, argv);
     try {
-        // The kernel starts /init without a word on what it is, and calls /sbin/modprobe by that name.
-        const std::string_view name = std::string_view(argv[0]).substr(std::string_view(argv[0]).rfind('/') + 1);
-        if (::getpid() == 1) stage1::init();
         if (name == "modprobe") return stage1::modprobe(argc, argv);
         if (name == "stage1-generator") return stage1::generator_main(argc, argv);
         return command_line(argc, argv);

@@ -57,6 +57,15 @@ bool run_shell(int console) {
     return true;
 }
 
+// Waits until the console can be read; what others leave to PID 1 meanwhile is reaped.
+void await_input(int console) {
+    constexpr int look_again_ms = 1000;
+    pollfd poll{console, POLLIN, 0};
+    while (::poll(&poll, 1, look_again_ms) <= 0)
+        while (::waitpid(-1, nullptr, WNOHANG) > 0) {
+        }
+}
+
 // One key, without the return key where the console is a terminal. 0: the console is gone.
 char read_key(int console) {
     termios saved{};
@@ -68,6 +77,7 @@ char read_key(int console) {
     }
     char key = 0;
     ssize_t n = 0;
+    if (console >= 0) await_input(console);
     do n = ::read(console, &key, 1);
     while (n < 0 && errno == EINTR);
     if (terminal) (void)::tcsetattr(console, TCSANOW, &saved);
