@@ -22,7 +22,8 @@ struct DiskOutcome {
     enum class What { kept, formatted, finished };  // finished: a format that was cut short
     What what = What::kept;
     std::string type, uuid, label;
-    std::string description;  // `formatted ext4 UUID=… LABEL=nixos`, `kept ext4 UUID=…`, `kept ext4, mounted on '/'`; `would …` of a dry run
+    std::string description;  // `formatted ext4 UUID=… LABEL=nixos`, `kept ext4 UUID=…`, `kept ext4, mounted on '/'`; `would …`
+                              // of a dry run
 };
 
 // An Error: refused, and nothing was changed; or the write failed, and the next run begins again.
