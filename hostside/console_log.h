@@ -14,7 +14,7 @@ namespace hostside {
 // In the run folder: the newest part, and the part before it. Each has at most console_log_limit_bytes.
 inline constexpr std::string_view console_log = "console.log";
 inline constexpr std::string_view console_log_before = "console.log.1";
-inline constexpr size_t console_log_limit_bytes = size_t{4} << 20;
+inline constexpr size_t console_log_limit_bytes = size_t{1} << 20;
 
 class ConsoleLog {
   public:

@@ -1,10 +1,13 @@
 #include "hostside/image.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <filesystem>
 #include <format>
 
@@ -40,6 +43,12 @@ Result<> qemu_img(const std::string &qemu, std::vector<std::string> arguments, c
 // qemu-img takes `name:rest` for a protocol and `-name` for an option.
 std::string as_argument(const std::string &path) { return path.starts_with('/') ? path : "./" + path; }
 
+// rename(2) that replaces nothing, but on file systems that can't (NFS, 9p).
+long rename_to_new(const std::string &from, const std::string &to) {
+    const long result = ::syscall(SYS_renameat2, AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE);
+    return result < 0 && (errno == EINVAL || errno == ENOSYS) ? ::rename(from.c_str(), to.c_str()) : result;
+}
+
 uint64_t big_endian(std::string_view bytes) {
     uint64_t value = 0;
     for (const char c : bytes) value = value << 8 | static_cast<unsigned char>(c);
@@ -69,12 +78,15 @@ Result<bool> ensure_image(const std::string &qemu, const std::string &path, int 
         return fail(0, "use image", path, "neither a file nor a block device");
     }
     if (errno != ENOENT) return fail(errno, "use image", path);
-    auto done = qemu_img(qemu, {as_argument(path), std::format("{}M", size_mib)}, path);
-    if (!done) {
-        (void)::unlink(path.c_str());  // what there was room for
-        return std::unexpected(done.error());
-    }
-    return true;
+    // Under another name first: one that is cut short is no image, and of two launchers the first to end makes it.
+    const std::string temporary = std::format("{}.new-{}", path, ::getpid());
+    auto done = qemu_img(qemu, {as_argument(temporary), std::format("{}M", size_mib)}, path);
+    const long renamed = done ? rename_to_new(temporary, path) : -1;
+    const int code = errno;
+    if (renamed < 0) (void)::unlink(temporary.c_str());  // the error that is returned is the one that matters
+    if (!done) return std::unexpected(done.error());
+    if (renamed < 0 && code != EEXIST) return fail(code, "create image", path);
+    return renamed == 0;
 }
 
 Result<> overlay_image(const std::string &qemu, const std::string &overlay, const std::string &backing) {

@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "hostside/console_log.h"
+#include "hostside/file_lock.h"
 #include "hostside/qemu.h"
 #include "hostside/run_folder.h"
 #include "hostside/supervise.h"
@@ -85,7 +86,10 @@ int stop(const std::string &name, bool now, int patience_s) {
     if (!now && qmp(in(*m, qmp_socket), R"({"execute":"system_powerdown"})") && gone_within(*m, std::chrono::seconds(patience_s)))
         return 0;
     if (m->holder > 1 && ::kill(static_cast<pid_t>(m->holder), SIGTERM) < 0) return refuse({"stop", name, errno, ""});
-    if (gone_within(*m, std::chrono::seconds(10))) return 0;
+    if (gone_within(*m, std::chrono::seconds(10))) {
+        if (!now) std::println(stderr, "runvm: {} did not shut down within {} s of its power button; ended", name, patience_s);
+        return 0;
+    }
     return refuse({"stop", name, 0, std::format("its launcher, pid {}, does not end", m->holder)});
 }
 
@@ -107,6 +111,9 @@ int logs(const std::string &name) {
 int console(const std::string &name) {
     auto m = find_machine(name);
     if (!m) return refuse(m.error());
+    // QEMU would let a second one wait without a word.
+    auto alone = FileLock::take(in(*m, "console.lock"), "console of " + name);
+    if (!alone) return refuse(alone.error());
     auto socket = connect_unix(in(*m, console_socket));
     if (!socket) {
         socket.error().hint = "only machines of `runvm start` have a console to join; `runvm run` has it on its own terminal";

@@ -5,17 +5,17 @@
 #include <string>
 #include <vector>
 
+#include "hostside/file_lock.h"
 #include "hostside/machine.h"
 #include "hostside/qemu.h"
 #include "mounts/base/error.h"
-#include "mounts/base/fd.h"
 
 namespace hostside {
 
 struct Prepared {
     HostFacts facts;
     std::vector<std::string> notes;  // for a person: an image that was created, why KVM is not used
-    std::vector<base::Fd> locks;     // of disk images, for as long as the machine runs
+    std::vector<FileLock> locks;     // of disk images, for as long as the machine runs
 };
 
 struct PrepareOptions {

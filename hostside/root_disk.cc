@@ -20,19 +20,10 @@ using base::Result;
 
 bool exists(const std::string &path) { return ::access(path.c_str(), F_OK) == 0; }
 
-Result<> lock_image(Prepared &prepared, const std::string &path) {
-    auto lock = base::open_at(AT_FDCWD, path, O_RDONLY);
+Result<> hold_image(Prepared &prepared, const std::string &path) {
+    auto lock = lock_image(path);
     if (!lock) return std::unexpected(lock.error());
-    struct stat st{};
-    if (::fstat(lock->get(), &st) < 0) return fail(errno, "stat", path);
-    // Beside the sockets, by the file's identity: the image's own folder may not be ours to write.
-    auto parent = runtime_folder();
-    if (!parent) return std::unexpected(parent.error());
-    auto held = lock_file(std::format("{}/.image-{}-{}", *parent, st.st_dev, st.st_ino), path);
-    if (!held) return std::unexpected(held.error());
-    const std::string pid = std::format("{}\n", ::getpid());
-    if (::ftruncate(held->get(), 0) < 0 || ::pwrite(held->get(), pid.data(), pid.size(), 0) < 0) return fail(errno, "lock", path);
-    prepared.locks.push_back(std::move(*held));
+    prepared.locks.push_back(std::move(*lock));
     return {};
 }
 
@@ -72,7 +63,7 @@ Result<> prepare_root_disk(Prepared &prepared, const Machine &m, const PrepareOp
         return made ? Result<>{} : std::unexpected(made.error());
     }
     if (exists(facts.root_image)) {
-        if (auto locked = lock_image(prepared, facts.root_image); !locked) return locked;
+        if (auto locked = hold_image(prepared, facts.root_image); !locked) return locked;
         if (options.fresh)
             if (auto aside = put_aside(prepared, facts.root_image); !aside) return aside;
     }
@@ -87,10 +78,9 @@ Result<> prepare_root_disk(Prepared &prepared, const Machine &m, const PrepareOp
     auto made = ensure_image(facts.qemu, facts.root_image, m.disk_mib);
     if (!made) return std::unexpected(made.error());
     facts.root_image_new = *made;
-    if (*made) {
-        prepared.notes.push_back(std::format("created {}, {} MiB", facts.root_image, m.disk_mib));
-        if (auto locked = lock_image(prepared, facts.root_image); !locked) return locked;
-    }
+    if (*made) prepared.notes.push_back(std::format("created {}, {} MiB", facts.root_image, m.disk_mib));
+    if (*made || prepared.locks.empty())  // not ours and not held: another made it meanwhile
+        if (auto locked = hold_image(prepared, facts.root_image); !locked) return locked;
     check_stamp(prepared, m, *made);
     return {};
 }

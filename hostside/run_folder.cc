@@ -1,17 +1,14 @@
 #include "hostside/run_folder.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <format>
-#include <thread>
 
 #include "hostside/guest_folder.h"
 #include "mounts/base/at.h"
@@ -24,11 +21,8 @@ using base::fail;
 using base::Result;
 namespace fs = std::filesystem;
 
-long holder_of(int lock) {
-    (void)::lseek(lock, 0, SEEK_SET);
-    auto text = base::read_all(lock, "lock", 64);
-    return text ? std::strtol(text->c_str(), nullptr, 10) : 0;
-}
+// A machine NAME has the folder NAME and the lock NAME.lock; an image's lock begins with a dot, as no name does.
+constexpr std::string_view lock_suffix = ".lock", image_prefix = ".image-";
 
 Result<> private_folder(const std::string &path) {
     if (::mkdir(path.c_str(), 0700) < 0 && errno != EEXIST) return fail(errno, "mkdir", path);
@@ -39,14 +33,35 @@ Result<> private_folder(const std::string &path) {
     return {};
 }
 
-// What a killed launcher left: a folder whose lock nobody holds.
-void sweep_abandoned(const std::string &parent) {
+// A lock of the runtime folder; of a machine also the path of its folder. Either may be there without the other.
+struct Lock {
+    std::string path, folder;
+};
+
+std::vector<Lock> locks_in(const std::string &parent) {
+    std::vector<Lock> locks;
     std::error_code error;
     for (const auto &entry : fs::directory_iterator(parent, error)) {
-        if (!entry.is_directory(error)) continue;
-        auto lock = base::open_at(AT_FDCWD, entry.path().string() + ".lock", O_RDWR | O_NOFOLLOW);
-        if (lock && ::flock(lock->get(), LOCK_EX | LOCK_NB) < 0) continue;
-        (void)remove_guest_folder(entry.path());  // the next start tries again
+        std::string path = entry.path();
+        const std::string name = entry.path().filename();
+        if (name.starts_with(image_prefix)) locks.push_back({path, ""});
+        if (name.starts_with('.')) continue;
+        const bool folder = entry.is_directory(error);
+        if (folder) locks.push_back({path + std::string(lock_suffix), path});
+        if (folder || !name.ends_with(lock_suffix)) continue;
+        const std::string of = path.substr(0, path.size() - lock_suffix.size());
+        if (!fs::is_directory(of, error)) locks.push_back({path, of});
+    }
+    return locks;
+}
+
+// What a killed launcher left: locks that nobody holds, and the folders of machines.
+void sweep_abandoned(const std::string &parent) {
+    for (const auto &lock : locks_in(parent)) {
+        if (FileLock::holder(lock.path) != 0) continue;
+        auto ours = FileLock::take(lock.path, lock.path);  // and its end removes it
+        if (!ours || lock.folder.empty()) continue;
+        (void)remove_guest_folder(lock.folder);  // the next start of this name says why it can't
     }
 }
 
@@ -60,27 +75,6 @@ Result<std::string> runtime_folder() {
     return path;
 }
 
-Result<base::Fd> lock_file(const std::string &path, const std::string &what) {
-    // Others hold it for a moment while they look who runs; and a lock that went away while we opened it locks nothing.
-    constexpr int tries = 5;
-    constexpr auto pause = std::chrono::milliseconds(5);
-    for (int i = 0;; ++i) {
-        auto lock = base::open_at(AT_FDCWD, path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
-        if (!lock) return lock;
-        struct stat st{};
-        if (::flock(lock->get(), LOCK_EX | LOCK_NB) == 0) {
-            if (::fstat(lock->get(), &st) == 0 && st.st_nlink > 0) return lock;
-        } else if (errno != EWOULDBLOCK) {
-            return fail(errno, "lock", path);
-        } else if (i >= tries) {
-            return fail(0, "lock", what,
-                        std::format("in use by the runvm with pid {}; stop that one, or use another", holder_of(lock->get())));
-        } else {
-            std::this_thread::sleep_for(pause);
-        }
-    }
-}
-
 Result<RunFolder> RunFolder::create(const std::string &name, bool another) {
     if (name.empty() || name.starts_with('.') || name.find('/') != std::string::npos)
         return fail(0, "use name", name, "a machine's name is not empty, has no '/' and does not begin with '.'");
@@ -89,43 +83,44 @@ Result<RunFolder> RunFolder::create(const std::string &name, bool another) {
     sweep_abandoned(*parent);
     constexpr int most_of_one_name = 100;
     std::string path = *parent + "/" + name;
-    auto lock = lock_file(path + ".lock", "machine " + name);
+    auto lock = FileLock::take(path + std::string(lock_suffix), "machine " + name);
     for (int n = 2; !lock && another && n < most_of_one_name; ++n) {
         path = std::format("{}/{}-{}", *parent, name, n);
-        lock = lock_file(path + ".lock", "machine " + name);
+        lock = FileLock::take(path + std::string(lock_suffix), "machine " + name);
     }
     if (!lock) return std::unexpected(lock.error());
     if (auto swept = remove_guest_folder(path); !swept) return std::unexpected(swept.error());
     if (auto made = private_folder(path); !made) return std::unexpected(made.error());
-    RunFolder folder(path, std::move(*lock));
-    if (auto wrote = folder.write_holder(); !wrote) return std::unexpected(wrote.error());
-    return folder;
-}
-
-Result<> RunFolder::write_holder() const {
-    if (::ftruncate(lock_.get(), 0) < 0 || ::lseek(lock_.get(), 0, SEEK_SET) < 0) return fail(errno, "write", path_ + ".lock");
-    return base::write_all(lock_.get(), std::format("{}\n", ::getpid()), path_ + ".lock");
+    return RunFolder(path, std::move(*lock));
 }
 
 RunFolder::~RunFolder() {
-    if (!lock_) return;
-    (void)remove_guest_folder(path_);  // the next start tries again
-    (void)::unlink((path_ + ".lock").c_str());
+    if (lock_.held()) (void)remove_guest_folder(path_);  // the next start sweeps what could not be removed
 }
 
 Result<std::vector<Running>> running_machines() {
     auto parent = runtime_folder();
     if (!parent) return std::unexpected(parent.error());
     std::vector<Running> result;
-    std::error_code error;
-    for (const auto &entry : fs::directory_iterator(*parent, error)) {
-        if (!entry.is_directory(error)) continue;
-        auto lock = base::open_at(AT_FDCWD, entry.path().string() + ".lock", O_RDWR | O_NOFOLLOW);
-        if (!lock || ::flock(lock->get(), LOCK_EX | LOCK_NB) == 0) continue;
-        result.push_back({entry.path().filename(), entry.path(), holder_of(lock->get())});
+    for (const auto &lock : locks_in(*parent)) {
+        if (lock.folder.empty()) continue;
+        if (const long holder = FileLock::holder(lock.path); holder != 0)
+            result.push_back({fs::path(lock.folder).filename(), lock.folder, holder});
     }
     std::ranges::sort(result, {}, &Running::name);
     return result;
+}
+
+Result<FileLock> lock_image(const std::string &path) {
+    auto parent = runtime_folder();
+    if (!parent) return std::unexpected(parent.error());
+    for (;;) {
+        struct stat before{}, now{};
+        if (::stat(path.c_str(), &before) < 0) return fail(errno, "stat", path);
+        auto lock = FileLock::take(std::format("{}/{}{}-{}", *parent, image_prefix, before.st_dev, before.st_ino), path);
+        // Another may have put it aside before we held it.
+        if (!lock || (::stat(path.c_str(), &now) == 0 && now.st_dev == before.st_dev && now.st_ino == before.st_ino)) return lock;
+    }
 }
 
 }  // namespace hostside

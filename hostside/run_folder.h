@@ -1,13 +1,13 @@
-// The folder of one running machine: ${XDG_RUNTIME_DIR:-/run/user/UID or /tmp}/runvm[-UID]/NAME, mode 0700, with its
-// sockets, its console's log, its xchg. Held by a lock for as long as the launcher lives; what a killed launcher left is
-// swept when the name, or any machine, is started next.
+// The folder of one running machine: ${XDG_RUNTIME_DIR}/runvm/NAME, else /tmp/runvm-UID/NAME, mode 0700, with its sockets,
+// its console's log, its xchg. Held by a lock for as long as the launcher lives; what a killed launcher left is swept when
+// any machine is started next.
 #pragma once
 
 #include <string>
 #include <vector>
 
+#include "hostside/file_lock.h"
 #include "mounts/base/error.h"
-#include "mounts/base/fd.h"
 
 namespace hostside {
 
@@ -24,13 +24,10 @@ class RunFolder {
 
     [[nodiscard]] const std::string &path() const { return path_; }
 
-    // The lock's file says who holds it; call it again after a fork.
-    base::Result<> write_holder() const;
-
   private:
-    RunFolder(std::string path, base::Fd lock) : path_(std::move(path)), lock_(std::move(lock)) {}
+    RunFolder(std::string path, FileLock lock) : path_(std::move(path)), lock_(std::move(lock)) {}
     std::string path_;
-    base::Fd lock_;
+    FileLock lock_;
 };
 
 // Where all of this user's are.
@@ -42,7 +39,7 @@ struct Running {
 };
 base::Result<std::vector<Running>> running_machines();
 
-// Locks a file against another launcher until the descriptor is closed. Error: the holder's pid.
-base::Result<base::Fd> lock_file(const std::string &path, const std::string &what);
+// Holds a disk image, beside the run folders and by the file's identity: the image's own folder may not be ours to write.
+base::Result<FileLock> lock_image(const std::string &path);
 
 }  // namespace hostside

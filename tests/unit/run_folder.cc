@@ -1,12 +1,15 @@
 #include "hostside/run_folder.h"
 
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <catch_amalgamated.hpp>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <format>
+#include <fstream>
 
 namespace {
 
@@ -57,6 +60,30 @@ TEST_CASE("a run folder is its owner's alone and goes away, and a killed launche
     REQUIRE(hostside::RunFolder::create("other", false));
     CHECK_FALSE(fs::exists(abandoned));
     CHECK(fs::exists("/usr"));
+}
+
+TEST_CASE("an image is held by one, and nothing is left of a lock that was let go or whose holder was killed") {
+    const Runtime runtime;
+    const std::string image = runtime.folder + "/disk";
+    std::ofstream(image) << "x";
+    {
+        const auto lock = hostside::lock_image(image);
+        REQUIRE(lock);
+        CHECK(base::message(hostside::lock_image(image).error()) ==
+              std::format("lock '{}': in use by the runvm with pid {}; stop that one, or use another", image, ::getpid()));
+    }
+    CHECK(fs::is_empty(runtime.folder + "/runvm"));
+    const pid_t killed = ::fork();
+    if (killed == 0) {
+        const auto folder = hostside::RunFolder::create("killed", false);
+        const auto lock = hostside::lock_image(image);
+        (void)::kill(::getpid(), SIGKILL);
+    }
+    REQUIRE(::waitpid(killed, nullptr, 0) == killed);
+    CHECK(hostside::running_machines().value().empty());
+    CHECK(std::distance(fs::directory_iterator(runtime.folder + "/runvm"), {}) == 3);
+    REQUIRE(hostside::RunFolder::create("next", false));
+    CHECK(fs::is_empty(runtime.folder + "/runvm"));
 }
 
 TEST_CASE("a name that is no file's name is refused") {

@@ -1,0 +1,114 @@
+#include "tests/boot/place.h"
+
+#include <sys/wait.h>
+
+#include <array>
+#include <catch_amalgamated.hpp>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <format>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+#include "hostside/guest_folder.h"
+#include "mounts/base/at.h"
+#include "tests/boot/machine.h"
+
+namespace boot_test {
+
+namespace fs = std::filesystem;
+
+Place::Place(const std::string &script) {
+    std::string pattern = (fs::temp_directory_path() / "place-XXXXXX").string();
+    REQUIRE(::mkdtemp(pattern.data()) != nullptr);
+    folder_ = pattern;
+    fs::create_directory(folder_ + "/run");
+    fs::permissions(folder_ + "/run", fs::perms::owner_all);
+    fs::create_directory(shared());
+    std::ofstream(shared() + "/cmd") << script << '\n';
+}
+
+Place::~Place() {
+    std::istringstream lines(runvm({"list"}).output);
+    for (std::string line; std::getline(lines, line);)
+        (void)runvm({"stop", "--now", line.substr(0, line.find('\t'))});  // a machine that is left fails other tests
+    (void)hostside::remove_guest_folder(folder_);
+}
+
+std::vector<std::string> Place::words(std::vector<std::string> arguments) const {
+    std::vector<std::string> all = before;
+    all.insert(all.end(), {"/usr/bin/env", "-u", "TMPDIR", "XDG_RUNTIME_DIR=" + folder_ + "/run", "NIX_DISK_IMAGE=" + disk(),
+                           "SHARED_DIR=" + shared(), build_folder() / "runvm"});
+    const std::string verb = arguments.front();
+    all.push_back(verb);
+    if (verb == "run" || verb == "start")
+        all.insert(all.end(), {"--accel", "tcg", "--store", fixture() + "/root/nix/store", "--toplevel", fixture_toplevel()});
+    all.insert(all.end(), arguments.begin() + 1, arguments.end());
+    return all;
+}
+
+base::Exit Place::runvm(std::vector<std::string> arguments) const {
+    auto exit = base::run({.argv = words(std::move(arguments)), .capture_output = true});
+    REQUIRE(exit);
+    return *exit;
+}
+
+pid_t Place::launch(std::vector<std::string> arguments) const {
+    // Into a file: a pipe that nobody reads would stop the machine.
+    std::vector<std::string> argv{"/bin/sh", "-c", "exec \"$@\" >\"$0\" 2>&1", folder_ + "/output"};
+    for (auto &word : words(std::move(arguments))) argv.push_back(std::move(word));
+    auto child = base::start({.argv = argv, .dies_with_parent = true});
+    REQUIRE(child);
+    return child->pid;
+}
+
+std::string Place::output() const { return base::read_file(folder_ + "/output").value_or(""); }
+
+std::string Place::wait_for(const std::string &name) const {
+    const std::string path = shared() + "/" + name;
+    INFO("waiting for the guest's file " << name);
+    REQUIRE(within(120, [&] { return fs::exists(path); }));
+    return base::read_file(path).value_or("");
+}
+
+pid_t Place::holder(const std::string &name) const {
+    pid_t pid = 0;
+    const bool listed = within(20, [&] {
+        std::istringstream lines(runvm({"list"}).output);
+        for (std::string line; std::getline(lines, line);)
+            if (line.starts_with(name + "\tpid ")) pid = std::stoi(line.substr(name.size() + 5));
+        return pid != 0 && qemu_of(pid) != 0 && runvm({"status", name}).status == 0;
+    });
+    REQUIRE(listed);
+    return pid;
+}
+
+pid_t Place::qemu_of(pid_t launcher) {
+    std::istringstream children(
+        base::read_file(std::format("/proc/{0}/task/{0}/children", launcher), 4096).value_or(std::string{}));
+    pid_t pid = 0;
+    while (children >> pid)
+        if (base::read_file(std::format("/proc/{}/comm", pid), 64).value_or("").starts_with("qemu-system")) return pid;
+    return 0;
+}
+
+bool alive(pid_t pid) {
+    // One that nobody has waited for yet is dead.
+    const std::string stat = base::read_file(std::format("/proc/{}/stat", pid), 4096).value_or("");
+    const size_t name_end = stat.rfind(") ");
+    return name_end != std::string::npos && stat[name_end + 2] != 'Z';
+}
+
+void pause_ms(int milliseconds) { std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds)); }
+
+int wait_for_end(pid_t pid) {
+    int status = 0;
+    while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    return base::exit_code(status);
+}
+
+}  // namespace boot_test
