@@ -33,7 +33,7 @@ test-boot: $(BUILD)/tests/boot all ## boots of real machines
 run: all ## boots a machine with a real Nix store and shows it at work
 	@tests/support/with-machine tests/support/newcomer-run $(BUILD)/runvm
 
-include $(wildcard tests/bench/*.mk tests/fuzz/*.mk)
+include $(wildcard tests/bench/*.mk tests/fuzz/*.mk tests/parity/*.mk)
 
 .PHONY: bench
 bench: bench-disk bench-boot bench-union bench-launch bench-nixdb ## every benchmark, each against its rival in one interleaved run

@@ -1,23 +1,22 @@
 #include "unionfs/command.h"
 
 #include <fcntl.h>
-#include <signal.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
 #include <print>
-#include <thread>
 
 #include "mounts/base/at.h"
 #include "unionfs/session.h"
+#include "unionfs/supervisor.h"
 #include "unionfs/xattr.h"
 
 namespace unionfs {
@@ -55,21 +54,6 @@ void settle() {
     for (int fd = 0; null && fd <= 2; ++fd) ::dup2(null.get(), fd);
 }
 
-// SIGTERM and SIGINT unmount, and then the loop ends; SIGHUP is nothing to us.
-void watch_signals(const Options &options) {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
-    ::signal(SIGHUP, SIG_IGN);
-    ::signal(SIGPIPE, SIG_IGN);
-    std::thread([set, path = options.mountpoint] {
-        int signal = 0;
-        while (::sigwait(&set, &signal) == 0) (void)::umount2(path.c_str(), MNT_DETACH);
-    }).detach();
-}
-
 // One write per byte of readahead the kernel would not give us otherwise (it takes 128 KiB from the device's default).
 void widen_readahead(const std::string &mountpoint) {
     struct stat status{};
@@ -80,11 +64,26 @@ void widen_readahead(const std::string &mountpoint) {
     if (fd) (void)!::write(fd.get(), "1024", 4);  // slower without, not wrong
 }
 
-base::Result<> serve_here(Union &fs, const Device &device, Mode mode, int ready_fd) {
-    watch_signals(fs.options);
-    return serve(fs, device, mode, [&] {
-        if (ready_fd >= 0) (void)::write(ready_fd, "r", 1);  // a parent that went away doesn't wait
+int work(Union &fs, const Device &device, Mode mode, std::vector<int> kept, int ready_fd) {
+    if (const Handover &handover = handover_of(fs.memory); handover.init_size == 0) {
+        fs.make_root();
+    } else {
+        std::ranges::copy(fs.table.orphans(), std::back_inserter(kept));
+        take_over(device, std::move(kept));
+        if (fs.work) fs.clean_work();
+        fs.restore();
+    }
+    const auto result = serve(fs, device, mode, [&] {
+        const char resends = handover_of(fs.memory).kernel_resends() ? 'r' : 'o';
+        if (ready_fd >= 0) (void)!::write(ready_fd, &resends, 1);  // a parent that went away doesn't wait
     });
+    return result ? 0 : 1;
+}
+
+int serve_here(Union &fs, const Device &device, Mode mode, int ready_fd) {
+    return supervise({.options = fs.options, .handover = handover_of(fs.memory), .work = [&](const std::vector<int> &kept) {
+                          return work(fs, device, mode, kept, ready_fd);
+                      }});
 }
 
 int serve_detached(Union &fs, const Device &device, Mode mode) {
@@ -96,19 +95,22 @@ int serve_detached(Union &fs, const Device &device, Mode mode) {
     if (child < 0) return refuse({"fork", "unionfs", errno, ""});
     if (child == 0) {
         settle();
-        ::_exit(serve_here(fs, device, mode, write_end.get()) ? 0 : 1);
+        ::_exit(serve_here(fs, device, mode, write_end.get()));
     }
     write_end.reset();
-    char byte = 0;
+    char resends = 0;
     ssize_t n = -1;
-    do n = ::read(read_end.get(), &byte, 1);
+    do n = ::read(read_end.get(), &resends, 1);
     while (n < 0 && errno == EINTR);
-    if (n == 1) {
-        widen_readahead(fs.options.mountpoint);
-        return 0;
+    if (n != 1) {
+        unmount_device(fs.options);
+        return refuse({"unionfs", fs.options.mountpoint, 0, "the daemon ended before the mount was usable"});
     }
-    unmount_device(fs.options);
-    return refuse({"unionfs", fs.options.mountpoint, 0, "the daemon ended before the mount was usable"});
+    widen_readahead(fs.options.mountpoint);
+    if (resends != 'r')
+        std::println(stderr,
+                     "unionfs: this kernel sends no request twice (Linux 6.9 does): the mount ends if its daemon crashes");
+    return 0;
 }
 
 }  // namespace
@@ -140,8 +142,7 @@ int command_main(int argc, char **argv) {
     if (fs.options.mode == Mode::automatic)
         std::println(stderr, "unionfs: mode=auto: {}: {}", choice.mode == Mode::store ? "store" : "throughput", choice.reason);
     if (!fs.options.foreground) return serve_detached(fs, *device, choice.mode);
-    if (auto result = serve_here(fs, *device, choice.mode, -1); !result) return refuse(result.error());
-    return 0;
+    return serve_here(fs, *device, choice.mode, -1);
 }
 
 }  // namespace unionfs

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "mounts/base/at.h"
+#include "mounts/base/process.h"
 
 namespace unionfs {
 
@@ -116,7 +117,8 @@ base::Fd clone_device(int device) {
 }
 
 void unmount_device(const Options &options) {
-    (void)::umount2(options.mountpoint.c_str(), MNT_DETACH);
-}  // the caller fails already
+    if (::umount2(options.mountpoint.c_str(), MNT_DETACH) == 0 || errno != EPERM) return;
+    (void)base::run({.argv = {"fusermount3", "-u", "-z", "--", options.mountpoint}});  // rootless
+}
 
 }  // namespace unionfs

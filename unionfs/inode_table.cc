@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <new>
 
+#include "unionfs/handover.h"
+
 namespace unionfs {
 
 static_assert(sizeof(Node) % SharedMemory::unit == 0, "a Node is named by a Reference");
@@ -17,7 +19,7 @@ constexpr size_t nodes_stretch = size_t{6} << 30;
 InodeTable::InodeTable(FdCache &cache, SharedMemory &memory)
     : cache_(cache),
       memory_(memory),
-      nodes_(memory.start() + SharedMemory::header_bytes, nodes_stretch, sizeof(Node)),
+      nodes_(first_node(), nodes_stretch, sizeof(Node)),
       names_(memory, memory.start() + SharedMemory::header_bytes + nodes_stretch) {}
 
 // Where the reference to that name stands; null when the Node has no such name.
@@ -49,6 +51,9 @@ Node *InodeTable::take(const Key &key, Node *parent, const std::string &name, co
     Node *&node = by_key_[key];
     if (node == nullptr) {
         node = new (nodes_.take()) Node;
+        const auto end = static_cast<uint64_t>(reinterpret_cast<std::byte *>(node + 1) - first_node());
+        Handover &handover = handover_of(memory_);
+        handover.nodes_end = std::max(handover.nodes_end, end);
         ++count_;
         fill(*node);
     }
@@ -142,6 +147,68 @@ std::vector<Link> InodeTable::links(Node *node) {
     for (SharedMemory::Reference at = node->names; at != 0; at = names_.at(at)->next)
         links.push_back({memory_.at<Node>(names_.at(at)->parent), std::string(names_.at(at)->text())});
     return links;
+}
+
+Node *InodeTable::at(SharedMemory::Reference reference) const {
+    Node *node = memory_.at<Node>(reference);
+    return node != nullptr && node->live ? node : nullptr;
+}
+
+std::byte *InodeTable::first_node() const { return memory_.start() + SharedMemory::header_bytes; }
+
+std::vector<int> InodeTable::orphans() {
+    std::vector<int> descriptors;
+    nodes_.each(handover_of(memory_).nodes_end, [&](void *item) {
+        const NodeKept &kept = *static_cast<NodeKept *>(item);
+        if (kept.live && kept.orphan_fd >= 0) descriptors.push_back(kept.orphan_fd);
+    });
+    return descriptors;
+}
+
+std::vector<Node *> InodeTable::inherit() {
+    std::vector<Node *> nodes;
+    nodes_.each(handover_of(memory_).nodes_end, [&](void *item) {
+        const NodeKept kept = *static_cast<NodeKept *>(item);
+        if (!kept.live) return;
+        nodes.push_back(new (item) Node(kept));
+        nodes_.claim(item);
+        for (SharedMemory::Reference name : {kept.names, kept.hidden})
+            for (; name != 0; name = names_.at(name)->next) names_.claim(name);
+    });
+    nodes_.claimed();
+    names_.claimed();
+    count_ = nodes.size();
+    return nodes;
+}
+
+void InodeTable::join(Node *node) {
+    for (const Key &key : {node->upper_key, node->lower_key})
+        if (key.inode != 0) by_key_[key] = node;
+    for (SharedMemory::Reference name = node->names; name != 0; name = names_.at(name)->next)
+        ++memory_.at<Node>(names_.at(name)->parent)->children;
+}
+
+void InodeTable::sweep(const std::vector<Node *> &nodes) {
+    const std::lock_guard lock(mutex_);
+    for (Node *node : nodes)
+        if (node->live) release(node);
+}
+
+void InodeTable::correct_name(Node *node, Node *parent, const std::string &name, Node *new_parent, const std::string &new_name) {
+    SharedMemory::Reference *at = find_name(node, parent, name);
+    if (at == nullptr) return;  // done before the crash
+    const SharedMemory::Reference old = *at, next = names_.at(old)->next;
+    *at = new_parent == nullptr ? next : names_.make(memory_.reference(new_parent), new_name, next);
+    names_.drop(old);
+}
+
+std::vector<std::string> InodeTable::hidden_path(Node *node, size_t &layer) {
+    std::vector<std::string> path;
+    for (SharedMemory::Reference at = node->hidden; at != 0; at = names_.at(at)->next) {
+        layer = names_.at(at)->parent;
+        path.emplace_back(names_.at(at)->text());
+    }
+    return path;
 }
 
 size_t InodeTable::size() {

@@ -37,6 +37,23 @@ class InodeTable {
     std::vector<Link> links(Node *node);
     [[nodiscard]] size_t size();
 
+    SharedMemory::Reference reference(const Node *node) const { return memory_.reference(node); }
+    // Null when no Node is there.
+    Node *at(SharedMemory::Reference reference) const;
+
+    // --- a successor's, before it serves (restore.cc) ---
+    // Descriptors that the Nodes of the dead worker need.
+    std::vector<int> orphans();
+    // The Nodes of the dead worker, each with its NodeKept alone, not yet in the table.
+    std::vector<Node *> inherit();
+    // Before join: a name of a Node is another one, or with a null `new_parent` none.
+    void correct_name(Node *node, Node *parent, const std::string &name, Node *new_parent, const std::string &new_name);
+    // Into the table, now that its keys and names are right.
+    void join(Node *node);
+    // Those that nobody remembers.
+    void sweep(const std::vector<Node *> &nodes);
+    std::vector<std::string> hidden_path(Node *node, size_t &layer);
+
   private:
     struct Hash {
         size_t operator()(const Key &key) const { return (key.inode ^ (key.device << 40)) * 0x9E3779B97F4A7C15ULL; }
@@ -45,6 +62,7 @@ class InodeTable {
     void add_name(Node *node, Node *parent, const std::string &name);
     void drop_name(SharedMemory::Reference *at);
     void release(Node *node);
+    std::byte *first_node() const;
 
     std::mutex mutex_;
     std::unordered_map<Key, Node *, Hash> by_key_;

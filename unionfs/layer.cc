@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "mounts/base/at.h"
+#include "unionfs/handover.h"
 #include "unionfs/union.h"
 #include "unionfs/xattr.h"
 
@@ -17,7 +18,12 @@ namespace unionfs {
 using base::fail;
 using base::Result;
 
-Union::Union(Options given, SharedMemory &memory) : options(std::move(given)), cache(options.max_files), table(cache, memory) {}
+Union::Union(Options given, SharedMemory &shared)
+    : options(std::move(given)),
+      memory(shared),
+      journal(handover_of(shared).journal),
+      cache(options.max_files),
+      table(cache, shared) {}
 
 namespace {
 
@@ -93,17 +99,7 @@ Result<> open_upper(Union &fs) {
     if (!work) return fail(work.error().code, "workdir", fs.options.work);
     (void)::fchmod(work->get(), 0700);
     fs.work = std::make_shared<const base::Fd>(std::move(*work));
-    // What a crash left behind was never visible.
-    base::Fd again(::openat(fs.work->get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    std::vector<std::string> left;
-    if (DIR *entries = ::fdopendir(again.get())) {
-        (void)again.release();
-        while (const dirent *entry = ::readdir(entries))
-            if (std::string_view(entry->d_name) != "." && std::string_view(entry->d_name) != "..")
-                left.emplace_back(entry->d_name);
-        ::closedir(entries);
-    }
-    for (const std::string &name : left) fs.discard(name);
+    fs.clean_work();
     return probe_upper(fs);
 }
 
@@ -135,24 +131,46 @@ Result<> Union::open_layers() {
     if (auto result = check_apart(*this); !result) return result;
     if (upper && !std::ranges::contains(devices, upper_device)) devices.push_back(upper_device);
 
-    const FdRef &top = upper ? upper : lowers.front();
-    if (::fstat(top->get(), &status) < 0) return fail(errno, "branch", options.upper);
-    Found found{.status = status, .upper = upper != nullptr};
-    const bool opaque = upper && is_opaque(upper->get(), ".");
-    for (size_t i = 0; i < lowers.size() && !opaque; ++i) {
+    return {};
+}
+
+void Union::make_root() {
+    struct stat status{};
+    (void)::fstat((upper ? upper : lowers.front())->get(), &status);  // an open descriptor's
+    const Key key{status.st_dev, status.st_ino};
+    root = table.take(key, nullptr, {}, [&](Node &node) {
+        node.type = S_IFDIR;
+        (upper ? node.upper_key : node.lower_key) = key;
+        node.shown_inode = status.st_ino;
+        fill_root(node);
+    });
+    handover_of(memory).root = table.reference(root);
+}
+
+void Union::fill_root(Node &node) {
+    node.restored = true;
+    node.upper = upper != nullptr;
+    if (upper && is_opaque(upper->get(), ".")) return;
+    for (size_t i = 0; i < lowers.size(); ++i) {
         auto dir = std::make_shared<LowerDir>();
         dir->layer = i;
         dir->last = i + 1 == lowers.size();
-        found.lowers.push_back(std::move(dir));
+        node.lowers.push_back(std::move(dir));
     }
-    root = table.take({status.st_dev, status.st_ino}, nullptr, {}, [&](Node &node) {
-        node.type = S_IFDIR;
-        node.upper = found.upper;
-        (found.upper ? node.upper_key : node.lower_key) = {status.st_dev, status.st_ino};
-        node.lowers = found.lowers;
-        node.shown_inode = status.st_ino;
-    });
-    return {};
+}
+
+// What a crash left behind was never visible.
+void Union::clean_work() {
+    std::vector<std::string> left;
+    base::Fd again(::openat(work->get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (DIR *entries = ::fdopendir(again.get())) {
+        (void)again.release();
+        while (const dirent *entry = ::readdir(entries))
+            if (std::string_view(entry->d_name) != "." && std::string_view(entry->d_name) != "..")
+                left.emplace_back(entry->d_name);
+        ::closedir(entries);
+    }
+    for (const std::string &name : left) discard(name);
 }
 
 }  // namespace unionfs

@@ -77,8 +77,9 @@ int Union::where(Node &node, Where &place) {
     if (node.upper) return where_upper(node, place);
     if (node.is_dir()) {
         place.name = ".";
-        return lower_dir(node.lowers.front(), place.dir);
+        return node.lowers.empty() ? ESTALE : lower_dir(node.lowers.front(), place.dir);
     }
+    if (!node.lower_parent) return ESTALE;
     place.name = node.lower_name;
     return lower_dir(node.lower_parent, place.dir);
 }

@@ -20,7 +20,9 @@ bool is_meta(const Options &options, const std::string &name) {
     return options.hide_meta_files && (name.starts_with(".unionfs") || name.starts_with(".fuse_hidden"));
 }
 
-LowerDirRef child_of(Union &fs, const LowerDirRef &parent, const std::string &name) {
+}  // namespace
+
+LowerDirRef lower_child(Union &fs, const LowerDirRef &parent, const std::string &name) {
     auto dir = std::make_shared<LowerDir>();
     dir->parent = parent;
     dir->name = name;
@@ -29,6 +31,8 @@ LowerDirRef child_of(Union &fs, const LowerDirRef &parent, const std::string &na
     dir->cache = &fs.cache;
     return dir;
 }
+
+namespace {
 
 // The lowers of a folder that was moved, from its redirect: a name beside, or a path from the layers' roots.
 void follow_redirect(Union &fs, const std::string &target, const std::vector<LowerDirRef> &beside,
@@ -49,7 +53,7 @@ void follow_redirect(Union &fs, const std::string &target, const std::vector<Low
             struct stat status{};
             if (fs.lower_dir(dir, fd) != 0 || ::fstatat(fd->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
             if (!S_ISDIR(status.st_mode)) break;
-            next.push_back(child_of(fs, dir, name));
+            next.push_back(lower_child(fs, dir, name));
             if (!dir->last && fs.is_opaque(fd->get(), name.c_str())) break;
         }
         at = std::move(next);
@@ -101,7 +105,7 @@ int Union::probe(Node &parent, const std::string &name, Found &found, size_t fir
         if (!have) found.status = status;
         if (found.lowers.empty()) found.lower_key = {status.st_dev, status.st_ino};
         have = true;
-        found.lowers.push_back(child_of(*this, dir, name));
+        found.lowers.push_back(lower_child(*this, dir, name));
         if (!dir->last && is_opaque(fd->get(), name.c_str())) break;
     }
     return have ? 0 : ENOENT;

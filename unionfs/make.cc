@@ -16,6 +16,8 @@ int Union::make(Node &parent, const std::string &name, bool folder, const std::f
     if (const int error = copy_up(parent); error != 0) return error;
     FdRef dir;
     if (const int error = upper_dir(parent, dir); error != 0) return error;
+    if (journal.done()) return 0;
+    journal.note({.step = Step::make, .parent = table.reference(&parent), .name = name});
     int error = create(dir->get(), name.c_str());
     if (error != EEXIST) return error;
     struct stat status{};
@@ -37,9 +39,23 @@ int Union::make(Node &parent, const std::string &name, bool folder, const std::f
     return error;
 }
 
+// Where a successor finds a lower object that no name leads to.
+void Union::remember_place(Node &node) {
+    if (node.hidden != 0) return;
+    std::vector<std::string> path;
+    LowerDirRef dir = node.is_dir() ? node.lowers.front() : node.lower_parent;
+    if (!node.is_dir()) path.push_back(node.lower_name);
+    for (; dir->parent; dir = dir->parent) path.insert(path.begin(), dir->name);
+    table.hide(&node, dir->layer, path);
+}
+
 // A file whose last name goes stays usable for those who have it open.
 int Union::keep_unlinked(Node &node) {
-    if (!node.upper || node.orphan) return 0;
+    if (node.orphan) return 0;
+    if (!node.upper) {
+        remember_place(node);
+        return 0;
+    }
     FdRef fd;
     if (node.is_file() && data(node, true, fd) == 0) {
         node.keep_orphan(fd);
@@ -55,6 +71,7 @@ int Union::keep_unlinked(Node &node) {
 
 int Union::remove(Node &parent, const std::string &name, bool folder) {
     if (!upper) return EROFS;
+    if (journal.done()) return 0;
     Found found;
     if (const int error = probe(parent, name, found); error != 0) return error;
     if (folder && !S_ISDIR(found.status.st_mode)) return ENOTDIR;
@@ -69,12 +86,14 @@ int Union::remove(Node &parent, const std::string &name, bool folder) {
     FdRef dir;
     if (error == 0) error = upper_dir(parent, dir);
     const bool last = table.links(node).size() <= 1;
-    if (error == 0 && last && (!folder || node->upper)) error = folder ? 0 : keep_unlinked(*node);
+    if (error == 0 && last && !folder) error = keep_unlinked(*node);
+    if (error == 0 && folder && !in_upper) remember_place(*node);
     if (error == 0 && folder && in_upper) {
         FdRef itself;  // stays open for those who stand in it
         if (upper_dir(*node, itself) == 0) node->keep_orphan(itself);
     }
     if (error == 0) {
+        journal.note({.step = Step::remove, .node = table.reference(node), .parent = table.reference(&parent), .name = name});
         if (!in_upper)
             error = make_whiteout(dir->get(), name);
         else if (hides)
@@ -91,20 +110,27 @@ int Union::remove(Node &parent, const std::string &name, bool folder) {
         if (!table.links(node).empty()) node->drop_orphan();
     } else {
         if (!node->upper) --node->nlink_change;
-        if (table.remove_link(node, &parent, name) && (folder || found.status.st_nlink <= 1))
-            table.remove_keys(node);
-        else if (!table.links(node).empty())
-            node->drop_orphan();
-        if (folder) node->lowers.clear();
+        lose_name(*node, parent, name, folder || found.status.st_nlink <= 1);
     }
     table.forget(node, 1);
     return error;
 }
 
+void Union::lose_name(Node &node, Node &parent, const std::string &name, bool last_on_disk) {
+    if (!table.remove_link(&node, &parent, name)) {
+        node.drop_orphan();
+        return;
+    }
+    node.removed = true;
+    if (last_on_disk) table.remove_keys(&node);
+}
+
 int Union::link(Node &node, Node &new_parent, const std::string &new_name) {
+    if (journal.done()) return 0;
     if (const int error = copy_up(node); error != 0) return error;
     Where from;
     if (const int error = where_upper(node, from); error != 0) return error;
+    journal.note({.step = Step::link, .node = table.reference(&node), .parent = table.reference(&new_parent), .name = new_name});
     const int error = make(new_parent, new_name, false, [&](int dir, const char *name) {
         return ::linkat(from.fd(), from.name.c_str(), dir, name, from.name.empty() ? AT_EMPTY_PATH : 0) < 0 ? errno : 0;
     });
@@ -113,6 +139,7 @@ int Union::link(Node &node, Node &new_parent, const std::string &new_name) {
     if (node.orphan) {  // O_TMPFILE got a name
         const std::lock_guard lock(node.mutex);
         node.drop_orphan();
+        node.removed = false;
         table.add_key(&node, node.upper_key);
     }
     return 0;

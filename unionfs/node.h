@@ -70,6 +70,7 @@ struct NodeKept {
 
 struct alignas(SharedMemory::unit) Node : NodeKept {
     std::atomic<bool> upper = false;
+    std::atomic<bool> removed = false;  // no name leads to it any more
 
     std::vector<LowerDirRef> lowers{};  // a folder's, the topmost first
     LowerDirRef lower_parent{};         // a file's place in a layer
@@ -78,6 +79,7 @@ struct alignas(SharedMemory::unit) Node : NodeKept {
     std::mutex mutex{};
     FdCache::Slot slot{};  // a folder's upper O_PATH, or a file's data
     bool slot_writable = false;
+    bool restored = false;               // by a successor
     FdRef orphan{};                      // what is left when no name is; set by keep_orphan
     std::shared_ptr<Listing> listing{};  // while somebody reads the folder
     uint64_t children = 0;

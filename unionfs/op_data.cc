@@ -40,10 +40,8 @@ bool pass_through(fuse_req_t request, Node &node, int fd, fuse_file_info &info) 
     if (node.cached_opens != 0) return false;
     if (node.opens == 0) node.backing_id = fuse_passthrough_open(request, fd);
     if (node.backing_id <= 0) return false;
-    ++node.opens;
     info.backing_id = node.backing_id;
     info.keep_cache = 0;
-    info.fh = by_passthrough;
     return true;
 }
 
@@ -65,9 +63,15 @@ int open_file(Session &session, fuse_req_t request, Node &node, fuse_file_info &
     if (wanted)
         if (const int error = fs.data(node, false, fd); error != 0) return error;
     const std::lock_guard lock(node.mutex);
-    if (wanted && pass_through(request, node, fd->get(), info)) return 0;
-    ++node.cached_opens;
-    info.fh = by_page_cache;
+    const SharedMemory::Reference file = fs.table.reference(&node);
+    const bool counted = fs.journal.counted(file);
+    const bool through = counted ? node.opens != 0 : wanted;  // one kind at a time, so it tells which it was
+    info.fh = through && pass_through(request, node, fd ? fd->get() : -1, info) ? by_passthrough : by_page_cache;
+    if (counted) return 0;
+    if (info.fh == by_passthrough)
+        fs.journal.count(Step::open, file, node.opens, 1, node.cached_opens);
+    else
+        fs.journal.count(Step::open, file, node.cached_opens, 1, node.opens);
     return 0;
 }
 
@@ -89,11 +93,15 @@ void open(fuse_req_t request, fuse_ino_t id, fuse_file_info *info) {
 void release(fuse_req_t request, fuse_ino_t id, fuse_file_info *info) {
     Node &node = node_of(request, id);
     const std::lock_guard lock(node.mutex);
-    if (info->fh == by_passthrough && --node.opens == 0) {
+    Union &fs = union_of(request);
+    const SharedMemory::Reference file = fs.table.reference(&node);
+    const bool counted = fs.journal.counted(file);
+    if (info->fh == by_passthrough && !counted) fs.journal.count(Step::release, file, node.opens, -1U, node.cached_opens);
+    if (info->fh == by_page_cache && !counted) fs.journal.count(Step::release, file, node.cached_opens, -1U, node.opens);
+    if (info->fh == by_passthrough && node.opens == 0 && node.backing_id > 0) {
         (void)fuse_passthrough_close(request, node.backing_id);  // the connection's end closes it too
         node.backing_id = 0;
     }
-    if (info->fh == by_page_cache) --node.cached_opens;
     fuse_reply_err(request, 0);
 }
 

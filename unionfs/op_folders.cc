@@ -20,7 +20,7 @@ std::shared_ptr<Listing> listing_of(Union &fs, Node &folder, off_t offset, int &
         if (folder.listing && offset != 0) return folder.listing;
     }
     auto listing = std::make_shared<Listing>();
-    if (folder.orphan) return listing;  // removed while somebody stands in it: nothing is left
+    if (folder.removed) return listing;  // removed while somebody stands in it: nothing is left
     error = listing->load(fs, folder);
     const std::lock_guard lock(folder.mutex);
     folder.listing = listing;

@@ -133,6 +133,7 @@ void tmpfile(fuse_req_t request, fuse_ino_t parent, mode_t mode, fuse_file_info 
             made.upper_key = key;
             made.shown_inode = key.inode;
         });
+        node->removed = true;
         node->keep_orphan(std::make_shared<const base::Fd>(std::move(fd)));
         error = open_file(session, request, *node, *info);
     }

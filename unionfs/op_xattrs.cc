@@ -1,3 +1,5 @@
+#include <sys/xattr.h>
+
 #include <cerrno>
 #include <string_view>
 
@@ -10,13 +12,22 @@ namespace {
 
 bool is_ours(Union &fs, const char *name) { return std::string_view(name).starts_with(fs.mark); }
 
+// XATTR_CREATE, XATTR_REPLACE and removal ask what was there before the first try; a resent request may find its own work.
+int check_first(Union &fs, Node &node, const Where &place, Step step, const char *name, int flags) {
+    const bool exists = get_xattr(place.fd(), place.name.c_str(), name, nullptr, 0) >= 0;
+    const Entry &entry = fs.journal.note({.step = step, .node = fs.table.reference(&node), .existed = exists});
+    if (flags == XATTR_CREATE && entry.existed) return EEXIST;
+    return flags == XATTR_REPLACE && !entry.existed ? ENODATA : 0;
+}
+
 void setxattr(fuse_req_t request, fuse_ino_t id, const char *name, const char *value, size_t size, int flags) {
     Union &fs = union_of(request);
     Node &node = node_of(request, id);
     Where place;
     int error = is_ours(fs, name) ? EOPNOTSUPP : fs.copy_up(node);
     if (error == 0) error = fs.where_upper(node, place);
-    if (error == 0) error = -set_xattr(place.fd(), place.name.c_str(), name, value, size, flags);
+    if (error == 0 && flags != 0) error = check_first(fs, node, place, Step::set_attribute, name, flags);
+    if (error == 0) error = -set_xattr(place.fd(), place.name.c_str(), name, value, size, 0);
     fuse_reply_err(request, error);
 }
 
@@ -66,7 +77,9 @@ void removexattr(fuse_req_t request, fuse_ino_t id, const char *name) {
         if (const ssize_t n = get_xattr(place.fd(), place.name.c_str(), name, nullptr, 0); n < 0) error = static_cast<int>(-n);
     if (error == 0) error = fs.copy_up(node);
     if (error == 0) error = fs.where_upper(node, place);
+    if (error == 0) error = check_first(fs, node, place, Step::remove_attribute, name, XATTR_REPLACE);
     if (error == 0) error = -remove_xattr(place.fd(), place.name.c_str(), name);
+    if (error == ENODATA && fs.journal.inherited()) error = 0;
     fuse_reply_err(request, error);
 }
 

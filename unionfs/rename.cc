@@ -49,6 +49,7 @@ int Union::clear_folder(Node &parent, const std::string &name) {
 
 int Union::rename(Node &parent, const std::string &name, Node &new_parent, const std::string &new_name, unsigned flags) {
     if (!upper) return EROFS;
+    if (journal.done()) return 0;
     const bool exchange = (flags & RENAME_EXCHANGE) != 0;
     Node *node = nullptr, *other = nullptr;
     struct stat status{}, other_status{};
@@ -88,6 +89,14 @@ int Union::rename(Node &parent, const std::string &name, Node &new_parent, const
             how = RENAME_EXCHANGE;
         else if (!exchange && (hides || (flags & RENAME_WHITEOUT) != 0))
             how = RENAME_WHITEOUT;
+        journal.note({.step = Step::rename,
+                      .node = table.reference(node),
+                      .parent = table.reference(&parent),
+                      .name = name,
+                      .other = other == nullptr ? 0 : table.reference(other),
+                      .new_parent = table.reference(&new_parent),
+                      .new_name = new_name,
+                      .exchange = exchange});
         if (::syscall(SYS_renameat2, from->get(), name.c_str(), to->get(), new_name.c_str(), how) < 0) error = errno;
         if (error == 0 && onto_whiteout && how == RENAME_EXCHANGE && !hides) (void)::unlinkat(from->get(), name.c_str(), 0);
         if (error == EINVAL && how == RENAME_WHITEOUT) {  // none here: exchange, and hide what then has the old name
@@ -101,10 +110,7 @@ int Union::rename(Node &parent, const std::string &name, Node &new_parent, const
     if (error == 0 && !same) {
         if (other != nullptr && !exchange) {
             if (!other->upper) --other->nlink_change;
-            if (table.remove_link(other, &new_parent, new_name) && (other->is_dir() || other_status.st_nlink <= 1))
-                table.remove_keys(other);
-            else if (!table.links(other).empty())
-                other->drop_orphan();
+            lose_name(*other, new_parent, new_name, other->is_dir() || other_status.st_nlink <= 1);
         }
         table.move_link(node, &parent, name, &new_parent, new_name);
         if (exchange && other != nullptr) table.move_link(other, &new_parent, new_name, &parent, name);

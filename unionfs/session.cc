@@ -2,16 +2,20 @@
 
 #include <poll.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <numeric>
 #include <thread>
 #include <vector>
 
-#include "unionfs/operations.h"
+#include "unionfs/handover.h"
+#include "unionfs/op_statx.h"
 
 namespace unionfs {
 
@@ -23,6 +27,7 @@ namespace {
 // Each thread reads from, and answers to, its own descriptor of the connection: the kernel looks for a request's answer
 // where it was read.
 thread_local int thread_device = -1;
+thread_local bool replaying = false;
 
 // How many threads are there for the next request. One that answers counts as such already: the answer wakes the
 // client, who may run, and ask again, before the thread is back.
@@ -36,6 +41,10 @@ void rest() {
 
 ssize_t read_device(int, void *buffer, size_t size, void *) { return ::read(thread_device, buffer, size); }
 ssize_t write_device(int, iovec *parts, int count, void *) {
+    // The answer to an INIT that was answered long ago.
+    if (replaying)
+        return std::accumulate(parts, parts + count, ssize_t{0},
+                               [](ssize_t n, const iovec &part) { return n + static_cast<ssize_t>(part.iov_len); });
     rest();
     return ::writev(thread_device, parts, count);
 }
@@ -91,6 +100,7 @@ void init(void *userdata, fuse_conn_info *connection) {
 }
 
 struct Loop {
+    Union &fs;
     fuse_session *session;
     int device;
     std::atomic<unsigned> threads = 0;
@@ -101,32 +111,92 @@ struct Loop {
 constexpr unsigned most_threads = 64;
 constexpr unsigned most_idle = 3;  // the kernel takes them in turn, which costs warm caches and the processor they ran on
 
+uint64_t unique_of(const fuse_buf &buffer) {
+    uint64_t unique = 0;
+    if (buffer.size >= sizeof(Header)) std::memcpy(&unique, static_cast<const char *>(buffer.mem) + 8, sizeof unique);
+    return unique;
+}
+
+void save_init(Union &fs, const fuse_buf &buffer) {
+    Handover &handover = handover_of(fs.memory);
+    if (buffer.size > sizeof handover.init) return;  // a successor is not possible then
+    std::memcpy(handover.init, buffer.mem, buffer.size);
+    handover.init_size = static_cast<uint32_t>(buffer.size);
+}
+
+// libfuse learns what was agreed with the kernel from the request of that time.
+void replay_init(Union &fs, fuse_session *session) {
+    Handover &handover = handover_of(fs.memory);
+    fuse_buf buffer{};
+    buffer.mem = handover.init;
+    buffer.size = handover.init_size;
+    replaying = true;
+    fuse_session_process_buf(session, &buffer);
+    replaying = false;
+}
+
 void start_thread(Loop &loop);
+
+// What a thread reads requests into. A page of it that is not there yet when the process is killed in the middle of a read
+// costs the client an EIO: the kernel can't fault it in for a dying thread. So it is there as far as requests reach.
+class Buffer {
+  public:
+    Buffer() : mem_(::mmap(nullptr, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {}
+    ~Buffer() { ::munmap(mem_, room); }
+    Buffer(const Buffer &) = delete;
+    Buffer &operator=(const Buffer &) = delete;
+
+    fuse_buf ready_for(size_t bytes) {
+        if (bytes > resident_) (void)::madvise(mem_, bytes, populate_write);
+        resident_ = std::max(resident_, bytes);
+        fuse_buf buffer{};
+        buffer.mem = mem_;
+        buffer.mem_size = room;
+        return buffer;
+    }
+    static constexpr size_t first_bytes = size_t{136} << 10;  // a write of 128 KiB, as cp(1) makes them
+
+  private:
+    static constexpr int populate_write = 23;        // MADV_POPULATE_WRITE, linux/mman.h of 5.14
+    static constexpr size_t room = size_t{2} << 20;  // more than libfuse's largest request of 1 MiB and its header
+    void *mem_;
+    size_t resident_ = 0;
+};
 
 void run_thread(Loop &loop, bool is_first) {
     (void)::unshare(CLONE_FS);  // a umask of its own
     const base::Fd own = clone_device(loop.device);
     thread_device = own ? own.get() : loop.device;
-    fuse_buf buffer{};
+    Buffer memory;
+    std::atomic<uint64_t> &largest = handover_of(loop.fs.memory).largest_request;
     while (fuse_session_exited(loop.session) == 0) {
         rest();
         if (idle > most_idle && !is_first) break;
+        fuse_buf buffer = memory.ready_for(std::max<size_t>(largest, Buffer::first_bytes));
         const int size = fuse_session_receive_buf(loop.session, &buffer);
         is_idle = false;
         const unsigned left = --idle;
         if (size == -EINTR || size == -EAGAIN) continue;
         if (size <= 0) break;
+        if (static_cast<size_t>(size) > largest) largest = static_cast<size_t>(size);
         // Somebody must be there for the next request, however long this one takes.
         if (left == 0 && loop.is_ready) start_thread(loop);
+        if (!loop.is_ready) save_init(loop.fs, buffer);
         kill_set_id = wants_kill(buffer);
-        fuse_session_process_buf(loop.session, &buffer);
+        loop.fs.journal.begin(unique_of(buffer));
+        if (StatxAnswer answer; answer_statx(loop.fs, buffer, answer)) {
+            rest();
+            (void)!::write(thread_device, answer.bytes, answer.size);  // the client may be gone
+        } else {
+            fuse_session_process_buf(loop.session, &buffer);
+        }
+        loop.fs.journal.end();
         if (!loop.is_ready.exchange(true)) {  // that was INIT
             loop.ready();
             start_thread(loop);
         }
     }
     if (is_idle) --idle;
-    std::free(buffer.mem);
     --loop.threads;
 }
 
@@ -161,7 +231,11 @@ Result<> serve(Union &fs, const Device &device, Mode mode, const std::function<v
     io.read = read_device;
     io.writev = write_device;
     if (fuse_session_custom_io(handle, &io, sizeof io, device.fd.get()) != 0) return fail(EINVAL, "libfuse", "custom io");
-    Loop loop{.session = handle, .device = device.fd.get(), .ready = ready};
+    Loop loop{.fs = fs, .session = handle, .device = device.fd.get(), .ready = ready};
+    if (handover_of(fs.memory).init_size != 0) {
+        replay_init(fs, handle);
+        loop.is_ready = true;
+    }
     ++loop.threads;
     run_thread(loop, true);
     // The unmount wakes all; one in a long copy-up has nobody left to answer to.

@@ -51,7 +51,13 @@ class ItemPool {
     // Whole chunks without an item go back to the kernel.
     void give(void *item);
 
-    // A successor's first words, in this order: what is in use, each once; then that this was all.
+    // A successor's first words, in this order: all places of items, used or not, in the first `end_bytes`; what is in use, each
+    // once; that this was all.
+    template <class Visit>
+    void each(size_t end_bytes, const Visit &visit) {
+        for (size_t chunk = 0; chunk * chunk_bytes < end_bytes; ++chunk)
+            for (size_t i = 0; i < per_chunk_; ++i) visit(item_at(chunk, i));
+    }
     void claim(void *item);
     void claimed();
 

@@ -12,6 +12,7 @@
 
 #include "mounts/base/error.h"
 #include "unionfs/inode_table.h"
+#include "unionfs/journal.h"
 #include "unionfs/options.h"
 
 namespace unionfs {
@@ -32,9 +33,11 @@ struct Found {  // what a name means
 };
 
 struct Union {
-    Union(Options given, SharedMemory &memory);
+    Union(Options given, SharedMemory &shared);
 
     Options options;
+    SharedMemory &memory;
+    Journal journal;
     FdCache cache;
     InodeTable table;
     std::vector<FdRef> lowers;  // O_PATH
@@ -47,6 +50,9 @@ struct Union {
     Node *root = nullptr;
 
     base::Result<> open_layers();
+    void make_root();  // in the process that serves; its successor restores
+    void restore();    // restore.cc
+    void clean_work();
 
     // --- what is where (locate.cc) ---
     int lower_dir(const LowerDirRef &dir, FdRef &fd);
@@ -84,9 +90,12 @@ struct Union {
     int copy_up_locked(Node &node, off_t size);
     int copy_up_folder(Node &node);
     int copy_up_file(Node &node, off_t size);
+    void fill_root(Node &node);
     int clear_folder(Node &parent, const std::string &name);
     int mark_moved(Node &node, Node &parent, Node &new_parent, const std::string &new_name);
     int keep_unlinked(Node &node);
+    void remember_place(Node &node);
+    void lose_name(Node &node, Node &parent, const std::string &name, bool last_on_disk);
     std::atomic<uint64_t> next_work_name_ = 0;
 };
 
@@ -95,6 +104,8 @@ inline int Where::flags() const { return AT_SYMLINK_NOFOLLOW | (name.empty() ? A
 // Owner, times, mode and attributes of one object onto another; nothing of ours among the attributes.
 int copy_attributes(int from_dir, const char *from, int to_dir, const char *to, const struct stat &status,
                     const std::string &mark);
+
+LowerDirRef lower_child(Union &fs, const LowerDirRef &parent, const std::string &name);
 
 // All data of a file, its holes left out; a reflink where the file system can.
 int copy_data(int from, int to, off_t size);

@@ -170,3 +170,15 @@ TEST_CASE("no mark of ours is listed") {
         },
         false);
 }
+TEST_CASE("statx gives a birth time, the same in any order of asking") {
+    same([] {
+        struct statx one{}, two{};
+        std::string text = result(::statx(AT_FDCWD, "file", 0, STATX_BTIME, &one));
+        text +=
+            result(::chmod("folder/a", 0600)) + result(::statx(AT_FDCWD, "folder/a", 0, STATX_BASIC_STATS | STATX_BTIME, &two));
+        struct stat status{};
+        ::stat("folder/a", &status);
+        return text + std::format(" {} {} {:o} {} {}", one.stx_mask & STATX_BTIME, two.stx_mask & STATX_BTIME, two.stx_mode,
+                                  two.stx_size, two.stx_ino == status.st_ino && one.stx_btime.tv_sec > 1000000000);
+    });
+}

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <catch_amalgamated.hpp>
 #include <cerrno>
+#include <cstdlib>
 #include <filesystem>
 #include <format>
 #include <fstream>
@@ -68,9 +69,8 @@ struct Places {
         return std::format("lowerdir={0}/lower,upperdir={0}/{1}-upper,workdir={0}/{1}-work", base.string(), who);
     }
     void mount_ours(const std::string &mode) {
-        const auto exit =
-            base::run({.argv = {"build/unionfs", "-o", "allow_other,mode=" + mode + "," + layers("ours"), base / "ours"},
-                       .capture_output = true});
+        const auto exit = base::run({.argv = {program(), "-o", "allow_other,mode=" + mode + "," + layers("ours"), base / "ours"},
+                                     .capture_output = true});
         REQUIRE(exit);
         INFO(exit->output);
         REQUIRE(exit->status == 0);
@@ -115,6 +115,11 @@ void add_tree(std::string &text, const fs::path &root, const fs::path &path) {
 }
 
 }  // namespace
+
+std::string program() {
+    const char *given = std::getenv("UNIONFS");
+    return fs::absolute(given != nullptr ? given : "build/unionfs");
+}
 
 std::string missing() {
     if (::geteuid() != 0) return "needs root: mounts in a private mount namespace";

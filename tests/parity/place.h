@@ -15,6 +15,9 @@ struct Options {
     std::string_view mode = "store";
 };
 
+// The union's program: $UNIONFS, else build/unionfs. An absolute path.
+std::string program();
+
 // The reason why this can't be done here; empty when it can.
 std::string missing();
 

@@ -1,0 +1,96 @@
+// The worker is killed under load, and nobody notices.
+#include <signal.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <catch_amalgamated.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <format>
+#include <random>
+
+#include "tests/parity/load.h"
+#include "tests/parity/mounted.h"
+#include "tests/parity/place.h"
+
+using parity::Mounted;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int clients = 6;
+
+void sleep_ms(unsigned ms) { ::usleep(ms * 1000); }
+
+// Kills come in bursts, so that some hit a successor while it takes over; a burst stays below what counts as hopeless.
+void kill_workers(const Mounted &stack, int kills, std::mt19937 &random) {
+    for (int i = 0; i < kills; ++i) {
+        sleep_ms(i % 4 == 0 ? 1500 + static_cast<unsigned>(random() % 200) : static_cast<unsigned>(random() % 60));
+        if (const pid_t pid = stack.worker(); pid > 0) ::kill(pid, SIGKILL);
+    }
+    sleep_ms(300);
+}
+
+}  // namespace
+
+TEST_CASE("no operation fails and nothing is lost while the worker is killed again and again") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    const char *wanted = std::getenv("CRASH_KILLS");
+    const int kills = wanted != nullptr ? std::atoi(wanted) : 20;
+    std::mt19937 random(static_cast<unsigned>(Catch::getSeed()));
+    for (const char *mode : {"store", "throughput"}) {
+        INFO("mode=" << mode);
+        Mounted stack(mode);
+        parity::populate_load(stack.lower(), clients);
+        stack.mount();
+        parity::Load load(stack.root(), clients, static_cast<unsigned>(random()));
+        kill_workers(stack, kills, random);
+        const unsigned long operations = load.operations();
+        CHECK(load.finish() == "");
+        CHECK(operations > 1000);
+        WARN(mode << ": " << operations << " operations over " << kills << " kills");
+        const std::string seen = parity::tree(stack.root());
+        CHECK(stack.unmount() == 0);
+        REQUIRE(::mount("overlay", (stack.base() / "kernel").c_str(), "overlay", 0,
+                        (stack.layers() + ",index=off,redirect_dir=on").c_str()) == 0);
+        CHECK(parity::tree(stack.base() / "kernel") == seen);
+    }
+}
+
+TEST_CASE("a worker that dies as soon as it serves is replaced four times, then the mount is given up") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    Mounted stack("store");
+    stack.mount();
+    for (pid_t last = 0, i = 0; i < 5; ++i) {
+        pid_t pid = stack.worker();
+        for (int wait = 0; wait < 200 && (pid == last || pid == 0); ++wait) {
+            sleep_ms(5);
+            pid = stack.worker();
+        }
+        ::kill(pid, SIGSEGV);
+        last = pid;
+    }
+    CHECK(stack.end() == 1);
+    CHECK_THAT(stack.log(),
+               Catch::Matchers::ContainsSubstring(
+                   "unionfs: " + stack.root().string() +
+                   ": the worker was ended by signal 11; so did four before it within a second each, so the mount is "
+                   "given up: unmount it and mount it anew\n"));
+    CHECK(::access((stack.root() / "anything").c_str(), F_OK) < 0);
+    CHECK(errno == ENOTCONN);
+}
+
+TEST_CASE("SIGTERM unmounts, and supervisor and worker end with 0") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    Mounted stack("store");
+    stack.mount();
+    const pid_t worker = stack.worker();
+    ::kill(worker, SIGTERM);  // systemd sends it to all of a unit: the supervisor's word counts
+    ::kill(stack.supervisor(), SIGTERM);
+    ::kill(stack.supervisor(), SIGTERM);
+    CHECK(stack.end() == 0);
+    CHECK(::kill(worker, 0) < 0);
+    CHECK(fs::is_empty(stack.root()));
+    CHECK(::umount2((stack.base() / "disk").c_str(), 0) == 0);  // nothing holds the disk beneath
+}

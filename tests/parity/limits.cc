@@ -1,0 +1,185 @@
+// What is bounded stays bounded: room on disk, descriptors, memory, time that others wait.
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <catch_amalgamated.hpp>
+#include <cerrno>
+#include <chrono>
+#include <filesystem>
+#include <format>
+#include <fstream>
+#include <set>
+#include <thread>
+
+#include "mounts/base/fd.h"
+#include "tests/parity/mounted.h"
+#include "tests/parity/place.h"
+
+using parity::Mounted;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+size_t descriptors(pid_t pid) {
+    size_t count = 0;
+    for (const auto &entry : fs::directory_iterator(std::format("/proc/{}/fd", pid))) count += entry.path().empty() ? 0 : 1;
+    return count;
+}
+
+size_t resident_kib(pid_t pid) {
+    std::ifstream status(std::format("/proc/{}/status", pid));
+    for (std::string word; status >> word;)
+        if (size_t kib = 0; word == "VmRSS:" && status >> kib) return kib;
+    return 0;
+}
+
+}  // namespace
+
+TEST_CASE("a full upper gives ENOSPC at the write, keeps the tree whole, and goes on when there is room again") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    for (const char *mode : {"store", "throughput"}) {
+        INFO("mode=" << mode);
+        Mounted m(mode, "size=4m");
+        std::ofstream(m.lower() / "large") << std::string(3 << 20, 'l');
+        m.mount();
+        const std::string ballast(2 << 20, 'b');
+        base::Fd fd(::open((m.root() / "ballast").c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+        REQUIRE(::write(fd.get(), ballast.data(), ballast.size()) == static_cast<ssize_t>(ballast.size()));
+        fd.reset(::open((m.root() / "large").c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
+        const ssize_t wrote = fd ? ::write(fd.get(), "more", 4) : -1;
+        CHECK(wrote < 0);
+        CHECK(errno == ENOSPC);
+        fd.reset();
+        CHECK(fs::file_size(m.root() / "large") == 3 << 20);
+        CHECK_FALSE(fs::exists(m.upper() / "large"));
+        CHECK(fs::is_empty(m.work() / "work"));
+        REQUIRE(::unlink((m.root() / "ballast").c_str()) == 0);
+        fd.reset(::open((m.root() / "large").c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
+        CHECK(::write(fd.get(), "more", 4) == 4);
+        CHECK(fs::file_size(m.root() / "large") == (3 << 20) + 4);
+    }
+}
+
+TEST_CASE("max_files bounds the descriptors, and what is forgotten gives its memory back") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    Mounted m("store");
+    constexpr int folders = 100, files = 1000;
+    for (int i = 0; i < folders; ++i) {
+        const fs::path folder = m.lower() / std::format("folder-{}", i);
+        fs::create_directory(folder);
+        const base::Fd dir(::open(folder.c_str(), O_PATH | O_CLOEXEC));
+        for (int j = 0; j < files; ++j) ::mknodat(dir.get(), std::format("a-file-of-the-store-{}", j).c_str(), S_IFREG | 0644, 0);
+    }
+    m.mount("max_files=100");
+    const size_t before = resident_kib(m.worker());
+    size_t seen = 0;
+    for (const auto &entry : fs::recursive_directory_iterator(m.root())) {
+        seen += 1;
+        if (entry.is_directory()) continue;
+        if (seen % 50 == 0) ::close(::open(entry.path().c_str(), O_RDONLY | O_CLOEXEC));
+        struct stat status{};
+        ::lstat(entry.path().c_str(), &status);
+    }
+    CHECK(seen == folders * files + folders);
+    CHECK(descriptors(m.worker()) < 100 + 64 + 16);  // the cache, threads, layers
+    const size_t full = resident_kib(m.worker());
+    std::ofstream("/proc/sys/vm/drop_caches") << "2";
+    for (int i = 0; i < 100 && resident_kib(m.worker()) > before + (full - before) / 2; ++i) ::usleep(50000);
+    WARN("resident KiB: " << before << ", with 100,100 inodes " << full << ", forgotten " << resident_kib(m.worker()));
+    CHECK(resident_kib(m.worker()) < before + (full - before) / 2);
+}
+
+TEST_CASE("telldir and seekdir hold while names come and go") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    Mounted m("store");
+    for (int i = 0; i < 3000; ++i) std::ofstream(m.lower() / std::format("lower-{}", i));
+    m.mount();
+    DIR *folder = ::opendir(m.root().c_str());
+    REQUIRE(folder != nullptr);
+    std::vector<std::pair<long, std::string>> places;
+    for (int i = 0; i < 1500; ++i) {
+        const long at = ::telldir(folder);
+        const dirent *entry = ::readdir(folder);
+        REQUIRE(entry != nullptr);
+        places.emplace_back(at, entry->d_name);
+    }
+    std::set<std::string> gone;
+    for (size_t i = 0; i < places.size(); i += 7) {
+        if (places[i].second.starts_with('.')) continue;
+        REQUIRE(::unlink((m.root() / places[i].second).c_str()) == 0);
+        gone.insert(places[i].second);
+    }
+    for (int i = 0; i < 500; ++i) std::ofstream(m.root() / std::format("new-{}", i));
+    // From any place on, what was there then and is still there comes, once.
+    ::seekdir(folder, places[700].first);
+    std::multiset<std::string> rest;
+    while (const dirent *entry = ::readdir(folder)) rest.insert(entry->d_name);
+    // A name that went meanwhile may still come (readdir(3p)); none comes twice.
+    for (size_t i = 700; i < places.size(); ++i) {
+        const size_t times = rest.count(places[i].second);
+        CHECK((times == 1 || (times == 0 && gone.contains(places[i].second))));
+    }
+    for (size_t i = 0; i < 700; ++i) CHECK(rest.count(places[i].second) == 0);
+    ::closedir(folder);
+}
+
+TEST_CASE("others don't wait for the copy-up of a large file") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    Mounted m("store");
+    {
+        const base::Fd large(::open((m.lower() / "large").c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
+        const std::string block(16 << 20, 'x');
+        for (int i = 0; i < 16; ++i) REQUIRE(::write(large.get(), block.data(), block.size()) > 0);
+    }
+    std::ofstream(m.lower() / "small") << "small";
+    m.mount();
+    std::atomic<bool> copied = false;
+    unsigned during = 0;
+    std::thread writer([&] {
+        const base::Fd fd(::open((m.root() / "large").c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
+        (void)!::write(fd.get(), "x", 1);
+        copied = true;
+    });
+    // Each is a request that no cache answers.
+    for (unsigned i = 0; !copied; ++i) {
+        REQUIRE(::mkdir((m.root() / std::format("folder-{}", i)).c_str(), 0755) == 0);
+        if (!copied) ++during;
+    }
+    writer.join();
+    CHECK(during >= 3);
+    CHECK(fs::file_size(m.root() / "large") == (256U << 20) + 1);
+}
+
+TEST_CASE("flock and POSIX locks keep processes apart, over copy-up too") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    for (const char *mode : {"store", "throughput"}) {
+        Mounted m(mode);
+        std::ofstream(m.lower() / "file") << "lower";
+        m.mount();
+        const std::string path = m.root() / "file";
+        const base::Fd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+        REQUIRE(::flock(fd.get(), LOCK_EX) == 0);
+        struct flock range{.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 10, .l_pid = 0};
+        REQUIRE(::fcntl(fd.get(), F_SETLK, &range) == 0);
+        REQUIRE(::write(fd.get(), "x", 1) == 1);
+        const pid_t child = ::fork();
+        if (child == 0) {
+            const int other = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+            struct flock same{.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 5, .l_len = 1, .l_pid = 0};
+            struct flock beside{.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 10, .l_len = 1, .l_pid = 0};
+            const bool apart = ::flock(other, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK &&
+                               ::fcntl(other, F_SETLK, &same) < 0 && ::fcntl(other, F_SETLK, &beside) == 0;
+            ::_exit(apart ? 0 : 1);
+        }
+        int status = 0;
+        ::waitpid(child, &status, 0);
+        CHECK(status == 0);
+    }
+}

@@ -1,0 +1,87 @@
+#include "tests/parity/mounted.h"
+
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <catch_amalgamated.hpp>
+#include <format>
+#include <fstream>
+
+#include "tests/parity/place.h"
+
+namespace parity {
+
+namespace fs = std::filesystem;
+
+// `tmpfs_options` are those of the upper's file system; the lower lies on one without a limit.
+Mounted::Mounted(std::string_view mode, std::string_view tmpfs_options) : mode_(mode) {
+    char name[] = "/tmp/mounted-XXXXXX";
+    REQUIRE(::mkdtemp(name) != nullptr);
+    base_ = name;
+    REQUIRE(::mount("mounted", name, "tmpfs", 0, "mode=755") == 0);
+    for (const char *folder : {"ours", "kernel", "lower", "disk"}) fs::create_directory(base_ / folder);
+    REQUIRE(::mount("disk", (base_ / "disk").c_str(), "tmpfs", 0, std::string(tmpfs_options).c_str()) == 0);
+    for (const char *folder : {"upper", "work"}) {
+        fs::create_directory(base_ / "disk" / folder);
+        fs::create_directory_symlink(base_ / "disk" / folder, base_ / folder);
+    }
+}
+
+Mounted::~Mounted() {
+    if (supervisor_ > 0) {
+        ::umount2(root().c_str(), MNT_DETACH);
+        end();
+    }
+    for (const char *mounted : {"kernel", "disk", ""}) ::umount2((base_ / mounted).c_str(), MNT_DETACH);
+    ::rmdir(base_.c_str());
+}
+
+std::string Mounted::layers() const {
+    return std::format("lowerdir={0}/lower,upperdir={0}/disk/upper,workdir={0}/disk/work", base_.string());
+}
+
+void Mounted::mount(const std::string &more_options) {
+    const std::string options =
+        std::format("allow_other,mode={},{}{}{}", mode_, layers(), more_options.empty() ? "" : ",", more_options);
+    const std::string executable = program();
+    supervisor_ = ::fork();
+    if (supervisor_ == 0) {
+        const int said = ::open((base_ / "log").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+        ::dup2(said, STDERR_FILENO);
+        ::close(said);
+        ::execl(executable.c_str(), "unionfs", "-f", "-o", options.c_str(), root().c_str(), nullptr);
+        ::_exit(127);
+    }
+    struct stat below{}, at{};
+    ::stat(base_.c_str(), &below);
+    for (int i = 0; i < 1000 && (::stat(root().c_str(), &at) != 0 || at.st_dev == below.st_dev); ++i) ::usleep(10000);
+    REQUIRE(at.st_dev != below.st_dev);
+}
+
+int Mounted::end() {
+    int status = 0;
+    ::waitpid(supervisor_, &status, 0);
+    supervisor_ = -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int Mounted::unmount() {
+    if (::umount2(root().c_str(), 0) < 0) return -errno;
+    return end();
+}
+
+pid_t Mounted::worker() const {
+    pid_t pid = 0;
+    std::ifstream(std::format("/proc/{0}/task/{0}/children", supervisor_)) >> pid;
+    return pid;
+}
+
+std::string Mounted::log() const {
+    std::ifstream file(base_ / "log");
+    return {(std::istreambuf_iterator<char>(file)), {}};
+}
+
+}  // namespace parity

@@ -1,0 +1,162 @@
+// The power goes before each system call that changes the upper. What is mounted then shows the operation done or not
+// done, and nothing between; overlayfs sees the same.
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <catch_amalgamated.hpp>
+#include <format>
+#include <fstream>
+
+#include "mounts/base/process.h"
+#include "tests/parity/cut.h"
+#include "tests/parity/place.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Scenario {
+    const char *name;
+    std::function<bool()> operation;  // in the mount's root; a single one, as a client sees it
+};
+
+void put(const fs::path &path, std::string_view text) { std::ofstream(path) << text; }
+
+bool write_to(const char *name, int flags, std::string_view text) {
+    const base::Fd fd(::open(name, O_WRONLY | O_CLOEXEC | flags, 0644));
+    return fd && ::write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
+}
+
+bool exchange(const char *one, const char *two) {
+    return ::syscall(SYS_renameat2, AT_FDCWD, one, AT_FDCWD, two, RENAME_EXCHANGE) == 0;
+}
+
+// What happens first, one after the other, all of it watched.
+std::vector<Scenario> scenarios() {
+    return {
+        {"append to a lower file", [] { return write_to("file", O_APPEND, "more"); }},
+        {"truncate a lower file", [] { return ::truncate("folder/a", 0) == 0; }},
+        {"chmod of a lower file", [] { return ::chmod("folder/b", 0600) == 0; }},
+        {"chmod of a lower folder", [] { return ::chmod("folder/inner", 0700) == 0; }},
+        {"xattr of a lower file deep below", [] { return ::setxattr("deep/1/2/3/file", "user.a", "1", 1, 0) == 0; }},
+        {"rename a lower file", [] { return ::rename("one", "moved") == 0; }},
+        {"rename a lower file over a lower file", [] { return ::rename("two", "three") == 0; }},
+        {"rename an upper file over a lower file", [] { return ::rename("moved", "four") == 0; }},
+        {"rename a lower file over an upper file", [] { return ::rename("five", "four") == 0; }},
+        {"rename a lower folder", [] { return ::rename("tree", "tree-moved") == 0; }},
+        {"rename it again", [] { return ::rename("tree-moved", "folder/tree") == 0; }},
+        {"rename it onto a whiteout", [] { return ::rename("folder/tree", "tree") == 0; }},
+        {"rename a lower folder over an empty lower folder", [] { return ::rename("tree2", "empty") == 0; }},
+        {"exchange a lower file and a lower folder", [] { return exchange("six", "tree3"); }},
+        {"unlink a lower file", [] { return ::unlink("seven") == 0; }},
+        {"unlink an upper file over a lower one", [] { return ::unlink("file") == 0; }},
+        {"unlink an upper file", [] { return ::unlink("four") == 0; }},
+        {"unlink a symlink", [] { return ::unlink("symlink") == 0; }},
+        {"create over a whiteout", [] { return ::mknod("seven", S_IFREG | 0644, 0) == 0; }},
+        {"mkdir over a whiteout", [] { return ::mkdir("one", 0755) == 0; }},
+        {"symlink over a whiteout", [] { return ::symlink("to", "symlink") == 0; }},
+        {"link a lower file", [] { return ::link("eight", "folder/eight") == 0; }},
+        {"rmdir a lower folder", [] { return ::rmdir("bare") == 0; }},
+        {"unlink what is in a lower folder", [] { return ::unlink("half/x") == 0; }},
+        {"rmdir a merged folder that holds a whiteout", [] { return ::rmdir("half") == 0; }},
+        {"create a file in a lower folder", [] { return ::mknod("deep/1/2/new", S_IFREG | 0644, 0) == 0; }},
+    };
+}
+
+void populate(const fs::path &lower) {
+    for (const char *folder : {"folder/inner", "deep/1/2/3", "tree/in", "tree2/in", "tree3/in", "empty", "bare", "half"})
+        fs::create_directories(lower / folder);
+    for (const char *name : {"file", "folder/a", "folder/b", "folder/inner/c", "deep/1/2/3/file", "linked", "one", "two", "three",
+                             "four", "five", "six", "seven", "eight", "tree/in/t", "tree2/in/t", "tree3/in/t", "half/x"})
+        put(lower / name, std::string("the lower's ") + name);
+    fs::create_hard_link(lower / "linked", lower / "linked-too");
+    fs::create_symlink("file", lower / "symlink");
+    put(lower / "file", std::string(300000, 'f'));
+}
+
+struct Folders {
+    fs::path base;
+    Folders() {
+        char name[] = "/tmp/cut-XXXXXX";
+        REQUIRE(::mkdtemp(name) != nullptr);
+        base = name;
+        REQUIRE(::mount("cut", base.c_str(), "tmpfs", 0, "mode=755") == 0);
+        for (const char *folder : {"ours", "again", "kernel", "lower", "upper", "work", "cuts"})
+            fs::create_directory(base / folder);
+        populate(base / "lower");
+    }
+    Folders(const Folders &) = delete;
+    Folders &operator=(const Folders &) = delete;
+    ~Folders() {
+        for (const char *mounted : {"ours", "again", "kernel", ""}) ::umount2((base / mounted).c_str(), MNT_DETACH);
+        ::rmdir(base.c_str());
+    }
+    [[nodiscard]] std::string layers(const fs::path &at) const {
+        return std::format("lowerdir={}/lower,upperdir={}/upper,workdir={}/work", base.string(), at.string(), at.string());
+    }
+};
+
+void copy_disk(const fs::path &from, const fs::path &to) {
+    fs::create_directory(to);
+    const auto exit = base::run({.argv = {"cp", "-a", from / "upper", from / "work", to}, .capture_output = true});
+    if (!exit || exit->status != 0) throw std::runtime_error("cp failed");
+}
+
+// What is seen when that disk is mounted after the cut, by us and by overlayfs.
+std::pair<std::string, std::string> seen_after(const Folders &folders, const fs::path &disk) {
+    const auto exit =
+        base::run({.argv = {parity::program(), "-o", folders.layers(disk), folders.base / "again"}, .capture_output = true});
+    REQUIRE(exit);
+    INFO(exit->output);
+    REQUIRE(exit->status == 0);
+    const std::string ours = parity::tree(folders.base / "again");
+    REQUIRE(::umount2((folders.base / "again").c_str(), 0) == 0);
+    REQUIRE(::mount("overlay", (folders.base / "kernel").c_str(), "overlay", 0,
+                    (folders.layers(disk) + ",index=off,redirect_dir=on").c_str()) == 0);
+    const std::string kernel = parity::tree(folders.base / "kernel");
+    REQUIRE(::umount2((folders.base / "kernel").c_str(), 0) == 0);
+    return {ours, kernel};
+}
+
+}  // namespace
+
+TEST_CASE("a power cut at any change leaves each operation done or not done") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    const Folders folders;
+    std::atomic<size_t> cuts = 0;
+    parity::Cutter cutter({parity::program(), "-f", "-o", folders.layers(folders.base), folders.base / "ours"},
+                          [&] { copy_disk(folders.base, folders.base / "cuts" / std::to_string(cuts++)); });
+    struct stat below{}, at{};
+    ::stat(folders.base.c_str(), &below);
+    for (int i = 0; i < 500 && (::stat((folders.base / "ours").c_str(), &at) != 0 || at.st_dev == below.st_dev); ++i)
+        ::usleep(10000);
+    REQUIRE(at.st_dev != below.st_dev);
+    size_t checked = 0;
+    for (const Scenario &scenario : scenarios()) {
+        INFO(scenario.name);
+        const std::string before = parity::tree(folders.base / "ours");
+        const fs::path here = fs::current_path();
+        fs::current_path(folders.base / "ours");
+        cutter.arm(true);
+        const bool done = scenario.operation();
+        cutter.arm(false);
+        fs::current_path(here);
+        REQUIRE(done);
+        const std::string after = parity::tree(folders.base / "ours");
+        CHECK(cuts > checked);
+        for (; checked < cuts; ++checked) {
+            INFO("cut " << checked);
+            const auto [ours, kernel] = seen_after(folders, folders.base / "cuts" / std::to_string(checked));
+            if (ours != before) CHECK(ours == after);
+            CHECK(kernel == ours);
+        }
+    }
+    WARN(cuts << " cuts");
+    REQUIRE(::umount2((folders.base / "ours").c_str(), 0) == 0);
+    CHECK(cutter.wait() == 0);
+}

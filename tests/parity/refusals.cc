@@ -1,0 +1,90 @@
+// What the union refuses, with which words: exit status 1, one line, nothing mounted.
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <catch_amalgamated.hpp>
+#include <filesystem>
+#include <fstream>
+
+#include "mounts/base/process.h"
+#include "tests/parity/place.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// Folders in /tmp/refuse-…, which is the working folder while it lives.
+struct Here {
+    fs::path before = fs::current_path(), base;
+    std::string program = parity::program();
+
+    Here() {
+        char name[] = "/tmp/refuse-XXXXXX";
+        REQUIRE(::mkdtemp(name) != nullptr);
+        base = name;
+        REQUIRE(::mount("refuse", base.c_str(), "tmpfs", 0, "mode=755") == 0);
+        fs::current_path(base);
+        for (const char *folder : {"a", "b/in", "c", "m", "plain", "other"}) fs::create_directories(folder);
+        std::ofstream("file") << "x";
+        REQUIRE(::mount("plain", "plain", "ramfs", 0, nullptr) == 0);  // takes no attributes
+        REQUIRE(::mount("other", "other", "tmpfs", 0, nullptr) == 0);
+        for (const char *folder : {"plain/upper", "plain/work", "other/work"}) fs::create_directory(folder);
+    }
+    Here(const Here &) = delete;
+    Here &operator=(const Here &) = delete;
+    ~Here() {
+        fs::current_path(before);
+        ::umount2(base.c_str(), MNT_DETACH);
+        ::rmdir(base.c_str());
+    }
+
+    // The line that is said, with the folder's name taken out.
+    std::string refusal(const std::vector<std::string> &words) const {
+        std::vector<std::string> argv{program};
+        argv.insert(argv.end(), words.begin(), words.end());
+        const auto exit = base::run({.argv = argv, .capture_output = true});
+        REQUIRE(exit);
+        CHECK(exit->status == 1);
+        std::ifstream mounts("/proc/self/mounts");
+        const std::string all((std::istreambuf_iterator<char>(mounts)), {});
+        CHECK_THAT(all, !Catch::Matchers::ContainsSubstring(base.string() + "/m "));
+        return exit->output;
+    }
+};
+
+}  // namespace
+
+TEST_CASE("a wrong stack of branches is refused with the branch's name, and nothing is mounted") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    const Here here;
+    CHECK(here.refusal({"-o", "lowerdir=none", "m"}) == "unionfs: branch 'none': No such file or directory\n");
+    CHECK(here.refusal({"a=RW:none=RO", "m"}) == "unionfs: branch 'none': No such file or directory\n");
+    CHECK(here.refusal({"-o", "chroot=/tmp/nowhere", "a=RW:b=RO", "m"}) ==
+          "unionfs: branch '/tmp/nowhere/b': No such file or directory\n");
+    CHECK(here.refusal({"-o", "lowerdir=file", "m"}) == "unionfs: branch 'file': Not a directory\n");
+    CHECK(here.refusal({"-o", "lowerdir=a:a", "m"}) == "unionfs: branch 'a': is given twice\n");
+    CHECK(here.refusal({"-o", "lowerdir=b:b/in", "m"}) == "unionfs: branch 'b/in': lies inside the branch 'b'\n");
+    CHECK(here.refusal({"-o", "lowerdir=b/in,upperdir=b,workdir=c", "m"}) ==
+          "unionfs: branch 'b/in': lies inside the branch 'b'\n");
+}
+
+TEST_CASE("an upper or workdir that can't serve is refused with the reason") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    const Here here;
+    CHECK(here.refusal({"-o", "lowerdir=a,upperdir=b,workdir=b/in", "m"}) ==
+          "unionfs: workdir 'b/in': has to lie beside the upper, not inside it or around it\n");
+    CHECK(here.refusal({"-o", "lowerdir=a,upperdir=b,workdir=other/work", "m"}) ==
+          "unionfs: workdir 'other/work': has to be on the upper's file system\n");
+    CHECK(
+        here.refusal({"-o", "lowerdir=a,upperdir=plain/upper,workdir=plain/work", "m"}) ==
+        "unionfs: upper 'plain/upper': Not supported; its file system takes no extended attributes, so it can't hold an upper\n");
+    REQUIRE(::mount("other", "other", "tmpfs", MS_REMOUNT | MS_RDONLY, nullptr) == 0);
+    CHECK(here.refusal({"-o", "lowerdir=a,upperdir=other,workdir=other/work", "m"}) ==
+          "unionfs: workdir 'other/work': has to lie beside the upper, not inside it or around it\n");
+    CHECK(here.refusal({"-o", "lowerdir=a", "none"}) == "unionfs: mount point 'none': No such file or directory\n");
+    CHECK(here.refusal({"-o", "lowerdir=a", "file"}) ==
+          "unionfs: mount point '" + here.base.string() + "/file': Not a directory\n");
+    CHECK(here.refusal({"-o", "lowerdir=a,frobnicate", "m"}) ==
+          "unionfs: option 'frobnicate': is unknown; `-o help` lists those there are\n");
+}

@@ -1,0 +1,20 @@
+# The parity suite, crashes and power cuts included, against sanitized builds of the union; included from tests/tests.mk.
+# What a sanitizer says goes into files, for the daemon has no terminal, and a worker that ends is replaced.
+
+$(BUILD)/sanitized-union/unionfs: $(call objects,$(MOUNTS) $(UNIONFS) $(STAGE1) stage1/main.cc)
+	@mkdir -p $(@D)
+	@echo 'LINK $@'
+	@$(CXX) $(ALL_LDFLAGS) -o $@ $^ $(LIBRARIES)
+
+thread := -fsanitize=thread -fno-omit-frame-pointer
+sanitized_union = $(gnu_make) BUILD=build/$1 CXXFLAGS="-O1 -g1 $2" LDFLAGS="$2" build/$1/sanitized-union/unionfs
+run_sanitized = rm -rf build/$1/said && mkdir -p build/$1/said && UNIONFS=build/$1/sanitized-union/unionfs \
+    $2="log_path=$(CURDIR)/build/$1/said/what $3" tests/support/run-tests $(BUILD)/tests/parity && \
+    { [ -z "$$(ls build/$1/said)" ] || { head -n 60 build/$1/said/* >&2; exit 1; }; }
+
+.PHONY: test-union-sanitized
+test-union-sanitized: $(BUILD)/tests/parity ## the parity suite under AddressSanitizer with UndefinedBehaviorSanitizer, then under ThreadSanitizer
+	@$(call sanitized_union,sanitized,$(sanitize))
+	$(call run_sanitized,sanitized,ASAN_OPTIONS,detect_leaks=0)
+	@$(call sanitized_union,threads,$(thread))
+	$(call run_sanitized,threads,TSAN_OPTIONS,)
