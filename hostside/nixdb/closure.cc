@@ -6,10 +6,10 @@
 #include <charconv>
 #include <cstdlib>
 #include <format>
-#include <map>
 #include <memory>
 #include <optional>
 
+#include "hostside/nixdb/order.h"
 #include "mounts/base/at.h"
 #include "mounts/database.h"
 
@@ -74,49 +74,14 @@ class Walk {
             auto info = query(path);
             if (!info) return std::unexpected(info.error());
             for (const auto &reference : info->references) pending.push_back(reference);
-            found_.emplace(path, Node{std::move(*info)});
+            found_.emplace(path, std::move(*info));
         }
         return {};
     }
 
-    // Depth first over the sorted paths: the order of `nix-store -qR`. Its own stack, for chains are long.
-    base::Result<std::vector<mounts::PathInfo>> sorted() {
-        struct Frame {
-            Node *node;
-            size_t next = 0;
-        };
-        std::vector<mounts::PathInfo> result;
-        std::vector<Frame> stack;
-        for (auto &[path, root] : found_) {
-            if (root.state == Node::State::fresh) stack.push_back({&root});
-            while (!stack.empty()) {
-                Frame &frame = stack.back();
-                frame.node->state = Node::State::open;
-                auto &references = frame.node->info.references;
-                if (frame.next == references.size()) {
-                    frame.node->state = Node::State::done;
-                    result.push_back(std::move(frame.node->info));
-                    stack.pop_back();
-                    continue;
-                }
-                const std::string &reference = references[frame.next++];
-                if (reference == frame.node->info.path) continue;
-                Node &below = found_.at(reference);
-                if (below.state == Node::State::open)
-                    return base::fail(0, "reginfo", reference,
-                                      std::format("a cycle of references: '{}' refers back to it", frame.node->info.path));
-                if (below.state == Node::State::fresh) stack.push_back({&below});
-            }
-        }
-        return result;
-    }
+    Paths take() { return std::move(found_); }
 
   private:
-    struct Node {
-        mounts::PathInfo info;
-        enum class State { fresh, open, done } state = State::fresh;
-    };
-
     base::Result<mounts::PathInfo> query(const std::string &path) {
         auto row = path_.bind(1, path).step();
         if (!row) return std::unexpected(row.error());
@@ -143,7 +108,7 @@ class Walk {
 
     mounts::Database &database_;
     mounts::Statement path_, references_;
-    std::map<std::string, Node> found_;
+    Paths found_;
 };
 
 }  // namespace
@@ -158,7 +123,7 @@ base::Result<std::vector<mounts::PathInfo>> closure(const std::string &database,
     if (auto prepared = walk.prepare(); !prepared) return std::unexpected(prepared.error());
     for (const auto &path : paths)
         if (auto gathered = walk.gather(path); !gathered) return std::unexpected(gathered.error());
-    return walk.sorted();
+    return topological_order(walk.take());
 }
 
 base::Result<std::string> store_path(const std::string &path) {

@@ -213,18 +213,3 @@ TEST_CASE("killed at any moment, the next run loads it whole") {
     }
     CHECK(killed > 0);
 }
-
-TEST_CASE("the host names a path that is not valid and a schema that it does not know") {
-    const Root root;
-    REQUIRE(root.load(entry(1)));
-    const std::string database = root.path + "/nix/var/nix/db/db.sqlite";
-    const auto missing = hostside::nixdb::closure(database, {path_of(7)});
-    REQUIRE_FALSE(missing);
-    CHECK(message(missing.error()) == std::format("reginfo '{}': not a valid path of this database", path_of(7)));
-    const std::string schema = root.path + "/nix/var/nix/db/schema";
-    REQUIRE(base::replace_file(schema, "11"));
-    const auto newer = hostside::nixdb::closure(database, {path_of(1)});
-    REQUIRE_FALSE(newer);
-    CHECK(message(newer.error()) ==
-          std::format("reginfo '{}': schema 11, and only 10 is known here; use `nix-store --dump-db`", schema));
-}
