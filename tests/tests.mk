@@ -6,7 +6,7 @@ PROGRAMS := $(foreach t,unit parity boot,$(BUILD)/tests/$t)
 
 # What makes the disks that stage1 must leave alone, and checks those that it made.
 DISK_TOOLS := e2fsprogs xfsprogs btrfs-progs f2fs-tools dosfstools ntfs-3g cryptsetup-bin lvm2 bcache-tools squashfs-tools \
-    erofs-utils xorriso gdisk procps
+    erofs-utils xorriso gdisk procps fuse3
 
 .PHONY: test
 test: $(PROGRAMS) all test-tools ## all tests: unit, parity, and real boots

@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <string_view>
 #include <utility>
@@ -89,6 +90,14 @@ Result<Device> mount_with_helper(const Options &options) {
     return Device{std::move(fd), true};
 }
 
+// Passthrough is for those who are root on the machine, not in a user namespace (user_namespaces(7): its map says which).
+bool in_first_namespace() {
+    std::array<char, 64> text{};
+    const base::Fd map(::open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC));
+    const ssize_t n = map ? ::read(map.get(), text.data(), text.size() - 1) : -1;
+    return n <= 0 || std::strtoul(text.data() + std::string_view(text.data()).find_last_of(' '), nullptr, 10) == 0xFFFFFFFF;
+}
+
 }  // namespace
 
 Result<Device> mount_device(const Options &options) {
@@ -106,7 +115,7 @@ Result<Device> mount_device(const Options &options) {
         if (errno == EPERM) return mount_with_helper(options);
         return fail(errno, "mount", options.mountpoint);
     }
-    return Device{std::move(*fd), false};
+    return Device{std::move(*fd), !in_first_namespace()};
 }
 
 base::Fd clone_device(int device) {

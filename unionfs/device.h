@@ -9,7 +9,7 @@ namespace unionfs {
 
 struct Device {
     base::Fd fd{};
-    bool rootless = false;  // fusermount3 mounted it: no passthrough
+    bool rootless = false;  // mounted by fusermount3 or in a user namespace: no passthrough
 };
 
 base::Result<Device> mount_device(const Options &options);

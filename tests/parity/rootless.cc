@@ -1,0 +1,144 @@
+// Without root: in a user namespace, where mount(2) is allowed, and through fusermount3.
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <sys/xattr.h>
+#include <catch_amalgamated.hpp>
+#include <cerrno>
+#include <filesystem>
+#include <format>
+#include <fstream>
+
+#include "mounts/base/process.h"
+#include "tests/parity/place.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr uid_t nobody = 65534;
+
+void write_text(const fs::path &path, std::string_view text) { std::ofstream(path) << text; }
+
+void populate(const fs::path &root) {
+    fs::create_directories(root / "folder/inner");
+    for (const char *name : {"file", "other", "folder/a", "folder/inner/b"}) write_text(root / name, name);
+}
+
+// The same at each place, by somebody who is not root.
+void work_in(const fs::path &root, bool renames) {
+    fs::current_path(root);
+    fs::remove("file");
+    std::ofstream("other", std::ios::app) << " more";
+    fs::create_hard_link("other", "linked");
+    fs::remove_all("folder/inner");
+    fs::create_directory("folder/inner");
+    write_text("folder/inner/new", "new");
+    fs::permissions("folder/a", fs::perms::owner_all);
+    if (renames) fs::rename("folder", "moved");  // overlayfs follows no redirect in user.overlay.*
+    fs::current_path("/");
+}
+
+// What the process that is not root found; a pipe's worth of text.
+std::string as_nobody(const fs::path &base, bool namespaces) {
+    std::string said;
+    const auto mounted = base::run(
+        {.argv = {(base / "bin/unionfs").string(), "-o",
+                  std::format("lowerdir={0}/lower,upperdir={0}/upper,workdir={0}/work", base.string()), (base / "ours").string()},
+         .capture_output = true});
+    if (!mounted || mounted->status != 0) return "mount: " + (mounted ? mounted->output : "not started");
+    said += mounted->output;
+    work_in(base / "ours", !namespaces);
+    work_in(base / "plain", !namespaces);
+    const std::string ours = parity::tree(base / "ours"), plain = parity::tree(base / "plain");
+    if (ours != plain) said += "ours:\n" + ours + "plain:\n" + plain;
+    if (::getxattr((base / (namespaces ? "upper/folder/inner" : "upper/moved/inner")).c_str(), "user.overlay.opaque", nullptr,
+                   0) != 1)
+        said += "no mark on the upper's new folder\n";
+    struct stat status{};
+    if (::lstat((base / "upper/file").c_str(), &status) != 0 || !S_ISCHR(status.st_mode)) said += "no whiteout in the upper\n";
+    if (namespaces) {
+        if (::umount2((base / "ours").c_str(), 0) < 0) said += std::format("umount: {}\n", errno);
+        const std::string layers = std::format("userxattr,lowerdir={0}/lower,upperdir={0}/upper,workdir={0}/work", base.string());
+        if (::mount("overlay", (base / "kernel").c_str(), "overlay", 0, layers.c_str()) < 0)
+            said += std::format("overlayfs: {}\n", errno);
+        else if (parity::tree(base / "kernel") != ours)
+            said += "overlayfs:\n" + parity::tree(base / "kernel") + "ours:\n" + ours;
+    } else {
+        const auto gone = base::run({.argv = {"fusermount3", "-u", (base / "ours").string()}, .capture_output = true});
+        if (!gone || gone->status != 0) said += "fusermount3 -u: " + (gone ? gone->output : "not started");
+    }
+    return said;
+}
+
+void enter_namespaces() {
+    if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0) throw std::runtime_error(std::format("unshare: {}", errno));
+    write_text("/proc/self/setgroups", "deny");
+    write_text("/proc/self/uid_map", std::format("0 {} 1", nobody));
+    write_text("/proc/self/gid_map", std::format("0 {} 1", nobody));
+}
+
+// Runs it in a child that has a /dev/fuse that everybody may open, and is nobody.
+std::string without_root(bool namespaces) {
+    char name[] = "/tmp/rootless-XXXXXX";
+    REQUIRE(::mkdtemp(name) != nullptr);
+    const fs::path base = name;
+    REQUIRE(::mount("rootless", name, "tmpfs", 0, "mode=755") == 0);
+    for (const char *folder : {"bin", "ours", "plain", "kernel", "lower", "upper", "work"}) fs::create_directory(base / folder);
+    fs::copy_file(parity::program(), base / "bin/unionfs");  // a build folder need not be anybody's
+    populate(base / "lower");
+    populate(base / "plain");
+    for (const auto &entry : fs::recursive_directory_iterator(base)) ::lchown(entry.path().c_str(), nobody, nobody);
+    const std::string result = base / "result";
+    const pid_t child = ::fork();
+    if (child == 0) {
+        std::string said;
+        try {
+            ::unshare(CLONE_NEWNS);
+            ::mknod((base / "fuse").c_str(), S_IFCHR, makedev(10, 229));
+            ::chmod((base / "fuse").c_str(), 0666);
+            ::mount((base / "fuse").c_str(), "/dev/fuse", nullptr, MS_BIND, nullptr);
+            write_text(result, "");
+            ::chown(result.c_str(), nobody, nobody);
+            if (::setgid(nobody) != 0 || ::setuid(nobody) != 0) throw std::runtime_error("setuid");
+            (void)::prctl(PR_SET_DUMPABLE, 1);  // else its maps are root's
+            if (namespaces) enter_namespaces();
+            said = as_nobody(base, namespaces);
+        } catch (const std::exception &error) {
+            said += error.what();
+        } catch (...) {
+            said += "a check of the tree failed";
+        }
+        write_text(result, said);
+        ::_exit(0);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    std::ifstream file(result);
+    std::string text((std::istreambuf_iterator<char>(file)), {});
+    ::umount2(name, MNT_DETACH);
+    ::rmdir(name);
+    return text;
+}
+
+constexpr const char *what_is_slower =
+    "unionfs: mode=auto: store: without root there is no passthrough: big reads and writes go through the daemon\n";
+
+}  // namespace
+
+TEST_CASE("in a user namespace the union works, says what is slower, and overlayfs with userxattr reads its upper") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    CHECK(without_root(true) == what_is_slower);
+}
+
+TEST_CASE("without root the union is mounted by fusermount3, and says what is slower") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    CHECK(without_root(false) == what_is_slower);
+}
