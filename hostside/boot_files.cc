@@ -79,6 +79,7 @@ Result<Boot> boot_of(const Machine &m) {
     boot.names = modules_for(m.disk_interface);
     boot.names.insert(boot.names.end(), m.extra_modules.begin(), m.extra_modules.end());
     boot.load = m.extra_modules;
+    boot.keep_tracing = m.module_tracing;
     const fs::path folder = fs::path(boot.kernel).parent_path();
     for (const std::string &config : {(folder / "config").string(), (folder / ("config-" + boot.release)).string()})
         if (auto text = base::read_file(config)) boot.keep_signatures = signatures_enforced(*text, "");
@@ -87,7 +88,8 @@ Result<Boot> boot_of(const Machine &m) {
 }
 
 Result<std::string> made_initrd_path(const Boot &boot) {
-    std::string key = file_identity(boot.stage1) + "\n" + boot.release + "\n" + (boot.keep_signatures ? "signed" : "");
+    std::string key = file_identity("/proc/self/exe") + "\n" + file_identity(boot.stage1) + "\n" + boot.release;
+    key += std::format("\nsignatures {} tracing {}", boot.keep_signatures, boot.keep_tracing);
     if (!boot.modules.empty()) {
         auto folder = modules_folder(boot.modules, boot.release);
         if (!folder) return std::unexpected(folder.error());
@@ -102,7 +104,8 @@ Result<Initrd> initrd_of(const Boot &boot) {
     auto path = made_initrd_path(boot);
     if (!path) return std::unexpected(path.error());
     if (auto known = cached(*path)) return Initrd{std::move(*known), std::move(*path)};
-    auto bytes = build_initrd({boot.stage1, boot.modules, boot.release, boot.names, boot.load, boot.keep_signatures});
+    auto bytes =
+        build_initrd({boot.stage1, boot.modules, boot.release, boot.names, boot.load, boot.keep_signatures, boot.keep_tracing});
     if (!bytes) return std::unexpected(bytes.error());
     remember(*path, *bytes);
     return Initrd{std::move(*bytes), exists(*path) ? *path : ""};

@@ -16,7 +16,7 @@ struct Boot {
     std::string initrd;  // a finished one; else `modules` and `names` say how to make it
     std::string stage1, modules;
     std::vector<std::string> names, load;
-    bool keep_signatures = false;
+    bool keep_signatures = false, keep_tracing = false;  // of modules (initrd.h)
 };
 base::Result<Boot> boot_of(const Machine &machine);
 

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "hostside/cpio.h"
+#include "hostside/module_image.h"
 #include "mounts/base/at.h"
 #include "mounts/decompress.h"
 #include "mounts/module_index.h"
@@ -51,6 +52,13 @@ std::string decompressed_names(std::string dep) {
     return dep;
 }
 
+// A signature is over every byte: a module that keeps it is left as it is.
+std::string prepared(std::string image, const InitrdSpec &spec) {
+    if (spec.keep_signatures) return image;
+    image.resize(without_signature(image).size());
+    return spec.keep_tracing ? image : without_tracing(std::move(image));
+}
+
 Result<> add_modules(Cpio &cpio, const InitrdSpec &spec) {
     auto folder = modules_folder(spec.modules, spec.release);
     if (!folder) return std::unexpected(folder.error());
@@ -80,8 +88,7 @@ Result<> add_modules(Cpio &cpio, const InitrdSpec &spec) {
         auto image =
             packed ? mounts::decompress_module(fd->get(), source) : base::read_all(fd->get(), source, mounts::module_limit_bytes);
         if (!image) return std::unexpected(image.error());
-        cpio.file(target + "/" + decompressed_names(path),
-                  spec.keep_signatures ? std::string_view(*image) : without_signature(*image));
+        cpio.file(target + "/" + decompressed_names(path), prepared(std::move(*image), spec));
     }
     const auto by_path = [](std::string_view line) { return mounts::module_name(line.substr(0, line.find(':'))); };
     const auto second = [](std::string_view line) { return mounts::module_name(word_at(line, 1)); };
@@ -126,17 +133,6 @@ Result<std::string> modules_folder(const std::string &modules, const std::string
                     "neither it nor its lib/modules/RELEASE has a modules.dep; run depmod, or see --modules");
     return fail(0, "find modules", modules,
                 std::format("there are modules for {}, not for {}", found, release.empty() ? "one kernel alone" : release));
-}
-
-std::string_view without_signature(std::string_view module) {
-    constexpr std::string_view magic = "~Module signature appended~\n";
-    constexpr size_t header_bytes = 12;  // struct module_signature: 8 bytes, then the signature's length, big endian
-    if (!module.ends_with(magic) || module.size() < magic.size() + header_bytes) return module;
-    const std::string_view rest = module.substr(0, module.size() - magic.size());
-    size_t length = 0;
-    for (const char c : rest.substr(rest.size() - 4)) length = length << 8 | static_cast<unsigned char>(c);
-    if (length > rest.size() - header_bytes) return module;
-    return rest.substr(0, rest.size() - header_bytes - length);
 }
 
 bool signatures_enforced(std::string_view kernel_config, std::string_view command_line) {

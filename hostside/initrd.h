@@ -16,6 +16,7 @@ struct InitrdSpec {
     std::vector<std::string> names;  // modules to take, with what they depend on
     std::vector<std::string> load;   // names that the guest loads always (mounts/protocol.h, modules_file)
     bool keep_signatures = false;    // of modules; a kernel that enforces them needs them
+    bool keep_tracing = false;       // of modules: what only tracing them needs (module_image.h)
     bool operator==(const InitrdSpec &) const = default;
 };
 
@@ -28,9 +29,6 @@ base::Result<std::string> build_initrd(const InitrdSpec &spec);
 
 // The folder of RELEASE's modules.dep. Error with the releases that there are.
 base::Result<std::string> modules_folder(const std::string &modules, const std::string &release);
-
-// The module without its appended signature (Linux, scripts/sign-file.c); as it is when there is none.
-std::string_view without_signature(std::string_view module);
 
 // Does this kernel refuse modules without a signature? By its configuration's text and its command line.
 bool signatures_enforced(std::string_view kernel_config, std::string_view command_line);

@@ -39,6 +39,7 @@ struct Machine {
     // what is booted
     std::string store, toplevel, kernel, modules, initrd, init, reginfo, stage1, root_device;
     std::vector<std::string> kernel_params, consoles, extra_modules, paths_in_nix_db;
+    bool module_tracing = false;  // the initrd's modules keep what only tracing them needs
     bool writable_store = true, writable_store_use_tmpfs = true, use_boot_loader = false;
     std::string boot_disk, bios;
     // hardware

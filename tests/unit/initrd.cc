@@ -52,13 +52,6 @@ std::string names_in(std::string_view bytes) {
     return names;
 }
 
-std::string signed_module(std::string_view body, std::string_view signature) {
-    std::string text(body);
-    text.append(signature).append(std::string(8, '\0'));
-    for (const int shift : {24, 16, 8, 0}) text += static_cast<char>(signature.size() >> shift);
-    return text + "~Module signature appended~\n";
-}
-
 }  // namespace
 
 TEST_CASE("the same initrd is the same bytes, and holds what the machine needs and no more") {
@@ -94,14 +87,6 @@ TEST_CASE("an initrd without stage1 says how to name it") {
     CHECK(base::message(hostside::build_initrd({"/none/stage1", "", "", {}, {}, false}).error()) ==
           "open '/none/stage1': No such file or directory; the initrd needs the stage1 program; build it, or name it with "
           "--stage1");
-}
-
-TEST_CASE("an appended signature is cut off, and damage is left as it is") {
-    CHECK(hostside::without_signature(signed_module("body", "sig")) == "body");
-    CHECK(hostside::without_signature("body") == "body");
-    std::string damaged = signed_module("b", "sig");
-    damaged[damaged.size() - 28 - 2] = '\x7f';
-    CHECK(hostside::without_signature(damaged) == damaged);
 }
 
 TEST_CASE("signatures stay where the kernel enforces them") {

@@ -1,0 +1,142 @@
+#include "hostside/module_image.h"
+
+#include <elf.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace hostside {
+
+namespace {
+
+// A module is an ET_REL file: sections, whose headers are an array at e_shoff. Everything is copied out and in, for
+// nothing in the bytes is known to be aligned or in bounds.
+class Elf {
+  public:
+    // Without sections: it is none.
+    explicit Elf(std::string &bytes) : bytes_(bytes) {
+        std::vector<Elf64_Shdr> found;
+        if (!get(0, header_) || std::memcmp(header_.e_ident, ELFMAG, SELFMAG) != 0 || header_.e_ident[EI_CLASS] != ELFCLASS64 ||
+            header_.e_machine != EM_X86_64 || header_.e_type != ET_REL || header_.e_shentsize != sizeof(Elf64_Shdr))
+            return;
+        for (size_t i = 0; i < header_.e_shnum; ++i) {
+            Elf64_Shdr section;
+            if (!get(header_.e_shoff + i * sizeof section, section)) return;
+            found.push_back(section);
+        }
+        sections_ = std::move(found);
+    }
+
+    [[nodiscard]] std::span<const Elf64_Shdr> sections() const { return sections_; }
+
+    [[nodiscard]] std::string_view name(const Elf64_Shdr &section) const {
+        return header_.e_shstrndx < sections_.size() ? text(sections_[header_.e_shstrndx], section.sh_name) : "";
+    }
+
+    // The string at `offset` of a string table.
+    [[nodiscard]] std::string_view text(const Elf64_Shdr &table, uint64_t offset) const {
+        if (offset >= table.sh_size || table.sh_offset > bytes_.size() || table.sh_size > bytes_.size() - table.sh_offset)
+            return {};
+        const std::string_view rest = std::string_view(bytes_).substr(table.sh_offset + offset, table.sh_size - offset);
+        return rest.substr(0, rest.find('\0'));
+    }
+
+    void set(size_t index, const Elf64_Shdr &section) {
+        sections_[index] = section;
+        put(header_.e_shoff + index * sizeof section, section);
+    }
+
+    template <class T>
+    [[nodiscard]] bool get(uint64_t offset, T &value) const {
+        if (offset > bytes_.size() || bytes_.size() - offset < sizeof value) return false;
+        std::memcpy(&value, bytes_.data() + offset, sizeof value);
+        return true;
+    }
+
+    template <class T>
+    void put(uint64_t offset, const T &value) {
+        std::memcpy(bytes_.data() + offset, &value, sizeof value);
+    }
+
+  private:
+    std::string &bytes_;
+    Elf64_Ehdr header_{};
+    std::vector<Elf64_Shdr> sections_;
+};
+
+struct Call {
+    uint64_t relocation;  // where its Elf64_Rela lies in the file
+    uint64_t site;        // where the call's five bytes do
+};
+
+constexpr std::array<unsigned char, 5> call_to_be_relocated{0xe8, 0, 0, 0, 0};
+constexpr std::array<unsigned char, 5> no_op{0x0f, 0x1f, 0x44, 0x00, 0x00};  // Linux, arch/x86/include/asm/nops.h
+
+// Every use of the symbol __fentry__. False: one of them is something else than a call, and all stay.
+bool find_calls(const Elf &elf, std::vector<Call> &calls) {
+    const auto sections = elf.sections();
+    for (const Elf64_Shdr &rela : sections) {
+        if (rela.sh_type != SHT_RELA || rela.sh_link >= sections.size() || rela.sh_info >= sections.size()) continue;
+        const Elf64_Shdr &symbols = sections[rela.sh_link];
+        const Elf64_Shdr &target = sections[rela.sh_info];
+        if (symbols.sh_link >= sections.size()) return false;
+        for (uint64_t at = 0; at + sizeof(Elf64_Rela) <= rela.sh_size; at += sizeof(Elf64_Rela)) {
+            Elf64_Rela entry;
+            Elf64_Sym symbol;
+            if (!elf.get(rela.sh_offset + at, entry)) return false;
+            if (!elf.get(symbols.sh_offset + ELF64_R_SYM(entry.r_info) * sizeof symbol, symbol)) return false;
+            if (symbol.st_shndx != SHN_UNDEF || elf.text(sections[symbols.sh_link], symbol.st_name) != "__fentry__") continue;
+            std::array<unsigned char, 5> code;
+            const uint64_t site = target.sh_offset + entry.r_offset - 1;
+            if (entry.r_offset == 0 || !elf.get(site, code) || code != call_to_be_relocated) return false;
+            calls.push_back({rela.sh_offset + at, site});
+        }
+    }
+    return true;
+}
+
+// The kernel finds these by name: __mcount_loc and the map only among sections that are loaded (kernel/module/main.c,
+// find_sec), BTF among all (find_any_sec).
+void hide_sections(Elf &elf) {
+    for (size_t i = 0; i < elf.sections().size(); ++i) {
+        Elf64_Shdr section = elf.sections()[i];
+        const std::string_view name = elf.name(section);
+        if (name == "__mcount_loc" || name == "_ftrace_eval_map") section.sh_flags &= ~uint64_t{SHF_ALLOC};
+        if (name == ".BTF") section.sh_size = 0;
+        elf.set(i, section);
+    }
+}
+
+}  // namespace
+
+std::string_view without_signature(std::string_view module) {
+    constexpr std::string_view magic = "~Module signature appended~\n";
+    constexpr size_t header_bytes = 12;  // struct module_signature: 8 bytes, then the signature's length, big endian
+    if (!module.ends_with(magic) || module.size() < magic.size() + header_bytes) return module;
+    const std::string_view rest = module.substr(0, module.size() - magic.size());
+    size_t length = 0;
+    for (const char c : rest.substr(rest.size() - 4)) length = length << 8 | static_cast<unsigned char>(c);
+    if (length > rest.size() - header_bytes) return module;
+    return rest.substr(0, rest.size() - header_bytes - length);
+}
+
+std::string without_tracing(std::string module) {
+    Elf elf(module);
+    std::vector<Call> calls;
+    if (elf.sections().empty() || !find_calls(elf, calls)) return module;
+    for (const Call &call : calls) {
+        Elf64_Rela entry;
+        if (!elf.get(call.relocation, entry)) continue;
+        entry.r_info = ELF64_R_INFO(0, R_X86_64_NONE);
+        elf.put(call.relocation, entry);
+        elf.put(call.site, no_op);
+    }
+    hide_sections(elf);
+    return module;
+}
+
+}  // namespace hostside
