@@ -1,7 +1,6 @@
 #include "stage1/init.h"
 
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include <algorithm>
 #include <exception>
@@ -26,17 +25,22 @@ using base::Priority;
 
 constexpr std::string_view report_path = "/run/stage1/report.json";
 
-// A report that cannot be written costs the report, not the boot.
+// Not made durable: a flush over 9p costs the host's disk, for a text that is of use only when the boot went on.
+void write_text(const std::string &path, std::string_view text) {
+    auto file = base::open_at(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0644);
+    const auto written = file ? base::write_all(file->get(), text, path) : std::unexpected(file.error());
+    // A report that cannot be written costs the report, not the boot.
+    if (!written) log(Priority::warning, message(written.error()) + ", ignoring");
+}
+
 void write_report(const Report &report, const std::string &target_root) {
     log(Priority::notice, report.summary());
+    const std::string text = report.json();
     (void)::mkdir("/run/stage1", 0755);
-    if (auto written = base::replace_file(std::string(report_path), report.json()); !written)
-        log(Priority::warning, message(written.error()) + ", ignoring");
+    write_text(std::string(report_path), text);
     const std::string xchg = target_root + std::string(mounts::protocol::xchg_dir);
     struct stat there{};
-    if (::stat(xchg.c_str(), &there) != 0) return;
-    if (auto written = base::replace_file(std::format("{}/{}", xchg, mounts::protocol::report_file), report.json()); !written)
-        log(Priority::warning, message(written.error()) + ", ignoring");
+    if (::stat(xchg.c_str(), &there) == 0) write_text(std::format("{}/{}", xchg, mounts::protocol::report_file), text);
 }
 
 bool breaks_before(const mounts::Phase &phase, const mounts::BootParameters &parameters) {

@@ -1,10 +1,11 @@
 #include "stage1/plan_command.h"
 
+#include <format>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <print>
 
 #include "mounts/base/at.h"
+#include "mounts/base/json_text.h"
 #include "mounts/base/log.h"
 #include "mounts/protocol.h"
 #include "stage1/boot_input.h"
@@ -28,13 +29,17 @@ void print_text(const std::vector<mounts::Phase> &phases) {
 }
 
 void print_json(const std::vector<mounts::Phase> &phases) {
-    auto out = nlohmann::json::array();
+    std::string text = "[";
     for (const auto &phase : phases) {
-        auto steps = nlohmann::json::array();
-        for (const auto &step : phase.steps) steps.push_back({{"step", kind(step)}, {"text", describe(step)}});
-        out.push_back({{"phase", phase.name}, {"steps", std::move(steps)}});
+        text += &phase == phases.data() ? "\n" : ",\n";
+        text += std::format(" {{\"phase\": {}, \"steps\": [", base::json_text(phase.name));
+        for (const auto &step : phase.steps) {
+            text += &step == phase.steps.data() ? "\n" : ",\n";
+            text += std::format("  {{\"step\": {}, \"text\": {}}}", base::json_text(kind(step)), base::json_text(describe(step)));
+        }
+        text += "\n ]}";
     }
-    std::println("{}", out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
+    std::println("{}\n]", text);
 }
 
 base::Result<std::vector<mounts::Phase>> plan(const PlanOptions &options) {

@@ -2,7 +2,8 @@
 
 #include <ctime>
 #include <format>
-#include <nlohmann/json.hpp>
+
+#include "mounts/base/json_text.h"
 
 namespace stage1 {
 
@@ -24,17 +25,22 @@ void Report::end(std::string result, std::string error) {
 }
 
 std::string Report::json() const {
-    auto steps = nlohmann::json::array();
+    std::string text = "{\"version\": 1, \"steps\": [";
     for (const StepRecord &r : records_) {
-        nlohmann::json step{{"phase", r.phase}, {"step", r.step}, {"text", r.text}, {"start_us", r.start_us}};
-        if (r.end_us != 0) step["end_us"] = r.end_us;
-        if (!r.error.empty()) step["error"] = r.error;
-        steps.push_back(std::move(step));
+        const auto field = [&](std::string_view name, std::string_view value) {
+            ((text += ", \"") += name) += "\": ";
+            text += value;
+        };
+        text += &r == records_.data() ? "\n {\"phase\": " : ",\n {\"phase\": ";
+        text += base::json_text(r.phase);
+        field("step", base::json_text(r.step));
+        field("text", base::json_text(r.text));
+        field("start_us", std::to_string(r.start_us));
+        if (r.end_us != 0) field("end_us", std::to_string(r.end_us));
+        if (!r.error.empty()) field("error", base::json_text(r.error));
+        text += '}';
     }
-    // Text that is not UTF-8 (a path, a label) must not cost the whole report.
-    return nlohmann::json{{"version", 1}, {"steps", std::move(steps)}}.dump(1, ' ', false,
-                                                                            nlohmann::json::error_handler_t::replace) +
-           "\n";
+    return text += "\n]}\n";
 }
 
 std::string Report::summary() const {

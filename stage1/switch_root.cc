@@ -46,6 +46,14 @@ bool is_initramfs(int fd) {
     return ::fstatfs(fd, &fs) == 0 && (fs.f_type == RAMFS_MAGIC || fs.f_type == TMPFS_MAGIC);
 }
 
+// Stage 2 does not wait for it: a child removes, as util-linux's switch_root has one do, and stage 2 reaps it.
+void free_initramfs(base::Fd root, dev_t device) {
+    const pid_t child = ::fork();
+    if (child > 0) return;
+    remove_contents(std::move(root), device);
+    if (child == 0) ::_exit(0);
+}
+
 }  // namespace
 
 Result<> check_init(const std::string &target_root, const std::string &init) {
@@ -78,7 +86,7 @@ base::Error switch_root(const std::string &target_root, const std::string &init)
     if (::chdir(target_root.c_str()) < 0) return fail(errno, "chdir", target_root).error();
     if (::mount(".", "/", nullptr, MS_MOVE, nullptr) < 0) return fail(errno, "move the root mount", target_root).error();
     if (::chroot(".") < 0 || ::chdir("/") < 0) return fail(errno, "chroot", target_root).error();
-    if (is_initramfs(old_root.get())) remove_contents(std::move(old_root), st.st_dev);
+    if (is_initramfs(old_root.get())) free_initramfs(std::move(old_root), st.st_dev);
 
     // Stage 2 begins as a fresh PID 1: no signal ignored or blocked.
     sigset_t none;
