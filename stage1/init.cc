@@ -1,6 +1,7 @@
 #include "stage1/init.h"
 
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <algorithm>
 #include <exception>

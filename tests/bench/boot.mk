@@ -1,10 +1,21 @@
-# Stage 1 against the 2013 design as a shell script; included by tests/tests.mk. STAGE1_KERNEL=6.1 for the older kernel.
+# Stage 1 against the 2013 design as a shell script; included by tests/tests.mk. STAGE1_KERNEL=6.1 for the older kernel,
+# BENCH_ARGUMENTS="--runs N" or --quick.
 
-$(BUILD)/tests/bench-mark: tests/bench/mark.cc $(SYSROOT_READY)
+bench_boot := $(BUILD)/tests/bench-mark $(BUILD)/tests/bench-floor $(BUILD)/tests/bench-instructions.so
+
+# Where no other program's addresses are, so that the counting of instructions stops at its first one.
+$(BUILD)/tests/bench-mark: LDFLAGS += -Wl,--image-base=0x70000000
+$(BUILD)/tests/bench-mark $(BUILD)/tests/bench-floor: $(BUILD)/tests/bench-%: tests/bench/%.cc $(SYSROOT_READY)
 	@mkdir -p $(@D)
-	@$(CXX) -Os -s $(STATIC) -o $@ $<
+	@$(CXX) -Os -s $(LDFLAGS) $(STATIC) -o $@ $<
+
+# QEMU loads it: the host's C library, and no other one.
+$(BUILD)/tests/bench-instructions.so: tests/bench/instructions.cc
+	@mkdir -p $(@D)
+	@.toolchain/install-packages "make bench-boot" clang-19
+	@clang-19 -x c++ -std=c++20 -O2 -shared -fPIC -fno-exceptions -o $@ $<
 
 .PHONY: bench-boot
-bench-boot: all $(BUILD)/tests/bench-mark ## stage 1 against a shell script: guest seconds, CPU seconds, instructions
-	@.toolchain/install-packages "make bench-boot" unionfs-fuse e2fsprogs kmod python3
+bench-boot: all $(bench_boot) ## stage 1 against a shell script: guest seconds, CPU seconds, instructions
+	@.toolchain/install-packages "make bench-boot" unionfs-fuse e2fsprogs kmod python3 busybox-static binutils
 	@tests/support/with-machine tests/bench/boot $(BUILD) $(BUILD)/bench-boot.json $(BENCH_ARGUMENTS)
