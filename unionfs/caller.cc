@@ -24,7 +24,9 @@ void raise_capabilities() {
 }  // namespace
 
 Caller::Caller(bool privileged, uid_t uid, gid_t gid, mode_t umask) {
-    ::umask(umask);
+    thread_local mode_t current = ~mode_t{0};  // each thread has its own, and nobody else sets it
+    if (current != umask) ::umask(umask);
+    current = umask;
     if (!privileged || (uid == 0 && gid == 0)) return;
     changed_ = true;
     ::setfsgid(gid);

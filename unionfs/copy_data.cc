@@ -40,9 +40,10 @@ int copy_stretch(int from, int to, off_t at, off_t end) {
 
 }  // namespace
 
-int copy_data(int from, int to, off_t size) {
+int copy_data(int from, int to, off_t size, bool has_holes) {
     if (size == 0) return 0;
     if (::ioctl(to, FICLONE, from) == 0) return ::ftruncate(to, size) < 0 ? errno : 0;
+    if (!has_holes) return copy_stretch(from, to, 0, size);
     if (::ftruncate(to, size) < 0) return errno;
     for (off_t at = 0; at < size;) {
         const off_t data = ::lseek(from, at, SEEK_DATA);

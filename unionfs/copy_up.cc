@@ -13,9 +13,12 @@
 namespace unionfs {
 
 int copy_attributes(int from_dir, const char *from, int to_dir, const char *to, const struct stat &status,
-                    const std::string &mark) {
+                    const std::string &mark, struct stat &made) {
     const int empty = *to == '\0' ? AT_EMPTY_PATH : 0;
-    if (::fchownat(to_dir, to, status.st_uid, status.st_gid, AT_SYMLINK_NOFOLLOW | empty) < 0 && errno != EPERM) return errno;
+    if (::fstatat(to_dir, to, &made, AT_SYMLINK_NOFOLLOW | empty) < 0) return errno;
+    const bool other_owner = made.st_uid != status.st_uid || made.st_gid != status.st_gid;
+    if (other_owner && ::fchownat(to_dir, to, status.st_uid, status.st_gid, AT_SYMLINK_NOFOLLOW | empty) < 0 && errno != EPERM)
+        return errno;
     for (const std::string &attribute : xattr_names(from_dir, from)) {
         if (attribute.starts_with(mark)) continue;
         const std::string value = xattr_value(from_dir, from, attribute);
@@ -23,7 +26,7 @@ int copy_attributes(int from_dir, const char *from, int to_dir, const char *to, 
         // An attribute that the upper can't hold is lost, as with overlayfs; a full disk is an error.
         if (error != 0 && error != EOPNOTSUPP && error != EPERM && error != EINVAL) return error;
     }
-    if (!S_ISLNK(status.st_mode)) {
+    if (!S_ISLNK(status.st_mode) && (other_owner || made.st_mode != status.st_mode)) {
         const int error =
             empty != 0 ? ::fchmod(to_dir, status.st_mode & 07777) : ::fchmodat(to_dir, to, status.st_mode & 07777, 0);
         if (error < 0) return errno;
@@ -43,11 +46,13 @@ int Union::copy_up(Node &node, off_t size) {
 }
 
 int Union::copy_up_locked(Node &node, off_t size) {
-    const int error = node.is_dir() ? copy_up_folder(node) : copy_up_file(node, size);
+    base::Fd copy;
+    const int error = node.is_dir() ? copy_up_folder(node) : copy_up_file(node, size, copy);
     if (error != 0) return error;
     table.add_key(&node, node.upper_key);
     cache.drop(node.slot);  // of the lower
-    node.slot_writable = false;
+    node.slot_writable = copy.valid();
+    if (copy) (void)cache.put(node.slot, std::move(copy));
     node.upper = true;
     return 0;
 }
@@ -64,19 +69,19 @@ int Union::copy_up_folder(Node &node) {
     if (const int error = where(node, from); error != 0) return error;
     if (::fstatat(from.fd(), ".", &status, 0) < 0) return errno;
     const std::string entry = work_name();
-    if (::mkdirat(work->get(), entry.c_str(), 0700) < 0) return errno;
-    int error = copy_attributes(from.fd(), ".", work->get(), entry.c_str(), status, mark);
+    if (::mkdirat(work->get(), entry.c_str(), status.st_mode & 0777) < 0) return errno;
+    struct stat made{};
+    int error = copy_attributes(from.fd(), ".", work->get(), entry.c_str(), status, mark, made);
     if (error == 0 && ::renameat(work->get(), entry.c_str(), target->get(), link.name.c_str()) < 0) error = errno;
-    if (error == 0 && ::fstatat(target->get(), link.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) error = errno;
     if (error != 0) {
         discard(entry);
         return error;
     }
-    node.upper_key = {status.st_dev, status.st_ino};
+    node.upper_key = {made.st_dev, made.st_ino};
     return 0;
 }
 
-int Union::copy_up_file(Node &node, off_t size) {
+int Union::copy_up_file(Node &node, off_t size, base::Fd &copy) {
     const std::vector<Link> links = table.links(&node);
     Where from;
     struct stat status{};
@@ -87,14 +92,14 @@ int Union::copy_up_file(Node &node, off_t size) {
 
     const std::string entry = work_name();
     const char *name = entry.c_str();
-    base::Fd copy;
     int error = 0;
     if (S_ISREG(status.st_mode)) {
         const base::Fd source(::openat(from.fd(), from.name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
         if (!source) return errno;
-        copy.reset(::openat(work->get(), name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+        copy.reset(::openat(work->get(), name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, status.st_mode & 0777));
         if (!copy) return errno;
-        error = copy_data(source.get(), copy.get(), size < 0 ? status.st_size : std::min(size, status.st_size));
+        const bool has_holes = status.st_blocks < (status.st_size + 511) / 512;
+        error = copy_data(source.get(), copy.get(), size < 0 ? status.st_size : std::min(size, status.st_size), has_holes);
     } else if (S_ISLNK(status.st_mode)) {
         std::string target(PATH_MAX, '\0');
         const ssize_t n = ::readlinkat(from.fd(), from.name.c_str(), target.data(), target.size());
@@ -104,14 +109,13 @@ int Union::copy_up_file(Node &node, off_t size) {
     } else if (::mknodat(work->get(), name, status.st_mode & (S_IFMT | 0600), status.st_rdev) < 0) {
         return errno;
     }
-    if (error == 0) error = copy_attributes(from.fd(), from.name.c_str(), work->get(), name, status, mark);
+    struct stat made{};
+    if (error == 0) error = copy_attributes(from.fd(), from.name.c_str(), work->get(), name, status, mark, made);
     if (error == 0) {
         const std::string number = std::to_string(node.shown_inode);
         // user.* goes on files only; without it the number changes at the next mount, no more.
         (void)set_xattr(work->get(), name, (mark + "unionfs.ino").c_str(), number.data(), number.size());
     }
-    struct stat made{};
-    if (error == 0 && ::fstatat(work->get(), name, &made, AT_SYMLINK_NOFOLLOW) < 0) error = errno;
     // Further names of a hard link first, so that the last step makes them visible together with what was asked for.
     for (size_t i = 1; i < links.size() && error == 0; ++i) {
         FdRef target;

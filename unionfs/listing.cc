@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <memory>
 #include <string_view>
 #include <unordered_map>
 
@@ -30,13 +29,13 @@ int read_names(int dir, const auto &visit) {
     const base::Fd fd(::openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd) return errno;
     static constexpr size_t size = 32768;
-    const auto buffer = std::make_unique<char[]>(size);
+    alignas(dirent) static thread_local char buffer[size];  // from the heap it would be mapped and unmapped each time
     for (;;) {
-        const long n = ::syscall(SYS_getdents64, fd.get(), buffer.get(), size);
+        const long n = ::syscall(SYS_getdents64, fd.get(), buffer, size);
         if (n < 0) return errno;
         if (n == 0) return 0;
         for (long at = 0; at < n;) {
-            const auto *entry = reinterpret_cast<const dirent *>(buffer.get() + at);
+            const auto *entry = reinterpret_cast<const dirent *>(buffer + at);
             at += entry->d_reclen;
             const std::string_view name(entry->d_name);
             if (name != "." && name != "..") visit(*entry, name);

@@ -114,7 +114,11 @@ int Union::probe(Node &parent, const std::string &name, Found &found, size_t fir
 Node *Union::take(Node &parent, const std::string &name, Found &found) {
     const Key key{found.status.st_dev, found.status.st_ino};
     ino_t shown = 0;
-    if (found.upper && !S_ISDIR(found.status.st_mode)) {
+    if (found.upper && !found.is_new && !S_ISDIR(found.status.st_mode)) {
+        if (Node *known = table.find(key); known != nullptr) {
+            table.add_link(known, &parent, name);
+            return known;
+        }
         FdRef dir;
         std::array<char, 32> text{};
         if (upper_dir(parent, dir) == 0) {
@@ -139,6 +143,18 @@ Node *Union::take(Node &parent, const std::string &name, Found &found) {
             node.lower_name = name;
         }
     });
+}
+
+// A file that was made just now, of which the open descriptor tells all and is kept.
+int Union::take_made(Node &parent, const std::string &name, base::Fd file, Node *&node, struct stat &status) {
+    if (::fstat(file.get(), &status) < 0) return errno;
+    Found found{.status = status, .upper = true, .is_new = true};
+    node = take(parent, name, found);
+    const std::lock_guard lock(node->mutex);
+    (void)cache.put(node->slot, std::move(file));
+    node->slot_writable = true;
+    show(*node, status);
+    return 0;
 }
 
 int Union::lookup(Node &parent, const std::string &name, Node *&node, struct stat &status, size_t first_layer) {

@@ -25,12 +25,13 @@ int Union::make(Node &parent, const std::string &name, bool folder, const std::f
         return EEXIST;
     // Over a whiteout: made in a folder like the parent (default ACL, set-group-ID), then moved onto it.
     const std::string stage = work_name();
+    struct stat made{};
     if (::mkdirat(work->get(), stage.c_str(), 0700) < 0) return errno;
     const base::Fd at(::openat(work->get(), stage.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!at || ::fstat(dir->get(), &status) < 0)
         error = errno;
     else
-        error = copy_attributes(dir->get(), ".", work->get(), stage.c_str(), status, mark);
+        error = copy_attributes(dir->get(), ".", work->get(), stage.c_str(), status, mark, made);
     if (error == 0) error = create(at.get(), "new");
     if (error == 0 && folder) error = make_opaque(at.get(), "new");
     if (error == 0 && ::syscall(SYS_renameat2, at.get(), "new", dir->get(), name.c_str(), folder ? RENAME_EXCHANGE : 0U) < 0)

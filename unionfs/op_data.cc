@@ -17,6 +17,28 @@ thread_local bool kill_set_id = false;
 
 namespace {
 
+thread_local char *room = nullptr;  // without a destructor: musl has none for a thread's variables
+thread_local size_t room_size = 0;
+
+}  // namespace
+
+char *reply_buffer(size_t size) {
+    if (room_size < size) {
+        free_reply_buffer();
+        room = new char[size];
+        room_size = size;
+    }
+    return room;
+}
+
+void free_reply_buffer() {
+    delete[] room;
+    room = nullptr;
+    room_size = 0;
+}
+
+namespace {
+
 // What an open file's handle says. 0: opened without us, or not to be counted.
 constexpr uint64_t by_passthrough = 1;
 constexpr uint64_t by_page_cache = 2;
@@ -30,10 +52,6 @@ bool has_privileges(Union &fs, Node &node) {
     return (status.st_mode & (S_ISUID | S_ISGID)) != 0 ||
            get_xattr(place.fd(), place.name.c_str(), "security.capability", nullptr, 0) >= 0;
 }
-
-}  // namespace
-
-namespace {
 
 // Gives the kernel the backing file; false: the file goes through the page cache. The Node is locked.
 bool pass_through(fuse_req_t request, Node &node, int fd, fuse_file_info &info) {
@@ -111,14 +129,7 @@ void read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset, fuse_fil
         fuse_reply_err(request, error);
         return;
     }
-    // A thread's for good, and the thread lives as long as the mount: no destructor is needed.
-    thread_local char *buffer = nullptr;
-    thread_local size_t room = 0;
-    if (room < size) {
-        delete[] buffer;
-        buffer = new char[size];
-        room = size;
-    }
+    char *const buffer = reply_buffer(size);
     const ssize_t n = ::pread(fd->get(), buffer, size, offset);
     if (n < 0)
         fuse_reply_err(request, errno);

@@ -40,14 +40,14 @@ void readdirplus(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset, f
         fuse_reply_err(request, error);
         return;
     }
-    const auto buffer = std::make_unique<char[]>(size);
+    char *const buffer = reply_buffer(size);
     size_t used = 0;
     // `.` and `..` carry no node: what the kernel has of them stays as it is.
     for (off_t dot = offset; dot < 2; ++dot) {
         fuse_entry_param entry{};
         entry.attr.st_ino = folder.shown_inode;
         entry.attr.st_mode = S_IFDIR;
-        used += fuse_add_direntry_plus(request, buffer.get() + used, size - used, dot == 0 ? "." : "..", &entry, dot + 1);
+        used += fuse_add_direntry_plus(request, buffer + used, size - used, dot == 0 ? "." : "..", &entry, dot + 1);
     }
     auto at = std::ranges::upper_bound(listing->entries, static_cast<uint64_t>(offset), {}, &ListingEntry::cookie);
     for (; at != listing->entries.end(); ++at) {
@@ -57,14 +57,14 @@ void readdirplus(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset, f
         struct stat status{};
         if (fs.lookup(folder, at->name, node, status, at->type == DT_DIR ? 0 : at->layer) != 0) continue;  // gone meanwhile
         const fuse_entry_param entry = entry_of(*node, status);
-        used += fuse_add_direntry_plus(request, buffer.get() + used, size - used, at->name.c_str(), &entry,
-                                       static_cast<off_t>(at->cookie));
+        used +=
+            fuse_add_direntry_plus(request, buffer + used, size - used, at->name.c_str(), &entry, static_cast<off_t>(at->cookie));
     }
     if (used == 0) {
         const std::lock_guard lock(folder.mutex);
         folder.listing.reset();
     }
-    fuse_reply_buf(request, buffer.get(), used);
+    fuse_reply_buf(request, buffer, used);
 }
 
 void fsyncdir(fuse_req_t request, fuse_ino_t id, int, fuse_file_info *) {

@@ -90,15 +90,16 @@ void create(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode
     Union &fs = session.fs;
     Node &dir = node_of(request, parent);
     const fuse_ctx *context = fuse_req_ctx(request);
+    base::Fd file;
     int error = fs.make(dir, name, false, [&](int at, const char *as) {
         const Caller caller(fs.privileged, context->uid, context->gid, context->umask);
-        const base::Fd fd(::openat(at, as, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
-        return fd ? 0 : errno;
+        file.reset(::openat(at, as, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
+        return file ? 0 : errno;
     });
     if (error == EEXIST && (info->flags & O_EXCL) == 0) error = 0;
     Node *node = nullptr;
     struct stat status{};
-    if (error == 0) error = fs.lookup(dir, name, node, status);
+    if (error == 0) error = file ? fs.take_made(dir, name, std::move(file), node, status) : fs.lookup(dir, name, node, status);
     if (error == 0) error = open_file(session, request, *node, *info);
     if (error != 0) {
         fuse_reply_err(request, error);

@@ -31,6 +31,10 @@ inline Node &node_of(fuse_req_t request, fuse_ino_t id) {
 fuse_entry_param entry_of(const Node &node, const struct stat &status);
 int drop_set_id(Union &fs, Node &node);
 
+// Room for an answer, this thread's until it asks again; freed at the thread's end.
+char *reply_buffer(size_t size);
+void free_reply_buffer();
+
 // Opens for a client: sets what the kernel is to do with the file.
 int open_file(Session &session, fuse_req_t request, Node &node, fuse_file_info &info);
 

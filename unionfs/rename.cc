@@ -39,7 +39,8 @@ int Union::clear_folder(Node &parent, const std::string &name) {
     const std::string entry = work_name();
     if (::mkdirat(work->get(), entry.c_str(), 0700) < 0) return errno;
     base::Fd old(::openat(dir->get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    int error = old ? copy_attributes(old.get(), ".", work->get(), entry.c_str(), status, mark) : errno;
+    struct stat made{};
+    int error = old ? copy_attributes(old.get(), ".", work->get(), entry.c_str(), status, mark, made) : errno;
     if (error == 0) error = make_opaque(work->get(), entry.c_str());
     if (error == 0 && ::syscall(SYS_renameat2, work->get(), entry.c_str(), dir->get(), name.c_str(), RENAME_EXCHANGE) < 0)
         error = errno;

@@ -197,6 +197,7 @@ void run_thread(Loop &loop, bool is_first) {
         }
     }
     if (is_idle) --idle;
+    free_reply_buffer();
     --loop.threads;
 }
 

@@ -30,6 +30,7 @@ struct Found {  // what a name means
     std::vector<LowerDirRef> lowers{};  // of a folder
     LowerDirRef lower_parent{};         // of a file of a lower layer
     Key lower_key{};
+    bool is_new = false;  // just made: it has no st_ino from before
 };
 
 struct Union {
@@ -67,6 +68,7 @@ struct Union {
     int probe(Node &parent, const std::string &name, Found &found, size_t first_layer = 0);
     int lookup(Node &parent, const std::string &name, Node *&node, struct stat &status, size_t first_layer = 0);
     Node *take(Node &parent, const std::string &name, Found &found);
+    int take_made(Node &parent, const std::string &name, base::Fd file, Node *&node, struct stat &status);
     bool lower_has(Node &parent, const std::string &name);  // a lower layer would show through
     int is_empty(Node &folder);
 
@@ -89,7 +91,7 @@ struct Union {
   private:
     int copy_up_locked(Node &node, off_t size);
     int copy_up_folder(Node &node);
-    int copy_up_file(Node &node, off_t size);
+    int copy_up_file(Node &node, off_t size, base::Fd &copy);  // leaves what it wrote to open
     void fill_root(Node &node);
     int clear_folder(Node &parent, const std::string &name);
     int mark_moved(Node &node, Node &parent, Node &new_parent, const std::string &new_name);
@@ -101,13 +103,14 @@ struct Union {
 
 inline int Where::flags() const { return AT_SYMLINK_NOFOLLOW | (name.empty() ? AT_EMPTY_PATH : 0); }
 
-// Owner, times, mode and attributes of one object onto another; nothing of ours among the attributes.
+// Owner, times, mode and attributes of one object onto another; nothing of ours among the attributes. `made`: what the
+// other was before.
 int copy_attributes(int from_dir, const char *from, int to_dir, const char *to, const struct stat &status,
-                    const std::string &mark);
+                    const std::string &mark, struct stat &made);
 
 LowerDirRef lower_child(Union &fs, const LowerDirRef &parent, const std::string &name);
 
-// All data of a file, its holes left out; a reflink where the file system can.
-int copy_data(int from, int to, off_t size);
+// All data of a file; a reflink where the file system can. Holes, if there are any, are left out.
+int copy_data(int from, int to, off_t size, bool has_holes);
 
 }  // namespace unionfs

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -61,7 +62,9 @@ Mounted::Mounted(Peer given, fs::path base, fs::path lower)
 
 Mounted::~Mounted() {
     unmount();
-    fs::remove_all(base_);
+    std::error_code error;
+    fs::remove_all(base_, error);
+    if (error) std::println(stderr, "bench: {}: {}, ignoring", base_.string(), error.message());
 }
 
 void Mounted::again() {
@@ -81,11 +84,18 @@ void Mounted::mount() {
         argv.push_back(word);
     }
     need(run(argv) == 0, "mount of " + peer.name);
+    struct stat beneath{}, mounted{};
+    need(::stat(base_.c_str(), &beneath) == 0, base_);
+    // Some return before they have mounted.
+    for (int i = 0; i < 500 && ::stat(point().c_str(), &mounted) == 0 && mounted.st_dev == beneath.st_dev; ++i) ::usleep(10000);
+    need(mounted.st_dev != beneath.st_dev, "mount of " + peer.name);
 }
 
 void Mounted::unmount() {
     need(::chdir("/") == 0, "chdir");
-    for (int i = 0; i < 50 && ::umount2(point().c_str(), 0) < 0; ++i) ::usleep(20000);
+    int result = -1;
+    for (int i = 0; i < 500 && (result = ::umount2(point().c_str(), 0)) < 0 && errno == EBUSY; ++i) ::usleep(20000);
+    need(result == 0, "umount of " + peer.name);
 }
 
 Daemon Mounted::daemon() const {
