@@ -91,6 +91,23 @@ void make_paths_absolute(Machine &m) {
     for (auto &share : m.shared_directories) absolute(share.source);
 }
 
+namespace {
+
+Result<> join_vlans(Prepared &prepared, const Machine &m) {
+    constexpr int oldest_with_datagrams = 7;
+    for (const int vlan : all_vlans(m)) {
+        if (prepared.facts.qemu_major < oldest_with_datagrams)
+            return fail(0, "join vlan", std::to_string(vlan),
+                        std::format("QEMU {} has no network of datagrams; 7.2 or newer is needed", prepared.facts.qemu_major));
+        auto port = VlanPort::join(prepared.facts.runtime, vlan, m.node_number);
+        if (!port) return std::unexpected(port.error());
+        prepared.vlans.push_back(std::move(*port));
+    }
+    return {};
+}
+
+}  // namespace
+
 Result<Prepared> prepare(const Machine &m, const PrepareOptions &options) {
     Prepared prepared;
     HostFacts &facts = prepared.facts;
@@ -103,12 +120,15 @@ Result<Prepared> prepare(const Machine &m, const PrepareOptions &options) {
     facts.sandbox = abilities->sandbox;
     facts.root = ::geteuid() == 0;
     facts.run_folder = options.run_folder;
+    facts.runtime = fs::path(options.run_folder).parent_path();
     facts.terminal = options.terminal;
     facts.monitor = options.monitor;
     if (auto enough = check_memory(m); !enough) return std::unexpected(enough.error());
     if (auto good = check_drives(m); !good) return std::unexpected(good.error());
     if (options.make)
         if (auto free = check_ports(m.forward_ports); !free) return std::unexpected(free.error());
+    if (options.make)
+        if (auto joined = join_vlans(prepared, m); !joined) return std::unexpected(joined.error());
     if (auto done = prepare_folders(facts, m, options); !done) return std::unexpected(done.error());
     if (auto done = prepare_boot_disk(prepared, m); !done) return std::unexpected(done.error());
     if (auto done = prepare_root_disk(prepared, m, options); !done) return std::unexpected(done.error());

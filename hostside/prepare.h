@@ -8,6 +8,7 @@
 #include "hostside/file_lock.h"
 #include "hostside/machine.h"
 #include "hostside/qemu.h"
+#include "hostside/vlan.h"
 #include "mounts/base/error.h"
 
 namespace hostside {
@@ -16,6 +17,7 @@ struct Prepared {
     HostFacts facts;
     std::vector<std::string> notes;  // for a person: an image that was created, why KVM is not used
     std::vector<FileLock> locks;     // of disk images, for as long as the machine runs
+    std::vector<VlanPort> vlans;     // the same
 };
 
 struct PrepareOptions {

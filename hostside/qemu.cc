@@ -50,7 +50,7 @@ base::Result<Argv> qemu_argv(const Machine &m, const HostFacts &facts) {
     if (auto done = add_channels(argv, m, facts); !done) return std::unexpected(done.error());
     if (auto done = add_disks(argv, m, facts); !done) return std::unexpected(done.error());
     if (auto done = add_shares(argv, m, facts); !done) return std::unexpected(done.error());
-    if (auto done = add_networks(argv, m); !done) return std::unexpected(done.error());
+    if (auto done = add_networks(argv, m, facts); !done) return std::unexpected(done.error());
     if (m.rng) add(argv, "-device", "virtio-rng-pci");
     if (m.balloon) add(argv, "-device", "virtio-balloon-pci");
     if (m.vsock_cid > 0) add(argv, "-device", std::format("vhost-vsock-pci,guest-cid={}", m.vsock_cid));

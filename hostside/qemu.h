@@ -23,6 +23,7 @@ struct HostFacts {
     std::string boot_disk_format = "qcow2";
     std::vector<std::string> empty_images;
     std::string xchg, shared;  // folders
+    std::string runtime;       // the folder of all run folders and vlans
     std::string run_folder;    // for sockets and the console's log, 0700
     bool terminal = true;      // the console is on stdin and stdout; else on a socket, for `runvm console`
     int console_log_fd = -1;   // QEMU inherits it and writes the console's log there; -1: into a file (--print)
@@ -37,6 +38,9 @@ inline constexpr std::string_view console_socket = "console";
 
 // Error: a path too long for a socket, shares or ports that clash.
 base::Result<std::vector<std::string>> qemu_argv(const Machine &machine, const HostFacts &facts);
+
+// The switches that a machine has a card on, those of `interfaces` last.
+std::vector<int> all_vlans(const Machine &machine);
 
 // QEMU reads a doubled comma in an option's value as one (qemu(1), "Comma handling").
 std::string escaped(std::string_view value);

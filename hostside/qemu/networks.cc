@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <format>
 
+#include "hostside/vlan.h"
+
 namespace hostside {
 
 namespace {
@@ -64,7 +66,7 @@ std::string user_network(const Machine &m) {
 
 }  // namespace
 
-base::Result<> add_networks(Argv &argv, const Machine &m) {
+base::Result<> add_networks(Argv &argv, const Machine &m, const HostFacts &facts) {
     if (!m.networking_options.empty() && !m.forward_ports.empty())
         return fail(0, "forward port", std::to_string(m.forward_ports.front().host_port),
                     "forwardPorts is of the user network, which qemu.networkingOptions takes the place of; drop one of them");
@@ -75,21 +77,27 @@ base::Result<> add_networks(Argv &argv, const Machine &m) {
     } else {
         argv.insert(argv.end(), m.networking_options.begin(), m.networking_options.end());
     }
-    std::vector<int> vlans = m.vlans;
-    for (const auto &interface : m.interfaces) vlans.push_back(interface.vlan);
-    // A virtual switch a vlan: multicast that never leaves the loopback device, so that no one needs to be root.
     // Addresses of the cards as NixOS's test driver gives them (nixos/lib/qemu-common.nix).
+    const std::vector<int> vlans = all_vlans(m);
     for (size_t i = 0; i < vlans.size(); ++i) {
         const int vlan = vlans[i];
         if (std::ranges::count(vlans, vlan) > 1)
             return fail(0, "join vlan", std::to_string(vlan),
                         "this machine would have two cards there with one address; name it once in vlans and interfaces");
+        const std::string folder = vlan_folder(facts.runtime, vlan);
         add(argv, "-netdev",
-            std::format("socket,id=vlan{0},mcast=230.0.0.{1}:{2},localaddr=127.0.0.1", i + 1, vlan % 256, 21000 + vlan));
+            std::format("dgram,id=vlan{},local.type=unix,local.path={},remote.type=unix,remote.path={}", i + 1,
+                        escaped(vlan_guest_socket(folder, m.node_number)), escaped(vlan_switch_socket(folder, m.node_number))));
         add(argv, "-device",
             std::format("virtio-net-pci,netdev=vlan{},mac=52:54:00:12:{:02x}:{:02x}", i + 1, vlan, m.node_number));
     }
     return {};
+}
+
+std::vector<int> all_vlans(const Machine &m) {
+    std::vector<int> vlans = m.vlans;
+    for (const auto &interface : m.interfaces) vlans.push_back(interface.vlan);
+    return vlans;
 }
 
 }  // namespace hostside

@@ -39,6 +39,7 @@ hostside::HostFacts facts_of(const hostside::Machine &m) {
                               .root_image = m.disk_image,
                               .xchg = "/run/xchg",
                               .shared = m.shared_dir.empty() ? "/run/xchg" : m.shared_dir,
+                              .runtime = "/run",
                               .run_folder = "/run"};
     facts.command_line =
         hostside::kernel_command_line(m, "loglevel=4\n", m.init.empty() && !m.toplevel.empty() ? m.toplevel + "/init" : m.init);

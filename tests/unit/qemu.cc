@@ -19,6 +19,7 @@ HostFacts host() {
             .root_image = "/d/root.qcow2",
             .xchg = "/r/xchg",
             .shared = "/r/xchg",
+            .runtime = "/r",
             .run_folder = "/r"};
 }
 
@@ -82,9 +83,11 @@ TEST_CASE("each option reaches the command line") {
         {R"({"forwardPorts":[{"from":"guest","host":{"port":80},"guest":{"port":8080}}]})",
          "-netdev 'user,id=user.0,guestfwd=tcp:10.0.2.100:8080-cmd:nc 127.0.0.1 80' "},
         {R"({"vlans":[1,3],"nodeNumber":2})",
-         "-netdev socket,id=vlan1,mcast=230.0.0.1:21001,localaddr=127.0.0.1 -device "
+         "-netdev dgram,id=vlan1,local.type=unix,local.path=/r/.vlan-1/2,remote.type=unix,remote.path=/r/.vlan-1/2.switch "
+         "-device "
          "virtio-net-pci,netdev=vlan1,mac=52:54:00:12:01:02 "
-         "-netdev socket,id=vlan2,mcast=230.0.0.3:21003,localaddr=127.0.0.1 -device "
+         "-netdev dgram,id=vlan2,local.type=unix,local.path=/r/.vlan-3/2,remote.type=unix,remote.path=/r/.vlan-3/2.switch "
+         "-device "
          "virtio-net-pci,netdev=vlan2,mac=52:54:00:12:03:02 "},
         {R"({"balloon":true})", "-device virtio-balloon-pci "},
         {R"({"vsock":3})", "-device vhost-vsock-pci,guest-cid=3 "},

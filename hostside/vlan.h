@@ -1,0 +1,37 @@
+// A virtual switch between machines of one user, without root and without a process of its own: a vlan is a folder, and in
+// it each machine has a socket of datagrams, one Ethernet frame each (QEMU, -netdev dgram). A machine's launcher takes what
+// its guest sends and puts it into the sockets of the others. So no machine waits for another, and none that ends takes the
+// vlan along.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "mounts/base/error.h"
+
+namespace hostside {
+
+// $runtime/.vlan-N: machines of one user and one XDG_RUNTIME_DIR meet there, and nobody else.
+std::string vlan_folder(const std::string &runtime, int vlan);
+// QEMU's socket, and the launcher's to which QEMU sends.
+std::string vlan_guest_socket(const std::string &folder, int node);
+std::string vlan_switch_socket(const std::string &folder, int node);
+
+class VlanPort {
+  public:
+    // Error: another machine has this number there, with its launcher's pid; a folder too long for a socket.
+    static base::Result<VlanPort> join(const std::string &runtime, int vlan, int node);
+    VlanPort(VlanPort &&) noexcept;
+    VlanPort &operator=(VlanPort &&) = delete;
+    VlanPort(const VlanPort &) = delete;
+    VlanPort &operator=(const VlanPort &) = delete;
+    // Leaves; nothing of it stays.
+    ~VlanPort();
+
+  private:
+    class Forwarder;
+    explicit VlanPort(std::unique_ptr<Forwarder> forwarder);
+    std::unique_ptr<Forwarder> forwarder_;
+};
+
+}  // namespace hostside
