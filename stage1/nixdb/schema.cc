@@ -39,8 +39,10 @@ base::Result<std::optional<int>> read_schema(const std::string &directory) {
     auto text = base::read_file(path, 64);
     if (!text && text.error().code == ENOENT) return std::optional<int>{};
     if (!text) return std::unexpected(text.error());
-    while (!text->empty() && (text->back() == '\n' || text->back() == ' ')) text->pop_back();
-    // Cut while it was written: as good as none. What db.sqlite holds is looked at anyway.
+    // Cut while it was written it is empty, or zeros where the blocks never came: as good as none. What db.sqlite holds is
+    // looked at anyway.
+    const size_t last = text->find_last_not_of(std::string_view("\n \0", 3));
+    text->resize(last == std::string::npos ? 0 : last + 1);
     if (text->empty()) return std::optional<int>{};
     int version = 0;
     const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), version);

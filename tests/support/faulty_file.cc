@@ -15,6 +15,7 @@
 #include <fuse3/fuse_lowlevel.h>
 
 #include "mounts/base/fd.h"
+#include "tests/support/disk.h"
 
 namespace support {
 
@@ -157,6 +158,20 @@ void FaultyFile::fail_writes(std::optional<uint64_t> offset) {
 std::vector<RecordedWrite> FaultyFile::record() const {
     const std::lock_guard lock(state_->mutex);
     return state_->record;
+}
+
+void replay_cut(const std::vector<RecordedWrite> &record, size_t cut, const std::string &image, std::mt19937 &random,
+                size_t sector_bytes) {
+    size_t flushed = 0;
+    for (size_t i = 0; i < cut; ++i)
+        if (record[i].flush) flushed = i;
+    const bool in_order = random() % 2 == 0;
+    for (size_t i = 0; i < cut; ++i)
+        if (!record[i].flush && (i < flushed || in_order || random() % 2 == 0))
+            write_bytes(image, record[i].offset, record[i].data);
+    if (cut == record.size() || record[cut].flush) return;
+    for (size_t at = 0; at < record[cut].data.size(); at += sector_bytes)
+        if (random() % 2 == 0) write_bytes(image, record[cut].offset + at, record[cut].data.substr(at, sector_bytes));
 }
 
 }  // namespace support

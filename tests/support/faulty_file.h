@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -35,5 +36,11 @@ class FaultyFile {
   private:
     std::unique_ptr<State> state_;
 };
+
+// Onto `image`, as it was before the record began, what a power cut in the middle of its write or flush number `cut` leaves:
+// all up to the flush before, and of what came after it whatever sectors the disk got to; it writes a sector whole or not
+// at all.
+void replay_cut(const std::vector<RecordedWrite> &record, size_t cut, const std::string &image, std::mt19937 &random,
+                size_t sector_bytes = 512);
 
 }  // namespace support

@@ -42,8 +42,8 @@ std::string Root::error(const std::string &text, mounts::RegisterMode mode) cons
     return report ? "" : message(report.error());
 }
 
-std::string Root::query(const std::string &sql) const {
-    auto opened = mounts::Database::open(database(), mounts::Database::Mode::create);
+std::string query(const std::string &database, const std::string &sql) {
+    auto opened = mounts::Database::open(database, mounts::Database::Mode::create);
     REQUIRE(opened);
     auto statement = opened->prepare(sql);
     REQUIRE(statement);

@@ -17,6 +17,9 @@ std::string path_of(size_t n, std::string_view name = "package");
 // The registration of path `n`. `hash`: 64 times that.
 std::string entry(size_t n, const std::vector<size_t> &references = {}, std::string_view size = "120", char hash = 'a');
 
+// The first column of all rows of a query, separated by blanks.
+std::string query(const std::string &database, const std::string &sql);
+
 class Root {
   public:
     Root();
@@ -29,8 +32,7 @@ class Root {
                                                      mounts::RegisterMode mode = mounts::RegisterMode::automatic) const;
     // The error of a load; empty: there was none.
     std::string error(const std::string &text, mounts::RegisterMode mode = mounts::RegisterMode::automatic) const;
-    // All rows of a query, columns by |, rows by a space.
-    std::string query(const std::string &sql) const;
+    std::string query(const std::string &sql) const { return nix_test::query(database(), sql); }
     std::string database() const { return path + "/nix/var/nix/db/db.sqlite"; }
     void put(size_t n) const;  // a folder at that store path
 

@@ -64,21 +64,6 @@ void check_clean(const std::string &device) {
     CHECK(exit->status == 0);
 }
 
-// What a power cut leaves: all up to some flush, and of what came after it any sectors that the disk got to.
-void replay_cut(const Record &record, const std::string &image, std::mt19937 &random) {
-    const size_t cut = random() % (record.size() + 1);
-    size_t flushed = 0;
-    for (size_t i = 0; i < cut; ++i)
-        if (record[i].flush) flushed = i;
-    const bool in_order = random() % 2 == 0;
-    for (size_t i = 0; i < cut; ++i)
-        if (!record[i].flush && (i < flushed || in_order || random() % 2 == 0))
-            support::write_bytes(image, record[i].offset, record[i].data);
-    if (cut == record.size() || record[cut].flush) return;
-    for (size_t at = 0; at < record[cut].data.size(); at += 512)
-        if (random() % 2 == 0) support::write_bytes(image, record[cut].offset + at, record[cut].data.substr(at, 512));
-}
-
 Record record_of_a_format(uint32_t sector_bytes, const std::function<void(const std::string &)> &fill = {}) {
     FaultyDisk disk(sector_bytes, fill);
     const auto made = stage1::prepare_disk({.device = disk.loop->path()});
@@ -142,7 +127,7 @@ TEST_CASE("a format cut short by a power cut is completed by the next run, where
     for (int i = 0; i < 100; ++i) {
         const support::ScratchFolder scratch;
         support::make_sparse_file(scratch.path("image"), disk_bytes);
-        replay_cut(record, scratch.path("image"), random);
+        support::replay_cut(record, random() % (record.size() + 1), scratch.path("image"), random);
         // Every fifth meets a second cut, while it is being completed.
         if (i % 5 == 0) {
             const auto cut_once = [&](const std::string &image) {
@@ -151,7 +136,8 @@ TEST_CASE("a format cut short by a power cut is completed by the next run, where
             };
             FaultyDisk disk(sector, cut_once);
             (void)stage1::prepare_disk({.device = disk.loop->path()});
-            replay_cut(disk.file->record(), scratch.path("image"), random);
+            const Record completion = disk.file->record();
+            support::replay_cut(completion, random() % (completion.size() + 1), scratch.path("image"), random);
         }
         const support::LoopDevice loop(scratch.path("image"), {.sector_bytes = sector});
         const auto outcome = stage1::prepare_disk({.device = loop.path()});
