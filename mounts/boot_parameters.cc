@@ -1,5 +1,7 @@
 #include "mounts/boot_parameters.h"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <format>
 #include <functional>
@@ -84,6 +86,15 @@ Result<> parse_share(BootParameters &out, const std::string &value) {
     return {};
 }
 
+// A name that no phase has would be a boot that does not stop.
+Result<> parse_break(BootParameters &out, const std::string &value) {
+    constexpr std::array<std::string_view, 6> phases{"modules", "devices", "mounts", "system", "register", "switch_root"};
+    if (!std::ranges::contains(phases, value))
+        return bad_value(protocol::break_parameter, value, "modules | devices | mounts | system | register | switch_root");
+    out.break_before.push_back(value);
+    return {};
+}
+
 const std::map<std::string_view, Parser> &parsers() {
     using B = BootParameters;
     static const std::map<std::string_view, Parser> table{
@@ -115,11 +126,7 @@ const std::map<std::string_view, Parser> &parsers() {
         {protocol::share_parameter, parse_share},
         {protocol::fresh_disk_parameter, text(&B::fresh_disk)},
         {protocol::device_timeout_parameter, parse_timeout},
-        {protocol::break_parameter,
-         [](B &out, const std::string &value) -> Result<> {
-             out.break_before.push_back(value);
-             return {};
-         }},
+        {protocol::break_parameter, parse_break},
         {"boot.trace", flag(&B::trace)},
         {"debugtrace", flag(&B::trace)},
         {"boot.shell_on_fail", flag(&B::shell_on_fail)},

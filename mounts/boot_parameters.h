@@ -41,7 +41,7 @@ struct BootParameters {
     std::string fresh_disk;     // serial of a disk that the launcher made in this run; empty: none
     int device_timeout_s = 20;  // NixOS's stage 1 tries 20 times, a second apart
     RegisterMode registration = RegisterMode::automatic;
-    std::vector<std::string> break_before;  // names of steps
+    std::vector<std::string> break_before;  // names of phases (plan.h)
     // NixOS's debugging parameters; each stop is a shell or the menu on the console.
     bool trace = false;            // boot.trace / debugtrace
     bool shell_on_fail = false;    // boot.shell_on_fail

@@ -39,7 +39,7 @@ inline constexpr std::string_view boot_parameter = "stage1.boot";               
 // The launcher made the image of the disk with this serial in this very run: nothing need be read to prove it empty.
 // It relaxes the scan for zeros only, never the probe.
 inline constexpr std::string_view fresh_disk_parameter = "stage1.fresh-disk";
-inline constexpr std::string_view break_parameter = "stage1.break";  // name of a step to stop before
+inline constexpr std::string_view break_parameter = "stage1.break";  // name of a phase to stop before
 
 // --- the initrd. x86 cuts a command line at 2048 bytes: what is longer goes into a file of an appended cpio ---
 inline constexpr size_t command_line_limit_bytes = 2047;                       // COMMAND_LINE_SIZE less the NUL

@@ -58,7 +58,9 @@ void free_initramfs(base::Fd root, dev_t device) {
 
 Result<> check_init(const std::string &target_root, const std::string &init) {
     auto root = base::open_at(AT_FDCWD, target_root, O_PATH | O_DIRECTORY);
-    if (!root) return std::unexpected(root.error());
+    if (!root)
+        return fail(root.error().code, "find init", init,
+                    std::format("'{}' is no target root: nothing is mounted there", target_root));
     auto file = base::open_in_root(root->get(), init, O_PATH);
     if (!file) {
         auto error = file.error();

@@ -16,8 +16,8 @@ namespace {
 
 // A root that somebody else mounted is read-only unless the command line says otherwise: systemd's default.
 std::string_view hint_for(int code) {
-    if (code == EROFS) return "the root is mounted read-only; 'rw' among the kernel parameters has it mounted writable";
-    if (code == ENOSPC) return "the root is full, of data or of inodes; make room in it, or make the disk larger";
+    if (code == EROFS) return "'rw' among the kernel parameters has the root mounted writable";
+    if (code == ENOSPC) return "the file system is full, of data or of inodes; make room in it, or make it larger";
     return {};
 }
 
