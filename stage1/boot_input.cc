@@ -64,10 +64,10 @@ Result<mounts::PlanInput> boot_input(const BootSources &sources, const std::stri
                              .modules = std::move(modules)};
 }
 
-mounts::BootParameters policy_of(const BootSources &sources) {
+mounts::BootParameters failure_policy() {
     mounts::BootParameters policy;
-    for (const std::string *text : {&sources.command_line, &sources.parameters})
-        for (const auto &word : mounts::parse_command_line(*text))
+    for (const std::string_view path : {std::string_view("/proc/cmdline"), mounts::protocol::parameters_file})
+        for (const auto &word : mounts::parse_command_line(read_optional(path).value_or("")))
             if (const auto one = mounts::boot_parameters({word})) {
                 policy.panic_on_fail |= one->panic_on_fail;
                 policy.shell_on_fail |= one->shell_on_fail;

@@ -22,7 +22,8 @@ base::Result<BootSources> read_boot_sources();
 
 base::Result<mounts::PlanInput> boot_input(const BootSources &sources, const std::string &target_root);
 
-// What to do when the boot cannot go on, where the whole of the parameters could not be had: those that can be read count.
-mounts::BootParameters policy_of(const BootSources &sources);
+// What to do when the boot cannot go on, where its description could not be had: of the kernel parameters of this machine those
+// that can be read count.
+mounts::BootParameters failure_policy();
 
 }  // namespace stage1

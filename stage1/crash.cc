@@ -98,8 +98,7 @@ void start_anew(const char *what) noexcept {
 void crashed(const char *what) {
     is_second_life = 1;
     (void)base::log_to_kmsg();  // without it, stderr is the console
-    mounts::BootParameters policy;
-    if (const auto sources = read_boot_sources()) policy = policy_of(*sources);
+    const mounts::BootParameters policy = failure_policy();
     for (;;) fail_boot({"a bug in stage1, please report it", "", 0, what}, policy);
 }
 

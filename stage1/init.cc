@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <exception>
@@ -69,7 +70,9 @@ void run_phase(const mounts::Phase &phase, const mounts::PlanInput &input, Repor
     for (const mounts::Step &step : phase.steps) {
         const std::string text = describe(step);
         // Before it starts, so that a hang has an address.
-        log(input.parameters.trace ? Priority::notice : Priority::debug, text);
+        log(Priority::debug, text);
+        // `quiet` or not: who asked for a trace is at the console.
+        if (input.parameters.trace) (void)base::write_all(STDERR_FILENO, "stage1: " + text + "\n", "console");
         report.begin(phase.name, std::string(kind(step)), text);
         if (phase.name == "switch_root") write_report(report, input.target_root);
         note_step(text);
@@ -91,7 +94,7 @@ std::pair<mounts::PlanInput, std::vector<mounts::Phase>> plan() {
                              : base::Result<mounts::PlanInput>(std::unexpected(sources.error()));
         auto phases = input ? plan_boot(*input) : base::Result<std::vector<mounts::Phase>>(std::unexpected(input.error()));
         if (phases) return {std::move(*input), std::move(*phases)};
-        fail_boot(phases.error(), sources ? policy_of(*sources) : mounts::BootParameters{});
+        fail_boot(phases.error(), failure_policy());
     }
 }
 
@@ -102,7 +105,7 @@ void init() {
     constexpr std::string_view early_mounts = "the kernel's own file systems";
     note_step(early_mounts);
     report.begin("early", "mount", std::string(early_mounts));
-    if (auto early = mount_early(); !early) fail_boot(early.error(), {});
+    if (auto early = mount_early(); !early) fail_boot(early.error(), failure_policy());
     if (auto kmsg = base::log_to_kmsg(); !kmsg) log(kmsg.error());
     // The kernel drops all but ten lines in five seconds of what user space logs, unless told otherwise.
     if (auto limit = base::open_at(AT_FDCWD, "/proc/sys/kernel/printk_devkmsg", O_WRONLY))

@@ -23,14 +23,22 @@ namespace {
 base::Fd open_console(const mounts::BootParameters &parameters) {
     std::string name = "console";
     if (!parameters.consoles.empty()) name = parameters.consoles.back().substr(0, parameters.consoles.back().find(','));
-    auto fd = base::open_at(AT_FDCWD, "/dev/" + name, O_RDWR);
-    if (!fd) fd = base::open_at(AT_FDCWD, "/dev/console", O_RDWR);
+    auto fd = base::open_at(AT_FDCWD, "/dev/" + name, O_RDWR | O_NOCTTY);
+    if (!fd) fd = base::open_at(AT_FDCWD, "/dev/console", O_RDWR | O_NOCTTY);
     return fd ? std::move(*fd) : base::Fd();
 }
 
 void say(int console, std::string_view text) { (void)base::write_all(console, text, "console"); }
 
-// Runs the initrd's shell on the console in a session of its own and waits for its end.
+// The console as the terminal of this process and what it starts, for a shell that can be interrupted.
+void take_console(int console) {
+    (void)::setsid();
+    (void)::ioctl(console, TIOCSCTTY, 1);
+    for (const int standard : {0, 1, 2}) (void)::dup2(console, standard);
+}
+
+// Runs the initrd's shell on the console in a session of its own and waits for its end. That hangs the terminal up: whoever
+// has it open must open it anew.
 bool run_shell(int console) {
     const char *shell = nullptr;
     for (const char *path : {"/bin/ash", "/bin/sh", "/bin/bash"})
@@ -41,9 +49,7 @@ bool run_shell(int console) {
     }
     const pid_t pid = ::fork();
     if (pid == 0) {
-        (void)::setsid();
-        (void)::ioctl(console, TIOCSCTTY, 1);
-        for (const int standard : {0, 1, 2}) (void)::dup2(console, standard);
+        take_console(console);
         (void)::setenv("PATH", "/bin:/sbin:/usr/bin:/usr/sbin", 1);
         ::execl(shell, shell, "-i", nullptr);
         ::_exit(127);
@@ -90,8 +96,10 @@ char read_key(int console) {
     for (;;) ::pause();
 }
 
-void menu(int console, const mounts::BootParameters &parameters) {
+void menu(const mounts::BootParameters &parameters) {
     for (;;) {
+        const base::Fd terminal = open_console(parameters);
+        const int console = terminal.get();
         say(console, "\nAn error occurred in stage 1 of the boot process. Press one of the following keys:\n\n");
         if (parameters.shell_on_fail)
             say(console, "  i) to launch an interactive shell\n  f) to start an interactive shell having pid 1\n");
@@ -107,7 +115,7 @@ void menu(int console, const mounts::BootParameters &parameters) {
             continue;
         }
         if (key == 'f' && parameters.shell_on_fail) {
-            for (const int standard : {0, 1, 2}) (void)::dup2(console, standard);
+            take_console(console);
             ::execl("/bin/sh", "sh", nullptr);
             say(console, "This initrd has no shell (/bin/sh).\n");
             continue;
@@ -139,7 +147,7 @@ void fail_boot(const base::Error &error, const mounts::BootParameters &parameter
     (void)::tcdrain(console.get());
     (void)tell_host("stage1-failed " + text);
     if (parameters.panic_on_fail) panic();
-    menu(console.get(), parameters);
+    menu(parameters);
 }
 
 void stop_at(const std::string &where, const mounts::BootParameters &parameters) {

@@ -74,7 +74,7 @@ Machine::~Machine() {
     fs::remove_all(folder_, error);
 }
 
-Boot Machine::boot(const Setup &setup) {
+std::vector<std::string> Machine::words(const Setup &setup) const {
     const std::string parts = fixture();
     std::ofstream(xchg() + "/cmd") << setup.script << '\n';
     // The 2013 script's way to name the folder that holds xchg, and the disk.
@@ -87,16 +87,23 @@ Boot Machine::boot(const Setup &setup) {
     if (setup.registration) argv.insert(argv.end(), {"--reginfo", first_line(system + "/reginfo")});
     for (const std::string &parameter : setup.parameters) argv.push_back("--append=" + parameter);
     argv.insert(argv.end(), setup.arguments.begin(), setup.arguments.end());
+    return argv;
+}
 
+void Machine::keep_log(const std::vector<std::string> &words, const Boot &boot) {
+    fs::create_directories(logs_of_this_test);
+    std::ofstream log(logs_of_this_test / std::format("{}.log", ++boots_));
+    for (const std::string &word : words) log << word << ' ';
+    log << std::format("\nexit {}, {:.1f} CPU seconds\n", boot.exit_code, boot.cpu_seconds) << boot.console;
+}
+
+Boot Machine::boot(const Setup &setup) {
+    const std::vector<std::string> argv = words(setup);
     const double before = cpu_seconds_of_children();
     const auto exit = base::run({.argv = argv, .capture_output = true});
     REQUIRE(exit);
-    const Boot result{exit->status, exit->output, cpu_seconds_of_children() - before};
-
-    fs::create_directories(logs_of_this_test);
-    std::ofstream log(logs_of_this_test / std::format("{}.log", ++boots_));
-    for (const std::string &word : argv) log << word << ' ';
-    log << std::format("\nexit {}, {:.1f} CPU seconds\n", result.exit_code, result.cpu_seconds) << result.console;
+    Boot result{exit->status, exit->output, cpu_seconds_of_children() - before};
+    keep_log(argv, result);
     return result;
 }
 

@@ -40,6 +40,10 @@ class Machine {
     ~Machine();
 
     Boot boot(const Setup &setup);
+    // runvm with all of its words, for a boot that is not just waited for (console.h).
+    [[nodiscard]] std::vector<std::string> words(const Setup &setup) const;
+    // Keeps what a boot said where a failed test's reader finds it.
+    void keep_log(const std::vector<std::string> &words, const Boot &boot);
 
     // What e2fsck -fn, then dumpe2fs -h say of the disk, and whether both found it in order.
     [[nodiscard]] std::pair<bool, std::string> check_disk() const;

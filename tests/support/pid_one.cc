@@ -1,7 +1,6 @@
 #include "tests/support/pid_one.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -12,7 +11,6 @@
 
 #include <array>
 #include <cerrno>
-#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -48,16 +46,11 @@ PidOne::PidOne(const std::string &program, uint64_t memory_bytes) {
     fs::copy_file(program, root_.path("init"));
     for (const char *folder : {"dev", "sys", "run"}) fs::create_directory(root_.path(folder));
     for (const char *file : {"proc", "dev/console"}) std::ofstream(root_.path(file)).flush();
-    terminal_.reset(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
-    if (!terminal_ || ::grantpt(terminal_.get()) != 0 || ::unlockpt(terminal_.get()) != 0) give_up("open a terminal");
-    const std::string console = ::ptsname(terminal_.get());
-    console_.reset(::open(console.c_str(), O_RDWR | O_NOCTTY | O_CLOEXEC));
-    if (!console_) give_up("open a terminal's other side");
     pid_ = fork_into_namespace();
     if (pid_ < 0) give_up("clone");
     if (pid_ == 0) {
-        for (const int standard : {0, 1, 2}) (void)::dup2(console_.get(), standard);
-        become_init(root_.path(), console, memory_bytes);
+        for (const int standard : {0, 1, 2}) (void)::dup2(terminal_.program_side(), standard);
+        become_init(root_.path(), terminal_.path(), memory_bytes);
     }
 }
 
@@ -68,19 +61,10 @@ PidOne::~PidOne() {
 }
 
 std::string PidOne::wait_for(const std::string &text) {
-    using Clock = std::chrono::steady_clock;
-    const auto end = Clock::now() + std::chrono::seconds(30);
-    std::array<char, 4096> chunk;
-    while (!said_.contains(text) && Clock::now() < end && alive()) {
-        pollfd poll{terminal_.get(), POLLIN, 0};
-        if (::poll(&poll, 1, 100) <= 0) continue;
-        const ssize_t n = ::read(terminal_.get(), chunk.data(), chunk.size());
-        if (n > 0) said_.append(chunk.data(), static_cast<size_t>(n));
-    }
-    return said_;
+    constexpr int timeout_s = 30;
+    (void)terminal_.wait_for(text, timeout_s, [this] { return !alive(); });
+    return terminal_.said();
 }
-
-void PidOne::press(char key) const { (void)!::write(terminal_.get(), &key, 1); }
 
 void PidOne::send(int signal) const { (void)::kill(pid_, signal); }
 

@@ -8,6 +8,7 @@
 
 #include "mounts/base/fd.h"
 #include "tests/support/disk.h"
+#include "tests/support/terminal.h"
 
 namespace support {
 
@@ -21,7 +22,7 @@ class PidOne {
 
     // All that was said so far, once it holds `text`; after half a minute without it, or once the program has ended, just that.
     std::string wait_for(const std::string &text);
-    void press(char key) const;
+    void press(char key) const { terminal_.type({key}); }
     void send(int signal) const;
     [[nodiscard]] bool alive() const;
     // A grandchild of ours that its parent leaves to this PID 1; it ends when `release` is closed.
@@ -31,9 +32,7 @@ class PidOne {
 
   private:
     ScratchFolder root_;
-    base::Fd terminal_;  // the controlling side
-    base::Fd console_;   // the other one, held so that it never hangs up
-    std::string said_;
+    Terminal terminal_;
     mutable pid_t pid_ = -1;  // -1 once it has ended
 };
 

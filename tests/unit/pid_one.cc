@@ -20,15 +20,15 @@ using support::PidOne;
 
 std::string stage1_program() { return std::filesystem::read_symlink("/proc/self/exe").parent_path().parent_path() / "stage1"; }
 
-constexpr const char *early_failure = "stage1: the boot failed: mount '/proc': Not a directory\r\n";
-constexpr const char *menu_end = "*) to ignore the error and continue\r\n";
+constexpr const char *early_failure = "stage1: the boot failed: mount '/proc': Not a directory\n";
+constexpr const char *menu_end = "*) to ignore the error and continue\n";
 
 TEST_CASE("PID 1 whose first mount fails says so, and each failure that follows, and stays") {
     NEEDS_PID_NAMESPACES();
     PidOne init(stage1_program());
     CHECK_THAT(init.wait_for(menu_end), ContainsSubstring(early_failure) && ContainsSubstring("  r) to reboot immediately"));
     init.press('x');
-    constexpr const char *next = "the boot failed: open '/proc/cmdline': Not a directory\r\n";
+    constexpr const char *next = "the boot failed: open '/proc/cmdline': Not a directory\n";
     CHECK_THAT(init.wait_for(next), ContainsSubstring("Continuing...") && ContainsSubstring(next));
     CHECK(init.alive());
 }
@@ -44,12 +44,12 @@ TEST_CASE("a fault or an abort of PID 1 is told, with what was under way, and do
     (void)init.wait_for(menu_end);
     init.send(signal);
     const std::string told =
-        "stage1: the boot failed: a bug in stage1, please report it: " + name + ", during: the kernel's own file systems\r\n";
+        "stage1: the boot failed: a bug in stage1, please report it: " + name + ", during: the kernel's own file systems\n";
     CHECK_THAT(init.wait_for(told), ContainsSubstring(told));
     CHECK(init.alive());
     init.send(signal);
     CHECK_THAT(init.wait_for("failed again"),
-               ContainsSubstring("stage1: it failed again while it told of a failure: " + name + "\r\n"));
+               ContainsSubstring("stage1: it failed again while it told of a failure: " + name + "\n"));
     CHECK(init.alive());
 }
 

@@ -1,0 +1,103 @@
+// What a person at the console sees and can do while stage 1 runs: breakpoints, the failure menu, a shell in the initrd.
+
+#include <catch_amalgamated.hpp>
+#include <cstdlib>
+#include <filesystem>
+
+#include "tests/boot/console.h"
+#include "tests/boot/machine.h"
+
+namespace {
+
+using boot_test::Boot;
+using boot_test::Console;
+using boot_test::Machine;
+using Catch::Matchers::ContainsSubstring;
+
+// stage1 as /init of an initrd that has a shell and e2fsck. `tree`: a folder whose content it has besides.
+std::string initrd_with_a_shell(const Machine &machine, const std::string &tree = "") {
+    (void)boot_test::fixture();
+    std::string initrd = machine.xchg() + ".initrd";
+    boot_test::must_run({"/usr/bin/env", "TREE=" + tree, "tests/support/shell-initrd", initrd,
+                         (boot_test::build_folder() / "stage1").string(), "/sbin/e2fsck=/sbin/fsck.ext4"});
+    return initrd;
+}
+
+TEST_CASE("breakpoints give a shell on the console before each phase that was named, and the boot goes on") {
+    Machine machine;
+    Console console(machine, {.script = "exit 3",
+                              .parameters = {"boot.debug1", "boot.debug1devices", "boot.debug1mounts", "stage1.break=switch_root",
+                                             "boot.trace"},
+                              .arguments = {"--initrd", initrd_with_a_shell(machine)}});
+    console.wait_for("stage1: stopped before the first step; the boot goes on when this shell ends.");
+    console.command("tty; ls /dev/vda; echo shell-$((40 + 2))");
+    console.wait_for("/dev/ttyS0");
+    console.wait_for("shell-42");
+    console.command("exit");
+    console.wait_for("stage1: load modules ");
+    console.wait_for("stage1: stopped before devices;");
+    console.command("exit");
+    console.wait_for("stage1: wait for serial=root at most 20 s");
+    console.wait_for("stage1: check serial=root (ext4) if the initrd has its fsck");
+    console.wait_for("stage1: stopped before mounts;");
+    console.command("fsck.ext4 -fn /dev/vda");
+    console.wait_for("nixos: 11/");
+    console.command("exit");
+    console.wait_for("stage1: stopped before switch_root;");
+    console.command("ls -d /mnt-root/etc/NIXOS; dmesg | grep fsck:");
+    console.wait_for("/mnt-root/etc/NIXOS\n");
+    console.wait_for("fsck.ext4 /dev/vda (clean)");
+    console.command("exit");
+    const Boot b = console.finish();
+    CHECK(b.exit_code == 3);
+    CHECK_THAT(b.console, !ContainsSubstring("job control turned off"));
+}
+
+TEST_CASE(
+    "the failure menu gives shells in which the failure is mended, and goes on; a table that can't be read, one that is wrong") {
+    Machine machine;
+    const std::string tree = machine.xchg() + ".tree";
+    std::filesystem::create_directories(tree + "/etc/stage1/fstab");
+    Console console(machine, {.store_union = "off",
+                              .script = "exit 5",
+                              .parameters = {"boot.shell_on_fail"},
+                              .arguments = {"--initrd", initrd_with_a_shell(machine, tree)}});
+    console.wait_for("stage1: the boot failed: read '/etc/stage1/fstab': Is a directory\n");
+    console.wait_for(
+        "  i) to launch an interactive shell\n  f) to start an interactive shell having pid 1\n"
+        "  r) to reboot immediately\n  *) to ignore the error and continue\n");
+    console.type("f");
+    console.command("echo the shell is process $$");
+    console.wait_for("the shell is process 1\n");
+    console.command("exec /init");
+    console.wait_for("stage1: the boot failed: read '/etc/stage1/fstab': Is a directory\n");
+    console.wait_for("continue\n");
+    console.type("i");
+    console.command("rmdir /etc/stage1/fstab; echo '/dev/vda /' >/etc/stage1/fstab; exit");
+    console.wait_for("continue\n");
+    console.type("x");
+    console.wait_for("Continuing...\n");
+    console.wait_for(
+        "stage1: the boot failed: fstab '/etc/stage1/fstab': line 1 is not one of fstab(5): source, target, type, options\n");
+    console.wait_for("continue\n");
+    console.type("i");
+    console.command("rm /etc/stage1/fstab; exit");
+    console.wait_for("continue\n");
+    console.type("x");
+    CHECK(console.finish().exit_code == 120);  // it failed, and the launcher was told; what then became of it is the person's
+}
+
+TEST_CASE("r restarts the machine; without boot.shell_on_fail no shell is offered") {
+    Machine machine;
+    Console console(machine, {.arguments = {"--init=/nix/store/none/init"}, .registration = false});
+    console.wait_for(
+        "stage1: the boot failed: find init '/nix/store/none/init': No such file or directory; there is no such file in "
+        "the target root /mnt-root: is the store mounted, and init= of this closure?\n");
+    console.wait_for("*) to ignore the error and continue\n");
+    console.type("r");
+    const Boot b = console.finish();
+    CHECK(b.exit_code == 120);
+    CHECK_THAT(b.console, ContainsSubstring("reboot: Restarting system") && !ContainsSubstring("interactive shell"));
+}
+
+}  // namespace
