@@ -76,8 +76,9 @@ int open_file(Session &session, fuse_req_t request, Node &node, fuse_file_info &
         if (const int error = fs.copy_up(node); error != 0) return error;
     if (!session.passthrough) return 0;
     FdRef fd;
-    // Only the upper's files: an inode has one backing file at a time, and a lower's would be the wrong one after copy-up.
-    const bool wanted = node.upper && (node.opens != 0 || !write || !has_privileges(fs, node));
+    // An inode has one backing file at a time: a lower's would be the wrong one after copy-up, so it is given only where
+    // there is none.
+    const bool wanted = node.upper ? node.opens != 0 || !write || !has_privileges(fs, node) : !fs.takes_changes();
     if (wanted)
         if (const int error = fs.data(node, false, fd); error != 0) return error;
     const std::lock_guard lock(node.mutex);

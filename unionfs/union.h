@@ -82,6 +82,7 @@ struct Union {
     void discard(const std::string &work_entry);                             // a tree in the work folder
 
     // --- changes (copy_up.cc, make.cc) ---
+    [[nodiscard]] bool takes_changes() const { return upper && options.copy_on_write; }  // of the lowers' files
     int copy_up(Node &node, off_t size = -1);  // size: a truncation follows, no more needs to be copied
     int make(Node &parent, const std::string &name, bool folder, const std::function<int(int, const char *)> &create);
     int remove(Node &parent, const std::string &name, bool folder);

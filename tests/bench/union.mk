@@ -11,3 +11,8 @@ $(BUILD)/bench/union: $(bench_union) $(wildcard tests/bench/union/*.h)
 bench-union: $(BUILD)/bench/union all ## the union against overlayfs, fuse-overlayfs and unionfs-fuse: table and build/bench-union.json
 	@.toolchain/install-packages "make bench-union" fuse-overlayfs unionfs-fuse git
 	$(BUILD)/bench/union $(BENCH_UNION) $(BUILD)/bench-union.json
+
+.PHONY: bench-union-9p
+bench-union-9p: all ## the union's engines over a 9p lower in a machine: table and build/bench-union-9p.json
+	@.toolchain/install-packages "make bench-union-9p" python3
+	@tests/support/with-machine tests/bench/union-9p $(BUILD) $(BUILD)/bench-union-9p.json

@@ -1,0 +1,71 @@
+// A union without an upper: nothing in it ever changes, so in throughput mode the kernel has its files from the layers.
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <catch_amalgamated.hpp>
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+
+#include "mounts/base/process.h"
+#include "tests/parity/place.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// Two lowers, merged by ours at `ours` and by overlayfs at `kernel`, while it lives.
+struct Merged {
+    fs::path base;
+
+    explicit Merged(const std::string &mode) {
+        char name[] = "/tmp/read-only-XXXXXX";
+        REQUIRE(::mkdtemp(name) != nullptr);
+        base = name;
+        REQUIRE(::mount("layers", name, "tmpfs", 0, "mode=755") == 0);
+        for (const char *folder : {"top/d", "low/d", "ours", "kernel"}) fs::create_directories(base / folder);
+        std::ofstream(base / "top/d/both") << "of the top";
+        std::ofstream(base / "low/d/both") << "of the bottom";
+        std::ofstream(base / "low/d/big") << std::string(300000, 'b') << "end";
+        const std::string layers = "lowerdir=" + (base / "top").string() + ":" + (base / "low").string();
+        REQUIRE(::mount("overlay", (base / "kernel").c_str(), "overlay", MS_RDONLY, layers.c_str()) == 0);
+        const auto exit = base::run({.argv = {parity::program(), "-o", "mode=" + mode + "," + layers, base / "ours"}});
+        REQUIRE(exit);
+        REQUIRE(exit->status == 0);
+    }
+    Merged(const Merged &) = delete;
+    Merged &operator=(const Merged &) = delete;
+    ~Merged() {
+        for (const char *folder : {"ours", "kernel", ""}) ::umount2((base / folder).c_str(), MNT_DETACH);
+        ::rmdir(base.c_str());
+    }
+};
+
+std::string mapped(const fs::path &file) {
+    const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+    struct stat status{};
+    REQUIRE(::fstat(fd, &status) == 0);
+    const auto size = static_cast<size_t>(status.st_size);
+    void *bytes = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
+    REQUIRE(bytes != MAP_FAILED);
+    std::string content(static_cast<const char *>(bytes), size);
+    ::munmap(bytes, size);
+    ::close(fd);
+    return content;
+}
+
+}  // namespace
+
+TEST_CASE("a union without an upper reads as overlayfs does, and can't be written to") {
+    const std::string mode = GENERATE("store", "throughput");
+    CAPTURE(mode);
+    const Merged merged(mode);
+    CHECK(parity::tree(merged.base / "ours") == parity::tree(merged.base / "kernel"));
+    for (const char *name : {"d/both", "d/big"})
+        CHECK(mapped(merged.base / "ours" / name) == mapped(merged.base / "kernel" / name));
+    CHECK(::open((merged.base / "ours/d/big").c_str(), O_WRONLY | O_CLOEXEC) == -1);
+    CHECK(errno == EROFS);
+}
