@@ -8,6 +8,7 @@
 #include "hostside/exit_code.h"
 #include "hostside/life_command.h"
 #include "hostside/reginfo.h"
+#include "hostside/relay_command.h"
 #include "hostside/run_command.h"
 
 namespace {
@@ -21,6 +22,7 @@ int command_line(int argc, char **argv) {
     hostside::add_describe_commands(app, status);
     hostside::add_life_commands(app, status);
     hostside::add_reginfo_command(app, status);
+    hostside::add_relay_command(app, status);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError &error) {

@@ -114,6 +114,7 @@ Result<Prepared> prepare(const Machine &m, const PrepareOptions &options) {
     auto qemu = find_qemu(m.qemu);
     if (!qemu) return std::unexpected(qemu.error());
     facts.qemu = *qemu;
+    facts.runvm = fs::read_symlink("/proc/self/exe");
     auto abilities = abilities_of(*qemu);
     if (!abilities) return std::unexpected(abilities.error());
     facts.qemu_major = abilities->major;

@@ -11,7 +11,8 @@ namespace hostside {
 
 // What the launcher found out or made before.
 struct HostFacts {
-    std::string qemu;  // the program's path
+    std::string qemu;   // the program's path
+    std::string runvm;  // ours, which QEMU starts for connections of a guest to the host
     int qemu_major = 10;
     bool kvm = false;
     bool root = false;            // we run as root: then a guest's chown would be real on the host

@@ -19,16 +19,26 @@ struct Disk {
     int boot_index = 0;
 };
 
-void add_disk(Argv &argv, const Machine &m, const Disk &disk) {
+// QEMU fills no IDE bus but the first: two disks a bus on pc, one on q35 (AHCI).
+struct IdeRoom {
+    size_t buses, disks_a_bus;
+};
+IdeRoom ide_room(const Machine &m) { return m.machine_type == "q35" ? IdeRoom{6, 1} : IdeRoom{2, 2}; }
+
+std::string device_of(const Machine &m, size_t index) {
+    if (m.disk_interface == "scsi") return "scsi-hd,bus=scsi.0";
+    if (m.disk_interface != "ide") return "virtio-blk-pci";
+    const size_t each = ide_room(m).disks_a_bus;
+    return std::format("ide-hd,bus=ide.{},unit={}", index / each, index % each);
+}
+
+void add_disk(Argv &argv, const Machine &m, const Disk &disk, size_t index) {
     // No hard disk on IDE is read-only; there, what the guest writes goes to a file that QEMU removes.
     const std::string_view kept = !disk.read_only ? "" : m.disk_interface == "ide" ? ",snapshot=on" : ",readonly=on";
     add(argv, "-drive",
         std::format("if=none,id={},file={},format={},cache=writeback,werror=report{}", disk.id, escaped(disk.file), disk.format,
                     kept));
-    std::string device = "virtio-blk-pci";
-    if (m.disk_interface == "scsi") device = "scsi-hd,bus=scsi.0";
-    if (m.disk_interface == "ide") device = "ide-hd";
-    std::string option = std::format("{},drive={}", device, disk.id);
+    std::string option = std::format("{},drive={}", device_of(m, index), disk.id);
     if (!disk.serial.empty()) option += std::format(",serial={}", escaped(disk.serial));
     if (disk.boot_index > 0) option += std::format(",bootindex={}", disk.boot_index);
     add(argv, "-device", option);
@@ -66,7 +76,12 @@ base::Result<> add_disks(Argv &argv, const Machine &m, const HostFacts &facts) {
             {std::format("drive{}", i), m.drives[i].file, m.drives[i].format, m.drives[i].serial, m.drives[i].read_only});
     if (auto ok = check_serials(disks); !ok) return ok;
     if (m.disk_interface == "scsi") add(argv, "-device", "virtio-scsi-pci,id=scsi");
-    for (const auto &disk : disks) add_disk(argv, m, disk);
+    const auto [buses, each] = ide_room(m);
+    if (m.disk_interface == "ide" && disks.size() > buses * each)
+        return base::fail(
+            0, "add disk", disks[buses * each].file,
+            std::format("IDE has room for {} disks on {}; use qemu.diskInterface scsi or virtio", buses * each, m.machine_type));
+    for (size_t i = 0; i < disks.size(); ++i) add_disk(argv, m, disks[i], i);
     if (m.use_boot_loader) add(argv, "-boot", "menu=on");
     return {};
 }

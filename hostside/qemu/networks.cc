@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <format>
 
+#include "hostside/shell_words.h"
 #include "hostside/vlan.h"
 
 namespace hostside {
@@ -49,16 +50,17 @@ base::Result<> check_rules(const std::vector<ForwardPort> &ports) {
     return {};
 }
 
-std::string user_network(const Machine &m) {
+std::string user_network(const Machine &m, const HostFacts &facts) {
     std::string net = "user,id=user.0";
     if (m.restrict_network) net += ",restrict=on";
     for (const auto &p : m.forward_ports)
         if (p.from == "host")
             net += std::format(",hostfwd={}:{}:{}-{}:{}", p.protocol, p.host_address, p.host_port, p.guest_address, p.guest_port);
         else
-            net +=
-                std::format(",guestfwd={}:{}:{}-cmd:nc {} {}", p.protocol, p.guest_address.empty() ? guest_end : p.guest_address,
-                            p.guest_port, p.host_address.empty() ? "127.0.0.1" : p.host_address, p.host_port);
+            net += std::format(",guestfwd={}:{}:{}-cmd:{}", p.protocol, p.guest_address.empty() ? guest_end : p.guest_address,
+                               p.guest_port,
+                               escaped(quote_words({facts.runvm, "relay", p.host_address.empty() ? "127.0.0.1" : p.host_address,
+                                                    std::to_string(p.host_port)})));
     // Users write it with a leading comma or without.
     const std::string &more = m.user_network_options;
     return net + (more.empty() || more.starts_with(',') ? "" : ",") + more;
@@ -72,7 +74,7 @@ base::Result<> add_networks(Argv &argv, const Machine &m, const HostFacts &facts
                     "forwardPorts is of the user network, which qemu.networkingOptions takes the place of; drop one of them");
     if (auto ok = check_rules(m.forward_ports); !ok) return ok;
     if (m.networking_options.empty()) {
-        add(argv, "-netdev", user_network(m));
+        add(argv, "-netdev", user_network(m, facts));
         add(argv, "-device", "virtio-net-pci,netdev=user.0");
     } else {
         argv.insert(argv.end(), m.networking_options.begin(), m.networking_options.end());

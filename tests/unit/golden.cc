@@ -34,6 +34,7 @@ std::vector<fs::path> descriptions() {
 // What `prepare` would find on a host where all is as the description says.
 hostside::HostFacts facts_of(const hostside::Machine &m) {
     hostside::HostFacts facts{.qemu = m.qemu,
+                              .runvm = "/bin/runvm",
                               .kernel = m.kernel.empty() ? "/kernel" : m.kernel,
                               .initrd = m.initrd.empty() ? "/initrd" : m.initrd,
                               .root_image = m.disk_image,

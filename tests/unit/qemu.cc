@@ -13,6 +13,7 @@ using hostside::HostFacts;
 
 HostFacts host() {
     return {.qemu = "qemu",
+            .runvm = "/bin/runvm",
             .kernel = "/k",
             .initrd = "/i",
             .command_line = "quiet",
@@ -69,7 +70,7 @@ TEST_CASE("each option reaches the command line") {
         {R"({"qemu":{"diskInterface":"scsi"}})",
          "-device virtio-scsi-pci,id=scsi -drive if=none,id=root,file=/d/root.qcow2,format=qcow2,cache=writeback,werror=report "
          "-device scsi-hd,bus=scsi.0,drive=root,serial=root "},
-        {R"({"qemu":{"diskInterface":"ide"}})", "-device ide-hd,drive=root,serial=root "},
+        {R"({"qemu":{"diskInterface":"ide"}})", "-device ide-hd,bus=ide.0,unit=0,drive=root,serial=root "},
         {R"({"qemu":{"guestAgent":{"enable":true}}})", "-device virtserialport,chardev=agent,name=org.qemu.guest_agent.0 "},
         {R"({"qemu":{"options":["-s 'a b'"]}})", " -s 'a b'"},
         {R"({"qemu":{"userNetworkOptions":",dns=1.2.3.4"}})", "-netdev user,id=user.0,dns=1.2.3.4 "},
@@ -81,7 +82,7 @@ TEST_CASE("each option reaches the command line") {
         {R"({"restrictNetwork":true})", "-netdev user,id=user.0,restrict=on "},
         {R"({"forwardPorts":[{"host":{"port":2222},"guest":{"port":22}}]})", "-netdev user,id=user.0,hostfwd=tcp::2222-:22 "},
         {R"({"forwardPorts":[{"from":"guest","host":{"port":80},"guest":{"port":8080}}]})",
-         "-netdev 'user,id=user.0,guestfwd=tcp:10.0.2.100:8080-cmd:nc 127.0.0.1 80' "},
+         "-netdev 'user,id=user.0,guestfwd=tcp:10.0.2.100:8080-cmd:/bin/runvm relay 127.0.0.1 80' "},
         {R"({"vlans":[1,3],"nodeNumber":2})",
          "-netdev dgram,id=vlan1,local.type=unix,local.path=/r/.vlan-1/2,remote.type=unix,remote.path=/r/.vlan-1/2.switch "
          "-device "
@@ -145,6 +146,11 @@ TEST_CASE("clashes are refused by name") {
           "add disk '/a': serial a-serial-of-21-bytes- has 21 bytes, a guest sees 20; shorten it");
     CHECK(command(R"({"sharedDirectories":[{"tag":"s","source":"/s","target":"t"}]})") ==
           "share 's': target t must begin with '/' and have no ':', '\"', tab or newline");
+    CHECK(command(R"({"emptyDiskImages":[1,1],"drives":[{"file":"/x"},{"file":"/y"}],"qemu":{"diskInterface":"ide"}})", [] {
+              auto f = host();
+              f.empty_images = {"/e0", "/e1"};
+              return f;
+          }()) == "add disk '/y': IDE has room for 4 disks on pc; use qemu.diskInterface scsi or virtio");
     HostFacts facts = host();
     facts.run_folder = "/" + std::string(100, 'r');
     CHECK(command("{}", facts) ==

@@ -1,0 +1,196 @@
+// Every device and share that a description can ask for, seen from the guest that gets it.
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+
+#include <catch_amalgamated.hpp>
+#include <csignal>
+#include <filesystem>
+#include <format>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "mounts/base/at.h"
+#include "mounts/base/fd.h"
+#include "mounts/base/process.h"
+#include "tests/boot/machine.h"
+#include "tests/boot/place.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using namespace boot_test;
+using Catch::Matchers::ContainsSubstring;
+using Json = nlohmann::json;
+
+// `say WORD COMMAND...`: a line "WORD: what it says" on the console.
+constexpr const char *say = "say() { local word=$1; shift; echo \"$word: $(\"$@\" 2>&1 | tr '\\n' ' ')\"; }\n";
+// Each disk with its serial and its size in MiB, sorted.
+constexpr const char *disks = R"sh(
+list_disks() {
+    for disk in /sys/block/{vd,sd}*; do
+        [ -e $disk/size ] || continue
+        serial=$(cat $disk/serial 2>/dev/null || tail -c +5 $disk/device/vpd_pg80)
+        echo "$(tr -d '\0 ' <<<"$serial")=$(($(cat $disk/size) / 2048))"
+    done | sort | tr '\n' ' '
+}
+)sh";
+
+base::Exit run_described(const Place &place, const Json &description, std::vector<std::string> more = {}) {
+    const std::string file = place.folder() + "/machine.json";
+    std::ofstream(file) << description.dump();
+    more.insert(more.begin(), {"run", "--timeout", "240", "--config", file});
+    return place.runvm(std::move(more));
+}
+
+void make_raw_disk(const std::string &path, int mib) {
+    std::ofstream(path) << "raw disk";
+    fs::resize_file(path, static_cast<uintmax_t>(mib) << 20);
+}
+
+TEST_CASE("a q35 machine has the processors, disks, shares and devices that it was described with, whatever their names") {
+    Place place(std::string(say) + disks + R"sh(
+say cores nproc
+say cpu grep -m1 'model name' /proc/cpuinfo
+say memory awk '/MemTotal/ { print int($2 / 1024 / 100) }' /proc/meminfo
+say disks list_disks
+say raw head -c 8 $(for d in /sys/block/vd*; do [ "$(cat $d/serial)" = raw ] && echo /dev/${d##*/}; done)
+echo x 2>&1 >$(for d in /sys/block/vd*; do [ "$(cat $d/serial)" = raw ] && echo /dev/${d##*/}; done) && echo RAW WRITTEN
+say odd cat /mnt/odd/file
+say odd-msize sed -n 's|.* /mnt/odd .*\(msize=[0-9]*\).*|\1|p' /proc/mounts
+say readonly touch /mnt/readonly/new
+touch /mnt/odd/made && chown 1000:1000 /mnt/odd/made && say owner stat -c %u /mnt/odd/made
+say rng cat /sys/class/misc/hw_random/rng_current
+say virtio cat /sys/bus/virtio/devices/*/device
+say ports cat /sys/class/virtio-ports/*/name
+say machine cat /sys/class/dmi/id/product_name)sh");
+    const std::string odd = place.folder() + "/a b,,c'd\"é日\nz";
+    fs::create_directories(odd);
+    fs::create_directories(place.folder() + "/readonly");
+    std::ofstream(odd + "/file") << "of an odd folder";
+    make_raw_disk(place.folder() + "/raw, disk\n2", 8);
+    const Json description{
+        {"name", "odd, 'näme'"},
+        {"memorySize", 700},
+        {"cores", 2},
+        {"msize", 65536},
+        {"emptyDiskImages", {32, 64}},
+        {"drives", {{{"file", place.folder() + "/raw, disk\n2"}, {"serial", "raw"}, {"format", "raw"}, {"readOnly", true}}}},
+        {"sharedDirectories",
+         {{{"tag", "odd"}, {"source", odd}, {"target", "/mnt/odd"}, {"securityModel", "mapped-file"}},
+          {{"tag", "ro"}, {"source", place.folder() + "/readonly"}, {"target", "/mnt/readonly"}, {"readOnly", true}}}},
+        {"balloon", true},
+        {"graphics", false},
+        {"extraModules", {"virtio_rng", "virtio_balloon"}},
+        {"cpu", "Nehalem"},
+        {"qemu", {{"machine", "q35"}, {"guestAgent", {{"enable", true}}}}}};
+    const auto exit = run_described(place, description, {"--disk-image", place.folder() + "/root, 'disk'\né.qcow2"});
+    CHECK(exit.status == 0);
+    CHECK_THAT(exit.output, ContainsSubstring("cores: 2") && ContainsSubstring("cpu: model name") &&
+                                ContainsSubstring("Nehalem") && ContainsSubstring("memory: 6") &&
+                                ContainsSubstring("machine: Standard PC (Q35"));
+    CHECK_THAT(exit.output, ContainsSubstring("disks: empty0=32 empty1=64 raw=8 root=1024") &&
+                                ContainsSubstring("raw: raw disk") && !ContainsSubstring("RAW WRITTEN"));
+    CHECK_THAT(exit.output, ContainsSubstring("odd: of an odd folder") && ContainsSubstring("odd-msize: msize=65536") &&
+                                ContainsSubstring("readonly: touch: cannot touch '/mnt/readonly/new': Read-only file system") &&
+                                ContainsSubstring("owner: 1000"));
+    CHECK_THAT(exit.output, ContainsSubstring("rng: virtio_rng") && ContainsSubstring("0x0005") &&
+                                ContainsSubstring("org.qemu.guest_agent.0"));
+    CHECK(fs::exists(odd + "/made"));
+    CHECK(fs::exists(odd + "/.virtfs_metadata"));  // where mapped-file keeps the owner that the guest gave
+    CHECK(fs::exists(place.folder() + "/root, 'disk'\né.qcow2"));
+}
+
+TEST_CASE("disks on scsi and on ide are found by their serials, not by their order") {
+    const std::string bus = GENERATE("scsi", "ide");
+    Place place(std::string(say) + disks + "say disks list_disks; grep ' / ' /proc/mounts");
+    make_raw_disk(place.folder() + "/first", 8);
+    const auto exit =
+        run_described(place, {{"emptyDiskImages", {16}},
+                              {"drives", {{{"file", place.folder() + "/first"}, {"serial", "a-first"}, {"format", "raw"}}}},
+                              {"qemu", {{"diskInterface", bus}}}});
+    CHECK(exit.status == 0);
+    CHECK_THAT(exit.output, ContainsSubstring("disks: a-first=8 empty0=16 root=1024") && ContainsSubstring("/dev/sd") &&
+                                ContainsSubstring(" / ext4"));
+}
+
+TEST_CASE("graphics with a resolution boots without a screen to show it on") {
+    const Place place("cat /sys/bus/pci/devices/*/class >/tmp/shared/classes");  // its console is the screen
+    const auto exit = run_described(place, {{"graphics", true}, {"resolution", {{"x", 1280}, {"y", 800}}}},
+                                    {"--disk-image", "", "--", "-display", "none"});
+    CHECK(exit.status == 0);
+    CHECK_THAT(place.wait_for("classes"), ContainsSubstring("0x030000"));
+}
+
+int free_port() {
+    const base::Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    REQUIRE(::bind(socket.get(), reinterpret_cast<const sockaddr *>(&address), size) == 0);
+    REQUIRE(::getsockname(socket.get(), reinterpret_cast<sockaddr *>(&address), &size) == 0);
+    return ntohs(address.sin_port);
+}
+
+std::string fetch(int port) {
+    const auto exit =
+        base::run({.argv = {"timeout", "20", "busybox", "wget", "-q", "-O", "-", std::format("http://127.0.0.1:{}/page", port)},
+                   .capture_output = true});
+    REQUIRE(exit);
+    return exit->output;
+}
+
+TEST_CASE("ports are forwarded both ways, and a restricted guest reaches nothing else") {
+    const bool restricted = GENERATE(false, true);
+    const int to_guest = free_port(), on_host = free_port();
+    Place place(std::string(say) + std::format(R"sh(
+card=$(ls /sys/class/net | grep -v lo)
+ip link set lo up; ip addr add 10.0.2.15/24 dev $card; ip link set $card up; ip route add default via 10.0.2.2
+mkdir -p /root/www; echo from the guest >/root/www/page
+httpd -p 80 -h /root/www
+say forwarded timeout 20 wget -q -O - http://10.0.2.100:8080/page
+say direct timeout 5 wget -q -O - http://10.0.2.2:{}/page
+touch /tmp/shared/up
+until [ -e /tmp/shared/done ]; do sleep 0.3; done)sh",
+                                               on_host));
+    fs::create_directory(place.folder() + "/www");
+    std::ofstream(place.folder() + "/www/page") << "from the host\n";
+    const auto server = base::start(
+        {.argv = {"busybox", "httpd", "-f", "-p", std::format("127.0.0.1:{}", on_host), "-h", place.folder() + "/www"},
+         .dies_with_parent = true});
+    REQUIRE(server);
+    const std::string file = place.folder() + "/machine.json";
+    std::ofstream(file) << Json{{"restrictNetwork", restricted},
+                                {"extraModules", {"virtio_net"}},
+                                {"forwardPorts",
+                                 {{{"from", "host"}, {"host", {{"port", to_guest}}}, {"guest", {{"port", 80}}}},
+                                  {{"from", "guest"}, {"host", {{"port", on_host}}}, {"guest", {{"port", 8080}}}}}}}
+                               .dump();
+    const pid_t run = place.launch({"run", "--timeout", "240", "--config", file, "--disk-image", ""});
+    (void)place.wait_for("up");
+    CHECK(fetch(to_guest) == "from the guest\n");
+    std::ofstream(place.shared() + "/done").flush();
+    CHECK(wait_for_end(run) == 0);
+    (void)::kill(server->pid, SIGKILL);
+    (void)wait_for_end(server->pid);
+    CHECK_THAT(place.output(), ContainsSubstring("forwarded: from the host"));
+    if (restricted)
+        CHECK_THAT(place.output(), !ContainsSubstring("direct: from the host"));
+    else
+        CHECK_THAT(place.output(), ContainsSubstring("direct: from the host"));
+}
+
+TEST_CASE("a vsock is what the host's kernel has: without it, QEMU says so") {
+    Place place(std::string(say) + "say cid od -An -tu4 /dev/vsock; say virtio cat /sys/bus/virtio/devices/*/device");
+    const auto exit = place.runvm({"run", "--timeout", "240", "--vsock", "77", "--disk-image", ""});
+    if (fs::exists("/dev/vhost-vsock")) {
+        CHECK(exit.status == 0);
+        CHECK_THAT(exit.output, ContainsSubstring("0x0013"));
+    } else {
+        CHECK(exit.status == 123);
+        CHECK_THAT(exit.output, ContainsSubstring("vhost-vsock"));
+    }
+}
+
+}  // namespace
