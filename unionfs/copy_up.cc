@@ -116,6 +116,8 @@ int Union::copy_up_file(Node &node, off_t size, base::Fd &copy) {
         // user.* goes on files only; without it the number changes at the next mount, no more.
         (void)set_xattr(work->get(), name, (mark + "unionfs.ino").c_str(), number.data(), number.size());
     }
+    // A power cut must not leave a name in the upper whose data never reached the disk: overlayfs waits for it too.
+    if (error == 0 && copy && !options.is_volatile && ::fsync(copy.get()) < 0) error = errno;
     // Further names of a hard link first, so that the last step makes them visible together with what was asked for.
     for (size_t i = 1; i < links.size() && error == 0; ++i) {
         FdRef target;

@@ -70,6 +70,16 @@ int Union::keep_unlinked(Node &node) {
     return 0;
 }
 
+// Before a name goes: no copy-up is under way that would put it back, and none begins while this is held.
+std::unique_lock<std::mutex> Union::hold_for_removal(Node &node, bool last_name, int &error) {
+    for (;;) {
+        const bool was_upper = node.upper;
+        if (error == 0 && last_name && !node.is_dir()) error = keep_unlinked(node);
+        std::unique_lock held(node.mutex);
+        if (error != 0 || node.upper == was_upper) return held;
+    }
+}
+
 int Union::remove(Node &parent, const std::string &name, bool folder) {
     if (!upper) return EROFS;
     if (journal.done()) return 0;
@@ -77,7 +87,7 @@ int Union::remove(Node &parent, const std::string &name, bool folder) {
     if (const int error = probe(parent, name, found); error != 0) return error;
     if (folder && !S_ISDIR(found.status.st_mode)) return ENOTDIR;
     if (!folder && S_ISDIR(found.status.st_mode)) return EISDIR;
-    const bool in_upper = found.upper;
+    bool in_upper = found.upper;
     if (!options.copy_on_write && !in_upper) return EROFS;
     Node *node = take(parent, name, found);
     // A whiteout takes the place of whatever the folder holds, so it is looked into first; rmdir(2) looks by itself.
@@ -86,8 +96,8 @@ int Union::remove(Node &parent, const std::string &name, bool folder) {
     if (error == 0) error = copy_up(parent);
     FdRef dir;
     if (error == 0) error = upper_dir(parent, dir);
-    const bool last = table.links(node).size() <= 1;
-    if (error == 0 && last && !folder) error = keep_unlinked(*node);
+    std::unique_lock held = hold_for_removal(*node, table.links(node).size() <= 1, error);
+    if (Found again; error == 0 && !in_upper && node->upper && probe(parent, name, again) == 0) in_upper = again.upper;
     if (error == 0 && folder && !in_upper) remember_place(*node);
     if (error == 0 && folder && in_upper) {
         FdRef itself;  // stays open for those who stand in it
@@ -113,6 +123,7 @@ int Union::remove(Node &parent, const std::string &name, bool folder) {
         if (!node->upper) --node->nlink_change;
         lose_name(*node, parent, name, folder || found.status.st_nlink <= 1);
     }
+    held.unlock();
     table.forget(node, 1);
     return error;
 }

@@ -26,6 +26,7 @@ const char *const options_help =
     "  allow_other        other users may enter\n"
     "  nonempty           the mount point may hold files\n"
     "  hide_meta_files    don't show .unionfs* and .fuse_hidden* of the branches\n"
+    "  volatile           don't wait for copies to reach the disk: a power cut may leave them empty\n"
     "  userxattr          overlayfs marks in user.overlay.* instead of trusted.overlay.*\n"
     "  -f                 stay in the foreground\n"
     "  -d                 the same, and log every request\n"
@@ -106,8 +107,8 @@ Result<> parse_word(const std::string &word, Options &options, bool &cow_given) 
                                              "noexec", "atime", "noatime", "nodiratime", "relatime", "dirsync", "sync"};
     // What mount(8) and fstab carry for others, and what holds here without being asked for.
     static constexpr std::array ignored{
-        "defaults",       "auto",  "noauto",          "nofail",    "user",     "users",  "_netdev", "default_permissions",
-        "statfs_omit_ro", "async", "redirect_dir=on", "index=off", "volatile", "use_ino"};
+        "defaults",       "auto",  "noauto",          "nofail",    "user",   "users", "_netdev", "default_permissions",
+        "statfs_omit_ro", "async", "redirect_dir=on", "index=off", "use_ino"};
     if (word == "cow")
         cow_given = true;
     else if (word == "allow_other")
@@ -116,6 +117,8 @@ Result<> parse_word(const std::string &word, Options &options, bool &cow_given) 
         options.nonempty = true;
     else if (word == "hide_meta_files" || word == "hide_meta_dir")
         options.hide_meta_files = true;
+    else if (word == "volatile")
+        options.is_volatile = true;
     else if (word == "userxattr")
         options.user_xattr = true;
     else if (word == "debug")

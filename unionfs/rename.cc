@@ -31,7 +31,7 @@ int Union::mark_moved(Node &node, Node &parent, Node &new_parent, const std::str
 }
 
 // An empty folder of the upper that still holds whiteouts, or lies over a lower: replaced by a truly empty one.
-int Union::clear_folder(Node &parent, const std::string &name) {
+int Union::clear_folder(Node &parent, const std::string &name, Node &folder) {
     FdRef dir;
     struct stat status{};
     if (const int error = upper_dir(parent, dir); error != 0) return error;
@@ -44,6 +44,11 @@ int Union::clear_folder(Node &parent, const std::string &name) {
     if (error == 0) error = make_opaque(work->get(), entry.c_str());
     if (error == 0 && ::syscall(SYS_renameat2, work->get(), entry.c_str(), dir->get(), name.c_str(), RENAME_EXCHANGE) < 0)
         error = errno;
+    if (error == 0 && ::fstatat(dir->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) {
+        folder.upper_key = {status.st_dev, status.st_ino};  // it is the folder now, should the rename fail
+        table.add_key(&folder, folder.upper_key);
+        cache.drop(folder.slot);
+    }
     discard(entry);
     return error;
 }
@@ -70,14 +75,17 @@ int Union::rename(Node &parent, const std::string &name, Node &new_parent, const
                 error = EISDIR;
             else
                 error = is_empty(*other);
-            if (error == 0 && other->upper) error = clear_folder(new_parent, new_name);
+            if (error == 0 && other->upper) error = clear_folder(new_parent, new_name, *other);
         } else {
-            error = node->is_dir() ? ENOTDIR : table.links(other).size() <= 1 ? keep_unlinked(*other) : 0;
+            error = node->is_dir() ? ENOTDIR : 0;
         }
     }
     if (error == 0 && !same) error = mark_moved(*node, parent, new_parent, new_name);
     if (error == 0 && !same && exchange && other != nullptr) error = mark_moved(*other, new_parent, parent, name);
     FdRef from, to;
+    std::unique_lock<std::mutex> held;
+    if (error == 0 && !same && !exchange && other != nullptr)
+        held = hold_for_removal(*other, table.links(other).size() <= 1, error);
     if (error == 0) error = upper_dir(parent, from);
     if (error == 0 && !same) error = upper_dir(new_parent, to);
     if (error == 0 && !same) {
@@ -116,6 +124,7 @@ int Union::rename(Node &parent, const std::string &name, Node &new_parent, const
         table.move_link(node, &parent, name, &new_parent, new_name);
         if (exchange && other != nullptr) table.move_link(other, &new_parent, new_name, &parent, name);
     }
+    if (held) held.unlock();
     if (other != nullptr) table.forget(other, 1);
     table.forget(node, 1);
     return error;

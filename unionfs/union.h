@@ -94,9 +94,10 @@ struct Union {
     int copy_up_folder(Node &node);
     int copy_up_file(Node &node, off_t size, base::Fd &copy);  // leaves what it wrote to open
     void fill_root(Node &node);
-    int clear_folder(Node &parent, const std::string &name);
+    int clear_folder(Node &parent, const std::string &name, Node &folder);
     int mark_moved(Node &node, Node &parent, Node &new_parent, const std::string &new_name);
     int keep_unlinked(Node &node);
+    std::unique_lock<std::mutex> hold_for_removal(Node &node, bool last_name, int &error);
     void remember_place(Node &node);
     void lose_name(Node &node, Node &parent, const std::string &name, bool last_on_disk);
     std::atomic<uint64_t> next_work_name_ = 0;

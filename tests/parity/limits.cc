@@ -183,3 +183,24 @@ TEST_CASE("flock and POSIX locks keep processes apart, over copy-up too") {
         CHECK(status == 0);
     }
 }
+
+TEST_CASE("a copy-up that is under way brings no name back that is removed or replaced") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    Mounted m("throughput");  // there an open copies up, and the kernel holds nothing meanwhile
+    constexpr int files = 200;
+    for (int i = 0; i < files; ++i) std::ofstream(m.lower() / std::format("file-{}", i)) << std::string(300000, 'l');
+    m.mount();
+    for (int i = 0; i < files; ++i) {
+        const std::string path = m.root() / std::format("file-{}", i);
+        std::ofstream(m.root() / "fresh") << "fresh";
+        std::thread writer([&] { const base::Fd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC)); });
+        ::usleep(static_cast<unsigned>(i) * 2);
+        const int gone = i % 2 == 0 ? ::unlink(path.c_str()) : ::rename((m.root() / "fresh").c_str(), path.c_str());
+        writer.join();
+        REQUIRE(gone == 0);
+        if (i % 2 == 0)
+            CHECK_FALSE(fs::is_regular_file(m.upper() / std::format("file-{}", i)));
+        else
+            CHECK(fs::file_size(m.upper() / std::format("file-{}", i)) == 5);
+    }
+}
