@@ -1,7 +1,5 @@
 #include "unionfs/journal.h"
 
-#include <cstring>
-
 namespace unionfs {
 
 namespace {
@@ -11,10 +9,7 @@ constexpr uint64_t resent = uint64_t{1} << 63;  // FUSE_UNIQUE_RESEND, linux/fus
 thread_local uint64_t request = 0;
 thread_local Entry *entry = nullptr;
 
-uint8_t copy_name(char *to, std::string_view name) {
-    std::memcpy(to, name.data(), name.size());
-    return static_cast<uint8_t>(name.size());
-}
+uint8_t copy_name(char *to, std::string_view name) { return static_cast<uint8_t>(name.copy(to, name.size())); }
 
 }  // namespace
 
