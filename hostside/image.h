@@ -17,6 +17,10 @@ base::Result<> overlay_image(const std::string &qemu, const std::string &overlay
 // Error: not there, not to be read, no qcow2 image, a backing file that is gone. `start_over` is the advice then.
 base::Result<> check_qcow2(const std::string &path, std::string_view start_over);
 
+// Reads as zeros, all of it: a qcow2 image without a backing file to which nothing was ever written. False also when that
+// is not certain.
+bool is_empty_qcow2(const std::string &path);
+
 // qcow2 by its magic, else raw. Only for images that no guest writes: a guest could give a raw disk that magic.
 base::Result<std::string> format_of(const std::string &path);
 

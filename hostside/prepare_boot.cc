@@ -103,8 +103,8 @@ Result<> prepare_boot(Prepared &prepared, const Machine &m, const PrepareOptions
         return fail(0, "find kernel", m.toplevel, "give --toplevel a NixOS system (it has a file 'kernel'), or --kernel FILE");
     if (boot->init.empty() && m.initrd.empty())
         return fail(0, "find init", "", "nothing says what the guest runs: give --toplevel, or --init PATH");
-    // Only in the run that made the image: QEMU ends with the guest's first reboot, so nothing was written before.
-    if (facts.root_image_new && !m.allow_reboot)
+    // QEMU ends with the guest's first reboot, so that this is still so when stage 1 reads it.
+    if (facts.root_image_empty && !m.allow_reboot)
         boot->command_line += std::format(" {}={}", protocol::fresh_disk_parameter, protocol::root_disk_serial);
     auto parts = command_line_parts(boot->command_line);
     if (!parts) return std::unexpected(parts.error());

@@ -20,7 +20,7 @@ struct HostFacts {
     std::string kernel, initrd;   // files to boot
     std::string command_line;     // of the kernel
     std::string root_image;       // empty: no root disk
-    bool root_image_new = false;  // made in this run: the guest need not read it to know that it is empty
+    bool root_image_empty = false;  // nothing was ever written to it: the guest need not read all of it to know
     std::string boot_disk_format = "qcow2";
     std::vector<std::string> empty_images;
     std::string xchg, shared;  // folders

@@ -59,7 +59,7 @@ Result<> prepare_root_disk(Prepared &prepared, const Machine &m, const PrepareOp
     if (m.ephemeral && !exists(facts.root_image)) {
         facts.root_image = options.run_folder + "/root.qcow2";
         auto made = ensure_image(facts.qemu, facts.root_image, m.disk_mib);
-        facts.root_image_new = made.value_or(false);
+        facts.root_image_empty = made.value_or(false);
         return made ? Result<>{} : std::unexpected(made.error());
     }
     if (exists(facts.root_image)) {
@@ -77,7 +77,7 @@ Result<> prepare_root_disk(Prepared &prepared, const Machine &m, const PrepareOp
     }
     auto made = ensure_image(facts.qemu, facts.root_image, m.disk_mib);
     if (!made) return std::unexpected(made.error());
-    facts.root_image_new = *made;
+    facts.root_image_empty = *made || (!prepared.locks.empty() && is_empty_qcow2(facts.root_image));
     if (*made) prepared.notes.push_back(std::format("created {}, {} MiB", facts.root_image, m.disk_mib));
     if (*made || prepared.locks.empty())  // not ours and not held: another made it meanwhile
         if (auto locked = hold_image(prepared, facts.root_image); !locked) return locked;

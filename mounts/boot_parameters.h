@@ -38,7 +38,7 @@ struct BootParameters {
     std::optional<UnionMode> store_union;     // absent: as the fstab says
     UnionEngine union_engine = UnionEngine::automatic;
     std::vector<Share> shares;
-    std::string fresh_disk;     // serial of a disk that the launcher made in this run; empty: none
+    std::string fresh_disk;     // serial of a disk to which, the launcher says, nothing was ever written; empty: none
     int device_timeout_s = 20;  // NixOS's stage 1 tries 20 times, a second apart
     RegisterMode registration = RegisterMode::automatic;
     std::vector<std::string> break_before;  // names of phases (plan.h)

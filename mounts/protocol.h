@@ -36,7 +36,7 @@ inline constexpr std::string_view share_parameter = "stage1.share";             
 inline constexpr std::string_view device_timeout_parameter = "stage1.device-timeout";  // seconds, 0 to 3600
 inline constexpr std::string_view register_parameter = "stage1.register";              // auto | strict | off
 inline constexpr std::string_view boot_parameter = "stage1.boot";                      // LABEL=… or path of /boot; absent: none
-// The launcher made the image of the disk with this serial in this very run: nothing need be read to prove it empty.
+// The launcher knows that nothing was ever written to the disk with this serial: not all need be read to prove it empty.
 // It relaxes the scan for zeros only, never the probe.
 inline constexpr std::string_view fresh_disk_parameter = "stage1.fresh-disk";
 inline constexpr std::string_view break_parameter = "stage1.break";  // name of a phase to stop before

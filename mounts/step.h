@@ -27,7 +27,7 @@ struct WaitForDevice {
 // Formatted when proven empty, else kept; the rule is in stage1/disk/.
 struct PrepareDisk {
     std::string spec;
-    bool vouched = false;  // the launcher made its image in this run
+    bool vouched = false;  // the launcher knows that nothing was ever written to it
 };
 
 struct Mount {

@@ -60,7 +60,7 @@ void add_devices_command(CLI::App &app, int &status) {
               ->type_name("NAME"),
           command->add_flag("--dry-run", request->dry_run, "say what would be done, and change nothing"),
           command->add_flag("--vouched", request->vouched,
-                            "the image was created in this run: read where signatures and backups lie, not all of it")})
+                            "nothing was ever written to its image: read where signatures and backups lie, not all of it")})
         of_one->needs(device);
     command->callback(
         [request, device, &status] { status = exit_code(device->count() > 0 ? prepare_one(*request) : make_ready()); });

@@ -51,7 +51,7 @@ base::Result<> look_closer(DiskFacts &facts, int disk, const DiskRequest &reques
         image = std::move(*made);
     }
     const uint64_t size = facts.identity.size_bytes;
-    // An image created in this run holds no format that was cut short: with an intent nobody can vouch.
+    // An image to which nothing was written holds no format that was cut short: with an intent nobody can vouch.
     auto emptiness = examine(disk, ranges_to_read(size, request.vouched && !facts.intent), image.get());
     if (!emptiness) return std::unexpected(emptiness.error());
     facts.emptiness = *emptiness;

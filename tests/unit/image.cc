@@ -1,0 +1,57 @@
+#include "hostside/image.h"
+
+#include <catch_amalgamated.hpp>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "mounts/base/at.h"
+#include "tests/support/disk.h"
+
+namespace {
+
+void put(std::string &bytes, size_t offset, uint64_t value, size_t size) {
+    for (size_t i = 0; i < size; ++i) bytes[offset + i] = static_cast<char>(value >> 8 * (size - 1 - i));
+}
+
+// A qcow2 image as qemu-img makes it for 1 GiB: a header, and at 0x30000 a first-level table of two entries.
+std::string image() {
+    std::string bytes(0x40000, '\0');
+    bytes.replace(0, 4, "QFI\xfb");
+    put(bytes, 4, 3, 4);
+    put(bytes, 20, 16, 4);
+    put(bytes, 24, uint64_t{1} << 30, 8);
+    put(bytes, 36, 2, 4);
+    put(bytes, 40, 0x30000, 8);
+    put(bytes, 100, 112, 4);
+    return bytes;
+}
+
+bool is_empty(const std::function<void(std::string &)> &change) {
+    const support::ScratchFolder scratch;
+    std::string bytes = image();
+    change(bytes);
+    REQUIRE(base::replace_file(scratch.path("image"), bytes));
+    return hostside::is_empty_qcow2(scratch.path("image"));
+}
+
+}  // namespace
+
+TEST_CASE("a qcow2 image to which nothing was written is known to be empty") {
+    CHECK(is_empty([](std::string &) {}));
+}
+
+TEST_CASE("a qcow2 image that holds anything, or may, is not taken for empty") {
+    CHECK_FALSE(is_empty([](std::string &b) { put(b, 0x30000, 0x8000000000050000, 8); }));  // a cluster
+    CHECK_FALSE(is_empty([](std::string &b) { put(b, 0x30008, 1, 8); }));
+    CHECK_FALSE(is_empty([](std::string &b) { put(b, 8, 200, 8); }));   // a backing file
+    CHECK_FALSE(is_empty([](std::string &b) { put(b, 32, 2, 4); }));    // LUKS
+    CHECK_FALSE(is_empty([](std::string &b) { put(b, 60, 1, 4); }));    // a snapshot
+    CHECK_FALSE(is_empty([](std::string &b) { put(b, 72, 4, 8); }));    // the data is in another file
+    CHECK_FALSE(is_empty([](std::string &b) { put(b, 36, 0, 4); }));    // no table
+    CHECK_FALSE(is_empty([](std::string &b) { put(b, 36, ~0U, 4); }));  // one larger than there is
+    CHECK_FALSE(is_empty([](std::string &b) { b.resize(0x30008); }));   // cut short
+    CHECK_FALSE(is_empty([](std::string &b) { b.resize(50); }));
+    CHECK_FALSE(is_empty([](std::string &b) { b[0] = 'x'; }));
+    CHECK_FALSE(hostside::is_empty_qcow2("/none"));
+}
