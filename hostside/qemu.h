@@ -15,11 +15,11 @@ struct HostFacts {
     std::string runvm;  // ours, which QEMU starts for connections of a guest to the host
     int qemu_major = 10;
     bool kvm = false;
-    bool root = false;            // we run as root: then a guest's chown would be real on the host
-    bool sandbox = true;          // this QEMU takes -sandbox on
-    std::string kernel, initrd;   // files to boot
-    std::string command_line;     // of the kernel
-    std::string root_image;       // empty: no root disk
+    bool root = false;              // we run as root: then a guest's chown would be real on the host
+    bool sandbox = true;            // this QEMU takes -sandbox on
+    std::string kernel, initrd;     // files to boot
+    std::string command_line;       // of the kernel
+    std::string root_image;         // empty: no root disk
     bool root_image_empty = false;  // nothing was ever written to it: the guest need not read all of it to know
     std::string boot_disk_format = "qcow2";
     std::vector<std::string> empty_images;

@@ -1,9 +1,9 @@
 // Is there anything on this disk? Reads it and compares: with zeros, or, after a format that was cut short, with the
 // image that was being written, where each sector may be either.
 //
-// How much is read: all of it, to the last sector. When the launcher vouches that nothing was ever written to the image (it
-// made it in this run, or its map of clusters is empty: hostside/image.h), the first and last MiB and 16 KiB at every place of a
-// backup (remains.h).
+// How much is read: all of it, to the last sector. When the launcher vouches that nothing was ever written to the image
+// (it made it in this run, or its map of clusters is empty: hostside/image.h), the first and last MiB and 16 KiB at every
+// place of a backup (remains.h).
 #pragma once
 
 #include <cstdint>
