@@ -1,6 +1,7 @@
 #include "hostside/nixdb/closure.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -44,9 +45,14 @@ base::Result<mounts::Database> open(const std::string &path) {
     if (::stat(path.c_str(), &st) < 0)
         return base::fail(errno, "open database", path, "is there a Nix store on this host? --database names another");
     auto database = mounts::Database::open(path, Mode::read_only).and_then(usable);
-    if (database) return database;
-    if (::stat((path + "-wal").c_str(), &st) == 0 && st.st_size > 0)
-        return base::fail(0, "open database", path, "its write-ahead log cannot be read from here: " + database.error().hint);
+    // Where locks can be had, that it failed is the answer: somebody may be in the middle of a change.
+    const std::string folder = path.substr(0, path.rfind('/') + 1);
+    if (database || ::access(folder.empty() ? "." : folder.c_str(), W_OK) == 0) return database;
+    for (const char *suffix : {"-wal", "-journal"})
+        if (::stat((path + suffix).c_str(), &st) == 0 && st.st_size > 0)
+            return base::fail(0, "open database", path,
+                              std::string("its ") + (suffix[1] == 'w' ? "write-ahead log" : "journal") +
+                                  " cannot be read from here: " + database.error().hint);
     return mounts::Database::open(path, Mode::immutable).and_then(usable);
 }
 

@@ -1,6 +1,7 @@
 // The native registration: what is in the database afterwards, and what is not after a failure or a cut.
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -142,6 +143,19 @@ TEST_CASE("a database of another schema is left to nix-store, and its absence is
     CHECK(root.error(entry(1)).ends_with("the closure has no sw/bin/nix-store to load the registration with"));
     REQUIRE(base::replace_file(root.path + "/nix/var/nix/db/schema", "eleven"));
     CHECK(root.error(entry(1)).ends_with("'eleven' is not a schema version"));
+}
+
+TEST_CASE("while a Nix works in the root, nothing is loaded, and who is in the way is said") {
+    const Root root;
+    REQUIRE(root.load(entry(1)));
+    const std::string lock = root.path + "/nix/var/nix/db/big-lock";
+    const auto held = base::open_at(AT_FDCWD, lock, O_RDWR);
+    REQUIRE(held);
+    REQUIRE(::flock(held->get(), LOCK_EX) == 0);
+    CHECK(root.error(entry(2)) == std::format("lock '{}': {}; a Nix is at work in this root; register before it starts", lock,
+                                              base::errno_text(EWOULDBLOCK)));
+    REQUIRE(::flock(held->get(), LOCK_UN) == 0);
+    CHECK(root.error(entry(2)).empty());
 }
 
 TEST_CASE("a registration that was the last one is not loaded again, unless the database or the text has changed") {

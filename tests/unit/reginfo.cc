@@ -208,3 +208,13 @@ TEST_CASE("the host's database may be in use: what is committed is read, from it
     CHECK(exit->output.find("open database '" + root.database() + "': its write-ahead log cannot be read from here: ") !=
           std::string::npos);
 }
+
+TEST_CASE("a host's database that somebody holds for himself is waited for ten seconds, and then said to be held") {
+    const Root root;
+    REQUIRE(root.load(entry(1)));
+    auto holder = mounts::Database::open(root.database(), mounts::Database::Mode::create);
+    REQUIRE(holder);
+    REQUIRE(holder->execute("pragma journal_mode = delete; begin exclusive"));
+    CHECK(reginfo({"--database", root.database(), path_of(1)}, 1)
+              .ends_with("database '" + root.database() + "': database is locked; another program holds it\n"));
+}
