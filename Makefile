@@ -94,6 +94,7 @@ $(foreach t,unit parity boot,$(eval $(call test_program,$t)))
 
 include tests/tests.mk
 
+COMPLETIONS := bash-completion/completions zsh/site-functions fish/vendor_completions.d
 .PHONY: install
 install: all ## into $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(BUILD)/stage1 $(DESTDIR)$(PREFIX)/bin/stage1
@@ -102,7 +103,10 @@ install: all ## into $(DESTDIR)$(PREFIX)
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 hostside/man/*.1
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man5 hostside/man/*.5
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 stage1/stage1.8 unionfs/unionfs.8
-	install -D -m 644 hostside/completions/runvm.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/runvm
+	install -d $(COMPLETIONS:%=$(DESTDIR)$(PREFIX)/share/%)
+	$(BUILD)/runvm completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/runvm
+	$(BUILD)/runvm completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_runvm
+	$(BUILD)/runvm completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/runvm.fish
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system stage1/systemd/*.service
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system-generators
 	ln -sf ../../../bin/stage1 $(DESTDIR)$(PREFIX)/lib/systemd/system-generators/stage1-generator

@@ -27,7 +27,10 @@ constexpr const char *device = "/dev/kvm";
 
 std::string why_not_opened(int code) {
     if (code == ENOENT)
-        return std::format("{} is not there: load kvm_intel or kvm_amd, and enable virtualisation in the firmware", device);
+        return std::format(
+            "{} is not there: load kvm_intel or kvm_amd, enable virtualisation in the firmware, or pass the device "
+            "into the container",
+            device);
     if (code != EACCES && code != EPERM) return std::format("{}: {}", device, base::errno_text(code));
     struct stat st{};
     if (::stat(device, &st) < 0) return std::format("{}: {}", device, base::errno_text(errno));
@@ -84,23 +87,31 @@ std::string run_guest(const std::string &qemu, const std::string &kernel) {
     while (::waitpid(child->pid, &status, 0) < 0 && errno == EINTR) {
     }
     if (alive) return {};
-    if (closed) return std::format("{} opens, but QEMU ended: {}", device, output.substr(0, output.find('\n')));
+    if (closed)
+        return std::format("{} opens, but QEMU ended: {}; is another hypervisor using it, or nested virtualisation off?", device,
+                           output.substr(0, output.find('\n')));
     return std::format("{} opens, but a guest kernel did not come up in it within {} s", device, probe_limit.count());
 }
 
 }  // namespace
 
-Accelerator choose_accelerator(const std::string &wanted, const std::string &qemu, const std::string &kernel) {
-    if (wanted == "tcg") return {false, "emulation was asked for"};
-    if (wanted == "kvm") return {true, ""};
-    if (auto fd = base::open_at(AT_FDCWD, device, O_RDWR); !fd) return {false, why_not_opened(fd.error().code)};
-    if (kernel.empty()) return {false, "no kernel to prove KVM with; --accelerator kvm trusts it"};
+base::Result<Accelerator> choose_accelerator(const std::string &wanted, const std::string &qemu, const std::string &kernel,
+                                             const std::function<void(const std::string &)> &progress) {
+    if (wanted == "tcg") return Accelerator{false, "emulation was asked for"};
+    if (auto fd = base::open_at(AT_FDCWD, device, O_RDWR); !fd) {
+        const std::string reason = why_not_opened(fd.error().code);
+        if (wanted == "kvm") return base::fail(0, "use KVM", "", reason + "; --accel tcg emulates");
+        return Accelerator{false, reason};
+    }
+    if (wanted == "kvm") return Accelerator{true, ""};
+    if (kernel.empty()) return Accelerator{false, "no kernel to prove KVM with; --accel kvm trusts it"};
     const std::string boot = base::read_file("/proc/sys/kernel/random/boot_id").value_or(std::string{});
     const std::string path = cache_path("kvm-" + short_hash(boot + file_identity(qemu) + file_identity(kernel)));
-    if (auto known = cached(path)) return {known->empty(), *known};
+    if (auto known = cached(path)) return Accelerator{known->empty(), *known};
+    progress(std::format("proving KVM with a guest, once, for up to {} s", probe_limit.count()));
     const std::string reason = run_guest(qemu, kernel);
     remember(path, reason);
-    return {reason.empty(), reason};
+    return Accelerator{reason.empty(), reason};
 }
 
 }  // namespace hostside

@@ -3,7 +3,10 @@
 // that gets there runs. The answer is remembered for this boot of this host, this QEMU and this kernel.
 #pragma once
 
+#include <functional>
 #include <string>
+
+#include "mounts/base/error.h"
 
 namespace hostside {
 
@@ -12,7 +15,8 @@ struct Accelerator {
     std::string reason;  // why not, in words for a person; empty with KVM
 };
 
-// `wanted` is auto, kvm or tcg. At most 10 s, once.
-Accelerator choose_accelerator(const std::string &wanted, const std::string &qemu, const std::string &kernel);
+// `wanted` is auto, kvm or tcg. At most 10 s, once; `progress` is told before. Error: kvm is wanted and does not open.
+base::Result<Accelerator> choose_accelerator(const std::string &wanted, const std::string &qemu, const std::string &kernel,
+                                             const std::function<void(const std::string &)> &progress);
 
 }  // namespace hostside

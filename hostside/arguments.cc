@@ -54,7 +54,7 @@ void add_description_flags(CLI::App &command, Arguments &arguments) {
     }
     command.add_option("--union", arguments.store_union, "writableStore and writableStoreUseTmpfs in one")
         ->type_name("off|tmpfs|disk")
-        ->check(CLI::IsMember({"off", "tmpfs", "disk"}))
+        ->check(CLI::IsMember({"off", "tmpfs", "disk"}).description(""))
         ->group("System");
     command.add_option("arguments", arguments.extra, "after --: more arguments for QEMU, as they are")->type_name("ARGUMENT");
 }

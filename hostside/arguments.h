@@ -23,7 +23,7 @@ struct Arguments {
     std::string config, store_union;
     std::vector<Flag> flags;
     std::vector<std::string> extra;  // after `--`: for QEMU, as the 2013 script's "$@"
-    bool print = false, json = false, fresh = false, notify_ready = false, background = false;
+    bool print = false, console = false, json = false, fresh = false, notify_ready = false, background = false;
     std::string output, report;
 };
 

@@ -33,14 +33,15 @@ base::Result<ConsoleLog> ConsoleLog::create(std::string run_folder) {
     return ConsoleLog(std::move(run_folder), std::move(reader), std::move(writer));
 }
 
-void ConsoleLog::take() {
+std::string ConsoleLog::take() {
     std::array<char, 65536> chunk;
     const ssize_t n = ::read(reader_.get(), chunk.data(), chunk.size());
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) reader_.reset();
-    if (n <= 0) return;
-    const std::string_view text(chunk.data(), static_cast<size_t>(n));
+    if (n <= 0) return {};
+    std::string text(chunk.data(), static_cast<size_t>(n));
     watch(text);
     write(text);
+    return text;
 }
 
 // A log that can't be written (a full /run) is cut short: the machine goes on.

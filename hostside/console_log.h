@@ -26,7 +26,8 @@ class ConsoleLog {
 
     // Readable when there is something to take. -1: QEMU closed its end.
     [[nodiscard]] int fd() const { return reader_.get(); }
-    void take();
+    // What one read brings; empty: nothing, or the end.
+    std::string take();
 
     // The last thing of note that was said is a panic. A kernel's trace follows it; what a person printed long ago does not
     // count.

@@ -4,6 +4,7 @@
 #include <exception>
 #include <print>
 
+#include "hostside/completion_command.h"
 #include "hostside/describe_command.h"
 #include "hostside/exit_code.h"
 #include "hostside/life_command.h"
@@ -23,10 +24,14 @@ int command_line(int argc, char **argv) {
     hostside::add_life_commands(app, status);
     hostside::add_reginfo_command(app, status);
     hostside::add_relay_command(app, status);
+    hostside::add_completion_command(app, status);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError &error) {
-        return app.exit(error) == 0 ? 0 : hostside::launcher_error;
+        if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+        const auto used = app.get_subcommands();
+        std::println(stderr, "runvm: {}; see runvm {}--help", error.what(), used.empty() ? "" : used.front()->get_name() + " ");
+        return hostside::launcher_error;
     }
     return status;
 }

@@ -2,6 +2,7 @@
 // accelerator, disks and folders. All that is looked at or made before the start happens here; see qemu.h for the rest.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@ struct PrepareOptions {
     bool fresh = false;    // an existing root disk is put aside first
     bool terminal = true;  // see HostFacts
     bool monitor = false;
+    std::function<void(const std::string &what)> progress;  // told before work that takes a while
 };
 
 // Paths of the host as they are from here, so that what is printed can be pasted elsewhere.

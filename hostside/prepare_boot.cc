@@ -56,12 +56,13 @@ Result<std::string> registration(const Machine &m, const Boot &boot) {
     return text;
 }
 
-Result<> choose_kernel(Prepared &prepared, const Machine &m, const Boot &boot) {
+Result<> choose_kernel(Prepared &prepared, const Machine &m, const Boot &boot, const PrepareOptions &options) {
     HostFacts &facts = prepared.facts;
-    const Accelerator accelerator = choose_accelerator(m.accelerator, facts.qemu, boot.kernel);
-    facts.kvm = accelerator.kvm;
-    if (!accelerator.kvm && m.accelerator == "auto")
-        prepared.notes.push_back("emulation (TCG), much slower than KVM: " + accelerator.reason);
+    auto accelerator = choose_accelerator(m.accelerator, facts.qemu, boot.kernel, options.progress);
+    if (!accelerator) return std::unexpected(accelerator.error());
+    facts.kvm = accelerator->kvm;
+    if (!accelerator->kvm && m.accelerator == "auto")
+        prepared.notes.push_back("emulation (TCG), much slower than KVM: " + accelerator->reason);
     // A kernel without that way in boots as it is.
     facts.kernel = facts.kvm ? boot.kernel : uncompressed(boot.kernel).value_or(boot.kernel);
     return {};
@@ -74,6 +75,7 @@ Result<std::string> initrd_file(const Boot &boot, const std::string &archives, c
         if (auto path = made_initrd_path(boot); path && exists(*path)) return std::move(*path);
     Initrd initrd;
     if (boot.initrd.empty()) {
+        options.progress("making the initrd");
         auto made = initrd_of(boot);
         if (!made) return std::unexpected(made.error());
         initrd = std::move(*made);
@@ -111,7 +113,7 @@ Result<> prepare_boot(Prepared &prepared, const Machine &m, const PrepareOptions
     facts.command_line = parts->line;
     auto registered = registration(m, *boot);
     if (!registered) return std::unexpected(registered.error());
-    if (auto chosen = choose_kernel(prepared, m, *boot); !chosen) return chosen;
+    if (auto chosen = choose_kernel(prepared, m, *boot, options); !chosen) return chosen;
     std::string archives;
     if (!parts->parameters.empty()) archives += archive_of(protocol::parameters_file, parts->parameters + "\n");
     if (!registered->empty()) archives += archive_of(protocol::reginfo_file, *registered);

@@ -28,7 +28,7 @@ struct HostFacts {
     std::string run_folder;    // for sockets and the console's log, 0700
     bool terminal = true;      // the console is on stdin and stdout; else on a socket, for `runvm console`
     int console_log_fd = -1;   // QEMU inherits it and writes the console's log there; -1: into a file (--print)
-    bool monitor = false;      // ctrl-a c on that terminal leads to QEMU's monitor
+    bool monitor = false;      // ctrl-a c on the console leads to QEMU's monitor
 };
 
 // The names of what stands in the run folder.

@@ -29,7 +29,8 @@ std::string sentence(std::string_view event, std::string_view detail) {
     if (event == "disk-error") return std::format("the host could not read or write the guest's disk '{}'", detail);
     if (event == "timeout") return std::format("ended after its {} s (timeout)", detail);
     if (event == "signal") return std::format("ended by signal {}", detail);
-    return "";  // started, exit: nothing that a person at the console misses
+    if (event == "qemu-said") return std::format("QEMU: {}", detail);
+    return "";  // started, phase, exit: nothing that a person at the console misses
 }
 
 }  // namespace
@@ -42,13 +43,25 @@ void Reporter::event(std::string_view event, std::string_view detail) const {
         std::println(stderr, "{{\"event\":{},\"seconds\":{:.3f},\"detail\":{}}}", json_text(event), seconds, json_text(detail));
         return;
     }
+    if (view_ != nullptr) view_->event(event, detail);
     const std::string line = sentence(event, detail);
-    if (!line.empty()) say(std::format("{:.1f} s: {}", seconds, line));
+    if (!line.empty()) note(std::format("{:.1f} s: {}", seconds, line));
 }
 
 void Reporter::note(const std::string &text) const {
     if (json_)
         event("note", text);
+    else if (view_ != nullptr)
+        view_->note(text);
+    else
+        say(text);
+}
+
+void Reporter::progress(const std::string &text) const {
+    if (json_)
+        event("progress", text);
+    else if (view_ != nullptr)
+        view_->doing(text);
     else
         say(text);
 }

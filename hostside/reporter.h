@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "hostside/console_view.h"
+
 namespace hostside {
 
 // One line for a person: `runvm: TEXT`.
@@ -12,14 +14,19 @@ void say(const std::string &text);
 
 class Reporter {
   public:
-    explicit Reporter(bool json) : json_(json) {}
+    // `view`: a person's terminal, which has the lines then. It may go before us; see without_view().
+    Reporter(bool json, ConsoleView *view) : json_(json), view_(view) {}
+    void without_view() { view_ = nullptr; }
 
-    // `event` is one of those of supervise.h, or `note`.
+    // `event` is one of those of supervise.h, `note` or `progress`.
     void event(std::string_view event, std::string_view detail) const;
     void note(const std::string &text) const;
+    // Work that takes a while begins: "making the initrd".
+    void progress(const std::string &text) const;
 
   private:
     bool json_;
+    ConsoleView *view_;
     std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 

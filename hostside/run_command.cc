@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <print>
 
 #include "hostside/arguments.h"
@@ -36,7 +37,8 @@ int refuse(const base::Error &error) {
 int print_command(const Machine &machine) {
     auto parent = runtime_folder();
     if (!parent) return refuse(parent.error());
-    auto prepared = prepare(machine, {*parent + "/" + machine.name, false, false, true});
+    auto prepared =
+        prepare(machine, {.run_folder = *parent + "/" + machine.name, .make = false, .progress = [](const std::string &) {}});
     if (!prepared) return refuse(prepared.error());
     auto argv = qemu_argv(machine, prepared->facts);
     if (!argv) return refuse(argv.error());
@@ -54,8 +56,16 @@ base::Result<> keep_report(const std::string &xchg, const std::string &path) {
 
 // `started` is told once QEMU runs; for a machine in the background.
 int run_machine(const Arguments &arguments, const std::function<void(const std::string &failure)> &started) {
-    const Reporter report(arguments.json);
+    const bool person = ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1;
+    std::optional<ConsoleView> view;
+    if (person && !arguments.background && !arguments.json && !arguments.print) view.emplace(arguments.console);
+    Reporter report(arguments.json, view ? &*view : nullptr);
+    const auto leave_view = [&] {
+        report.without_view();
+        view.reset();  // the terminal is as it was
+    };
     const auto give_up = [&](const base::Error &error) {
+        leave_view();
         started(base::message(error));
         return arguments.background ? launcher_error : refuse(error);
     };
@@ -64,8 +74,11 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
     if (arguments.print) return print_command(*machine);
     auto folder = RunFolder::create(machine->name, !arguments.background);
     if (!folder) return give_up(folder.error());
-    auto prepared =
-        prepare(*machine, {folder->path(), true, arguments.fresh, !arguments.background, ::isatty(STDIN_FILENO) == 1});
+    auto prepared = prepare(*machine, {.run_folder = folder->path(),
+                                       .fresh = arguments.fresh,
+                                       .terminal = !arguments.background && !view,
+                                       .monitor = view || (!arguments.background && ::isatty(STDIN_FILENO) == 1),
+                                       .progress = [&](const std::string &what) { report.progress(what); }});
     if (!prepared) return give_up(prepared.error());
     auto console = ConsoleLog::create(folder->path());
     if (!console) return give_up(console.error());
@@ -78,7 +91,8 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
         if (event == "ready" && arguments.notify_ready) notify_ready();
         report.event(event, detail);
     };
-    auto code = supervise({*argv, folder->path(), *console, machine->timeout_s, !arguments.background, on_event});
+    auto code = supervise(
+        {*argv, folder->path(), *console, machine->timeout_s, !arguments.background && !view, view ? &*view : nullptr, on_event});
     if (!code) return give_up(code.error());
     started("QEMU ended at once; `runvm run` with the same words shows what it says");
     if (*code == qemu_failed) report.note("QEMU failed; what it said is above");
@@ -86,6 +100,7 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
         if (auto kept = keep_report(prepared->facts.xchg, arguments.report); !kept)
             report.note(std::format("no {}: {}", arguments.report, base::message(kept.error())));
     report.event("exit", std::to_string(*code));
+    leave_view();
     return *code;
 }
 
@@ -135,6 +150,7 @@ void add_run_commands(CLI::App &app, int &status) {
     auto [run, arguments] = add("run", "start a machine and stay with it",
                                 [](const Arguments &a) { return run_machine(a, [](const std::string &) {}); });
     run->add_flag("--print", arguments->print, "show QEMU's command, for pasting, and start nothing");
+    run->add_flag("--console", arguments->console, "on a terminal, the console from its first word, instead of a line of phases");
     run->add_flag("--json", arguments->json, "events as JSON lines on stderr");
     add("start", "start a machine in the background", [](const Arguments &a) { return start_machine(a); }).second->background =
         true;

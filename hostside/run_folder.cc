@@ -25,7 +25,8 @@ namespace fs = std::filesystem;
 constexpr std::string_view lock_suffix = ".lock", image_prefix = ".image-";
 
 Result<> private_folder(const std::string &path) {
-    if (::mkdir(path.c_str(), 0700) < 0 && errno != EEXIST) return fail(errno, "mkdir", path);
+    if (::mkdir(path.c_str(), 0700) < 0 && errno != EEXIST)
+        return fail(errno, "mkdir", path, "set XDG_RUNTIME_DIR to a folder that you may write");
     struct stat st{};
     if (::lstat(path.c_str(), &st) < 0) return fail(errno, "stat", path);
     if (!S_ISDIR(st.st_mode) || st.st_uid != ::geteuid() || (st.st_mode & 077) != 0)

@@ -57,7 +57,7 @@ std::string printable(std::string_view text) {
 }
 
 StatusLine parse_status(std::string_view line) {
-    constexpr std::string_view exit_word = "exit ", failed_word = "stage1-failed";
+    constexpr std::string_view exit_word = "exit ", failed_word = "stage1-failed", phase_word = "phase ";
     if (line == "ready") return {StatusLine::ready, 0, ""};
     if (line.starts_with(exit_word)) {
         const std::string_view number = line.substr(exit_word.size());
@@ -65,6 +65,13 @@ StatusLine parse_status(std::string_view line) {
         const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), code);
         if (error == std::errc{} && end == number.data() + number.size() && code >= 0) return {StatusLine::exit, code, ""};
         return {};
+    }
+    if (line.starts_with(phase_word)) {
+        const std::string_view name = line.substr(phase_word.size());
+        constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyz_-0123456789";
+        constexpr size_t longest = 32;
+        if (name.empty() || name.size() > longest || name.find_first_not_of(letters) != std::string_view::npos) return {};
+        return {StatusLine::phase, 0, std::string(name)};
     }
     if (!line.starts_with(failed_word)) return {};
     return {StatusLine::failed, 0, printable(line.substr(std::min(line.size(), failed_word.size() + 1)))};
@@ -95,6 +102,11 @@ std::vector<StatusLine> StatusPort::receive() {
     for (const auto &line : lines_.take({chunk.data(), static_cast<size_t>(n)})) {
         StatusLine status = parse_status(line);
         if (status.kind == StatusLine::unknown) continue;  // of a newer guest, or of a hostile one: no acknowledgement
+        if (status.kind == StatusLine::phase) {            // told in passing: no acknowledgement either
+            constexpr size_t most_phases = 16;
+            if (phases_.size() < most_phases && phases_.insert(status.text).second) news.push_back(std::move(status));
+            continue;
+        }
         constexpr std::string_view acknowledgement = "ack\n";
         // A guest that does not read its answers goes without.
         (void)::send(socket_.get(), acknowledgement.data(), acknowledgement.size(), MSG_NOSIGNAL | MSG_DONTWAIT);

@@ -2,6 +2,7 @@
 // anything, without end: lines are bounded, what is no line of the protocol is dropped, and text comes out printable.
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,9 +12,9 @@
 namespace hostside {
 
 struct StatusLine {
-    enum Kind { ready, exit, failed, unknown } kind = unknown;
+    enum Kind { ready, exit, failed, phase, unknown } kind = unknown;
     int code = 0;
-    std::string text;  // see printable()
+    std::string text;  // see printable(); of a phase, its name
 };
 
 // A line without its newline. Pure.
@@ -50,6 +51,7 @@ class StatusPort {
     base::Fd socket_;
     LineReader lines_{4096};
     bool seen_[3] = {};
+    std::set<std::string> phases_;
 };
 
 }  // namespace hostside

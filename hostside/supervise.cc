@@ -27,6 +27,7 @@ namespace {
 using base::Fd;
 using Clock = std::chrono::steady_clock;
 
+constexpr size_t line_limit_bytes = 4096;
 constexpr auto connect_pause = std::chrono::milliseconds(20);
 // For QEMU to flush its disks after SIGTERM, and for a guest that failed to end by itself, with no one to look at its menu.
 constexpr auto grace = std::chrono::seconds(3);
@@ -62,8 +63,8 @@ class Signals {
 // One run of QEMU.
 class Run {
   public:
-    Run(const Supervision &supervision, pid_t qemu, bool interactive)
-        : supervision_(supervision), qemu_(qemu), interactive_(interactive) {
+    Run(const Supervision &supervision, base::Child qemu, bool interactive)
+        : supervision_(supervision), qemu_(qemu.pid), qemu_output_(std::move(qemu.output)), interactive_(interactive) {
         if (supervision.timeout_s > 0) deadline_ = Clock::now() + std::chrono::seconds(supervision.timeout_s);
     }
 
@@ -71,14 +72,20 @@ class Run {
     int to_the_end(Signals &signals) {
         for (;;) {
             if (status_.fd() < 0 && !connected_) connect();
-            std::array<pollfd, 4> polls{{{signals.fd(), POLLIN, 0},
+            ConsoleView *const view = supervision_.view;
+            std::array<pollfd, 6> polls{{{signals.fd(), POLLIN, 0},
                                          {status_.fd(), POLLIN, 0},
                                          {events_.fd(), POLLIN, 0},
-                                         {supervision_.console.fd(), POLLIN, 0}}};
+                                         {supervision_.console.fd(), POLLIN, 0},
+                                         {qemu_output_.get(), POLLIN, 0},
+                                         {view != nullptr ? view->input_fd() : -1, POLLIN, 0}}};
             (void)::poll(polls.data(), polls.size(), wait_ms());
             if (polls[1].revents != 0) take_status();
             if (polls[2].revents != 0) take_events();
-            if (polls[3].revents != 0) supervision_.console.take();
+            if (polls[3].revents != 0) take_console();
+            if (polls[4].revents != 0) take_qemu_output();
+            if (polls[5].revents != 0) view->type();
+            if (view != nullptr) view->tick();
             take_signal(signals.take());
             check_time();
             int wait_status = 0;
@@ -103,11 +110,14 @@ class Run {
         connected_ = true;
         status_ = StatusPort(std::move(*status));
         if (auto events = to(events_socket)) events_ = QemuEvents(std::move(*events));
+        if (supervision_.view != nullptr) supervision_.view->connect(supervision_.run_folder + "/" + std::string(console_socket));
         report("started", std::to_string(qemu_));
     }
 
     [[nodiscard]] int wait_ms() const {
+        constexpr long long redraw_ms = 100;
         long long wait = connected_ ? -1 : connect_pause.count();
+        if (connected_ && supervision_.view != nullptr && supervision_.view->live()) wait = redraw_ms;
         for (const auto &end : {deadline_, kill_at_}) {
             if (!end) continue;
             const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*end - Clock::now()).count() + 1;
@@ -120,6 +130,7 @@ class Run {
     void take_status() {
         for (const auto &line : status_.receive()) switch (line.kind) {
             case StatusLine::ready: report("ready"); break;
+            case StatusLine::phase: report("phase", line.text); break;
             case StatusLine::exit:
                 conclude(std::min<int>(line.code, guest_status_limit));
                 report("guest-exit", std::to_string(line.code));
@@ -131,6 +142,21 @@ class Run {
                 break;
             case StatusLine::unknown: break;
             }
+    }
+
+    void take_console() {
+        const std::string text = supervision_.console.take();
+        if (supervision_.view != nullptr) supervision_.view->show(text);
+    }
+
+    void take_qemu_output() {
+        constexpr size_t enough_bytes = size_t{16} << 10;
+        std::array<char, 4096> chunk;
+        const ssize_t n = ::read(qemu_output_.get(), chunk.data(), chunk.size());
+        if (n <= 0)
+            qemu_output_.reset();
+        else if (qemu_said_.size() < enough_bytes)
+            qemu_said_.append(chunk.data(), static_cast<size_t>(n));
     }
 
     void take_events() {
@@ -148,8 +174,9 @@ class Run {
     }
 
     void take_signal(int asked) {
-        // At a terminal, ctrl-c is the guest's.
-        if (asked == 0 || (interactive_ && asked == SIGINT)) return;
+        // At a terminal, ctrl-c is the guest's, once its console is there.
+        const bool live = supervision_.view != nullptr && supervision_.view->live();
+        if (asked == 0 || (interactive_ && !live && asked == SIGINT)) return;
         report("signal", std::to_string(asked));
         end_qemu(128 + asked);
     }
@@ -181,17 +208,22 @@ class Run {
         };
         for (int i = 0; i < most_reads && more(status_.fd()); ++i) take_status();
         for (int i = 0; i < most_reads && more(events_.fd()); ++i) take_events();
-        for (int i = 0; i < most_reads && more(supervision_.console.fd()); ++i) supervision_.console.take();
+        for (int i = 0; i < most_reads && more(supervision_.console.fd()); ++i) take_console();
+        for (int i = 0; i < most_reads && more(qemu_output_.get()); ++i) take_qemu_output();
         if (code_) return *code_;
         if (panicked_ || supervision_.console.ends_in_panic()) {
             report("panic");
             return guest_panic;
         }
-        return qemu_status != 0 ? qemu_failed : 0;
+        if (qemu_status == 0) return 0;
+        for (const auto &line : LineReader(line_limit_bytes).take(qemu_said_)) report("qemu-said", printable(line));
+        return qemu_failed;
     }
 
     const Supervision &supervision_;
     pid_t qemu_;
+    Fd qemu_output_;
+    std::string qemu_said_;
     bool interactive_, connected_ = false, panicked_ = false;
     StatusPort status_{Fd()};
     QemuEvents events_{Fd()};
@@ -208,10 +240,12 @@ base::Result<int> supervise(const Supervision &s) {
     auto child = base::start({.argv = s.argv,
                               .standard_input = s.terminal ? STDIN_FILENO : -1,
                               .inherited = {s.console.writer()},
+                              .capture_output = s.view != nullptr,
                               .dies_with_parent = true});
     if (!child) return std::unexpected(child.error());
     s.console.close_writer();
-    return Run(s, child->pid, s.terminal && terminal.interactive()).to_the_end(signals);
+    const bool interactive = s.view != nullptr || (s.terminal && terminal.interactive());
+    return Run(s, std::move(*child), interactive).to_the_end(signals);
 }
 
 }  // namespace hostside

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "hostside/console_log.h"
+#include "hostside/console_view.h"
 #include "hostside/exit_code.h"
 #include "mounts/base/error.h"
 
@@ -16,10 +17,12 @@ namespace hostside {
 struct Supervision {
     std::vector<std::string> argv;
     std::string run_folder;
-    ConsoleLog &console;   // argv names its writer
-    int timeout_s = 0;     // 0: none
-    bool terminal = true;  // QEMU has our stdin
-    // `event` is one of started, ready, guest-exit, stage1-failed, panic, disk-full, disk-error, timeout, signal, exit.
+    ConsoleLog &console;          // argv names its writer
+    int timeout_s = 0;            // 0: none
+    bool terminal = true;         // QEMU has our stdin and stdout; not with a view
+    ConsoleView *view = nullptr;  // shows the console to a person, and keeps QEMU's own words for its failure
+    // `event` is one of started, phase, ready, guest-exit, stage1-failed, panic, disk-full, disk-error, timeout, signal,
+    // qemu-said, exit.
     // What a guest said is printable.
     std::function<void(std::string_view event, std::string_view detail)> report;
 };

@@ -17,6 +17,7 @@
 #include "stage1/report.h"
 #include "stage1/rescue.h"
 #include "stage1/run.h"
+#include "stage1/status_port.h"
 
 namespace stage1 {
 
@@ -67,6 +68,7 @@ void reap() {
 
 void run_phase(const mounts::Phase &phase, const mounts::PlanInput &input, Report &report) {
     if (breaks_before(phase, input.parameters)) stop_at(phase.name, input.parameters);
+    mention_to_host(std::format("phase {}", phase.name));
     for (const mounts::Step &step : phase.steps) {
         const std::string text = describe(step);
         // Before it starts, so that a hang has an address.

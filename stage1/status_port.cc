@@ -34,6 +34,10 @@ base::Fd open_port() {
 
 }  // namespace
 
+void mention_to_host(std::string_view line) {
+    if (const base::Fd port = open_port()) (void)base::write_all(port.get(), std::string(line) + "\n", "status port");
+}
+
 bool tell_host(std::string_view line) {
     const base::Fd port = open_port();
     if (!port) return false;

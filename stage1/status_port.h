@@ -9,4 +9,7 @@ namespace stage1 {
 // Sends one line and waits for its acknowledgement, a bounded time. False: no port, or no answer.
 bool tell_host(std::string_view line);
 
+// Sends one line that has no answer. Nothing when there is no port, or not yet.
+void mention_to_host(std::string_view line);
+
 }  // namespace stage1

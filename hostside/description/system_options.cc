@@ -5,8 +5,8 @@ namespace hostside {
 using M = Machine;
 
 Subject system_options() {
-    Option system =
-        text("toplevel", &M::toplevel, "PATH", "a NixOS system: its kernel, kernel-modules, kernel-params and init are used");
+    Option system = text("toplevel", &M::toplevel, "DIR",
+                         "a NixOS system, or a link to one: its kernel, kernel-modules, kernel-params and init are used");
     Option registered = texts("pathsInNixDB", &M::paths_in_nix_db, "PATH",
                               "store paths of the host whose closure the guest's Nix database knows, besides the system's own");
     registered.also = "additionalPaths";

@@ -42,9 +42,11 @@ base::Result<> add_channels(Argv &argv, const Machine &m, const HostFacts &facts
     if (facts.terminal)
         add(argv, "-chardev", std::format("stdio,id=console,{}logfile={}", facts.monitor ? "mux=on,signal=off," : "", log));
     else
-        add(argv, "-chardev", std::format("socket,id=console,path={},server=on,wait=off,logfile={}", escaped(*console), log));
+        add(argv, "-chardev",
+            std::format("socket,id=console,path={},server=on,wait=off,{}logfile={}", escaped(*console),
+                        facts.monitor ? "mux=on," : "", log));
     add(argv, "-serial", "chardev:console");
-    if (facts.terminal && facts.monitor) add(argv, "-mon", "chardev=console,mode=readline");
+    if (facts.monitor) add(argv, "-mon", "chardev=console,mode=readline");
     add(argv, "-chardev", std::format("socket,id=qmp,path={},server=on,wait=off", escaped(*qmp)));
     add(argv, "-mon", "chardev=qmp,mode=control");
     add(argv, "-chardev", std::format("socket,id=events,path={},server=on,wait=off", escaped(*events)));

@@ -94,3 +94,16 @@ TEST_CASE("a guest that closes its port is listened to no more") {
     CHECK(guest.port.receive().empty());
     CHECK(guest.port.fd() == -1);
 }
+
+TEST_CASE("a phase is told once and unanswered, whatever the guest makes of it") {
+    Guest guest;
+    const auto told = guest.says("phase devices\nphase devices\nphase switch_root\nphase \x1b[2J\nphase \nphase UPPER\n");
+    REQUIRE(told.size() == 2);
+    CHECK(told[0].kind == StatusLine::phase);
+    CHECK(told[0].text == "devices");
+    CHECK(told[1].text == "switch_root");
+    CHECK(guest.hears().empty());
+    std::string many;
+    for (int i = 0; i < 1000; ++i) many += "phase p" + std::to_string(i) + "\n";
+    CHECK(guest.says(many).size() == 14);
+}

@@ -1,0 +1,110 @@
+// A machine at a person's terminal: runvm on a pseudo terminal, from a description as NixOS's module would write it.
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pty.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <catch_amalgamated.hpp>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <format>
+#include <fstream>
+
+#include "mounts/base/fd.h"
+#include "mounts/base/process.h"
+#include "tests/boot/machine.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using Catch::Matchers::ContainsSubstring;
+
+struct Session {
+    int exit_code = -1;
+    std::string screen;  // all that the terminal was sent
+};
+
+// Types `answer` when `question` was seen.
+Session at_a_terminal(const std::vector<std::string> &argv, std::string_view question, std::string_view answer) {
+    int terminal = -1;
+    const pid_t pid = ::forkpty(&terminal, nullptr, nullptr, nullptr);
+    REQUIRE(pid >= 0);
+    if (pid == 0) {
+        std::vector<char *> words;
+        for (const auto &word : argv) words.push_back(const_cast<char *>(word.c_str()));
+        words.push_back(nullptr);
+        ::execv(words[0], words.data());
+        ::_exit(127);
+    }
+    const base::Fd fd(terminal);
+    Session session;
+    bool answered = false;
+    std::array<char, 4096> chunk;
+    // The launcher's own timeout bounds it.
+    for (ssize_t n = 0; (n = ::read(fd.get(), chunk.data(), chunk.size())) > 0;) {
+        session.screen.append(chunk.data(), static_cast<size_t>(n));
+        if (answered || !session.screen.contains(question)) continue;
+        REQUIRE(::write(fd.get(), answer.data(), answer.size()) == static_cast<ssize_t>(answer.size()));
+        answered = true;
+    }
+    int status = 0;
+    REQUIRE(::waitpid(pid, &status, 0) == pid);
+    session.exit_code = base::exit_code(status);
+    return session;
+}
+
+// The last of what was drawn over itself on one line.
+bool shows_phases(const std::string &screen) {
+    const size_t end = screen.find(" s\x1b[K\r\n");
+    if (end == std::string::npos) return false;
+    const std::string line = screen.substr(screen.rfind('\r', end - 1) + 1, end - screen.rfind('\r', end - 1) - 1);
+    return line.starts_with("disk ") && line.contains(", kernel ") && line.contains(", stage 1 ");
+}
+
+TEST_CASE("a NixOS description boots at a terminal: phases, then the console, into which one types") {
+    const std::string parts = boot_test::fixture();
+    const std::string toplevel = boot_test::fixture_toplevel();
+    boot_test::Machine machine;
+    const fs::path folder = fs::path(machine.xchg()).parent_path();
+    fs::create_directory(folder / "a folder, ü");
+    std::ofstream(folder / "a folder, ü" / "there") << "shared\n";
+    std::ofstream(machine.xchg() + "/cmd") << R"sh(exec </dev/ttyS0
+cat '/mnt/a folder/there'
+touch '/mnt/a folder/mine' 2>&1
+echo "registered: $(nix-store -q --references $(sed -n 's|.*init=\([^ ]*\)/init.*|\1|p' /proc/cmdline) | wc -l)"
+echo 'who is there?'
+read -r name
+echo "it is $name"
+exit 7
+)sh";
+    std::ofstream(folder / "vm.json") << std::format(R"({{
+  "name": "web", "memorySize": 512, "diskSize": 512, "diskImage": "./web.qcow2", "graphics": false, "cores": 1,
+  "msize": 131072, "vlans": [1], "interfaces": {{}}, "emptyDiskImages": [64], "restrictNetwork": false,
+  "store": "{}/root/nix/store", "toplevel": "{}", "additionalPaths": ["{}"],
+  "writableStore": true, "writableStoreUseTmpfs": true, "useBootLoader": false, "useNixStoreImage": false,
+  "sharedDirectories": {{ "src": {{ "source": "./a folder, ü", "target": "/mnt/a folder", "readOnly": true }} }},
+  "qemu": {{ "options": ["-device 'virtio-balloon-pci'"], "consoles": ["tty0", "ttyS0,115200n8"],
+             "networkingOptions": [], "guestAgent": {{ "enable": true }}, "diskInterface": "virtio" }}
+}})",
+                                                     parts, toplevel, toplevel);
+    const Session session = at_a_terminal(
+        {"/usr/bin/env", "-C", folder.string(), "USE_TMPDIR=1", "TMPDIR=" + folder.string(),
+         (boot_test::build_folder() / "runvm").string(), "run", "--config", "vm.json", "--accel", "tcg", "--timeout", "240"},
+        "who is there?", "a person\r");
+    INFO(session.screen);
+    CHECK(session.exit_code == 7);
+    CHECK(shows_phases(session.screen));
+    CHECK_FALSE(session.screen.contains("Linux version"));  // before stage 2: in the log, not here
+    CHECK_THAT(session.screen, ContainsSubstring("\nshared\r\n") && ContainsSubstring("Read-only file system") &&
+                                   ContainsSubstring("it is a person") && ContainsSubstring("created "));
+    // No regInfo: the closure of additionalPaths came with the initrd.
+    CHECK_THAT(session.screen, ContainsSubstring("registered: ") && !ContainsSubstring("registered: 0"));
+    CHECK(fs::exists(folder / "web.qcow2"));
+}
+
+}  // namespace

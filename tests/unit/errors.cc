@@ -1,0 +1,295 @@
+// What a person is told when a run can't be: the launcher itself, in a world where one thing is wrong, and its message
+// word for word. QEMU is a stand-in: none of these come to a guest.
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <catch_amalgamated.hpp>
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <format>
+#include <fstream>
+#include <thread>
+
+#include "mounts/base/at.h"
+#include "mounts/base/process.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+
+void script(const fs::path &path, const std::string &body) {
+    std::ofstream(path) << "#!/bin/sh\n" << body << '\n';
+    fs::permissions(path, fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec | fs::perms::others_read |
+                              fs::perms::others_exec);
+}
+
+const std::string version_10 =
+    "[ \"$1\" = --version ] && { echo 'QEMU emulator version 10.0.0'; exit; }\n"
+    "[ \"$*\" = '-sandbox on -machine help' ] && exit\n";
+
+// A folder with all that a machine needs; each test takes one thing away.
+class Scene {
+    std::string folder_ = (fs::temp_directory_path() / "errors-XXXXXX").string();
+
+  public:
+    Scene() {
+        REQUIRE(::mkdtemp(folder_.data()) != nullptr);
+        fs::permissions(folder_, fs::perms::all);  // another user is to reach what is in it
+        for (const char *name : {"bin", "empty", "run", "cache", "store"}) fs::create_directory(folder_ / fs::path(name));
+        fs::permissions(at("run"), fs::perms::owner_all);
+        script(at("bin/qemu-system-x86_64"), version_10 + "exit 0");
+        // As qemu-img writes an image's head, and fails.
+        script(at("bin/qemu-img"),
+               "for last; do :; done\nfor file; do case $file in */*) { printf 'QFI\\373'; head -c 65536 /dev/zero; } >\"$file\" "
+               "|| exit 1; exit;; esac; done");
+        environment = {"PATH=" + at("bin") + ":/usr/bin:/bin", "XDG_RUNTIME_DIR=" + at("run"), "XDG_CACHE_HOME=" + at("cache")};
+        std::ofstream(at("kernel")) << "kernel";
+        std::ofstream(at("initrd")) << "initrd";
+    }
+    ~Scene() {
+        std::error_code error;
+        fs::remove_all(folder_, error);
+    }
+    Scene(const Scene &) = delete;
+    Scene &operator=(const Scene &) = delete;
+
+    [[nodiscard]] std::string at(const std::string &name) const { return folder_ + "/" + name; }
+
+    std::vector<std::string> environment = {};
+    std::vector<std::string> before = {};  // a program that starts the launcher
+
+    [[nodiscard]] std::vector<std::string> command(const std::vector<std::string> &arguments, bool whole = true) const {
+        std::vector<std::string> argv = before;
+        argv.push_back((fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "runvm").string());
+        argv.emplace_back("run");
+        if (whole)
+            argv.insert(argv.end(), {"--accel", "tcg", "--store", at("store"), "--kernel", at("kernel"), "--initrd", at("initrd"),
+                                     "--disk-image", ""});
+        argv.insert(argv.end(), arguments.begin(), arguments.end());
+        return argv;
+    }
+
+    // What the launcher says, this scene's folder as S.
+    std::string said(const std::vector<std::string> &arguments, int status = 124, bool whole = true) const {
+        const auto exit = base::run({.argv = command(arguments, whole), .environment = environment, .capture_output = true});
+        if (!exit) return base::message(exit.error());
+        CHECK(exit->status == status);
+        std::string text = exit->output;
+        for (size_t i = text.find(folder_); i != std::string::npos; i = text.find(folder_)) text.replace(i, folder_.size(), "S");
+        return text;
+    }
+};
+
+// A private /dev with the one device that is asked for, and the launcher in it.
+std::vector<std::string> with_dev(const std::string &make_kvm, const std::string &user = "0") {
+    return {"/usr/bin/unshare", "--mount", "/bin/sh", "-ec",
+            "mount -t tmpfs -o mode=755 dev /dev; mknod -m 666 /dev/null c 1 3; mknod -m 666 /dev/zero c 1 5; " + make_kvm +
+                "; exec setpriv --reuid=" + user + " --regid=" + user + " --clear-groups \"$0\" \"$@\""};
+}
+
+void needs_root() {
+    if (::geteuid() != 0) SKIP("needs root, for a /dev of its own");
+}
+
+}  // namespace
+
+TEST_CASE("the scene is whole: without a fault the launcher runs") { CHECK(Scene().said({}, 0).empty()); }
+
+TEST_CASE("QEMU that is not there, is none, or is too old, and where to get one") {
+    Scene scene;
+    CHECK(scene.said({"--qemu", "/nowhere/qemu"}) ==
+          "runvm: find QEMU '/nowhere/qemu': No such file or directory; name another with --qemu\n");
+    script(scene.at("bin/old"), "echo 'QEMU emulator version 5.2.0 (Debian)'");
+    CHECK(scene.said({"--qemu", "old"}) ==
+          "runvm: use QEMU 'S/bin/old': version 5 is too old, 6 or newer is needed; name a newer one with --qemu\n");
+    script(scene.at("bin/other"), "echo 'other: no such option'; exit 1");
+    CHECK(scene.said({"--qemu", "other"}) ==
+          "runvm: ask version of 'S/bin/other': it did not say one, but: other: no such option; is it a QEMU? Name another with "
+          "--qemu\n");
+    scene.environment[0] = "PATH=" + scene.at("empty");
+    CHECK(
+        scene.said({}) ==
+        "runvm: find QEMU 'qemu-system-x86_64': not in PATH; install it (Debian: qemu-system-x86, NixOS: qemu), or name it with "
+        "--qemu\n");
+    fs::rename(scene.at("bin/qemu-system-x86_64"), scene.at("qemu"));
+    CHECK(scene.said({"--qemu", scene.at("qemu"), "--disk-image", scene.at("disk.qcow2")}) ==
+          "runvm: find 'qemu-img': neither beside S/qemu nor in PATH; install it (Debian: qemu-utils, NixOS: qemu)\n");
+}
+
+TEST_CASE("why KVM is not used, and what to do about it") {
+    needs_root();
+    Scene scene;
+    scene.before = with_dev("true");
+    CHECK(scene.said({"--accel", "auto"}, 0) ==
+          "runvm: emulation (TCG), much slower than KVM: /dev/kvm is not there: load kvm_intel or kvm_amd, enable virtualisation "
+          "in the firmware, or pass the device into the container\n");
+    CHECK(scene.said({"--accel", "kvm"}) ==
+          "runvm: use KVM: /dev/kvm is not there: load kvm_intel or kvm_amd, enable virtualisation in the firmware, or pass the "
+          "device into the container; --accel tcg emulates\n");
+    scene.before = with_dev("mknod -m 660 /dev/kvm c 1 3; chgrp 5 /dev/kvm", "65534");
+    scene.environment[1] = "XDG_RUNTIME_DIR=" + scene.at("run-of-nobody");
+    scene.environment[2] = "XDG_CACHE_HOME=" + scene.at("run-of-nobody");
+    fs::create_directory(scene.at("run-of-nobody"));
+    REQUIRE(::chown(scene.at("run-of-nobody").c_str(), 65534, 65534) == 0);
+    CHECK(
+        scene.said({"--accel", "auto"}, 0) ==
+        "runvm: emulation (TCG), much slower than KVM: /dev/kvm has mode 0660 and is for the group tty: join it (usermod -aG tty "
+        "USER) and log in again\n");
+}
+
+TEST_CASE("KVM that opens but runs no guest is not used, and QEMU's word on it is told") {
+    needs_root();
+    Scene scene;
+    scene.before = with_dev("mknod -m 666 /dev/kvm c 1 3");
+    script(
+        scene.at("bin/qemu-system-x86_64"),
+        version_10 +
+            "case \"$*\" in *'-accel kvm'*) echo 'qemu: ioctl(KVM_CREATE_VM) failed: 16 Device or resource busy'; exit 1;; esac");
+    CHECK(scene.said({"--accel", "auto"}, 0) ==
+          "runvm: proving KVM with a guest, once, for up to 10 s\n"
+          "runvm: emulation (TCG), much slower than KVM: /dev/kvm opens, but QEMU ended: qemu: ioctl(KVM_CREATE_VM) failed: 16 "
+          "Device or resource busy; is another hypervisor using it, or nested virtualisation off?\n");
+}
+
+TEST_CASE("a port that is taken, and by whom") {
+    const base::Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    socklen_t size = sizeof address;
+    REQUIRE(::bind(socket.get(), reinterpret_cast<const sockaddr *>(&address), size) == 0);
+    REQUIRE(::listen(socket.get(), 1) == 0);
+    REQUIRE(::getsockname(socket.get(), reinterpret_cast<sockaddr *>(&address), &size) == 0);
+    const int port = ntohs(address.sin_port);
+    CHECK(Scene().said({"--forward-ports", std::format("{}:22", port)}) ==
+          std::format("runvm: forward port '{}': taken by unit, pid {}; choose another host port\n", port, ::getpid()));
+}
+
+TEST_CASE("a disk that is full, and what is left of the image is removed") {
+    needs_root();
+    Scene scene;
+    fs::create_directory(scene.at("full"));
+    REQUIRE(::mount("full", scene.at("full").c_str(), "tmpfs", 0, "size=8192") == 0);
+    const std::string said = scene.said({"--disk-image", scene.at("full/disk.qcow2")});
+    const bool left = fs::exists(scene.at("full/disk.qcow2"));
+    REQUIRE(::umount(scene.at("full").c_str()) == 0);
+    CHECK(said ==
+          "runvm: create image 'S/full/disk.qcow2': No space left on device; make room in S/full, or name another place "
+          "(diskImage)\n");
+    CHECK_FALSE(left);
+}
+
+TEST_CASE("an image that another machine runs from, with that one's pid") {
+    Scene scene;
+    script(scene.at("bin/qemu-system-x86_64"), version_10 + ": >\"${0%/bin/*}/started\"; exec sleep 100");
+    auto first = base::start({.argv = scene.command({"--disk-image", scene.at("disk.qcow2")}),
+                              .environment = scene.environment,
+                              .capture_output = true});
+    REQUIRE(first);
+    for (int i = 0; i < 1000 && !fs::exists(scene.at("started")); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    const std::string said = scene.said({"--name", "other", "--disk-image", scene.at("disk.qcow2")});
+    REQUIRE(::kill(first->pid, SIGTERM) == 0);
+    REQUIRE(::waitpid(first->pid, nullptr, 0) == first->pid);
+    CHECK(said == std::format("runvm: lock 'S/disk.qcow2': in use by the runvm with pid {}; stop that one, or use another\n",
+                              first->pid));
+}
+
+TEST_CASE("an image that is no qcow2 image, or that lies over one that is gone") {
+    Scene scene;
+    std::ofstream(scene.at("raw.img")) << std::string(4096, '\0');
+    CHECK(
+        scene.said({"--disk-image", scene.at("raw.img")}) ==
+        "runvm: use image 'S/raw.img': not a qcow2 image; convert it (qemu-img convert -O qcow2), or start over with --fresh\n");
+    // docs/interop/qcow2.txt: magic, version, offset and size of the backing file's name.
+    std::string header("QFI\xfb\0\0\0\3\0\0\0\0\0\0\0\x70\0\0\0\x0a", 20);
+    header.resize(0x70, '\0');
+    std::ofstream(scene.at("over.qcow2")) << header + "base.qcow2" + std::string(4096, '\0');
+    CHECK(scene.said({"--disk-image", scene.at("over.qcow2")}) ==
+          "runvm: use image 'S/over.qcow2': No such file or directory; it lies over S/base.qcow2, which is gone (was it "
+          "garbage-collected?); bring that back, or start over with --fresh\n");
+    CHECK(scene.said({"--drives", scene.at("none.qcow2")}) ==
+          "runvm: use image 'S/none.qcow2': No such file or directory; name another file\n");
+    CHECK(scene.said({"--use-boot-loader", "--boot-disk", scene.at("none.img")}) ==
+          "runvm: open boot disk 'S/none.img': No such file or directory; name one with --boot-disk\n");
+    CHECK(scene.said({"--use-boot-loader"}) ==
+          "runvm: find boot disk: useBootLoader needs bootDisk, the image that boots; name one with --boot-disk\n");
+}
+
+TEST_CASE("a kernel without 9p") {
+    Scene scene;
+    fs::create_directories(scene.at("modules/lib/modules/6.1-cloud"));
+    std::ofstream(scene.at("modules/lib/modules/6.1-cloud/modules.dep")) << "";
+    std::ofstream builtin(scene.at("modules/lib/modules/6.1-cloud/modules.builtin"));
+    for (const char *name : {"virtio_pci", "virtio_console", "virtio_blk", "ext4", "overlay", "fuse"})
+        builtin << "kernel/" << name << ".ko\n";
+    builtin.close();
+    CHECK(scene.said({"--initrd", "", "--init", "/x", "--modules", scene.at("modules"), "--stage1", scene.at("kernel")}) ==
+          "runvm: making the initrd\n"
+          "runvm: find module '9p': kernel 6.1-cloud has it neither as a module in S/modules/lib/modules/6.1-cloud nor built in; "
+          "take a kernel that has it (Debian's 'cloud' flavour has no 9p), or another disk interface\n");
+}
+
+TEST_CASE("files that a machine is made of and that are not there") {
+    const Scene scene;
+    CHECK(scene.said({"--toplevel", "/nix/store/none"}) ==
+          "runvm: open toplevel 'S/store/none': No such file or directory; name a system with --toplevel, and its store with "
+          "--store\n");
+    CHECK(
+        scene.said({"--toplevel", "./result-of-none"}) ==
+        "runvm: open toplevel './result-of-none': No such file or directory; name a NixOS system of the store, or a link to one, "
+        "with --toplevel\n");
+    CHECK(scene.said({"--kernel", "/none"}) == "runvm: open kernel '/none': No such file or directory; name one with --kernel\n");
+    CHECK(scene.said({"--initrd", "/none"}) ==
+          "runvm: open initrd '/none': No such file or directory; name one with --initrd, or none, and runvm makes it\n");
+    CHECK(scene.said({"--kernel", ""}) ==
+          "runvm: find kernel: give --toplevel a NixOS system (it has a file 'kernel'), or --kernel FILE\n");
+    CHECK(scene.said({"--initrd", ""}) ==
+          "runvm: find init: nothing says what the guest runs: give --toplevel, or --init PATH\n");
+    CHECK(scene.said({"--initrd", "", "--init", "/x", "--stage1", "/none"}) ==
+          "runvm: making the initrd\n"
+          "runvm: open '/none': No such file or directory; the initrd needs the stage1 program; build it, or name it with "
+          "--stage1\n");
+    CHECK(scene.said({"--store", "/none"}) == "runvm: share '/none': store is not a folder; name one that is there\n");
+    CHECK(scene.said({"--shared-directories", "src=/none:/src"}) ==
+          "runvm: share '/none': source of src is not a folder; name one that is there\n");
+}
+
+TEST_CASE("more memory than the host has") {
+    struct sysinfo host{};
+    REQUIRE(::sysinfo(&host) == 0);
+    CHECK(Scene().said({"--memory", "16777216"}) ==
+          std::format("runvm: give memory: memorySize is 16777216 MiB, this host has {} MiB in all; lower it\n",
+                      (uint64_t{host.totalram} + host.totalswap) * host.mem_unit >> 20));
+}
+
+TEST_CASE("a description that is wrong, or is not there") {
+    const Scene scene;
+    std::ofstream(scene.at("vm.json")) << R"({"memorySize": "2G"})";
+    CHECK(scene.said({"--config", scene.at("vm.json")}) ==
+          "runvm: S/vm.json '/memorySize': must be a whole number, not \"2G\"\n");
+    CHECK(scene.said({"--config", scene.at("none.json")}) ==
+          "runvm: read description 'S/none.json': No such file or directory\n");
+    CHECK(scene.said({"--memry", "5"}) == "runvm: The following argument was not expected: --memry; see runvm run --help\n");
+}
+
+TEST_CASE("no place for sockets: a folder that can't be made, and a path that is too long") {
+    Scene scene;
+    scene.environment[1] = "XDG_RUNTIME_DIR=/proc/none";
+    CHECK(scene.said({}) ==
+          "runvm: mkdir '/proc/none/runvm': No such file or directory; set XDG_RUNTIME_DIR to a folder that you may write\n");
+    const std::string deep = scene.at(std::string(100, 'd'));
+    fs::create_directory(deep);
+    scene.environment[1] = "XDG_RUNTIME_DIR=" + deep;
+    CHECK(scene.said({}) ==
+          std::format(
+              "runvm: socket 'S/{}/runvm/nixos/status': {} bytes, a socket's path has at most 107; set XDG_RUNTIME_DIR to a "
+              "shorter folder\n",
+              std::string(100, 'd'), deep.size() + std::string("/runvm/nixos/status").size()));
+}

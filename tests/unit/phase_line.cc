@@ -1,0 +1,18 @@
+#include "hostside/phase_line.h"
+
+#include <catch_amalgamated.hpp>
+
+using hostside::PhaseLine;
+
+TEST_CASE("the line has each phase with its time, and the one that runs is open") {
+    PhaseLine line;
+    line.enter("disk", 0);
+    line.doing("making the initrd");
+    CHECK(line.text(0.25, 80) == "disk 0.2 s (making the initrd)");
+    line.enter("kernel", 0.5);
+    line.enter("stage 1", 2.1);
+    line.enter("stage 1", 3);  // it says so again
+    CHECK(line.text(3.3, 80) == "disk 0.5 s, kernel 1.6 s, stage 1 1.2 s ...");
+    CHECK(line.text(3.3, 80, true) == "disk 0.5 s, kernel 1.6 s, stage 1 1.2 s");
+    CHECK(line.text(3.3, 10) == "disk 0.5 s");
+}
