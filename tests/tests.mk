@@ -26,7 +26,7 @@ test-parity: $(BUILD)/tests/parity all ## the union against overlayfs and a plai
 	@tests/support/run-tests $<
 
 .PHONY: test-boot
-test-boot: $(BUILD)/tests/boot all ## boots of real machines
+test-boot: $(BUILD)/tests/boot all test-tools ## boots of real machines
 	@tests/support/with-machine tests/support/run-tests --shards $(SHARDS) $<
 
 .PHONY: run

@@ -1,0 +1,91 @@
+// Where the root is, and what it may be: named in every way, and a file system that somebody else made.
+
+#include <catch_amalgamated.hpp>
+#include <filesystem>
+#include <format>
+#include <fstream>
+
+#include "tests/boot/machine.h"
+
+namespace {
+
+using boot_test::Boot;
+using boot_test::Machine;
+using Catch::Matchers::ContainsSubstring;
+
+std::string disks_of(const Machine &machine) {
+    std::string folder = machine.xchg() + ".disks";
+    std::filesystem::create_directory(folder);
+    boot_test::must_run({"tests/support/root-disks", folder});
+    return folder;
+}
+
+void add_drive(std::vector<std::string> &arguments, const std::string &file, const std::string &serial) {
+    arguments.insert(arguments.end(), {"-drive", std::format("file={},format=raw,if=none,id={}", file, serial), "-device",
+                                       std::format("virtio-blk-pci,drive={0},serial={0}", serial)});
+}
+
+TEST_CASE("a root by PARTUUID=, and others by UUID=, LABEL= and serial=, out of a table of the initrd") {
+    Machine machine;
+    (void)boot_test::fixture();
+    const std::string disks = disks_of(machine);
+    const std::string tree = machine.xchg() + ".tree";
+    std::filesystem::create_directories(tree + "/etc/stage1");
+    constexpr const char *nine_p = "trans=virtio,version=9p2000.L,msize=512000";
+    std::ofstream(tree + "/etc/stage1/fstab")
+        << "# as NixOS writes it\n/dev/disk/by-label/elsewhere / ext4 rw 0 1\n"
+        << "UUID=22222222-2222-2222-2222-222222222222 /by-uuid xfs rw 0 2\nLABEL=data /by-label btrfs rw 0 0\n"
+        << "serial=fourth /by-serial vfat ro 0 0\nLABEL=absent /optional ext4 x-stage1.optional 0 0\n"
+        << "store /nix/store 9p ro,cache=loose," << nine_p << " 0 0\nxchg /tmp/xchg 9p rw,cache=mmap," << nine_p << " 0 0\n";
+    const std::string initrd = machine.xchg() + ".initrd";
+    boot_test::must_run(
+        {"/usr/bin/env", "TREE=" + tree,
+         "MODULES=virtio_pci virtio_blk ext4 crc32c_generic crc32c-intel 9p 9pnet_virtio overlay virtio_console xfs btrfs vfat "
+         "nls_cp437 nls_ascii nls_utf8",
+         "tests/support/shell-initrd", initrd, (boot_test::build_folder() / "stage1").string(),
+         (boot_test::build_folder() / "stage1").string() + "=/sbin/modprobe", "/sbin/e2fsck=/sbin/fsck.ext4"});
+    std::vector<std::string> arguments{"--initrd", initrd, "--"};
+    add_drive(arguments, disks + "/gpt", "first");
+    add_drive(arguments, disks + "/xfs", "second");
+    add_drive(arguments, disks + "/btrfs", "third");
+    add_drive(arguments, disks + "/vfat", "fourth");
+    const Boot b =
+        machine.boot({.script = "grep -E ' (/|/by-.*) ' /proc/mounts | cut -d ' ' -f 2,3 | sort; test ! -e /optional/file",
+                      .parameters = {"root=PARTUUID=11111111-1111-1111-1111-111111111111"},
+                      .arguments = arguments});
+    CHECK(b.exit_code == 0);
+    CHECK_THAT(b.console, ContainsSubstring("/ ext4\r\n/by-label btrfs\r\n/by-serial vfat\r\n/by-uuid xfs\r\n"));
+}
+
+TEST_CASE("a root disk that holds an xfs is mounted as one, with /boot by label and a share of the host") {
+    Machine machine;
+    (void)boot_test::fixture();
+    const std::string disks = disks_of(machine);
+    boot_test::must_run({"qemu-img", "convert", "-f", "raw", "-O", "qcow2", disks + "/xfs", machine.disk()});
+    std::filesystem::create_directory(disks + "/shared");
+    std::ofstream(disks + "/shared/word") << "from the share\n";
+    std::vector<std::string> arguments{"--module",
+                                       "xfs",
+                                       "--module",
+                                       "vfat",
+                                       "--module",
+                                       "nls_cp437",
+                                       "--module",
+                                       "nls_ascii",
+                                       "--shared-directories",
+                                       std::format("src={}/shared:/src:ro", disks),
+                                       "--"};
+    add_drive(arguments, disks + "/vfat", "boot");
+    const Boot b =
+        machine.boot({.store_union = "disk",
+                      .script = "grep -E ' (/|/boot|/nix/store) ' /proc/mounts | cut -d ' ' -f 2,3 | sort\n"
+                                "cat /src/word; touch /src/new; touch /boot/new; echo x >/nix/store/x && ls /nix/store/x",
+                      .parameters = {"stage1.boot=LABEL=BOOT"},
+                      .arguments = arguments});
+    CHECK(b.exit_code == 0);
+    CHECK_THAT(b.console, ContainsSubstring("/ xfs\r\n/boot vfat\r\n/nix/store overlay\r\n") &&
+                              ContainsSubstring("from the share") && ContainsSubstring("/src/new': Read-only file system") &&
+                              ContainsSubstring("/boot/new': Read-only file system") && ContainsSubstring("/nix/store/x\r\n"));
+}
+
+}  // namespace
