@@ -9,7 +9,6 @@
 namespace {
 
 using boot_test::Boot;
-using boot_test::boot;
 using boot_test::Machine;
 using Catch::Matchers::ContainsSubstring;
 

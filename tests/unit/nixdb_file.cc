@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <catch_amalgamated.hpp>
-#include <filesystem>
 #include <random>
 
 #include "mounts/base/at.h"
@@ -12,7 +11,6 @@
 
 namespace {
 
-namespace fs = std::filesystem;
 using nix_test::path_of;
 using nix_test::Root;
 

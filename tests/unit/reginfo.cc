@@ -196,12 +196,10 @@ TEST_CASE("the host's database may be in use: what is committed is read, from it
     const std::string runvm = (fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "runvm").string();
     const std::string folder = root.path + "/nix/var/nix/db";
     fs::remove(root.database() + "-shm");
+    const std::string read_only = R"sh(mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" &&
+exec "$2" reginfo --database "$1/db.sqlite" "$3")sh";
     const auto exit =
-        base::run({.argv = {"unshare", "-m", "sh", "-c",
-                            "mount --bind \"$1\" \"$1\" && mount -o remount,bind,ro \"$1\" && exec \"$2\" reginfo --database "
-                            "\"$1/db.sqlite\" \"$3\"",
-                            "sh", folder, runvm, path_of(1)},
-                   .capture_output = true});
+        base::run({.argv = {"unshare", "-m", "sh", "-c", read_only, "sh", folder, runvm, path_of(1)}, .capture_output = true});
     REQUIRE(exit);
     INFO(exit->output);
     CHECK(exit->status == 1);
