@@ -35,3 +35,21 @@ TEST_CASE("an upper on the disk that our own union wrote is the kernel's at the 
     CHECK_THAT(second.console, ContainsSubstring("written"));
     CHECK(second.exit_code == 0);
 }
+
+TEST_CASE("a kernel without overlayfs is said where overlay is asked for; otherwise the store's union is ours") {
+    Machine machine;
+    (void)boot_test::fixture();
+    const std::string initrd = machine.xchg() + ".initrd";
+    boot_test::must_run({"/usr/bin/env",
+                         "MODULES=virtio_pci virtio_blk ext4 crc32c_generic crc32c-intel 9p 9pnet_virtio virtio_console fuse",
+                         "tests/support/shell-initrd", initrd, (boot_test::build_folder() / "stage1").string()});
+    const auto without = machine.boot({.parameters = {"stage1.union.engine=overlay"}, .arguments = {"--initrd", initrd}});
+    CHECK(without.exit_code == 120);
+    CHECK_THAT(without.console,
+               ContainsSubstring("the boot failed: mount '/mnt-root/nix/store': No such device; this kernel has no "
+                                 "file system 'overlay', built in or as a module of the initrd\r\n"));
+    const auto ours =
+        machine.boot({.script = "echo x >/nix/store/x && grep ' /nix/store ' /proc/mounts", .arguments = {"--initrd", initrd}});
+    CHECK(ours.exit_code == 0);
+    CHECK_THAT(ours.console, ContainsSubstring("unionfs /nix/store fuse"));
+}
