@@ -54,7 +54,8 @@ CompletedFlag flag_of(const CLI::Option &option) {
 
 std::vector<Verb> verbs_of(const CLI::App &app) {
     std::vector<Verb> verbs;
-    for (const auto *command : app.get_subcommands([](const CLI::App *) { return true; })) {
+    // One without a group is no person's.
+    for (const auto *command : app.get_subcommands([](const CLI::App *c) { return !c->get_group().empty(); })) {
         Verb verb{.name = command->get_name(), .help = command->get_description()};
         for (const auto *option : command->get_options()) {
             if (!option->get_positional() || !option->get_lnames().empty())

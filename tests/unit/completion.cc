@@ -32,6 +32,7 @@ _runvm; echo "${COMPREPLY[*]}")sh";
 
 TEST_CASE("bash completes verbs, flags, their values and machines") {
     CHECK(offered("runvm st") == "start status stop\n");
+    CHECK(offered("runvm rel") == "\n");  // QEMU's own
     CHECK(offered("runvm run --acc") == "--accelerator --accel\n");
     CHECK(offered("runvm run --accel ''") == "auto kvm tcg\n");
     CHECK(offered("runvm run --graphics o") == "on off\n");
