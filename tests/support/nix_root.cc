@@ -75,7 +75,8 @@ Nix::Nix(const std::string &suite) {
 }
 
 std::vector<std::string> Nix::argv(const std::string &tool, const std::string &store, std::vector<std::string> words) const {
-    std::vector<std::string> all{bin_ + "/" + tool, "--store", store};
+    // Among no other processes: --gc looks at every one's descriptors, and stumbles over strange ones.
+    std::vector<std::string> all{"unshare", "--pid", "--fork", "--mount-proc", bin_ + "/" + tool, "--store", store};
     all.insert(all.end(), options_.begin(), options_.end());
     all.insert(all.end(), words.begin(), words.end());
     return all;
