@@ -17,7 +17,7 @@ namespace unionfs {
 enum class Step : uint8_t { make, link, remove, rename, open, release, set_attribute, remove_attribute };
 
 struct Entry {
-    uint64_t unique;  // of the request, as the kernel numbered it first; 0: the entry is free
+    std::atomic<uint64_t> unique;  // of the request, as the kernel numbered it first; 0: the entry is free
     Step step;
     bool done;  // found out by a successor
     bool inherited;

@@ -58,7 +58,7 @@ int run_worker(void *argument) {
     const auto &worker = *static_cast<const Supervised *>(argument);
     int code = 1;
     std::thread([&] { code = worker.work(worker.kept); }).join();
-    return code;
+    ::_exit(code);  // all threads: returning would end this one alone
 }
 
 pid_t start_worker(Supervised &supervised) {
