@@ -66,6 +66,12 @@ std::string hint_for(int code) {
     }
 }
 
+// Each kernel unpacks one kind (ABI/testing/sysfs-module), and complains on the console about any other.
+bool kernel_unpacks(std::string_view path) {
+    const std::string kind = base::read_file("/sys/module/compression").value_or("");
+    return path.ends_with(kind == "gzip\n" ? ".gz" : kind == "xz\n" ? ".xz" : kind == "zstd\n" ? ".zst" : "/");
+}
+
 }  // namespace
 
 Result<Modules> Modules::open(const std::string &root) {
@@ -80,9 +86,11 @@ Result<> Modules::load_file(const std::string &path) const {
     auto fd = base::open_at(AT_FDCWD, file, O_RDONLY);
     if (!fd) return std::unexpected(fd.error());
     const bool compressed = !path.ends_with(".ko");
-    if (::syscall(SYS_finit_module, fd->get(), "", compressed ? MODULE_INIT_COMPRESSED_FILE : 0) == 0) return {};
-    if (errno == EEXIST) return {};
-    if (!compressed) return fail(errno, "load module", file, hint_for(errno));
+    if (!compressed || kernel_unpacks(path)) {
+        if (::syscall(SYS_finit_module, fd->get(), "", compressed ? MODULE_INIT_COMPRESSED_FILE : 0) == 0) return {};
+        if (errno == EEXIST) return {};
+        if (!compressed) return fail(errno, "load module", file, hint_for(errno));
+    }
     // The kernel does not take this kind of compression (CONFIG_MODULE_DECOMPRESS, Linux 5.17): we do.
     auto image = mounts::decompress_module(fd->get(), file);
     if (!image) return std::unexpected(image.error());

@@ -88,4 +88,40 @@ TEST_CASE("a root disk that holds an xfs is mounted as one, with /boot by label 
                               ContainsSubstring("/boot/new': Read-only file system") && ContainsSubstring("/nix/store/x\r\n"));
 }
 
+TEST_CASE("an existing ext4 is the root by LABEL= and by UUID=, its modules compressed, and a module that is missing named") {
+    Machine machine;
+    (void)boot_test::fixture();
+    const std::string raw = machine.xchg() + ".raw", tree = machine.xchg() + ".tree", initrd = machine.xchg() + ".initrd";
+    std::ofstream(raw).close();
+    std::filesystem::resize_file(raw, uintmax_t{96} << 20);
+    constexpr const char *uuid = "44444444-4444-4444-4444-444444444444";
+    boot_test::must_run({"/usr/bin/env", "PATH=/usr/sbin:/sbin:/usr/bin:/bin", "mke2fs", "-q", "-F", "-t", "ext4", "-L",
+                         "existing", "-U", uuid, raw});
+    std::filesystem::create_directories(tree + "/etc/stage1");
+    constexpr const char *nine_p = "trans=virtio,version=9p2000.L,msize=512000";
+    std::ofstream(tree + "/etc/stage1/fstab")
+        << "/dev/vda / ext4 rw 0 0\nLABEL=absent /old jfs x-stage1.optional 0 0\nstore /nix/store 9p ro,cache=loose," << nine_p
+        << " 0 0\nxchg /tmp/xchg 9p rw,cache=mmap," << nine_p << " 0 0\n";
+    boot_test::must_run({"/usr/bin/env", "COMPRESS=1", "TREE=" + tree, "tests/support/shell-initrd", initrd,
+                         (boot_test::build_folder() / "stage1").string()});
+    const std::string files = boot_test::must_run({"/bin/sh", "-c", "busybox cpio -t <\"$1\" 2>&1", "sh", initrd});
+    CHECK_THAT(files, ContainsSubstring(".ko.xz\n") && ContainsSubstring(".ko.gz\n") && ContainsSubstring(".ko.zst\n") &&
+                          !ContainsSubstring(".ko\n"));
+    std::vector<std::string> arguments{"--initrd", initrd, "--"};
+    add_drive(arguments, raw, "existing");
+    for (const std::string &root : {std::string("LABEL=existing"), std::string("UUID=") + uuid}) {
+        const Boot b =
+            machine.boot({.script = "grep ' / ' /proc/mounts | cut -d ' ' -f 2,3; dmesg | grep -o -e 'modules:.*' -e 'device:.*'",
+                          .parameters = {"root=" + root},
+                          .arguments = arguments});
+        CHECK(b.exit_code == 0);
+        CHECK_THAT(b.console, ContainsSubstring("/ ext4\r\n") && ContainsSubstring("device: " + root + " is /dev/vd"));
+        CHECK_THAT(
+            b.console,
+            ContainsSubstring(
+                "modules: 12 loaded; 'jfs' is needed by the file systems and neither in this kernel nor in the initrd\r\n") &&
+                !ContainsSubstring("compressed module"));
+    }
+}
+
 }  // namespace
