@@ -118,8 +118,7 @@ TEST_CASE("an existing ext4 is the root by LABEL= and by UUID=, its modules comp
         CHECK_THAT(b.console, ContainsSubstring("/ ext4\r\n") && ContainsSubstring("device: " + root + " is /dev/vd"));
         CHECK_THAT(
             b.console,
-            ContainsSubstring(
-                "modules: 12 loaded; 'jfs' is needed by the file systems and neither in this kernel nor in the initrd\r\n") &&
+            ContainsSubstring(" loaded; 'jfs' is needed by the file systems and neither in this kernel nor in the initrd\r\n") &&
                 !ContainsSubstring("compressed module"));
     }
 }

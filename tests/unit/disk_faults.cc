@@ -90,11 +90,14 @@ TEST_CASE("an empty disk that cannot be read somewhere is not formatted", "[disk
         REQUIRE_FALSE(outcome);
         CHECK_THAT(said(outcome), Catch::Matchers::ContainsSubstring("cannot be read: "));
     }
-    disk.file->fail_reads(20 * MiB + 512);
-    CHECK(said(stage1::prepare_disk({.device = disk.loop->path()})) ==
-          std::format(
-              "use disk '{}': byte 20971520 cannot be read: I/O error; what can't be read may hold data; nothing was changed",
-              disk.loop->path()));
+    // Said is where the piece of 1 MiB begins that the read was of.
+    for (const uint64_t place : {uint64_t{0}, 20 * MiB + 512, disk_bytes - 512}) {
+        disk.file->fail_reads(place);
+        CHECK(
+            said(stage1::prepare_disk({.device = disk.loop->path()})) ==
+            std::format("use disk '{}': byte {} cannot be read: I/O error; what can't be read may hold data; nothing was changed",
+                        disk.loop->path(), place / MiB * MiB));
+    }
     CHECK(support::fingerprint(disk.image) == before);
     CHECK(std::ranges::all_of(disk.file->record(), [](const RecordedWrite &w) { return w.flush; }));
 }

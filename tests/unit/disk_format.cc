@@ -93,6 +93,21 @@ TEST_CASE("a disk of zeros is formatted, clean, and kept from then on", "[disk]"
     CHECK(support::fingerprint(image) == formatted);
 }
 
+TEST_CASE("zeros that take room on the host are as empty as holes", "[disk]") {
+    NEEDS_LOOP_DEVICES();
+    const support::ScratchFolder scratch;
+    support::make_sparse_file(scratch.path("image"), 32 * MiB);
+    support::write_bytes(scratch.path("image"), 0, std::string(32 * MiB, '\0'));
+    const support::LoopDevice loop(scratch.path("image"));
+    const auto made = stage1::prepare_disk({.device = loop.path()});
+    INFO((made ? made->description : base::message(made.error())));
+    REQUIRE(made);
+    CHECK(made->what == What::formatted);
+    const base::Exit checked = run({"e2fsck", "-fn", loop.path()});
+    INFO(checked.output);
+    CHECK(checked.status == 0);
+}
+
 TEST_CASE("the ext4 that is made is laid out as `mke2fs -t ext4` of Debian 12 does it", "[disk]") {
     NEEDS_LOOP_DEVICES();
     const auto [size, sector] =
