@@ -18,9 +18,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The inode of the socket that listens on a port (proc(5), /proc/net/tcp: local address and inode are words 2 and 10).
+// The inode of the socket that has a port (proc(5), /proc/net/tcp: local address and inode are words 2 and 10). One of IPv6
+// has that of IPv4 too, unless it is bound to one address or IPV6_V6ONLY.
 std::string socket_inode(const std::string &protocol, int port) {
-    const auto table = base::read_file("/proc/net/" + protocol).value_or(std::string{});
+    const auto table = base::read_file("/proc/net/" + protocol).value_or(std::string{}) +
+                       base::read_file("/proc/net/" + protocol + "6").value_or(std::string{});
     std::istringstream lines(table);
     for (std::string line; std::getline(lines, line);) {
         std::istringstream words(line);

@@ -172,6 +172,22 @@ TEST_CASE("a port that is taken, and by whom") {
           std::format("runvm: forward port '{}': taken by unit, pid {}; choose another host port\n", port, ::getpid()));
 }
 
+TEST_CASE("a port that is taken by a listener of IPv6, and by whom") {
+    const base::Fd socket(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (!socket) SKIP("needs a kernel with IPv6");
+    const int both = 0;  // whatever net.ipv6.bindv6only is
+    REQUIRE(::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &both, sizeof both) == 0);
+    sockaddr_in6 address{};
+    address.sin6_family = AF_INET6;
+    socklen_t size = sizeof address;
+    REQUIRE(::bind(socket.get(), reinterpret_cast<const sockaddr *>(&address), size) == 0);
+    REQUIRE(::listen(socket.get(), 1) == 0);
+    REQUIRE(::getsockname(socket.get(), reinterpret_cast<sockaddr *>(&address), &size) == 0);
+    const int port = ntohs(address.sin6_port);
+    CHECK(Scene().said({"--forward-ports", std::format("{}:22", port)}) ==
+          std::format("runvm: forward port '{}': taken by unit, pid {}; choose another host port\n", port, ::getpid()));
+}
+
 TEST_CASE("a disk that is full, and what is left of the image is removed") {
     needs_root();
     Scene scene;
