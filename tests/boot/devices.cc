@@ -1,8 +1,10 @@
 // Every device and share that a description can ask for, seen from the guest that gets it.
 
 #include <arpa/inet.h>
+#include <poll.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <catch_amalgamated.hpp>
 #include <csignal>
 #include <filesystem>
@@ -122,8 +124,8 @@ TEST_CASE("graphics with a resolution boots without a screen to show it on") {
     CHECK_THAT(place.wait_for("classes"), ContainsSubstring("0x030000"));
 }
 
-int free_port() {
-    const base::Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+int free_port(int type = SOCK_STREAM) {
+    const base::Fd socket(::socket(AF_INET, type | SOCK_CLOEXEC, 0));
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -141,9 +143,31 @@ std::string fetch(int port) {
     return exit->output;
 }
 
+// What comes back for `question` from a UDP port of the host's, sent again each second until then or for so many.
+std::string datagram(int own_port, int port, std::string_view question, int seconds) {
+    const base::Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    sockaddr_in own{}, to{};
+    own.sin_family = to.sin_family = AF_INET;
+    own.sin_addr.s_addr = to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    own.sin_port = htons(static_cast<uint16_t>(own_port));
+    to.sin_port = htons(static_cast<uint16_t>(port));
+    REQUIRE(::bind(socket.get(), reinterpret_cast<const sockaddr *>(&own), sizeof own) == 0);
+    REQUIRE(::connect(socket.get(), reinterpret_cast<const sockaddr *>(&to), sizeof to) == 0);
+    std::array<char, 256> answer;
+    for (int i = 0; i < seconds; ++i) {
+        (void)::send(socket.get(), question.data(), question.size(), 0);
+        pollfd wait{socket.get(), POLLIN, 0};
+        if (::poll(&wait, 1, 1000) != 1) continue;
+        const ssize_t n = ::recv(socket.get(), answer.data(), answer.size(), 0);
+        if (n > 0) return {answer.data(), static_cast<size_t>(n)};
+    }
+    return {};
+}
+
 TEST_CASE("ports are forwarded both ways, and a restricted guest reaches nothing else") {
     const bool restricted = GENERATE(false, true);
     const int to_guest = free_port(), on_host = free_port();
+    const int udp_to_guest = free_port(SOCK_DGRAM), udp_client = free_port(SOCK_DGRAM);
     Place place(std::string(say) + std::format(R"sh(
 card=$(ls /sys/class/net | grep -v lo)
 ip link set lo up; ip addr add 10.0.2.15/24 dev $card; ip link set $card up; ip route add default via 10.0.2.2
@@ -151,9 +175,17 @@ mkdir -p /root/www; echo from the guest >/root/www/page
 httpd -p 80 -h /root/www
 say forwarded timeout 20 wget -q -O - http://10.0.2.100:8080/page
 say direct timeout 5 wget -q -O - http://10.0.2.2:{}/page
+# Bash has no UDP server, but a client whose port is the one of a range of one. Its read would cut a datagram to a byte.
+echo 5353 5353 >/proc/sys/net/ipv4/ip_local_port_range
+exec 5<>/dev/udp/10.0.2.2/{}
+(while question=$(dd bs=512 count=1 2>/dev/null <&5); do
+    echo "the guest heard $question"
+    echo "the guest heard $question" >&5
+done) &
 touch /tmp/shared/up
-until [ -e /tmp/shared/done ]; do sleep 0.3; done)sh",
-                                               on_host));
+until [ -e /tmp/shared/done ]; do sleep 0.3; done
+kill $!)sh",
+                                               on_host, udp_client));
     fs::create_directory(place.folder() + "/www");
     std::ofstream(place.folder() + "/www/page") << "from the host\n";
     const auto server = base::start(
@@ -161,20 +193,25 @@ until [ -e /tmp/shared/done ]; do sleep 0.3; done)sh",
          .dies_with_parent = true});
     REQUIRE(server);
     const std::string file = place.folder() + "/machine.json";
-    std::ofstream(file) << Json{{"restrictNetwork", restricted},
-                                {"extraModules", {"virtio_net"}},
-                                {"forwardPorts",
-                                 {{{"from", "host"}, {"host", {{"port", to_guest}}}, {"guest", {{"port", 80}}}},
-                                  {{"from", "guest"}, {"host", {{"port", on_host}}}, {"guest", {{"port", 8080}}}}}}}
-                               .dump();
+    std::ofstream(file)
+        << Json{{"restrictNetwork", restricted},
+                {"extraModules", {"virtio_net"}},
+                {"forwardPorts",
+                 {{{"from", "host"}, {"host", {{"port", to_guest}}}, {"guest", {{"port", 80}}}},
+                  {{"from", "host"}, {"proto", "udp"}, {"host", {{"port", udp_to_guest}}}, {"guest", {{"port", 5353}}}},
+                  {{"from", "guest"}, {"host", {{"port", on_host}}}, {"guest", {{"port", 8080}}}}}}}
+               .dump();
     const pid_t run = place.launch({"run", "--timeout", "240", "--config", file, "--disk-image", ""});
     (void)place.wait_for("up");
     CHECK(fetch(to_guest) == "from the guest\n");
+    // QEMU's restricted network lets datagrams in, and no answer out (libslirp: udp_input).
+    const std::string answer = restricted ? "" : "the guest heard a question\n";
+    CHECK(datagram(udp_client, udp_to_guest, "a question\n", restricted ? 3 : 20) == answer);
     std::ofstream(place.shared() + "/done").flush();
     CHECK(wait_for_end(run) == 0);
     (void)::kill(server->pid, SIGKILL);
     (void)wait_for_end(server->pid);
-    CHECK_THAT(place.output(), ContainsSubstring("forwarded: from the host"));
+    CHECK_THAT(place.output(), ContainsSubstring("forwarded: from the host") && ContainsSubstring("the guest heard a question"));
     if (restricted)
         CHECK_THAT(place.output(), !ContainsSubstring("direct: from the host"));
     else
