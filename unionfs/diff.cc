@@ -34,6 +34,19 @@ bool hides(int dir, const char *name, const struct stat &status) {
     return S_ISREG(status.st_mode) && status.st_size == 0 && get_xattr(dir, name, "user.overlay.whiteout", nullptr, 0) >= 0;
 }
 
+// The folders of that name that show through one another: anything else, and an opaque one, hides those further down.
+Directories merged(const Directories &lowers, const char *name) {
+    Directories found;
+    for (const auto &lower : lowers) {
+        auto fd = std::make_shared<Fd>(::openat(lower->get(), name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        if (!*fd && errno == ENOENT) continue;
+        if (!*fd) break;
+        found.push_back(std::move(fd));
+        if (has_mark(lower->get(), name, "opaque", 'y')) break;
+    }
+    return found;
+}
+
 struct Walk {
     std::vector<Difference> found;
 
@@ -69,15 +82,9 @@ struct Walk {
         if (!both_folders || !same_attributes || opaque)
             found.push_back({had ? Change::modified : Change::added, path, status.st_mode, status.st_size});
         if (!S_ISDIR(status.st_mode)) return {};
-        Directories beneath;
-        for (const auto &lower : lowers) {
-            if (opaque) break;
-            auto fd = std::make_shared<Fd>(::openat(lower->get(), name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-            if (*fd) beneath.push_back(std::move(fd));
-        }
         auto inside = base::open_at(upper, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
         if (!inside) return std::unexpected(inside.error());
-        return folder(inside->get(), beneath, path);
+        return folder(inside->get(), opaque ? Directories{} : merged(lowers, name.c_str()), path);
     }
 };
 

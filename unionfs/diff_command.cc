@@ -2,6 +2,7 @@
 #include <print>
 #include <string_view>
 
+#include "mounts/base/json_text.h"
 #include "unionfs/command.h"
 #include "unionfs/diff.h"
 
@@ -23,25 +24,25 @@ const char *word(Change change) {
     return "";
 }
 
-// By hand: a JSON library would be a tenth of the program.
-std::string quoted(std::string_view text) {
-    static constexpr char digits[] = "0123456789abcdef";
-    std::string out = "\"";
-    for (const char c : text) {
-        if (c == '"' || c == '\\') out += '\\';
-        if (static_cast<unsigned char>(c) >= 0x20)
+// One line, whatever the name holds: control characters and the backslash as in /proc/mounts.
+std::string escaped(std::string_view path) {
+    std::string out;
+    for (const char c : path) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (byte >= 0x20 && byte != 0x7f && c != '\\')
             out += c;
         else
-            out += std::string("\\u00") + digits[c >> 4] + digits[c & 15];
+            for (const int shift : {-1, 6, 3, 0}) out += shift < 0 ? '\\' : static_cast<char>('0' + (byte >> shift & 7));
     }
-    return out + "\"";
+    return out;
 }
 
 void print_json(const std::vector<Difference> &differences) {
     std::string text = "[";
     for (const Difference &difference : differences) {
         if (text.size() > 1) text += ',';
-        text += "\n  {\"change\": " + quoted(word(difference.change)) + ", \"path\": " + quoted(difference.path);
+        text +=
+            "\n  {\"change\": " + base::json_text(word(difference.change)) + ", \"path\": " + base::json_text(difference.path);
         if (difference.change != Change::deleted)
             text += ", \"mode\": " + std::to_string(difference.mode) + ", \"size\": " + std::to_string(difference.size_bytes);
         text += '}';
@@ -73,7 +74,7 @@ int diff_main(int argc, char **argv) {
         print_json(*found);
         return 0;
     }
-    for (const Difference &difference : *found) std::println("{:<9}{}", word(difference.change), difference.path);
+    for (const Difference &difference : *found) std::println("{:<9}{}", word(difference.change), escaped(difference.path));
     return 0;
 }
 

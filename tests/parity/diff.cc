@@ -1,0 +1,122 @@
+// `stage1 union diff`, on uppers that a real mount left.
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <catch_amalgamated.hpp>
+#include <filesystem>
+#include <fstream>
+
+#include "mounts/base/process.h"
+#include "tests/parity/mounted.h"
+#include "tests/parity/place.h"
+
+using parity::Mounted;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+void write_file(const fs::path &path, std::string_view text) {
+    std::ofstream(path, std::ios::app) << text;
+    fs::permissions(path, static_cast<fs::perms>(0644));
+}
+
+std::string diff(const Mounted &stack, const char *form = nullptr) {
+    std::vector<std::string> words{fs::path(parity::program()).replace_filename("stage1"), "union", "diff"};
+    if (form != nullptr) words.emplace_back(form);
+    words.push_back(stack.upper());
+    words.push_back(stack.lower());
+    const auto exit = base::run({.argv = std::move(words), .capture_output = true});
+    REQUIRE(exit);
+    CHECK(exit->status == 0);
+    return exit->output;
+}
+
+}  // namespace
+
+TEST_CASE("union diff tells what was added, modified and deleted, as text and as JSON") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    Mounted stack("store");
+    for (const char *folder : {"folder/inner", "gone-folder/in", "anew", "mode", "touched"})
+        fs::create_directories(stack.lower() / folder);
+    for (const char *name : {"same", "file", "gone", "folder/inner/file", "gone-folder/in/file", "anew/old", "touched/same"})
+        write_file(stack.lower() / name, "lower");
+    stack.mount();
+    const fs::path root = stack.root();
+    CHECK(diff(stack).empty());
+    CHECK(diff(stack, "--json") == "[\n]\n");
+
+    write_file(root / "file", "more");
+    write_file(root / "folder/inner/file", "more");
+    fs::remove(root / "gone");
+    fs::remove_all(root / "gone-folder");
+    fs::remove_all(root / "anew");
+    fs::create_directory(root / "anew");
+    write_file(root / "anew/new", "");
+    REQUIRE(::chmod((root / "mode").c_str(), 0700) == 0);
+    fs::create_directories(root / "new-folder/in");
+    fs::create_symlink("same", root / "new-link");
+    write_file(root / "touched/brief", "");
+    fs::remove(root / "touched/brief");  // nothing is left of it to tell
+    CHECK(diff(stack) ==
+          "modified anew\nadded    anew/new\nmodified file\nmodified folder/inner/file\ndeleted  gone\ndeleted  gone-folder\n"
+          "modified mode\nadded    new-folder\nadded    new-folder/in\nadded    new-link\n");
+    const std::string json = diff(stack, "--json");
+    CHECK(json.starts_with("[\n  {\"change\": \"modified\", \"path\": \"anew\", \"mode\": 16877, \"size\": "));
+    for (const char *line : {"\n  {\"change\": \"added\", \"path\": \"anew/new\", \"mode\": 33188, \"size\": 0},\n",
+                             "\n  {\"change\": \"modified\", \"path\": \"file\", \"mode\": 33188, \"size\": 9},\n",
+                             "\n  {\"change\": \"deleted\", \"path\": \"gone-folder\"},\n",
+                             "\n  {\"change\": \"added\", \"path\": \"new-link\", \"mode\": 41471, \"size\": 4}\n]\n"})
+        CHECK_THAT(json, Catch::Matchers::ContainsSubstring(line));
+}
+
+// Below a whiteout, a file or an opaque folder of a lower, the lowers further down are not seen.
+TEST_CASE("union diff takes for there what the union shows of several lowers") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    Mounted stack("store");
+    const fs::path top = stack.base() / "top";
+    for (const char *folder : {"hidden", "opaque", "file"}) {
+        fs::create_directories(stack.lower() / folder);
+        write_file(stack.lower() / folder / "deep", "low");
+    }
+    fs::create_directories(top / "opaque");
+    REQUIRE(::setxattr((top / "opaque").c_str(), "trusted.overlay.opaque", "y", 1, 0) == 0);
+    REQUIRE(::mknod((top / "hidden").c_str(), S_IFCHR, 0) == 0);
+    write_file(top / "file", "a file");
+    // As overlayfs would leave it, but for the marks that are not needed where nothing is hidden.
+    for (const char *folder : {"hidden", "opaque", "file"}) {
+        fs::create_directories(stack.upper() / folder);
+        write_file(stack.upper() / folder / "deep", "upper");
+    }
+    const auto exit = base::run(
+        {.argv = {fs::path(parity::program()).replace_filename("stage1"), "union", "diff", stack.upper(), top, stack.lower()},
+         .capture_output = true});
+    REQUIRE(exit);
+    CHECK(exit->output == "modified file\nadded    file/deep\nadded    hidden\nadded    hidden/deep\nadded    opaque/deep\n");
+}
+
+TEST_CASE("union diff gives names that hold newlines, quotes and any bytes") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    Mounted stack("store");
+    write_file(stack.lower() / "deleted\nname", "lower");
+    stack.mount();
+    write_file(stack.root() / "quote\" \\ tab\t", "");
+    write_file(stack.root() / "stra\u00dfe \u65e5\u672c", "");
+    write_file(stack.root() / "z\xff latin", "");
+    fs::remove(stack.root() / "deleted\nname");
+    CHECK(
+        diff(stack) ==
+        "deleted  deleted\\012name\nadded    quote\" \\134 tab\\011\nadded    stra\u00dfe \u65e5\u672c\nadded    z\xff latin\n");
+    const std::string object = R"(, "mode": 33188, "size": 0})";
+    CHECK(diff(stack, "--json") ==
+          "[\n  {\"change\": \"deleted\", \"path\": \"deleted\\u000aname\"},\n"
+          "  {\"change\": \"added\", \"path\": \"quote\\\" \\\\ tab\\u0009\"" +
+              object +
+              ",\n"
+              "  {\"change\": \"added\", \"path\": \"stra\u00dfe \u65e5\u672c\"" +
+              object +
+              ",\n"
+              "  {\"change\": \"added\", \"path\": \"z\ufffd latin\"" +
+              object + "\n]\n");
+}
