@@ -1,0 +1,72 @@
+// What an upper keeps from one mount to the next.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <catch_amalgamated.hpp>
+#include <filesystem>
+#include <format>
+#include <fstream>
+#include <map>
+#include <set>
+
+#include "tests/parity/mounted.h"
+#include "tests/parity/place.h"
+
+using parity::Mounted;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+void write_file(const fs::path &path, std::string_view text) { std::ofstream(path, std::ios::app) << text; }
+
+std::map<std::string, ino_t> numbers(const fs::path &root, dev_t &device) {
+    std::map<std::string, ino_t> found;
+    struct stat status{};
+    REQUIRE(::lstat(root.c_str(), &status) == 0);
+    device = status.st_dev;
+    for (const auto &entry : fs::recursive_directory_iterator(root)) {
+        REQUIRE(::lstat(entry.path().c_str(), &status) == 0);
+        CHECK(status.st_dev == device);
+        found[entry.path().lexically_relative(root)] = status.st_ino;
+    }
+    return found;
+}
+
+}  // namespace
+
+TEST_CASE("upper, copied-up and lower objects keep st_ino over a remount, and all have the mount's st_dev") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    const std::string mode = GENERATE("store", "throughput");
+    CAPTURE(mode);
+    Mounted stack(mode);
+    fs::create_directories(stack.lower() / "folder/inner");
+    for (const char *name : {"lower", "copied", "moved", "folder/copied", "folder/inner/lower", "linked"})
+        write_file(stack.lower() / name, name);
+    fs::create_hard_link(stack.lower() / "linked", stack.lower() / "linked-too");
+    fs::create_symlink("lower", stack.lower() / "symlink");
+    stack.mount();
+    dev_t device = 0;
+    const auto first = numbers(stack.root(), device);
+    write_file(stack.root() / "upper", "upper");
+    fs::create_directory(stack.root() / "upper-folder");
+    for (const char *name : {"copied", "folder/copied", "linked"}) write_file(stack.root() / name, "more");
+    fs::rename(stack.root() / "moved", stack.root() / "upper-folder/moved");
+    REQUIRE(::lchown((stack.root() / "symlink").c_str(), 1, 1) == 0);
+
+    const auto changed = numbers(stack.root(), device);
+    for (const auto &[name, number] : first) {
+        INFO(name);
+        CHECK(changed.at(name == "moved" ? "upper-folder/moved" : name) == number);
+    }
+    CHECK(changed.at("linked") == changed.at("linked-too"));
+    std::set<ino_t> distinct;
+    for (const auto &[name, number] : changed) distinct.insert(number);
+    CHECK(distinct.size() == changed.size() - 1);  // but for linked-too
+
+    for (int i = 0; i < 2; ++i) {
+        REQUIRE(stack.unmount() == 0);
+        stack.mount();
+        CHECK(numbers(stack.root(), device) == changed);
+    }
+}
