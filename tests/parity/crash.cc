@@ -1,12 +1,15 @@
 // The worker is killed under load, and nobody notices.
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <catch_amalgamated.hpp>
 #include <cstdlib>
 #include <filesystem>
 #include <format>
+#include <fstream>
 #include <random>
 
 #include "tests/parity/load.h"
@@ -31,6 +34,22 @@ void kill_workers(const Mounted &stack, int kills, std::mt19937 &random) {
     }
     sleep_ms(300);
 }
+
+// Whose parent died is this process's child meanwhile: it can wait for it.
+class Orphans {
+  public:
+    Orphans() { ::prctl(PR_SET_CHILD_SUBREAPER, 1); }
+    ~Orphans() { ::prctl(PR_SET_CHILD_SUBREAPER, 0); }
+    Orphans(const Orphans &) = delete;
+    Orphans &operator=(const Orphans &) = delete;
+    // The exit code of one that ends within 5 seconds, 128 + its signal, or -1.
+    int end(pid_t pid) const {
+        int status = 0;
+        for (int i = 0; i < 500; ++i, sleep_ms(10))
+            if (::waitpid(pid, &status, WNOHANG) == pid) return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+        return -1;
+    }
+};
 
 }  // namespace
 
@@ -92,4 +111,42 @@ TEST_CASE("SIGTERM unmounts, and supervisor and worker end with 0") {
     CHECK(::kill(worker, 0) < 0);
     CHECK(fs::is_empty(stack.root()));
     CHECK(::umount2((stack.base() / "disk").c_str(), 0) == 0);  // nothing holds the disk beneath
+}
+
+TEST_CASE("a worker whose supervisor was killed serves on alone, ignores SIGTERM, and ends with the unmount") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    const Orphans orphans;
+    Mounted stack("store");
+    std::ofstream(stack.lower() / "file") << "lower";
+    stack.mount();
+    const pid_t worker = stack.worker();
+    ::kill(stack.supervisor(), SIGKILL);
+    CHECK(stack.end() == 128 + SIGKILL);
+    ::kill(worker, SIGTERM);
+    sleep_ms(100);
+    std::ofstream(stack.root() / "file", std::ios::app) << " and upper";
+    fs::create_directory(stack.root() / "made");
+    CHECK(fs::file_size(stack.upper() / "file") == 15);
+    CHECK(fs::is_directory(stack.upper() / "made"));
+    CHECK(::umount2(stack.root().c_str(), 0) == 0);
+    CHECK(orphans.end(worker) == 0);
+    CHECK(::umount2((stack.base() / "disk").c_str(), 0) == 0);  // nothing holds the disk beneath
+}
+
+TEST_CASE("a mount whose supervisor and then worker are killed answers ENOTCONN, and what was written is there") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    const Orphans orphans;
+    Mounted stack("store");
+    stack.mount();
+    const pid_t worker = stack.worker();
+    std::ofstream(stack.root() / "written") << "text";
+    ::kill(stack.supervisor(), SIGKILL);
+    CHECK(stack.end() == 128 + SIGKILL);
+    ::kill(worker, SIGKILL);
+    CHECK(orphans.end(worker) == 128 + SIGKILL);
+    CHECK(::access((stack.root() / "anything").c_str(), F_OK) < 0);
+    CHECK(errno == ENOTCONN);
+    CHECK(::umount2(stack.root().c_str(), 0) == 0);
+    stack.mount();
+    CHECK(fs::file_size(stack.root() / "written") == 4);
 }
