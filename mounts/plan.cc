@@ -11,8 +11,9 @@ namespace {
 
 bool is_block_device(const FileSystem &fs) { return fs.source.starts_with('/') || fs.source.find('=') != std::string::npos; }
 
-void add(std::vector<std::string> &names, std::string name) {
-    if (std::ranges::find(names, name) == names.end()) names.push_back(std::move(name));
+void add(std::vector<NeededModule> &modules, std::string name, std::string by) {
+    if (std::ranges::find(modules, name, &NeededModule::name) == modules.end())
+        modules.push_back({std::move(name), std::move(by)});
 }
 
 // A tmpfs of its own for the upper: half of the memory, as the kernel's default, and as many inodes as unpacking a
@@ -39,17 +40,18 @@ void plan_store_union(const FileSystem &store, const PlanInput &input, std::vect
 }  // namespace
 
 Phase plan_modules(const PlanInput &input) {
-    std::vector<std::string> names = input.modules;
+    LoadModules load;
+    for (const std::string &name : input.modules) load.modules.push_back({name, "the initrd's list of modules"});
     for (const FileSystem &fs : input.file_systems) {
-        if (fs.type == "9p") add(names, "9pnet_virtio");
-        if (fs.type != "auto" && fs.type != "tmpfs") add(names, std::format("fs-{}", fs.type));
+        if (fs.type == "9p") add(load.modules, "9pnet_virtio", fs.target);
+        if (fs.type != "auto" && fs.type != "tmpfs") add(load.modules, "fs-" + fs.type, fs.target);
         // ext4 asks for its checksum by that name when it mounts, and the kernel has no modprobe of its own.
-        if (fs.type == "ext4") add(names, "crc32c");
+        if (fs.type == "ext4") add(load.modules, "crc32c", fs.target);
         if (fs.store_union == UnionMode::off) continue;
-        if (input.parameters.union_engine != UnionEngine::fuse) add(names, "fs-overlay");
-        if (input.parameters.union_engine == UnionEngine::fuse) add(names, "fs-fuse");
+        const bool fuse = input.parameters.union_engine == UnionEngine::fuse;
+        add(load.modules, fuse ? "fs-fuse" : "fs-overlay", "the union at " + fs.target);
     }
-    return {"modules", {LoadModules{std::move(names), "the file systems"}}};
+    return {"modules", {std::move(load)}};
 }
 
 Phase plan_devices(const PlanInput &input) {

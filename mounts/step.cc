@@ -11,9 +11,9 @@ struct Overloaded : Ts... {
     using Ts::operator()...;
 };
 
-std::string joined(const std::vector<std::string> &words) {
+std::string names_of(const std::vector<NeededModule> &modules) {
     std::string text;
-    for (const auto &word : words) text += (text.empty() ? "" : " ") + word;
+    for (const auto &module : modules) text += (text.empty() ? "" : " ") + module.name;
     return text;
 }
 
@@ -22,7 +22,7 @@ std::string joined(const std::vector<std::string> &words) {
 std::string describe(const Step &step) {
     return std::visit(
         Overloaded{
-            [](const LoadModules &s) { return std::format("load modules {} for {}", joined(s.names), s.needed_by); },
+            [](const LoadModules &s) { return std::format("load modules {} for the file systems", names_of(s.modules)); },
             [](const WaitForDevice &s) { return std::format("wait for {} at most {} s", s.spec, s.timeout_s); },
             [](const PrepareDisk &s) { return std::format("format {} as ext4 if it is proven empty, else keep it", s.spec); },
             [](const CheckFileSystem &s) { return std::format("check {} ({}) if the initrd has its fsck", s.spec, s.type); },

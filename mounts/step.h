@@ -12,10 +12,13 @@
 
 namespace mounts {
 
-// Modules that a later step needs, dependencies first being the loader's business. `names` are names or aliases.
+// Modules that a later step needs, dependencies first being the loader's business.
+struct NeededModule {
+    std::string name;  // or an alias: fs-ext4
+    std::string by;    // the first that needs it, as a person knows it: where it is mounted
+};
 struct LoadModules {
-    std::vector<std::string> names;
-    std::string needed_by;
+    std::vector<NeededModule> modules;
 };
 
 // A block device must appear; resolved to a path in /dev by whoever runs it.

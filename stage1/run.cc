@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <chrono>
 #include <format>
 #include <optional>
@@ -34,11 +35,15 @@ Line run(const mounts::LoadModules &step) {
     if (!modules) return std::unexpected(modules.error());
     const auto devices = modules->load_for_devices();
     if (!devices) return std::unexpected(devices.error());
-    const auto named = modules->load(step.names);
+    std::vector<std::string> names;
+    for (const auto &needed : step.modules) names.push_back(needed.name);
+    const auto named = modules->load(names);
     if (!named) return std::unexpected(named.error());
     std::string line = std::format("modules: {} loaded", *devices + named->loaded);
     for (const auto &missing : named->missing)
-        line += std::format("; '{}' is needed by {} and neither in this kernel nor in the initrd", missing, step.needed_by);
+        if (const auto needed = std::ranges::find(step.modules, "fs-" + missing, &mounts::NeededModule::name);
+            needed != step.modules.end())
+            line += std::format("; '{}' is needed by {} and neither in this kernel nor in the initrd", missing, needed->by);
     return line;
 }
 
