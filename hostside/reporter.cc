@@ -3,22 +3,11 @@
 #include <format>
 #include <print>
 
+#include "mounts/base/json_text.h"
+
 namespace hostside {
 
 namespace {
-
-std::string json_text(std::string_view text) {
-    std::string quoted = "\"";
-    for (const char c : text) {
-        if (c == '"' || c == '\\')
-            (quoted += '\\') += c;
-        else if (static_cast<unsigned char>(c) < 0x20)
-            quoted += std::format("\\u{:04x}", static_cast<unsigned>(c));
-        else
-            quoted += c;
-    }
-    return quoted + '"';
-}
 
 std::string sentence(std::string_view event, std::string_view detail) {
     if (event == "ready") return "ready";
@@ -40,7 +29,8 @@ void say(const std::string &text) { std::println(stderr, "runvm: {}", text); }
 void Reporter::event(std::string_view event, std::string_view detail) const {
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
     if (json_) {
-        std::println(stderr, "{{\"event\":{},\"seconds\":{:.3f},\"detail\":{}}}", json_text(event), seconds, json_text(detail));
+        std::println(stderr, "{{\"event\":{},\"seconds\":{:.3f},\"detail\":{}}}", base::json_text(event), seconds,
+                     base::json_text(detail));
         return;
     }
     if (view_ != nullptr) view_->event(event, detail);
