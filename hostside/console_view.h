@@ -23,6 +23,7 @@ class ConsoleView {
     ConsoleView(const ConsoleView &) = delete;
     ConsoleView &operator=(const ConsoleView &) = delete;
 
+    void open_console(bool with_what_was_said);                   // instead of the line, from now on
     void doing(std::string_view what);                            // long work before QEMU starts
     void event(std::string_view event, std::string_view detail);  // those of supervise.h
     void note(const std::string &text);                           // a line for the person, above or amid the rest
@@ -34,7 +35,6 @@ class ConsoleView {
     void type();  // input_fd() is readable
 
   private:
-    void open_console(bool with_what_was_said);
     void erase_line() const;
     [[nodiscard]] double now_s() const;
 

@@ -23,6 +23,8 @@
 #include "hostside/shell_words.h"
 #include "hostside/supervise.h"
 #include "mounts/base/at.h"
+#include "mounts/boot_parameters.h"
+#include "mounts/parameter.h"
 #include "mounts/protocol.h"
 
 namespace hostside {
@@ -54,6 +56,16 @@ base::Result<> keep_report(const std::string &xchg, const std::string &path) {
     return base::replace_file(path, *text);
 }
 
+// The phases are told by our initrd, and a guest that stops for a person wants the console: there the line would only hide
+// what there is to see.
+bool wants_console(const Machine &machine) {
+    if (machine.use_boot_loader || !machine.initrd.empty()) return true;
+    std::string words;
+    for (const auto &word : machine.kernel_params) (words += word) += ' ';
+    const auto asked = mounts::boot_parameters(mounts::parse_command_line(words));
+    return asked && (asked->stop_at_start || asked->stop_at_devices || asked->stop_at_mounts || !asked->break_before.empty());
+}
+
 // `started` is told once QEMU runs; for a machine in the background.
 int run_machine(const Arguments &arguments, const std::function<void(const std::string &failure)> &started) {
     const bool person = ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1;
@@ -72,6 +84,7 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
     auto machine = machine_of(arguments);
     if (!machine) return give_up(machine.error());
     if (arguments.print) return print_command(*machine);
+    if (view && wants_console(*machine)) view->open_console(false);
     auto folder = RunFolder::create(machine->name, !arguments.background);
     if (!folder) return give_up(folder.error());
     auto prepared = prepare(*machine, {.run_folder = folder->path(),

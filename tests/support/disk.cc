@@ -51,7 +51,9 @@ LoopDevice::LoopDevice(const std::string &file, LoopOptions options) {
         if (number < 0) raise("get a free loop device");
         path_ = std::format("/dev/loop{}", number);
         // The loop driver makes it read-only when this descriptor is.
-        device_ = open_or_raise(path_, options.read_only ? O_RDONLY : O_RDWR);
+        device_ = base::Fd(::open(path_.c_str(), (options.read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC));
+        if (!device_ && errno == ENXIO) continue;  // somebody is just giving it back
+        if (!device_) raise("open " + path_);
         loop_config config{};
         config.fd = static_cast<uint32_t>(backing.get());
         config.block_size = options.sector_bytes;
