@@ -29,10 +29,7 @@ int Union::upper_dir(Node &node, FdRef &fd) {
         fd = upper;
         return 0;
     }
-    if (node.orphan) {
-        fd = node.orphan;
-        return 0;
-    }
+    if ((fd = node.orphan())) return 0;
     // A rename of a folder above may come between reading the names and walking them: then look again.
     for (int attempt = 0; attempt < 16; ++attempt) {
         if ((fd = cache.get(node.slot))) return 0;
@@ -54,8 +51,8 @@ int Union::where_upper(Node &node, Where &place) {
         place.name = ".";
         return upper_dir(node, place.dir);
     }
-    if (node.orphan) {
-        place = {node.orphan, ""};
+    if (FdRef left = node.orphan()) {
+        place = {std::move(left), ""};
         return 0;
     }
     int error = ESTALE;
@@ -89,10 +86,7 @@ int Union::data(Node &node, bool write, FdRef &fd) {
     if (write)
         if (const int error = copy_up(node); error != 0) return error;
     const std::lock_guard lock(node.mutex);
-    if (node.orphan) {
-        fd = node.orphan;
-        return 0;
-    }
+    if ((fd = node.orphan())) return 0;
     if ((fd = cache.get(node.slot)) && (!write || node.slot_writable)) return 0;
     cache.drop(node.slot);
     Where place;

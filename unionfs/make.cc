@@ -52,7 +52,7 @@ void Union::remember_place(Node &node) {
 
 // A file whose last name goes stays usable for those who have it open.
 int Union::keep_unlinked(Node &node) {
-    if (node.orphan) return 0;
+    if (node.orphan()) return 0;
     if (!node.upper) {
         remember_place(node);
         return 0;
@@ -148,7 +148,7 @@ int Union::link(Node &node, Node &new_parent, const std::string &new_name) {
     });
     if (error != 0) return error;
     table.add_link(&node, &new_parent, new_name);
-    if (node.orphan) {  // O_TMPFILE got a name
+    if (node.orphan()) {  // O_TMPFILE got a name
         const std::lock_guard lock(node.mutex);
         node.drop_orphan();
         node.removed = false;

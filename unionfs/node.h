@@ -80,21 +80,23 @@ struct alignas(SharedMemory::unit) Node : NodeKept {
     FdCache::Slot slot{};  // a folder's upper O_PATH, or a file's data
     bool slot_writable = false;
     bool restored = false;               // by a successor
-    FdRef orphan{};                      // what is left when no name is; set by keep_orphan
+    FdRef orphan_ref{};                  // by orphan() and its kin alone
     std::shared_ptr<Listing> listing{};  // while somebody reads the folder
     uint64_t children = 0;
 
     Node() = default;
     explicit Node(const NodeKept &kept) : NodeKept(kept) {}
 
+    // What is left when no name is; null while there is one. Asked for with the mutex and without it.
+    [[nodiscard]] FdRef orphan() const { return std::atomic_load(&orphan_ref); }
     // The descriptor's number is noted, for only the descriptor keeps the object alive.
     void keep_orphan(FdRef fd) {
         orphan_fd = fd->get();
-        orphan = std::move(fd);
+        std::atomic_store(&orphan_ref, std::move(fd));
     }
     void drop_orphan() {
         orphan_fd = -1;
-        orphan.reset();
+        std::atomic_store(&orphan_ref, FdRef());
     }
     [[nodiscard]] bool is_dir() const { return S_ISDIR(type); }
     [[nodiscard]] bool is_file() const { return S_ISREG(type); }

@@ -53,6 +53,11 @@ bool has_privileges(Union &fs, Node &node) {
            get_xattr(place.fd(), place.name.c_str(), "security.capability", nullptr, 0) >= 0;
 }
 
+bool is_passed_through(Node &node) {
+    const std::lock_guard lock(node.mutex);
+    return node.opens != 0;
+}
+
 // Gives the kernel the backing file; false: the file goes through the page cache. The Node is locked.
 bool pass_through(fuse_req_t request, Node &node, int fd, fuse_file_info &info) {
     if (node.cached_opens != 0) return false;
@@ -78,7 +83,7 @@ int open_file(Session &session, fuse_req_t request, Node &node, fuse_file_info &
     FdRef fd;
     // An inode has one backing file at a time: a lower's would be the wrong one after copy-up, so it is given only where
     // there is none.
-    const bool wanted = node.upper ? node.opens != 0 || !write || !has_privileges(fs, node) : !fs.takes_changes();
+    const bool wanted = node.upper ? is_passed_through(node) || !write || !has_privileges(fs, node) : !fs.takes_changes();
     if (wanted)
         if (const int error = fs.data(node, false, fd); error != 0) return error;
     const std::lock_guard lock(node.mutex);

@@ -121,7 +121,7 @@ void Restorer::find(Node &node) {
         node.orphan_fd = -1;
     } else if (node.orphan_fd >= 0) {
         node.upper = true;
-        node.orphan = std::make_shared<const base::Fd>(node.orphan_fd);
+        node.keep_orphan(std::make_shared<const base::Fd>(node.orphan_fd));
     } else {
         find_hidden(node);
     }
