@@ -6,6 +6,7 @@ $(BUILD)/sanitized-union/unionfs: $(call objects,$(MOUNTS) $(UNIONFS) $(STAGE1) 
 	@mkdir -p $(@D)
 	@echo 'LINK $@'
 	@$(CXX) $(ALL_LDFLAGS) -o $@ $^ $(LIBRARIES)
+	@ln -sf unionfs $(@D)/stage1
 
 thread := -fsanitize=thread -fno-omit-frame-pointer
 sanitized_union = $(gnu_make) BUILD=build/$1 CXXFLAGS="-O1 -g1 $2" LDFLAGS="$2" build/$1/sanitized-union/unionfs
