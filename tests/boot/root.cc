@@ -38,12 +38,12 @@ TEST_CASE("a root by PARTUUID=, and others by UUID=, LABEL= and serial=, out of 
         << "serial=fourth /by-serial vfat ro 0 0\nLABEL=absent /optional ext4 x-stage1.optional 0 0\n"
         << "store /nix/store 9p ro,cache=loose," << nine_p << " 0 0\nxchg /tmp/xchg 9p rw,cache=mmap," << nine_p << " 0 0\n";
     const std::string initrd = machine.xchg() + ".initrd";
-    boot_test::must_run(
-        {"/usr/bin/env", "TREE=" + tree,
-         "MODULES=virtio_pci virtio_blk ext4 crc32c_generic crc32c-intel 9p 9pnet_virtio overlay virtio_console xfs btrfs vfat "
-         "nls_cp437 nls_ascii nls_utf8",
-         "tests/support/shell-initrd", initrd, (boot_test::build_folder() / "stage1").string(),
-         (boot_test::build_folder() / "stage1").string() + "=/sbin/modprobe", "/sbin/e2fsck=/sbin/fsck.ext4"});
+    const std::string modules =
+        "virtio_pci virtio_blk ext4 crc32c_generic crc32c-intel 9p 9pnet_virtio overlay virtio_console xfs btrfs vfat "
+        "nls_cp437 nls_ascii nls_utf8";
+    boot_test::must_run({"/usr/bin/env", "TREE=" + tree, "MODULES=" + modules, "tests/support/shell-initrd", initrd,
+                         (boot_test::build_folder() / "stage1").string(),
+                         (boot_test::build_folder() / "stage1").string() + "=/sbin/modprobe", "/sbin/e2fsck=/sbin/fsck.ext4"});
     std::vector<std::string> arguments{"--initrd", initrd, "--"};
     add_drive(arguments, disks + "/gpt", "first");
     add_drive(arguments, disks + "/xfs", "second");
