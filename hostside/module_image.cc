@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -45,9 +47,31 @@ class Elf {
         return rest.substr(0, rest.find('\0'));
     }
 
-    void set(size_t index, const Elf64_Shdr &section) {
-        sections_[index] = section;
-        put(header_.e_shoff + index * sizeof section, section);
+    // The file with the `kept` sections only. The others' headers become SHT_NULL, for symbols and relocations name sections by
+    // their index. Nothing when a section is not where it says, or the file would not be shorter.
+    [[nodiscard]] std::optional<std::string> with_only(auto &&kept) const {
+        std::string result(sizeof header_, '\0');
+        std::vector<Elf64_Shdr> headers = sections_;
+        const auto pad = [&](uint64_t alignment) { result.resize((result.size() + alignment - 1) & ~(alignment - 1)); };
+        for (Elf64_Shdr &section : headers) {
+            if (!kept(section)) section = {};
+            if (section.sh_type == SHT_NULL || section.sh_type == SHT_NOBITS) continue;
+            const uint64_t alignment = std::max<uint64_t>(section.sh_addralign, 1);
+            if (!std::has_single_bit(alignment) || alignment > 4096 || section.sh_offset > bytes_.size() ||
+                section.sh_size > bytes_.size() - section.sh_offset)
+                return {};
+            pad(alignment);
+            const uint64_t offset = std::exchange(section.sh_offset, result.size());
+            result.append(bytes_, offset, section.sh_size);
+            if (result.size() > bytes_.size()) return {};
+        }
+        pad(alignof(Elf64_Shdr));
+        Elf64_Ehdr header = header_;
+        header.e_shoff = result.size();
+        std::memcpy(result.data(), &header, sizeof header);
+        for (const Elf64_Shdr &section : headers) result.append(reinterpret_cast<const char *>(&section), sizeof section);
+        if (result.size() >= bytes_.size()) return {};
+        return result;
     }
 
     template <class T>
@@ -99,16 +123,16 @@ bool find_calls(const Elf &elf, std::vector<Call> &calls) {
     return true;
 }
 
-// The kernel finds these by name: __mcount_loc and the map only among sections that are loaded (kernel/module/main.c,
-// find_sec), BTF among all (find_any_sec).
-void hide_sections(Elf &elf) {
-    for (size_t i = 0; i < elf.sections().size(); ++i) {
-        Elf64_Shdr section = elf.sections()[i];
-        const std::string_view name = elf.name(section);
-        if (name == "__mcount_loc" || name == "_ftrace_eval_map") section.sh_flags &= ~uint64_t{SHF_ALLOC};
-        if (name == ".BTF") section.sh_size = 0;
-        elf.set(i, section);
-    }
+// Sections of which the kernel makes work when it finds them by their name (Linux, kernel/module/main.c and
+// arch/x86/kernel/module.c), or that nothing in it reads, and the relocations of those.
+bool only_for_tracing(const Elf &elf, const Elf64_Shdr &section) {
+    static constexpr std::array<std::string_view, 10> names{"__mcount_loc",   "_ftrace_eval_map", "__patchable_function_entries",
+                                                            ".orc_unwind",    ".orc_unwind_ip",   ".orc_header",
+                                                            ".BTF",           ".BTF.base",        ".comment",
+                                                            ".note.GNU-stack"};
+    const auto sections = elf.sections();
+    const bool relocates = section.sh_type == SHT_RELA && section.sh_info < sections.size();
+    return std::ranges::contains(names, elf.name(relocates ? sections[section.sh_info] : section));
 }
 
 }  // namespace
@@ -135,8 +159,7 @@ std::string without_tracing(std::string module) {
         elf.put(call.relocation, entry);
         elf.put(call.site, no_op);
     }
-    hide_sections(elf);
-    return module;
+    return elf.with_only([&](const Elf64_Shdr &section) { return !only_for_tracing(elf, section); }).value_or(module);
 }
 
 }  // namespace hostside

@@ -36,7 +36,8 @@ Subject system_options() {
          std::move(parameters),
          std::move(modules),
          boolean("moduleTracing", &M::module_tracing, false,
-                 "the initrd's modules keep what only ftrace, BPF's fentry and live patches need; they load four times slower"),
+                 "the initrd's modules keep what only ftrace, BPF's fentry, live patches and exact stack traces need; they load "
+                 "seven times slower"),
          boolean("useBootLoader", &M::use_boot_loader, false,
                  "boot from bootDisk, with the firmware's boot menu, instead of a kernel"),
          text("bootDisk", &M::boot_disk, "FILE", "the boot loader's disk image, which is only read"),

@@ -1,5 +1,5 @@
 // Any bytes as a compressed module, and any bytes as an ELF module to be made smaller: no crash, nothing beyond the limit,
-// and the size of a module stays.
+// and a module never grows.
 #include <cstdlib>
 #include <string>
 #include <string_view>
@@ -15,6 +15,6 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size) {
     if (!whole && message(whole.error()).empty()) std::abort();
     const std::string_view module = whole ? std::string_view(*whole) : bytes;
     const std::string_view body = hostside::without_signature(module);
-    if (hostside::without_tracing(std::string(body)).size() != body.size()) std::abort();
+    if (hostside::without_tracing(std::string(body)).size() > body.size()) std::abort();
     return 0;
 }
