@@ -9,7 +9,7 @@ $(BUILD)/bench/union: $(bench_union) $(wildcard tests/bench/union/*.h)
 # BENCH_UNION takes its options: `make bench-union BENCH_UNION=--help` lists them.
 .PHONY: bench-union
 bench-union: $(BUILD)/bench/union all ## the union against overlayfs, fuse-overlayfs and unionfs-fuse: table and build/bench-union.json
-	@.toolchain/install-packages "make bench-union" fuse-overlayfs unionfs-fuse git
+	@.toolchain/install-packages "make bench-union" fuse-overlayfs unionfs-fuse git gcc make libc6-dev
 	$(BUILD)/bench/union $(BENCH_UNION) $(BUILD)/bench-union.json
 
 .PHONY: bench-union-9p

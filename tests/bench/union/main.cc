@@ -30,7 +30,7 @@ int usage() {
                "  --upper DIR          uppers lie in DIR; default: a new tmpfs\n"
                "  --only GROUP,...     of these rows alone\n"
                "  --without PEER       leaves one out (again for more)\n"
-               "  --peer NAME=PROGRAM  compares with one more that takes fuse-overlayfs's options\n"
+               "  --peer NAME=PROGRAM  compares with one more that takes fuse-overlayfs's options (again for more)\n"
                "  --flagged            prints only rows that miss the goal or lose to a rival\n"
                "  --rounds N           3    --packages N  100    --seconds N  480: no round is begun after them\n");
     for (const bench::Group &group : bench::groups()) std::println(stderr, "  group {}: {}", group.name, group.holds);
@@ -99,13 +99,15 @@ int main(int argc, char **argv) {
             std::println(stderr, "bench: {} seconds are over after {} rounds of {}", arguments.seconds, round, arguments.rounds);
             break;
         }
-        for (const bench::Peer &peer : peers)
+        for (const bench::Peer &peer : peers) {
+            std::println(stderr, "bench: round {} of {}: {}", round + 1, arguments.rounds, peer.name);
             for (const bench::Group &group : bench::groups()) {
                 if (!arguments.only.empty() && !arguments.only.contains("," + group.name + ",")) continue;
                 bench::Mounted mounted(peer, base / peer.name, lower.path);
                 group.measure(results, mounted, lower);
                 keep_dearest(results.daemons[peer.name], mounted.daemon());
             }
+        }
     }
     bench::print_table(results, peers, arguments.flagged_only);
     bench::write_json(results, peers, report);

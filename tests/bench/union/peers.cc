@@ -1,7 +1,9 @@
 #include "tests/bench/union/peers.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,6 +22,7 @@ namespace bench {
 namespace fs = std::filesystem;
 
 int run(std::vector<std::string> argv) {
+    const int said = ::memfd_create("stderr", MFD_CLOEXEC);  // some warn at each mount
     const pid_t child = ::fork();
     if (child == 0) {
         std::vector<char *> words;
@@ -27,11 +30,15 @@ int run(std::vector<std::string> argv) {
         words.push_back(nullptr);
         const int null = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
         ::dup2(null, 1);
+        ::dup2(said, 2);
         ::execvp(words[0], words.data());
         ::_exit(127);
     }
     int status = 0;
     ::waitpid(child, &status, 0);
+    off_t at = 0;
+    while (status != 0 && ::sendfile(2, said, &at, 65536) > 0) continue;
+    ::close(said);
     return status;
 }
 
@@ -97,6 +104,8 @@ void Mounted::unmount() {
     int result = -1;
     for (int i = 0; i < 500 && (result = ::umount2(point().c_str(), 0)) < 0 && errno == EBUSY; ++i) ::usleep(20000);
     need(result == 0, "umount of " + peer.name);
+    // Some daemons unmount once more when they end, and that would be the next mount.
+    for (int i = 0; i < 500 && daemon().threads > 0; ++i) ::usleep(5000);
 }
 
 Daemon Mounted::daemon() const {

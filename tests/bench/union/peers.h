@@ -40,7 +40,7 @@ class Mounted {  // a peer with folders of its own
     std::filesystem::path base_, lower_;
 };
 
-int run(std::vector<std::string> argv);       // its wait status; what it prints on stdout is dropped
+int run(std::vector<std::string> argv);       // its wait status; its stdout is dropped, its stderr shown if that is not 0
 void need(bool ok, const std::string &what);  // else ends the program, with errno's text
 
 }  // namespace bench

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <format>
+#include <fstream>
 
 #include "tests/bench/union/measure.h"
 
@@ -22,6 +23,21 @@ void write_file(const std::string &path, size_t size) {
     for (size_t at = 0; at < size; at += block.size())
         need(::write(fd, block.data(), std::min(block.size(), size - at)) > 0, path);
     ::close(fd);
+}
+
+// What a compiler reads and writes: the C library's headers, sources, objects, a program.
+void fill_source(const fs::path &folder) {
+    fs::create_directories(folder);
+    std::ofstream makefile(folder / "Makefile");
+    makefile << "program:";
+    for (int i = 0; i < 16; ++i) {
+        makefile << std::format(" part-{}.o", i);
+        std::ofstream(folder / std::format("part-{}.c", i)) << std::format(
+            "#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n"
+            "int part_{}(const char *word) {{ return printf(\"%s %zu\", word, strlen(word)); }}\n{}",
+            i, i == 0 ? "int main(void) { return part_0(\"\") != 0 ? EXIT_SUCCESS : EXIT_FAILURE; }\n" : "");
+    }
+    makefile << "\n\tcc -o $@ $^\n.c.o:\n\tcc -O1 -c -o $@ $<\n";
 }
 
 }  // namespace
@@ -47,15 +63,17 @@ void Lower::fill(int packages) {
     need(run({"git", "-C", repository, "-c", "user.name=bench", "-c", "user.email=bench@localhost", "commit", "-q", "-m",
               "tree"}) == 0,
          "git commit");
+    fill_source(path / "source");
 }
 
 const std::vector<Group> &groups() {
-    static const std::vector<Group> all{{"names", "stat, missing names, find", measure_names},
-                                        {"small", "open, read, tar, 4 readers, exec", measure_small},
-                                        {"big", "sequential, random, mapped reads", measure_big},
-                                        {"writes", "write, create, rename, unlink", measure_writes},
-                                        {"copy-up", "of a big and of small files, chmod, rename, rm -r", measure_copy_up},
-                                        {"tools", "cp -a, untar, rm -rf, git clone, git status", measure_tools}};
+    static const std::vector<Group> all{
+        {"names", "stat, missing names, find", measure_names},
+        {"small", "open, read, tar, 4 readers, exec", measure_small},
+        {"big", "sequential, random, mapped reads", measure_big},
+        {"writes", "write, create, rename, unlink", measure_writes},
+        {"copy-up", "of a big and of small files, chmod, rename, rm -r of merged folders", measure_copy_up},
+        {"tools", "cp -a, untar, rm -rf, git clone, git status, compile", measure_tools}};
     return all;
 }
 

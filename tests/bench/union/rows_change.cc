@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <format>
 
 #include "tests/bench/union/measure.h"
@@ -59,6 +60,10 @@ void measure_copy_up(Results &results, Mounted &mounted, const Lower &lower) {
     measure(results, mounted, "rename of 1,000 lower files", [&] {
         of_files(2000, [](const std::string &file) { need(::rename(file.c_str(), (file + "r").c_str()) == 0, file); });
     });
+    ::close(::open("package-55/new", O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
+    measure(results, mounted, "rename of a merged folder", [] {
+        if (::rename("package-55", "moved") != 0) need(errno == EXDEV && run({"mv", "package-55", "moved"}) == 0, "mv");
+    });
     measure(results, mounted, "rm -r of a merged tree",
             [] { need(run({"rm", "-rf", "package-50", "package-51", "package-52", "package-53", "package-54"}) == 0, "rm"); });
 }
@@ -82,6 +87,7 @@ void measure_tools(Results &results, Mounted &mounted, const Lower &lower) {
     };
     measure(results, mounted, "git clone", [&] { run_git({"clone", "-q", "--no-local", "repository", "clone"}); });
     measure(results, mounted, "git status", [&] { run_git({"-C", "clone", "status", "--porcelain"}); });
+    measure(results, mounted, "compile -j2", [] { need(run({"make", "-s", "-j2", "-C", "source"}) == 0, "make"); });
 }
 
 }  // namespace bench
