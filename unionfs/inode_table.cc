@@ -141,6 +141,14 @@ void InodeTable::remove_keys(Node *node) {
         if (const auto found = by_key_.find(key); found != by_key_.end() && found->second == node) by_key_.erase(found);
 }
 
+void InodeTable::disown(Node *node) {
+    remove_keys(node);
+    const std::lock_guard lock(mutex_);
+    node->upper_key = node->lower_key = {};
+    while (node->names != 0) drop_name(&node->names);
+    node->removed = node->left = true;
+}
+
 std::vector<Link> InodeTable::links(Node *node) {
     const std::lock_guard lock(mutex_);
     std::vector<Link> links;

@@ -34,6 +34,8 @@ class InodeTable {
     void hide(Node *node, size_t layer, const std::vector<std::string> &path);
     // An unlinked object's number may be given to another one soon.
     void remove_keys(Node *node);
+    // Takes all keys and names from a Node and leaves it to those who have it open.
+    void disown(Node *node);
     std::vector<Link> links(Node *node);
     [[nodiscard]] size_t size();
 

@@ -137,7 +137,16 @@ void Union::lose_name(Node &node, Node &parent, const std::string &name, bool la
     if (last_on_disk) table.remove_keys(&node);
 }
 
+// A copied-up file that some still read from the lower. The kernel's inode is bound to that file until they close it, so
+// it is left to them as an unlinked one would be, and whoever looks its names up finds a new Node.
+int Union::leave_to_readers(Node &node) {
+    if (const int error = keep_unlinked(node); error != 0) return error;
+    table.disown(&node);
+    return ESTALE;
+}
+
 int Union::link(Node &node, Node &new_parent, const std::string &new_name) {
+    if (node.left) return ESTALE;
     if (journal.done()) return 0;
     if (const int error = copy_up(node); error != 0) return error;
     Where from;

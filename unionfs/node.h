@@ -65,6 +65,8 @@ struct NodeKept {
     int backing_id = 0;                  // passthrough, while opens > 0
     unsigned opens = 0;                  // by passthrough
     unsigned cached_opens = 0;           // through the page cache; an inode has only one kind at a time
+    bool lower_backing = false;          // `backing_id` is of a lower's file
+    bool left = false;                   // to those who read the lower's file: its names lead to another Node
     bool live = false;                   // written last: the Node is whole
 };
 

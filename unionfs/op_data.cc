@@ -58,10 +58,20 @@ bool is_passed_through(Node &node) {
     return node.opens != 0;
 }
 
+// Whether the kernel is to read and write the file that shows by itself. An inode has one backing file at a time, and
+// after copy-up a lower's is the wrong one: it is given where there is no copy-up, or where its readers may go stale.
+bool is_to_pass(Union &fs, Node &node, bool write) {
+    if (!node.upper) return !fs.takes_changes() || fs.options.stale_readers;
+    return is_passed_through(node) || !write || !has_privileges(fs, node);
+}
+
 // Gives the kernel the backing file; false: the file goes through the page cache. The Node is locked.
 bool pass_through(fuse_req_t request, Node &node, int fd, fuse_file_info &info) {
     if (node.cached_opens != 0) return false;
-    if (node.opens == 0) node.backing_id = fuse_passthrough_open(request, fd);
+    if (node.opens == 0) {
+        node.backing_id = fuse_passthrough_open(request, fd);
+        node.lower_backing = !node.upper;
+    }
     if (node.backing_id <= 0) return false;
     info.backing_id = node.backing_id;
     info.keep_cache = 0;
@@ -81,12 +91,16 @@ int open_file(Session &session, fuse_req_t request, Node &node, fuse_file_info &
         if (const int error = fs.copy_up(node); error != 0) return error;
     if (!session.passthrough) return 0;
     FdRef fd;
-    // An inode has one backing file at a time: a lower's would be the wrong one after copy-up, so it is given only where
-    // there is none.
-    const bool wanted = node.upper ? is_passed_through(node) || !write || !has_privileges(fs, node) : !fs.takes_changes();
+    const bool of_lower = !node.upper;
+    const bool wanted = is_to_pass(fs, node, write);
     if (wanted)
         if (const int error = fs.data(node, false, fd); error != 0) return error;
-    const std::lock_guard lock(node.mutex);
+    std::unique_lock lock(node.mutex);
+    if (node.left || (node.upper && node.opens != 0 && node.lower_backing)) {
+        lock.unlock();
+        return fs.leave_to_readers(node);
+    }
+    if (wanted && of_lower && node.upper) return ESTALE;  // copied up meanwhile; the kernel asks once more
     const SharedMemory::Reference file = fs.table.reference(&node);
     const bool counted = fs.journal.counted(file);
     const bool through = counted ? node.opens != 0 : wanted;  // one kind at a time, so it tells which it was

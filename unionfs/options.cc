@@ -26,6 +26,8 @@ const char *const options_help =
     "  allow_other        other users may enter\n"
     "  nonempty           the mount point may hold files\n"
     "  hide_meta_files    don't show .unionfs* and .fuse_hidden* of the branches\n"
+    "  stale_readers      with throughput, the kernel reads lower files itself too: who has one open for reading when it\n"
+    "                     is first changed goes on reading what it was\n"
     "  volatile           don't wait for copies to reach the disk: a power cut may leave them empty\n"
     "  userxattr          overlayfs marks in user.overlay.* instead of trusted.overlay.*\n"
     "  -f                 stay in the foreground\n"
@@ -119,6 +121,8 @@ Result<> parse_word(const std::string &word, Options &options, bool &cow_given) 
         options.hide_meta_files = true;
     else if (word == "volatile")
         options.is_volatile = true;
+    else if (word == "stale_readers")
+        options.stale_readers = true;
     else if (word == "userxattr")
         options.user_xattr = true;
     else if (word == "debug")

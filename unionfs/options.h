@@ -27,6 +27,7 @@ struct Options {
     bool nonempty = false;         // the mount point may hold files: today's kernel allows it always
     bool hide_meta_files = false;  // `.unionfs*` and `.fuse_hidden*` of the branches are not shown
     bool user_xattr = false;       // marks in user.overlay.* whatever we may do
+    bool stale_readers = false;    // lower files are passed through too: who reads one doesn't see it change
     bool is_volatile = false;      // copies are not waited for: a power cut may leave them empty
     bool foreground = false;
     bool debug = false;

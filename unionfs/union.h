@@ -88,6 +88,7 @@ struct Union {
     int remove(Node &parent, const std::string &name, bool folder);
     int rename(Node &parent, const std::string &name, Node &new_parent, const std::string &new_name, unsigned flags);
     int link(Node &node, Node &new_parent, const std::string &new_name);
+    int leave_to_readers(Node &node);  // ESTALE if that was done: the kernel looks the name up again
 
   private:
     int copy_up_locked(Node &node, off_t size);

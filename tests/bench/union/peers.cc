@@ -53,6 +53,7 @@ std::vector<Peer> known_peers(const std::string &program) {
     return {{"overlayfs", {"mount", "-t", "overlay", "overlay", "-o", layers, "@M"}},
             {"store", {program, "-o", "allow_other,mode=store," + layers, "@M"}, true},
             {"throughput", {program, "-o", "allow_other,mode=throughput," + layers, "@M"}, true},
+            {"stale_readers", {program, "-o", "allow_other,mode=throughput,stale_readers," + layers, "@M"}, true},
             {"fuse-overlayfs", {"fuse-overlayfs", "-o", "allow_other," + layers, "@M"}},
             {"unionfs-fuse", {"unionfs", "-o", "allow_other,cow,nonempty", "@U=RW:@L=RO", "@M"}}};
 }
