@@ -7,10 +7,12 @@
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
 #include <format>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -69,6 +71,14 @@ std::vector<std::string> arguments(const Ext4Recipe &recipe, int image) {
     ::_exit(status);
 }
 
+// Its wait status; nothing, and errno, when it is no child of ours.
+std::optional<int> await(pid_t child) {
+    int status = 0;
+    while (::waitpid(child, &status, 0) < 0)
+        if (errno != EINTR) return {};
+    return status;
+}
+
 std::string text_of(int messages) {
     ::lseek(messages, 0, SEEK_SET);
     auto text = base::read_all(messages, "mke2fs's messages", 65536);
@@ -81,21 +91,35 @@ std::string text_of(int messages) {
 
 }  // namespace
 
-base::Result<base::Fd> make_ext4_image(const Ext4Recipe &recipe) {
-    base::Fd image(::memfd_create("ext4", MFD_CLOEXEC));
-    base::Fd messages(::memfd_create("mke2fs-messages", MFD_CLOEXEC));
-    if (!image || !messages || ::ftruncate(image.get(), static_cast<off_t>(recipe.size_bytes)) < 0)
+Ext4Image::Ext4Image(Ext4Image &&other) noexcept
+    : image_(std::move(other.image_)), messages_(std::move(other.messages_)), child_(std::exchange(other.child_, -1)) {}
+
+Ext4Image::~Ext4Image() {
+    if (child_ < 0) return;
+    (void)::kill(child_, SIGKILL);
+    (void)await(child_);
+}
+
+base::Result<Ext4Image> Ext4Image::begin(const Ext4Recipe &recipe) {
+    Ext4Image made;
+    made.image_ = base::Fd(::memfd_create("ext4", MFD_CLOEXEC));
+    made.messages_ = base::Fd(::memfd_create("mke2fs-messages", MFD_CLOEXEC));
+    if (!made.image_ || !made.messages_ || ::ftruncate(made.image_.get(), static_cast<off_t>(recipe.size_bytes)) < 0)
         return base::fail(errno, "make ext4 in memory for", recipe.label);
     ::fflush(nullptr);  // or the child's exit() would print what we have not printed yet
-    const pid_t pid = ::fork();
-    if (pid < 0) return base::fail(errno, "fork for", "mke2fs");
-    if (pid == 0) child(recipe, image.get(), messages.get());
-    int status = 0;
-    while (::waitpid(pid, &status, 0) < 0)
-        if (errno != EINTR) return base::fail(errno, "wait for", "mke2fs");
-    if (const int code = base::exit_code(status); code != 0)
-        return base::fail(0, "make ext4", recipe.label, std::format("mke2fs ended with {}: {}", code, text_of(messages.get())));
-    return image;
+    made.child_ = ::fork();
+    if (made.child_ < 0) return base::fail(errno, "fork for", "mke2fs");
+    if (made.child_ == 0) child(recipe, made.image_.get(), made.messages_.get());
+    return made;
+}
+
+base::Result<int> Ext4Image::wait() {
+    if (child_ < 0) return image_.get();
+    const auto status = await(std::exchange(child_, -1));
+    if (!status) return base::fail(errno, "wait for", "mke2fs");
+    if (const int code = base::exit_code(*status); code != 0)
+        return base::fail(0, "make ext4", "in memory", std::format("mke2fs ended with {}: {}", code, text_of(messages_.get())));
+    return image_.get();
 }
 
 Ext4Recipe new_ext4_recipe(uint64_t size_bytes, uint32_t sector_bytes, std::string label) {

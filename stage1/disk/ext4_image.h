@@ -5,6 +5,8 @@
 // write, in our order. The device must read as zeros wherever the image has a hole.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <string>
 
@@ -22,9 +24,25 @@ struct Ext4Recipe {
     bool operator==(const Ext4Recipe &) const = default;
 };
 
-// Runs mke2fs as a function in a forked child (it ends by exit(3)). Its defaults are Debian's for `mke2fs -t ext4`.
-// Needs /proc. The Error's hint is what mke2fs said.
-base::Result<base::Fd> make_ext4_image(const Ext4Recipe &recipe);
+// mke2fs, a function that ends by exit(3), runs in a forked child beside the caller. Its defaults are Debian's for
+// `mke2fs -t ext4`. Needs /proc.
+class Ext4Image {
+  public:
+    static base::Result<Ext4Image> begin(const Ext4Recipe &recipe);
+    Ext4Image(Ext4Image &&other) noexcept;
+    Ext4Image(const Ext4Image &) = delete;
+    Ext4Image &operator=(const Ext4Image &) = delete;
+    ~Ext4Image();  // ends the child if nobody waited for it
+
+    // Waits for mke2fs's end; the memfd, borrowed. The Error's hint is what mke2fs said.
+    base::Result<int> wait();
+
+  private:
+    Ext4Image() = default;
+
+    base::Fd image_, messages_;
+    pid_t child_ = -1;  // -1: waited for
+};
 
 // A recipe for this device with fresh UUIDs and the present time.
 Ext4Recipe new_ext4_recipe(uint64_t size_bytes, uint32_t sector_bytes, std::string label);

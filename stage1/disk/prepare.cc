@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <format>
+#include <optional>
 #include <utility>
 
 #include "mounts/device.h"
@@ -43,31 +44,32 @@ base::Result<DiskFacts> gather(int disk, const std::string &path) {
     return facts;
 }
 
-// The costly facts: what reading the disk shows. `image` becomes what a format that was cut short was writing.
-base::Result<> look_closer(DiskFacts &facts, int disk, const DiskRequest &request, base::Fd &image) {
-    if (facts.intent) {
-        auto made = make_ext4_image(*facts.intent);
-        if (!made) return std::unexpected(made.error());
-        image = std::move(*made);
+// The costly facts: what reading the disk shows. Meanwhile `image` is begun, which a format would write; one that was cut
+// short has begun it already, so what is on the disk is compared with it.
+base::Result<> look_closer(DiskFacts &facts, int disk, const DiskRequest &request, const Ext4Recipe &recipe,
+                           std::optional<Ext4Image> &image) {
+    if (facts.intent || !request.dry_run) {
+        auto begun = Ext4Image::begin(recipe);
+        if (!begun) return std::unexpected(begun.error());
+        image.emplace(std::move(*begun));
     }
+    const auto expected = facts.intent ? image->wait() : -1;
+    if (!expected) return std::unexpected(expected.error());
     const uint64_t size = facts.identity.size_bytes;
     // An image to which nothing was written holds no format that was cut short: with an intent nobody can vouch.
-    auto emptiness = examine(disk, ranges_to_read(size, request.vouched && !facts.intent), image.get());
+    auto emptiness = examine(disk, ranges_to_read(size, request.vouched && !facts.intent), *expected);
     if (!emptiness) return std::unexpected(emptiness.error());
     facts.emptiness = *emptiness;
     if (emptiness->outcome == Emptiness::Outcome::foreign) facts.remains = name_remains(disk, size);
     return {};
 }
 
-base::Result<> format(int disk, const DiskFacts &facts, const Ext4Recipe &recipe, base::Fd &image, const std::string &path) {
-    if (!image) {
-        auto made = make_ext4_image(recipe);
-        if (!made) return std::unexpected(made.error());
-        image = std::move(*made);
-    }
+base::Result<> format(int disk, const DiskFacts &facts, const Ext4Recipe &recipe, Ext4Image &image, const std::string &path) {
+    const auto made = image.wait();
+    if (!made) return std::unexpected(made.error());
     const auto writable = open_for_writing(disk, facts.identity, path);
     if (!writable) return std::unexpected(writable.error());
-    return write_image(writable->get(), image.get(), recipe, path);
+    return write_image(writable->get(), *made, recipe, path);
 }
 
 base::Result<> finish_intent(int disk, const DiskFacts &facts, const std::string &path) {
@@ -114,10 +116,14 @@ base::Result<DiskOutcome> prepare_disk(const DiskRequest &request) {
     auto facts = gather(disk->get(), path);
     if (!facts) return std::unexpected(facts.error());
 
-    base::Fd image;
     Verdict verdict = decide(*facts);
+    Ext4Recipe recipe;
+    std::optional<Ext4Image> image;
     if (verdict.action == Action::examine) {
-        if (auto looked = look_closer(*facts, disk->get(), request, image); !looked) return std::unexpected(looked.error());
+        recipe = facts->intent ? *facts->intent
+                               : new_ext4_recipe(facts->identity.size_bytes, facts->identity.sector_bytes, request.label);
+        if (auto looked = look_closer(*facts, disk->get(), request, recipe, image); !looked)
+            return std::unexpected(looked.error());
         verdict = decide(*facts);
     }
     switch (verdict.action) {
@@ -127,14 +133,10 @@ base::Result<DiskOutcome> prepare_disk(const DiskRequest &request) {
             if (auto done = finish_intent(disk->get(), *facts, path); !done) return std::unexpected(done.error());
         return kept(*facts, request.dry_run);
     case Action::format:
-    case Action::finish: {
-        const bool finish = verdict.action == Action::finish && facts->intent.has_value();
-        const Ext4Recipe recipe =
-            finish ? *facts->intent : new_ext4_recipe(facts->identity.size_bytes, facts->identity.sector_bytes, request.label);
+    case Action::finish:
         if (!request.dry_run)
-            if (auto done = format(disk->get(), *facts, recipe, image, path); !done) return std::unexpected(done.error());
-        return formatted(recipe, finish, request.dry_run);
-    }
+            if (auto done = format(disk->get(), *facts, recipe, *image, path); !done) return std::unexpected(done.error());
+        return formatted(recipe, verdict.action == Action::finish, request.dry_run);
     case Action::examine:
     case Action::refuse: break;
     }

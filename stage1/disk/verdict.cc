@@ -24,12 +24,22 @@ Verdict decide_found(const DiskFacts &facts) {
     if (found.bad_checksum && ext)
         return refuse(std::format("it holds {}; repair it with e2fsck, or {}", mounts::describe(found), give_up_hint));
     if (found.bad_checksum) return refuse(std::format("it holds a damaged {}; {}", mounts::describe(found), give_up_hint));
-    if (found.usage == "filesystem") {
-        const bool ours = facts.intent && ext && found.uuid == facts.intent->uuid;
-        return {ours && !facts.read_only ? Action::clear_intent : Action::keep, {}};
-    }
+    if (found.usage == "filesystem") return {Action::keep, {}};
     return refuse(
         std::format("it holds {}, which is no file system; name another device, or {}", mounts::describe(found), give_up_hint));
+}
+
+// A sound superblock of the intended ext4: whether all else is there too, only a comparison tells. Where there can be none,
+// keeping is what harms nothing.
+Verdict decide_intended(const DiskFacts &facts) {
+    if (facts.read_only || facts.intent->size_bytes != facts.identity.size_bytes) return {Action::keep, {}};
+    if (!facts.emptiness) return {Action::examine, {}};
+    switch (facts.emptiness->outcome) {
+    case Emptiness::Outcome::empty: return {Action::finish, {}};
+    case Emptiness::Outcome::foreign: return {Action::clear_intent, {}};
+    case Emptiness::Outcome::unreadable: break;
+    }
+    return {Action::keep, {}};
 }
 
 Verdict decide_examined(const DiskFacts &facts, const Emptiness &emptiness) {
@@ -54,16 +64,17 @@ Verdict decide(const DiskFacts &facts) {
     const uint64_t size = facts.identity.size_bytes;
     if (size == 0) return refuse("it has 0 bytes; no medium or no backing file is behind it");
     using Outcome = mounts::Signature::Outcome;
-    const bool torn_by_us =
-        facts.intent && facts.signature.bad_checksum && facts.signature.type == "ext4" && facts.signature.partition_table.empty();
-    switch (facts.signature.outcome) {
-    case Outcome::unreadable: return unreadable("it", facts.signature.code);
+    const mounts::Signature &found = facts.signature;
+    const bool of_our_kind = facts.intent && found.type == "ext4" && found.partition_table.empty();
+    switch (found.outcome) {
+    case Outcome::unreadable: return unreadable("it", found.code);
     case Outcome::ambivalent:
         return refuse(std::format(
             "it holds signatures of several things at once (wipefs shows which); remove the wrong one, or {}", give_up_hint));
     case Outcome::found:
-        if (!torn_by_us) return decide_found(facts);
-        break;
+        if (of_our_kind && !found.bad_checksum && found.uuid == facts.intent->uuid) return decide_intended(facts);
+        if (!of_our_kind || !found.bad_checksum) return decide_found(facts);
+        break;  // a torn superblock
     case Outcome::nothing: break;
     }
     if (size < smallest_disk_bytes)

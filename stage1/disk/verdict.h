@@ -1,11 +1,12 @@
 // The disk rule, pure: what was found out about a disk → what may be done to it. A disk is formatted only if nothing is
 // known to be on it and every byte that had to be read (emptiness.h) was read, as zero. When in doubt: refuse, and say why.
 //
-// A format goes: intent, everything but the primary superblock, superblock, each flushed before the next begins, and then
-// the intent is cleared (write_image.h). So on the next boot
-//   intent, and nothing or a torn superblock of ours  → examine against the image, then finish it, or refuse
-//   intent, and a sound ext4 with the intent's UUID    → all was written: clear the intent, keep
-//   no intent                                         → the format had not begun, or had ended
+// A format goes: intent, flush, the whole of the image, flush; and then the intent is cleared (write_image.h). Nobody
+// mounts it before that. So on the next boot
+//   no intent                                       → the format had not begun, or had ended
+//   intent, and nothing or a torn superblock of ours → examine against the image, then finish it, or refuse
+//   intent, and a sound ext4 with the intent's UUID  → examine likewise: with nothing but parts of the image on the disk
+//                                                      finish it; with more, it was whole and in use: clear the intent, keep
 #pragma once
 
 #include <optional>

@@ -17,7 +17,6 @@ namespace {
 
 // The primary superblock, whatever the size of a block; before it lies what ext4 leaves alone.
 constexpr uint64_t superblock_at = 1024;
-constexpr uint64_t superblock_end = 2048;
 
 base::Result<> write_at(int disk, std::span<const std::byte> data, uint64_t offset, const std::string &path) {
     while (!data.empty()) {
@@ -72,9 +71,7 @@ base::Result<> clear_intent(int disk, const std::string &path) {
 base::Result<> write_image(int disk, int image, const Ext4Recipe &recipe, const std::string &path) {
     return write_at(disk, encode_intent(recipe), 0, path)
         .and_then([&] { return flush(disk, path); })
-        .and_then([&] { return copy_data(disk, image, superblock_end, path); })
-        .and_then([&] { return flush(disk, path); })
-        .and_then([&] { return copy(disk, image, superblock_at, superblock_end, path); })
+        .and_then([&] { return copy_data(disk, image, superblock_at, path); })
         .and_then([&] { return flush(disk, path); })
         .and_then([&] { return clear_intent(disk, path); });
 }

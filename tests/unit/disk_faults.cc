@@ -1,9 +1,11 @@
 // Bad disks and power cuts, beneath real loop devices.
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <catch_amalgamated.hpp>
 #include <filesystem>
 #include <format>
+#include <fstream>
 #include <random>
 #include <string>
 #include <vector>
@@ -17,6 +19,7 @@ namespace {
 
 constexpr uint64_t MiB = uint64_t{1} << 20;
 constexpr uint64_t disk_bytes = 64 * MiB;
+constexpr uint64_t piece_bytes = MiB / 4;
 using What = stage1::DiskOutcome::What;
 using support::RecordedWrite;
 using Record = std::vector<RecordedWrite>;
@@ -54,15 +57,18 @@ std::string said(const base::Result<stage1::DiskOutcome> &outcome) {
     return outcome ? outcome->description : base::message(outcome.error());
 }
 
-void check_clean(const std::string &device) {
+std::string run(std::vector<std::string> argv) {
     ::setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
-    base::Command command{.argv = {"e2fsck", "-fn", device}};
+    base::Command command{.argv = std::move(argv)};
     command.capture_output = true;
     const auto exit = base::run(command);
     REQUIRE(exit);
     INFO(exit->output);
     CHECK(exit->status == 0);
+    return exit->output;
 }
+
+void check_clean(const std::string &device) { (void)run({"e2fsck", "-fn", device}); }
 
 Record record_of_a_format(uint32_t sector_bytes, const std::function<void(const std::string &)> &fill = {}) {
     FaultyDisk disk(sector_bytes, fill);
@@ -70,8 +76,21 @@ Record record_of_a_format(uint32_t sector_bytes, const std::function<void(const 
     INFO(said(made));
     REQUIRE(made);
     Record record = disk.file->record();
-    REQUIRE(record.size() > 8);
+    REQUIRE(record.size() > 6);
     return record;
+}
+
+// All of a format but its last write, which clears the intent: that one is not flushed.
+Record without_end(Record record) {
+    const auto last_flush = std::ranges::find_last_if(record, &RecordedWrite::flush);
+    record.erase(last_flush.begin(), record.end());
+    return record;
+}
+
+void replay(const Record &record, const std::string &image) {
+    support::make_sparse_file(image, disk_bytes);
+    for (const RecordedWrite &write : record)
+        if (!write.flush) support::write_bytes(image, write.offset, write.data);
 }
 
 }  // namespace
@@ -90,13 +109,13 @@ TEST_CASE("an empty disk that cannot be read somewhere is not formatted", "[disk
         REQUIRE_FALSE(outcome);
         CHECK_THAT(said(outcome), Catch::Matchers::ContainsSubstring("cannot be read: "));
     }
-    // Said is where the piece of 1 MiB begins that the read was of.
+    // Said is where the piece of 256 KiB begins that the read was of.
     for (const uint64_t place : {uint64_t{0}, 20 * MiB + 512, disk_bytes - 512}) {
         disk.file->fail_reads(place);
         CHECK(
             said(stage1::prepare_disk({.device = disk.loop->path()})) ==
             std::format("use disk '{}': byte {} cannot be read: I/O error; what can't be read may hold data; nothing was changed",
-                        disk.loop->path(), place / MiB * MiB));
+                        disk.loop->path(), place / piece_bytes * piece_bytes));
     }
     CHECK(support::fingerprint(disk.image) == before);
     CHECK(std::ranges::all_of(disk.file->record(), [](const RecordedWrite &w) { return w.flush; }));
@@ -157,20 +176,14 @@ TEST_CASE("a format cut short by a power cut is completed by the next run, where
 
 TEST_CASE("a disk on which a format was cut short and data came later is never formatted", "[disk]") {
     NEEDS_FAULTY_DISKS();
-    Record record = record_of_a_format(512);
-    // Up to the flush before the superblock: from there on it is an ext4, and kept.
-    const auto is_superblock = [](const RecordedWrite &w) {
-        return !w.flush && w.offset <= 1024 && w.offset + w.data.size() > 1024 + 58 &&
-               w.data.substr(1024 - w.offset + 56, 2) == "\x53\xef";
-    };
-    record.erase(std::ranges::find_if(record, is_superblock), record.end());
+    const Record record = without_end(record_of_a_format(512));
     std::mt19937 random(11);
     for (int i = 0; i < 60; ++i) {
         const support::ScratchFolder scratch;
         const std::string image = scratch.path("image");
-        support::make_sparse_file(image, disk_bytes);
-        for (const RecordedWrite &write : record)
-            if (!write.flush) support::write_bytes(image, write.offset, write.data);
+        replay(record, image);
+        // Its superblock did not get onto the disk: with it, it is an ext4, and kept.
+        support::write_bytes(image, 1024, std::string(1024, '\0'));
         // One byte of data: on what the format wrote, or where it wrote nothing.
         const uint64_t place = i % 2 == 0 ? 2048 + random() % 200000 : random() % disk_bytes;
         support::write_bytes(image, place, "\xa5");
@@ -183,4 +196,36 @@ TEST_CASE("a disk on which a format was cut short and data came later is never f
                    Catch::Matchers::ContainsSubstring("overwrite all of it with zeros (blkdiscard --zeroout) and start again"));
         CHECK(support::fingerprint(image) == before);
     }
+}
+
+TEST_CASE("a file system that was in use before a power cut undid the last write of its format is kept, files and all",
+          "[disk]") {
+    NEEDS_FAULTY_DISKS();
+    const support::ScratchFolder scratch;
+    const std::string image = scratch.path("image");
+    replay(without_end(record_of_a_format(512)), image);
+    run({"debugfs", "-w", "-R", "write /etc/passwd kept", image});
+    const uint64_t used = support::fingerprint(image);
+    const auto prepare = [&](bool dry_run) {
+        const support::LoopDevice loop(image);
+        const auto outcome = stage1::prepare_disk({.device = loop.path(), .dry_run = dry_run});
+        INFO(said(outcome));
+        REQUIRE(outcome);
+        CHECK(outcome->what == What::kept);
+        const base::Fd device(::open(loop.path().c_str(), O_RDWR | O_CLOEXEC));
+        REQUIRE(::fsync(device.get()) == 0);
+    };
+    prepare(true);
+    CHECK(support::fingerprint(image) == used);
+    prepare(false);
+    const uint64_t kept = support::fingerprint(image);
+    CHECK(kept != used);
+    prepare(false);
+    CHECK(support::fingerprint(image) == kept);
+    // What changed was the first sector, and nothing else.
+    support::write_bytes(image, 0, std::string(512, '\0'));
+    CHECK(support::fingerprint(image) == kept);
+    check_clean(image);
+    std::ifstream passwd("/etc/passwd");
+    CHECK(run({"debugfs", "-R", "cat kept", image}).ends_with(std::string(std::istreambuf_iterator<char>(passwd), {})));
 }

@@ -62,17 +62,31 @@ TEST_CASE("a disk that was read as empty is formatted, or its format finished", 
     CHECK(decide(facts).action == Action::finish);
 }
 
-TEST_CASE("a sound file system is kept, and an intent beside it cleared only when it is the one intended", "[disk]") {
+TEST_CASE("a sound file system is kept, whatever stands in its first sector", "[disk]") {
+    CHECK(decide(with(found("ext4", "filesystem"))).action == Action::keep);
+    CHECK(decide(with(found("xfs", "filesystem"))).action == Action::keep);
     DiskFacts facts = with(found("ext4", "filesystem"));
-    CHECK(decide(facts).action == Action::keep);
     facts.intent = recipe;
+    facts.signature.uuid = "0a1b2c3d-0000-4000-8000-00000000cccc";
+    CHECK(decide(facts).action == Action::keep);
+}
+
+TEST_CASE("a sound superblock beside our intent is no proof of the rest: it is finished, or was in use and is kept", "[disk]") {
+    DiskFacts facts = with(found("ext4", "filesystem"));
+    facts.intent = recipe;
+    CHECK(decide(facts).action == Action::examine);
+    facts.emptiness = Emptiness{};
+    CHECK(decide(facts).action == Action::finish);
+    facts.emptiness = Emptiness{Emptiness::Outcome::foreign, 4711, 0};
     CHECK(decide(facts).action == Action::clear_intent);
+    facts.emptiness = Emptiness{Emptiness::Outcome::unreadable, 4711, EIO};
+    CHECK(decide(facts).action == Action::keep);
+    facts.emptiness.reset();
     facts.read_only = true;
     CHECK(decide(facts).action == Action::keep);
     facts.read_only = false;
-    facts.signature.uuid = "0a1b2c3d-0000-4000-8000-00000000cccc";
+    facts.identity.size_bytes *= 2;
     CHECK(decide(facts).action == Action::keep);
-    CHECK(decide(with(found("xfs", "filesystem"))).action == Action::keep);
 }
 
 TEST_CASE("each refusal says why and what to do", "[disk]") {
