@@ -118,26 +118,44 @@ int Union::copy_up_file(Node &node, off_t size, base::Fd &copy) {
     }
     // A power cut must not leave a name in the upper whose data never reached the disk: overlayfs waits for it too.
     if (error == 0 && copy && !options.is_volatile && ::fsync(copy.get()) < 0) error = errno;
-    // Further names of a hard link first, so that the last step makes them visible together with what was asked for.
-    for (size_t i = 1; i < links.size() && error == 0; ++i) {
-        FdRef target;
-        if (upper_dir(*links[i].parent, target) == 0) (void)::linkat(work->get(), name, target->get(), links[i].name.c_str(), 0);
-    }
-    if (error == 0 && !links.empty()) {
-        FdRef target;
-        error = upper_dir(*links.front().parent, target);
-        if (error == 0 && ::renameat(work->get(), name, target->get(), links.front().name.c_str()) < 0) error = errno;
-    } else if (error == 0) {
-        // No name is left: the copy is only for whoever has the file open.
-        if (!copy) copy.reset(::openat(work->get(), name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
-        node.keep_orphan(std::make_shared<const base::Fd>(std::move(copy)));
-        (void)::unlinkat(work->get(), name, 0);  // stays invisible in any case
-    }
+    if (error == 0 && links.empty() && !copy) copy.reset(::openat(work->get(), name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    const bool several = error == 0 && status.st_nlink > 1 && mark_hard_link(node, links, entry, status);
+    if (error == 0) error = give_names(node, links, entry, several);
     if (error != 0) {
         discard(entry);
         return error;
     }
     node.upper_key = {made.st_dev, made.st_ino};
+    if (several) hard_links.add(node.shown_inode, made.st_ino);
+    node.indexed = several;
+    if (several && !links.empty()) (void)leave_index(node);
+    if (links.empty()) node.keep_orphan(std::make_shared<const base::Fd>(std::move(copy)));  // for whoever has it open
+    return 0;
+}
+
+// The last step of a copy-up: from the work folder to where it is seen.
+int Union::give_names(Node &node, const std::vector<Link> &links, const std::string &entry, bool several) {
+    FdRef target;
+    if (!several && links.empty()) return ::unlinkat(work->get(), entry.c_str(), 0) < 0 ? errno : 0;
+    if (!several) {
+        for (size_t i = 1; i < links.size(); ++i)  // of a hard link that the index can't hold: what is known of it stays one
+            if (upper_dir(*links[i].parent, target) == 0)
+                (void)::linkat(work->get(), entry.c_str(), target->get(), links[i].name.c_str(), 0);
+        const int error = upper_dir(*links.front().parent, target);
+        return error == 0 && ::renameat(work->get(), entry.c_str(), target->get(), links.front().name.c_str()) < 0 ? errno
+                                                                                                                   : error;
+    }
+    // Once it is in the index, all names lead to it; those that are known are for overlayfs, which knows only the upper's.
+    const int index = hard_links.folder->get();
+    const std::string indexed = HardLinks::name_of(node.shown_inode);
+    if (::renameat(work->get(), entry.c_str(), index, indexed.c_str()) < 0) return errno;
+    for (const Link &link : links) {
+        int error = upper_dir(*link.parent, target);
+        if (error == 0 && ::linkat(index, indexed.c_str(), target->get(), link.name.c_str(), 0) < 0) error = errno;
+        if (error == 0 || &link != &links.front()) continue;
+        (void)::unlinkat(index, indexed.c_str(), 0);  // else the next mount takes it for one that was cut short
+        return error;
+    }
     return 0;
 }
 

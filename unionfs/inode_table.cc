@@ -105,6 +105,12 @@ void InodeTable::add_key(Node *node, const Key &key) {
     by_key_[key] = node;
 }
 
+void InodeTable::add_lower_key(Node *node, const Key &key) {
+    const std::lock_guard lock(mutex_);
+    node->lower_key = key;
+    by_key_[key] = node;
+}
+
 void InodeTable::add_link(Node *node, Node *parent, const std::string &name) {
     const std::lock_guard lock(mutex_);
     if (find_name(node, parent, name) == nullptr) add_name(node, parent, name);

@@ -26,6 +26,7 @@ class InodeTable {
     void forget(Node *node, uint64_t lookups);
 
     void add_key(Node *node, const Key &key);
+    void add_lower_key(Node *node, const Key &key);
     void add_link(Node *node, Node *parent, const std::string &name);
     // True when that was the last name known.
     bool remove_link(Node *node, Node *parent, const std::string &name);

@@ -99,6 +99,10 @@ Result<> open_upper(Union &fs) {
     if (!work) return fail(work.error().code, "workdir", fs.options.work);
     (void)::fchmod(work->get(), 0700);
     fs.work = std::make_shared<const base::Fd>(std::move(*work));
+    if (::mkdirat((*workdir)->get(), "links", 0700) < 0 && errno != EEXIST) return fail(errno, "workdir", fs.options.work);
+    auto links = base::open_at((*workdir)->get(), "links", O_PATH | O_DIRECTORY | O_NOFOLLOW);
+    if (!links) return fail(links.error().code, "workdir", fs.options.work);
+    fs.hard_links.folder = std::make_shared<const base::Fd>(std::move(*links));
     fs.clean_work();
     return probe_upper(fs);
 }
@@ -141,10 +145,11 @@ void Union::make_root() {
     root = table.take(key, nullptr, {}, [&](Node &node) {
         node.type = S_IFDIR;
         (upper ? node.upper_key : node.lower_key) = key;
-        node.shown_inode = status.st_ino;
+        node.shown_inode = number_of(key);
         fill_root(node);
     });
     handover_of(memory).root = table.reference(root);
+    load_hard_links();
 }
 
 void Union::fill_root(Node &node) {

@@ -55,6 +55,10 @@ int Union::where_upper(Node &node, Where &place) {
         place = {std::move(left), ""};
         return 0;
     }
+    if (node.indexed) {
+        place = {hard_links.folder, HardLinks::name_of(node.shown_inode)};
+        return 0;
+    }
     int error = ESTALE;
     for (const Link &link : table.links(&node)) {
         if (error = upper_dir(*link.parent, place.dir); error != 0) continue;
@@ -105,7 +109,10 @@ int Union::data(Node &node, bool write, FdRef &fd) {
 void Union::show(const Node &node, struct stat &status) const {
     if (node.is_dir() && node.upper && !node.lowers.empty()) status.st_nlink = 1;  // find(1): the count tells nothing
     status.st_ino = node.shown_inode;
-    status.st_nlink = static_cast<nlink_t>(std::max(0, static_cast<int>(status.st_nlink) + (node.upper ? 0 : node.nlink_change)));
+    if (node.indexed)
+        status.st_nlink = count_names(node, status.st_nlink);
+    else if (!node.upper)
+        status.st_nlink = static_cast<nlink_t>(std::max(0, static_cast<int>(status.st_nlink) + node.nlink_change));
 }
 
 int Union::attributes(Node &node, struct stat &status) {

@@ -100,6 +100,7 @@ int Union::probe(Node &parent, const std::string &name, Found &found, size_t fir
             found.status = status;
             found.lower_parent = dir;
             found.lower_key = {status.st_dev, status.st_ino};
+            if (status.st_nlink > 1 && hard_links.folder && !find_copy(found)) return probe(parent, name, found = {});
             return 0;
         }
         if (!have) found.status = status;
@@ -111,9 +112,27 @@ int Union::probe(Node &parent, const std::string &name, Found &found, size_t fir
     return have ? 0 : ENOENT;
 }
 
+// Another name of a lower hard link may have been copied up: then its copy is what this one means too. False: the index
+// let go of it just now, for the upper has this name as well.
+bool Union::find_copy(Found &found) {
+    const ino_t number = number_of(found.lower_key);
+    if (hard_links.find(number) == 0) return true;
+    const std::string entry = HardLinks::name_of(number);
+    if (::fstatat(hard_links.folder->get(), entry.c_str(), &found.status, AT_SYMLINK_NOFOLLOW) < 0)
+        return hard_links.find(number) != 0;
+    found.upper = true;
+    found.indexed = number;
+    return true;
+}
+
+ino_t Union::number_of(const Key &key) const {
+    const auto position = std::ranges::find(devices, key.device) - devices.begin();
+    return key.inode + (static_cast<ino_t>(position) << 56);
+}
+
 Node *Union::take(Node &parent, const std::string &name, Found &found) {
     const Key key{found.status.st_dev, found.status.st_ino};
-    ino_t shown = 0;
+    ino_t shown = found.indexed;
     if (found.upper && !found.is_new && !S_ISDIR(found.status.st_mode)) {
         if (Node *known = table.find(key); known != nullptr) {
             table.add_link(known, &parent, name);
@@ -121,21 +140,20 @@ Node *Union::take(Node &parent, const std::string &name, Found &found) {
         }
         FdRef dir;
         std::array<char, 32> text{};
-        if (upper_dir(parent, dir) == 0) {
+        if (shown == 0 && upper_dir(parent, dir) == 0) {
             const ssize_t n = get_xattr(dir->get(), name.c_str(), (mark + "unionfs.ino").c_str(), text.data(), text.size());
             if (n > 0) (void)std::from_chars(text.data(), text.data() + n, shown);  // a damaged one counts as none
         }
     }
     if (shown == 0) {
         // A folder keeps its topmost lower's number, whether it was copied up or not.
-        const Key numbered = S_ISDIR(found.status.st_mode) && found.lower_key.inode != 0 ? found.lower_key : key;
-        const auto position = std::ranges::find(devices, numbered.device) - devices.begin();
-        shown = numbered.inode + (static_cast<ino_t>(position) << 56);
+        shown = number_of(S_ISDIR(found.status.st_mode) && found.lower_key.inode != 0 ? found.lower_key : key);
     }
     return table.take(key, &parent, name, [&](Node &node) {
         node.shown_inode = shown;
         node.type = found.status.st_mode & S_IFMT;
         node.upper = found.upper;
+        node.indexed = found.upper && !node.is_dir() && hard_links.find(shown) == key.inode;
         (found.upper ? node.upper_key : node.lower_key) = key;
         node.lowers = std::move(found.lowers);
         if (found.lower_parent) {
@@ -163,15 +181,11 @@ int Union::lookup(Node &parent, const std::string &name, Node *&node, struct sta
     status = found.status;
     const bool linked = !found.upper && !S_ISDIR(status.st_mode) && status.st_nlink > 1;
     node = take(parent, name, found);
-    if (linked && node->upper) {
-        // Another name of a lower hard link was copied up: this one is its name too, from now on in the upper as well.
-        Where from;
-        FdRef to;
-        (void)copy_up(parent);
-        if (where_upper(*node, from) == 0 && upper_dir(parent, to) == 0)
-            (void)::linkat(from.fd(), from.name.c_str(), to->get(), name.c_str(), 0);
-        return attributes(*node, status);
+    if (found.indexed != 0) {
+        table.add_lower_key(node, found.lower_key);
+        (void)bring_name(*node, parent, name);  // what can't come to the upper the index goes on to serve
     }
+    if (found.indexed != 0 || (linked && node->upper)) return attributes(*node, status);  // of the copy
     show(*node, status);
     return 0;
 }

@@ -87,7 +87,7 @@ int Union::remove(Node &parent, const std::string &name, bool folder) {
     if (const int error = probe(parent, name, found); error != 0) return error;
     if (folder && !S_ISDIR(found.status.st_mode)) return ENOTDIR;
     if (!folder && S_ISDIR(found.status.st_mode)) return EISDIR;
-    bool in_upper = found.upper;
+    bool in_upper = found.upper && found.indexed == 0;
     if (!options.copy_on_write && !in_upper) return EROFS;
     Node *node = take(parent, name, found);
     // A whiteout takes the place of whatever the folder holds, so it is looked into first; rmdir(2) looks by itself.
@@ -97,7 +97,13 @@ int Union::remove(Node &parent, const std::string &name, bool folder) {
     FdRef dir;
     if (error == 0) error = upper_dir(parent, dir);
     std::unique_lock held = hold_for_removal(*node, table.links(node).size() <= 1, error);
-    if (Found again; error == 0 && !in_upper && node->upper && probe(parent, name, again) == 0) in_upper = again.upper;
+    if (Found again; error == 0 && !in_upper && node->upper && probe(parent, name, again) == 0)
+        in_upper = again.upper && again.indexed == 0;
+    if (error == 0 && node->indexed) {
+        if (!in_upper) error = link_up(*node, parent, name);
+        if (error == 0) error = count_by_links(*node);
+        in_upper = true;
+    }
     if (error == 0 && folder && !in_upper) remember_place(*node);
     if (error == 0 && folder && in_upper) {
         FdRef itself;  // stays open for those who stand in it
@@ -129,6 +135,7 @@ int Union::remove(Node &parent, const std::string &name, bool folder) {
 }
 
 void Union::lose_name(Node &node, Node &parent, const std::string &name, bool last_on_disk) {
+    if (node.indexed) last_on_disk = leave_index(node);
     if (!table.remove_link(&node, &parent, name)) {
         node.drop_orphan();
         return;
@@ -152,9 +159,15 @@ int Union::link(Node &node, Node &new_parent, const std::string &new_name) {
     Where from;
     if (const int error = where_upper(node, from); error != 0) return error;
     journal.note({.step = Step::link, .node = table.reference(&node), .parent = table.reference(&new_parent), .name = new_name});
+    std::unique_lock held(node.mutex, std::defer_lock);
+    if (node.indexed) {
+        held.lock();
+        if (const int error = count_by_links(node); error != 0) return error;
+    }
     const int error = make(new_parent, new_name, false, [&](int dir, const char *name) {
         return ::linkat(from.fd(), from.name.c_str(), dir, name, from.name.empty() ? AT_EMPTY_PATH : 0) < 0 ? errno : 0;
     });
+    if (held) held.unlock();
     if (error != 0) return error;
     table.add_link(&node, &new_parent, new_name);
     if (node.orphan()) {  // O_TMPFILE got a name

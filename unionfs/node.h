@@ -73,6 +73,7 @@ struct NodeKept {
 struct alignas(SharedMemory::unit) Node : NodeKept {
     std::atomic<bool> upper = false;
     std::atomic<bool> removed = false;  // no name leads to it any more
+    std::atomic<bool> indexed = false;  // the copy of a lower hard link, in the index (hard_links.h)
 
     std::vector<LowerDirRef> lowers{};  // a folder's, the topmost first
     LowerDirRef lower_parent{};         // a file's place in a layer

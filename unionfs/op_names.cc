@@ -132,7 +132,7 @@ void tmpfile(fuse_req_t request, fuse_ino_t parent, mode_t mode, fuse_file_info 
             made.type = S_IFREG;
             made.upper = true;
             made.upper_key = key;
-            made.shown_inode = key.inode;
+            made.shown_inode = fs.number_of(key);
         });
         node->removed = true;
         node->keep_orphan(std::make_shared<const base::Fd>(std::move(fd)));

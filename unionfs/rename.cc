@@ -12,11 +12,7 @@
 
 namespace unionfs {
 
-namespace {
-
 std::string lower_path(const LowerDirRef &dir) { return dir->parent ? lower_path(dir->parent) + "/" + dir->name : std::string{}; }
-
-}  // namespace
 
 // Before the move: what the folder needs so that at its new place it shows what it shows now, and nothing else.
 int Union::mark_moved(Node &node, Node &parent, Node &new_parent, const std::string &new_name) {
@@ -68,6 +64,8 @@ int Union::rename(Node &parent, const std::string &name, Node &new_parent, const
     if (error == 0 && !same) error = copy_up(*node);
     if (error == 0 && !same) error = copy_up(new_parent);
     if (error == 0 && !same && exchange && other != nullptr) error = copy_up(*other);
+    if (error == 0 && !same) error = bring_name(*node, parent, name);
+    if (error == 0 && !same && exchange) error = bring_name(*other, new_parent, new_name);
     const bool hides = error == 0 && !exchange && lower_has(parent, name);
     if (error == 0 && !same && other != nullptr && !exchange) {
         if (other->is_dir()) {
@@ -86,6 +84,10 @@ int Union::rename(Node &parent, const std::string &name, Node &new_parent, const
     std::unique_lock<std::mutex> held;
     if (error == 0 && !same && !exchange && other != nullptr)
         held = hold_for_removal(*other, table.links(other).size() <= 1, error);
+    if (held && error == 0 && other->indexed) {
+        error = link_up(*other, new_parent, new_name);
+        if (error == 0) error = count_by_links(*other);
+    }
     if (error == 0) error = upper_dir(parent, from);
     if (error == 0 && !same) error = upper_dir(new_parent, to);
     if (error == 0 && !same) {

@@ -125,6 +125,7 @@ void Restorer::find(Node &node) {
     } else {
         find_hidden(node);
     }
+    node.indexed = node.upper && !node.is_dir() && fs_.hard_links.find(node.shown_inode) == node.upper_key.inode;
 }
 
 void Restorer::find_hidden(Node &node) {
@@ -153,6 +154,7 @@ void Union::restore() {
     const std::vector<Node *> nodes = table.inherit();
     root = table.at(handover_of(memory).root);
     fill_root(*root);
+    load_hard_links();
     table.join(root);
     Restorer restorer(*this);
     for (Node *node : nodes) restorer.restore(*node);

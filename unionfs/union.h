@@ -3,7 +3,7 @@
 //
 // On disk the upper is overlayfs's (Documentation/filesystems/overlayfs.rst): a character device 0:0 hides a name, the
 // attribute overlay.opaque "y" hides a folder's lowers, overlay.redirect tells where a moved folder's lowers are. Ours
-// alone is overlay.unionfs.ino: the st_ino that a copied-up file had before.
+// alone is overlay.unionfs.ino: the st_ino that a copied-up file had before; and what hard_links.h says.
 #pragma once
 
 #include <fcntl.h>
@@ -11,6 +11,7 @@
 #include <functional>
 
 #include "mounts/base/error.h"
+#include "unionfs/hard_links.h"
 #include "unionfs/inode_table.h"
 #include "unionfs/journal.h"
 #include "unionfs/options.h"
@@ -27,6 +28,7 @@ struct Where {  // for the *at calls; a folder is (itself, "."), an unlinked fil
 struct Found {  // what a name means
     struct stat status{};
     bool upper = false;
+    ino_t indexed = 0;                  // not the upper has the name but a lower, whose copy the index has: its st_ino
     std::vector<LowerDirRef> lowers{};  // of a folder
     LowerDirRef lower_parent{};         // of a file of a lower layer
     Key lower_key{};
@@ -44,6 +46,7 @@ struct Union {
     std::vector<FdRef> lowers;  // O_PATH
     FdRef upper;                // null: read-only
     FdRef work;                 // the folder `work` in the workdir
+    HardLinks hard_links;
     dev_t upper_device = 0;
     std::string mark = "trusted.overlay.";  // prefix of our attributes
     bool privileged = false;                // may give files away: files are made as the caller
@@ -71,6 +74,12 @@ struct Union {
     int take_made(Node &parent, const std::string &name, base::Fd file, Node *&node, struct stat &status);
     bool lower_has(Node &parent, const std::string &name);  // a lower layer would show through
     int is_empty(Node &folder);
+    [[nodiscard]] ino_t number_of(const Key &key) const;  // the st_ino that is shown
+    bool find_copy(Found &found);
+
+    // --- copies of the lowers' hard links (hard_links.cc) ---
+    void load_hard_links();
+    [[nodiscard]] nlink_t count_names(const Node &node, nlink_t on_disk) const;
 
     // --- marks (whiteout.cc) ---
     [[nodiscard]] bool is_whiteout(int dir, const char *name, const struct stat &status) const;
@@ -94,6 +103,12 @@ struct Union {
     int copy_up_locked(Node &node, off_t size);
     int copy_up_folder(Node &node);
     int copy_up_file(Node &node, off_t size, base::Fd &copy);  // leaves what it wrote to open
+    int give_names(Node &node, const std::vector<Link> &links, const std::string &entry, bool several);
+    bool mark_hard_link(const Node &node, const std::vector<Link> &links, const std::string &entry, const struct stat &lower);
+    int link_up(Node &node, Node &parent, const std::string &name);
+    int bring_name(Node &node, Node &parent, const std::string &name);
+    int count_by_links(const Node &node);
+    bool leave_index(Node &node);
     void fill_root(Node &node);
     int clear_folder(Node &parent, const std::string &name, Node &folder);
     int mark_moved(Node &node, Node &parent, Node &new_parent, const std::string &new_name);
@@ -112,6 +127,9 @@ int copy_attributes(int from_dir, const char *from, int to_dir, const char *to, 
                     const std::string &mark, struct stat &made);
 
 LowerDirRef lower_child(Union &fs, const LowerDirRef &parent, const std::string &name);
+
+// From its layer's root, with a leading slash; the root's is empty.
+std::string lower_path(const LowerDirRef &dir);
 
 // All data of a file; a reflink where the file system can. Holes, if there are any, are left out.
 int copy_data(int from, int to, off_t size, bool has_holes);

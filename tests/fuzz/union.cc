@@ -1,5 +1,6 @@
-// Differential fuzzer of the union: random sequences of operations on our mount and on overlayfs over the same lower;
-// each result and, at the end of a sequence, the whole tree must be the same. A difference is shrunk to the fewest
+// Differential fuzzer of the union: random sequences of operations on our mount and on overlayfs (with its index of hard
+// links) over the same lower; each result and, at the end of a sequence, the whole tree must be the same. Now and then both
+// are mounted anew. A difference is shrunk to the fewest
 // operations that still show it and printed as a line that `--replay` takes. Needs root.
 //
 // usage: union [--mode store|throughput] [--seconds N] [--seed N] | --replay "OP OP …"      An OP is kind:name:name:value.
@@ -38,7 +39,8 @@ using Sequence = std::vector<Operation>;
 
 constexpr const char *names[] = {"a", "b", "d", "e", "d/a", "d/b", "d/e", "e/a", "e/d", "d/e/a", "d/e/b", "e/d/a"};
 constexpr unsigned name_count = std::size(names);
-constexpr unsigned kind_count = 15;
+constexpr unsigned kind_count = 16;
+constexpr unsigned remount = 15;
 
 long overwrite(const char *name, int flags, unsigned value) {
     const int fd = ::open(name, flags | O_CLOEXEC, 0644);
@@ -102,6 +104,8 @@ struct Machine {
         fs::create_directories(base / "lower/e");
         for (const char *name : {"a", "d/a", "d/b", "d/e/a", "e/a"})
             std::ofstream(base / "lower" / name) << name << " of the lower";
+        fs::create_hard_link(base / "lower/a", base / "lower/b");
+        fs::create_hard_link(base / "lower/d/b", base / "lower/d/e/b");
     }
     [[nodiscard]] std::string layers(const char *who) const {
         return std::format("lowerdir={0}/lower,upperdir={0}/{1}-upper,workdir={0}/{1}-work", base.string(), who);
@@ -116,7 +120,7 @@ struct Machine {
         int status = 0;
         ::waitpid(child, &status, 0);
         return status == 0 && ::mount("overlay", (base / "kernel").c_str(), "overlay", 0,
-                                      (layers("kernel") + ",redirect_dir=on,index=off").c_str()) == 0;
+                                      (layers("kernel") + ",redirect_dir=on,index=on").c_str()) == 0;
     }
     void unmount() const {
         for (const char *part : {"ours", "kernel"})
@@ -128,6 +132,13 @@ struct Machine {
         if (!mount()) return "mount failed";
         std::string text;
         for (size_t i = 0; i < sequence.size() && text.empty(); ++i) {
+            if (sequence[i].kind == remount) {
+                if (sequence[i].value % 4 != 0) continue;  // it takes as long as 50 others
+                (void)!::chdir("/");
+                unmount();
+                if (!mount()) return std::format("operation {}: mount failed", i);
+                continue;
+            }
             long results[2];
             for (int side = 0; side < 2; ++side) {
                 if (::chdir((base / (side == 0 ? "ours" : "kernel")).c_str()) < 0) return "chdir failed";

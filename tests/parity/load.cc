@@ -35,6 +35,7 @@ struct Load::Shared {
 namespace {
 
 constexpr int lower_files = 12;
+constexpr int lower_twins = 4;  // of these have a second name
 
 // Thrown out of the process that found it.
 struct Wrong {
@@ -63,12 +64,17 @@ class Client {
             const std::string name = std::format("lower-{}", i);
             files_[name] = std::make_shared<std::string>(name);
         }
+        for (int i = 0; i < lower_twins; ++i) {
+            const std::string twin = std::format("twin-{}", i);
+            files_[twin] = files_[std::format("lower-{}", i)];
+            append(twin);
+        }
     }
 
     void step() {
         switch (pick(12)) {
         case 0: return create();
-        case 1: return append();
+        case 1: return append(some());
         case 2: return move(fresh());
         case 3: return move(some());
         case 4: return remove();
@@ -98,8 +104,8 @@ class Client {
         files_[name] = std::make_shared<std::string>(data);
         check(name);
     }
-    void append() {
-        const std::string name = some(), data = bytes();
+    void append(const std::string &name) {
+        const std::string data = bytes();
         const base::Fd fd(::open(name.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
         must(fd.valid(), "open to append " + name);
         must(::write(fd.get(), data.data(), data.size()) == static_cast<ssize_t>(data.size()), "append " + name);
@@ -213,6 +219,8 @@ void populate_load(const std::string &root, int processes) {
         fs::create_directories(folder / "sub");
         std::ofstream(folder / "sub/inside") << "inside";
         for (int i = 0; i < lower_files; ++i) std::ofstream(folder / std::format("lower-{}", i)) << std::format("lower-{}", i);
+        for (int i = 0; i < lower_twins; ++i)
+            fs::create_hard_link(folder / std::format("lower-{}", i), folder / std::format("twin-{}", i));
     }
 }
 

@@ -11,6 +11,7 @@
 #include <catch_amalgamated.hpp>
 #include <format>
 #include <fstream>
+#include <map>
 
 #include "mounts/base/process.h"
 #include "tests/parity/cut.h"
@@ -68,13 +69,34 @@ std::vector<Scenario> scenarios() {
     };
 }
 
+// What the index of hard links sees. overlayfs, which does not read it, is not asked.
+std::vector<Scenario> hard_link_scenarios() {
+    return {
+        {"append to a lower hard link", [] { return write_to("linked", O_APPEND, "more"); }},
+        {"append to it by another name", [] { return write_to("folder/linked-three", O_APPEND, "more"); }},
+        {"rename a name that only the lower has", [] { return ::rename("linked-too", "folder/moved") == 0; }},
+        {"link it", [] { return ::link("folder/moved", "new-name") == 0; }},
+        {"link it over a whiteout", [] { return ::link("new-name", "linked-too") == 0; }},
+        {"unlink a name that is in the upper", [] { return ::unlink("linked") == 0; }},
+        {"unlink a name that only the lower has", [] { return ::unlink("folder/linked-three") == 0; }},
+        {"rename a file over a name", [] { return ::rename("one", "folder/moved") == 0; }},
+        {"chmod of another lower hard link", [] { return ::chmod("twins/a", 0600) == 0; }},
+        {"rename a file over a name that only the lower has", [] { return ::rename("two", "twins/b") == 0; }},
+        {"exchange a name with a file", [] { return exchange("twins/c", "three"); }},
+        {"unlink all but the last", [] { return ::unlink("twins/a") == 0; }},
+        {"unlink the last", [] { return ::unlink("three") == 0; }},
+    };
+}
+
 void populate(const fs::path &lower) {
-    for (const char *folder : {"folder/inner", "deep/1/2/3", "tree/in", "tree2/in", "tree3/in", "empty", "bare", "half"})
+    for (const char *folder : {"folder/inner", "deep/1/2/3", "tree/in", "tree2/in", "tree3/in", "empty", "bare", "half", "twins"})
         fs::create_directories(lower / folder);
-    for (const char *name : {"file", "folder/a", "folder/b", "folder/inner/c", "deep/1/2/3/file", "linked", "one", "two", "three",
-                             "four", "five", "six", "seven", "eight", "tree/in/t", "tree2/in/t", "tree3/in/t", "half/x"})
+    for (const char *name :
+         {"file", "folder/a", "folder/b", "folder/inner/c", "deep/1/2/3/file", "linked", "one", "two", "three", "four", "five",
+          "six", "seven", "eight", "tree/in/t", "tree2/in/t", "tree3/in/t", "half/x", "twins/a"})
         put(lower / name, std::string("the lower's ") + name);
-    fs::create_hard_link(lower / "linked", lower / "linked-too");
+    for (const char *name : {"linked-too", "folder/linked-three"}) fs::create_hard_link(lower / "linked", lower / name);
+    for (const char *name : {"twins/b", "twins/c"}) fs::create_hard_link(lower / "twins/a", lower / name);
     fs::create_symlink("file", lower / "symlink");
     put(lower / "file", std::string(300000, 'f'));
 }
@@ -107,15 +129,33 @@ void copy_disk(const fs::path &from, const fs::path &to) {
     if (!exit || exit->status != 0) throw std::runtime_error("cp failed");
 }
 
-// What is seen when that disk is mounted after the cut, by us and by overlayfs.
-std::pair<std::string, std::string> seen_after(const Folders &folders, const fs::path &disk) {
+// Names with one st_ino that are not one file: what is written by one does not show by the others.
+std::string torn(const fs::path &root) {
+    std::map<ino_t, std::vector<fs::path>> files;
+    for (const auto &entry : fs::recursive_directory_iterator(root)) {
+        struct stat status{};
+        if (::lstat(entry.path().c_str(), &status) == 0 && S_ISREG(status.st_mode)) files[status.st_ino].push_back(entry.path());
+    }
+    std::string found;
+    for (const auto &[number, names] : files) {
+        std::ofstream(names.front(), std::ios::app) << "one more line";
+        for (const fs::path &name : names)
+            if (fs::file_size(name) != fs::file_size(names.front())) found += name.string() + "\n";
+    }
+    return found;
+}
+
+// What is seen when that disk is mounted after the cut, by us, and by overlayfs unless it is left out.
+std::pair<std::string, std::string> seen_after(const Folders &folders, const fs::path &disk, bool overlayfs) {
     const auto exit =
         base::run({.argv = {parity::program(), "-o", folders.layers(disk), folders.base / "again"}, .capture_output = true});
     REQUIRE(exit);
     INFO(exit->output);
     REQUIRE(exit->status == 0);
     const std::string ours = parity::tree(folders.base / "again");
+    if (!overlayfs) CHECK(torn(folders.base / "again") == "");
     REQUIRE(::umount2((folders.base / "again").c_str(), 0) == 0);
+    if (!overlayfs) return {ours, ours};
     REQUIRE(::mount("overlay", (folders.base / "kernel").c_str(), "overlay", 0,
                     (folders.layers(disk) + ",index=off,redirect_dir=on").c_str()) == 0);
     const std::string kernel = parity::tree(folders.base / "kernel");
@@ -123,9 +163,7 @@ std::pair<std::string, std::string> seen_after(const Folders &folders, const fs:
     return {ours, kernel};
 }
 
-}  // namespace
-
-TEST_CASE("a power cut at any change leaves each operation done or not done") {
+void cut_at_each_change(const std::vector<Scenario> &scenarios, bool overlayfs) {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
     const Folders folders;
     std::atomic<size_t> cuts = 0;
@@ -136,10 +174,18 @@ TEST_CASE("a power cut at any change leaves each operation done or not done") {
     for (int i = 0; i < 500 && (::stat((folders.base / "ours").c_str(), &at) != 0 || at.st_dev == below.st_dev); ++i)
         ::usleep(10000);
     REQUIRE(at.st_dev != below.st_dev);
+    // Looking at a name of a hard link brings it to the upper, so those are looked at only in a copy.
+    const auto now = [&] {
+        if (overlayfs) return parity::tree(folders.base / "ours");
+        const fs::path copy = folders.base / "cuts/now";
+        fs::remove_all(copy);
+        copy_disk(folders.base, copy);
+        return seen_after(folders, copy, false).first;
+    };
     size_t checked = 0;
-    for (const Scenario &scenario : scenarios()) {
+    for (const Scenario &scenario : scenarios) {
         INFO(scenario.name);
-        const std::string before = parity::tree(folders.base / "ours");
+        const std::string before = now();
         const fs::path here = fs::current_path();
         fs::current_path(folders.base / "ours");
         cutter.arm(true);
@@ -147,11 +193,11 @@ TEST_CASE("a power cut at any change leaves each operation done or not done") {
         cutter.arm(false);
         fs::current_path(here);
         REQUIRE(done);
-        const std::string after = parity::tree(folders.base / "ours");
+        const std::string after = now();
         CHECK(cuts > checked);
         for (; checked < cuts; ++checked) {
             INFO("cut " << checked);
-            const auto [ours, kernel] = seen_after(folders, folders.base / "cuts" / std::to_string(checked));
+            const auto [ours, kernel] = seen_after(folders, folders.base / "cuts" / std::to_string(checked), overlayfs);
             if (ours != before) CHECK(ours == after);
             CHECK(kernel == ours);
         }
@@ -159,4 +205,12 @@ TEST_CASE("a power cut at any change leaves each operation done or not done") {
     WARN(cuts << " cuts");
     REQUIRE(::umount2((folders.base / "ours").c_str(), 0) == 0);
     CHECK(cutter.wait() == 0);
+}
+
+}  // namespace
+
+TEST_CASE("a power cut at any change leaves each operation done or not done") { cut_at_each_change(scenarios(), true); }
+
+TEST_CASE("a power cut at any change of a lower hard link leaves its names one file") {
+    cut_at_each_change(hard_link_scenarios(), false);
 }

@@ -1,4 +1,5 @@
 // What an upper keeps from one mount to the next.
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include <map>
 #include <set>
 
+#include "mounts/base/fd.h"
 #include "tests/parity/mounted.h"
 #include "tests/parity/place.h"
 
@@ -68,5 +70,30 @@ TEST_CASE("upper, copied-up and lower objects keep st_ino over a remount, and al
         REQUIRE(stack.unmount() == 0);
         stack.mount();
         CHECK(numbers(stack.root(), device) == changed);
+    }
+}
+
+// Upper and lower are two file systems, which number alike.
+TEST_CASE("the root and files without a name have a st_ino of their own too") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    Mounted stack("store");
+    for (int i = 0; i < 300; ++i) write_file(stack.lower() / std::format("file-{}", i), "");
+    for (int i = 0; i < 100; ++i) write_file(stack.base() / std::format("disk/file-{}", i), "");
+    const fs::path upper = fs::canonical(stack.upper());
+    fs::remove(upper);
+    fs::create_directory(upper);
+    stack.mount();
+    dev_t device = 0;
+    const auto named = numbers(stack.root(), device);
+    std::set<ino_t> taken;
+    for (const auto &[name, number] : named) taken.insert(number);
+    struct stat root{}, unnamed{};
+    REQUIRE(::stat(stack.root().c_str(), &root) == 0);
+    CHECK(!taken.contains(root.st_ino));
+    for (int i = 0; i < 10; ++i) {
+        const base::Fd fd(::open(stack.root().c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+        REQUIRE(::fstat(fd.get(), &unnamed) == 0);
+        CHECK(!taken.contains(unnamed.st_ino));
+        CHECK(unnamed.st_ino != root.st_ino);
     }
 }
