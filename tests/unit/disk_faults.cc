@@ -19,7 +19,6 @@ namespace {
 
 constexpr uint64_t MiB = uint64_t{1} << 20;
 constexpr uint64_t disk_bytes = 64 * MiB;
-constexpr uint64_t piece_bytes = MiB / 4;
 using What = stage1::DiskOutcome::What;
 using support::RecordedWrite;
 using Record = std::vector<RecordedWrite>;
@@ -109,13 +108,13 @@ TEST_CASE("an empty disk that cannot be read somewhere is not formatted", "[disk
         REQUIRE_FALSE(outcome);
         CHECK_THAT(said(outcome), Catch::Matchers::ContainsSubstring("cannot be read: "));
     }
-    // Said is where the piece of 256 KiB begins that the read was of.
+    // Said is where the piece of 1 MiB begins that the read was of.
     for (const uint64_t place : {uint64_t{0}, 20 * MiB + 512, disk_bytes - 512}) {
         disk.file->fail_reads(place);
         CHECK(
             said(stage1::prepare_disk({.device = disk.loop->path()})) ==
             std::format("use disk '{}': byte {} cannot be read: I/O error; what can't be read may hold data; nothing was changed",
-                        disk.loop->path(), place / piece_bytes * piece_bytes));
+                        disk.loop->path(), place / MiB * MiB));
     }
     CHECK(support::fingerprint(disk.image) == before);
     CHECK(std::ranges::all_of(disk.file->record(), [](const RecordedWrite &w) { return w.flush; }));
