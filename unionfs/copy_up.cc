@@ -36,6 +36,15 @@ int copy_attributes(int from_dir, const char *from, int to_dir, const char *to, 
     return 0;
 }
 
+TimesKept::TimesKept(FdRef folder) : folder_(std::move(folder)) {
+    struct stat status{};
+    (void)::fstat(folder_->get(), &status);  // an open descriptor's
+    times_[0] = status.st_atim;
+    times_[1] = status.st_mtim;
+}
+
+TimesKept::~TimesKept() { (void)::utimensat(folder_->get(), ".", times_, 0); }  // then the folder looks changed, no more
+
 int Union::copy_up(Node &node, off_t size) {
     if (node.upper) return 0;
     if (!upper) return EROFS;
@@ -54,6 +63,8 @@ int Union::copy_up_locked(Node &node, off_t size) {
     node.slot_writable = copy.valid();
     if (copy) (void)cache.put(node.slot, std::move(copy));
     node.upper = true;
+    changed_by_us(node);
+    for (const Link &link : table.links(&node)) changed_by_us(*link.parent);
     return 0;
 }
 
@@ -72,7 +83,10 @@ int Union::copy_up_folder(Node &node) {
     if (::mkdirat(work->get(), entry.c_str(), status.st_mode & 0777) < 0) return errno;
     struct stat made{};
     int error = copy_attributes(from.fd(), ".", work->get(), entry.c_str(), status, mark, made);
-    if (error == 0 && ::renameat(work->get(), entry.c_str(), target->get(), link.name.c_str()) < 0) error = errno;
+    if (error == 0) {
+        const TimesKept times(target);
+        if (::renameat(work->get(), entry.c_str(), target->get(), link.name.c_str()) < 0) error = errno;
+    }
     if (error != 0) {
         discard(entry);
         return error;
@@ -138,12 +152,14 @@ int Union::give_names(Node &node, const std::vector<Link> &links, const std::str
     FdRef target;
     if (!several && links.empty()) return ::unlinkat(work->get(), entry.c_str(), 0) < 0 ? errno : 0;
     if (!several) {
-        for (size_t i = 1; i < links.size(); ++i)  // of a hard link that the index can't hold: what is known of it stays one
-            if (upper_dir(*links[i].parent, target) == 0)
-                (void)::linkat(work->get(), entry.c_str(), target->get(), links[i].name.c_str(), 0);
-        const int error = upper_dir(*links.front().parent, target);
-        return error == 0 && ::renameat(work->get(), entry.c_str(), target->get(), links.front().name.c_str()) < 0 ? errno
-                                                                                                                   : error;
+        for (size_t i = 1; i < links.size(); ++i) {  // of a hard link that the index can't hold: what is known of it stays one
+            if (upper_dir(*links[i].parent, target) != 0) continue;
+            const TimesKept times(target);
+            (void)::linkat(work->get(), entry.c_str(), target->get(), links[i].name.c_str(), 0);
+        }
+        if (const int error = upper_dir(*links.front().parent, target); error != 0) return error;
+        const TimesKept times(target);
+        return ::renameat(work->get(), entry.c_str(), target->get(), links.front().name.c_str()) < 0 ? errno : 0;
     }
     // Once it is in the index, all names lead to it; those that are known are for overlayfs, which knows only the upper's.
     const int index = hard_links.folder->get();
@@ -151,7 +167,10 @@ int Union::give_names(Node &node, const std::vector<Link> &links, const std::str
     if (::renameat(work->get(), entry.c_str(), index, indexed.c_str()) < 0) return errno;
     for (const Link &link : links) {
         int error = upper_dir(*link.parent, target);
-        if (error == 0 && ::linkat(index, indexed.c_str(), target->get(), link.name.c_str(), 0) < 0) error = errno;
+        if (error == 0) {
+            const TimesKept times(target);
+            if (::linkat(index, indexed.c_str(), target->get(), link.name.c_str(), 0) < 0) error = errno;
+        }
         if (error == 0 || &link != &links.front()) continue;
         (void)::unlinkat(index, indexed.c_str(), 0);  // else the next mount takes it for one that was cut short
         return error;

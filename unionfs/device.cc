@@ -125,6 +125,19 @@ base::Fd clone_device(int device) {
     return fd;
 }
 
+void drop_cached_attributes(int device, uint64_t node_id) {
+    // struct fuse_out_header of a notification, FUSE_NOTIFY_INVAL_INODE, and struct fuse_notify_inval_inode_out of linux/fuse.h.
+    const struct {
+        uint32_t length = 40;
+        int32_t code = 2;
+        uint64_t unique = 0;
+        uint64_t node;
+        int64_t offset = -1;  // no pages
+        int64_t size = 0;
+    } notice{.node = node_id};
+    (void)!::write(device, &notice, sizeof notice);  // ENOENT: the kernel knows nothing of it that could be stale
+}
+
 void unmount_device(const Options &options) {
     if (::umount2(options.mountpoint.c_str(), MNT_DETACH) == 0 || errno != EPERM) return;
     (void)base::run({.argv = {"fusermount3", "-u", "-z", "--", options.mountpoint}});  // rootless

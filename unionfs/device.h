@@ -1,6 +1,8 @@
 // /dev/fuse: the mount itself, by mount(2) where that is allowed, else through fusermount3.
 #pragma once
 
+#include <cstdint>
+
 #include "mounts/base/error.h"
 #include "mounts/base/fd.h"
 #include "unionfs/options.h"
@@ -16,6 +18,9 @@ base::Result<Device> mount_device(const Options &options);
 
 // Another descriptor of the same connection, so that threads don't queue at one. Invalid where the kernel has none.
 base::Fd clone_device(int device);
+
+// The kernel asks for a node's attributes anew. May be called while the node is being worked on: no lock of it is taken.
+void drop_cached_attributes(int device, uint64_t node_id);
 
 void unmount_device(const Options &options);
 

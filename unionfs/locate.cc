@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "unionfs/device.h"
 #include "unionfs/union.h"
 
 namespace unionfs {
@@ -113,6 +114,11 @@ void Union::show(const Node &node, struct stat &status) const {
         status.st_nlink = count_names(node, status.st_nlink);
     else if (!node.upper)
         status.st_nlink = static_cast<nlink_t>(std::max(0, static_cast<int>(status.st_nlink) + node.nlink_change));
+}
+
+void Union::changed_by_us(const Node &node) const {
+    constexpr uint64_t root_id = 1;
+    if (device >= 0) drop_cached_attributes(device, &node == root ? root_id : reinterpret_cast<uint64_t>(&node));
 }
 
 int Union::attributes(Node &node, struct stat &status) {

@@ -218,6 +218,7 @@ Choice choose_mode(const Options &options, bool rootless) {
 }
 
 Result<> serve(Union &fs, const Device &device, Mode mode, const std::function<void()> &ready) {
+    fs.device = device.fd.get();
     Session session{.fs = fs, .mode = mode, .device = device.fd.get()};
     fuse_lowlevel_ops ops{};
     ops.init = init;

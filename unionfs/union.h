@@ -52,6 +52,7 @@ struct Union {
     bool privileged = false;                // may give files away: files are made as the caller
     std::vector<dev_t> devices;             // of the layers; a position in it goes into st_ino
     Node *root = nullptr;
+    int device = -1;  // /dev/fuse, while it serves
 
     base::Result<> open_layers();
     void make_root();  // in the process that serves; its successor restores
@@ -66,6 +67,7 @@ struct Union {
     int data(Node &node, bool write, FdRef &fd);
     int attributes(Node &node, struct stat &status);
     void show(const Node &node, struct stat &status) const;  // the layer's numbers into ours
+    void changed_by_us(const Node &node) const;              // attributes, by no request for that node: the kernel is told
 
     // --- names (lookup.cc) ---
     int probe(Node &parent, const std::string &name, Found &found, size_t first_layer = 0);
@@ -125,6 +127,20 @@ inline int Where::flags() const { return AT_SYMLINK_NOFOLLOW | (name.empty() ? A
 // other was before.
 int copy_attributes(int from_dir, const char *from, int to_dir, const char *to, const struct stat &status,
                     const std::string &mark, struct stat &made);
+
+// While it lives a copy comes to that folder of the upper: which is no change of the folder, so it keeps its times. What
+// another request changes there at the same moment may lose its mtime, as with overlayfs.
+class TimesKept {
+  public:
+    explicit TimesKept(FdRef folder);
+    ~TimesKept();
+    TimesKept(const TimesKept &) = delete;
+    TimesKept &operator=(const TimesKept &) = delete;
+
+  private:
+    FdRef folder_;
+    timespec times_[2];
+};
 
 LowerDirRef lower_child(Union &fs, const LowerDirRef &parent, const std::string &name);
 

@@ -1,0 +1,145 @@
+// Times that change only when something changes: a copy-up is none, and neither is a look. tar(1) finds fault with a file or
+// folder whose ctime differs after it was read.
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <catch_amalgamated.hpp>
+#include <cstring>
+#include <filesystem>
+#include <format>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <set>
+
+#include "mounts/base/fd.h"
+#include "tests/parity/mounted.h"
+#include "tests/parity/place.h"
+
+using parity::Mounted;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Seen {
+    timespec modified, changed;
+    off_t size;
+    nlink_t links;
+};
+using All = std::map<std::string, Seen>;
+
+All stat_all(const fs::path &root, const std::set<std::string> &names) {
+    All found;
+    for (const std::string &name : names) {
+        struct stat status{};
+        if (::lstat((root / name).c_str(), &status) < 0) continue;
+        const nlink_t links = S_ISDIR(status.st_mode) ? 0 : status.st_nlink;  // a folder's tells nothing
+        found[name] = {status.st_mtim, status.st_ctim, status.st_size, links};
+    }
+    return found;
+}
+
+// What there is to begin with, read from the layer: reading a folder of the mount asks for attributes anew.
+std::set<std::string> names_in(const fs::path &layer) {
+    std::set<std::string> names{"."};
+    for (const auto &entry : fs::recursive_directory_iterator(layer)) names.insert(entry.path().lexically_relative(layer));
+    return names;
+}
+
+void read_all(const fs::path &root) {
+    for (const auto &entry : fs::recursive_directory_iterator(root)) {
+        std::ifstream file(entry.path());
+        std::string text((std::istreambuf_iterator<char>(file)), {});
+    }
+}
+
+bool same_time(const timespec &one, const timespec &two) { return one.tv_sec == two.tv_sec && one.tv_nsec == two.tv_nsec; }
+
+std::set<std::string> modified_between(const All &before, const All &after) {
+    std::set<std::string> names;
+    for (const auto &[name, seen] : after)
+        if (const auto old = before.find(name); old != before.end() && !same_time(old->second.modified, seen.modified))
+            names.insert(name);
+    return names;
+}
+
+void populate(const fs::path &root) {
+    for (const char *folder : {"f/deep/er", "g/deep"}) fs::create_directories(root / folder);
+    for (const char *name : {"one", "f/two", "f/deep/three", "f/deep/er/four", "g/deep/five"}) std::ofstream(root / name) << name;
+    fs::create_hard_link(root / "f/two", root / "g/linked");
+    fs::create_symlink("two", root / "f/symlink");
+    const timespec long_ago[2] = {{1000000000, 1}, {1000000000, 2}};
+    for (const auto &entry : fs::recursive_directory_iterator(root))
+        REQUIRE(::utimensat(AT_FDCWD, entry.path().c_str(), long_ago, AT_SYMLINK_NOFOLLOW) == 0);
+    REQUIRE(::utimensat(AT_FDCWD, root.c_str(), long_ago, 0) == 0);
+}
+
+const std::vector<std::pair<const char *, std::function<void()>>> operations{
+    {"open to write, and nothing written", [] { base::Fd(::open("f/deep/er/four", O_WRONLY | O_CLOEXEC)); }},
+    {"append", [] { std::ofstream("f/deep/three", std::ios::app) << "more"; }},
+    {"truncate", [] { fs::resize_file("f/deep/er/four", 2); }},
+    {"chmod", [] { fs::permissions("f/deep/er/four", fs::perms::owner_all); }},
+    {"chmod of a folder", [] { fs::permissions("f/deep", fs::perms::owner_all); }},
+    {"chown of a symlink", [] { ::lchown("f/symlink", 3, 3); }},
+    {"setxattr", [] { ::setxattr("f/deep/er/four", "user.x", "1", 1, 0); }},
+    {"write by a mapping",
+     [] {
+         const base::Fd fd(::open("f/deep/three", O_RDWR | O_CLOEXEC));
+         void *bytes = ::mmap(nullptr, 4, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+         REQUIRE(bytes != MAP_FAILED);
+         std::memcpy(bytes, "text", 4);
+         ::msync(bytes, 4, MS_SYNC);
+         ::munmap(bytes, 4);
+     }},
+    {"write to a hard link", [] { std::ofstream("g/linked", std::ios::app) << "more"; }},
+    {"make a folder", [] { fs::create_directory("f/deep/er/new"); }},
+    {"make a file", [] { std::ofstream("f/deep/er/new") << "new"; }},
+    {"link", [] { fs::create_hard_link("f/deep/er/four", "g/four"); }},
+    {"unlink", [] { fs::remove("f/deep/three"); }},
+    {"unlink one name of two", [] { fs::remove("f/two"); }},
+    {"rename a file", [] { fs::rename("f/deep/three", "g/three"); }},
+    {"rename a folder", [] { fs::rename("f/deep", "g/moved"); }},
+    {"rename over a file", [] { fs::rename("f/deep/three", "g/deep/five"); }},
+};
+
+}  // namespace
+
+TEST_CASE("times and sizes are the same before and after a read, and a copy-up changes no mtime") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    const std::string mode = GENERATE("store", "throughput");
+    for (const auto &[name, operation] : operations) {
+        CAPTURE(mode, name);
+        Mounted stack(mode);
+        const fs::path plain = stack.base() / "plain";
+        fs::create_directory(plain);
+        populate(stack.lower());
+        populate(plain);
+        stack.mount();
+        const std::set<std::string> names = names_in(stack.lower());
+        std::set<std::string> modified[2];
+        for (const fs::path &place : {stack.root(), plain}) {
+            const All before = stat_all(place, names);
+            const fs::path here = fs::current_path();
+            fs::current_path(place);
+            operation();
+            fs::current_path(here);
+            const All after = stat_all(place, names);
+            read_all(place);
+            for (const auto &[path, seen] : stat_all(place, names)) {
+                CAPTURE(path);
+                const Seen &first = after.at(path);
+                CHECK(same_time(seen.modified, first.modified));
+                CHECK(same_time(seen.changed, first.changed));
+                CHECK(seen.size == first.size);
+                CHECK(seen.links == first.links);
+            }
+            modified[place == plain ? 1 : 0] = modified_between(before, after);
+        }
+        CHECK(modified[0] == modified[1]);
+        CHECK(stack.unmount() == 0);
+    }
+}
