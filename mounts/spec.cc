@@ -90,23 +90,25 @@ void add_option(std::string &options, std::string_view more) {
 }
 
 void replace_root(FileSystem &root, const BootParameters &parameters) {
-    if (parameters.root == "tmpfs" || parameters.root == "none") {
+    const bool in_memory = parameters.root == "tmpfs" || parameters.root == "none";
+    if (in_memory) {
         root = FileSystem{.source = "tmpfs", .target = "/", .type = "tmpfs", .options = "mode=755"};
-        return;
-    }
-    if (parameters.root) root.source = *parameters.root;
-    if (parameters.root_type) {
-        root.type = *parameters.root_type;
-        root.mkfs = root.mkfs && root.type == "ext4";
+    } else {
+        if (parameters.root) root.source = *parameters.root;
+        if (parameters.root_type) {
+            root.type = *parameters.root_type;
+            root.mkfs = root.mkfs && root.type == "ext4";
+        }
     }
     for (auto part : std::views::split(parameters.root_options.value_or(""), ',')) {
         const std::string_view option(part);
         if (option == "x-nixos.autoresize")
-            root.autoresize = true;
+            root.autoresize = !in_memory;
         else
             add_option(root.options, option);
     }
-    if (parameters.root_read_only) add_option(root.options, "ro");
+    // An empty root that cannot be written would serve nobody.
+    if (parameters.root_read_only && !in_memory) add_option(root.options, "ro");
 }
 
 }  // namespace

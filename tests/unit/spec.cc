@@ -90,6 +90,14 @@ TEST_CASE("root=tmpfs needs no disk, and a union needs a store to lie on") {
     REQUIRE(table.has_value());
     CHECK((*table)[0].type == "tmpfs");
     CHECK_FALSE((*table)[0].mkfs);
+    CHECK((*table)[0].options == "mode=755");
+
+    parameters.root_options = "size=20%,x-nixos.autoresize";
+    parameters.root_read_only = true;
+    const auto with_size = apply_parameters(parsed(default_fstab(512000)), parameters, 512000);
+    REQUIRE(with_size.has_value());
+    CHECK((*with_size)[0].options == "mode=755,size=20%");
+    CHECK_FALSE((*with_size)[0].autoresize);
 
     parameters.store_union = UnionMode::disk;
     const auto without_store = apply_parameters(parsed("/dev/vda / ext4 rw 0 1\n"), parameters, 512000);
