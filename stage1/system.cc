@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include <cerrno>
+#include <format>
 
 #include "mounts/base/at.h"
 
@@ -14,15 +16,25 @@ using base::Result;
 
 namespace {
 
-// A root that somebody else mounted is read-only unless the command line says otherwise: systemd's default.
-std::string_view hint_for(int code) {
+// Whether it is to lie on a disk that cannot be written, however its file system is mounted.
+bool on_read_only_disk(std::string path) {
+    struct stat st{};
+    while (::stat(path.c_str(), &st) < 0 && path.contains('/')) path.resize(path.rfind('/'));
+    const auto text = base::read_file(std::format("/sys/dev/block/{}:{}/ro", major(st.st_dev), minor(st.st_dev)), 16);
+    return text && text->starts_with('1');
+}
+
+std::string_view hint_for(int code, const std::string &path) {
+    if (code == EROFS && on_read_only_disk(path))
+        return "the disk itself is read-only; this machine needs one that it can write to";
+    // A root that somebody else mounted is read-only unless the command line says otherwise: systemd's default.
     if (code == EROFS) return "'rw' among the kernel parameters has the root mounted writable";
     if (code == ENOSPC) return "the file system is full, of data or of inodes; make room in it, or make it larger";
     return {};
 }
 
 std::unexpected<base::Error> explained(base::Error error, std::string_view step, const std::string &path) {
-    return fail(error.code, step, path, error.hint.empty() ? hint_for(error.code) : error.hint);
+    return fail(error.code, step, path, error.hint.empty() ? hint_for(error.code, path) : error.hint);
 }
 
 }  // namespace

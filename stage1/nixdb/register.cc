@@ -173,7 +173,8 @@ base::Result<RegisterReport> register_closure(const RegisterRequest &request) {
     RegisterReport report;
     if (request.mode == mounts::RegisterMode::off) return report;
     auto root = base::open_at(AT_FDCWD, request.target_root, O_PATH | O_DIRECTORY);
-    if (!root) return std::unexpected(root.error());
+    if (!root)
+        return base::fail(root.error().code, "register", request.target_root, "it is no target root: nothing is mounted there");
     auto source = find_source(root->get(), request.reginfo);
     if (!source) return std::unexpected(source.error());
     if (!source->file) return report;
