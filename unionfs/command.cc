@@ -138,6 +138,7 @@ int command_main(int argc, char **argv) {
     if (auto result = fs.open_layers(); !result) return refuse(result.error());
     auto device = mount_device(fs.options);
     if (!device) return refuse(device.error());
+    if (!device->complaint.empty()) std::println(stderr, "unionfs: {}", device->complaint);
     const Choice choice = choose_mode(fs.options, device->rootless);
     if (fs.options.mode == Mode::automatic)
         std::println(stderr, "unionfs: mode=auto: {}: {}", choice.mode == Mode::store ? "store" : "throughput", choice.reason);

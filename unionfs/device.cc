@@ -63,6 +63,17 @@ int receive_fd(int socket) {
     return fd;
 }
 
+// What fusermount3 said, on one line, with what helps where that is known. It looks a mount up in /etc/mtab before it
+// unmounts it, a link that a root lacks into which nothing but packages was unpacked.
+std::string explained(std::string said) {
+    while (said.ends_with('\n')) said.pop_back();
+    for (char &c : said)
+        if (c == '\n') c = ' ';
+    if (said.contains("/etc/mtab"))
+        said += "; it will not unmount either, unless root makes the link: ln -s /proc/self/mounts /etc/mtab";
+    return said;
+}
+
 Result<Device> mount_with_helper(const Options &options) {
     std::array<int, 2> ends{};
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) < 0) return fail(errno, "socketpair", "fusermount3");
@@ -72,22 +83,16 @@ Result<Device> mount_with_helper(const Options &options) {
     if (options.allow_other) words += ",allow_other";
     if (options.upper.empty()) words += ",ro";
     for (const std::string &word : options.for_mount) words += "," + word;
-    const pid_t child = ::fork();
-    if (child < 0) return fail(errno, "fork", "fusermount3");
-    if (child == 0) {
-        (void)::fcntl(theirs.get(), F_SETFD, 0);
-        ::setenv("_FUSE_COMMFD", std::to_string(theirs.get()).c_str(), 1);
-        ::execlp("fusermount3", "fusermount3", "-o", words.c_str(), "--", options.mountpoint.c_str(), nullptr);
-        ::_exit(127);
-    }
+    ::setenv("_FUSE_COMMFD", std::to_string(theirs.get()).c_str(), 1);
+    auto exit = base::run(
+        {.argv = {"fusermount3", "-o", words, "--", options.mountpoint}, .inherited = {theirs.get()}, .capture_output = true});
+    ::unsetenv("_FUSE_COMMFD");
     theirs.reset();
+    if (!exit) return fail(exit.error().code, "mount", options.mountpoint, "needs root, or fusermount3 in PATH");
+    const std::string said = explained(std::move(exit->output));
     base::Fd fd(receive_fd(ours.get()));
-    int status = 0;
-    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
-    if (!fd)
-        return fail(0, "mount", options.mountpoint,
-                    WEXITSTATUS(status) == 127 ? "needs root, or fusermount3 in PATH" : "fusermount3 refused");
-    return Device{std::move(fd), true};
+    if (!fd) return fail(0, "mount", options.mountpoint, said.empty() ? "fusermount3 refused" : said);
+    return Device{std::move(fd), true, said};
 }
 
 // Passthrough is for those who are root on the machine, not in a user namespace (user_namespaces(7): its map says which).

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "mounts/base/error.h"
 #include "mounts/base/fd.h"
@@ -11,7 +12,8 @@ namespace unionfs {
 
 struct Device {
     base::Fd fd{};
-    bool rootless = false;  // mounted by fusermount3 or in a user namespace: no passthrough
+    bool rootless = false;    // mounted by fusermount3 or in a user namespace: no passthrough
+    std::string complaint{};  // of fusermount3, though it mounted; on one line
 };
 
 base::Result<Device> mount_device(const Options &options);

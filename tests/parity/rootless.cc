@@ -85,13 +85,22 @@ void enter_namespaces() {
     write_text("/proc/self/gid_map", std::format("0 {} 1", nobody));
 }
 
+// An /etc of our own over the machine's, which is nobody's to change: with the link that fusermount3 wants, or without.
+void lay_over_etc(const fs::path &base, bool mtab) {
+    const std::string layers = std::format("lowerdir=/etc,upperdir={0}/etc,workdir={0}/etc-work", base.string());
+    if (::mount("overlay", "/etc", "overlay", 0, layers.c_str()) < 0) throw std::runtime_error(std::format("/etc: {}", errno));
+    fs::remove("/etc/mtab");
+    if (mtab) fs::create_symlink("/proc/self/mounts", "/etc/mtab");
+}
+
 // Runs it in a child that has a /dev/fuse that everybody may open, and is nobody.
-std::string without_root(bool namespaces) {
+std::string without_root(bool namespaces, bool mtab = true) {
     char name[] = "/tmp/rootless-XXXXXX";
     REQUIRE(::mkdtemp(name) != nullptr);
     const fs::path base = name;
     REQUIRE(::mount("rootless", name, "tmpfs", 0, "mode=755") == 0);
-    for (const char *folder : {"bin", "ours", "plain", "kernel", "lower", "upper", "work"}) fs::create_directory(base / folder);
+    for (const char *folder : {"bin", "ours", "plain", "kernel", "lower", "upper", "work", "etc", "etc-work"})
+        fs::create_directory(base / folder);
     fs::copy_file(parity::program(), base / "bin/unionfs");  // a build folder need not be anybody's
     populate(base / "lower");
     populate(base / "plain");
@@ -102,6 +111,7 @@ std::string without_root(bool namespaces) {
         std::string said;
         try {
             ::unshare(CLONE_NEWNS);
+            lay_over_etc(base, mtab);
             ::mknod((base / "fuse").c_str(), S_IFCHR, makedev(10, 229));
             ::chmod((base / "fuse").c_str(), 0666);
             ::mount((base / "fuse").c_str(), "/dev/fuse", nullptr, MS_BIND, nullptr);
@@ -141,4 +151,13 @@ TEST_CASE("in a user namespace the union works, says what is slower, and overlay
 TEST_CASE("without root the union is mounted by fusermount3, and says what is slower") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
     CHECK(without_root(false) == what_is_slower);
+}
+
+TEST_CASE("what fusermount3 complains of is told with the remedy: in a root without /etc/mtab it mounts, and does not unmount") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    const std::string complaint = "fusermount3: failed to open /etc/mtab: No such file or directory";
+    CHECK(without_root(false, false) ==
+          std::format("unionfs: {}; it will not unmount either, unless root makes the link: ln -s /proc/self/mounts /etc/mtab\n",
+                      complaint) +
+              what_is_slower + std::format("fusermount3 -u: {}\n", complaint));
 }
