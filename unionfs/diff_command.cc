@@ -13,12 +13,13 @@ namespace {
 constexpr const char *usage =
     "usage: stage1 union diff [--json] UPPER LOWER…\n"
     "What the upper of a union changed against its lowers, the topmost first.\n"
-    "  --json   a list of objects: change, path, mode, size\n";
+    "  --json   a list of objects: change, path, mode, size; from, of a moved folder\n";
 
 const char *word(Change change) {
     switch (change) {
     case Change::added: return "added";
     case Change::modified: return "modified";
+    case Change::moved: return "moved";
     case Change::deleted: return "deleted";
     }
     return "";
@@ -45,6 +46,7 @@ void print_json(const std::vector<Difference> &differences) {
             "\n  {\"change\": " + base::json_text(word(difference.change)) + ", \"path\": " + base::json_text(difference.path);
         if (difference.change != Change::deleted)
             text += ", \"mode\": " + std::to_string(difference.mode) + ", \"size\": " + std::to_string(difference.size_bytes);
+        if (difference.change == Change::moved) text += ", \"from\": " + base::json_text(difference.from);
         text += '}';
     }
     std::println("{}\n]", text);
@@ -74,7 +76,9 @@ int diff_main(int argc, char **argv) {
         print_json(*found);
         return 0;
     }
-    for (const Difference &difference : *found) std::println("{:<9}{}", word(difference.change), escaped(difference.path));
+    for (const Difference &difference : *found)
+        std::println("{:<9}{}{}", word(difference.change), difference.from.empty() ? "" : escaped(difference.from) + " -> ",
+                     escaped(difference.path));
     return 0;
 }
 

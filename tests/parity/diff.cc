@@ -96,6 +96,42 @@ TEST_CASE("union diff takes for there what the union shows of several lowers") {
     CHECK(exit->output == "modified file\nadded    file/deep\nadded    hidden\nadded    hidden/deep\nadded    opaque/deep\n");
 }
 
+TEST_CASE("union diff follows a renamed folder to what it was") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    Mounted stack("store");
+    for (const char *folder : {"a/in/deep", "b/in", "c", "d/in", "e", "back", "into"})
+        fs::create_directories(stack.lower() / folder);
+    for (const char *name :
+         {"a/same", "a/changed", "a/gone", "a/in/deep/changed", "b/in/same", "c/same", "d/in/changed", "e/same", "back/same"})
+        write_file(stack.lower() / name, "lower");
+    stack.mount();
+    const fs::path root = stack.root();
+    fs::rename(root / "a", root / "moved");  // beside
+    write_file(root / "moved/changed", "more");
+    write_file(root / "moved/new", "");
+    fs::remove(root / "moved/gone");
+    write_file(root / "moved/in/deep/changed", "more");
+    fs::rename(root / "b/in", root / "into/b-in");  // elsewhere
+    REQUIRE(::chmod((root / "into/b-in").c_str(), 0700) == 0);
+    fs::rename(root / "d/in", root / "d/in2");  // within what moves then
+    write_file(root / "d/in2/changed", "more");
+    fs::rename(root / "d", root / "into/d");
+    fs::rename(root / "e", root / "tmp");  // two trade places
+    fs::rename(root / "c", root / "e");
+    fs::rename(root / "tmp", root / "c");
+    fs::rename(root / "back", root / "away");  // and home again
+    fs::rename(root / "away", root / "back");
+    REQUIRE(stack.unmount() == 0);
+    CHECK(diff(stack) ==
+          "moved    e -> c\nmoved    c -> e\nmoved    b/in -> into/b-in\nmoved    d -> into/d\n"
+          "moved    d/in -> into/d/in2\nmodified into/d/in2/changed\nmoved    a -> moved\nmodified moved/changed\n"
+          "deleted  moved/gone\nmodified moved/in/deep/changed\nadded    moved/new\n");
+    const std::string json = diff(stack, "--json");
+    for (const char *part : {R"({"change": "moved", "path": "into/b-in", "mode": 16832, "size": )", R"(, "from": "b/in"})",
+                             R"({"change": "deleted", "path": "moved/gone"})"})
+        CHECK_THAT(json, Catch::Matchers::ContainsSubstring(part));
+}
+
 TEST_CASE("union diff gives names that hold newlines, quotes and any bytes") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
     Mounted stack("store");
