@@ -1,4 +1,5 @@
-// rename(2). A folder with lowers keeps them by a redirect, as overlayfs's redirect_dir=on writes it.
+// rename(2). A folder with lowers keeps them by a redirect, as overlayfs's redirect_dir=on writes it; where the marks are
+// user.overlay.*, overlayfs follows none (overlayfs.rst, "User xattr"), and the folder moves whole.
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/stat.h>
@@ -7,6 +8,7 @@
 
 #include <cerrno>
 
+#include "unionfs/listing.h"
 #include "unionfs/union.h"
 #include "unionfs/xattr.h"
 
@@ -14,12 +16,38 @@ namespace unionfs {
 
 std::string lower_path(const LowerDirRef &dir) { return dir->parent ? lower_path(dir->parent) + "/" + dir->name : std::string{}; }
 
+// Copies up all that a folder shows, so that it needs its lowers no more. Nothing that is seen changes by it.
+int Union::copy_up_tree(Node &folder) {
+    Listing listing;
+    int error = copy_up(folder);
+    if (error == 0 && !folder.lowers.empty()) error = listing.load(*this, folder);
+    for (const ListingEntry &entry : listing.entries) {
+        Node *node = nullptr;
+        struct stat status{};
+        if (error == 0) error = lookup(folder, entry.name, node, status);
+        if (error == ENOENT) error = 0;  // removed meanwhile
+        if (error != 0) break;
+        if (node == nullptr) continue;
+        error = node->is_dir() ? copy_up_tree(*node) : copy_up(*node);
+        if (error == 0 && !node->is_dir()) {
+            const std::lock_guard lock(node->mutex);
+            error = link_up(*node, folder, entry.name);
+        }
+        table.forget(node, 1);
+    }
+    return error;
+}
+
 // Before the move: what the folder needs so that at its new place it shows what it shows now, and nothing else.
 int Union::mark_moved(Node &node, Node &parent, Node &new_parent, const std::string &new_name) {
     if (!node.is_dir()) return 0;
     Where at;
     if (const int error = where_upper(node, at); error != 0) return error;
     if (node.lowers.empty()) return lower_has(new_parent, new_name) ? make_opaque(at.fd(), ".") : 0;
+    if (mark.starts_with("user.")) {
+        if (const int error = copy_up_tree(node); error != 0) return error;
+        return make_opaque(at.fd(), ".");
+    }
     const LowerDirRef &lower = node.lowers.front();
     const bool beside = &parent == &new_parent && !parent.lowers.empty() && lower->parent == parent.lowers.front();
     const std::string target = beside ? lower->name : lower_path(lower);

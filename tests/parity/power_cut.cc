@@ -21,6 +21,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// How both are mounted.
+struct Mounts {
+    const char *ours = "";
+    const char *kernel = nullptr;  // null: overlayfs is not asked
+};
+
 struct Scenario {
     const char *name;
     std::function<bool()> operation;  // in the mount's root; a single one, as a client sees it
@@ -146,28 +152,28 @@ std::string torn(const fs::path &root) {
 }
 
 // What is seen when that disk is mounted after the cut, by us, and by overlayfs unless it is left out.
-std::pair<std::string, std::string> seen_after(const Folders &folders, const fs::path &disk, bool overlayfs) {
-    const auto exit =
-        base::run({.argv = {parity::program(), "-o", folders.layers(disk), folders.base / "again"}, .capture_output = true});
+std::pair<std::string, std::string> seen_after(const Folders &folders, const fs::path &disk, const Mounts &mounts) {
+    const auto exit = base::run(
+        {.argv = {parity::program(), "-o", folders.layers(disk) + mounts.ours, folders.base / "again"}, .capture_output = true});
     REQUIRE(exit);
     INFO(exit->output);
     REQUIRE(exit->status == 0);
     const std::string ours = parity::tree(folders.base / "again");
-    if (!overlayfs) CHECK(torn(folders.base / "again") == "");
+    if (mounts.kernel == nullptr) CHECK(torn(folders.base / "again") == "");
     REQUIRE(::umount2((folders.base / "again").c_str(), 0) == 0);
-    if (!overlayfs) return {ours, ours};
-    REQUIRE(::mount("overlay", (folders.base / "kernel").c_str(), "overlay", 0,
-                    (folders.layers(disk) + ",index=off,redirect_dir=on").c_str()) == 0);
+    if (mounts.kernel == nullptr) return {ours, ours};
+    REQUIRE(::mount("overlay", (folders.base / "kernel").c_str(), "overlay", 0, (folders.layers(disk) + mounts.kernel).c_str()) ==
+            0);
     const std::string kernel = parity::tree(folders.base / "kernel");
     REQUIRE(::umount2((folders.base / "kernel").c_str(), 0) == 0);
     return {ours, kernel};
 }
 
-void cut_at_each_change(const std::vector<Scenario> &scenarios, bool overlayfs) {
+void cut_at_each_change(const std::vector<Scenario> &scenarios, const Mounts &mounts) {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
     const Folders folders;
     std::atomic<size_t> cuts = 0;
-    parity::Cutter cutter({parity::program(), "-f", "-o", folders.layers(folders.base), folders.base / "ours"},
+    parity::Cutter cutter({parity::program(), "-f", "-o", folders.layers(folders.base) + mounts.ours, folders.base / "ours"},
                           [&] { copy_disk(folders.base, folders.base / "cuts" / std::to_string(cuts++)); });
     struct stat below{}, at{};
     ::stat(folders.base.c_str(), &below);
@@ -176,11 +182,11 @@ void cut_at_each_change(const std::vector<Scenario> &scenarios, bool overlayfs) 
     REQUIRE(at.st_dev != below.st_dev);
     // Looking at a name of a hard link brings it to the upper, so those are looked at only in a copy.
     const auto now = [&] {
-        if (overlayfs) return parity::tree(folders.base / "ours");
+        if (mounts.kernel != nullptr) return parity::tree(folders.base / "ours");
         const fs::path copy = folders.base / "cuts/now";
         fs::remove_all(copy);
         copy_disk(folders.base, copy);
-        return seen_after(folders, copy, false).first;
+        return seen_after(folders, copy, mounts).first;
     };
     size_t checked = 0;
     for (const Scenario &scenario : scenarios) {
@@ -197,7 +203,7 @@ void cut_at_each_change(const std::vector<Scenario> &scenarios, bool overlayfs) 
         CHECK(cuts > checked);
         for (; checked < cuts; ++checked) {
             INFO("cut " << checked);
-            const auto [ours, kernel] = seen_after(folders, folders.base / "cuts" / std::to_string(checked), overlayfs);
+            const auto [ours, kernel] = seen_after(folders, folders.base / "cuts" / std::to_string(checked), mounts);
             if (ours != before) CHECK(ours == after);
             CHECK(kernel == ours);
         }
@@ -209,8 +215,14 @@ void cut_at_each_change(const std::vector<Scenario> &scenarios, bool overlayfs) 
 
 }  // namespace
 
-TEST_CASE("a power cut at any change leaves each operation done or not done") { cut_at_each_change(scenarios(), true); }
+TEST_CASE("a power cut at any change leaves each operation done or not done") {
+    cut_at_each_change(scenarios(), {.kernel = ",index=off,redirect_dir=on"});
+}
+
+TEST_CASE("a power cut at any change leaves each operation done or not done where marks are user.overlay.*") {
+    cut_at_each_change(scenarios(), {.ours = ",userxattr", .kernel = ",userxattr,index=off"});
+}
 
 TEST_CASE("a power cut at any change of a lower hard link leaves its names one file") {
-    cut_at_each_change(hard_link_scenarios(), false);
+    cut_at_each_change(hard_link_scenarios(), {});
 }
