@@ -1,7 +1,6 @@
 #include "mounts/device.h"
 
 #include <blkid/blkid.h>
-#include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -10,11 +9,17 @@
 #include <cerrno>
 #include <format>
 #include <memory>
+#include <optional>
+
+#include "mounts/base/direct_reads.h"
 
 // linux/fs.h of before 5.15 lacks it; _IOR(0x12, 128, __u64).
 #ifndef BLKGETDISKSEQ
 #define BLKGETDISKSEQ _IOR(0x12, 128, __u64)
 #endif
+
+// Not in libblkid's header, but in each version of it (libblkid/src/blkidP.h): reads a piece into the probe's cache.
+extern "C" const unsigned char *blkid_probe_get_buffer(blkid_probe handle, uint64_t offset, uint64_t length);
 
 namespace mounts {
 
@@ -36,15 +41,42 @@ ProbeHandle open_probe(int fd) {
     return handle;
 }
 
-// libblkid reads some fifty sectors here and there near both ends, one after the other. Asked for beforehand they are two
-// requests to the device, and cost no more memory: it reads nearly all of these ranges in the end, looking for ZFS.
-void read_ahead(int fd, blkid_probe handle) {
-    constexpr off_t begin_bytes = 384 << 10;
-    constexpr off_t end_bytes = 512 << 10;
-    const off_t size = ::blkid_probe_get_size(handle);
+// libblkid reads some fifty pieces near both ends, one after the other, each into a mapping of its own. It looks first among
+// those that it has: read beforehand the ends are two requests to the device and two mappings.
+void read_ends(blkid_probe handle) {
+    constexpr uint64_t begin_bytes = 384 << 10;  // two ZFS labels lie there, and two in the last 512 KiB
+    constexpr uint64_t end_bytes = 512 << 10;
+    const auto size = static_cast<uint64_t>(::blkid_probe_get_size(handle));
     if (size < begin_bytes + end_bytes) return;
-    (void)::posix_fadvise(fd, 0, begin_bytes, POSIX_FADV_WILLNEED);
-    (void)::posix_fadvise(fd, size - end_bytes, end_bytes, POSIX_FADV_WILLNEED);
+    // What can't be read is read again, piece by piece, by who asks for it.
+    (void)::blkid_probe_get_buffer(handle, 0, begin_bytes);
+    (void)::blkid_probe_get_buffer(handle, size - end_bytes, end_bytes);
+}
+
+Signature probe_with(blkid_probe handle) {
+    read_ends(handle);
+    ::blkid_probe_enable_superblocks(handle, 1);
+    ::blkid_probe_set_superblocks_flags(handle, BLKID_SUBLKS_TYPE | BLKID_SUBLKS_USAGE | BLKID_SUBLKS_UUID | BLKID_SUBLKS_LABEL |
+                                                    BLKID_SUBLKS_BADCSUM | BLKID_SUBLKS_MAGIC);
+    ::blkid_probe_enable_partitions(handle, 1);
+    Signature signature;
+    errno = 0;
+    switch (::blkid_do_safeprobe(handle)) {
+    case 0: signature.outcome = Signature::Outcome::found; break;
+    case 1: return signature;
+    case -2: signature.outcome = Signature::Outcome::ambivalent; return signature;
+    default:
+        signature.outcome = Signature::Outcome::unreadable;
+        signature.code = errno;
+        return signature;
+    }
+    signature.type = value(handle, "TYPE");
+    signature.usage = value(handle, "USAGE");
+    signature.uuid = value(handle, "UUID");
+    signature.label = value(handle, "LABEL");
+    signature.partition_table = value(handle, "PTTYPE");
+    signature.bad_checksum = !value(handle, "SBBADCSUM").empty();
+    return signature;
 }
 
 }  // namespace
@@ -64,32 +96,16 @@ base::Result<DeviceIdentity> identify(int fd, std::string_view name) {
 }
 
 base::Result<Signature> probe(int fd, std::string_view name) {
-    errno = 0;
-    const ProbeHandle handle = open_probe(fd);
-    if (!handle) return base::fail(errno != 0 ? errno : EIO, "probe", name);
-    read_ahead(fd, handle.get());
-    ::blkid_probe_enable_superblocks(handle.get(), 1);
-    ::blkid_probe_set_superblocks_flags(handle.get(), BLKID_SUBLKS_TYPE | BLKID_SUBLKS_USAGE | BLKID_SUBLKS_UUID |
-                                                          BLKID_SUBLKS_LABEL | BLKID_SUBLKS_BADCSUM | BLKID_SUBLKS_MAGIC);
-    ::blkid_probe_enable_partitions(handle.get(), 1);
-    Signature signature;
-    errno = 0;
-    switch (::blkid_do_safeprobe(handle.get())) {
-    case 0: signature.outcome = Signature::Outcome::found; break;
-    case 1: return signature;
-    case -2: signature.outcome = Signature::Outcome::ambivalent; return signature;
-    default:
-        signature.outcome = Signature::Outcome::unreadable;
-        signature.code = errno;
-        return signature;
+    std::optional<base::DirectReads> direct(fd);
+    for (;;) {
+        errno = 0;
+        const ProbeHandle handle = open_probe(fd);
+        if (!handle) return base::fail(errno != 0 ? errno : EIO, "probe", name);
+        Signature signature = probe_with(handle.get());
+        // libblkid reads whole sectors into mappings of its own, but not at the end of an odd size.
+        if (signature.outcome != Signature::Outcome::unreadable || !direct) return signature;
+        direct.reset();
     }
-    signature.type = value(handle.get(), "TYPE");
-    signature.usage = value(handle.get(), "USAGE");
-    signature.uuid = value(handle.get(), "UUID");
-    signature.label = value(handle.get(), "LABEL");
-    signature.partition_table = value(handle.get(), "PTTYPE");
-    signature.bad_checksum = !value(handle.get(), "SBBADCSUM").empty();
-    return signature;
 }
 
 std::string describe(const Signature &signature) {

@@ -36,6 +36,7 @@ struct Signature {
     std::string label, uuid;      // empty: none
     std::string partition_table;  // gpt, dos, …; empty: none
     bool bad_checksum = false;    // the superblock of `type` has a wrong checksum
+    bool operator==(const Signature &) const = default;
 };
 
 // Probes the whole device that is open as `fd`. What goes wrong while reading is an outcome, not an Error.

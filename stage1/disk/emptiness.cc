@@ -1,6 +1,5 @@
 #include "stage1/disk/emptiness.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -16,6 +15,7 @@
 #include <thread>
 #include <utility>
 
+#include "mounts/base/direct_reads.h"
 #include "stage1/disk/intent.h"
 #include "stage1/disk/remains.h"
 
@@ -38,18 +38,6 @@ bool is_zero(std::span<const std::byte> bytes) {
     }
     return std::ranges::all_of(bytes.subspan(i), [](std::byte b) { return b == std::byte{0}; });
 }
-
-// O_DIRECT for as long as this lives, where the device takes it.
-class DirectReads {
-  public:
-    explicit DirectReads(int fd) : fd_(fd), flags_(::fcntl(fd, F_GETFL)) { (void)::fcntl(fd_, F_SETFL, flags_ | O_DIRECT); }
-    DirectReads(const DirectReads &) = delete;
-    DirectReads &operator=(const DirectReads &) = delete;
-    ~DirectReads() { (void)::fcntl(fd_, F_SETFL, flags_); }
-
-  private:
-    int fd_, flags_;
-};
 
 // 0, or the errno; a device that ends early is EIO.
 int read_exactly(int fd, std::span<std::byte> buffer, uint64_t offset) {
@@ -175,7 +163,7 @@ std::vector<Range> ranges_to_read(uint64_t size, bool vouched) {
 }
 
 base::Result<Emptiness> examine(int fd, const std::vector<Range> &ranges, int image) {
-    const DirectReads direct(fd);
+    const base::DirectReads direct(fd);
     Search search(ranges);
     const auto buffers = std::make_unique_for_overwrite<Buffers>();
     (void)::madvise(buffers.get(), sizeof *buffers, MADV_HUGEPAGE);  // without it, it is slower

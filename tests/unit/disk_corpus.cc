@@ -11,9 +11,12 @@
 #include <string>
 #include <vector>
 
+#include "mounts/base/at.h"
 #include "mounts/base/process.h"
+#include "mounts/device.h"
 #include "stage1/disk/prepare.h"
 #include "tests/support/disk.h"
+#include "tests/support/plain_probe.h"
 
 namespace {
 
@@ -240,6 +243,17 @@ std::vector<Case> odds() {
     };
 }
 
+// What hastens the probe changes nothing of what it finds.
+void check_probe(const std::string &device) {
+    const auto fd = base::open_at(AT_FDCWD, device, O_RDONLY);
+    REQUIRE(fd);
+    const auto found = mounts::probe(fd->get(), device);
+    REQUIRE(found);
+    mounts::Signature expected = support::plain_probe(fd->get());
+    expected.code = found->code;
+    CHECK(*found == expected);
+}
+
 void check(const Case &disk, bool vouched = false) {
     if (const std::string missing = support::loop_devices_missing(); !missing.empty()) SKIP(missing);
     const support::ScratchFolder scratch;
@@ -249,6 +263,7 @@ void check(const Case &disk, bool vouched = false) {
     const uint64_t before = support::fingerprint(image);
     for (const bool dry_run : {true, false}) {
         const support::LoopDevice loop(image);
+        check_probe(loop.path());
         const auto outcome = stage1::prepare_disk({.device = loop.path(), .dry_run = dry_run, .vouched = vouched});
         const std::string said = outcome ? outcome->description : base::message(outcome.error());
         INFO(disk.name << ": " << said);

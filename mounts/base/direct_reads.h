@@ -1,0 +1,21 @@
+// O_DIRECT on a descriptor for as long as this lives, where its file takes it: what is read then goes by the page cache,
+// which neither grows nor is asked to. Offsets, lengths and buffers must be multiples of the device's logical sector, or a read
+// is EINVAL.
+#pragma once
+
+#include <fcntl.h>
+
+namespace base {
+
+class DirectReads {
+  public:
+    explicit DirectReads(int fd) : fd_(fd), flags_(::fcntl(fd, F_GETFL)) { (void)::fcntl(fd_, F_SETFL, flags_ | O_DIRECT); }
+    DirectReads(const DirectReads &) = delete;
+    DirectReads &operator=(const DirectReads &) = delete;
+    ~DirectReads() { (void)::fcntl(fd_, F_SETFL, flags_); }
+
+  private:
+    int fd_, flags_;
+};
+
+}  // namespace base
