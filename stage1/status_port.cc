@@ -32,21 +32,29 @@ base::Fd open_port() {
     return {};
 }
 
+// Open from the first word to the exec of stage 2, as the log is: at each open and close the processor spins until the host
+// has taken note (Linux, drivers/char/virtio_console.c, __send_control_msg). -1: there is none, or not yet.
+int port() {
+    static base::Fd held;
+    if (!held) held = open_port();
+    return held.get();
+}
+
 }  // namespace
 
 void mention_to_host(std::string_view line) {
-    if (const base::Fd port = open_port()) (void)base::write_all(port.get(), std::string(line) + "\n", "status port");
+    if (const int fd = port(); fd >= 0) (void)base::write_all(fd, std::string(line) + "\n", "status port");
 }
 
 bool tell_host(std::string_view line) {
-    const base::Fd port = open_port();
-    if (!port) return false;
+    const int fd = port();
+    if (fd < 0) return false;
     std::string text(line);
     std::ranges::replace(text, '\n', ' ');
-    if (!base::write_all(port.get(), text + "\n", "status port")) return false;
+    if (!base::write_all(fd, text + "\n", "status port")) return false;
     std::array<char, 64> answer;
-    pollfd poll{port.get(), POLLIN, 0};
-    return ::poll(&poll, 1, acknowledge_timeout_ms) == 1 && ::read(port.get(), answer.data(), answer.size()) > 0;
+    pollfd poll{fd, POLLIN, 0};
+    return ::poll(&poll, 1, acknowledge_timeout_ms) == 1 && ::read(fd, answer.data(), answer.size()) > 0;
 }
 
 }  // namespace stage1

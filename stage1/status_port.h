@@ -1,5 +1,6 @@
 // The virtio-serial port by which the launcher hears how the guest fares (mounts/protocol.h: lines, each answered with
-// `ack`). A machine without that port was not started by runvm: then there is nobody to tell.
+// `ack`). A machine without that port was not started by runvm: then there is nobody to tell. It is opened once and stays
+// open: no other process can have it until this one ends or becomes another program.
 #pragma once
 
 #include <string_view>
