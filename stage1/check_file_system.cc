@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <format>
 
 #include "mounts/base/process.h"
@@ -12,6 +13,8 @@
 namespace stage1 {
 
 namespace {
+
+constexpr std::array<const char *, 3> folders{"/bin/", "/sbin/", "/usr/sbin/"};
 
 // On one line, the console's: checkers write several, and the last ones say why they gave up.
 std::string last_words(std::string text) {
@@ -24,6 +27,14 @@ std::string last_words(std::string text) {
 
 }  // namespace
 
+bool initrd_has_checkers() {
+    std::error_code none;  // no such folder
+    for (const char *folder : folders)
+        for (const auto &entry : std::filesystem::directory_iterator(folder, none))
+            if (entry.path().filename().native().starts_with("fsck.")) return true;
+    return false;
+}
+
 base::Result<std::string> check_file_system(const std::string &device, const std::string &type) {
     for (const char *self_checking :
          {"btrfs", "zfs", "bcachefs", "tmpfs", "xfs", "squashfs", "erofs", "iso9660", "udf", "nilfs2", "apfs"})
@@ -31,7 +42,7 @@ base::Result<std::string> check_file_system(const std::string &device, const std
     if (const auto at = mounts::mounted_at(device); !at.target.empty())
         return std::format("fsck: {} is mounted on '{}', not checked", device, at.target);
     std::string checker;
-    for (const char *folder : {"/bin/", "/sbin/", "/usr/sbin/"})
+    for (const char *folder : folders)
         if (const std::string path = std::format("{}fsck.{}", folder, type); ::access(path.c_str(), X_OK) == 0) checker = path;
     if (checker.empty()) return std::format("fsck: the initrd has no fsck.{}; {} is mounted unchecked", type, device);
     const auto exit = base::run({.argv = {checker, "-a", device}, .capture_output = true});

@@ -9,6 +9,9 @@
 
 namespace stage1 {
 
+// False: no check can be done, whatever the device holds.
+bool initrd_has_checkers();
+
 // One line: what was done or why nothing was. Error: errors left uncorrected, the checker failed, or it asks for a reboot.
 // `type` is what the device holds, for a table may say `auto` or be mistaken.
 base::Result<std::string> check_file_system(const std::string &device, const std::string &type);
