@@ -3,11 +3,15 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -46,12 +50,44 @@ bool is_initramfs(int fd) {
     return ::fstatfs(fd, &fs) == 0 && (fs.f_type == RAMFS_MAGIC || fs.f_type == TMPFS_MAGIC);
 }
 
-// Stage 2 does not wait for it: a child removes, as util-linux's switch_root has one do, and stage 2 reaps it.
-void free_initramfs(base::Fd root, dev_t device) {
-    const pid_t child = ::fork();
-    if (child > 0) return;
-    remove_contents(std::move(root), device);
-    if (child == 0) ::_exit(0);
+struct Freeing {
+    base::Fd root;
+    dev_t device = 0;
+    base::Fd until_exec;  // a pipe's end; the other one closes when stage 2 is executed
+    base::Fd executed;
+};
+
+// All descriptors but standard ones and these two, lest stage 2 find its status port busy.
+void keep_only(int a, int b) {
+    const auto close_range = [](int first, unsigned last) { (void)::syscall(SYS_close_range, first, last, 0); };
+    const auto [low, high] = std::minmax(a, b);
+    if (low > 3) close_range(3, static_cast<unsigned>(low) - 1);
+    if (high > low + 1) close_range(low + 1, static_cast<unsigned>(high) - 1);
+    close_range(high + 1, ~0U);
+}
+
+// The child. It has this very memory: until the exec the parent uses it, and system calls are all that is done here.
+int free_after_exec(void *argument) {
+    auto &job = *static_cast<Freeing *>(argument);
+    const sched_param none{};
+    (void)::syscall(SYS_sched_setscheduler, 0, SCHED_IDLE, &none);  // stage 2 first; musl has no function for it
+    keep_only(job.root.get(), job.until_exec.get());
+    char failed = 0;
+    if (::read(job.until_exec.get(), &failed, 1) == 0) remove_contents(std::move(job.root), job.device);
+    ::_exit(0);
+}
+
+// Stage 2 does not wait for it, nor is slowed by it: a child removes what is left when the exec has closed the pipe. Stage 2
+// reaps it. Sharing the memory spares the copying of page tables, and stage 2's exec their tearing down.
+void free_initramfs(Freeing &job) {
+    static std::array<char, 65536> stack;
+    std::array<int, 2> ends{-1, -1};
+    if (::pipe2(ends.data(), O_CLOEXEC) == 0) {
+        job.until_exec.reset(ends[0]);
+        job.executed.reset(ends[1]);
+        if (::clone(free_after_exec, stack.data() + stack.size(), CLONE_VM | SIGCHLD, &job) > 0) return;
+    }
+    remove_contents(std::move(job.root), job.device);
 }
 
 }  // namespace
@@ -77,9 +113,11 @@ Result<> check_init(const std::string &target_root, const std::string &init) {
 }
 
 base::Error switch_root(const std::string &target_root, const std::string &init) {
-    base::Fd old_root(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    Freeing freeing;
+    freeing.root.reset(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     struct stat st{};
-    if (!old_root || ::fstat(old_root.get(), &st) < 0) return fail(errno, "open", "/").error();
+    if (!freeing.root || ::fstat(freeing.root.get(), &st) < 0) return fail(errno, "open", "/").error();
+    freeing.device = st.st_dev;
     for (const char *mount : {"/proc", "/sys", "/dev", "/run"}) {
         const std::string target = target_root + mount;
         if (::mount(mount, target.c_str(), nullptr, MS_MOVE, nullptr) < 0 && errno != EINVAL)
@@ -88,15 +126,17 @@ base::Error switch_root(const std::string &target_root, const std::string &init)
     if (::chdir(target_root.c_str()) < 0) return fail(errno, "chdir", target_root).error();
     if (::mount(".", "/", nullptr, MS_MOVE, nullptr) < 0) return fail(errno, "move the root mount", target_root).error();
     if (::chroot(".") < 0 || ::chdir("/") < 0) return fail(errno, "chroot", target_root).error();
-    if (is_initramfs(old_root.get())) free_initramfs(std::move(old_root), st.st_dev);
+    if (is_initramfs(freeing.root.get())) free_initramfs(freeing);
 
     // Stage 2 begins as a fresh PID 1: no signal ignored or blocked.
     sigset_t none;
     sigemptyset(&none);
     (void)::sigprocmask(SIG_SETMASK, &none, nullptr);
     ::execl(init.c_str(), init.c_str(), nullptr);
-    return fail(errno, "exec", init,
-                errno == ENOENT ? "its interpreter (the #! line, or the dynamic loader) is not in the target root" : "")
+    const int code = errno;
+    if (freeing.executed) (void)!::write(freeing.executed.get(), "", 1);  // the child ends, and all is as it was
+    return fail(code, "exec", init,
+                code == ENOENT ? "its interpreter (the #! line, or the dynamic loader) is not in the target root" : "")
         .error();
 }
 

@@ -1,6 +1,8 @@
 // Machines that can't or won't: what the person who waits is told, and with which exit status.
 
 #include <catch_amalgamated.hpp>
+#include <filesystem>
+#include <fstream>
 
 #include "tests/boot/machine.h"
 
@@ -16,6 +18,18 @@ TEST_CASE("a missing stage 2 is named, and the launcher says that stage 1 failed
     const Boot b = boot({.arguments = {"--init=/nix/store/none/init"}, .registration = false});
     CHECK(b.exit_code == 120);
     CHECK_THAT(b.console, ContainsSubstring("/nix/store/none/init"));
+}
+
+TEST_CASE("a stage 2 whose interpreter is missing is named, with why it can't be executed") {
+    boot_test::Machine machine;
+    const std::string script = machine.xchg() + "/stage2";
+    std::ofstream(script) << "#!/no/such/interpreter\n";
+    std::filesystem::permissions(script, std::filesystem::perms::owner_all);
+    const Boot b = machine.boot({.arguments = {"--init=/tmp/xchg/stage2"}, .registration = false});
+    CHECK(b.exit_code == 120);
+    CHECK_THAT(b.console,
+               ContainsSubstring("the boot failed: exec '/tmp/xchg/stage2': No such file or directory; its interpreter "
+                                 "(the #! line, or the dynamic loader) is not in the target root\r\n"));
 }
 
 TEST_CASE("a bad value of a parameter of ours is named") {

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "tests/boot/machine.h"
+#include "tests/support/disk.h"
 
 namespace {
 
@@ -25,7 +26,20 @@ void add_drive(std::vector<std::string> &arguments, const std::string &file, con
                                        std::format("virtio-blk-pci,drive={0},serial={0}", serial)});
 }
 
-TEST_CASE("a root by PARTUUID=, and others by UUID=, LABEL= and serial=, out of a table of the initrd") {
+// Waits until less than `limit_kib` of files are in memory: an initramfs of more than that is gone.
+std::string wait_for_free_memory(int limit_kib) {
+    return std::format(R"(
+for try in {{1..100}}; do
+    cached=$(sed -n 's/^Cached: *\([0-9]*\) kB/\1/p' /proc/meminfo)
+    [ $cached -ge {0} ] || break
+    sleep 0.1
+done
+[ $cached -lt {0} ] && echo initramfs freed
+)",
+                       limit_kib);
+}
+
+TEST_CASE("a root by PARTUUID=, and others by UUID=, LABEL= and serial=, out of a table of the initrd, whose memory is freed") {
     Machine machine;
     (void)boot_test::fixture();
     const std::string disks = disks_of(machine);
@@ -37,6 +51,7 @@ TEST_CASE("a root by PARTUUID=, and others by UUID=, LABEL= and serial=, out of 
         << "UUID=22222222-2222-2222-2222-222222222222 /by-uuid xfs rw 0 2\nLABEL=data /by-label btrfs rw 0 0\n"
         << "serial=fourth /by-serial vfat ro 0 0\nLABEL=absent /optional ext4 x-stage1.optional 0 0\n"
         << "store /nix/store 9p ro,cache=loose," << nine_p << " 0 0\nxchg /tmp/xchg 9p rw,cache=mmap," << nine_p << " 0 0\n";
+    support::make_sparse_file(tree + "/ballast", 96 << 20);
     const std::string initrd = machine.xchg() + ".initrd";
     const std::string modules =
         "virtio_pci virtio_blk ext4 crc32c_generic crc32c-intel 9p 9pnet_virtio overlay virtio_console xfs btrfs vfat "
@@ -49,12 +64,14 @@ TEST_CASE("a root by PARTUUID=, and others by UUID=, LABEL= and serial=, out of 
     add_drive(arguments, disks + "/xfs", "second");
     add_drive(arguments, disks + "/btrfs", "third");
     add_drive(arguments, disks + "/vfat", "fourth");
-    const Boot b =
-        machine.boot({.script = "grep -E ' (/|/by-.*) ' /proc/mounts | cut -d ' ' -f 2,3 | sort; test ! -e /optional/file",
-                      .parameters = {"root=PARTUUID=11111111-1111-1111-1111-111111111111"},
-                      .arguments = arguments});
+    const Boot b = machine.boot(
+        {.script = "grep -E ' (/|/by-.*) ' /proc/mounts | cut -d ' ' -f 2,3 | sort; test ! -e /optional/file || exit 1" +
+                   wait_for_free_memory(96 << 10),
+         .parameters = {"root=PARTUUID=11111111-1111-1111-1111-111111111111"},
+         .arguments = arguments});
     CHECK(b.exit_code == 0);
-    CHECK_THAT(b.console, ContainsSubstring("/ ext4\r\n/by-label btrfs\r\n/by-serial vfat\r\n/by-uuid xfs\r\n"));
+    CHECK_THAT(b.console, ContainsSubstring("/ ext4\r\n/by-label btrfs\r\n/by-serial vfat\r\n/by-uuid xfs\r\n") &&
+                              ContainsSubstring("initramfs freed\r\n"));
 }
 
 TEST_CASE("a root disk that holds an xfs is mounted as one, with /boot by label and a share of the host") {
