@@ -27,8 +27,13 @@ size_t sequence_bytes(std::string_view text) {
 
 std::string json_text(std::string_view text) {
     constexpr std::string_view digits = "0123456789abcdef";
+    const auto is_plain = [](char c) { return c >= 0x20 && c != '"' && c != '\\' && static_cast<unsigned char>(c) < 0x80; };
     std::string out = "\"";
-    while (!text.empty()) {
+    for (;;) {
+        const auto plain = static_cast<size_t>(std::ranges::find_if_not(text, is_plain) - text.begin());
+        out += text.substr(0, plain);
+        text.remove_prefix(plain);
+        if (text.empty()) break;
         const size_t length = sequence_bytes(text);
         const char c = text.front();
         if (length == 0) {
