@@ -57,16 +57,19 @@ std::string node_of(std::string name) {
 
 bool before(const std::string &a, const std::string &b) { return ::strverscmp(a.c_str(), b.c_str()) < 0; }
 
-std::vector<std::string> names() {
+std::vector<std::string> entries() {
     std::vector<std::string> found;
     std::error_code ignored;  // no /sys: no devices, and the caller says that there is none
-    for (const auto &entry : std::filesystem::directory_iterator(sysfs, ignored)) {
-        const std::string name = entry.path().filename();
-        // A floppy drive without a medium takes seconds to answer (major 2).
-        if (attribute(name, "dev").starts_with("2:") || size_of(name) == 0) continue;
-        found.push_back(name);
-    }
+    for (const auto &entry : std::filesystem::directory_iterator(sysfs, ignored)) found.push_back(entry.path().filename());
     std::ranges::sort(found, before);
+    return found;
+}
+
+// Those that can be probed.
+std::vector<std::string> names() {
+    std::vector<std::string> found = entries();
+    // A floppy drive without a medium takes seconds to answer (major 2).
+    std::erase_if(found, [](const std::string &name) { return attribute(name, "dev").starts_with("2:") || size_of(name) == 0; });
     return found;
 }
 
@@ -81,7 +84,7 @@ struct Match {
 // What `spec` asks for, of one device. A device that cannot be opened or read matches nothing.
 std::optional<Match> match(const DeviceSpec &spec, const std::string &name) {
     if (spec.kind == DeviceSpec::Kind::serial) {
-        if (!attribute(name, "partition").empty() || serial_of(name) != spec.value) return {};
+        if (serial_of(name) != spec.value || !attribute(name, "partition").empty() || size_of(name) == 0) return {};
         return Match{name, {}};
     }
     const bool of_partition = spec.kind == DeviceSpec::Kind::part_uuid || spec.kind == DeviceSpec::Kind::part_label;
@@ -162,7 +165,7 @@ base::Result<std::string> find_device(const DeviceSpec &spec) {
             return spec.value;
         }
     } else {
-        for (const std::string &name : names())
+        for (const std::string &name : spec.kind == DeviceSpec::Kind::serial ? entries() : names())
             if (auto found = match(spec, name)) matches.push_back(std::move(*found));
     }
     if (matches.empty())

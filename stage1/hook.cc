@@ -9,8 +9,9 @@
 namespace stage1 {
 
 base::Result<> run_aloud(const mounts::Phase &phase) {
+    FoundDevices devices;
     for (const mounts::Step &step : phase.steps) {
-        const auto done = run_step(step);
+        const auto done = run_step(step, devices);
         if (!done) return std::unexpected(done.error());
         if (!done->empty()) std::println("{}", *done);
     }

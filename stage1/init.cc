@@ -52,9 +52,9 @@ bool breaks_before(const mounts::Phase &phase, const mounts::BootParameters &par
 }
 
 // An exception is a bug, or no memory is left: the step failed, and the person decides, as with any other failure.
-base::Result<std::string> run_guarded(const mounts::Step &step) {
+base::Result<std::string> run_guarded(const mounts::Step &step, FoundDevices &devices) {
     try {
-        return run_step(step);
+        return run_step(step, devices);
     } catch (const std::exception &error) {
         return base::fail(0, kind(step), "", std::string("a bug in stage1, please report it: ") + error.what());
     }
@@ -66,7 +66,7 @@ void reap() {
     }
 }
 
-void run_phase(const mounts::Phase &phase, const mounts::PlanInput &input, Report &report) {
+void run_phase(const mounts::Phase &phase, const mounts::PlanInput &input, FoundDevices &devices, Report &report) {
     if (breaks_before(phase, input.parameters)) stop_at(phase.name, input.parameters);
     mention_to_host(std::format("phase {}", phase.name));
     for (const mounts::Step &step : phase.steps) {
@@ -78,7 +78,7 @@ void run_phase(const mounts::Phase &phase, const mounts::PlanInput &input, Repor
         report.begin(phase.name, std::string(kind(step)), text);
         if (phase.name == "switch_root") write_report(report, input.target_root);
         note_step(text);
-        const auto done = run_guarded(step);
+        const auto done = run_guarded(step, devices);
         reap();
         report.end(done.value_or(""), done ? "" : message(done.error()));
         if (!done)
@@ -118,7 +118,8 @@ void init() {
     const auto [input, phases] = plan();
     log(Priority::notice, std::format("stage1 {}: {}", STAGE1_VERSION, input.parameters.init));
     if (input.parameters.stop_at_start) stop_at("the first step", input.parameters);
-    for (const mounts::Phase &phase : phases) run_phase(phase, input, report);
+    FoundDevices devices;
+    for (const mounts::Phase &phase : phases) run_phase(phase, input, devices, report);
     // The last phase executes stage 2; past it there is only a failure that the person chose to ignore.
     for (;;)
         fail_boot({"switch_root", input.parameters.init, 0, "stage 2 did not start and nothing is left to try"},

@@ -26,6 +26,7 @@ void Report::end(std::string result, std::string error) {
 
 std::string Report::json() const {
     std::string text = "{\"version\": 1, \"steps\": [";
+    text.reserve(records_.size() * 256);
     for (const StepRecord &r : records_) {
         const auto field = [&](std::string_view name, std::string_view value) {
             ((text += ", \"") += name) += "\": ";

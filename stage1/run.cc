@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <chrono>
 #include <format>
-#include <optional>
 
 #include "mounts/base/at.h"
 #include "mounts/device.h"
@@ -47,15 +46,24 @@ Line run(const mounts::LoadModules &step) {
     return line;
 }
 
-Line run(const mounts::WaitForDevice &step) {
-    auto socket = UeventSocket::open();
-    if (!socket) return std::unexpected(socket.error());
-    std::optional<Result<std::string>> found;
-    const auto there = socket->wait_until([&] { return (found = mounts::find_device(step.spec))->has_value(); },
-                                          std::chrono::seconds(step.timeout_s));
-    if (!there) return std::unexpected(there.error());
-    if (*there) return std::format("device: {} is {}", step.spec, **found);
-    auto error = found->error();
+Line find(const std::string &spec, FoundDevices &devices) {
+    if (const auto known = devices.find(spec); known != devices.end()) return known->second;
+    auto found = mounts::find_device(spec);
+    if (found) devices.emplace(spec, *found);
+    return found;
+}
+
+Line run(const mounts::WaitForDevice &step, FoundDevices &devices) {
+    auto found = find(step.spec, devices);
+    if (!found) {
+        auto socket = UeventSocket::open();
+        if (!socket) return std::unexpected(socket.error());
+        const auto look = [&] { return (found = find(step.spec, devices)).has_value(); };
+        if (const auto there = socket->wait_until(look, std::chrono::seconds(step.timeout_s)); !there)
+            return std::unexpected(there.error());
+    }
+    if (found) return std::format("device: {} is {}", step.spec, *found);
+    auto error = found.error();
     error.step = "wait for";
     error.path = step.spec;
     error.hint = std::format("did not come within {} s ({}=SECONDS); there is: {}", step.timeout_s, "stage1.device-timeout",
@@ -63,8 +71,8 @@ Line run(const mounts::WaitForDevice &step) {
     return std::unexpected(std::move(error));
 }
 
-Line run(const mounts::PrepareDisk &step) {
-    auto device = mounts::find_device(step.spec);
+Line run(const mounts::PrepareDisk &step, FoundDevices &devices) {
+    auto device = find(step.spec, devices);
     if (!device) return device;
     DiskRequest request;
     request.device = *device;
@@ -81,10 +89,10 @@ std::string probed_type(const std::string &device) {
     return signature && signature->outcome == mounts::Signature::Outcome::found ? signature->type : "";
 }
 
-Line run(const mounts::CheckFileSystem &step) {
+Line run(const mounts::CheckFileSystem &step, FoundDevices &devices) {
     // Before the device is probed for its type, which costs more than all else here.
     if (!initrd_has_checkers()) return std::format("fsck: the initrd has none; {} is mounted unchecked", step.spec);
-    auto device = mounts::find_device(step.spec);
+    auto device = find(step.spec, devices);
     if (!device) return device;
     const std::string type = probed_type(*device);
     return check_file_system(*device, type.empty() ? step.type : type);
@@ -92,8 +100,8 @@ Line run(const mounts::CheckFileSystem &step) {
 
 // As the table says first, for a probe costs more than the mount. A device that holds another file system (an xfs root,
 // `auto`) is then mounted as what it is, its module loaded.
-Result<mounts::MountOutcome> mount_device(mounts::Mount mount) {
-    auto device = mounts::find_device(mount.source);
+Result<mounts::MountOutcome> mount_device(mounts::Mount mount, FoundDevices &devices) {
+    auto device = find(mount.source, devices);
     if (!device) return std::unexpected(device.error());
     mount.source = *device;
     const bool any = mount.type == "auto";
@@ -106,8 +114,8 @@ Result<mounts::MountOutcome> mount_device(mounts::Mount mount) {
     return mounts::mount_file_system(mount);
 }
 
-Line run(const mounts::Mount &step) {
-    const auto mounted = names_a_device(step.source) ? mount_device(step) : mounts::mount_file_system(step);
+Line run(const mounts::Mount &step, FoundDevices &devices) {
+    const auto mounted = names_a_device(step.source) ? mount_device(step, devices) : mounts::mount_file_system(step);
     if (mounted)
         return *mounted == mounts::MountOutcome::was_mounted ? std::format("mount: {} was mounted", step.target) : std::string();
     if (step.optional) return std::format("{}; it is optional, ignoring", message(mounted.error()));
@@ -138,8 +146,14 @@ Line run(const mounts::SwitchRoot &step) { return std::unexpected(switch_root(st
 
 }  // namespace
 
-Line run_step(const mounts::Step &step) {
-    return std::visit([](const auto &s) { return run(s); }, step);
+Line run_step(const mounts::Step &step, FoundDevices &devices) {
+    const auto one = [&](const auto &s) {
+        if constexpr (requires { run(s, devices); })
+            return run(s, devices);
+        else
+            return run(s);
+    };
+    return std::visit(one, step);
 }
 
 }  // namespace stage1

@@ -20,7 +20,8 @@ namespace {
 using support::ScratchFolder;
 
 std::string failure(const mounts::Step &step) {
-    const auto done = stage1::run_step(step);
+    stage1::FoundDevices none;
+    const auto done = stage1::run_step(step, none);
     REQUIRE(!done);
     return message(done.error());
 }
