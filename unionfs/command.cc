@@ -15,6 +15,7 @@
 #include <print>
 
 #include "mounts/base/at.h"
+#include "unionfs/mode.h"
 #include "unionfs/session.h"
 #include "unionfs/supervisor.h"
 #include "unionfs/xattr.h"
@@ -139,11 +140,14 @@ int command_main(int argc, char **argv) {
     auto device = mount_device(fs.options);
     if (!device) return refuse(device.error());
     if (!device->complaint.empty()) std::println(stderr, "unionfs: {}", device->complaint);
-    const Choice choice = choose_mode(fs.options, device->rootless);
-    if (fs.options.mode == Mode::automatic)
-        std::println(stderr, "unionfs: mode=auto: {}: {}", choice.mode == Mode::store ? "store" : "throughput", choice.reason);
-    if (!fs.options.foreground) return serve_detached(fs, *device, choice.mode);
-    return serve_here(fs, *device, choice.mode, -1);
+    Mode mode = fs.options.mode;
+    if (mode == Mode::automatic) {
+        const Choice choice = choose_mode(look(fs, device->rootless));
+        mode = choice.mode;
+        std::println(stderr, "unionfs: mode=auto: {}: {}", mode == Mode::store ? "store" : "throughput", choice.reason);
+    }
+    if (!fs.options.foreground) return serve_detached(fs, *device, mode);
+    return serve_here(fs, *device, mode, -1);
 }
 
 }  // namespace unionfs

@@ -209,14 +209,6 @@ void start_thread(Loop &loop) {
 
 }  // namespace
 
-Choice choose_mode(const Options &options, bool rootless) {
-    if (options.mode != Mode::automatic) return {options.mode, "as asked for"};
-    if (rootless) return {Mode::store, "without root there is no passthrough: big reads and writes go through the daemon"};
-    return {Mode::store,
-            "warm opens and reads cost no message, as with overlayfs; mode=throughput makes each open dearer and writes 8 times "
-            "cheaper"};
-}
-
 Result<> serve(Union &fs, const Device &device, Mode mode, const std::function<void()> &ready) {
     fs.device = device.fd.get();
     Session session{.fs = fs, .mode = mode, .device = device.fd.get()};

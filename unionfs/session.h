@@ -9,13 +9,6 @@
 
 namespace unionfs {
 
-// Which mode `auto` means, and the sentence that says why.
-struct Choice {
-    Mode mode;
-    std::string reason;
-};
-Choice choose_mode(const Options &options, bool rootless);
-
 // Returns after the unmount. `ready` is called once, when requests are being answered.
 base::Result<> serve(Union &fs, const Device &device, Mode mode, const std::function<void()> &ready);
 

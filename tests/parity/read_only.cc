@@ -69,3 +69,16 @@ TEST_CASE("a union without an upper reads as overlayfs does, and can't be writte
     CHECK(::open((merged.base / "ours/d/big").c_str(), O_WRONLY | O_CLOEXEC) == -1);
     CHECK(errno == EROFS);
 }
+
+TEST_CASE("auto takes throughput over lowers of big files, and says what it saw") {
+    Merged merged("store");
+    std::ofstream(merged.base / "low/bigger") << std::string(size_t{32} << 20, 'b');
+    fs::create_directory(merged.base / "more");
+    const auto exit = base::run(
+        {.argv = {parity::program(), "-o", "lowerdir=" + (merged.base / "low").string(), (merged.base / "more").string()},
+         .capture_output = true});
+    REQUIRE(exit);
+    CHECK(::umount2((merged.base / "more").c_str(), 0) == 0);
+    CHECK_THAT(exit->output, Catch::Matchers::StartsWith("unionfs: mode=auto: throughput: files of the lowers have ") &&
+                                 Catch::Matchers::ContainsSubstring(" KiB on average"));
+}

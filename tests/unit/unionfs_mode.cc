@@ -1,0 +1,23 @@
+#include <catch_amalgamated.hpp>
+
+#include "unionfs/mode.h"
+
+using unionfs::choose_mode;
+using unionfs::LayerFacts;
+using unionfs::Mode;
+
+TEST_CASE("auto takes the mode that the layers speak for") {
+    CHECK(choose_mode({}).mode == Mode::store);
+    CHECK(choose_mode({.takes_changes = true, .bytes_a_file = 1 << 30}).mode == Mode::store);
+    CHECK(choose_mode({.takes_changes = true, .stale_readers = true}).mode == Mode::throughput);
+    CHECK(choose_mode({.bytes_a_file = 48 << 10}).mode == Mode::store);
+    CHECK(choose_mode({.bytes_a_file = 12 << 20}).mode == Mode::throughput);
+    CHECK(choose_mode({.server = "9p", .bytes_a_file = 12 << 20}).mode == Mode::store);
+    CHECK(choose_mode({.has_passthrough = false, .stale_readers = true, .bytes_a_file = 12 << 20}).mode == Mode::store);
+    CHECK(choose_mode({.rootless = true, .stale_readers = true}).mode == Mode::store);
+}
+TEST_CASE("auto's reason names what it saw of the layers") {
+    CHECK(choose_mode({.bytes_a_file = 48 << 10}).reason.starts_with("files of the lowers have 48 KiB on average: warm opens"));
+    CHECK(choose_mode({.server = "9p"}).reason ==
+          "the lowers are on 9p: with throughput each open would ask their server, with store none that is warm does");
+}
