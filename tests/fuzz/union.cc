@@ -3,7 +3,8 @@
 // are mounted anew. A difference is shrunk to the fewest
 // operations that still show it and printed as a line that `--replay` takes. Needs root.
 //
-// usage: union [--mode store|throughput] [--seconds N] [--seed N] | --replay "OP OP …"      An OP is kind:name:name:value.
+// usage: union [--mode store|throughput[,OPTION...]] [--seconds N] [--seed N] | --replay "OP OP …"      An OP is
+// kind:name:name:value.
 
 #include <fcntl.h>
 #include <linux/fs.h>

@@ -10,3 +10,4 @@ fuzz-union: $(BUILD)/fuzz/union all ## random operations on the union and on ove
 	@while read -r line; do $< --replay "$$line" || exit 1; done < tests/fuzz/union.regressions
 	$< --mode store --seconds $(or $(FUZZ_SECONDS),30)
 	$< --mode throughput --seconds $(or $(FUZZ_SECONDS),30)
+	$< --mode throughput,stale_readers --seconds $(or $(FUZZ_SECONDS),30)
