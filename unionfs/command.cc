@@ -65,6 +65,22 @@ void widen_readahead(const std::string &mountpoint) {
     if (fd) (void)!::write(fd.get(), "1024", 4);  // slower without, not wrong
 }
 
+// What the user would not expect of this mount; known when the kernel has been answered first.
+void tell_limits(const Union &fs) {
+    const Handover &handover = handover_of(fs.memory);
+    if (handover.over_io_uring)
+        std::println(
+            stderr,
+            "unionfs: io_uring=on: the mount ends if its daemon crashes: the kernel doesn't send again what went that way");
+    else if (!handover.kernel_resends())
+        std::println(stderr,
+                     "unionfs: this kernel sends no request twice (Linux 6.9 does): the mount ends if its daemon crashes");
+    if (fs.options.io_uring && !handover.over_io_uring)
+        std::println(stderr, "unionfs: io_uring=on: {}: requests come through /dev/fuse",
+                     handover.io_uring_error != 0 ? "the kernel refuses it, " + base::errno_text(handover.io_uring_error)
+                                                  : "the kernel has none (Linux 6.14 with fuse.enable_uring=1 has)");
+}
+
 int work(Union &fs, const Device &device, Mode mode, std::vector<int> kept, int ready_fd) {
     if (const Handover &handover = handover_of(fs.memory); handover.init_size == 0) {
         fs.make_root();
@@ -75,8 +91,8 @@ int work(Union &fs, const Device &device, Mode mode, std::vector<int> kept, int 
         fs.restore();
     }
     const auto result = serve(fs, device, mode, [&] {
-        const char resends = handover_of(fs.memory).kernel_resends() ? 'r' : 'o';
-        if (ready_fd >= 0) (void)!::write(ready_fd, &resends, 1);  // a parent that went away doesn't wait
+        if (ready_fd < 0) tell_limits(fs);
+        if (ready_fd >= 0) (void)!::write(ready_fd, "", 1);  // a parent that went away doesn't wait
     });
     return result ? 0 : 1;
 }
@@ -99,18 +115,16 @@ int serve_detached(Union &fs, const Device &device, Mode mode) {
         ::_exit(serve_here(fs, device, mode, write_end.get()));
     }
     write_end.reset();
-    char resends = 0;
+    char ready = 0;
     ssize_t n = -1;
-    do n = ::read(read_end.get(), &resends, 1);
+    do n = ::read(read_end.get(), &ready, 1);
     while (n < 0 && errno == EINTR);
     if (n != 1) {
         unmount_device(fs.options);
         return refuse({"unionfs", fs.options.mountpoint, 0, "the daemon ended before the mount was usable"});
     }
     widen_readahead(fs.options.mountpoint);
-    if (resends != 'r')
-        std::println(stderr,
-                     "unionfs: this kernel sends no request twice (Linux 6.9 does): the mount ends if its daemon crashes");
+    tell_limits(fs);
     return 0;
 }
 

@@ -21,6 +21,7 @@ const char *const options_help =
     "  mode=auto|store|throughput\n"
     "                     store: warm opens and reads cost no message; throughput: the kernel reads and writes the\n"
     "                     backing files itself\n"
+    "  io_uring=on|off    on: a request costs less, and the mount is lost when its daemon crashes; off if not given\n"
     "  max_files=N        keep at most N descriptors open (4096)\n"
     "  chroot=DIR         branches are paths beneath DIR\n"
     "  allow_other        other users may enter\n"
@@ -98,6 +99,9 @@ Result<> parse_value(const std::string &name, const std::string &value, Options 
             options.mode = Mode::throughput;
         else
             return fail(0, "option", "mode=" + value, "auto, store or throughput is expected");
+    } else if (name == "io_uring") {
+        if (value != "on" && value != "off") return fail(0, "option", "io_uring=" + value, "on or off is expected");
+        options.io_uring = value == "on";
     } else if (name != "subtype") {  // libfuse's callers pass it; ours is always unionfs
         return fail(0, "option", name, "is unknown; `-o help` lists those there are");
     }

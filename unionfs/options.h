@@ -22,6 +22,7 @@ struct Options {
     std::string source = "unionfs";      // shown by mount(8)
     std::vector<std::string> for_mount;  // options that the kernel is given as they are: ro, nosuid, nodev, …
     Mode mode = Mode::automatic;
+    bool io_uring = false;      // requests come over it, and a dead worker is not replaced
     bool copy_on_write = true;  // unionfs-fuse's `cow`: without it, a file of a read-only branch can't be changed
     bool allow_other = false;
     bool nonempty = false;         // the mount point may hold files: today's kernel allows it always

@@ -1,5 +1,6 @@
 #include "unionfs/session.h"
 
+#include <linux/fuse.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/mman.h>
@@ -9,6 +10,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <numeric>
 #include <thread>
@@ -16,6 +18,7 @@
 
 #include "unionfs/handover.h"
 #include "unionfs/op_statx.h"
+#include "unionfs/ring_threads.h"
 
 namespace unionfs {
 
@@ -40,38 +43,43 @@ void rest() {
 }
 
 ssize_t read_device(int, void *buffer, size_t size, void *) { return ::read(thread_device, buffer, size); }
+
+size_t size_of(const iovec *parts, int count) {
+    return std::accumulate(parts, parts + count, size_t{0}, [](size_t n, const iovec &part) { return n + part.iov_len; });
+}
+
+thread_local Ring *thread_ring = nullptr;  // by which the request came that this thread serves
+
+struct Loop;
+thread_local Loop *greeting = nullptr;  // the request is INIT
+void offer_rings(Loop &loop, const iovec *parts, int count);
+
 ssize_t write_device(int, iovec *parts, int count, void *) {
-    // The answer to an INIT that was answered long ago.
-    if (replaying)
-        return std::accumulate(parts, parts + count, ssize_t{0},
-                               [](ssize_t n, const iovec &part) { return n + static_cast<ssize_t>(part.iov_len); });
+    if (replaying) return static_cast<ssize_t>(size_of(parts, count));  // the answer to an INIT that was answered long ago
+    if (thread_ring != nullptr) {
+        thread_ring->answer(parts, count);
+        return static_cast<ssize_t>(size_of(parts, count));
+    }
+    if (greeting != nullptr) offer_rings(*greeting, parts, count);
     rest();
     return ::writev(thread_device, parts, count);
 }
 
-// linux/fuse.h: where libfuse's callbacks don't get to see.
-struct Header {
-    uint32_t length, opcode;
-    uint64_t unique, node;
-    uint32_t uid, gid, pid;
-    uint16_t extensions, padding;
-};
-static_assert(sizeof(Header) == 40);
-constexpr uint32_t setattr_opcode = 4;
-constexpr uint32_t write_opcode = 16;
-
+// Where libfuse's callbacks don't get to see.
 bool wants_kill(const fuse_buf &buffer) {
     const char *bytes = static_cast<const char *>(buffer.mem);
-    uint32_t opcode = 0, flags = 0;
-    if (buffer.size < sizeof(Header) + 24) return false;
-    std::memcpy(&opcode, bytes + 4, sizeof opcode);
-    if (opcode == write_opcode) {
-        std::memcpy(&flags, bytes + sizeof(Header) + 20, sizeof flags);  // fuse_write_in.write_flags
-        return (flags & (1U << 2)) != 0;                                 // FUSE_WRITE_KILL_SUIDGID
+    fuse_in_header header{};
+    uint32_t flags = 0;
+    if (buffer.size < sizeof header + sizeof(fuse_write_in)) return false;
+    std::memcpy(&header, bytes, sizeof header);
+    bytes += sizeof header;
+    if (header.opcode == FUSE_WRITE) {
+        std::memcpy(&flags, bytes + offsetof(fuse_write_in, write_flags), sizeof flags);
+        return (flags & FUSE_WRITE_KILL_SUIDGID) != 0;
     }
-    if (opcode != setattr_opcode) return false;
-    std::memcpy(&flags, bytes + sizeof(Header), sizeof flags);  // fuse_setattr_in.valid
-    return (flags & (1U << 11)) != 0;                           // FATTR_KILL_SUIDGID
+    if (header.opcode != FUSE_SETATTR) return false;
+    std::memcpy(&flags, bytes + offsetof(fuse_setattr_in, valid), sizeof flags);
+    return (flags & FATTR_KILL_SUIDGID) != 0;
 }
 
 void init(void *userdata, fuse_conn_info *connection) {
@@ -105,16 +113,33 @@ struct Loop {
     int device;
     std::atomic<unsigned> threads = 0;
     std::function<void()> ready;
+    RingThreads rings;
     std::atomic<bool> is_ready = false;
 };
+
+// Answers INIT that requests may come over io_uring, which libfuse before 3.18 doesn't.
+void offer_rings(Loop &loop, const iovec *parts, int count) {
+    Handover &handover = handover_of(loop.fs.memory);
+    if (!loop.fs.options.io_uring || !handover.kernel_has_io_uring()) return;
+    if (count < 2 || parts[1].iov_len < offsetof(fuse_init_out, flags2) + sizeof(uint32_t)) return;  // an error
+    auto &answer = *static_cast<fuse_init_out *>(parts[1].iov_base);
+    const size_t pages_bytes = answer.max_pages * static_cast<size_t>(::getpagesize());
+    if (const auto prepared = loop.rings.prepare(std::max<size_t>({answer.max_write, pages_bytes, 8192})); !prepared) {
+        handover.io_uring_error = prepared.error().code;
+        return;
+    }
+    constexpr unsigned over_io_uring = 41;
+    answer.flags2 |= 1U << (over_io_uring - 32);
+    handover.over_io_uring = true;
+}
 
 constexpr unsigned most_threads = 64;
 constexpr unsigned most_idle = 3;  // the kernel takes them in turn, which costs warm caches and the processor they ran on
 
 uint64_t unique_of(const fuse_buf &buffer) {
-    uint64_t unique = 0;
-    if (buffer.size >= sizeof(Header)) std::memcpy(&unique, static_cast<const char *>(buffer.mem) + 8, sizeof unique);
-    return unique;
+    fuse_in_header header{};
+    if (buffer.size >= sizeof header) std::memcpy(&header, buffer.mem, sizeof header);
+    return header.unique;
 }
 
 void save_init(Union &fs, const fuse_buf &buffer) {
@@ -163,6 +188,18 @@ class Buffer {
     size_t resident_ = 0;
 };
 
+void serve_request(Loop &loop, fuse_buf &buffer) {
+    kill_set_id = wants_kill(buffer);
+    loop.fs.journal.begin(unique_of(buffer));
+    if (StatxAnswer answer; answer_statx(loop.fs, buffer, answer)) {
+        iovec whole{answer.bytes, answer.size};
+        (void)write_device(-1, &whole, 1, nullptr);  // the client may be gone
+    } else {
+        fuse_session_process_buf(loop.session, &buffer);
+    }
+    loop.fs.journal.end();
+}
+
 void run_thread(Loop &loop, bool is_first) {
     (void)::unshare(CLONE_FS);  // a umask of its own
     const base::Fd own = clone_device(loop.device);
@@ -181,17 +218,14 @@ void run_thread(Loop &loop, bool is_first) {
         if (static_cast<size_t>(size) > largest) largest = static_cast<size_t>(size);
         // Somebody must be there for the next request, however long this one takes.
         if (left == 0 && loop.is_ready) start_thread(loop);
-        if (!loop.is_ready) save_init(loop.fs, buffer);
-        kill_set_id = wants_kill(buffer);
-        loop.fs.journal.begin(unique_of(buffer));
-        if (StatxAnswer answer; answer_statx(loop.fs, buffer, answer)) {
-            rest();
-            (void)!::write(thread_device, answer.bytes, answer.size);  // the client may be gone
-        } else {
-            fuse_session_process_buf(loop.session, &buffer);
+        if (!loop.is_ready) {
+            save_init(loop.fs, buffer);
+            greeting = &loop;
         }
-        loop.fs.journal.end();
+        serve_request(loop, buffer);
+        greeting = nullptr;
         if (!loop.is_ready.exchange(true)) {  // that was INIT
+            if (handover_of(loop.fs.memory).over_io_uring) loop.rings.start();
             loop.ready();
             start_thread(loop);
         }
@@ -205,6 +239,14 @@ void start_thread(Loop &loop) {
     if (loop.threads >= most_threads) return;
     ++loop.threads;
     std::thread([&loop] { run_thread(loop, false); }).detach();
+}
+
+void serve_ring(Loop &loop, Ring &ring, std::span<char> request) {
+    thread_ring = &ring;
+    fuse_buf buffer{};
+    buffer.mem = request.data();
+    buffer.size = buffer.mem_size = request.size();
+    serve_request(loop, buffer);
 }
 
 }  // namespace
@@ -227,7 +269,14 @@ Result<> serve(Union &fs, const Device &device, Mode mode, const std::function<v
     io.read = read_device;
     io.writev = write_device;
     if (fuse_session_custom_io(handle, &io, sizeof io, device.fd.get()) != 0) return fail(EINVAL, "libfuse", "custom io");
-    Loop loop{.fs = fs, .session = handle, .device = device.fd.get(), .ready = ready};
+    Loop loop{.fs = fs,
+              .session = handle,
+              .device = device.fd.get(),
+              .ready = ready,
+              .rings{device.fd.get(),
+                     loop.threads,
+                     {.serve = [&](Ring &ring, std::span<char> request) { serve_ring(loop, ring, request); },
+                      .left = free_reply_buffer}}};
     if (handover_of(fs.memory).init_size != 0) {
         replay_init(fs, handle);
         loop.is_ready = true;

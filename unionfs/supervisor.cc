@@ -92,6 +92,8 @@ class Deaths {
 // Why the worker's death is the end; empty when another can take over.
 std::string hopeless(const Supervised &supervised, Deaths &deaths) {
     if (supervised.handover.init_size == 0) return "it never served";
+    if (supervised.handover.over_io_uring)
+        return "the kernel doesn't send again what came over io_uring, so the mount is lost: unmount it and mount it anew";
     if (!supervised.handover.kernel_resends())
         return "the kernel can't send its requests again (Linux 6.9 can), so the mount is lost: unmount it and mount it anew";
     if (deaths.too_many())

@@ -83,6 +83,28 @@ struct Places {
     }
 };
 
+// Set to Y, and back in the end.
+class KernelParameter {
+  public:
+    explicit KernelParameter(fs::path path) : path_(std::move(path)), before_(value()) {
+        if (before_ == "N") write_file(path_, "Y");
+    }
+    ~KernelParameter() {
+        if (before_ == "N") write_file(path_, "N");
+    }
+    KernelParameter(const KernelParameter &) = delete;
+    KernelParameter &operator=(const KernelParameter &) = delete;
+    [[nodiscard]] std::string value() const {
+        std::string word;
+        std::ifstream(path_) >> word;
+        return word;
+    }
+
+  private:
+    fs::path path_;
+    std::string before_;
+};
+
 Outcome at(const fs::path &place, const std::function<Outcome()> &operation) {
     const fs::path before = fs::current_path();
     fs::current_path(place);
@@ -129,6 +151,18 @@ std::string missing() {
     return {};
 }
 
+std::string missing_io_uring() {
+    static const KernelParameter parameter("/sys/module/fuse/parameters/enable_uring");
+    if (parameter.value().empty()) return "the kernel has no FUSE over io_uring (Linux 6.14 has)";
+    if (parameter.value() != "Y") return "fuse.enable_uring can't be set here";
+    return {};
+}
+
+std::vector<std::string> modes() {
+    if (!missing_io_uring().empty()) return {"store", "throughput"};
+    return {"store", "throughput", "store,io_uring=on"};
+}
+
 Outcome result(long value) { return std::to_string(value < 0 ? -errno : value); }
 
 std::string tree(const std::string &root) {
@@ -139,7 +173,7 @@ std::string tree(const std::string &root) {
 
 void same(const std::function<Outcome()> &operation, bool kernel) {
     if (const std::string reason = missing(); !reason.empty()) SKIP(reason);
-    for (const char *mode : {"store", "throughput"}) {
+    for (const std::string &mode : modes()) {
         Places places;
         places.mount_ours(mode);
         places.mount_kernel();

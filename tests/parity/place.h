@@ -4,22 +4,24 @@
 
 #include <functional>
 #include <string>
-#include <string_view>
+#include <vector>
 
 namespace parity {
 
 // What an operation gave: its value or -errno.
 using Outcome = std::string;
 
-struct Options {
-    std::string_view mode = "store";
-};
-
 // The union's program: $UNIONFS, else build/unionfs. An absolute path.
 std::string program();
 
 // The reason why this can't be done here; empty when it can.
 std::string missing();
+
+// The reason why requests can't come over io_uring here; empty when they can. It is turned on in the kernel until the tests end.
+std::string missing_io_uring();
+
+// What each test is done with: values of mode=, the last with io_uring=on where the kernel has it.
+std::vector<std::string> modes();
 
 // Runs `operation` (the working folder is the place's root) at each place. `kernel` false: overlayfs can't do it, and
 // only the plain folder is the judge. Fails the test that runs where ours differs.
