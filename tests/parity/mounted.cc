@@ -16,6 +16,17 @@ namespace parity {
 
 namespace fs = std::filesystem;
 
+Traffic traffic_of(pid_t pid) {
+    Traffic found;
+    std::string word;
+    std::ifstream file(std::format("/proc/{}/io", pid));
+    while (file >> word) {
+        if (word == "rchar:") file >> found.read;
+        if (word == "wchar:") file >> found.written;
+    }
+    return found;
+}
+
 // `tmpfs_options` are those of the upper's file system; the lower lies on one without a limit.
 Mounted::Mounted(std::string_view mode, std::string_view tmpfs_options) : mode_(mode) {
     char name[] = "/tmp/mounted-XXXXXX";

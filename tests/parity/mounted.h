@@ -3,10 +3,18 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
 namespace parity {
+
+// Bytes that a process has read and written by system calls, in all of its threads. A file that the kernel passes through
+// doesn't count: the daemon sees nothing of it.
+struct Traffic {
+    uint64_t read = 0, written = 0;
+};
+Traffic traffic_of(pid_t pid);
 
 class Mounted {
   public:

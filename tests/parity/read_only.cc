@@ -7,10 +7,12 @@
 
 #include <catch_amalgamated.hpp>
 #include <cerrno>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
 #include "mounts/base/process.h"
+#include "tests/parity/mounted.h"
 #include "tests/parity/place.h"
 
 namespace {
@@ -44,6 +46,17 @@ struct Merged {
     }
 };
 
+// What the daemon of the mount has read; its options hold the folder's name.
+uint64_t read_by_daemon(const fs::path &base) {
+    uint64_t bytes = 0;
+    for (const auto &entry : fs::directory_iterator("/proc")) {
+        std::ifstream file(entry.path() / "cmdline");
+        const std::string words((std::istreambuf_iterator<char>(file)), {});
+        if (words.contains(base.string() + "/low")) bytes += parity::traffic_of(std::atoi(entry.path().filename().c_str())).read;
+    }
+    return bytes;
+}
+
 std::string mapped(const fs::path &file) {
     const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
     struct stat status{};
@@ -63,9 +76,16 @@ TEST_CASE("a union without an upper reads as overlayfs does, and can't be writte
     const std::string mode = GENERATE("store", "throughput");
     CAPTURE(mode);
     const Merged merged(mode);
+    const uint64_t before = read_by_daemon(merged.base);
+    CHECK(before > 0);
     CHECK(parity::tree(merged.base / "ours") == parity::tree(merged.base / "kernel"));
     for (const char *name : {"d/both", "d/big"})
         CHECK(mapped(merged.base / "ours" / name) == mapped(merged.base / "kernel" / name));
+    const uint64_t read = read_by_daemon(merged.base) - before;
+    if (mode == "store")
+        CHECK(read > 300000);
+    else
+        CHECK(read < 100000);  // the requests alone: the kernel read the layers' files itself
     CHECK(::open((merged.base / "ours/d/big").c_str(), O_WRONLY | O_CLOEXEC) == -1);
     CHECK(errno == EROFS);
 }

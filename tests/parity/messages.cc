@@ -1,0 +1,70 @@
+// What the two modes promise of the daemon's part: no message at all for a warm open and read (store), no data of the
+// upper's files (throughput). Counted is what the daemon reads and writes, its requests and answers among it.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <catch_amalgamated.hpp>
+#include <filesystem>
+#include <fstream>
+
+#include "mounts/base/fd.h"
+#include "tests/parity/mounted.h"
+#include "tests/parity/place.h"
+
+using parity::Mounted;
+using parity::Traffic;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t megabyte = 1 << 20;
+constexpr uint64_t some_messages = 20000;  // bytes
+
+std::string content(const fs::path &path) {
+    std::ifstream file(path);
+    return {(std::istreambuf_iterator<char>(file)), {}};
+}
+
+}  // namespace
+
+TEST_CASE("in store mode a warm open and read sends nothing to the daemon") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    Mounted stack("store");
+    std::ofstream(stack.lower() / "file") << std::string(megabyte, 'f');
+    stack.mount();
+    const Traffic cold = parity::traffic_of(stack.worker());
+    CHECK(content(stack.root() / "file").size() == megabyte);
+    const Traffic before = parity::traffic_of(stack.worker());
+    CHECK(before.read - cold.read > megabyte);
+    for (int i = 0; i < 10; ++i) CHECK(content(stack.root() / "file").size() == megabyte);
+    const Traffic after = parity::traffic_of(stack.worker());
+    CHECK(after.read == before.read);
+    CHECK(after.written == before.written);
+}
+
+TEST_CASE("in throughput mode the kernel reads and writes the upper's files itself") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    const std::string mode = GENERATE("store", "throughput");
+    CAPTURE(mode);
+    Mounted stack(mode);
+    std::ofstream(stack.lower() / "copied") << "lower";
+    stack.mount();
+    std::ofstream(stack.root() / "copied", std::ios::app) << "up";
+    for (const char *name : {"new", "copied"}) {
+        INFO(name);
+        const Traffic before = parity::traffic_of(stack.worker());
+        const base::Fd fd(::open((stack.root() / name).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+        const std::string data(megabyte, 'd');
+        std::string got(megabyte, '\0');
+        REQUIRE(::pwrite(fd.get(), data.data(), data.size(), 0) == static_cast<ssize_t>(megabyte));
+        REQUIRE(::pread(fd.get(), got.data(), got.size(), 0) == static_cast<ssize_t>(megabyte));
+        CHECK(got == data);
+        const Traffic after = parity::traffic_of(stack.worker());
+        const uint64_t bytes = after.read - before.read + after.written - before.written;
+        if (mode == "store")
+            CHECK(bytes > megabyte);
+        else
+            CHECK(bytes < some_messages);
+    }
+}
