@@ -149,6 +149,7 @@ void Union::lose_name(Node &node, Node &parent, const std::string &name, bool la
 int Union::leave_to_readers(Node &node) {
     if (const int error = keep_unlinked(node); error != 0) return error;
     table.disown(&node);
+    changed_by_us(node);
     return ESTALE;
 }
 

@@ -28,7 +28,7 @@ void reply(fuse_req_t request, Node &node) {
     if (error != 0)
         fuse_reply_err(request, error);
     else
-        fuse_reply_attr(request, &status, forever);
+        fuse_reply_attr(request, &status, attributes_stay(node));
 }
 
 void getattr(fuse_req_t request, fuse_ino_t id, fuse_file_info *) { reply(request, node_of(request, id)); }

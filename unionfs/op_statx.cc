@@ -84,10 +84,10 @@ bool answer_statx(Union &fs, const fuse_buf &request, StatxAnswer &answer) {
     if (header.opcode != opcode) return false;
     Answer out{};
     out.unique = header.unique;
-    out.valid_seconds = static_cast<uint64_t>(forever);
     Node &node =
         header.node == FUSE_ROOT_ID ? *fs.root : *reinterpret_cast<Node *>(header.node);  // NOLINT(performance-no-int-to-ptr)
     out.error = -fill(fs, node, out.status);
+    out.valid_seconds = static_cast<uint64_t>(attributes_stay(node));
     out.length = out.error == 0 ? sizeof out : error_length;
     std::memcpy(answer.bytes, &out, sizeof out);
     answer.size = out.length;

@@ -54,6 +54,10 @@ TEST_CASE("with stale_readers an old descriptor reads on what it read, and every
     REQUIRE(write_at_start(file, "UPPER"));
     CHECK(content(old.get()) == "lower");
     CHECK(content(by_other_name.get()) == "lower");
+    for (const uintmax_t size : {100U, 5U}) {
+        fs::resize_file(file, size);
+        CHECK(fs::file_size(other) == size);
+    }
     CHECK(content(file) == "UPPER");
     CHECK(content(other) == "UPPER");
     REQUIRE(write_at_start(other, "both!"));
