@@ -75,11 +75,11 @@ int Union::probe(Node &parent, const std::string &name, Found &found, size_t fir
             if (is_whiteout(fd->get(), name.c_str(), status)) return ENOENT;
             found.status = status;
             found.upper = have = true;
-            if (!S_ISDIR(status.st_mode) || parent.lowers.empty()) {
-                if (!S_ISDIR(status.st_mode)) return 0;
-            }
+            if (!S_ISDIR(status.st_mode)) return 0;
+            const std::string target = xattr_value(fd->get(), name.c_str(), mark + "redirect");
+            if (target.empty() && parent.lowers.empty()) return 0;
             if (is_opaque(fd->get(), name.c_str())) return 0;
-            if (const std::string target = xattr_value(fd->get(), name.c_str(), mark + "redirect"); !target.empty()) {
+            if (!target.empty()) {
                 follow_redirect(*this, target, parent.lowers, found.lowers);
                 return 0;
             }
@@ -163,11 +163,19 @@ Node *Union::take(Node &parent, const std::string &name, Found &found) {
     });
 }
 
-// A file that was made just now, of which the open descriptor tells all and is kept.
+// What was made just now in the upper: it has no marks yet, and nothing lies beneath it. A file's descriptor is kept.
 int Union::take_made(Node &parent, const std::string &name, base::Fd file, Node *&node, struct stat &status) {
-    if (::fstat(file.get(), &status) < 0) return errno;
+    FdRef dir;
+    if (!file)
+        if (const int error = upper_dir(parent, dir); error != 0) return error;
+    if ((file ? ::fstat(file.get(), &status) : ::fstatat(dir->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW)) < 0)
+        return errno;
     Found found{.status = status, .upper = true, .is_new = true};
     node = take(parent, name, found);
+    if (!file) {
+        show(*node, status);
+        return 0;
+    }
     const std::lock_guard lock(node->mutex);
     (void)cache.put(node->slot, std::move(file));
     node->slot_writable = true;

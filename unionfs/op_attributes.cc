@@ -3,6 +3,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 
 #include "unionfs/operations.h"
@@ -85,18 +86,12 @@ void setattr(fuse_req_t request, fuse_ino_t id, struct stat *wanted, int which, 
 void readlink(fuse_req_t request, fuse_ino_t id) {
     Where place;
     int error = union_of(request).where(node_of(request, id), place);
-    std::string target(PATH_MAX, '\0');
-    if (error == 0) {
-        const ssize_t n = ::readlinkat(place.fd(), place.name.c_str(), target.data(), target.size());
-        if (n < 0)
-            error = errno;
-        else
-            target.resize(static_cast<size_t>(n));
-    }
+    std::array<char, PATH_MAX + 1> target{};
+    if (error == 0 && ::readlinkat(place.fd(), place.name.c_str(), target.data(), PATH_MAX) < 0) error = errno;
     if (error != 0)
         fuse_reply_err(request, error);
     else
-        fuse_reply_readlink(request, target.c_str());
+        fuse_reply_readlink(request, target.data());
 }
 
 void statfs(fuse_req_t request, fuse_ino_t) {

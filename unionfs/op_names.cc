@@ -59,7 +59,7 @@ void make_entry(fuse_req_t request, fuse_ino_t parent, const char *name, bool fo
     });
     Node *node = nullptr;
     struct stat status{};
-    if (error == 0) error = fs.lookup(dir, name, node, status);
+    if (error == 0) error = fs.take_made(dir, name, {}, node, status);
     if (error != 0) {
         fuse_reply_err(request, error);
         return;

@@ -5,6 +5,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdint>
 
@@ -98,12 +99,11 @@ std::vector<std::string> xattr_names(int dir, const char *name) {
 }
 
 std::string xattr_value(int dir, const char *name, const std::string &attribute) {
-    std::string value(4096, '\0');
-    ssize_t n = get_xattr(dir, name, attribute.c_str(), value.data(), value.size());
-    if (n == -ERANGE) {
-        value.resize(65536);  // XATTR_SIZE_MAX
-        n = get_xattr(dir, name, attribute.c_str(), value.data(), value.size());
-    }
+    std::array<char, 1024> few{};  // most values are short, and most are not there
+    ssize_t n = get_xattr(dir, name, attribute.c_str(), few.data(), few.size());
+    if (n != -ERANGE) return {few.data(), n > 0 ? static_cast<size_t>(n) : 0};
+    std::string value(65536, '\0');  // XATTR_SIZE_MAX
+    n = get_xattr(dir, name, attribute.c_str(), value.data(), value.size());
     value.resize(n > 0 ? static_cast<size_t>(n) : 0);
     return value;
 }
