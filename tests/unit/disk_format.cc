@@ -1,6 +1,7 @@
 // What is formatted, and how; and what never is, because it cannot be used as a disk at all.
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/loop.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -15,6 +16,7 @@
 
 #include "mounts/base/process.h"
 #include "stage1/check_file_system.h"
+#include "stage1/disk/open_disk.h"
 #include "stage1/disk/prepare.h"
 #include "tests/support/disk.h"
 
@@ -172,6 +174,30 @@ TEST_CASE("what is no disk that could be had for itself is refused by name and l
               std::format("use disk '{}': the label 'seventeen letters' is longer than 16 bytes", loop.path()));
     }
     CHECK(support::fingerprint(image) == before);
+}
+
+TEST_CASE("a disk that became another one, or another size, since it was looked at is not written to", "[disk]") {
+    NEEDS_LOOP_DEVICES();
+    const support::ScratchFolder scratch;
+    support::make_sparse_file(scratch.path("image"), 64 * MiB);
+    const support::LoopDevice loop(scratch.path("image"));
+    const auto disk = stage1::open_disk(loop.path());
+    REQUIRE(disk);
+    const auto planned = mounts::identify(disk->get(), loop.path());
+    REQUIRE(planned);
+    REQUIRE(stage1::open_for_writing(disk->get(), *planned, loop.path()));
+    const std::string refused =
+        std::format("use disk '{}': Stale file handle; it was exchanged or resized meanwhile; start again", loop.path());
+    auto exchanged = *planned;
+    exchanged.sequence += 1;
+    const auto another = stage1::open_for_writing(disk->get(), exchanged, loop.path());
+    REQUIRE_FALSE(another);
+    CHECK(base::message(another.error()) == refused);
+    std::filesystem::resize_file(scratch.path("image"), 65 * MiB);
+    REQUIRE(::ioctl(disk->get(), LOOP_SET_CAPACITY) == 0);
+    const auto resized = stage1::open_for_writing(disk->get(), *planned, loop.path());
+    REQUIRE_FALSE(resized);
+    CHECK(base::message(resized.error()) == refused);
 }
 
 TEST_CASE("a mounted disk is kept, and said to be mounted", "[disk]") {
