@@ -92,6 +92,16 @@ void lay_over_etc(const fs::path &base, bool mtab) {
     if (mtab) fs::create_symlink("/proc/self/mounts", "/etc/mtab");
 }
 
+// Goes on as the first process of a PID namespace: what it leaves behind, a daemon that nobody could unmount, ends with it.
+void enter_pid_namespace() {
+    if (::unshare(CLONE_NEWPID) < 0) throw std::runtime_error(std::format("unshare: {}", errno));
+    if (const pid_t first = ::fork(); first > 0) {
+        ::waitpid(first, nullptr, 0);
+        ::_exit(0);
+    }
+    if (::mount("proc", "/proc", "proc", 0, nullptr) < 0) throw std::runtime_error(std::format("/proc: {}", errno));
+}
+
 // Runs it in a child that has a /dev/fuse that everybody may open, and is nobody.
 std::string without_root(bool namespaces, bool mtab = true) {
     char name[] = "/tmp/rootless-XXXXXX";
@@ -110,6 +120,7 @@ std::string without_root(bool namespaces, bool mtab = true) {
         std::string said;
         try {
             ::unshare(CLONE_NEWNS);
+            enter_pid_namespace();
             lay_over_etc(base, mtab);
             ::mknod((base / "fuse").c_str(), S_IFCHR, makedev(10, 229));
             ::chmod((base / "fuse").c_str(), 0666);

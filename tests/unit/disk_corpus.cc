@@ -115,8 +115,9 @@ std::function<void(const std::string &)> zfs(const std::vector<uint64_t> &labels
 std::function<void(const std::string &)> lvm() {
     return [](const std::string &image) {
         const support::LoopDevice loop(image);
-        tool({"pvcreate", "-ff", "-y", "--config", "global{locking_type=1 use_lvmpolld=0} activation{udev_sync=0 udev_rules=0}",
-              loop.path()});
+        // --devices: it would look at all that the machine has.
+        tool({"pvcreate", "-ff", "-y", "--devices", loop.path(), "--config",
+              "global{locking_type=1 use_lvmpolld=0} activation{udev_sync=0 udev_rules=0}", loop.path()});
     };
 }
 
