@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "mounts/base/direct_reads.h"
+#include "mounts/disk_ends.h"
 
 // linux/fs.h of before 5.15 lacks it; _IOR(0x12, 128, __u64).
 #ifndef BLKGETDISKSEQ
@@ -41,11 +42,9 @@ ProbeHandle open_probe(int fd) {
     return handle;
 }
 
-// libblkid reads some fifty pieces near both ends, one after the other, each into a mapping of its own. It looks first among
-// those that it has: read beforehand the ends are two requests to the device and two mappings.
-void read_ends(blkid_probe handle) {
-    constexpr uint64_t begin_bytes = 384 << 10;  // two ZFS labels lie there, and two in the last 512 KiB
-    constexpr uint64_t end_bytes = 512 << 10;
+// libblkid reads some fifty pieces, one after the other, each into a mapping of its own. It looks first among those that it
+// has: most of them, read beforehand, are two requests to the device and two mappings.
+void read_ends(blkid_probe handle, uint64_t begin_bytes, uint64_t end_bytes) {
     const auto size = static_cast<uint64_t>(::blkid_probe_get_size(handle));
     if (size < begin_bytes + end_bytes) return;
     // What can't be read is read again, piece by piece, by who asks for it.
@@ -53,8 +52,14 @@ void read_ends(blkid_probe handle) {
     (void)::blkid_probe_get_buffer(handle, size - end_bytes, end_bytes);
 }
 
-Signature probe_with(blkid_probe handle) {
-    read_ends(handle);
+Signature probe_with(blkid_probe handle, int fd) {
+    const DiskEnds ends(fd, static_cast<uint64_t>(::blkid_probe_get_size(handle)));
+    std::array<char, 11> zfs{"zfs_member"};
+    std::array<char, 17> xfs_log{"xfs_external_log"};
+    std::array<char *, 3> ruled_out{zfs.data(), xfs_log.data(), nullptr};
+    const bool short_ends = !ends.may_be_zfs() && !ends.may_be_xfs_log();
+    if (short_ends) (void)::blkid_probe_filter_superblocks_type(handle, BLKID_FLTR_NOTIN, ruled_out.data());
+    read_ends(handle, short_ends ? 72 << 10 : 384 << 10, short_ends ? 132 << 10 : 512 << 10);
     ::blkid_probe_enable_superblocks(handle, 1);
     ::blkid_probe_set_superblocks_flags(handle, BLKID_SUBLKS_TYPE | BLKID_SUBLKS_USAGE | BLKID_SUBLKS_UUID | BLKID_SUBLKS_LABEL |
                                                     BLKID_SUBLKS_BADCSUM | BLKID_SUBLKS_MAGIC);
@@ -66,8 +71,9 @@ Signature probe_with(blkid_probe handle) {
     case 1: return signature;
     case -2: signature.outcome = Signature::Outcome::ambivalent; return signature;
     default:
-        signature.outcome = Signature::Outcome::unreadable;
+        // libblkid 2.41 says -1 of what is ambivalent too, though no system call failed.
         signature.code = errno;
+        signature.outcome = signature.code == 0 ? Signature::Outcome::ambivalent : Signature::Outcome::unreadable;
         return signature;
     }
     signature.type = value(handle, "TYPE");
@@ -101,7 +107,7 @@ base::Result<Signature> probe(int fd, std::string_view name) {
         errno = 0;
         const ProbeHandle handle = open_probe(fd);
         if (!handle) return base::fail(errno != 0 ? errno : EIO, "probe", name);
-        Signature signature = probe_with(handle.get());
+        Signature signature = probe_with(handle.get(), fd);
         // libblkid reads whole sectors into mappings of its own, but not at the end of an odd size.
         if (signature.outcome != Signature::Outcome::unreadable || !direct) return signature;
         direct.reset();

@@ -2,6 +2,7 @@
 
 #include <blkid/blkid.h>
 
+#include <cerrno>
 #include <memory>
 
 namespace support {
@@ -15,11 +16,12 @@ mounts::Signature plain_probe(int fd) {
     ::blkid_probe_set_superblocks_flags(
         probe.get(), BLKID_SUBLKS_TYPE | BLKID_SUBLKS_USAGE | BLKID_SUBLKS_UUID | BLKID_SUBLKS_LABEL | BLKID_SUBLKS_BADCSUM);
     ::blkid_probe_enable_partitions(probe.get(), 1);
+    errno = 0;
     const int result = ::blkid_do_safeprobe(probe.get());
-    signature.outcome = result == 0    ? Outcome::found
-                        : result == 1  ? Outcome::nothing
-                        : result == -2 ? Outcome::ambivalent
-                                       : Outcome::unreadable;
+    signature.outcome = result == 0                                    ? Outcome::found
+                        : result == 1                                  ? Outcome::nothing
+                        : result == -2 || (result == -1 && errno == 0) ? Outcome::ambivalent
+                                                                       : Outcome::unreadable;
     if (signature.outcome != Outcome::found) return signature;
     const auto value = [&](const char *name) {
         const char *data = nullptr;

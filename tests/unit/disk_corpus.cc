@@ -112,6 +112,30 @@ std::function<void(const std::string &)> zfs(const std::vector<uint64_t> &labels
     };
 }
 
+std::string big_endian(uint64_t value, size_t size) {
+    std::string bytes;
+    while (size-- > 0) bytes += static_cast<char>(value >> 8 * size);
+    return bytes;
+}
+
+// A label's list of a pool that was never exported, in XDR (ZFS On-Disk Specification, 1.3).
+std::string zfs_list() {
+    const auto pair = [](std::string name, uint64_t value) {
+        const std::string length = big_endian(name.size(), 4);
+        name.resize((name.size() + 3) / 4 * 4);
+        const std::string rest = length + name + big_endian(8, 4) + big_endian(1, 4) + big_endian(value, 8);
+        return big_endian(8 + rest.size(), 4) + big_endian(32, 4) + rest;
+    };
+    return "\x01\x01" + std::string(10, '\0') + pair("state", 0) + pair("txg", 4) + pair("guid", 0x1234567890) +
+           std::string(8, '\0');
+}
+
+// The header of a log record (Linux, fs/xfs/libxfs/xfs_log_format.h): magic, version 2, a length, format at 300.
+std::string xfs_record() {
+    return big_endian(0xfeedbabe, 4) + big_endian(1, 4) + big_endian(2, 4) + big_endian(512, 4) + std::string(284, '\0') +
+           big_endian(1, 4) + std::string(16, 'u');
+}
+
 std::function<void(const std::string &)> lvm() {
     return [](const std::string &image) {
         const support::LoopDevice loop(image);
@@ -223,6 +247,21 @@ std::vector<Case> containers() {
          "it holds a dos partition table"},
         {"all four ZFS labels", 64 * MiB, zfs({0, 256 * KiB, 64 * MiB - 512 * KiB, 64 * MiB - 256 * KiB}),
          "a ZFS label at byte 0; zpool import shows its pool"},
+        {"the list of the first ZFS label", 64 * MiB, put(16 * KiB, zfs_list()), "kept zfs_member"},
+        {"the list of the second ZFS label", 64 * MiB, put(272 * KiB, zfs_list()), "kept zfs_member"},
+        {"the list of the third ZFS label", 64 * MiB, put(64 * MiB - 496 * KiB, zfs_list()), "kept zfs_member"},
+        {"the list of the fourth ZFS label", 64 * MiB, put(64 * MiB - 240 * KiB, zfs_list()), "kept zfs_member"},
+        {"the list of the third ZFS label of an odd disk", 64 * MiB + 4 * KiB, put(64 * MiB - 496 * KiB, zfs_list()),
+         "kept zfs_member"},
+        {"the list of the fourth ZFS label of a very odd disk", 64 * MiB + 252 * KiB, put(64 * MiB - 240 * KiB, zfs_list()),
+         "kept zfs_member"},
+        {"ext4 and a ZFS label at once", 64 * MiB,
+         both(by({"mke2fs", "-q", "-F", "-t", "ext4", "@"}), put(64 * MiB - 240 * KiB, zfs_list())), "several"},
+        {"an external log of XFS", 64 * MiB, put(0, xfs_record()), "it holds xfs_external_log"},
+        {"an external log of XFS whose first record is the last that is looked at", 64 * MiB, put(256 * KiB - 512, xfs_record()),
+         "it holds xfs_external_log"},
+        {"ext4 and an external log of XFS at once", 64 * MiB,
+         both(by({"mke2fs", "-q", "-F", "-t", "ext4", "@"}), put(200 * KiB, xfs_record())), "several"},
         {"the last ZFS label alone", 64 * MiB, zfs({64 * MiB - 256 * KiB}), "use disk"},
         {"bcache", 64 * MiB,
          [](const std::string &image) {
