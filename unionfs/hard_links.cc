@@ -9,11 +9,19 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <set>
+#include <string_view>
 
 #include "unionfs/union.h"
 #include "unionfs/xattr.h"
 
 namespace unionfs {
+
+namespace {
+
+constexpr const char *removals = "removed";
+
+}  // namespace
 
 ino_t HardLinks::find(ino_t number) {
     const std::lock_guard lock(mutex_);
@@ -29,6 +37,25 @@ void HardLinks::add(ino_t number, ino_t inode) {
 void HardLinks::remove(ino_t number) {
     const std::lock_guard lock(mutex_);
     copies_.erase(number);
+}
+
+int HardLinks::removed(ino_t number) {
+    const std::lock_guard lock(mutex_);
+    const auto found = removed_.find(number);
+    return found == removed_.end() ? 0 : found->second;
+}
+
+void HardLinks::note_removal(ino_t number, const std::string &path) {
+    std::string record = std::to_string(number) + " " + path;
+    record.push_back('\0');
+    const std::lock_guard lock(mutex_);
+    if (!removals_) removals_.reset(::openat(folder->get(), removals, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+    (void)!::write(removals_.get(), record.data(), record.size());  // a later mount counts one name too many then
+}
+
+void HardLinks::count_removal(ino_t number) {
+    const std::lock_guard lock(mutex_);
+    ++removed_[number];
 }
 
 namespace {
@@ -48,18 +75,6 @@ nlink_t names_of(const Union &fs, const std::string &entry, nlink_t on_disk) {
     if (n <= 0) return on_disk - 1;
     (void)std::from_chars(text.data() + (text[0] == '=' ? 1 : 0), text.data() + n, value);  // a damaged one counts as none
     return static_cast<nlink_t>(std::max(0L, text[0] == '=' ? value : static_cast<long>(on_disk) + value));
-}
-
-// The name of a lower file in its layer, for the first of its names in the union.
-std::string lower_name(Union &fs, const Node &node, const std::vector<Link> &links, const struct stat &lower) {
-    for (const LowerDirRef &dir : links.empty() ? std::vector<LowerDirRef>{} : links.front().parent->lowers) {
-        const std::string &name = links.front().name;
-        FdRef fd;
-        struct stat status{};
-        if (fs.lower_dir(dir, fd) != 0 || ::fstatat(fd->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
-        if (status.st_dev == lower.st_dev && status.st_ino == lower.st_ino) return lower_path(dir) + "/" + name;
-    }
-    return lower_path(node.lower_parent) + "/" + node.lower_name;
 }
 
 // Whether a lower still has the file of which that is the copy.
@@ -92,11 +107,48 @@ bool is_of_this_upper(const Union &fs, const std::string &path, ino_t number, in
     return true;
 }
 
+std::string content_of(int dir, const char *name) {
+    std::string text;
+    const base::Fd fd(::openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    struct stat status{};
+    if (!fd || ::fstat(fd.get(), &status) < 0) return text;
+    text.resize(static_cast<size_t>(status.st_size));
+    const ssize_t n = ::read(fd.get(), text.data(), text.size());
+    text.resize(n < 0 ? 0 : static_cast<size_t>(n));
+    return text;
+}
+
 }  // namespace
+
+// Counts the names that are gone. What turned out not to be, or stands there twice, is left out of the file.
+void Union::load_removals() {
+    const int folder = hard_links.folder->get();
+    const std::string text = content_of(folder, removals);
+    std::string kept;
+    std::set<std::string_view> seen;
+    for (size_t begin = 0, end = 0; (end = text.find('\0', begin)) != std::string::npos; begin = end + 1) {
+        const std::string_view record(text.data() + begin, end - begin);
+        const size_t space = std::min(record.find(' '), record.size() - 1);
+        const std::string path(record.substr(space + 1));
+        ino_t number = 0;
+        (void)std::from_chars(record.data(), record.data() + space, number);  // 0 is of no lower
+        const bool ours = is_of_these_lowers(*this, path, number);
+        if (!seen.insert(record).second || (ours && !is_of_this_upper(*this, path, number, 0))) continue;
+        if (ours) hard_links.count_removal(number);
+        kept.append(record).push_back('\0');
+    }
+    if (kept.size() == text.size()) return;
+    const std::string entry = work_name();
+    const base::Fd fd(::openat(work->get(), entry.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (fd && ::write(fd.get(), kept.data(), kept.size()) == static_cast<ssize_t>(kept.size()))
+        (void)::renameat(work->get(), entry.c_str(), folder, removals);  // else the longer one stays, which says the same
+    discard(entry);
+}
 
 // What the index holds. What is another stack's is left alone; what is of no use, and what this upper never heard of, goes.
 void Union::load_hard_links() {
     if (!hard_links.folder) return;
+    load_removals();
     const int folder = hard_links.folder->get();
     std::vector<std::string> garbage;
     DIR *entries = ::fdopendir(::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -122,11 +174,22 @@ nlink_t Union::count_names(const Node &node, nlink_t on_disk) const {
     return names_of(*this, HardLinks::name_of(node.shown_inode), on_disk);
 }
 
+// The name of a lower file in its layer, for one of its names in the union; without that the one that it was found by.
+std::string Union::lower_name(const Node &node, const Link *link) {
+    for (const LowerDirRef &dir : link == nullptr ? std::vector<LowerDirRef>{} : link->parent->lowers) {
+        FdRef fd;
+        struct stat status{};
+        if (lower_dir(dir, fd) != 0 || ::fstatat(fd->get(), link->name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
+        if (Key{status.st_dev, status.st_ino} == node.lower_key) return lower_path(dir) + "/" + link->name;
+    }
+    return lower_path(node.lower_parent) + "/" + node.lower_name;
+}
+
 // Of a copy that still lies in the work folder. False: it can't be marked (user.* goes on files only), and its further
 // names are lost over a remount.
 bool Union::mark_hard_link(const Node &node, const std::vector<Link> &links, const std::string &entry, const struct stat &lower) {
     const long left = static_cast<long>(lower.st_nlink) + node.nlink_change;
-    return set_text(*this, work->get(), entry, origin, lower_name(*this, node, links, lower)) == 0 &&
+    return set_text(*this, work->get(), entry, origin, lower_name(node, links.empty() ? nullptr : &links.front())) == 0 &&
            set_text(*this, work->get(), entry, names, "=" + std::to_string(left)) == 0;
 }
 

@@ -8,6 +8,9 @@
 // Its overlay.unionfs.names counts its names in the union: "=3" is three, "-1" one fewer than its links on disk. Which of
 // the two stands there makes each change of a name one step: a name that comes to the upper leaves "=3" true, and one
 // that is made or removed leaves "-1" true.
+//
+// Names of a file that was never copied up may be removed too. Each is noted in links/removed before its whiteout is made,
+// as "N PATH" and a zero byte, and counts if that path of the lower is indeed hidden.
 #pragma once
 
 #include <sys/types.h>
@@ -29,11 +32,18 @@ class HardLinks {
     void add(ino_t number, ino_t inode);
     void remove(ino_t number);
 
+    // How many names of a lower file are gone. Thread-safe.
+    int removed(ino_t number);
+    void note_removal(ino_t number, const std::string &path);
+    void count_removal(ino_t number);
+
     static std::string name_of(ino_t number) { return std::to_string(number); }
 
   private:
     std::mutex mutex_;
     std::unordered_map<ino_t, ino_t> copies_;
+    std::unordered_map<ino_t, int> removed_;
+    base::Fd removals_;
 };
 
 }  // namespace unionfs

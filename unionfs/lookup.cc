@@ -156,6 +156,7 @@ Node *Union::take(Node &parent, const std::string &name, Found &found) {
         node.indexed = found.upper && !node.is_dir() && hard_links.find(shown) == key.inode;
         (found.upper ? node.upper_key : node.lower_key) = key;
         node.lowers = std::move(found.lowers);
+        if (!found.upper && found.status.st_nlink > 1 && !node.is_dir()) node.nlink_change = -hard_links.removed(shown);
         if (found.lower_parent) {
             node.lower_parent = std::move(found.lower_parent);
             node.lower_name = name;

@@ -104,6 +104,8 @@ int Union::remove(Node &parent, const std::string &name, bool folder) {
         if (error == 0) error = count_by_links(*node);
         in_upper = true;
     }
+    const Link link{&parent, name};
+    const bool several = !folder && !node->upper && found.status.st_nlink > 1;
     if (error == 0 && folder && !in_upper) remember_place(*node);
     if (error == 0 && folder && in_upper) {
         FdRef itself;  // stays open for those who stand in it
@@ -111,6 +113,7 @@ int Union::remove(Node &parent, const std::string &name, bool folder) {
     }
     if (error == 0) {
         journal.note({.step = Step::remove, .node = table.reference(node), .parent = table.reference(&parent), .name = name});
+        if (several) hard_links.note_removal(node->shown_inode, lower_name(*node, &link));
         if (!in_upper)
             error = make_whiteout(dir->get(), name);
         else if (hides)
@@ -126,6 +129,7 @@ int Union::remove(Node &parent, const std::string &name, bool folder) {
     if (error != 0) {
         if (!table.links(node).empty()) node->drop_orphan();
     } else {
+        if (several) hard_links.count_removal(node->shown_inode);
         if (!node->upper) --node->nlink_change;
         lose_name(*node, parent, name, folder || found.status.st_nlink <= 1);
     }
@@ -154,21 +158,18 @@ int Union::leave_to_readers(Node &node) {
 }
 
 int Union::link(Node &node, Node &new_parent, const std::string &new_name) {
-    if (node.left) return ESTALE;
     if (journal.done()) return 0;
     if (const int error = copy_up(node); error != 0) return error;
+    std::unique_lock held(node.mutex);
     Where from;
     if (const int error = where_upper(node, from); error != 0) return error;
     journal.note({.step = Step::link, .node = table.reference(&node), .parent = table.reference(&new_parent), .name = new_name});
-    std::unique_lock held(node.mutex, std::defer_lock);
-    if (node.indexed) {
-        held.lock();
+    if (node.indexed)
         if (const int error = count_by_links(node); error != 0) return error;
-    }
     const int error = make(new_parent, new_name, false, [&](int dir, const char *name) {
         return ::linkat(from.fd(), from.name.c_str(), dir, name, from.name.empty() ? AT_EMPTY_PATH : 0) < 0 ? errno : 0;
     });
-    if (held) held.unlock();
+    held.unlock();
     if (error != 0) return error;
     table.add_link(&node, &new_parent, new_name);
     if (node.orphan()) {  // O_TMPFILE got a name

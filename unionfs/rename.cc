@@ -112,6 +112,10 @@ int Union::rename(Node &parent, const std::string &name, Node &new_parent, const
     std::unique_lock<std::mutex> held;
     if (error == 0 && !same && !exchange && other != nullptr)
         held = hold_for_removal(*other, table.links(other).size() <= 1, error);
+    const Link onto{&new_parent, new_name};
+    const bool several =
+        held && !other->is_dir() && !other->upper && static_cast<long>(other_status.st_nlink) - other->nlink_change > 1;
+    if (several && error == 0) hard_links.note_removal(other->shown_inode, lower_name(*other, &onto));
     if (held && error == 0 && other->indexed) {
         error = link_up(*other, new_parent, new_name);
         if (error == 0) error = count_by_links(*other);
@@ -148,6 +152,7 @@ int Union::rename(Node &parent, const std::string &name, Node &new_parent, const
     }
     if (error == 0 && !same) {
         if (other != nullptr && !exchange) {
+            if (several) hard_links.count_removal(other->shown_inode);
             if (!other->upper) --other->nlink_change;
             lose_name(*other, new_parent, new_name, other->is_dir() || other_status.st_nlink <= 1);
         }

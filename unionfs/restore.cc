@@ -112,6 +112,7 @@ void Restorer::find(Node &node) {
         } else if (found.lower_parent) {
             node.lower_parent = found.lower_parent;
             node.lower_name = link.name;
+            if (found.status.st_nlink > 1) node.nlink_change = -fs_.hard_links.removed(node.shown_inode);
         }
         if (node.is_dir()) node.lowers = std::move(found.lowers);
         found_one = true;

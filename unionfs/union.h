@@ -111,6 +111,8 @@ struct Union {
     int bring_name(Node &node, Node &parent, const std::string &name);
     int count_by_links(const Node &node);
     bool leave_index(Node &node);
+    void load_removals();
+    std::string lower_name(const Node &node, const Link *link);
     void fill_root(Node &node);
     int clear_folder(Node &parent, const std::string &name, Node &folder);
     int copy_up_tree(Node &folder);

@@ -84,7 +84,8 @@ std::string tree(const fs::path &root, const fs::path &path) {
         text += std::format("{} {:o}", entry.lexically_relative(root).string(), status.st_mode);
         if (S_ISREG(status.st_mode)) {
             std::ifstream file(entry, std::ios::binary);
-            text += std::format(" {:x}", std::hash<std::string>{}({std::istreambuf_iterator<char>(file), {}}));
+            text +=
+                std::format(" {} {:x}", status.st_nlink, std::hash<std::string>{}({std::istreambuf_iterator<char>(file), {}}));
         }
         text += S_ISLNK(status.st_mode) ? " " + fs::read_symlink(entry).string() + "\n" : "\n";
         if (S_ISDIR(status.st_mode)) text += tree(root, entry);

@@ -4,6 +4,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <catch_amalgamated.hpp>
@@ -11,6 +12,8 @@
 #include <format>
 #include <fstream>
 #include <functional>
+#include <map>
+#include <random>
 
 #include "mounts/base/fd.h"
 #include "tests/parity/mounted.h"
@@ -31,7 +34,7 @@ std::string content(const fs::path &path) {
 
 void populate(const fs::path &root) {
     for (const char *folder : {"f", "g/deep", "h"}) fs::create_directories(root / folder);
-    for (const char *name : {"one", "two", "three", "four"}) {
+    for (const char *name : {"one", "two", "three", "four", "six"}) {
         append(root / name, std::string("the lower's ") + name);
         for (const char *other : {"f", "g/deep", "h"}) fs::create_hard_link(root / name, root / other / name);
     }
@@ -54,6 +57,8 @@ struct Step {
 
 std::vector<Step> steps() {
     return {
+        {"unlink a name of one that is never changed", [] { fs::remove("g/deep/six"); }},
+        {"a new file over another", [] { append("file", "new"), fs::rename("file", "f/six"); }},
         {"write by one name", [] { append("one", " more"); }},
         {"write by another name", [] { append("g/deep/one", " and more"); }},
         {"chmod by a third", [] { fs::permissions("h/one", fs::perms::owner_all); }},
@@ -90,6 +95,8 @@ std::vector<Step> steps() {
         {"unlink all names", [] { fs::remove("moved"), fs::remove("one"), fs::remove("two"), fs::remove("f2/alone"); }},
         {"unlink all but one", [] { fs::remove("h/four"), fs::remove("f2/four"); }},
         {"write by the last", [] { append("g/deep/four", "last"); }},
+        {"write to what lost names before it was changed", [] { append("h/six", "6"); }},
+        {"unlink its last two", [] { fs::remove("six"), fs::remove("h/six"); }},
         {"unlink the last", [] { fs::remove("g/deep/four"); }},
     };
 }
@@ -118,7 +125,76 @@ struct Pair : Mounted {
     }
 };
 
+constexpr int crowd_folders = 4, crowd_files = 10;
+
+std::string crowd_name(unsigned number) {
+    return std::format("d{}/f{}", number % crowd_folders, number / crowd_folders % crowd_files);
+}
+
+// One of several that all work on the same names. Ends with the number of calls that failed as they should never.
+int crowd(const fs::path &root, unsigned seed) {
+    if (::chdir(root.c_str()) < 0) return 1;
+    std::mt19937 random(seed);
+    int wrong = 0;
+    for (int i = 0; i < 1500; ++i) {
+        const std::string from = crowd_name(static_cast<unsigned>(random())), to = crowd_name(static_cast<unsigned>(random()));
+        struct stat status{};
+        long result = 0;
+        switch (random() % 6) {
+        case 0: result = ::unlink(from.c_str()); break;
+        case 1: result = ::rename(from.c_str(), to.c_str()); break;
+        case 2: result = ::syscall(SYS_renameat2, AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_EXCHANGE); break;
+        case 3:
+        case 4: result = ::link(from.c_str(), to.c_str()); break;
+        default: result = ::stat(from.c_str(), &status) < 0 || ::chmod(from.c_str(), 0600 + i % 64) < 0 ? -1 : 0;
+        }
+        if (result < 0 && errno != ENOENT && errno != EEXIST) ++wrong;
+    }
+    return std::min(wrong, 100);
+}
+
+// Each file's names and its link count.
+std::map<ino_t, std::pair<size_t, nlink_t>> count_names(const fs::path &root) {
+    std::map<ino_t, std::pair<size_t, nlink_t>> files;
+    for (const auto &entry : fs::recursive_directory_iterator(root)) {
+        struct stat status{};
+        if (::lstat(entry.path().c_str(), &status) < 0 || !S_ISREG(status.st_mode)) continue;
+        ++files[status.st_ino].first;
+        files[status.st_ino].second = status.st_nlink;
+    }
+    return files;
+}
+
 }  // namespace
+
+TEST_CASE("the names of lower hard links are counted right whatever many do to them at once") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    const std::string mode = GENERATE("store", "throughput");
+    CAPTURE(mode);
+    Mounted stack(mode);
+    for (unsigned i = 0; i < crowd_folders * crowd_files; ++i) {
+        fs::create_directories(stack.lower() / crowd_name(i).substr(0, 2));
+        if (i % crowd_folders == 0)
+            append(stack.lower() / crowd_name(i), "lower");
+        else
+            fs::create_hard_link(stack.lower() / crowd_name(i / crowd_folders * crowd_folders), stack.lower() / crowd_name(i));
+    }
+    stack.mount();
+    std::vector<pid_t> children;
+    for (unsigned seed = 1; seed <= 6; ++seed)
+        if (children.push_back(::fork()); children.back() == 0) ::_exit(crowd(stack.root(), seed));
+    for (const pid_t child : children) {
+        int status = 0;
+        ::waitpid(child, &status, 0);
+        CHECK(status == 0);
+    }
+    const auto counted = count_names(stack.root());
+    for (const auto &[inode, count] : counted) CHECK(count.first == count.second);
+    REQUIRE(stack.unmount() == 0);
+    stack.mount();
+    CHECK(count_names(stack.root()) == counted);
+    CHECK(stack.unmount() == 0);
+}
 
 TEST_CASE("the names of a lower hard link stay one file, whether the union is mounted anew before each change or never") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);

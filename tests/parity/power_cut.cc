@@ -78,6 +78,8 @@ std::vector<Scenario> scenarios() {
 // What the index of hard links sees. overlayfs, which does not read it, is not asked.
 std::vector<Scenario> hard_link_scenarios() {
     return {
+        {"unlink a name of a lower hard link", [] { return ::unlink("untouched") == 0; }},
+        {"rename a file over another", [] { return ::rename("four", "folder/untouched") == 0; }},
         {"append to a lower hard link", [] { return write_to("linked", O_APPEND, "more"); }},
         {"append to it by another name", [] { return write_to("folder/linked-three", O_APPEND, "more"); }},
         {"rename a name that only the lower has", [] { return ::rename("linked-too", "folder/moved") == 0; }},
@@ -97,11 +99,13 @@ std::vector<Scenario> hard_link_scenarios() {
 void populate(const fs::path &lower) {
     for (const char *folder : {"folder/inner", "deep/1/2/3", "tree/in", "tree2/in", "tree3/in", "empty", "bare", "half", "twins"})
         fs::create_directories(lower / folder);
-    for (const char *name :
-         {"file", "folder/a", "folder/b", "folder/inner/c", "deep/1/2/3/file", "linked", "one", "two", "three", "four", "five",
-          "six", "seven", "eight", "tree/in/t", "tree2/in/t", "tree3/in/t", "half/x", "twins/a"})
+    for (const char *name : {"file",       "folder/a",   "folder/b", "folder/inner/c", "deep/1/2/3/file",
+                             "linked",     "one",        "two",      "three",          "four",
+                             "five",       "six",        "seven",    "eight",          "tree/in/t",
+                             "tree2/in/t", "tree3/in/t", "half/x",   "twins/a",        "untouched"})
         put(lower / name, std::string("the lower's ") + name);
     for (const char *name : {"linked-too", "folder/linked-three"}) fs::create_hard_link(lower / "linked", lower / name);
+    for (const char *name : {"folder/untouched", "twins/untouched"}) fs::create_hard_link(lower / "untouched", lower / name);
     for (const char *name : {"twins/b", "twins/c"}) fs::create_hard_link(lower / "twins/a", lower / name);
     fs::create_symlink("file", lower / "symlink");
     put(lower / "file", std::string(300000, 'f'));
