@@ -158,6 +158,7 @@ int Union::leave_to_readers(Node &node) {
 }
 
 int Union::link(Node &node, Node &new_parent, const std::string &new_name) {
+    if (node.left) return ESTALE;
     if (journal.done()) return 0;
     if (const int error = copy_up(node); error != 0) return error;
     std::unique_lock held(node.mutex);
