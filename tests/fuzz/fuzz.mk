@@ -11,7 +11,7 @@ gnu_make = .toolchain/build-sysroot gnu && $(MAKE) --no-print-directory CXX=$(gn
 
 .PHONY: test-sanitized
 test-sanitized: ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
-	@$(gnu_make) BUILD=build/sanitized CXXFLAGS="-O1 -g1 $(sanitize)" LDFLAGS="$(sanitize)" build/sanitized/tests/unit
+	@$(gnu_make) BUILD=build/sanitized CXXFLAGS="-O1 -g1 $(sanitize)" LDFLAGS="$(sanitize)" build/sanitized/tests/unit build/sanitized/runvm
 	build/sanitized/tests/unit
 
 .PHONY: fuzz-%

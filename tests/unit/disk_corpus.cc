@@ -341,3 +341,18 @@ TEST_CASE("being vouched for does not get a disk with a known signature or backu
             check(disk, true);
         }
 }
+
+TEST_CASE("the first byte that is not zero is the one that is named, whichever of two readers is faster", "[disk]") {
+    if (const std::string missing = support::loop_devices_missing(); !missing.empty()) SKIP(missing);
+    const support::ScratchFolder scratch;
+    const std::string image = scratch.path("image");
+    support::make_sparse_file(image, 64 * MiB);
+    for (uint64_t at = 5 * MiB + 7; at < 60 * MiB; at += MiB) support::write_bytes(image, at, "x");
+    for (int i = 0; i < 20; ++i) {
+        const support::LoopDevice loop(image);
+        const auto refused = stage1::prepare_disk({.device = loop.path()});
+        REQUIRE_FALSE(refused);
+        CHECK_THAT(base::message(refused.error()),
+                   Catch::Matchers::ContainsSubstring("byte 5242887 is the first that is not zero"));
+    }
+}

@@ -166,7 +166,7 @@ TEST_CASE("what is no disk that could be had for itself is refused by name and l
         const base::Fd holder(::open(loop.path().c_str(), O_RDONLY | O_EXCL | O_CLOEXEC));
         REQUIRE(holder);
         CHECK(refusal({.device = loop.path()}) ==
-              std::format("use disk '{}': Resource busy; another program holds it; nothing was done", loop.path()));
+              std::format("use disk '{}': {}; another program holds it; nothing was done", loop.path(), base::errno_text(EBUSY)));
     }
     SECTION("a label that ext4 has no room for") {
         const support::LoopDevice loop(image);

@@ -98,7 +98,7 @@ TEST_CASE("each refusal says why and what to do", "[disk]") {
     CHECK(reason(with({.outcome = Signature::Outcome::ambivalent})) ==
           std::string("it holds signatures of several things at once (wipefs shows which); remove the wrong one, or ") + give_up);
     CHECK(reason(with({.outcome = Signature::Outcome::unreadable, .code = EIO})) ==
-          "it cannot be read: I/O error; what can't be read may hold data");
+          "it cannot be read: " + base::errno_text(EIO) + "; what can't be read may hold data");
     CHECK(reason(with({.outcome = Signature::Outcome::unreadable})) ==
           "it cannot be read: input/output error; what can't be read may hold data");
     CHECK(reason(with(found("crypto_LUKS", "crypto"))) ==
