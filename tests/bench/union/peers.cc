@@ -52,6 +52,7 @@ std::vector<Peer> known_peers(const std::string &program) {
     const std::string layers = "lowerdir=@L,upperdir=@U,workdir=@W";
     return {{"overlayfs", {"mount", "-t", "overlay", "overlay", "-o", layers, "@M"}},
             {"store", {program, "-o", "allow_other,mode=store," + layers, "@M"}, true},
+            {"io_uring", {program, "-o", "allow_other,mode=store,io_uring=on," + layers, "@M"}, true},
             {"throughput", {program, "-o", "allow_other,mode=throughput," + layers, "@M"}, true},
             {"stale_readers", {program, "-o", "allow_other,mode=throughput,stale_readers," + layers, "@M"}, true},
             {"fuse-overlayfs", {"fuse-overlayfs", "-o", "allow_other," + layers, "@M"}},
