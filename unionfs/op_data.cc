@@ -19,10 +19,12 @@ namespace {
 
 thread_local char *room = nullptr;  // without a destructor: musl has none for a thread's variables
 thread_local size_t room_size = 0;
+thread_local std::span<char> lent;
 
 }  // namespace
 
 char *reply_buffer(size_t size) {
+    if (size <= lent.size()) return lent.data();
     if (room_size < size) {
         free_reply_buffer();
         room = new char[size];
@@ -30,6 +32,8 @@ char *reply_buffer(size_t size) {
     }
     return room;
 }
+
+void lend_reply_buffer(std::span<char> buffer) { lent = buffer; }
 
 void free_reply_buffer() {
     delete[] room;

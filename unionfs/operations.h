@@ -4,6 +4,8 @@
 #define FUSE_USE_VERSION FUSE_MAKE_VERSION(3, 17)
 #include <fuse3/fuse_lowlevel.h>
 
+#include <span>
+
 #include "unionfs/union.h"
 
 namespace unionfs {
@@ -36,6 +38,9 @@ int drop_set_id(Union &fs, Node &node);
 // Room for an answer, this thread's until it asks again; freed at the thread's end.
 char *reply_buffer(size_t size);
 void free_reply_buffer();
+// Has this thread's reply_buffer give that room where it suffices. The end of the request may lie there, which of READ and
+// READDIR there is none.
+void lend_reply_buffer(std::span<char> buffer);
 
 // Opens for a client: sets what the kernel is to do with the file.
 int open_file(Session &session, fuse_req_t request, Node &node, fuse_file_info &info);

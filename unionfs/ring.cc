@@ -103,7 +103,8 @@ void Ring::answer(const iovec *parts, int count) {
     for (int i = 0; i < count; ++i) {
         const size_t skipped = i == 0 ? sizeof(fuse_out_header) : 0;
         const size_t bytes = std::min(parts[i].iov_len - skipped, payload_bytes_ - size);
-        std::memcpy(payload_ + size, static_cast<const char *>(parts[i].iov_base) + skipped, bytes);
+        const char *from = static_cast<const char *>(parts[i].iov_base) + skipped;
+        if (from != payload_ + size) std::memmove(payload_ + size, from, bytes);
         size += bytes;
     }
     headers_->payload_size = static_cast<uint32_t>(size);

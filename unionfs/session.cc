@@ -243,6 +243,7 @@ void start_thread(Loop &loop) {
 
 void serve_ring(Loop &loop, Ring &ring, std::span<char> request) {
     thread_ring = &ring;
+    lend_reply_buffer(ring.payload());
     fuse_buf buffer{};
     buffer.mem = request.data();
     buffer.size = buffer.mem_size = request.size();
