@@ -34,13 +34,16 @@ base::Fd open_port() {
 
 // Open from the first word to the exec of stage 2, as the log is: at each open and close the processor spins until the host
 // has taken note (Linux, drivers/char/virtio_console.c, __send_control_msg). -1: there is none, or not yet.
+base::Fd held;
+
 int port() {
-    static base::Fd held;
     if (!held) held = open_port();
     return held.get();
 }
 
 }  // namespace
+
+void hang_up() { held.reset(); }
 
 void mention_to_host(std::string_view line) {
     if (const int fd = port(); fd >= 0) (void)base::write_all(fd, std::string(line) + "\n", "status port");

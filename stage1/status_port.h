@@ -1,6 +1,6 @@
 // The virtio-serial port by which the launcher hears how the guest fares (mounts/protocol.h: lines, each answered with
 // `ack`). A machine without that port was not started by runvm: then there is nobody to tell. It is opened once and stays
-// open: no other process can have it until this one ends or becomes another program.
+// open: no other process can have it until this one ends, becomes another program, or hangs up.
 #pragma once
 
 #include <string_view>
@@ -12,5 +12,8 @@ bool tell_host(std::string_view line);
 
 // Sends one line that has no answer. Nothing when there is no port, or not yet.
 void mention_to_host(std::string_view line);
+
+// Closes it, for stage 2; who speaks again opens it again.
+void hang_up();
 
 }  // namespace stage1

@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -19,6 +19,7 @@
 #include <memory>
 
 #include "mounts/base/at.h"
+#include "stage1/status_port.h"
 
 namespace stage1 {
 
@@ -55,25 +56,17 @@ struct Freeing {
     dev_t device = 0;
     base::Fd until_exec;  // a pipe's end; the other one closes when stage 2 is executed
     base::Fd executed;
+    pid_t child = -1;
 };
-
-// All descriptors but standard ones and these two, lest stage 2 find its status port busy.
-void keep_only(int a, int b) {
-    const auto close_range = [](int first, unsigned last) { (void)::syscall(SYS_close_range, first, last, 0); };
-    const auto [low, high] = std::minmax(a, b);
-    if (low > 3) close_range(3, static_cast<unsigned>(low) - 1);
-    if (high > low + 1) close_range(low + 1, static_cast<unsigned>(high) - 1);
-    close_range(high + 1, ~0U);
-}
 
 // The child. It has this very memory: until the exec the parent uses it, and system calls are all that is done here.
 int free_after_exec(void *argument) {
     auto &job = *static_cast<Freeing *>(argument);
     const sched_param none{};
     (void)::syscall(SYS_sched_setscheduler, 0, SCHED_IDLE, &none);  // stage 2 first; musl has no function for it
-    keep_only(job.root.get(), job.until_exec.get());
-    char failed = 0;
-    if (::read(job.until_exec.get(), &failed, 1) == 0) remove_contents(std::move(job.root), job.device);
+    ::close(job.executed.get());                                    // its own copy
+    char nothing = 0;
+    if (::read(job.until_exec.get(), &nothing, 1) == 0) remove_contents(std::move(job.root), job.device);
     ::_exit(0);
 }
 
@@ -85,7 +78,8 @@ void free_initramfs(Freeing &job) {
     if (::pipe2(ends.data(), O_CLOEXEC) == 0) {
         job.until_exec.reset(ends[0]);
         job.executed.reset(ends[1]);
-        if (::clone(free_after_exec, stack.data() + stack.size(), CLONE_VM | SIGCHLD, &job) > 0) return;
+        job.child = ::clone(free_after_exec, stack.data() + stack.size(), CLONE_VM | SIGCHLD, &job);
+        if (job.child > 0) return;
     }
     remove_contents(std::move(job.root), job.device);
 }
@@ -126,6 +120,7 @@ base::Error switch_root(const std::string &target_root, const std::string &init)
     if (::chdir(target_root.c_str()) < 0) return fail(errno, "chdir", target_root).error();
     if (::mount(".", "/", nullptr, MS_MOVE, nullptr) < 0) return fail(errno, "move the root mount", target_root).error();
     if (::chroot(".") < 0 || ::chdir("/") < 0) return fail(errno, "chroot", target_root).error();
+    hang_up();  // before the child has a copy that keeps stage 2 from it
     if (is_initramfs(freeing.root.get())) free_initramfs(freeing);
 
     // Stage 2 begins as a fresh PID 1: no signal ignored or blocked.
@@ -134,7 +129,10 @@ base::Error switch_root(const std::string &target_root, const std::string &init)
     (void)::sigprocmask(SIG_SETMASK, &none, nullptr);
     ::execl(init.c_str(), init.c_str(), nullptr);
     const int code = errno;
-    if (freeing.executed) (void)!::write(freeing.executed.get(), "", 1);  // the child ends, and all is as it was
+    if (freeing.child > 0) {  // it ends before what it looks at does, and the initramfs stays
+        (void)::kill(freeing.child, SIGKILL);
+        (void)::waitpid(freeing.child, nullptr, 0);
+    }
     return fail(code, "exec", init,
                 code == ENOENT ? "its interpreter (the #! line, or the dynamic loader) is not in the target root" : "")
         .error();
