@@ -1,5 +1,5 @@
 # Stage 1 against the 2013 design as a shell script; included by tests/tests.mk. STAGE1_KERNEL=6.1 for the older kernel,
-# BENCH_ARGUMENTS="--runs N" or --quick.
+# BENCH_ARGUMENTS="--runs N", --quick, or "--rows existing/off,fresh" for a piece of the table (tests/bench/boot says more).
 
 bench_boot := $(BUILD)/tests/bench-mark $(BUILD)/tests/bench-floor $(BUILD)/tests/bench-instructions.so
 
@@ -17,5 +17,5 @@ $(BUILD)/tests/bench-instructions.so: tests/bench/instructions.cc
 
 .PHONY: bench-boot
 bench-boot: all $(bench_boot) ## stage 1 against a shell script: guest seconds, CPU seconds, instructions
-	@.toolchain/install-packages "make bench-boot" unionfs-fuse e2fsprogs kmod python3 busybox-static binutils
-	@tests/support/with-machine tests/bench/boot $(BUILD) $(BUILD)/bench-boot.json $(BENCH_ARGUMENTS)
+	@.toolchain/install-packages "make bench-boot" unionfs-fuse e2fsprogs kmod python3 busybox-static binutils xz-utils
+	@tests/support/with-machine tests/bench/boot $(BUILD) $(BUILD)/bench-boot$(STAGE1_KERNEL:%=-%).json $(BENCH_ARGUMENTS)
