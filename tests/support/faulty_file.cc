@@ -6,14 +6,12 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdarg>
 #include <cstring>
 #include <mutex>
 #include <stdexcept>
 #include <thread>
 
 #define FUSE_USE_VERSION 317
-#include <fuse3/fuse_log.h>
 #include <fuse3/fuse_lowlevel.h>
 
 #include "mounts/base/fd.h"
@@ -127,7 +125,6 @@ FaultyFile::FaultyFile(const std::string &backing, const std::string &mount_poin
     state_->backing = base::Fd(::open(backing.c_str(), O_RDWR | O_CLOEXEC));
     if (!state_->backing) throw std::runtime_error("open " + backing);
     state_->mount_point = mount_point;
-    ::fuse_set_log_func([](fuse_log_level, const char *, va_list) {});  // it would complain of its end
     std::string name = "faulty-file";
     char *argv[] = {name.data(), nullptr};
     fuse_args arguments = FUSE_ARGS_INIT(1, argv);
@@ -141,6 +138,7 @@ FaultyFile::FaultyFile(const std::string &backing, const std::string &mount_poin
 FaultyFile::~FaultyFile() {
     // By force: a copy of the mount may live on in somebody's mount namespace, and the loop with it, without end. It sees an
     // error and ends; only then may its descriptor be closed.
+    ::fuse_session_exit(state_->session);
     (void)::umount2(state_->mount_point.c_str(), MNT_DETACH | MNT_FORCE);
     state_->thread.join();
     ::fuse_session_unmount(state_->session);

@@ -160,6 +160,11 @@ TEST_CASE("a format cut short by a power cut is completed by the next run, where
             support::replay_cut(completion, random() % (completion.size() + 1), scratch.path("image"), random);
         }
         const support::LoopDevice loop(scratch.path("image"), {.sector_bytes = sector});
+        if (i % 5 == 1) {
+            const uint64_t cut = support::fingerprint(scratch.path("image"));
+            CHECK(stage1::prepare_disk({.device = loop.path(), .dry_run = true}));
+            CHECK(support::fingerprint(scratch.path("image")) == cut);
+        }
         const auto outcome = stage1::prepare_disk({.device = loop.path()});
         INFO("cut " << i << ": " << said(outcome));
         REQUIRE(outcome);

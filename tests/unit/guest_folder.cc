@@ -56,9 +56,9 @@ TEST_CASE("symlinks, FIFOs, hard links, folders and sockets of the guest's are l
     REQUIRE(::mkfifo(guest.in("fifo").c_str(), 0600) == 0);
     CHECK(guest.refusal("symlink") == "read from the guest 'symlink': a symlink, where a file was expected; it is left alone");
     CHECK(guest.refusal("near") == "read from the guest 'near': a symlink, where a file was expected; it is left alone");
-    CHECK(guest.refusal("etc/passwd") == "read from the guest 'etc/passwd': Symbolic link loop");
-    CHECK(guest.refusal("../../etc/passwd") == "read from the guest '../../etc/passwd': Cross-device link");
-    CHECK(guest.refusal("/etc/passwd") == "read from the guest '/etc/passwd': Cross-device link");
+    CHECK(guest.refusal("etc/passwd") == "read from the guest 'etc/passwd': " + base::errno_text(ELOOP));
+    CHECK(guest.refusal("../../etc/passwd") == "read from the guest '../../etc/passwd': " + base::errno_text(EXDEV));
+    CHECK(guest.refusal("/etc/passwd") == "read from the guest '/etc/passwd': " + base::errno_text(EXDEV));
     CHECK(guest.refusal("hard") ==
           "read from the guest 'hard': a hard link, whose other name may be anybody's; it is left alone");
     CHECK(guest.refusal("folder") == "read from the guest 'folder': a folder, where a file was expected; it is left alone");
