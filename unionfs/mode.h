@@ -2,8 +2,11 @@
 // (look); the decision is pure (choose_mode).
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "unionfs/union.h"
 
@@ -17,6 +20,8 @@ struct LayerFacts {
     std::string server{};       // the file system of a lower whose files are at a server: 9p, …
     uint64_t bytes_a_file = 0;  // on the lowers' file systems, on average; 0: they don't tell
 };
+// Of the file system of that number in the text of proc_pid_mountinfo(5); empty: none has it.
+std::string file_system_type(std::string_view mountinfo, dev_t device);
 LayerFacts look(const Union &fs, bool rootless);
 
 struct Choice {

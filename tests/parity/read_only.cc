@@ -90,15 +90,19 @@ TEST_CASE("a union without an upper reads as overlayfs does, and can't be writte
     CHECK(errno == EROFS);
 }
 
-TEST_CASE("auto takes throughput over lowers of big files, and says what it saw") {
+TEST_CASE("auto takes throughput over local lowers of big files, store over a server's, and says what it saw") {
     Merged merged("store");
     std::ofstream(merged.base / "low/bigger") << std::string(size_t{32} << 20, 'b');
     fs::create_directory(merged.base / "more");
-    const auto exit = base::run(
-        {.argv = {parity::program(), "-o", "lowerdir=" + (merged.base / "low").string(), (merged.base / "more").string()},
-         .capture_output = true});
-    REQUIRE(exit);
-    CHECK(::umount2((merged.base / "more").c_str(), 0) == 0);
-    CHECK_THAT(exit->output, Catch::Matchers::StartsWith("unionfs: mode=auto: throughput: files of the lowers have ") &&
-                                 Catch::Matchers::ContainsSubstring(" KiB on average"));
+    const auto said_over = [&](const char *lower) {
+        const auto exit = base::run(
+            {.argv = {parity::program(), "-o", "lowerdir=" + (merged.base / lower).string(), (merged.base / "more").string()},
+             .capture_output = true});
+        REQUIRE(exit);
+        CHECK(::umount2((merged.base / "more").c_str(), 0) == 0);
+        return exit->output;
+    };
+    CHECK_THAT(said_over("low"), Catch::Matchers::StartsWith("unionfs: mode=auto: throughput: files of the lowers have ") &&
+                                     Catch::Matchers::ContainsSubstring(" KiB on average"));
+    CHECK_THAT(said_over("ours"), Catch::Matchers::StartsWith("unionfs: mode=auto: store: the lowers are on fuse.unionfs: "));
 }

@@ -1,3 +1,5 @@
+#include <sys/sysmacros.h>
+
 #include <catch_amalgamated.hpp>
 
 #include "unionfs/mode.h"
@@ -15,6 +17,16 @@ TEST_CASE("auto takes the mode that the layers speak for") {
     CHECK(choose_mode({.server = "9p", .bytes_a_file = 12 << 20}).mode == Mode::store);
     CHECK(choose_mode({.has_passthrough = false, .stale_readers = true, .bytes_a_file = 12 << 20}).mode == Mode::store);
     CHECK(choose_mode({.rootless = true, .stale_readers = true}).mode == Mode::store);
+}
+TEST_CASE("a layer's file system is known by its number in mountinfo") {
+    constexpr const char *text =
+        "21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/vda rw\n"
+        "36 21 0:31 / /nix/.ro-store ro,relatime - 9p store ro,cache=loose,trans=virtio\n"
+        "37 21 0:3 / /s rw - fuse.sshfs host: rw\n";
+    CHECK(unionfs::file_system_type(text, makedev(8, 1)) == "ext4");
+    CHECK(unionfs::file_system_type(text, makedev(0, 31)) == "9p");
+    CHECK(unionfs::file_system_type(text, makedev(0, 3)) == "fuse.sshfs");
+    CHECK(unionfs::file_system_type(text, makedev(0, 1)).empty());
 }
 TEST_CASE("auto's reason names what it saw of the layers") {
     CHECK(choose_mode({.bytes_a_file = 48 << 10}).reason.starts_with("files of the lowers have 48 KiB on average: warm opens"));
