@@ -128,10 +128,10 @@ void Union::load_removals() {
     std::set<std::string_view> seen;
     for (size_t begin = 0, end = 0; (end = text.find('\0', begin)) != std::string::npos; begin = end + 1) {
         const std::string_view record(text.data() + begin, end - begin);
-        const size_t space = std::min(record.find(' '), record.size() - 1);
-        const std::string path(record.substr(space + 1));
         ino_t number = 0;
-        (void)std::from_chars(record.data(), record.data() + space, number);  // 0 is of no lower
+        const char *const space = std::from_chars(record.data(), record.data() + record.size(), number).ptr;
+        if (number == 0 || *space != ' ') continue;  // zeros are what a power cut may leave of what was written last
+        const std::string path(space + 1);
         const bool ours = is_of_these_lowers(*this, path, number);
         if (!seen.insert(record).second || (ours && !is_of_this_upper(*this, path, number, 0))) continue;
         if (ours) hard_links.count_removal(number);

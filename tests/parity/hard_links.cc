@@ -280,6 +280,25 @@ TEST_CASE("the index is not trusted when the layers are no longer those that it 
     }
 }
 
+TEST_CASE("a damaged list of removed names counts for nothing, and what is sound in it counts") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    Mounted stack("store");
+    append(stack.lower() / "a", "lower");
+    for (const char *name : {"b", "c"}) fs::create_hard_link(stack.lower() / "a", stack.lower() / name);
+    stack.mount();
+    fs::remove(stack.root() / "b");
+    REQUIRE(stack.unmount() == 0);
+    const fs::path list = stack.work() / "links/removed";
+    const std::string record = content(list);
+    const std::string number = record.substr(0, record.find(' '));
+    using namespace std::string_literals;
+    append(list, "\0\0no number\0"s + number + " /c\0"s + record + number + " /never ended");
+    stack.mount();
+    CHECK(fs::hard_link_count(stack.root() / "a") == 2);
+    CHECK(stack.unmount() == 0);
+    CHECK(content(list) == record);
+}
+
 TEST_CASE("overlayfs mounts an upper whose hard links were indexed, and shows what was written by each name") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
     const std::string index = GENERATE("off", "on");
