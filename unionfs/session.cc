@@ -48,6 +48,10 @@ size_t size_of(const iovec *parts, int count) {
     return std::accumulate(parts, parts + count, size_t{0}, [](size_t n, const iovec &part) { return n + part.iov_len; });
 }
 
+// What was done before an answer is seen by whoever serves a request made after it: the kernel sees to that, and this tells
+// the memory model, which knows nothing of io_uring.
+std::atomic<unsigned> answers = 0;
+
 thread_local Ring *thread_ring = nullptr;  // by which the request came that this thread serves
 
 struct Loop;
@@ -56,6 +60,7 @@ void offer_rings(Loop &loop, const iovec *parts, int count);
 
 ssize_t write_device(int, iovec *parts, int count, void *) {
     if (replaying) return static_cast<ssize_t>(size_of(parts, count));  // the answer to an INIT that was answered long ago
+    answers.fetch_add(1, std::memory_order_release);
     if (thread_ring != nullptr) {
         thread_ring->answer(parts, count);
         return static_cast<ssize_t>(size_of(parts, count));
@@ -189,6 +194,7 @@ class Buffer {
 };
 
 void serve_request(Loop &loop, fuse_buf &buffer) {
+    (void)answers.load(std::memory_order_acquire);
     kill_set_id = wants_kill(buffer);
     loop.fs.journal.begin(unique_of(buffer));
     if (StatxAnswer answer; answer_statx(loop.fs, buffer, answer)) {
