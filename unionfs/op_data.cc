@@ -134,7 +134,7 @@ void open(fuse_req_t request, fuse_ino_t id, fuse_file_info *info) {
 
 void release(fuse_req_t request, fuse_ino_t id, fuse_file_info *info) {
     Node &node = node_of(request, id);
-    const std::lock_guard lock(node.mutex);
+    std::unique_lock lock(node.mutex);
     Union &fs = union_of(request);
     const SharedMemory::Reference file = fs.table.reference(&node);
     const bool counted = fs.journal.counted(file);
@@ -144,6 +144,7 @@ void release(fuse_req_t request, fuse_ino_t id, fuse_file_info *info) {
         (void)fuse_passthrough_close(request, node.backing_id);  // the connection's end closes it too
         node.backing_id = 0;
     }
+    lock.unlock();  // with the answer the kernel may forget the node, and another thread free it
     fuse_reply_err(request, 0);
 }
 
