@@ -1,23 +1,20 @@
 #include "unionfs/session.h"
 
-#include <linux/fuse.h>
 #include <poll.h>
 #include <sched.h>
-#include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <cstddef>
-#include <cstring>
 #include <numeric>
 #include <thread>
-#include <vector>
 
+#include "unionfs/agreement.h"
 #include "unionfs/handover.h"
 #include "unionfs/op_statx.h"
+#include "unionfs/request.h"
 #include "unionfs/ring_threads.h"
 
 namespace unionfs {
@@ -26,6 +23,16 @@ using base::fail;
 using base::Result;
 
 namespace {
+
+struct Loop {
+    Union &fs;
+    fuse_session *session;
+    int device;
+    std::atomic<unsigned> threads = 0;
+    std::function<void()> ready;
+    RingThreads rings;
+    std::atomic<bool> is_ready = false;
+};
 
 // Each thread reads from, and answers to, its own descriptor of the connection: the kernel looks for a request's answer
 // where it was read.
@@ -54,9 +61,7 @@ std::atomic<unsigned> answers = 0;
 
 thread_local Ring *thread_ring = nullptr;  // by which the request came that this thread serves
 
-struct Loop;
 thread_local Loop *greeting = nullptr;  // the request is INIT
-void offer_rings(Loop &loop, const iovec *parts, int count);
 
 ssize_t write_device(int, iovec *parts, int count, void *) {
     if (replaying) return static_cast<ssize_t>(size_of(parts, count));  // the answer to an INIT that was answered long ago
@@ -65,94 +70,13 @@ ssize_t write_device(int, iovec *parts, int count, void *) {
         thread_ring->answer(parts, count);
         return static_cast<ssize_t>(size_of(parts, count));
     }
-    if (greeting != nullptr) offer_rings(*greeting, parts, count);
+    if (greeting != nullptr) offer_rings(greeting->fs, greeting->rings, parts, count);
     rest();
     return ::writev(thread_device, parts, count);
 }
 
-// Where libfuse's callbacks don't get to see.
-bool wants_kill(const fuse_buf &buffer) {
-    const char *bytes = static_cast<const char *>(buffer.mem);
-    fuse_in_header header{};
-    uint32_t flags = 0;
-    if (buffer.size < sizeof header + sizeof(fuse_write_in)) return false;
-    std::memcpy(&header, bytes, sizeof header);
-    bytes += sizeof header;
-    if (header.opcode == FUSE_WRITE) {
-        std::memcpy(&flags, bytes + offsetof(fuse_write_in, write_flags), sizeof flags);
-        return (flags & FUSE_WRITE_KILL_SUIDGID) != 0;
-    }
-    if (header.opcode != FUSE_SETATTR) return false;
-    std::memcpy(&flags, bytes + offsetof(fuse_setattr_in, valid), sizeof flags);
-    return (flags & FATTR_KILL_SUIDGID) != 0;
-}
-
-void init(void *userdata, fuse_conn_info *connection) {
-    auto &session = *static_cast<Session *>(userdata);
-    const auto want = [&](uint64_t feature) {
-        return (connection->capable_ext & feature) != 0 && fuse_set_feature_flag(connection, feature);
-    };
-    want(FUSE_CAP_PARALLEL_DIROPS);
-    want(FUSE_CAP_CACHE_SYMLINKS);
-    want(FUSE_CAP_HANDLE_KILLPRIV_V2);
-    want(FUSE_CAP_NO_OPENDIR_SUPPORT);
-    want(FUSE_CAP_READDIRPLUS);
-    if (want(FUSE_CAP_POSIX_ACL)) want(FUSE_CAP_DONT_MASK);
-    // O_TRUNC comes as a setattr: an open that is never sent can't carry it.
-    fuse_unset_feature_flag(connection, FUSE_CAP_ATOMIC_O_TRUNC);
-    // Pages stay good until we say otherwise, and we never do.
-    fuse_unset_feature_flag(connection, FUSE_CAP_AUTO_INVAL_DATA);
-    connection->no_interrupt = 1;
-    connection->max_background = 64;
-    if (session.mode == Mode::store) {
-        session.no_open = (connection->capable_ext & FUSE_CAP_NO_OPEN_SUPPORT) != 0;
-    } else if (want(FUSE_CAP_PASSTHROUGH)) {
-        session.passthrough = true;
-        connection->max_backing_stack_depth = 1;  // layers on overlayfs or FUSE are taken too
-    }
-}
-
-struct Loop {
-    Union &fs;
-    fuse_session *session;
-    int device;
-    std::atomic<unsigned> threads = 0;
-    std::function<void()> ready;
-    RingThreads rings;
-    std::atomic<bool> is_ready = false;
-};
-
-// Answers INIT that requests may come over io_uring, which libfuse before 3.18 doesn't.
-void offer_rings(Loop &loop, const iovec *parts, int count) {
-    Handover &handover = handover_of(loop.fs.memory);
-    if (!loop.fs.options.io_uring || !handover.kernel_has_io_uring()) return;
-    if (count < 2 || parts[1].iov_len < offsetof(fuse_init_out, flags2) + sizeof(uint32_t)) return;  // an error
-    auto &answer = *static_cast<fuse_init_out *>(parts[1].iov_base);
-    const size_t pages_bytes = answer.max_pages * static_cast<size_t>(::getpagesize());
-    if (const auto prepared = loop.rings.prepare(std::max<size_t>({answer.max_write, pages_bytes, 8192})); !prepared) {
-        handover.io_uring_error = prepared.error().code;
-        return;
-    }
-    constexpr unsigned over_io_uring = 41;
-    answer.flags2 |= 1U << (over_io_uring - 32);
-    handover.over_io_uring = true;
-}
-
 constexpr unsigned most_threads = 64;
 constexpr unsigned most_idle = 3;  // the kernel takes them in turn, which costs warm caches and the processor they ran on
-
-uint64_t unique_of(const fuse_buf &buffer) {
-    fuse_in_header header{};
-    if (buffer.size >= sizeof header) std::memcpy(&header, buffer.mem, sizeof header);
-    return header.unique;
-}
-
-void save_init(Union &fs, const fuse_buf &buffer) {
-    Handover &handover = handover_of(fs.memory);
-    if (buffer.size > sizeof handover.init) return;  // a successor is not possible then
-    std::memcpy(handover.init, buffer.mem, buffer.size);
-    handover.init_size = static_cast<uint32_t>(buffer.size);
-}
 
 // libfuse learns what was agreed with the kernel from the request of that time.
 void replay_init(Union &fs, fuse_session *session) {
@@ -166,32 +90,6 @@ void replay_init(Union &fs, fuse_session *session) {
 }
 
 void start_thread(Loop &loop);
-
-// What a thread reads requests into. A page of it that is not there yet when the process is killed in the middle of a read
-// costs the client an EIO: the kernel can't fault it in for a dying thread. So it is there as far as requests reach.
-class Buffer {
-  public:
-    Buffer() : mem_(::mmap(nullptr, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {}
-    ~Buffer() { ::munmap(mem_, room); }
-    Buffer(const Buffer &) = delete;
-    Buffer &operator=(const Buffer &) = delete;
-
-    fuse_buf ready_for(size_t bytes) {
-        if (bytes > resident_) (void)::madvise(mem_, bytes, populate_write);
-        resident_ = std::max(resident_, bytes);
-        fuse_buf buffer{};
-        buffer.mem = mem_;
-        buffer.mem_size = room;
-        return buffer;
-    }
-    static constexpr size_t first_bytes = size_t{136} << 10;  // a write of 128 KiB, as cp(1) makes them
-
-  private:
-    static constexpr int populate_write = 23;        // MADV_POPULATE_WRITE, linux/mman.h of 5.14
-    static constexpr size_t room = size_t{2} << 20;  // more than libfuse's largest request of 1 MiB and its header
-    void *mem_;
-    size_t resident_ = 0;
-};
 
 void serve_request(Loop &loop, fuse_buf &buffer) {
     (void)answers.load(std::memory_order_acquire);
@@ -210,12 +108,12 @@ void run_thread(Loop &loop, bool is_first) {
     (void)::unshare(CLONE_FS);  // a umask of its own
     const base::Fd own = clone_device(loop.device);
     thread_device = own ? own.get() : loop.device;
-    Buffer memory;
+    RequestBuffer memory;
     std::atomic<uint64_t> &largest = handover_of(loop.fs.memory).largest_request;
     while (fuse_session_exited(loop.session) == 0) {
         rest();
         if (idle > most_idle && !is_first) break;
-        fuse_buf buffer = memory.ready_for(std::max<size_t>(largest, Buffer::first_bytes));
+        fuse_buf buffer = memory.ready_for(std::max<size_t>(largest, RequestBuffer::first_bytes));
         const int size = fuse_session_receive_buf(loop.session, &buffer);
         is_idle = false;
         const unsigned left = --idle;
@@ -262,7 +160,7 @@ Result<> serve(Union &fs, const Device &device, Mode mode, const std::function<v
     fs.device = device.fd.get();
     Session session{.fs = fs, .mode = mode, .device = device.fd.get()};
     fuse_lowlevel_ops ops{};
-    ops.init = init;
+    ops.init = agree;
     add_names(ops);
     add_attributes(ops);
     add_xattrs(ops);
