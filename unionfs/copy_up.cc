@@ -8,6 +8,7 @@
 #include <string>
 
 #include "unionfs/union.h"
+#include "unionfs/unseen_change.h"
 #include "unionfs/xattr.h"
 
 namespace unionfs {
@@ -36,15 +37,6 @@ int copy_attributes(int from_dir, const char *from, int to_dir, const char *to, 
     return 0;
 }
 
-TimesKept::TimesKept(FdRef folder) : folder_(std::move(folder)) {
-    struct stat status{};
-    (void)::fstat(folder_->get(), &status);  // an open descriptor's
-    times_[0] = status.st_atim;
-    times_[1] = status.st_mtim;
-}
-
-TimesKept::~TimesKept() { (void)::utimensat(folder_->get(), ".", times_, 0); }  // then the folder looks changed, no more
-
 int Union::copy_up(Node &node, off_t size) {
     if (node.upper) return 0;
     if (!upper) return EROFS;
@@ -63,8 +55,7 @@ int Union::copy_up_locked(Node &node, off_t size) {
     node.slot_writable = copy.valid();
     if (copy) (void)cache.put(node.slot, std::move(copy));
     node.upper = true;
-    changed_by_us(node);
-    for (const Link &link : table.links(&node)) changed_by_us(*link.parent);
+    if (!node.is_dir()) changed_by_us(node);
     return 0;
 }
 
@@ -84,13 +75,15 @@ int Union::copy_up_folder(Node &node) {
     struct stat made{};
     int error = copy_attributes(from.fd(), ".", work->get(), entry.c_str(), status, mark, made);
     if (error == 0) {
-        const TimesKept times(target);
+        const UnseenChange unseen(*link.parent, target);
         if (::renameat(work->get(), entry.c_str(), target->get(), link.name.c_str()) < 0) error = errno;
     }
     if (error != 0) {
         discard(entry);
         return error;
     }
+    if (struct stat copy{}; ::fstatat(target->get(), link.name.c_str(), &copy, AT_SYMLINK_NOFOLLOW) == 0)
+        show_instead(node, status, copy);
     node.upper_key = {made.st_dev, made.st_ino};
     return 0;
 }
@@ -154,11 +147,11 @@ int Union::give_names(Node &node, const std::vector<Link> &links, const std::str
     if (!several) {
         for (size_t i = 1; i < links.size(); ++i) {  // of a hard link that the index can't hold: what is known of it stays one
             if (upper_dir(*links[i].parent, target) != 0) continue;
-            const TimesKept times(target);
+            const UnseenChange unseen(*links[i].parent, target);
             (void)::linkat(work->get(), entry.c_str(), target->get(), links[i].name.c_str(), 0);
         }
         if (const int error = upper_dir(*links.front().parent, target); error != 0) return error;
-        const TimesKept times(target);
+        const UnseenChange unseen(*links.front().parent, target);
         return ::renameat(work->get(), entry.c_str(), target->get(), links.front().name.c_str()) < 0 ? errno : 0;
     }
     // Once it is in the index, all names lead to it; those that are known are for overlayfs, which knows only the upper's.
@@ -168,7 +161,7 @@ int Union::give_names(Node &node, const std::vector<Link> &links, const std::str
     for (const Link &link : links) {
         int error = upper_dir(*link.parent, target);
         if (error == 0) {
-            const TimesKept times(target);
+            const UnseenChange unseen(*link.parent, target);
             if (::linkat(index, indexed.c_str(), target->get(), link.name.c_str(), 0) < 0) error = errno;
         }
         if (error == 0 || &link != &links.front()) continue;

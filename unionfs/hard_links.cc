@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "unionfs/union.h"
+#include "unionfs/unseen_change.h"
 #include "unionfs/xattr.h"
 
 namespace unionfs {
@@ -208,7 +209,7 @@ int Union::link_up(Node &node, Node &parent, const std::string &name) {
         const std::string count = "=" + std::to_string(count_names(node, status.st_nlink));
         if (const int error = set_text(*this, from.fd(), from.name, names, count); error != 0) return error;
     }
-    const TimesKept times(dir);
+    const UnseenChange unseen(parent, dir);
     const int how = from.name.empty() ? AT_EMPTY_PATH : 0;
     return ::linkat(from.fd(), from.name.c_str(), dir->get(), name.c_str(), how) < 0 && errno != EEXIST ? errno : 0;
 }
@@ -242,7 +243,6 @@ int Union::bring_name(Node &node, Node &parent, const std::string &name) {
     const int error = link_up(node, parent, name);
     if (error == 0) (void)leave_index(node);
     changed_by_us(node);
-    changed_by_us(parent);
     return error;
 }
 

@@ -8,6 +8,7 @@
 
 #include "unionfs/device.h"
 #include "unionfs/union.h"
+#include "unionfs/unseen_change.h"
 
 namespace unionfs {
 
@@ -109,6 +110,7 @@ int Union::data(Node &node, bool write, FdRef &fd) {
 
 void Union::show(const Node &node, struct stat &status) const {
     if (node.is_dir() && node.upper && !node.lowers.empty()) status.st_nlink = 1;  // find(1): the count tells nothing
+    if (node.is_dir() && node.upper) hide_unseen_change(node, status);
     status.st_ino = node.shown_inode;
     if (node.indexed)
         status.st_nlink = count_names(node, status.st_nlink);

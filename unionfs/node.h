@@ -70,6 +70,14 @@ struct NodeKept {
     bool live = false;                   // written last: the Node is whole
 };
 
+// What a folder shows in place of what the disk says of it (unseen_change.h).
+struct FolderShown {
+    timespec modified, on_disk;  // mtime and ctime on the disk for which that holds
+    timespec changed;            // ctime
+    off_t size;
+    blkcnt_t blocks;
+};
+
 struct alignas(SharedMemory::unit) Node : NodeKept {
     std::atomic<bool> upper = false;
     std::atomic<bool> removed = false;  // no name leads to it any more
@@ -82,9 +90,10 @@ struct alignas(SharedMemory::unit) Node : NodeKept {
     std::mutex mutex{};
     FdCache::Slot slot{};  // a folder's upper O_PATH, or a file's data
     bool slot_writable = false;
-    bool restored = false;               // by a successor
-    FdRef orphan_ref{};                  // by orphan() and its kin alone
-    std::shared_ptr<Listing> listing{};  // while somebody reads the folder
+    bool restored = false;                         // by a successor
+    FdRef orphan_ref{};                            // by orphan() and its kin alone
+    std::shared_ptr<Listing> listing{};            // while somebody reads the folder
+    std::unique_ptr<FolderShown> shown_instead{};  // by unseen_change.h alone
     uint64_t children = 0;
 
     Node() = default;

@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "unionfs/operations.h"
+#include "unionfs/unseen_change.h"
 
 namespace unionfs {
 
@@ -52,6 +53,7 @@ int set_times(const Where &place, const struct stat &wanted, int which) {
 int change(Union &fs, Node &node, const struct stat &wanted, int which) {
     const bool truncate = (which & FUSE_SET_ATTR_SIZE) != 0;
     if (const int error = fs.copy_up(node, truncate ? wanted.st_size : -1); error != 0) return error;
+    let_change_be_seen(node);
     Where place;
     if (const int error = fs.where_upper(node, place); error != 0) return error;
     if ((which & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)) != 0) {

@@ -64,11 +64,11 @@ int fill(Union &fs, Node &node, Statx &out) {
     out.gid = found.stx_gid;
     out.mode = found.stx_mode;
     out.ino = shown.st_ino;
-    out.size = found.stx_size;
-    out.blocks = found.stx_blocks;
+    out.size = static_cast<uint64_t>(shown.st_size);
+    out.blocks = static_cast<uint64_t>(shown.st_blocks);
     out.atime = time_of(found.stx_atime);
     out.btime = time_of(found.stx_btime);
-    out.ctime = time_of(found.stx_ctime);
+    out.ctime = {shown.st_ctim.tv_sec, static_cast<uint32_t>(shown.st_ctim.tv_nsec), 0};
     out.mtime = time_of(found.stx_mtime);
     out.rdev_major = found.stx_rdev_major;
     out.rdev_minor = found.stx_rdev_minor;

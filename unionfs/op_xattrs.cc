@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "unionfs/operations.h"
+#include "unionfs/unseen_change.h"
 #include "unionfs/xattr.h"
 
 namespace unionfs {
@@ -27,6 +28,7 @@ void setxattr(fuse_req_t request, fuse_ino_t id, const char *name, const char *v
     int error = is_ours(fs, name) ? EOPNOTSUPP : fs.copy_up(node);
     if (error == 0) error = fs.where_upper(node, place);
     if (error == 0 && flags != 0) error = check_first(fs, node, place, Step::set_attribute, name, flags);
+    let_change_be_seen(node);
     if (error == 0) error = -set_xattr(place.fd(), place.name.c_str(), name, value, size, 0);
     fuse_reply_err(request, error);
 }
@@ -78,6 +80,7 @@ void removexattr(fuse_req_t request, fuse_ino_t id, const char *name) {
     if (error == 0) error = fs.copy_up(node);
     if (error == 0) error = fs.where_upper(node, place);
     if (error == 0) error = check_first(fs, node, place, Step::remove_attribute, name, XATTR_REPLACE);
+    let_change_be_seen(node);
     if (error == 0) error = -remove_xattr(place.fd(), place.name.c_str(), name);
     if (error == ENODATA && fs.journal.inherited()) error = 0;
     fuse_reply_err(request, error);

@@ -131,20 +131,6 @@ inline int Where::flags() const { return AT_SYMLINK_NOFOLLOW | (name.empty() ? A
 int copy_attributes(int from_dir, const char *from, int to_dir, const char *to, const struct stat &status,
                     const std::string &mark, struct stat &made);
 
-// While it lives a copy comes to that folder of the upper: which is no change of the folder, so it keeps its times. What
-// another request changes there at the same moment may lose its mtime, as with overlayfs.
-class TimesKept {
-  public:
-    explicit TimesKept(FdRef folder);
-    ~TimesKept();
-    TimesKept(const TimesKept &) = delete;
-    TimesKept &operator=(const TimesKept &) = delete;
-
-  private:
-    FdRef folder_;
-    timespec times_[2];
-};
-
 LowerDirRef lower_child(Union &fs, const LowerDirRef &parent, const std::string &name);
 
 // From its layer's root, with a leading slash; the root's is empty.

@@ -55,10 +55,10 @@ void write_initrd(const fs::path &root, const fs::path &kernel, const fs::path &
         if (module.path().filename() == "fuse.ko") fs::copy_file(module.path(), root / "fuse.ko");
     std::ofstream(root / "init") << mount_kill_and_mount;
     fs::permissions(root / "init", fs::perms{0755});
-    boot_test::must_run({"/bin/sh", "-c",
-                         "cd $0 && for name in $(busybox --list); do [ -e bin/$name ] || ln -s busybox bin/$name; done && "
-                         "find . | busybox cpio -o -H newc >$1",
-                         root, initrd});
+    const std::string pack =
+        "cd $0 && for name in $(busybox --list); do [ -e bin/$name ] || ln -s busybox bin/$name; done && "
+        "find . | busybox cpio -o -H newc >$1";
+    boot_test::must_run({"/bin/sh", "-c", pack, root, initrd});
 }
 
 }  // namespace

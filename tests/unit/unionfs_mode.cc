@@ -5,7 +5,6 @@
 #include "unionfs/mode.h"
 
 using unionfs::choose_mode;
-using unionfs::LayerFacts;
 using unionfs::Mode;
 
 TEST_CASE("auto takes the mode that the layers speak for") {
