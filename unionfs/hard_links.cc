@@ -189,7 +189,7 @@ std::string Union::lower_name(const Node &node, const Link *link) {
 // Of a copy that still lies in the work folder. False: it can't be marked (user.* goes on files only), and its further
 // names are lost over a remount.
 bool Union::mark_hard_link(const Node &node, const std::vector<Link> &links, const std::string &entry, const struct stat &lower) {
-    const long left = static_cast<long>(lower.st_nlink) + node.nlink_change;
+    const long left = static_cast<long>(lower.st_nlink) + node.names_changed();
     return set_text(*this, work->get(), entry, origin, lower_name(node, links.empty() ? nullptr : &links.front())) == 0 &&
            set_text(*this, work->get(), entry, names, "=" + std::to_string(left)) == 0;
 }

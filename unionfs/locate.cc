@@ -115,7 +115,7 @@ void Union::show(const Node &node, struct stat &status) const {
     if (node.indexed)
         status.st_nlink = count_names(node, status.st_nlink);
     else if (!node.upper)
-        status.st_nlink = static_cast<nlink_t>(std::max(0, static_cast<int>(status.st_nlink) + node.nlink_change));
+        status.st_nlink = static_cast<nlink_t>(std::max(0, static_cast<int>(status.st_nlink) + node.names_changed()));
 }
 
 void Union::changed_by_us(const Node &node) const {

@@ -130,7 +130,7 @@ int Union::remove(Node &parent, const std::string &name, bool folder) {
         if (!table.links(node).empty()) node->drop_orphan();
     } else {
         if (several) hard_links.count_removal(node->shown_inode);
-        if (!node->upper) --node->nlink_change;
+        if (!node->upper) node->lose_lower_name();
         lose_name(*node, parent, name, folder || found.status.st_nlink <= 1);
     }
     held.unlock();

@@ -110,6 +110,9 @@ struct alignas(SharedMemory::unit) Node : NodeKept {
         orphan_fd = -1;
         std::atomic_store(&orphan_ref, FdRef());
     }
+    // `nlink_change` is asked for by whoever shows the link count, with no lock.
+    [[nodiscard]] int names_changed() const { return __atomic_load_n(&nlink_change, __ATOMIC_RELAXED); }
+    void lose_lower_name() { __atomic_fetch_sub(&nlink_change, 1, __ATOMIC_RELAXED); }
     [[nodiscard]] bool is_dir() const { return S_ISDIR(type); }
     [[nodiscard]] bool is_file() const { return S_ISREG(type); }
 };

@@ -69,6 +69,7 @@ int Union::clear_folder(Node &parent, const std::string &name, Node &folder) {
     if (error == 0 && ::syscall(SYS_renameat2, work->get(), entry.c_str(), dir->get(), name.c_str(), RENAME_EXCHANGE) < 0)
         error = errno;
     if (error == 0 && ::fstatat(dir->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) {
+        table.remove_keys(&folder);                         // the next folder that is made may get the old one's number
         folder.upper_key = {status.st_dev, status.st_ino};  // it is the folder now, should the rename fail
         table.add_key(&folder, folder.upper_key);
         cache.drop(folder.slot);
@@ -114,7 +115,7 @@ int Union::rename(Node &parent, const std::string &name, Node &new_parent, const
         held = hold_for_removal(*other, table.links(other).size() <= 1, error);
     const Link onto{&new_parent, new_name};
     const bool several =
-        held && !other->is_dir() && !other->upper && static_cast<long>(other_status.st_nlink) - other->nlink_change > 1;
+        held && !other->is_dir() && !other->upper && static_cast<long>(other_status.st_nlink) - other->names_changed() > 1;
     if (several && error == 0) hard_links.note_removal(other->shown_inode, lower_name(*other, &onto));
     if (held && error == 0 && other->indexed) {
         error = link_up(*other, new_parent, new_name);
@@ -153,7 +154,7 @@ int Union::rename(Node &parent, const std::string &name, Node &new_parent, const
     if (error == 0 && !same) {
         if (other != nullptr && !exchange) {
             if (several) hard_links.count_removal(other->shown_inode);
-            if (!other->upper) --other->nlink_change;
+            if (!other->upper) other->lose_lower_name();
             lose_name(*other, new_parent, new_name, other->is_dir() || other_status.st_nlink <= 1);
         }
         table.move_link(node, &parent, name, &new_parent, new_name);
