@@ -37,6 +37,7 @@ ConsoleView::ConsoleView(bool whole_console) {
 
 ConsoleView::~ConsoleView() {
     if (live_) put(STDERR_FILENO, std::format("\r{}\x1b[K\n", line_.text(now_s(), columns(), true)));
+    put_notes();
 }
 
 double ConsoleView::now_s() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
@@ -46,6 +47,8 @@ void ConsoleView::erase_line() const {
 }
 
 void ConsoleView::tick() {
+    constexpr double patience_s = 0.3;
+    if (!notes_.empty() && now_s() - noted_s_ > patience_s) put_notes();
     if (live_) put(STDERR_FILENO, std::format("\r{}\x1b[K", line_.text(now_s(), columns())));
 }
 
@@ -66,6 +69,11 @@ void ConsoleView::event(std::string_view event, std::string_view detail) {
 }
 
 void ConsoleView::note(const std::string &text) {
+    if (!live_ && mid_line_) {
+        if (notes_.empty()) noted_s_ = now_s();
+        notes_ += std::format("runvm: {}\r\n", text);
+        return;
+    }
     erase_line();
     put(STDERR_FILENO, std::format("runvm: {}{}", text, live_ ? "\n" : "\r\n"));
     tick();
@@ -76,8 +84,27 @@ void ConsoleView::open_console(bool with_what_was_said) {
     put(STDERR_FILENO, std::format("\r{}\x1b[K\n", line_.text(now_s(), columns(), true)));
     live_ = false;
     terminal_.make_raw();
-    if (with_what_was_said) put(STDOUT_FILENO, held_);
+    if (with_what_was_said) put_console(held_);
     held_.clear();
+}
+
+void ConsoleView::put_notes() {
+    if (notes_.empty()) return;
+    put(STDERR_FILENO, (mid_line_ ? "\r\n" : "") + notes_);
+    mid_line_ = false;
+    notes_.clear();
+}
+
+// Both come by ways of their own, and a line of the guest's in pieces.
+void ConsoleView::put_console(std::string_view text) {
+    if (const size_t end = text.find('\n'); !notes_.empty() && end != std::string_view::npos) {
+        put(STDOUT_FILENO, text.substr(0, end + 1));
+        text.remove_prefix(end + 1);
+        mid_line_ = false;
+        put_notes();
+    }
+    put(STDOUT_FILENO, text);
+    if (!text.empty()) mid_line_ = text.back() != '\n';
 }
 
 void ConsoleView::show(std::string_view console_text) {
@@ -85,7 +112,7 @@ void ConsoleView::show(std::string_view console_text) {
     std::array<char, 65536> again;
     while (console_ && ::recv(console_.get(), again.data(), again.size(), MSG_DONTWAIT) > 0) {
     }
-    if (!live_) return put(STDOUT_FILENO, console_text);
+    if (!live_) return put_console(console_text);
     held_ += console_text;
     if (held_.size() > held_limit_bytes) held_.erase(0, held_.size() - held_limit_bytes);
 }

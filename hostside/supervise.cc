@@ -117,7 +117,7 @@ class Run {
     [[nodiscard]] int wait_ms() const {
         constexpr long long redraw_ms = 100;
         long long wait = connected_ ? -1 : connect_pause.count();
-        if (connected_ && supervision_.view != nullptr && supervision_.view->live()) wait = redraw_ms;
+        if (connected_ && supervision_.view != nullptr && supervision_.view->wants_ticks()) wait = redraw_ms;
         for (const auto &end : {deadline_, kill_at_}) {
             if (!end) continue;
             const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*end - Clock::now()).count() + 1;
