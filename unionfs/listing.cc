@@ -49,12 +49,16 @@ int Listing::load(Union &fs, Node &folder) {
     std::unordered_map<std::string, bool> seen;  // only where more than one layer speaks
     const size_t layers = (folder.upper ? 1U : 0U) + folder.lowers.size();
     entries.clear();
+    files = 0;
+    has_subfolders = false;
     for (size_t i = 0; i < layers; ++i) {
         const bool in_upper = folder.upper && i == 0;
         const LowerDirRef *lower = in_upper ? nullptr : &folder.lowers[i - (folder.upper ? 1 : 0)];
         FdRef fd;
         if (const int error = in_upper ? fs.upper_dir(folder, fd) : fs.lower_dir(*lower, fd); error != 0) return error;
         const unsigned layer = in_upper ? 0 : static_cast<unsigned>((*lower)->layer) + 1;
+        struct stat at{};
+        const bool has_numbers = !in_upper && ::fstat(fd->get(), &at) == 0 && std::ranges::contains(fs.devices, at.st_dev);
         const int error = read_names(fd->get(), [&](const dirent &entry, std::string_view name) {
             std::string text(name);
             if (fs.options.hide_meta_files && (name.starts_with(".unionfs") || name.starts_with(".fuse_hidden"))) return;
@@ -65,7 +69,11 @@ int Listing::load(Union &fs, Node &folder) {
                 ::fstatat(fd->get(), text.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
                 fs.is_whiteout(fd->get(), text.c_str(), status))
                 return;
-            entries.push_back({cookie_of(name), entry.d_ino, layer, entry.d_type, std::move(text)});
+            const bool is_folder = entry.d_type == DT_DIR || entry.d_type == DT_UNKNOWN;
+            const ino_t number = has_numbers && !is_folder ? fs.number_of({at.st_dev, entry.d_ino}) : 0;
+            has_subfolders |= is_folder;
+            files += number != 0 ? 1 : 0;
+            entries.push_back({cookie_of(name), number, layer, entry.d_type, std::move(text)});
         });
         if (error != 0) return error;
     }

@@ -3,6 +3,8 @@
 // another process.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -14,7 +16,7 @@ struct Union;
 
 struct ListingEntry {
     uint64_t cookie;     // 3 or more: 1 and 2 are `.` and `..`
-    uint64_t inode;      // of the layer's entry
+    ino_t number;        // the st_ino that is shown, of a lower's file; 0: only the entry itself tells
     unsigned layer;      // 0: the upper, else 1 + index of the lower
     unsigned char type;  // DT_*
     std::string name;
@@ -22,6 +24,8 @@ struct ListingEntry {
 
 struct Listing {
     std::vector<ListingEntry> entries;  // ascending by cookie
+    size_t files = 0;                   // of which the number is known
+    bool has_subfolders = false;
 
     int load(Union &fs, Node &folder);
 };

@@ -16,6 +16,7 @@
 
 #include "unionfs/fd_cache.h"
 #include "unionfs/shared_memory.h"
+#include "unionfs/walks.h"
 
 namespace unionfs {
 
@@ -93,6 +94,7 @@ struct alignas(SharedMemory::unit) Node : NodeKept {
     bool restored = false;                         // by a successor
     FdRef orphan_ref{};                            // by orphan() and its kin alone
     std::shared_ptr<Listing> listing{};            // while somebody reads the folder
+    std::atomic<Walks::Trial> bare = 0;            // its files were listed so, and none was looked up since
     std::unique_ptr<FolderShown> shown_instead{};  // by unseen_change.h alone
     uint64_t children = 0;
 

@@ -31,6 +31,25 @@ void opendir(fuse_req_t request, fuse_ino_t, fuse_file_info *) {
     fuse_reply_err(request, ENOSYS);  // and never asked again: the kernel opens by itself and caches
 }
 
+// A node id of 0 says that there are no attributes (fuse_direntplus_link in linux/fs/fuse/readdir.c).
+fuse_entry_param bare_entry(const ListingEntry &listed) {
+    fuse_entry_param entry{};
+    entry.attr.st_ino = listed.number;
+    entry.attr.st_mode = DTTOIF(listed.type);
+    return entry;
+}
+
+int full_entry(Union &fs, Node &folder, const ListingEntry &listed, fuse_entry_param &entry) {
+    Node *node = nullptr;
+    struct stat status{};
+    const int error = fs.lookup(folder, listed.name, node, status, listed.type == DT_DIR ? 0 : listed.layer);
+    if (error != 0) return error;
+    entry = entry_of(*node, status);
+    if (listed.number != 0 && (listed.number != status.st_ino || DTTOIF(listed.type) != (status.st_mode & S_IFMT)))
+        fs.walks.stop();
+    return 0;
+}
+
 void readdirplus(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset, fuse_file_info *) {
     Union &fs = union_of(request);
     Node &folder = node_of(request, id);
@@ -40,6 +59,8 @@ void readdirplus(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset, f
         fuse_reply_err(request, error);
         return;
     }
+    if (offset == 0) folder.bare = fs.walks.begin(fuse_req_ctx(request)->pid, listing->files, listing->has_subfolders);
+    const bool bare = fs.walks.goes_on(folder.bare);
     char *const buffer = reply_buffer(size);
     size_t used = 0;
     // `.` and `..` carry no node: what the kernel has of them stays as it is.
@@ -53,10 +74,11 @@ void readdirplus(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset, f
     for (; at != listing->entries.end(); ++at) {
         const size_t needed = fuse_add_direntry_plus(request, nullptr, 0, at->name.c_str(), nullptr, 0);
         if (used + needed > size) break;
-        Node *node = nullptr;
-        struct stat status{};
-        if (fs.lookup(folder, at->name, node, status, at->type == DT_DIR ? 0 : at->layer) != 0) continue;  // gone meanwhile
-        const fuse_entry_param entry = entry_of(*node, status);
+        fuse_entry_param entry{};
+        if (bare && at->number != 0)
+            entry = bare_entry(*at);
+        else if (full_entry(fs, folder, *at, entry) != 0)
+            continue;  // gone meanwhile
         used +=
             fuse_add_direntry_plus(request, buffer + used, size - used, at->name.c_str(), &entry, static_cast<off_t>(at->cookie));
     }

@@ -23,10 +23,13 @@ namespace {
 void lookup(fuse_req_t request, fuse_ino_t parent, const char *name) {
     Node *node = nullptr;
     struct stat status{};
-    const int error = union_of(request).lookup(node_of(request, parent), name, node, status);
+    Union &fs = union_of(request);
+    Node &folder = node_of(request, parent);
+    const int error = fs.lookup(folder, name, node, status);
     fuse_entry_param entry{};
     if (error == 0) {
         entry = entry_of(*node, status);
+        if (folder.bare != 0 && !node->is_dir()) fs.walks.looked_up(folder.bare.exchange(0));
     } else if (error == ENOENT) {
         entry.entry_timeout = forever;  // a name that is missing is worth remembering too
     } else {

@@ -47,6 +47,7 @@ struct Union {
     FdRef upper;                // null: read-only
     FdRef work;                 // the folder `work` in the workdir
     HardLinks hard_links;
+    Walks walks;
     dev_t upper_device = 0;
     std::string mark = "trusted.overlay.";  // prefix of our attributes
     bool privileged = false;                // may give files away: files are made as the caller

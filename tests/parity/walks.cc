@@ -1,0 +1,147 @@
+// Who goes through folders without a look at their files is listed those bare; what is shown is the same.
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <catch_amalgamated.hpp>
+#include <filesystem>
+#include <format>
+#include <fstream>
+#include <map>
+
+#include "tests/parity/mounted.h"
+#include "tests/parity/place.h"
+
+using parity::Mounted;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int folders = 100, files = 10;
+
+struct Shown {
+    unsigned type;
+    ino_t number;
+    bool operator==(const Shown &) const = default;
+};
+using Tree = std::map<std::string, Shown>;
+
+void list(const std::string &path, bool with_stat, Tree &tree) {
+    DIR *entries = ::opendir(path.c_str());
+    REQUIRE(entries != nullptr);
+    while (const dirent *entry = ::readdir(entries)) {
+        const std::string name = entry->d_name;
+        if (name == "." || name == "..") continue;
+        tree[path + "/" + name] = {entry->d_type, entry->d_ino};
+        struct stat status{};
+        if (with_stat) CHECK(::fstatat(::dirfd(entries), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0);
+        if (entry->d_type == DT_DIR) list(path + "/" + name, with_stat, tree);
+    }
+    ::closedir(entries);
+}
+
+Tree listed(const Mounted &mounted, bool with_stat) {
+    Tree tree;
+    list(mounted.root(), with_stat, tree);
+    return tree;
+}
+
+Tree looked_up(const Tree &names) {
+    Tree tree;
+    for (const auto &[path, shown] : names) {
+        struct stat status{};
+        CHECK(::lstat(path.c_str(), &status) == 0);
+        tree[path] = {IFTODT(status.st_mode), status.st_ino};
+    }
+    return tree;
+}
+
+void make_lower(const fs::path &lower) {
+    for (int i = 0; i < folders; ++i) {
+        const fs::path folder = lower / std::format("package-{}", i) / "share";
+        fs::create_directories(folder);
+        for (int j = 0; j < files; ++j) {
+            const fs::path name = folder / std::format("file-{}", j);
+            if (j % 5 == 3)
+                fs::create_symlink("file-0", name);
+            else if (j % 5 == 4)
+                ::mkfifo(name.c_str(), 0600);
+            else
+                std::ofstream(name) << "of the lower";
+        }
+        fs::create_hard_link(folder / "file-0", folder / "other-name");
+    }
+}
+
+// Of each kind of change some, all over the tree.
+void change(const fs::path &root) {
+    for (int i = 0; i < folders; i += 3) {
+        const fs::path folder = root / std::format("package-{}", i) / "share";
+        fs::remove(folder / "file-1");
+        std::ofstream(folder / "file-2") << "changed";
+        std::ofstream(folder / "file-0", std::ios::app) << "copied up, with one name of two";
+        fs::rename(folder / "file-5", folder / "moved");
+        std::ofstream(folder / "new");
+        fs::remove(folder / "file-6");
+        fs::create_directory(folder / "file-6");
+    }
+}
+
+// Requests of one kind since the mount; debug output tells of each.
+long requests(const Mounted &mounted, std::string_view operation) {
+    const std::string log = mounted.log(), wanted = std::format("opcode: {} ", operation);
+    long count = 0;
+    for (size_t at = log.find(wanted); at != std::string::npos; at = log.find(wanted, at + 1)) ++count;
+    return count;
+}
+
+}  // namespace
+
+TEST_CASE("a walk that doesn't look at files is listed them bare, with the types and numbers that they have") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    for (const std::string &mode : parity::modes()) {
+        INFO("mode=" << mode);
+        Mounted m(mode);
+        make_lower(m.lower());
+        m.mount();
+        change(m.root());
+        REQUIRE(m.unmount() == 0);
+        m.mount("debug");
+        const Tree tree = listed(m, false);
+        CHECK(tree.size() > folders * files);
+        const long before = requests(m, "LOOKUP");
+        CHECK(looked_up(tree) == tree);
+        CHECK(requests(m, "LOOKUP") - before > folders * files / 2);
+        CHECK(listed(m, false) == tree);
+    }
+}
+
+TEST_CASE("a walk that looks at files gets their attributes with the listing but for a few trials") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    for (const std::string &mode : parity::modes()) {
+        INFO("mode=" << mode);
+        Mounted m(mode);
+        make_lower(m.lower());
+        m.mount("debug");
+        const Tree tree = listed(m, true);
+        CHECK(requests(m, "LOOKUP") > 0);
+        CHECK(requests(m, "LOOKUP") <= 3 * (files + 1));  // of 200 folders the 9th, 42nd and 171st, or one soon after
+        CHECK(looked_up(tree) == tree);
+    }
+}
+
+TEST_CASE("a walk that turns to the files of a folder that it was listed bare gets attributes again") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    Mounted m("store");
+    make_lower(m.lower());
+    m.mount("debug");
+    Tree tree;
+    for (int i = 0; i < folders / 2; ++i) list(m.root() / std::format("package-{}", i), false, tree);
+    const long before = requests(m, "LOOKUP");
+    for (int i = folders / 2; i < folders; ++i) list(m.root() / std::format("package-{}", i), true, tree);
+    CHECK(requests(m, "LOOKUP") - before - folders / 2 <= 2 * (files + 1));  // but for the packages' own names
+    CHECK(looked_up(tree) == tree);
+}
