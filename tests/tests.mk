@@ -22,7 +22,7 @@ test-unit: $(BUILD)/tests/unit all test-tools ## unit tests, and effects on real
 	@tests/support/run-tests $<
 
 .PHONY: test-parity
-test-parity: $(BUILD)/tests/parity all ## the union against overlayfs and a plain folder
+test-parity: $(BUILD)/tests/parity all test-tools ## the union against overlayfs and a plain folder
 	@tests/support/run-tests $<
 
 .PHONY: test-boot

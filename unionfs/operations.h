@@ -49,6 +49,7 @@ void add_names(fuse_lowlevel_ops &ops);  // lookup, forget, create, mkdir, mknod
 void add_attributes(fuse_lowlevel_ops &ops);  // getattr, setattr, readlink, statfs
 void add_xattrs(fuse_lowlevel_ops &ops);
 void add_folders(fuse_lowlevel_ops &ops);
-void add_data(fuse_lowlevel_ops &ops);  // open, read, write, fallocate, …
+void add_data(fuse_lowlevel_ops &ops);   // open, read, write, fallocate, …
+void add_flags(fuse_lowlevel_ops &ops);  // ioctl
 
 }  // namespace unionfs

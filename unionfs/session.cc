@@ -166,6 +166,7 @@ Result<> serve(Union &fs, const Device &device, Mode mode, const std::function<v
     add_xattrs(ops);
     add_folders(ops);
     add_data(ops);
+    add_flags(ops);
     const char *words[] = {"unionfs", "-d", nullptr};
     fuse_args arguments = FUSE_ARGS_INIT(fs.options.debug ? 2 : 1, const_cast<char **>(words));
     fuse_session *handle = fuse_session_new(&arguments, &ops, sizeof ops, &session);
