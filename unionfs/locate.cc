@@ -54,11 +54,12 @@ int Union::where_upper(Node &node, Where &place) {
         return upper_dir(node, place.dir);
     }
     if (FdRef left = node.orphan()) {
-        place = {std::move(left), ""};
+        place.dir = std::move(left);
         return 0;
     }
     if (node.indexed) {
-        place = {hard_links.folder, HardLinks::name_of(node.shown_inode)};
+        place.dir = hard_links.folder;
+        place.name = HardLinks::name_of(node.shown_inode);
         return 0;
     }
     int error = ESTALE;
@@ -76,8 +77,15 @@ int Union::where_upper(Node &node, Where &place) {
     return error;
 }
 
-int Union::where(Node &node, Where &place) {
-    if (node.upper) return where_upper(node, place);
+int Union::where(Node &node, Where &place) { return node.upper ? where_upper(node, place) : where_lower(node, place); }
+
+int Union::hold(Node &node, Where &place) {
+    if (!node.upper) return where_lower(node, place);
+    if (!node.is_dir()) place.held = std::unique_lock(node.mutex);
+    return where_upper(node, place);
+}
+
+int Union::where_lower(Node &node, Where &place) {
     if (node.is_dir()) {
         place.name = ".";
         return node.lowers.empty() ? ESTALE : lower_dir(node.lowers.front(), place.dir);
@@ -124,16 +132,11 @@ void Union::changed_by_us(const Node &node) const {
 }
 
 int Union::attributes(Node &node, struct stat &status) {
-    for (int attempt = 0; attempt < 4; ++attempt) {
-        Where place;
-        if (const int error = where(node, place); error != 0) return error;
-        if (::fstatat(place.fd(), place.name.c_str(), &status, place.flags()) == 0) {
-            show(node, status);
-            return 0;
-        }
-        if (errno != ENOENT) return errno;
-    }
-    return ENOENT;
+    Where place;
+    if (const int error = hold(node, place); error != 0) return error;
+    if (::fstatat(place.fd(), place.name.c_str(), &status, place.flags()) < 0) return errno;
+    show(node, status);
+    return 0;
 }
 
 }  // namespace unionfs

@@ -87,7 +87,7 @@ void setattr(fuse_req_t request, fuse_ino_t id, struct stat *wanted, int which, 
 
 void readlink(fuse_req_t request, fuse_ino_t id) {
     Where place;
-    int error = union_of(request).where(node_of(request, id), place);
+    int error = union_of(request).hold(node_of(request, id), place);
     std::array<char, PATH_MAX + 1> target{};
     if (error == 0 && ::readlinkat(place.fd(), place.name.c_str(), target.data(), PATH_MAX) < 0) error = errno;
     if (error != 0)

@@ -52,7 +52,7 @@ constexpr uint64_t by_page_cache = 2;
 bool has_privileges(Union &fs, Node &node) {
     struct stat status{};
     Where place;
-    if (fs.attributes(node, status) != 0 || fs.where(node, place) != 0) return true;
+    if (fs.attributes(node, status) != 0 || fs.hold(node, place) != 0) return true;
     return (status.st_mode & (S_ISUID | S_ISGID)) != 0 ||
            get_xattr(place.fd(), place.name.c_str(), "security.capability", nullptr, 0) >= 0;
 }

@@ -55,7 +55,7 @@ int fill(Union &fs, Node &node, Statx &out) {
     struct stat shown{};
     struct statx found{};
     if (const int error = fs.attributes(node, shown); error != 0) return error;
-    if (const int error = fs.where(node, place); error != 0) return error;
+    if (const int error = fs.hold(node, place); error != 0) return error;
     if (::statx(place.fd(), place.name.c_str(), place.flags(), STATX_BASIC_STATS | STATX_BTIME, &found) < 0) return errno;
     out.mask = found.stx_mask & (STATX_BASIC_STATS | STATX_BTIME);
     out.blksize = found.stx_blksize;

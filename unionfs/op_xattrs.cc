@@ -36,7 +36,7 @@ void setxattr(fuse_req_t request, fuse_ino_t id, const char *name, const char *v
 void getxattr(fuse_req_t request, fuse_ino_t id, const char *name, size_t size) {
     Union &fs = union_of(request);
     Where place;
-    const int error = is_ours(fs, name) ? ENODATA : fs.where(node_of(request, id), place);
+    const int error = is_ours(fs, name) ? ENODATA : fs.hold(node_of(request, id), place);
     if (error != 0) {
         fuse_reply_err(request, error);
         return;
@@ -54,7 +54,7 @@ void getxattr(fuse_req_t request, fuse_ino_t id, const char *name, size_t size) 
 void listxattr(fuse_req_t request, fuse_ino_t id, size_t size) {
     Union &fs = union_of(request);
     Where place;
-    if (const int error = fs.where(node_of(request, id), place); error != 0) {
+    if (const int error = fs.hold(node_of(request, id), place); error != 0) {
         fuse_reply_err(request, error);
         return;
     }

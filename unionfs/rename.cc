@@ -123,6 +123,10 @@ int Union::rename(Node &parent, const std::string &name, Node &new_parent, const
     }
     if (error == 0) error = upper_dir(parent, from);
     if (error == 0 && !same) error = upper_dir(new_parent, to);
+    // Whoever looks at what moves finds it by a name. No order is needed: of two renames of one file the kernel sends one.
+    std::unique_lock<std::mutex> moving, coming;
+    if (error == 0 && !same && !node->is_dir()) moving = std::unique_lock(node->mutex);
+    if (error == 0 && exchange && !same && !other->is_dir()) coming = std::unique_lock(other->mutex);
     if (error == 0 && !same) {
         // A folder can't be renamed onto a whiteout: that is exchanged first, and then is what the old name needs.
         struct stat at_target{};
@@ -160,7 +164,8 @@ int Union::rename(Node &parent, const std::string &name, Node &new_parent, const
         table.move_link(node, &parent, name, &new_parent, new_name);
         if (exchange && other != nullptr) table.move_link(other, &new_parent, new_name, &parent, name);
     }
-    if (held) held.unlock();
+    for (std::unique_lock<std::mutex> *lock : {&held, &moving, &coming})
+        if (*lock) lock->unlock();
     if (other != nullptr) table.forget(other, 1);
     table.forget(node, 1);
     return error;

@@ -21,6 +21,7 @@ namespace unionfs {
 struct Where {  // for the *at calls; a folder is (itself, "."), an unlinked file (itself, "")
     FdRef dir{};
     std::string name{};
+    std::unique_lock<std::mutex> held{};  // of the Node: the name leads to it until then
     [[nodiscard]] int fd() const { return dir->get(); }
     [[nodiscard]] int flags() const;  // AT_SYMLINK_NOFOLLOW, and AT_EMPTY_PATH where it is needed
 };
@@ -65,6 +66,7 @@ struct Union {
     int upper_dir(Node &node, FdRef &fd);
     int where(Node &node, Where &place);  // the object that shows
     int where_upper(Node &node, Where &place);
+    int hold(Node &node, Where &place);  // as where(), for whom neither the Node's mutex nor the kernel's inode lock keeps names
     int data(Node &node, bool write, FdRef &fd);
     int attributes(Node &node, struct stat &status);
     void show(const Node &node, struct stat &status) const;  // the layer's numbers into ours
@@ -103,6 +105,7 @@ struct Union {
     int leave_to_readers(Node &node);  // ESTALE if that was done: the kernel looks the name up again
 
   private:
+    int where_lower(Node &node, Where &place);
     int copy_up_locked(Node &node, off_t size);
     int copy_up_folder(Node &node);
     int copy_up_file(Node &node, off_t size, base::Fd &copy);  // leaves what it wrote to open
