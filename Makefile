@@ -64,7 +64,7 @@ $(BUILD)/runvm: $(call objects,$(MOUNTS) $(HOSTSIDE) hostside/main.cc)
 	@objcopy --strip-all $@.debug $@
 
 # The union's operations are where time is spent; elsewhere size counts.
-hot := op_attributes op_data op_folders op_names op_xattrs lookup locate inode_table fd_cache layer listing session walks
+hot := op_attributes op_data op_folders op_names op_xattrs lookup locate inode_table key_table shared_memory names fd_cache layer listing session walks
 $(hot:%=$(BUILD)/obj/unionfs/%.o): OPTIMIZE := -O2
 # So does a registration's text, and the database that is made of it.
 written := mounts/registration mounts/nix_hash stage1/nixdb/fingerprint stage1/nixdb/path_index stage1/nixdb/sqlite_file

@@ -30,7 +30,7 @@ SharedMemory::Reference *InodeTable::find_name(Node *node, Node *parent, std::st
     return nullptr;
 }
 
-void InodeTable::add_name(Node *node, Node *parent, const std::string &name) {
+void InodeTable::add_name(Node *node, Node *parent, std::string_view name) {
     ++parent->children;
     SharedMemory::Reference *at = &node->names;
     while (*at != 0) at = &names_.at(*at)->next;
@@ -46,34 +46,31 @@ void InodeTable::drop_name(SharedMemory::Reference *at) {
     release(parent);
 }
 
-Node *InodeTable::take(const Key &key, Node *parent, const std::string &name, const std::function<void(Node &)> &fill) {
-    const std::lock_guard lock(mutex_);
-    Node *&node = by_key_[key];
-    if (node == nullptr) {
-        node = new (nodes_.take()) Node;
-        const auto end = static_cast<uint64_t>(reinterpret_cast<std::byte *>(node + 1) - first_node());
-        Handover &handover = handover_of(memory_);
-        handover.nodes_end = std::max(handover.nodes_end, end);
-        ++count_;
-        fill(*node);
-    }
-    ++node->lookups;
-    if (parent != nullptr && find_name(node, parent, name) == nullptr) {
+Node *InodeTable::make_node() {
+    Node *node = new (nodes_.take()) Node;
+    const auto end = static_cast<uint64_t>(reinterpret_cast<std::byte *>(node + 1) - first_node());
+    Handover &handover = handover_of(memory_);
+    handover.nodes_end = std::max(handover.nodes_end, end);
+    ++count_;
+    return node;
+}
+
+void InodeTable::remember(Node &node, Node *parent, std::string_view name) {
+    ++node.lookups;
+    if (parent != nullptr && find_name(&node, parent, name) == nullptr) {
         // A folder has one name; a rename of a layer behind our back must not give it two.
-        if (node->is_dir() && node->names != 0) drop_name(&node->names);
-        add_name(node, parent, name);
+        if (node.is_dir() && node.names != 0) drop_name(&node.names);
+        add_name(&node, parent, name);
     }
     std::atomic_signal_fence(std::memory_order_release);
-    node->live = true;
-    return node;
+    node.live = true;
 }
 
 Node *InodeTable::find(const Key &key) {
     const std::lock_guard lock(mutex_);
-    const auto found = by_key_.find(key);
-    if (found == by_key_.end()) return nullptr;
-    ++found->second->lookups;
-    return found->second;
+    Node *node = by_key_.find(key);
+    if (node != nullptr) ++node->lookups;
+    return node;
 }
 
 void InodeTable::forget(Node *node, uint64_t lookups) {
@@ -86,8 +83,7 @@ void InodeTable::release(Node *node) {
     if (node->lookups != 0 || node->children != 0) return;
     node->live = false;
     std::atomic_signal_fence(std::memory_order_release);
-    for (const Key &key : {node->upper_key, node->lower_key})
-        if (const auto found = by_key_.find(key); found != by_key_.end() && found->second == node) by_key_.erase(found);
+    for (const Key &key : {node->upper_key, node->lower_key}) by_key_.erase(key, node);
     while (node->names != 0) drop_name(&node->names);
     for (SharedMemory::Reference name = node->hidden; name != 0;) {
         const SharedMemory::Reference next = names_.at(name)->next;
@@ -102,13 +98,13 @@ void InodeTable::release(Node *node) {
 
 void InodeTable::add_key(Node *node, const Key &key) {
     const std::lock_guard lock(mutex_);
-    by_key_[key] = node;
+    by_key_.put(key, node);
 }
 
 void InodeTable::add_lower_key(Node *node, const Key &key) {
     const std::lock_guard lock(mutex_);
     node->lower_key = key;
-    by_key_[key] = node;
+    by_key_.put(key, node);
 }
 
 void InodeTable::add_link(Node *node, Node *parent, const std::string &name) {
@@ -143,8 +139,7 @@ void InodeTable::hide(Node *node, size_t layer, const std::vector<std::string> &
 
 void InodeTable::remove_keys(Node *node) {
     const std::lock_guard lock(mutex_);
-    for (const Key &key : {node->upper_key, node->lower_key})
-        if (const auto found = by_key_.find(key); found != by_key_.end() && found->second == node) by_key_.erase(found);
+    for (const Key &key : {node->upper_key, node->lower_key}) by_key_.erase(key, node);
 }
 
 void InodeTable::disown(Node *node) {
@@ -197,7 +192,7 @@ std::vector<Node *> InodeTable::inherit() {
 
 void InodeTable::join(Node *node) {
     for (const Key &key : {node->upper_key, node->lower_key})
-        if (key.inode != 0) by_key_[key] = node;
+        if (key.inode != 0) by_key_.put(key, node);
     for (SharedMemory::Reference name = node->names; name != 0; name = names_.at(name)->next)
         ++memory_.at<Node>(names_.at(name)->parent)->children;
 }

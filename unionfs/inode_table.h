@@ -2,11 +2,10 @@
 // it lives. No system call is made under the table's lock, but to give memory back.
 #pragma once
 
-#include <functional>
+#include <atomic>
 #include <mutex>
-#include <optional>
-#include <unordered_map>
 
+#include "unionfs/key_table.h"
 #include "unionfs/names.h"
 #include "unionfs/node.h"
 
@@ -19,7 +18,18 @@ class InodeTable {
     InodeTable &operator=(const InodeTable &) = delete;
 
     // The Node of an object, one lookup richer, with (parent, name) among its links. `fill` completes a new one.
-    Node *take(const Key &key, Node *parent, const std::string &name, const std::function<void(Node &)> &fill);
+    template <class Fill>
+    Node *take(const Key &key, Node *parent, std::string_view name, const Fill &fill) {
+        const std::lock_guard lock(mutex_);
+        Node *node = by_key_.find(key);
+        if (node == nullptr) {
+            node = make_node();
+            fill(*node);
+            by_key_.put(key, node);
+        }
+        remember(*node, parent, name);
+        return node;
+    }
     // The Node of an object, one lookup richer, or null.
     Node *find(const Key &key);
     // Gives lookups back; the last one frees the Node.
@@ -58,17 +68,16 @@ class InodeTable {
     std::vector<std::string> hidden_path(Node *node, size_t &layer);
 
   private:
-    struct Hash {
-        size_t operator()(const Key &key) const { return (key.inode ^ (key.device << 40)) * 0x9E3779B97F4A7C15ULL; }
-    };
+    Node *make_node();
+    void remember(Node &node, Node *parent, std::string_view name);
     SharedMemory::Reference *find_name(Node *node, Node *parent, std::string_view name);
-    void add_name(Node *node, Node *parent, const std::string &name);
+    void add_name(Node *node, Node *parent, std::string_view name);
     void drop_name(SharedMemory::Reference *at);
     void release(Node *node);
     std::byte *first_node() const;
 
     std::mutex mutex_;
-    std::unordered_map<Key, Node *, Hash> by_key_;
+    KeyTable by_key_;
     size_t count_ = 0;
     FdCache &cache_;
     SharedMemory &memory_;

@@ -26,6 +26,18 @@ int Union::lower_dir(const LowerDirRef &dir, FdRef &fd) {
     return 0;
 }
 
+// A descriptor of its own, to read the names by.
+int Union::open_lower_dir(const LowerDirRef &dir, base::Fd &fd) {
+    FdRef above = dir->parent ? cache.get(dir->slot) : lowers[dir->layer];
+    const char *name = ".";
+    if (!above) {
+        if (const int error = lower_dir(dir->parent, above); error != 0) return error;
+        name = dir->name.c_str();
+    }
+    fd.reset(::openat(above->get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    return fd ? 0 : errno;
+}
+
 int Union::upper_dir(Node &node, FdRef &fd) {
     if (&node == root) {
         fd = upper;

@@ -39,10 +39,10 @@ fuse_entry_param bare_entry(const ListingEntry &listed) {
     return entry;
 }
 
-int full_entry(Union &fs, Node &folder, const ListingEntry &listed, fuse_entry_param &entry) {
+int full_entry(Union &fs, Node &folder, const ListingEntry &listed, const std::string &name, fuse_entry_param &entry) {
     Node *node = nullptr;
     struct stat status{};
-    const int error = fs.lookup(folder, listed.name, node, status, listed.type == DT_DIR ? 0 : listed.layer);
+    const int error = fs.lookup(folder, name, node, status, listed.type == DT_DIR ? 0 : listed.layer);
     if (error != 0) return error;
     entry = entry_of(*node, status);
     if (listed.number != 0 && (listed.number != status.st_ino || DTTOIF(listed.type) != (status.st_mode & S_IFMT)))
@@ -71,16 +71,17 @@ void readdirplus(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset, f
         used += fuse_add_direntry_plus(request, buffer + used, size - used, dot == 0 ? "." : "..", &entry, dot + 1);
     }
     auto at = std::ranges::upper_bound(listing->entries, static_cast<uint64_t>(offset), {}, &ListingEntry::cookie);
+    std::string name;
     for (; at != listing->entries.end(); ++at) {
-        const size_t needed = fuse_add_direntry_plus(request, nullptr, 0, at->name.c_str(), nullptr, 0);
+        name = listing->name_of(*at);
+        const size_t needed = fuse_add_direntry_plus(request, nullptr, 0, name.c_str(), nullptr, 0);
         if (used + needed > size) break;
         fuse_entry_param entry{};
         if (bare && at->number != 0)
             entry = bare_entry(*at);
-        else if (full_entry(fs, folder, *at, entry) != 0)
+        else if (full_entry(fs, folder, *at, name, entry) != 0)
             continue;  // gone meanwhile
-        used +=
-            fuse_add_direntry_plus(request, buffer + used, size - used, at->name.c_str(), &entry, static_cast<off_t>(at->cookie));
+        used += fuse_add_direntry_plus(request, buffer + used, size - used, name.c_str(), &entry, static_cast<off_t>(at->cookie));
     }
     if (used == 0) {
         const std::lock_guard lock(folder.mutex);

@@ -24,14 +24,14 @@ int Union::copy_up_tree(Node &folder) {
     for (const ListingEntry &entry : listing.entries) {
         Node *node = nullptr;
         struct stat status{};
-        if (error == 0) error = lookup(folder, entry.name, node, status);
+        if (error == 0) error = lookup(folder, listing.name_of(entry), node, status);
         if (error == ENOENT) error = 0;  // removed meanwhile
         if (error != 0) break;
         if (node == nullptr) continue;
         error = node->is_dir() ? copy_up_tree(*node) : copy_up(*node);
         if (error == 0 && !node->is_dir()) {
             const std::lock_guard lock(node->mutex);
-            error = link_up(*node, folder, entry.name);
+            error = link_up(*node, folder, listing.name_of(entry));
         }
         table.forget(node, 1);
     }

@@ -63,6 +63,7 @@ struct Union {
 
     // --- what is where (locate.cc) ---
     int lower_dir(const LowerDirRef &dir, FdRef &fd);
+    int open_lower_dir(const LowerDirRef &dir, base::Fd &fd);
     int upper_dir(Node &node, FdRef &fd);
     int where(Node &node, Where &place);  // the object that shows
     int where_upper(Node &node, Where &place);
