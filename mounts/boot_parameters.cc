@@ -86,6 +86,17 @@ Result<> parse_share(BootParameters &out, const std::string &value) {
     return {};
 }
 
+// What an administrator may choose of unionfs(8); the layers and the mount point are stage 1's.
+Result<> parse_union_options(BootParameters &out, const std::string &value) {
+    constexpr std::array<std::string_view, 5> known{"mode", "io_uring", "max_files", "stale_readers", "volatile"};
+    for (const auto word : std::views::split(value, ','))
+        if (const std::string_view option(word); !std::ranges::contains(known, option.substr(0, option.find('='))))
+            return bad_value(protocol::union_options_parameter, value,
+                             "options of unionfs(8): mode= | io_uring= | max_files= | stale_readers | volatile, with commas");
+    out.union_options = value;
+    return {};
+}
+
 // A name that no phase has would be a boot that does not stop.
 Result<> parse_break(BootParameters &out, const std::string &value) {
     constexpr std::array<std::string_view, 6> phases{"modules", "devices", "mounts", "system", "register", "switch_root"};
@@ -120,6 +131,7 @@ const std::map<std::string_view, Parser> &parsers() {
         {protocol::union_engine_parameter,
          one_of(protocol::union_engine_parameter, &B::union_engine,
                 {{"auto", UnionEngine::automatic}, {"overlay", UnionEngine::overlay}, {"fuse", UnionEngine::fuse}})},
+        {protocol::union_options_parameter, parse_union_options},
         {protocol::register_parameter,
          one_of(protocol::register_parameter, &B::registration,
                 {{"auto", RegisterMode::automatic}, {"strict", RegisterMode::strict}, {"off", RegisterMode::off}})},
@@ -178,6 +190,10 @@ Result<BootParameters> boot_parameters(const std::vector<Parameter> &parameters)
         }
         if (auto parsed = parser->second(out, value.value_or("")); !parsed) return std::unexpected(parsed.error());
     }
+    if (!out.union_options.empty() && out.union_engine == UnionEngine::overlay)
+        return fail(0, "kernel parameter", std::format("{}={}", protocol::union_options_parameter, out.union_options),
+                    std::format("they are unionfs's, but {}=overlay is given", protocol::union_engine_parameter));
+    if (!out.union_options.empty()) out.union_engine = UnionEngine::fuse;
     return out;
 }
 

@@ -34,7 +34,9 @@ void plan_store_union(const FileSystem &store, const PlanInput &input, std::vect
     steps.push_back(MakeDirectory{.path = upper + "/upper"});
     steps.push_back(MakeDirectory{.path = upper + "/work"});
     steps.push_back(MakeDirectory{.path = root + store.target});
-    steps.push_back(MountUnion{lower, upper + "/upper", upper + "/work", root + store.target, input.parameters.union_engine});
+    const BootParameters &parameters = input.parameters;
+    steps.push_back(MountUnion{lower, upper + "/upper", upper + "/work", root + store.target, parameters.union_engine,
+                               parameters.union_options});
 }
 
 }  // namespace

@@ -32,6 +32,7 @@ inline constexpr std::string_view reginfo_parameter = "regInfo";  // path of the
 // --- and ours; a bad value of one of these is an error that names it ---
 inline constexpr std::string_view union_parameter = "stage1.union";                    // off | tmpfs | disk
 inline constexpr std::string_view union_engine_parameter = "stage1.union.engine";      // auto | overlay | fuse
+inline constexpr std::string_view union_options_parameter = "stage1.union.options";    // of unionfs(8)
 inline constexpr std::string_view share_parameter = "stage1.share";                    // TAG:TARGET[:OPTIONS], repeatable
 inline constexpr std::string_view device_timeout_parameter = "stage1.device-timeout";  // seconds, 0 to 3600
 inline constexpr std::string_view register_parameter = "stage1.register";              // auto | strict | off

@@ -48,6 +48,7 @@ struct MountUnion {
     std::string work;
     std::string target;
     UnionEngine engine = UnionEngine::automatic;
+    std::string options{};  // of unionfs(8), comma-separated
 };
 
 // mkdir -p; the mode is set on the last level only when it is made anew or `enforce_mode`.

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 
 #include <format>
+#include <ranges>
+#include <string_view>
 
 #include "mounts/base/at.h"
 #include "mounts/base/process.h"
@@ -43,16 +45,27 @@ void leave_unit() {
     if (group) (void)base::write_all(group->get(), "0", "cgroup.procs");  // no such group: no systemd
 }
 
-// A child of this very binary; it returns when the union is usable. Its name begins with `@`, so that the steps that
-// kill everything before stage 2 and at shutdown spare it (systemd, ROOT_STORAGE_DAEMONS).
-Result<> mount_fuse(const mounts::MountUnion &step) {
+// On one line, without the program's name before each.
+std::string said_by_unionfs(std::string_view output) {
+    std::string out;
+    for (const auto line : std::views::split(output, '\n')) {
+        std::string_view text(line);
+        if (constexpr std::string_view name = "unionfs: "; text.starts_with(name)) text.remove_prefix(name.size());
+        if (!text.empty()) out += (out.empty() ? "" : "; ") + std::string(text);
+    }
+    return out;
+}
+
+// A child of this very binary; it returns when the union is usable, with what it said of itself. Its name begins with `@`,
+// so that the steps that kill everything before stage 2 and at shutdown spare it (systemd, ROOT_STORAGE_DAEMONS).
+Result<std::string> mount_fuse(const mounts::MountUnion &step) {
     leave_unit();
-    const auto exit = base::run(
-        {.argv = {"/proc/self/exe", "unionfs", "-o", "allow_other," + layers(step), step.target}, .capture_output = true});
+    const std::string options = "allow_other," + layers(step) + (step.options.empty() ? "" : "," + step.options);
+    const auto exit = base::run({.argv = {"/proc/self/exe", "unionfs", "-o", options, step.target}, .capture_output = true});
     if (!exit) return std::unexpected(exit.error());
-    if (exit->status != 0)
-        return fail(0, "union", step.target, std::format("unionfs ended with {}: {}", exit->status, exit->output));
-    return {};
+    std::string said = said_by_unionfs(exit->output);
+    if (exit->status != 0) return fail(0, "union", step.target, std::format("unionfs ended with {}: {}", exit->status, said));
+    return said.empty() ? said : ": " + said;
 }
 
 }  // namespace
@@ -64,11 +77,13 @@ Result<std::string> mount_union(const mounts::MountUnion &step) {
         const auto overlay = mount_overlay(step);
         if (overlay) return std::format("union: overlay at {}", step.target);
         if (step.engine == mounts::UnionEngine::overlay) return std::unexpected(overlay.error());
-        if (auto fuse = mount_fuse(step); !fuse) return std::unexpected(fuse.error());
-        return std::format("union: fuse at {}, for overlay did not mount: {}", step.target, message(overlay.error()));
+        const auto fuse = mount_fuse(step);
+        if (!fuse) return fuse;
+        return std::format("union: fuse at {}, for overlay did not mount: {}{}", step.target, message(overlay.error()), *fuse);
     }
-    if (auto fuse = mount_fuse(step); !fuse) return std::unexpected(fuse.error());
-    return std::format("union: fuse at {}, as asked for", step.target);
+    const auto fuse = mount_fuse(step);
+    if (!fuse) return fuse;
+    return std::format("union: fuse at {}, as asked for{}", step.target, *fuse);
 }
 
 }  // namespace stage1

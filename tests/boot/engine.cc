@@ -18,10 +18,27 @@ constexpr const char *use_the_store =
 }  // namespace
 
 TEST_CASE("our own union makes the store writable, with its upper on tmpfs") {
-    const auto b = boot({.store_union = "tmpfs", .script = use_the_store, .parameters = {"stage1.union.engine=fuse"}});
-    CHECK_THAT(b.console, ContainsSubstring("fuse"));
+    const auto b = boot({.store_union = "tmpfs",
+                         .script = std::string(use_the_store) + "cat /run/stage1/report.json",
+                         .parameters = {"stage1.union.engine=fuse"}});
+    CHECK_THAT(b.console, ContainsSubstring("unionfs /nix/store fuse"));
     CHECK_THAT(b.console, ContainsSubstring("verified"));
+    CHECK_THAT(b.console, ContainsSubstring("union: fuse at /mnt-root/nix/store, as asked for: mode=auto: store: lower files"));
     CHECK(b.exit_code == 0);
+}
+
+TEST_CASE("our own union is mounted with the options of the kernel's command line, or it is said which is wrong") {
+    Machine machine;
+    const auto chosen = machine.boot(
+        {.store_union = "tmpfs",
+         .script = std::string(use_the_store) + "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -o 'max[_]files=100 [^ ]*'",
+         .parameters = {"stage1.union.options=mode=throughput,max_files=100"}});
+    CHECK(chosen.exit_code == 0);
+    CHECK_THAT(chosen.console, ContainsSubstring("verified") && ContainsSubstring("max_files=100 /mnt-root/nix/store"));
+    const auto wrong = machine.boot({.store_union = "tmpfs", .parameters = {"stage1.union.options=mode=fast"}});
+    CHECK(wrong.exit_code == 120);
+    CHECK_THAT(wrong.console, ContainsSubstring("the boot failed: union '/mnt-root/nix/store': unionfs ended with 1: option "
+                                                "'mode=fast': auto, store or throughput is expected\r\n"));
 }
 
 TEST_CASE("an upper on the disk that our own union wrote is the kernel's at the next boot") {

@@ -45,12 +45,23 @@ TEST_CASE("the later of two counts, and what is not ours is left alone") {
     CHECK(parsed("systemd.unit=rescue.target rd.luks=\xff\xfe quiet").init.empty());
 }
 
+TEST_CASE("who chooses options of unionfs gets unionfs") {
+    const auto p = parsed("stage1.union.engine=auto stage1.union.options=mode=throughput,volatile");
+    CHECK(p.union_options == "mode=throughput,volatile");
+    CHECK(p.union_engine == mounts::UnionEngine::fuse);
+}
+
 TEST_CASE("a bad value of one of our parameters is an error that names it") {
     CHECK(refused("stage1.union=ramdisk") == "kernel parameter 'stage1.union=ramdisk': expected off | tmpfs | disk");
     CHECK(refused("stage1.device-timeout=-1") == "kernel parameter 'stage1.device-timeout=-1': expected seconds from 0 to 3600");
     CHECK(refused("stage1.device-timeout=9x") == "kernel parameter 'stage1.device-timeout=9x': expected seconds from 0 to 3600");
     CHECK(refused("stage1.share=data") ==
           "kernel parameter 'stage1.share=data': expected TAG:TARGET[:OPTIONS] with an absolute TARGET");
+    CHECK(refused("stage1.union.options=mode=store,lowerdir=/") ==
+          "kernel parameter 'stage1.union.options=mode=store,lowerdir=/': expected options of unionfs(8): mode= | io_uring= | "
+          "max_files= | stale_readers | volatile, with commas");
+    CHECK(refused("stage1.union.options=volatile stage1.union.engine=overlay") ==
+          "kernel parameter 'stage1.union.options=volatile': they are unionfs's, but stage1.union.engine=overlay is given");
     CHECK(refused("init=bin/sh") == "kernel parameter 'init=bin/sh': expected an absolute path in the target root");
     CHECK(refused("stage1.unoin=off") == "kernel parameter 'stage1.unoin': stage1 has no parameter of this name; see stage1(8)");
 }
