@@ -15,11 +15,11 @@ namespace unionfs {
 
 int copy_attributes(int from_dir, const char *from, int to_dir, const char *to, const struct stat &status,
                     const std::string &mark, struct stat &made) {
-    const int empty = *to == '\0' ? AT_EMPTY_PATH : 0;
-    if (::fstatat(to_dir, to, &made, AT_SYMLINK_NOFOLLOW | empty) < 0) return errno;
+    const bool empty = *to == '\0';
+    const int flags = empty ? AT_EMPTY_PATH : AT_SYMLINK_NOFOLLOW;
+    if (::fstatat(to_dir, to, &made, flags) < 0) return errno;
     const bool other_owner = made.st_uid != status.st_uid || made.st_gid != status.st_gid;
-    if (other_owner && ::fchownat(to_dir, to, status.st_uid, status.st_gid, AT_SYMLINK_NOFOLLOW | empty) < 0 && errno != EPERM)
-        return errno;
+    if (other_owner && ::fchownat(to_dir, to, status.st_uid, status.st_gid, flags) < 0 && errno != EPERM) return errno;
     for (const std::string &attribute : xattr_names(from_dir, from)) {
         if (attribute.starts_with(mark)) continue;
         const std::string value = xattr_value(from_dir, from, attribute);
@@ -28,22 +28,23 @@ int copy_attributes(int from_dir, const char *from, int to_dir, const char *to, 
         if (error != 0 && error != EOPNOTSUPP && error != EPERM && error != EINVAL) return error;
     }
     if (!S_ISLNK(status.st_mode) && (other_owner || made.st_mode != status.st_mode)) {
-        const int error =
-            empty != 0 ? ::fchmod(to_dir, status.st_mode & 07777) : ::fchmodat(to_dir, to, status.st_mode & 07777, 0);
+        const int error = empty ? ::fchmod(to_dir, status.st_mode & 07777) : ::fchmodat(to_dir, to, status.st_mode & 07777, 0);
         if (error < 0) return errno;
     }
     const timespec times[2] = {status.st_atim, status.st_mtim};
-    if ((empty != 0 ? ::futimens(to_dir, times) : ::utimensat(to_dir, to, times, AT_SYMLINK_NOFOLLOW)) < 0) return errno;
+    if ((empty ? ::futimens(to_dir, times) : ::utimensat(to_dir, to, times, AT_SYMLINK_NOFOLLOW)) < 0) return errno;
     return 0;
 }
 
-int Union::copy_up(Node &node, off_t size) {
+int Union::copy_up(Node &node, off_t size, Told told) {
     if (node.upper) return 0;
     if (!upper) return EROFS;
     if (!options.copy_on_write && !node.is_dir()) return EROFS;
     const std::lock_guard lock(node.mutex);
     if (node.upper) return 0;
-    return copy_up_locked(node, size);
+    if (const int error = copy_up_locked(node, size); error != 0) return error;
+    if (!node.is_dir() && told == Told::by_us) changed_by_us(node);
+    return 0;
 }
 
 int Union::copy_up_locked(Node &node, off_t size) {
@@ -55,7 +56,6 @@ int Union::copy_up_locked(Node &node, off_t size) {
     node.slot_writable = copy.valid();
     if (copy) (void)cache.put(node.slot, std::move(copy));
     node.upper = true;
-    if (!node.is_dir()) changed_by_us(node);
     return 0;
 }
 
@@ -92,40 +92,47 @@ int Union::copy_up_file(Node &node, off_t size, base::Fd &copy) {
     const std::vector<Link> links = table.links(&node);
     Where from;
     struct stat status{};
+    base::Fd source;
     if (const int error = where(node, from); error != 0) return error;
-    if (::fstatat(from.fd(), from.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) return errno;
+    if (node.is_file()) {
+        source.reset(::openat(from.fd(), from.name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+        if (!source) return errno;
+    }
+    // By descriptors, where there are any: each name that is not looked up saves more than half of its call.
+    const int from_dir = source ? source.get() : from.fd();
+    const char *from_name = source ? "" : from.name.c_str();
+    if (::fstatat(from_dir, from_name, &status, source ? AT_EMPTY_PATH : AT_SYMLINK_NOFOLLOW) < 0) return errno;
     for (const Link &link : links)
         if (const int error = copy_up(*link.parent); error != 0) return error;
 
     const std::string entry = work_name();
-    const char *name = entry.c_str();
     int error = 0;
-    if (S_ISREG(status.st_mode)) {
-        const base::Fd source(::openat(from.fd(), from.name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-        if (!source) return errno;
-        copy.reset(::openat(work->get(), name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, status.st_mode & 0777));
+    if (source) {
+        copy.reset(::openat(work->get(), entry.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, status.st_mode & 0777));
         if (!copy) return errno;
         const bool has_holes = status.st_blocks < (status.st_size + 511) / 512;
         error = copy_data(source.get(), copy.get(), size < 0 ? status.st_size : std::min(size, status.st_size), has_holes);
     } else if (S_ISLNK(status.st_mode)) {
         std::string target(PATH_MAX, '\0');
-        const ssize_t n = ::readlinkat(from.fd(), from.name.c_str(), target.data(), target.size());
+        const ssize_t n = ::readlinkat(from_dir, from_name, target.data(), target.size());
         if (n < 0) return errno;
         target.resize(static_cast<size_t>(n));
-        if (::symlinkat(target.c_str(), work->get(), name) < 0) return errno;
-    } else if (::mknodat(work->get(), name, status.st_mode & (S_IFMT | 0600), status.st_rdev) < 0) {
+        if (::symlinkat(target.c_str(), work->get(), entry.c_str()) < 0) return errno;
+    } else if (::mknodat(work->get(), entry.c_str(), status.st_mode & (S_IFMT | 0600), status.st_rdev) < 0) {
         return errno;
     }
     struct stat made{};
-    if (error == 0) error = copy_attributes(from.fd(), from.name.c_str(), work->get(), name, status, mark, made);
+    const int to_dir = copy ? copy.get() : work->get();
+    const char *to_name = copy ? "" : entry.c_str();
+    if (error == 0) error = copy_attributes(from_dir, from_name, to_dir, to_name, status, mark, made);
     if (error == 0) {
         const std::string number = std::to_string(node.shown_inode);
         // user.* goes on files only; without it the number changes at the next mount, no more.
-        (void)set_xattr(work->get(), name, (mark + "unionfs.ino").c_str(), number.data(), number.size());
+        (void)set_xattr(to_dir, to_name, (mark + "unionfs.ino").c_str(), number.data(), number.size());
     }
     // A power cut must not leave a name in the upper whose data never reached the disk: overlayfs waits for it too.
     if (error == 0 && copy && !options.is_volatile && ::fsync(copy.get()) < 0) error = errno;
-    if (error == 0 && links.empty() && !copy) copy.reset(::openat(work->get(), name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    if (error == 0 && links.empty() && !copy) copy.reset(::openat(work->get(), entry.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
     const bool several = error == 0 && status.st_nlink > 1 && mark_hard_link(node, links, entry, status);
     if (error == 0) error = give_names(node, links, entry, several);
     if (error != 0) {

@@ -52,10 +52,10 @@ int set_times(const Where &place, const struct stat &wanted, int which) {
 
 int change(Union &fs, Node &node, const struct stat &wanted, int which) {
     const bool truncate = (which & FUSE_SET_ATTR_SIZE) != 0;
-    if (const int error = fs.copy_up(node, truncate ? wanted.st_size : -1); error != 0) return error;
+    if (const int error = fs.copy_up(node, truncate ? wanted.st_size : -1, Told::by_the_answer); error != 0) return error;
     let_change_be_seen(node);
     Where place;
-    if (const int error = fs.where_upper(node, place); error != 0) return error;
+    if (const int error = fs.reach(node, place); error != 0) return error;
     if ((which & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)) != 0) {
         const uid_t uid = (which & FUSE_SET_ATTR_UID) != 0 ? wanted.st_uid : static_cast<uid_t>(-1);
         const gid_t gid = (which & FUSE_SET_ATTR_GID) != 0 ? wanted.st_gid : static_cast<gid_t>(-1);
@@ -79,10 +79,14 @@ int change(Union &fs, Node &node, const struct stat &wanted, int which) {
 
 void setattr(fuse_req_t request, fuse_ino_t id, struct stat *wanted, int which, fuse_file_info *) {
     Node &node = node_of(request, id);
-    if (const int error = change(union_of(request), node, *wanted, which); error != 0)
-        fuse_reply_err(request, error);
-    else
+    const bool in_upper = node.upper;
+    const int error = change(union_of(request), node, *wanted, which);
+    if (error == 0) {
         reply(request, node);
+        return;
+    }
+    if (!in_upper && node.upper) union_of(request).changed_by_us(node);  // an error renews nothing
+    fuse_reply_err(request, error);
 }
 
 void readlink(fuse_req_t request, fuse_ino_t id) {

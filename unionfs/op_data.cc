@@ -166,7 +166,8 @@ void write(fuse_req_t request, fuse_ino_t id, const char *data, size_t size, off
     Union &fs = union_of(request);
     Node &node = node_of(request, id);
     FdRef fd;
-    int error = fs.data(node, true, fd);
+    int error = fs.copy_up(node, -1, Told::by_the_answer);
+    if (error == 0) error = fs.data(node, true, fd);
     if (error == 0 && kill_set_id) error = drop_set_id(fs, node);
     const ssize_t n = error == 0 ? ::pwrite(fd->get(), data, size, offset) : -1;
     if (error != 0)

@@ -26,7 +26,7 @@ void setxattr(fuse_req_t request, fuse_ino_t id, const char *name, const char *v
     Node &node = node_of(request, id);
     Where place;
     int error = is_ours(fs, name) ? EOPNOTSUPP : fs.copy_up(node);
-    if (error == 0) error = fs.where_upper(node, place);
+    if (error == 0) error = fs.reach(node, place);
     if (error == 0 && flags != 0) error = check_first(fs, node, place, Step::set_attribute, name, flags);
     let_change_be_seen(node);
     if (error == 0) error = -set_xattr(place.fd(), place.name.c_str(), name, value, size, 0);
@@ -78,7 +78,7 @@ void removexattr(fuse_req_t request, fuse_ino_t id, const char *name) {
     if (error == 0 && !node.upper)
         if (const ssize_t n = get_xattr(place.fd(), place.name.c_str(), name, nullptr, 0); n < 0) error = static_cast<int>(-n);
     if (error == 0) error = fs.copy_up(node);
-    if (error == 0) error = fs.where_upper(node, place);
+    if (error == 0) error = fs.reach(node, place);
     if (error == 0) error = check_first(fs, node, place, Step::remove_attribute, name, XATTR_REPLACE);
     let_change_be_seen(node);
     if (error == 0) error = -remove_xattr(place.fd(), place.name.c_str(), name);

@@ -23,8 +23,12 @@ struct Where {  // for the *at calls; a folder is (itself, "."), an unlinked fil
     std::string name{};
     std::unique_lock<std::mutex> held{};  // of the Node: the name leads to it until then
     [[nodiscard]] int fd() const { return dir->get(); }
-    [[nodiscard]] int flags() const;  // AT_SYMLINK_NOFOLLOW, and AT_EMPTY_PATH where it is needed
+    [[nodiscard]] int flags() const;  // AT_SYMLINK_NOFOLLOW, or AT_EMPTY_PATH: fstat(2)'s shorter way
 };
+
+// How the kernel learns what a copy-up changes of a file's attributes. The answer to a SETATTR carries them, and after a WRITE
+// it asks; there a notice would cost a call, and keep it from caching what the answer carries.
+enum class Told { by_us, by_the_answer };
 
 struct Found {  // what a name means
     struct stat status{};
@@ -67,7 +71,8 @@ struct Union {
     int upper_dir(Node &node, FdRef &fd);
     int where(Node &node, Where &place);  // the object that shows
     int where_upper(Node &node, Where &place);
-    int hold(Node &node, Where &place);  // as where(), for whom neither the Node's mutex nor the kernel's inode lock keeps names
+    int hold(Node &node, Where &place);   // as where(), for whom neither the Node's mutex nor the kernel's inode lock keeps names
+    int reach(Node &node, Where &place);  // as where(), but (itself, "") if it is open; linkat(2) asks for a privilege then
     int data(Node &node, bool write, FdRef &fd);
     int attributes(Node &node, struct stat &status);
     void show(const Node &node, struct stat &status) const;  // the layer's numbers into ours
@@ -98,7 +103,8 @@ struct Union {
 
     // --- changes (copy_up.cc, make.cc) ---
     [[nodiscard]] bool takes_changes() const { return upper && options.copy_on_write; }  // of the lowers' files
-    int copy_up(Node &node, off_t size = -1);  // size: a truncation follows, no more needs to be copied
+    // `size`: a truncation follows, no more needs to be copied.
+    int copy_up(Node &node, off_t size = -1, Told told = Told::by_us);
     int make(Node &parent, const std::string &name, bool folder, const std::function<int(int, const char *)> &create);
     int remove(Node &parent, const std::string &name, bool folder);
     int rename(Node &parent, const std::string &name, Node &new_parent, const std::string &new_name, unsigned flags);
@@ -107,6 +113,7 @@ struct Union {
 
   private:
     int where_lower(Node &node, Where &place);
+    bool find_open(Node &node, Where &place);
     int copy_up_locked(Node &node, off_t size);
     int copy_up_folder(Node &node);
     int copy_up_file(Node &node, off_t size, base::Fd &copy);  // leaves what it wrote to open
@@ -129,7 +136,7 @@ struct Union {
     std::atomic<uint64_t> next_work_name_ = 0;
 };
 
-inline int Where::flags() const { return AT_SYMLINK_NOFOLLOW | (name.empty() ? AT_EMPTY_PATH : 0); }
+inline int Where::flags() const { return name.empty() ? AT_EMPTY_PATH : AT_SYMLINK_NOFOLLOW; }
 
 // Owner, times, mode and attributes of one object onto another; nothing of ours among the attributes. `made`: what the
 // other was before.

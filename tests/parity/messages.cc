@@ -1,6 +1,7 @@
 // What the two modes promise of the daemon's part: no message at all for a warm open and read (store), no data of the
 // upper's files (throughput). Counted is what the daemon reads and writes, its requests and answers among it.
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <catch_amalgamated.hpp>
@@ -67,4 +68,21 @@ TEST_CASE("in throughput mode the kernel reads and writes the upper's files itse
         else
             CHECK(bytes < some_messages);
     }
+}
+
+TEST_CASE("the answer to a chmod of a lower file tells its attributes: a stat after it asks nothing") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    const std::string mode = GENERATE("store", "throughput");
+    CAPTURE(mode);
+    Mounted stack(mode);
+    std::ofstream(stack.lower() / "file") << "lower";
+    stack.mount();
+    const std::string file = stack.root() / "file";
+    REQUIRE(::chmod(file.c_str(), 0600) == 0);
+    const Traffic before = parity::traffic_of(stack.worker());
+    struct stat status{};
+    REQUIRE(::stat(file.c_str(), &status) == 0);
+    CHECK((status.st_mode & 07777) == 0600);
+    const Traffic after = parity::traffic_of(stack.worker());
+    CHECK(after.read == before.read);
 }
