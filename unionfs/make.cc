@@ -91,7 +91,7 @@ int Union::remove(Node &parent, const std::string &name, bool folder) {
     if (!options.copy_on_write && !in_upper) return EROFS;
     Node *node = take(parent, name, found);
     // A whiteout takes the place of whatever the folder holds, so it is looked into first; rmdir(2) looks by itself.
-    const bool hides = lower_has(parent, name);
+    const bool hides = !found.upper || lower_has(parent, name);
     int error = folder && (hides || !node->lowers.empty()) ? is_empty(*node) : 0;
     if (error == 0) error = copy_up(parent);
     FdRef dir;

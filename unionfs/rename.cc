@@ -89,13 +89,14 @@ int Union::rename(Node &parent, const std::string &name, Node &new_parent, const
     error = lookup(new_parent, new_name, other, other_status);
     if (error == ENOENT && !exchange) error = 0;
     if (error == 0 && other != nullptr && (flags & RENAME_NOREPLACE) != 0) error = EEXIST;
-    const bool same = other == node;  // two names of one file: nothing happens, rename(2)
+    const bool same = other == node;     // two names of one file: nothing happens, rename(2)
+    const bool of_lower = !node->upper;  // which then has the name
     if (error == 0 && !same) error = copy_up(*node);
     if (error == 0 && !same) error = copy_up(new_parent);
     if (error == 0 && !same && exchange && other != nullptr) error = copy_up(*other);
     if (error == 0 && !same) error = bring_name(*node, parent, name);
     if (error == 0 && !same && exchange) error = bring_name(*other, new_parent, new_name);
-    const bool hides = error == 0 && !exchange && lower_has(parent, name);
+    const bool hides = error == 0 && !exchange && (of_lower || lower_has(parent, name));
     if (error == 0 && !same && other != nullptr && !exchange) {
         if (other->is_dir()) {
             if (!node->is_dir())
@@ -128,12 +129,15 @@ int Union::rename(Node &parent, const std::string &name, Node &new_parent, const
     if (error == 0 && !same && !node->is_dir()) moving = std::unique_lock(node->mutex);
     if (error == 0 && exchange && !same && !other->is_dir()) coming = std::unique_lock(other->mutex);
     if (error == 0 && !same) {
+        const auto is_onto_whiteout = [&] {
+            struct stat at_target{};
+            return ::fstatat(to->get(), new_name.c_str(), &at_target, AT_SYMLINK_NOFOLLOW) == 0 &&
+                   is_whiteout(to->get(), new_name.c_str(), at_target);
+        };
         // A folder can't be renamed onto a whiteout: that is exchanged first, and then is what the old name needs.
-        struct stat at_target{};
-        const bool onto_whiteout = !exchange && ::fstatat(to->get(), new_name.c_str(), &at_target, AT_SYMLINK_NOFOLLOW) == 0 &&
-                                   is_whiteout(to->get(), new_name.c_str(), at_target);
+        const bool folder_onto_whiteout = !exchange && node->is_dir() && is_onto_whiteout();
         unsigned how = exchange ? RENAME_EXCHANGE : 0;
-        if (onto_whiteout && node->is_dir())
+        if (folder_onto_whiteout)
             how = RENAME_EXCHANGE;
         else if (!exchange && (hides || (flags & RENAME_WHITEOUT) != 0))
             how = RENAME_WHITEOUT;
@@ -146,9 +150,9 @@ int Union::rename(Node &parent, const std::string &name, Node &new_parent, const
                       .new_name = new_name,
                       .exchange = exchange});
         if (::syscall(SYS_renameat2, from->get(), name.c_str(), to->get(), new_name.c_str(), how) < 0) error = errno;
-        if (error == 0 && onto_whiteout && how == RENAME_EXCHANGE && !hides) (void)::unlinkat(from->get(), name.c_str(), 0);
+        if (error == 0 && folder_onto_whiteout && !hides) (void)::unlinkat(from->get(), name.c_str(), 0);
         if (error == EINVAL && how == RENAME_WHITEOUT) {  // none here: exchange, and hide what then has the old name
-            error = other == nullptr && !onto_whiteout ? make_whiteout(to->get(), new_name) : 0;
+            error = other == nullptr && !is_onto_whiteout() ? make_whiteout(to->get(), new_name) : 0;
             if (error == 0 &&
                 ::syscall(SYS_renameat2, from->get(), name.c_str(), to->get(), new_name.c_str(), RENAME_EXCHANGE) < 0)
                 error = errno;
