@@ -17,6 +17,7 @@
 #include "tests/parity/load.h"
 #include "tests/parity/mounted.h"
 #include "tests/parity/place.h"
+#include "tests/parity/rings.h"
 
 using Catch::Matchers::ContainsSubstring;
 using parity::Mounted;
@@ -26,7 +27,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char *ring_mode = "store,io_uring=on";
-constexpr const char *parameter = "/sys/module/fuse/parameters/enable_uring";
 
 std::string absent() {
     const std::string reason = parity::missing();
@@ -86,10 +86,8 @@ TEST_CASE("io_uring=on says what it costs, and the worker has a ring for each pr
 
 TEST_CASE("io_uring=on where the kernel has none says so, and the mount works through /dev/fuse") {
     if (const std::string reason = absent(); !reason.empty()) SKIP(reason);
-    std::ofstream(parameter) << "N";
     Mounted stack(ring_mode);
-    stack.mount();
-    std::ofstream(parameter) << "Y";
+    stack.mount({}, false);
     CHECK_THAT(stack.log(),
                ContainsSubstring("unionfs: io_uring=on: the kernel has none (Linux 6.14 with fuse.enable_uring=1 has): "
                                  "requests come through /dev/fuse\n"));

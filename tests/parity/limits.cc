@@ -47,7 +47,7 @@ TEST_CASE("a full upper gives ENOSPC at the write, keeps the tree whole, and goe
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
     for (const char *mode : {"store", "throughput"}) {
         INFO("mode=" << mode);
-        Mounted m(mode, "size=4m");
+        Mounted m(mode, 4 << 20);
         std::ofstream(m.lower() / "large") << std::string(3 << 20, 'l');
         m.mount();
         const std::string ballast(2 << 20, 'b');

@@ -11,6 +11,7 @@
 #include <fstream>
 
 #include "tests/parity/place.h"
+#include "tests/parity/rings.h"
 
 namespace parity {
 
@@ -27,14 +28,13 @@ Traffic traffic_of(pid_t pid) {
     return found;
 }
 
-// `tmpfs_options` are those of the upper's file system; the lower lies on one without a limit.
-Mounted::Mounted(std::string_view mode, std::string_view tmpfs_options) : mode_(mode) {
+Mounted::Mounted(std::string_view mode, uint64_t room_bytes, const std::string &kind) : mode_(mode) {
     char name[] = "/tmp/mounted-XXXXXX";
     REQUIRE(::mkdtemp(name) != nullptr);
     base_ = name;
     REQUIRE(::mount("mounted", name, "tmpfs", 0, "mode=755") == 0);
     for (const char *folder : {"ours", "kernel", "lower", "disk"}) fs::create_directory(base_ / folder);
-    REQUIRE(::mount("disk", (base_ / "disk").c_str(), "tmpfs", 0, std::string(tmpfs_options).c_str()) == 0);
+    disk_.emplace(base_ / "disk", room_bytes, kind);
     for (const char *folder : {"upper", "work"}) {
         fs::create_directory(base_ / "disk" / folder);
         fs::create_directory_symlink(base_ / "disk" / folder, base_ / folder);
@@ -46,7 +46,9 @@ Mounted::~Mounted() {
         ::umount2(root().c_str(), MNT_DETACH);
         end();
     }
-    for (const char *mounted : {"kernel", "disk", ""}) ::umount2((base_ / mounted).c_str(), MNT_DETACH);
+    ::umount2((base_ / "kernel").c_str(), MNT_DETACH);
+    disk_.reset();
+    ::umount2(base_.c_str(), MNT_DETACH);
     ::rmdir(base_.c_str());
 }
 
@@ -54,10 +56,12 @@ std::string Mounted::layers() const {
     return std::format("lowerdir={0}/lower,upperdir={0}/disk/upper,workdir={0}/disk/work", base_.string());
 }
 
-void Mounted::mount(const std::string &more_options) {
+void Mounted::mount(const std::string &more_options, bool rings) {
     const std::string options =
         std::format("allow_other,mode={},{}{}{}", mode_, layers(), more_options.empty() ? "" : ",", more_options);
     const std::string executable = program();
+    std::optional<Rings> answer;
+    if (mode_.contains("io_uring=on")) answer.emplace(rings);
     supervisor_ = ::fork();
     if (supervisor_ == 0) {
         const int said = ::open((base_ / "log").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);

@@ -1,11 +1,14 @@
-// One union of ours over folders on a tmpfs of its own, served by a process that the test knows. Needs root.
+// One union of ours over folders of its own, served by a process that the test knows. Needs root.
 #pragma once
 
 #include <sys/types.h>
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
+
+#include "tests/parity/backing.h"
 
 namespace parity {
 
@@ -18,12 +21,14 @@ Traffic traffic_of(pid_t pid);
 
 class Mounted {
   public:
-    explicit Mounted(std::string_view mode, std::string_view tmpfs_options = "mode=755");
+    // The upper lies on a Backing of that kind with that room, the lower on a tmpfs without a limit.
+    explicit Mounted(std::string_view mode, uint64_t room_bytes = 0, const std::string &kind = chosen_backing());
     ~Mounted();
     Mounted(const Mounted &) = delete;
     Mounted &operator=(const Mounted &) = delete;
 
-    void mount(const std::string &more_options = {});
+    // `rings`: what the kernel answers to io_uring=on.
+    void mount(const std::string &more_options = {}, bool rings = true);
     // Unmounts, and waits for the supervisor: its exit code.
     int unmount();
     // Waits for the supervisor to end by itself.
@@ -41,7 +46,8 @@ class Mounted {
 
   private:
     std::string mode_;
-    std::filesystem::path base_, other_;
+    std::filesystem::path base_;
+    std::optional<Backing> disk_;
     pid_t supervisor_ = -1;
 };
 

@@ -13,9 +13,13 @@
 #include <filesystem>
 #include <format>
 #include <fstream>
+#include <optional>
 #include <vector>
 
 #include "mounts/base/process.h"
+#include "tests/parity/backing.h"
+#include "tests/parity/rings.h"
+#include "tests/support/disk.h"
 
 namespace parity {
 
@@ -45,13 +49,14 @@ void populate(const fs::path &root) {
 
 struct Places {
     fs::path base;
+    std::optional<Backing> disk{};
     std::vector<fs::path> mounted{};
 
     Places() {
         char name[] = "/tmp/parity-XXXXXX";
         REQUIRE(::mkdtemp(name) != nullptr);
         base = name;
-        REQUIRE(::mount("parity", base.c_str(), "tmpfs", 0, "mode=755") == 0);
+        disk.emplace(base);
         for (const char *folder : {"ours", "kernel", "plain", "lower", "ours-upper", "ours-work", "kernel-upper", "kernel-work"})
             fs::create_directory(base / folder);
         populate(base / "lower");
@@ -61,7 +66,7 @@ struct Places {
     Places &operator=(const Places &) = delete;
     ~Places() {
         for (const fs::path &path : mounted) ::umount2(path.c_str(), MNT_DETACH);
-        ::umount2(base.c_str(), MNT_DETACH);
+        disk.reset();
         ::rmdir(base.c_str());
     }
 
@@ -69,6 +74,8 @@ struct Places {
         return std::format("lowerdir={0}/lower,upperdir={0}/{1}-upper,workdir={0}/{1}-work", base.string(), who);
     }
     void mount_ours(const std::string &mode) {
+        std::optional<Rings> rings;
+        if (mode.contains("io_uring=on")) rings.emplace(true);
         const auto exit = base::run({.argv = {program(), "-o", "allow_other,mode=" + mode + "," + layers("ours"), base / "ours"},
                                      .capture_output = true});
         REQUIRE(exit);
@@ -81,28 +88,6 @@ struct Places {
                         (layers("kernel") + ",index=off,redirect_dir=on").c_str()) == 0);
         mounted.push_back(base / "kernel");
     }
-};
-
-// Set to Y, and back in the end.
-class KernelParameter {
-  public:
-    explicit KernelParameter(fs::path path) : path_(std::move(path)), before_(value()) {
-        if (before_ == "N") write_file(path_, "Y");
-    }
-    ~KernelParameter() {
-        if (before_ == "N") write_file(path_, "N");
-    }
-    KernelParameter(const KernelParameter &) = delete;
-    KernelParameter &operator=(const KernelParameter &) = delete;
-    [[nodiscard]] std::string value() const {
-        std::string word;
-        std::ifstream(path_) >> word;
-        return word;
-    }
-
-  private:
-    fs::path path_;
-    std::string before_;
 };
 
 Outcome at(const fs::path &place, const std::function<Outcome()> &operation) {
@@ -148,13 +133,7 @@ std::string missing() {
     static const bool apart = ::unshare(CLONE_NEWNS) == 0 && ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
     if (!apart) return "no private mount namespace is allowed here";
     if (::access("/dev/fuse", R_OK | W_OK) != 0) return "no /dev/fuse";
-    return {};
-}
-
-std::string missing_io_uring() {
-    static const KernelParameter parameter("/sys/module/fuse/parameters/enable_uring");
-    if (parameter.value().empty()) return "the kernel has no FUSE over io_uring (Linux 6.14 has)";
-    if (parameter.value() != "Y") return "fuse.enable_uring can't be set here";
+    if (chosen_backing() == "ext4") return support::loop_devices_missing();
     return {};
 }
 

@@ -17,9 +17,6 @@ std::string program();
 // The reason why this can't be done here; empty when it can.
 std::string missing();
 
-// The reason why requests can't come over io_uring here; empty when they can. It is turned on in the kernel until the tests end.
-std::string missing_io_uring();
-
 // What each test is done with: values of mode=, the last with io_uring=on where the kernel has it.
 std::vector<std::string> modes();
 

@@ -12,8 +12,10 @@
 #include <format>
 #include <fstream>
 #include <map>
+#include <optional>
 
 #include "mounts/base/process.h"
+#include "tests/parity/backing.h"
 #include "tests/parity/cut.h"
 #include "tests/parity/place.h"
 
@@ -113,11 +115,12 @@ void populate(const fs::path &lower) {
 
 struct Folders {
     fs::path base;
+    std::optional<parity::Backing> disk{};
     Folders() {
         char name[] = "/tmp/cut-XXXXXX";
         REQUIRE(::mkdtemp(name) != nullptr);
         base = name;
-        REQUIRE(::mount("cut", base.c_str(), "tmpfs", 0, "mode=755") == 0);
+        disk.emplace(base);
         for (const char *folder : {"ours", "again", "kernel", "lower", "upper", "work", "cuts"})
             fs::create_directory(base / folder);
         populate(base / "lower");
@@ -125,7 +128,8 @@ struct Folders {
     Folders(const Folders &) = delete;
     Folders &operator=(const Folders &) = delete;
     ~Folders() {
-        for (const char *mounted : {"ours", "again", "kernel", ""}) ::umount2((base / mounted).c_str(), MNT_DETACH);
+        for (const char *mounted : {"ours", "again", "kernel"}) ::umount2((base / mounted).c_str(), MNT_DETACH);
+        disk.reset();
         ::rmdir(base.c_str());
     }
     [[nodiscard]] std::string layers(const fs::path &at) const {

@@ -10,8 +10,10 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 
 #include "mounts/base/process.h"
+#include "tests/parity/backing.h"
 #include "tests/parity/mounted.h"
 #include "tests/parity/place.h"
 
@@ -22,12 +24,13 @@ namespace fs = std::filesystem;
 // Two lowers, merged by ours at `ours` and by overlayfs at `kernel`, while it lives.
 struct Merged {
     fs::path base;
+    std::optional<parity::Backing> disk{};
 
     explicit Merged(const std::string &mode) {
         char name[] = "/tmp/read-only-XXXXXX";
         REQUIRE(::mkdtemp(name) != nullptr);
         base = name;
-        REQUIRE(::mount("layers", name, "tmpfs", 0, "mode=755") == 0);
+        disk.emplace(base);
         for (const char *folder : {"top/d", "low/d", "ours", "kernel"}) fs::create_directories(base / folder);
         std::ofstream(base / "top/d/both") << "of the top";
         std::ofstream(base / "low/d/both") << "of the bottom";
@@ -41,7 +44,8 @@ struct Merged {
     Merged(const Merged &) = delete;
     Merged &operator=(const Merged &) = delete;
     ~Merged() {
-        for (const char *folder : {"ours", "kernel", ""}) ::umount2((base / folder).c_str(), MNT_DETACH);
+        for (const char *folder : {"ours", "kernel"}) ::umount2((base / folder).c_str(), MNT_DETACH);
+        disk.reset();
         ::rmdir(base.c_str());
     }
 };

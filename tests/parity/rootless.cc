@@ -15,8 +15,10 @@
 #include <filesystem>
 #include <format>
 #include <fstream>
+#include <optional>
 
 #include "mounts/base/process.h"
+#include "tests/parity/backing.h"
 #include "tests/parity/place.h"
 
 namespace {
@@ -107,7 +109,7 @@ std::string without_root(bool namespaces, bool mtab = true) {
     char name[] = "/tmp/rootless-XXXXXX";
     REQUIRE(::mkdtemp(name) != nullptr);
     const fs::path base = name;
-    REQUIRE(::mount("rootless", name, "tmpfs", 0, "mode=755") == 0);
+    std::optional<parity::Backing> disk(std::in_place, base);
     for (const char *folder : {"bin", "ours", "plain", "kernel", "lower", "upper", "work", "etc", "etc-work"})
         fs::create_directory(base / folder);
     fs::copy_file(parity::program(), base / "bin/unionfs");  // a build folder need not be anybody's
@@ -143,7 +145,7 @@ std::string without_root(bool namespaces, bool mtab = true) {
     ::waitpid(child, &status, 0);
     std::ifstream file(result);
     std::string text((std::istreambuf_iterator<char>(file)), {});
-    ::umount2(name, MNT_DETACH);
+    disk.reset();
     ::rmdir(name);
     return text;
 }
