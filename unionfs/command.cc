@@ -43,6 +43,13 @@ void fit_cache(Options &options) {
     if (options.max_files + 256 > limit.rlim_cur) options.max_files = std::max<rlim_t>(64, limit.rlim_cur / 2);
 }
 
+// The table of descriptors in its full size, before the worker shares it: each time it grew later, the kernel would make who
+// opens a file wait until all processors have seen the new one, some 10 ms (expand_fdtable in linux/fs/file.c).
+void make_room_for_descriptors(unsigned cached) {
+    const int last = ::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, static_cast<int>(cached + 255));
+    if (last >= 0) ::close(last);  // else slower, not wrong
+}
+
 // What a daemon beneath the root file system needs: stage 1 and systemd spare a process whose command line begins with
 // `@` (systemd: Root Storage Daemons), and so does the kernel one with this score.
 void settle() {
@@ -98,6 +105,7 @@ int work(Union &fs, const Device &device, Mode mode, std::vector<int> kept, int 
 }
 
 int serve_here(Union &fs, const Device &device, Mode mode, int ready_fd) {
+    make_room_for_descriptors(fs.options.max_files);
     return supervise({.options = fs.options, .handover = handover_of(fs.memory), .work = [&](const std::vector<int> &kept) {
                           return work(fs, device, mode, kept, ready_fd);
                       }});
