@@ -78,101 +78,141 @@ int Union::clear_folder(Node &parent, const std::string &name, Node &folder) {
     return error;
 }
 
+// One rename: what both places need before it, the system call that makes it seen, and what is known after it.
+struct Union::Renaming {
+    Union &fs;
+    Link from, to;
+    unsigned flags;
+    bool exchange = (flags & RENAME_EXCHANGE) != 0;
+    Node *node = nullptr, *other = nullptr;  // at the old name, and at the new one if anything is there
+    struct stat other_status{};
+    bool hides = false;                                         // the old name needs a whiteout: a lower has it
+    bool several = false;                                       // what is replaced is one name of a lower's file that has more
+    std::unique_lock<std::mutex> losing{}, moving{}, coming{};  // of `other`, replaced; of `node`; of `other`, exchanged
+
+    Renaming(Union &in, Link old_place, Link new_place, unsigned how)
+        : fs(in), from(std::move(old_place)), to(std::move(new_place)), flags(how) {}
+    Renaming(const Renaming &) = delete;
+    Renaming &operator=(const Renaming &) = delete;
+    ~Renaming() {
+        for (std::unique_lock<std::mutex> *lock : {&losing, &moving, &coming})
+            if (*lock) lock->unlock();
+        for (Node *found : {other, node})
+            if (found != nullptr) fs.table.forget(found, 1);
+    }
+
+    int run() {
+        int error = find();
+        if (error != 0 || other == node) return error;  // two names of one file: nothing happens, rename(2)
+        error = bring_up();
+        if (error == 0 && other != nullptr && !exchange) error = make_way();
+        if (error == 0) error = fs.mark_moved(*node, *from.parent, *to.parent, to.name);
+        if (error == 0 && exchange) error = fs.mark_moved(*other, *to.parent, *from.parent, from.name);
+        if (error == 0 && other != nullptr && !exchange) error = prepare_loss();
+        if (error == 0) error = move();
+        if (error == 0) settle();
+        return error;
+    }
+
+    int find() {
+        struct stat status{};
+        if (const int error = fs.lookup(*from.parent, from.name, node, status); error != 0) return error;
+        const int error = fs.lookup(*to.parent, to.name, other, other_status);
+        if (error != 0) return error == ENOENT && !exchange ? 0 : error;
+        return (flags & RENAME_NOREPLACE) != 0 ? EEXIST : 0;
+    }
+
+    int bring_up() {
+        const bool of_lower = !node->upper;  // which then has the name
+        int error = fs.copy_up(*node);
+        if (error == 0) error = fs.copy_up(*to.parent);
+        if (error == 0 && exchange) error = fs.copy_up(*other);
+        if (error == 0) error = fs.bring_name(*node, *from.parent, from.name);
+        if (error == 0 && exchange) error = fs.bring_name(*other, *to.parent, to.name);
+        hides = error == 0 && !exchange && (of_lower || fs.lower_has(*from.parent, from.name));
+        return error;
+    }
+
+    // What has the new name may be replaced by what moves.
+    int make_way() {
+        if (!other->is_dir()) return node->is_dir() ? ENOTDIR : 0;
+        if (!node->is_dir()) return EISDIR;
+        if (const int error = fs.is_empty(*other); error != 0) return error;
+        return other->upper ? fs.clear_folder(*to.parent, to.name, *other) : 0;
+    }
+
+    int prepare_loss() {
+        int error = 0;
+        losing = fs.hold_for_removal(*other, fs.table.links(other).size() <= 1, error);
+        if (error != 0) return error;
+        several = !other->is_dir() && !other->upper && static_cast<long>(other_status.st_nlink) - other->names_changed() > 1;
+        if (several) fs.hard_links.note_removal(other->shown_inode, fs.lower_name(*other, &to));
+        if (!other->indexed) return 0;
+        error = fs.link_up(*other, *to.parent, to.name);
+        return error == 0 ? fs.count_by_links(*other) : error;
+    }
+
+    int move() {
+        FdRef source, target;
+        if (const int error = fs.upper_dir(*from.parent, source); error != 0) return error;
+        if (const int error = fs.upper_dir(*to.parent, target); error != 0) return error;
+        // Whoever looks at what moves finds it by a name. No order is needed: of two renames of one file the kernel sends one.
+        if (!node->is_dir()) moving = std::unique_lock(node->mutex);
+        if (exchange && !other->is_dir()) coming = std::unique_lock(other->mutex);
+        // A folder can't be renamed onto a whiteout: that is exchanged first, and then is what the old name needs.
+        const bool folder_onto_whiteout = !exchange && node->is_dir() && is_whiteout_at(*target);
+        unsigned how = 0;
+        if (exchange || folder_onto_whiteout)
+            how = RENAME_EXCHANGE;
+        else if (hides || (flags & RENAME_WHITEOUT) != 0)
+            how = RENAME_WHITEOUT;
+        fs.journal.note({.step = Step::rename,
+                         .node = fs.table.reference(node),
+                         .parent = fs.table.reference(from.parent),
+                         .name = from.name,
+                         .other = other == nullptr ? 0 : fs.table.reference(other),
+                         .new_parent = fs.table.reference(to.parent),
+                         .new_name = to.name,
+                         .exchange = exchange});
+        const int error = rename_on_disk(*source, *target, how);
+        if (error == EINVAL && how == RENAME_WHITEOUT) return move_by_exchange(*source, *target);
+        if (error == 0 && folder_onto_whiteout && !hides) (void)::unlinkat(source->get(), from.name.c_str(), 0);
+        return error;
+    }
+
+    int rename_on_disk(const base::Fd &source, const base::Fd &target, unsigned how) const {
+        return ::syscall(SYS_renameat2, source.get(), from.name.c_str(), target.get(), to.name.c_str(), how) < 0 ? errno : 0;
+    }
+
+    [[nodiscard]] bool is_whiteout_at(const base::Fd &target) const {
+        struct stat status{};
+        return ::fstatat(target.get(), to.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+               fs.is_whiteout(target.get(), to.name.c_str(), status);
+    }
+
+    // Where the file system makes no whiteout by rename: what then has the old name is hidden.
+    int move_by_exchange(const base::Fd &source, const base::Fd &target) {
+        int error = other == nullptr && !is_whiteout_at(target) ? fs.make_whiteout(target.get(), to.name) : 0;
+        if (error == 0) error = rename_on_disk(source, target, RENAME_EXCHANGE);
+        if (error == 0 && other != nullptr) error = fs.replace_by_whiteout(source.get(), from.name, other->is_dir());
+        return error;
+    }
+
+    void settle() {
+        if (other != nullptr && !exchange) {
+            if (several) fs.hard_links.count_removal(other->shown_inode);
+            if (!other->upper) other->lose_lower_name();
+            fs.lose_name(*other, *to.parent, to.name, other->is_dir() || other_status.st_nlink <= 1);
+        }
+        fs.table.move_link(node, from.parent, from.name, to.parent, to.name);
+        if (exchange) fs.table.move_link(other, to.parent, to.name, from.parent, from.name);
+    }
+};
+
 int Union::rename(Node &parent, const std::string &name, Node &new_parent, const std::string &new_name, unsigned flags) {
     if (!upper) return EROFS;
     if (journal.done()) return 0;
-    const bool exchange = (flags & RENAME_EXCHANGE) != 0;
-    Node *node = nullptr, *other = nullptr;
-    struct stat status{}, other_status{};
-    int error = lookup(parent, name, node, status);
-    if (error != 0) return error;
-    error = lookup(new_parent, new_name, other, other_status);
-    if (error == ENOENT && !exchange) error = 0;
-    if (error == 0 && other != nullptr && (flags & RENAME_NOREPLACE) != 0) error = EEXIST;
-    const bool same = other == node;     // two names of one file: nothing happens, rename(2)
-    const bool of_lower = !node->upper;  // which then has the name
-    if (error == 0 && !same) error = copy_up(*node);
-    if (error == 0 && !same) error = copy_up(new_parent);
-    if (error == 0 && !same && exchange && other != nullptr) error = copy_up(*other);
-    if (error == 0 && !same) error = bring_name(*node, parent, name);
-    if (error == 0 && !same && exchange) error = bring_name(*other, new_parent, new_name);
-    const bool hides = error == 0 && !exchange && (of_lower || lower_has(parent, name));
-    if (error == 0 && !same && other != nullptr && !exchange) {
-        if (other->is_dir()) {
-            if (!node->is_dir())
-                error = EISDIR;
-            else
-                error = is_empty(*other);
-            if (error == 0 && other->upper) error = clear_folder(new_parent, new_name, *other);
-        } else {
-            error = node->is_dir() ? ENOTDIR : 0;
-        }
-    }
-    if (error == 0 && !same) error = mark_moved(*node, parent, new_parent, new_name);
-    if (error == 0 && !same && exchange && other != nullptr) error = mark_moved(*other, new_parent, parent, name);
-    FdRef from, to;
-    std::unique_lock<std::mutex> held;
-    if (error == 0 && !same && !exchange && other != nullptr)
-        held = hold_for_removal(*other, table.links(other).size() <= 1, error);
-    const Link onto{&new_parent, new_name};
-    const bool several =
-        held && !other->is_dir() && !other->upper && static_cast<long>(other_status.st_nlink) - other->names_changed() > 1;
-    if (several && error == 0) hard_links.note_removal(other->shown_inode, lower_name(*other, &onto));
-    if (held && error == 0 && other->indexed) {
-        error = link_up(*other, new_parent, new_name);
-        if (error == 0) error = count_by_links(*other);
-    }
-    if (error == 0) error = upper_dir(parent, from);
-    if (error == 0 && !same) error = upper_dir(new_parent, to);
-    // Whoever looks at what moves finds it by a name. No order is needed: of two renames of one file the kernel sends one.
-    std::unique_lock<std::mutex> moving, coming;
-    if (error == 0 && !same && !node->is_dir()) moving = std::unique_lock(node->mutex);
-    if (error == 0 && exchange && !same && !other->is_dir()) coming = std::unique_lock(other->mutex);
-    if (error == 0 && !same) {
-        const auto is_onto_whiteout = [&] {
-            struct stat at_target{};
-            return ::fstatat(to->get(), new_name.c_str(), &at_target, AT_SYMLINK_NOFOLLOW) == 0 &&
-                   is_whiteout(to->get(), new_name.c_str(), at_target);
-        };
-        // A folder can't be renamed onto a whiteout: that is exchanged first, and then is what the old name needs.
-        const bool folder_onto_whiteout = !exchange && node->is_dir() && is_onto_whiteout();
-        unsigned how = exchange ? RENAME_EXCHANGE : 0;
-        if (folder_onto_whiteout)
-            how = RENAME_EXCHANGE;
-        else if (!exchange && (hides || (flags & RENAME_WHITEOUT) != 0))
-            how = RENAME_WHITEOUT;
-        journal.note({.step = Step::rename,
-                      .node = table.reference(node),
-                      .parent = table.reference(&parent),
-                      .name = name,
-                      .other = other == nullptr ? 0 : table.reference(other),
-                      .new_parent = table.reference(&new_parent),
-                      .new_name = new_name,
-                      .exchange = exchange});
-        if (::syscall(SYS_renameat2, from->get(), name.c_str(), to->get(), new_name.c_str(), how) < 0) error = errno;
-        if (error == 0 && folder_onto_whiteout && !hides) (void)::unlinkat(from->get(), name.c_str(), 0);
-        if (error == EINVAL && how == RENAME_WHITEOUT) {  // none here: exchange, and hide what then has the old name
-            error = other == nullptr && !is_onto_whiteout() ? make_whiteout(to->get(), new_name) : 0;
-            if (error == 0 &&
-                ::syscall(SYS_renameat2, from->get(), name.c_str(), to->get(), new_name.c_str(), RENAME_EXCHANGE) < 0)
-                error = errno;
-            if (error == 0 && other != nullptr) error = replace_by_whiteout(from->get(), name, other->is_dir());
-        }
-    }
-    if (error == 0 && !same) {
-        if (other != nullptr && !exchange) {
-            if (several) hard_links.count_removal(other->shown_inode);
-            if (!other->upper) other->lose_lower_name();
-            lose_name(*other, new_parent, new_name, other->is_dir() || other_status.st_nlink <= 1);
-        }
-        table.move_link(node, &parent, name, &new_parent, new_name);
-        if (exchange && other != nullptr) table.move_link(other, &new_parent, new_name, &parent, name);
-    }
-    for (std::unique_lock<std::mutex> *lock : {&held, &moving, &coming})
-        if (*lock) lock->unlock();
-    if (other != nullptr) table.forget(other, 1);
-    table.forget(node, 1);
-    return error;
+    return Renaming(*this, {&parent, name}, {&new_parent, new_name}, flags).run();
 }
 
 }  // namespace unionfs

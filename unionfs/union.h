@@ -128,6 +128,7 @@ struct Union {
     void fill_root(Node &node);
     int clear_folder(Node &parent, const std::string &name, Node &folder);
     int copy_up_tree(Node &folder);
+    struct Renaming;
     int mark_moved(Node &node, Node &parent, Node &new_parent, const std::string &new_name);
     int keep_unlinked(Node &node);
     std::unique_lock<std::mutex> hold_for_removal(Node &node, bool last_name, int &error);
