@@ -6,19 +6,23 @@
 FUZZ_SECONDS ?= 60
 gnu_sysroot = $(shell .toolchain/build-sysroot --path gnu)
 sanitize := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-gnu_make = .toolchain/build-sysroot gnu && $(MAKE) --no-print-directory CXX=$(gnu_sysroot)/bin/c++ \
-    PKG_CONFIG=$(gnu_sysroot)/bin/pkg-config STATIC=
+# Behind a $(MAKE) that stands in the recipe itself: only then does make hand its jobs down.
+gnu = --no-print-directory CXX=$(gnu_sysroot)/bin/c++ PKG_CONFIG=$(gnu_sysroot)/bin/pkg-config STATIC=
+
+.PHONY: gnu-sysroot
+gnu-sysroot:
+	@.toolchain/build-sysroot gnu
 
 # Without the tests of PID 1: they start stage1 as the only file of a root, so it must be static, and a sanitizer's runtime is
 # not.
 .PHONY: test-sanitized
-test-sanitized: ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
-	@$(gnu_make) BUILD=build/sanitized CXXFLAGS="-O1 -g1 $(sanitize)" LDFLAGS="$(sanitize)" build/sanitized/tests/unit build/sanitized/runvm
+test-sanitized: gnu-sysroot ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(MAKE) $(gnu) BUILD=build/sanitized CXXFLAGS="-O1 -g1 $(sanitize)" LDFLAGS="$(sanitize)" build/sanitized/tests/unit build/sanitized/runvm
 	build/sanitized/tests/unit '~"PID 1*"~"a fault or an abort of PID 1*"~"stage1 as the only program*"'
 
 .PHONY: fuzz-%
-fuzz-%: tests/fuzz/%.cc
-	@$(gnu_make) BUILD=build/fuzz CXXFLAGS="-O1 -g1 $(sanitize) -fsanitize=fuzzer-no-link" LDFLAGS="$(sanitize)" build/fuzz/run/$*
+fuzz-%: tests/fuzz/%.cc gnu-sysroot
+	@$(MAKE) $(gnu) BUILD=build/fuzz CXXFLAGS="-O1 -g1 $(sanitize) -fsanitize=fuzzer-no-link" LDFLAGS="$(sanitize)" build/fuzz/run/$*
 	@mkdir -p build/fuzz/corpus-$* build/fuzz/found-$*
 	build/fuzz/run/$* -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=build/fuzz/found-$*/ -print_final_stats=1 \
 	    build/fuzz/corpus-$* $(wildcard tests/fuzz/corpus/$*)

@@ -3,8 +3,8 @@
 // are mounted anew. A difference is shrunk to the fewest
 // operations that still show it and printed as a line that `--replay` takes. Needs root.
 //
-// usage: union [--mode store|throughput[,OPTION...]] [--seconds N] [--seed N] | --replay "OP OP …"      An OP is
-// kind:name:name:value.
+// usage: union [--backing tmpfs|ext4] [--mode store|throughput[,OPTION...]] [--seconds N] [--seed N] | --replay "OP OP …"
+// An OP is kind:name:name:value. The backing is what the layers lie on.
 
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -28,6 +28,8 @@
 #include <sstream>
 #include <string>
 #include <vector>
+
+#include "tests/support/backing.h"
 
 namespace {
 
@@ -95,7 +97,7 @@ std::string tree(const fs::path &root, const fs::path &path) {
 
 struct Machine {
     fs::path base, program;
-    std::string mode = "store";
+    std::string mode = "store", backing = "tmpfs";
 
     void prepare() const {
         for (const char *part : {"ours", "kernel", "lower", "ours-upper", "ours-work", "kernel-upper", "kernel-work"}) {
@@ -205,7 +207,7 @@ int fuzz(const Machine &machine, unsigned seed, int seconds) {
                      machine.difference(sequence), written(sequence));
         return 1;
     }
-    std::println("{} operations, no difference (mode {}, seed {})", operations, machine.mode, seed);
+    std::println("{} operations, no difference ({}, mode {}, seed {})", operations, machine.backing, machine.mode, seed);
     return 0;
 }
 
@@ -220,6 +222,8 @@ int main(int argc, char **argv) {
         const std::string word = argv[i];
         if (word == "--mode")
             machine.mode = argv[i + 1];
+        else if (word == "--backing")
+            machine.backing = argv[i + 1];
         else if (word == "--seconds")
             seconds = std::stoi(argv[i + 1]);
         else if (word == "--seed")
@@ -229,20 +233,22 @@ int main(int argc, char **argv) {
     }
     char name[] = "/tmp/fuzz-union-XXXXXX";
     if (::unshare(CLONE_NEWNS) < 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0 ||
-        ::mkdtemp(name) == nullptr || ::mount("fuzz", name, "tmpfs", 0, nullptr) < 0) {
+        ::mkdtemp(name) == nullptr) {
         std::println(stderr, "fuzz: needs root, for it mounts: {}", std::strerror(errno));
         return 1;
     }
     machine.base = name;
     int status = 0;
-    if (replay.empty()) {
-        status = fuzz(machine, seed, seconds);
-    } else {
-        const std::string difference = machine.difference(parsed(replay));
-        std::println("{}", difference.empty() ? "no difference" : difference);
-        status = difference.empty() ? 0 : 1;
+    {
+        const support::Backing disk(machine.base, machine.backing);
+        if (replay.empty()) {
+            status = fuzz(machine, seed, seconds);
+        } else {
+            const std::string difference = machine.difference(parsed(replay));
+            std::println("{}", difference.empty() ? "no difference" : difference);
+            status = difference.empty() ? 0 : 1;
+        }
     }
-    ::umount2(name, MNT_DETACH);
     ::rmdir(name);
     return status;
 }

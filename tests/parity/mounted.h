@@ -8,7 +8,8 @@
 #include <optional>
 #include <string>
 
-#include "tests/parity/backing.h"
+#include "tests/parity/place.h"
+#include "tests/support/backing.h"
 
 namespace parity {
 
@@ -22,7 +23,7 @@ Traffic traffic_of(pid_t pid);
 class Mounted {
   public:
     // The upper lies on a Backing of that kind with that room, the lower on a tmpfs without a limit.
-    explicit Mounted(std::string_view mode, uint64_t room_bytes = 0, const std::string &kind = chosen_backing());
+    explicit Mounted(std::string_view mode, uint64_t room_bytes = 0, const std::string &kind = backing());
     ~Mounted();
     Mounted(const Mounted &) = delete;
     Mounted &operator=(const Mounted &) = delete;
@@ -47,7 +48,7 @@ class Mounted {
   private:
     std::string mode_;
     std::filesystem::path base_;
-    std::optional<Backing> disk_;
+    std::optional<support::Backing> disk_;
     pid_t supervisor_ = -1;
 };
 

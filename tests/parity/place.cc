@@ -17,8 +17,8 @@
 #include <vector>
 
 #include "mounts/base/process.h"
-#include "tests/parity/backing.h"
 #include "tests/parity/rings.h"
+#include "tests/support/backing.h"
 #include "tests/support/disk.h"
 
 namespace parity {
@@ -49,14 +49,14 @@ void populate(const fs::path &root) {
 
 struct Places {
     fs::path base;
-    std::optional<Backing> disk{};
+    std::optional<support::Backing> disk{};
     std::vector<fs::path> mounted{};
 
     Places() {
         char name[] = "/tmp/parity-XXXXXX";
         REQUIRE(::mkdtemp(name) != nullptr);
         base = name;
-        disk.emplace(base);
+        disk.emplace(base, backing());
         for (const char *folder : {"ours", "kernel", "plain", "lower", "ours-upper", "ours-work", "kernel-upper", "kernel-work"})
             fs::create_directory(base / folder);
         populate(base / "lower");
@@ -128,12 +128,17 @@ std::string program() {
     return fs::absolute(given != nullptr ? given : "build/unionfs");
 }
 
+std::string backing() {
+    const char *word = std::getenv("PARITY_BACKING");
+    return word == nullptr ? "tmpfs" : word;
+}
+
 std::string missing() {
     if (::geteuid() != 0) return "needs root: mounts in a private mount namespace";
     static const bool apart = ::unshare(CLONE_NEWNS) == 0 && ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
     if (!apart) return "no private mount namespace is allowed here";
     if (::access("/dev/fuse", R_OK | W_OK) != 0) return "no /dev/fuse";
-    if (chosen_backing() == "ext4") return support::loop_devices_missing();
+    if (backing() == "ext4") return support::loop_devices_missing();
     return {};
 }
 

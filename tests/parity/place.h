@@ -14,6 +14,9 @@ using Outcome = std::string;
 // The union's program: $UNIONFS, else build/unionfs. An absolute path.
 std::string program();
 
+// What the layers of all tests lie on (support::Backing): $PARITY_BACKING, else `tmpfs`.
+std::string backing();
+
 // The reason why this can't be done here; empty when it can.
 std::string missing();
 

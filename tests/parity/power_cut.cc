@@ -15,9 +15,9 @@
 #include <optional>
 
 #include "mounts/base/process.h"
-#include "tests/parity/backing.h"
 #include "tests/parity/cut.h"
 #include "tests/parity/place.h"
+#include "tests/support/backing.h"
 
 namespace {
 
@@ -115,12 +115,12 @@ void populate(const fs::path &lower) {
 
 struct Folders {
     fs::path base;
-    std::optional<parity::Backing> disk{};
+    std::optional<support::Backing> disk{};
     Folders() {
         char name[] = "/tmp/cut-XXXXXX";
         REQUIRE(::mkdtemp(name) != nullptr);
         base = name;
-        disk.emplace(base);
+        disk.emplace(base, parity::backing());
         for (const char *folder : {"ours", "again", "kernel", "lower", "upper", "work", "cuts"})
             fs::create_directory(base / folder);
         populate(base / "lower");

@@ -13,9 +13,9 @@
 #include <optional>
 
 #include "mounts/base/process.h"
-#include "tests/parity/backing.h"
 #include "tests/parity/mounted.h"
 #include "tests/parity/place.h"
+#include "tests/support/backing.h"
 
 namespace {
 
@@ -24,13 +24,13 @@ namespace fs = std::filesystem;
 // Two lowers, merged by ours at `ours` and by overlayfs at `kernel`, while it lives.
 struct Merged {
     fs::path base;
-    std::optional<parity::Backing> disk{};
+    std::optional<support::Backing> disk{};
 
     explicit Merged(const std::string &mode) {
         char name[] = "/tmp/read-only-XXXXXX";
         REQUIRE(::mkdtemp(name) != nullptr);
         base = name;
-        disk.emplace(base);
+        disk.emplace(base, parity::backing());
         for (const char *folder : {"top/d", "low/d", "ours", "kernel"}) fs::create_directories(base / folder);
         std::ofstream(base / "top/d/both") << "of the top";
         std::ofstream(base / "low/d/both") << "of the bottom";

@@ -18,8 +18,8 @@
 #include <optional>
 
 #include "mounts/base/process.h"
-#include "tests/parity/backing.h"
 #include "tests/parity/place.h"
+#include "tests/support/backing.h"
 
 namespace {
 
@@ -109,7 +109,7 @@ std::string without_root(bool namespaces, bool mtab = true) {
     char name[] = "/tmp/rootless-XXXXXX";
     REQUIRE(::mkdtemp(name) != nullptr);
     const fs::path base = name;
-    std::optional<parity::Backing> disk(std::in_place, base);
+    std::optional<support::Backing> disk(std::in_place, base, parity::backing());
     for (const char *folder : {"bin", "ours", "plain", "kernel", "lower", "upper", "work", "etc", "etc-work"})
         fs::create_directory(base / folder);
     fs::copy_file(parity::program(), base / "bin/unionfs");  // a build folder need not be anybody's
