@@ -55,20 +55,26 @@ std::string default_work(std::string upper) {
     return upper.substr(0, name) + "." + upper.substr(name) + ".work";
 }
 
-// An upper has to hold whiteouts and marks. Leaves in `mark` which attributes it takes.
+bool is_full(int error) { return error == ENOSPC || error == EDQUOT; }
+
+// An upper has to hold whiteouts and marks. Leaves in `mark` which attributes it takes. A full one is mounted, so that
+// something can be removed: the marks are tried on what is there, and a whiteout that finds no room counts as one.
 Result<> probe_upper(Union &fs) {
     const std::string &path = fs.options.upper;
     const int work = fs.work->get();
-    const std::string name = fs.work_name();
-    if (::mkdirat(work, name.c_str(), 0700) < 0) return fail(errno, "upper", path, "it can't be written to");
-    if (fs.options.user_xattr || set_xattr(work, name.c_str(), "trusted.overlay.probe", "y", 1) != 0) fs.mark = "user.overlay.";
-    const int error = -set_xattr(work, name.c_str(), (fs.mark + "probe").c_str(), "y", 1);
-    (void)::unlinkat(work, name.c_str(), AT_REMOVEDIR);  // probing is over; what stays is cleaned at the next mount
-    if (error != 0) return fail(error, "upper", path, "its file system takes no extended attributes, so it can't hold an upper");
+    int error = fs.options.user_xattr ? EPERM : -set_xattr(work, "", "trusted.overlay.probe", "y", 1);
+    if (error != 0 && !is_full(error)) {
+        fs.mark = "user.overlay.";
+        error = -set_xattr(work, "", "user.overlay.probe", "y", 1);
+    }
+    (void)remove_xattr(work, "", (fs.mark + "probe").c_str());  // one that stays means nothing
+    if (error == EOPNOTSUPP)
+        return fail(error, "upper", path, "its file system takes no extended attributes, so it can't hold an upper");
+    if (error != 0 && !is_full(error)) return fail(error, "upper", path, "it can't be written to");
     const std::string hidden = fs.work_name();
-    if (const int code = fs.make_whiteout(work, hidden); code != 0)
+    if (const int code = fs.make_whiteout(work, hidden); code != 0 && !is_full(code))
         return fail(code, "upper", path, "its file system can't hold a whiteout, so it can't hold an upper");
-    (void)::unlinkat(work, hidden.c_str(), 0);  // as above
+    (void)::unlinkat(work, hidden.c_str(), 0);  // what stays is cleaned at the next mount
     return {};
 }
 

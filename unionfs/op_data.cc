@@ -188,9 +188,14 @@ void fsync(fuse_req_t request, fuse_ino_t id, int data_only, fuse_file_info *) {
 }
 
 void fallocate(fuse_req_t request, fuse_ino_t id, int mode, off_t offset, off_t length, fuse_file_info *) {
+    Union &fs = union_of(request);
+    Node &node = node_of(request, id);
     FdRef fd;
-    int error = union_of(request).data(node_of(request, id), true, fd);
-    if (error == 0 && ::fallocate(fd->get(), mode, offset, length) < 0) error = errno;
+    int error = fs.data(node, true, fd);
+    if (error == 0 && ::fallocate(fd->get(), mode, offset, length) < 0) {
+        error = errno;
+        fs.changed_by_us(node);  // a file system may set the times and then find no room
+    }
     fuse_reply_err(request, error);
 }
 
@@ -210,11 +215,15 @@ void lseek(fuse_req_t request, fuse_ino_t id, off_t offset, int whence, fuse_fil
 void copy_file_range(fuse_req_t request, fuse_ino_t id_in, off_t from, fuse_file_info *, fuse_ino_t id_out, off_t to,
                      fuse_file_info *, size_t size, int flags) {
     Union &fs = union_of(request);
+    Node &target = node_of(request, id_out);
     FdRef in, out;
     int error = fs.data(node_of(request, id_in), false, in);
-    if (error == 0) error = fs.data(node_of(request, id_out), true, out);
+    if (error == 0) error = fs.data(target, true, out);
     const ssize_t n = error == 0 ? ::copy_file_range(in->get(), &from, out->get(), &to, size, static_cast<unsigned>(flags)) : -1;
-    if (error == 0 && n < 0) error = errno == EXDEV ? EOPNOTSUPP : errno;  // then the kernel copies by itself
+    if (error == 0 && n < 0) {
+        error = errno == EXDEV ? EOPNOTSUPP : errno;  // then the kernel copies by itself
+        fs.changed_by_us(target);                     // as above
+    }
     if (error != 0)
         fuse_reply_err(request, error);
     else

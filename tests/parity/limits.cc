@@ -15,12 +15,14 @@
 #include <filesystem>
 #include <format>
 #include <fstream>
+#include <functional>
 #include <set>
 #include <thread>
 
 #include "mounts/base/fd.h"
 #include "tests/parity/mounted.h"
 #include "tests/parity/place.h"
+#include "tests/support/disk.h"
 
 using parity::Mounted;
 
@@ -39,6 +41,15 @@ size_t resident_kib(pid_t pid) {
     for (std::string word; status >> word;)
         if (size_t kib = 0; word == "VmRSS:" && status >> kib) return kib;
     return 0;
+}
+
+// Takes all the room that is left.
+void fill(const fs::path &path) {
+    const base::Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+    const std::string block(4096, 'f');
+    for (size_t size = block.size(); size > 0; size /= 2)
+        while (::write(fd.get(), block.data(), size) > 0) continue;
+    REQUIRE(errno == ENOSPC);
 }
 
 }  // namespace
@@ -69,6 +80,59 @@ TEST_CASE("a full upper gives ENOSPC at the write, keeps the tree whole, and goe
         }
         CHECK(fs::file_size(m.root() / "large") == (3 << 20) + 4);
     }
+}
+
+TEST_CASE("an upper without any room left can be mounted, and what is removed makes room") {
+    if (std::string reason = parity::missing() + support::loop_devices_missing(); !reason.empty()) SKIP(reason);
+    const std::string mode = GENERATE("store", "throughput");
+    CAPTURE(mode);
+    Mounted m(mode, 4 << 20, "ext4");  // where a folder takes a block; a tmpfs has room for names always
+    std::ofstream(m.lower() / "of-the-lower") << "lower";
+    m.mount();
+    fill(m.root() / "ballast");
+    REQUIRE(m.unmount() == 0);
+    m.mount();
+    CHECK(m.log() == "");
+    REQUIRE(::unlink((m.root() / "of-the-lower").c_str()) == 0);
+    REQUIRE(::unlink((m.root() / "ballast").c_str()) == 0);
+    // Its room is free when the kernel has told the union to forget it.
+    for (int tries = 0; tries < 50 && ::mkdir((m.root() / "folder").c_str(), 0755) != 0; ++tries) ::poll(nullptr, 0, 100);
+    CHECK(fs::is_directory(m.upper() / "folder"));
+    CHECK(m.unmount() == 0);
+}
+
+TEST_CASE("what fails for want of room shows the times that it left on the disk") {
+    if (std::string reason = parity::missing() + support::loop_devices_missing(); !reason.empty()) SKIP(reason);
+    const std::string mode = GENERATE("store", "throughput");
+    const std::string kind = GENERATE("tmpfs", "ext4");
+    CAPTURE(mode, kind);
+    Mounted m(mode, 4 << 20, kind);
+    const std::string data(100000, 'd');
+    m.mount();
+    std::ofstream(m.root() / "data") << data;
+    for (const char *name : {"copied", "made-room", "written"}) std::ofstream(m.root() / name) << "";
+    fill(m.root() / "ballast");
+    const auto changed = [&](const char *name) {
+        struct stat seen{}, on_disk{};
+        REQUIRE(::stat((m.root() / name).c_str(), &seen) == 0);
+        REQUIRE(::stat((m.upper() / name).c_str(), &on_disk) == 0);
+        CHECK(seen.st_mtim.tv_nsec == on_disk.st_mtim.tv_nsec);
+        CHECK(seen.st_ctim.tv_nsec == on_disk.st_ctim.tv_nsec);
+    };
+    const auto fails = [&](const char *name, const std::function<ssize_t(int)> &operation) {
+        INFO(name);
+        changed(name);
+        ::usleep(10000);  // a tick of the clock that the times are taken from
+        const base::Fd fd(::open((m.root() / name).c_str(), O_WRONLY | O_CLOEXEC));
+        const ssize_t result = operation(fd.get());
+        CHECK(result == -1);
+        CHECK(errno == ENOSPC);
+        changed(name);
+    };
+    const base::Fd from(::open((m.root() / "data").c_str(), O_RDONLY | O_CLOEXEC));
+    fails("copied", [&](int fd) { return ::copy_file_range(from.get(), nullptr, fd, nullptr, data.size(), 0); });
+    fails("made-room", [&](int fd) { return ::fallocate(fd, 0, 0, static_cast<off_t>(data.size())); });
+    fails("written", [&](int fd) { return ::write(fd, data.data(), data.size()); });
 }
 
 TEST_CASE("max_files bounds the descriptors, and what is forgotten gives its memory back") {
