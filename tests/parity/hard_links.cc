@@ -101,13 +101,6 @@ std::vector<Step> steps() {
     };
 }
 
-void run_at(const fs::path &root, const Step &step) {
-    const fs::path before = fs::current_path();
-    fs::current_path(root);
-    step.run();
-    fs::current_path(before);
-}
-
 // A mount of one file with the names a and b, of which a was written by.
 struct Pair : Mounted {
     Pair() : Mounted("store") {
@@ -204,16 +197,14 @@ TEST_CASE("the names of a lower hard link stay one file, whether the union is mo
     const bool look_first = GENERATE(false, true);  // all names are known before the change
     CAPTURE(mode, anew, look_first);
     Mounted stack(mode);
-    const fs::path plain = stack.base() / "plain";
-    fs::create_directory(plain);
-    populate(stack.lower());
-    populate(plain);
-    stack.mount();
+    const fs::path plain = stack.mount_beside_plain(populate);
     for (const Step &step : steps()) {
         INFO(step.name);
         if (look_first) CHECK(parity::tree(stack.root()) == parity::tree(plain));
-        run_at(stack.root(), step);
-        run_at(plain, step);
+        for (const fs::path &place : {stack.root(), plain}) {
+            const parity::WorkingFolder here(place);
+            step.run();
+        }
         if (anew) {
             REQUIRE(stack.unmount() == 0);
             stack.mount();

@@ -76,6 +76,15 @@ void Mounted::mount(const std::string &more_options, bool rings) {
     REQUIRE(at.st_dev != below.st_dev);
 }
 
+fs::path Mounted::mount_beside_plain(const std::function<void(const fs::path &)> &populate) {
+    const fs::path plain = base_ / "plain";
+    fs::create_directory(plain);
+    populate(lower());
+    populate(plain);
+    mount();
+    return plain;
+}
+
 int Mounted::end() {
     int status = 0;
     ::waitpid(supervisor_, &status, 0);

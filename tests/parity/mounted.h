@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -30,6 +31,8 @@ class Mounted {
 
     // `rings`: what the kernel answers to io_uring=on.
     void mount(const std::string &more_options = {}, bool rings = true);
+    // Fills the lower and a plain folder with the same, and mounts. Returns the plain folder.
+    std::filesystem::path mount_beside_plain(const std::function<void(const std::filesystem::path &)> &populate);
     // Unmounts, and waits for the supervisor: its exit code.
     int unmount();
     // Waits for the supervisor to end by itself.

@@ -91,11 +91,8 @@ struct Places {
 };
 
 Outcome at(const fs::path &place, const std::function<Outcome()> &operation) {
-    const fs::path before = fs::current_path();
-    fs::current_path(place);
-    const Outcome outcome = operation();
-    fs::current_path(before);
-    return outcome;
+    const WorkingFolder here(place);
+    return operation();
 }
 
 void add_content(std::string &text, const fs::path &path, const struct stat &status) {
@@ -138,7 +135,7 @@ std::string missing() {
     static const bool apart = ::unshare(CLONE_NEWNS) == 0 && ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
     if (!apart) return "no private mount namespace is allowed here";
     if (::access("/dev/fuse", R_OK | W_OK) != 0) return "no /dev/fuse";
-    if (backing() == "ext4") return support::loop_devices_missing();
+    if (backing() != "tmpfs") return support::loop_devices_missing();
     return {};
 }
 

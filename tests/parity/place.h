@@ -2,6 +2,7 @@
 // of them and compares result, errno and the tree that is left. In a private mount namespace; needs root.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
@@ -22,6 +23,18 @@ std::string missing();
 
 // What each test is done with: values of mode=, the last with io_uring=on where the kernel has it.
 std::vector<std::string> modes();
+
+// The working folder while it lives.
+class WorkingFolder {
+  public:
+    explicit WorkingFolder(const std::filesystem::path &folder) { std::filesystem::current_path(folder); }
+    ~WorkingFolder() { std::filesystem::current_path(before_); }
+    WorkingFolder(const WorkingFolder &) = delete;
+    WorkingFolder &operator=(const WorkingFolder &) = delete;
+
+  private:
+    std::filesystem::path before_ = std::filesystem::current_path();
+};
 
 // Runs `operation` (the working folder is the place's root) at each place. `kernel` false: overlayfs can't do it, and
 // only the plain folder is the judge. Fails the test that runs where ours differs.

@@ -200,12 +200,13 @@ void cut_at_each_change(const std::vector<Scenario> &scenarios, const Mounts &mo
     for (const Scenario &scenario : scenarios) {
         INFO(scenario.name);
         const std::string before = now();
-        const fs::path here = fs::current_path();
-        fs::current_path(folders.base / "ours");
-        cutter.arm(true);
-        const bool done = scenario.operation();
-        cutter.arm(false);
-        fs::current_path(here);
+        bool done = false;
+        {
+            const parity::WorkingFolder here(folders.base / "ours");
+            cutter.arm(true);
+            done = scenario.operation();
+            cutter.arm(false);
+        }
         REQUIRE(done);
         const std::string after = now();
         CHECK(cuts > checked);

@@ -19,6 +19,7 @@
 #include "mounts/base/fd.h"
 #include "tests/parity/mounted.h"
 #include "tests/parity/place.h"
+#include "tests/support/disk.h"
 
 using parity::Mounted;
 
@@ -121,19 +122,15 @@ TEST_CASE("times and sizes are the same before and after a read, and a copy-up c
     for (const auto &[name, operation] : operations) {
         CAPTURE(mode, name);
         Mounted stack(mode);
-        const fs::path plain = stack.base() / "plain";
-        fs::create_directory(plain);
-        populate(stack.lower());
-        populate(plain);
-        stack.mount();
+        const fs::path plain = stack.mount_beside_plain(populate);
         const std::set<std::string> names = names_in(stack.lower());
         std::set<std::string> changed[2];
         for (const fs::path &place : {stack.root(), plain}) {
             const All before = stat_all(place, names);
-            const fs::path here = fs::current_path();
-            fs::current_path(place);
-            operation();
-            fs::current_path(here);
+            {
+                const parity::WorkingFolder here(place);
+                operation();
+            }
             const All after = stat_all(place, names);
             read_all(place);
             for (const auto &[path, seen] : stat_all(place, names)) {
@@ -151,22 +148,31 @@ TEST_CASE("times and sizes are the same before and after a read, and a copy-up c
     }
 }
 
+// On an ext3, whose clock ticks every few milliseconds: the two changes have one ctime there. Elsewhere Linux 6.13 gives what
+// changes after a look a later one, and a folder's own change could not be taken for the copy-up's.
 TEST_CASE("a folder's own change is seen however soon it comes after a copy-up in it") {
-    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    if (const std::string reason = parity::missing() + support::loop_devices_missing(); !reason.empty()) SKIP(reason);
     const std::string mode = GENERATE("store", "throughput");
     CAPTURE(mode);
-    Mounted stack(mode);
-    populate(stack.lower());
+    Mounted stack(mode, 64 << 20, "ext3");
+    constexpr int files = 10;
+    const fs::path in_lower = stack.lower() / "folder", folder = stack.root() / "folder";
+    fs::create_directory(in_lower);
+    for (int i = 0; i < files; ++i) std::ofstream(in_lower / std::to_string(i)) << "lower";
     stack.mount();
-    const fs::path folder = stack.root() / "g/deep";
     const auto look = [&] {
         struct stat status{};
         REQUIRE(::stat(folder.c_str(), &status) == 0);
         return status.st_ctim;
     };
-    const timespec before = look();
-    fs::permissions(folder / "five", fs::perms::owner_all);
-    CHECK(same_time(look(), before));
-    fs::permissions(folder, fs::perms::owner_all);
-    CHECK_FALSE(same_time(look(), before));
+    for (int i = 0; i < files; ++i) {
+        CAPTURE(i);
+        ::usleep(20000);  // a tick, and more
+        const timespec before = look();
+        fs::permissions(folder / std::to_string(i), fs::perms::owner_all);
+        CHECK(same_time(look(), before));
+        fs::permissions(folder, i % 2 == 0 ? fs::perms::owner_all : fs::perms::all);
+        CHECK_FALSE(same_time(look(), before));
+    }
+    CHECK(stack.unmount() == 0);
 }

@@ -32,26 +32,26 @@ void mount_tmpfs(const std::filesystem::path &folder, uint64_t room_bytes) {
 }
 
 // In memory, by a loop device that frees itself with its last mount.
-void mount_ext4(const std::filesystem::path &folder, uint64_t room_bytes) {
-    const base::Fd image(::memfd_create("ext4", MFD_CLOEXEC));
+void mount_ext(const std::filesystem::path &folder, const std::string &kind, uint64_t room_bytes) {
+    const base::Fd image(::memfd_create(kind.c_str(), MFD_CLOEXEC));
     const std::string path = std::format("/proc/{}/fd/{}", ::getpid(), image.get());
     make_sparse_file(path, room_bytes == 0 ? enough_bytes : room_bytes + journal_and_tables_bytes);
     const auto made = base::run(
-        {.argv = {"mke2fs", "-q", "-t", "ext4", "-m", "0", "-E", "lazy_itable_init=1,nodiscard", path}, .capture_output = true});
+        {.argv = {"mke2fs", "-q", "-t", kind, "-m", "0", "-E", "lazy_itable_init=1,nodiscard", path}, .capture_output = true});
     if (!made || made->status != 0) throw std::runtime_error("mke2fs: " + (made ? made->output : "can't be started"));
     const LoopDevice device(path);
-    mount_or_throw(device.path(), folder, "ext4", "noinit_itable");
+    mount_or_throw(device.path(), folder, kind.c_str(), "noinit_itable");
 }
 
 }  // namespace
 
 Backing::Backing(std::filesystem::path folder, const std::string &kind, uint64_t room_bytes) : folder_(std::move(folder)) {
-    if (kind == "ext4")
-        mount_ext4(folder_, room_bytes);
+    if (kind == "ext4" || kind == "ext3")
+        mount_ext(folder_, kind, room_bytes);
     else if (kind == "tmpfs")
         mount_tmpfs(folder_, room_bytes);
     else
-        throw std::runtime_error("backing '" + kind + "': is neither tmpfs nor ext4");
+        throw std::runtime_error("backing '" + kind + "': is none of tmpfs, ext3 and ext4");
 }
 
 Backing::~Backing() { ::umount2(folder_.c_str(), MNT_DETACH); }

@@ -1,5 +1,6 @@
 // The file system that a test's folders lie on, while it lives. What is tested is to hold on more than one kind: a tmpfs
-// never gives an inode's number twice, an ext4 gives it to the next object at once. Needs root; throws std::runtime_error.
+// never gives an inode's number twice, an ext4 gives it to the next object at once, an ext3 has the coarse clock of kernels
+// before 6.13. Needs root; throws std::runtime_error.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +11,7 @@ namespace support {
 
 class Backing {
   public:
-    // Mounts a new one at `folder`. `kind`: tmpfs or ext4. `room_bytes`: what it holds in files, give or take the file
+    // Mounts a new one at `folder`. `kind`: tmpfs, ext3 or ext4. `room_bytes`: what it holds in files, give or take the file
     // system's own; 0: enough.
     Backing(std::filesystem::path folder, const std::string &kind, uint64_t room_bytes = 0);
     ~Backing();  // what is still used goes when it no longer is
