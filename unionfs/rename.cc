@@ -141,8 +141,14 @@ struct Union::Renaming {
         return other->upper ? fs.clear_folder(*to.parent, to.name, *other) : 0;
     }
 
+    // Whoever looks at a file that moves finds it by a name. Two files are locked in the order of their addresses.
+    static void hold(std::unique_lock<std::mutex> &lock, Node &file) {
+        if (!file.is_dir() && !lock) lock = std::unique_lock(file.mutex);
+    }
+
     int prepare_loss() {
         int error = 0;
+        if (node < other) hold(moving, *node);
         losing = fs.hold_for_removal(*other, fs.table.links(other).size() <= 1, error);
         if (error != 0) return error;
         several = !other->is_dir() && !other->upper && static_cast<long>(other_status.st_nlink) - other->names_changed() > 1;
@@ -156,9 +162,9 @@ struct Union::Renaming {
         FdRef source, target;
         if (const int error = fs.upper_dir(*from.parent, source); error != 0) return error;
         if (const int error = fs.upper_dir(*to.parent, target); error != 0) return error;
-        // Whoever looks at what moves finds it by a name. No order is needed: of two renames of one file the kernel sends one.
-        if (!node->is_dir()) moving = std::unique_lock(node->mutex);
-        if (exchange && !other->is_dir()) coming = std::unique_lock(other->mutex);
+        if (exchange && other < node) hold(coming, *other);
+        hold(moving, *node);
+        if (exchange) hold(coming, *other);
         // A folder can't be renamed onto a whiteout: that is exchanged first, and then is what the old name needs.
         const bool folder_onto_whiteout = !exchange && node->is_dir() && is_whiteout_at(*target);
         unsigned how = 0;
