@@ -68,6 +68,7 @@ struct NodeKept {
     unsigned cached_opens = 0;           // through the page cache; an inode has only one kind at a time
     bool lower_backing = false;          // `backing_id` is of a lower's file
     bool left = false;                   // to those who read the lower's file: its names lead to another Node
+    bool written_through = false;        // the kernel may write to it by a mapping, unseen (written_through.h)
     bool live = false;                   // written last: the Node is whole
 };
 
@@ -115,6 +116,9 @@ struct alignas(SharedMemory::unit) Node : NodeKept {
     // `nlink_change` is asked for by whoever shows the link count, with no lock.
     [[nodiscard]] int names_changed() const { return __atomic_load_n(&nlink_change, __ATOMIC_RELAXED); }
     void lose_lower_name() { __atomic_fetch_sub(&nlink_change, 1, __ATOMIC_RELAXED); }
+    // Asked for by whoever tells the kernel of attributes, with no lock.
+    [[nodiscard]] bool is_written_through() const { return __atomic_load_n(&written_through, __ATOMIC_ACQUIRE); }
+    void set_written_through(bool is) { __atomic_store_n(&written_through, is, __ATOMIC_RELEASE); }
     [[nodiscard]] bool is_dir() const { return S_ISDIR(type); }
     [[nodiscard]] bool is_file() const { return S_ISREG(type); }
 };

@@ -8,6 +8,7 @@
 
 #include "unionfs/operations.h"
 #include "unionfs/unseen_change.h"
+#include "unionfs/written_through.h"
 
 namespace unionfs {
 
@@ -26,6 +27,7 @@ namespace {
 
 void reply(fuse_req_t request, Node &node) {
     struct stat status{};
+    end_written_through(union_of(request), node);
     const int error = union_of(request).attributes(node, status);
     if (error != 0)
         fuse_reply_err(request, error);

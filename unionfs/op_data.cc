@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "unionfs/operations.h"
+#include "unionfs/written_through.h"
 #include "unionfs/xattr.h"
 
 namespace unionfs {
@@ -109,6 +110,7 @@ int open_file(Session &session, fuse_req_t request, Node &node, fuse_file_info &
     const bool counted = fs.journal.counted(file);
     const bool through = counted ? node.opens != 0 : wanted;  // one kind at a time, so it tells which it was
     info.fh = through && pass_through(request, node, fd ? fd->get() : -1, info) ? by_passthrough : by_page_cache;
+    if (info.fh == by_passthrough && write) begin_written_through(fs, node, (info.flags & O_CREAT) != 0);
     if (counted) return 0;
     if (info.fh == by_passthrough)
         fs.journal.count(Step::open, file, node.opens, 1, node.cached_opens);

@@ -13,7 +13,7 @@ fuse_entry_param entry_of(const Node &node, const struct stat &status) {
     fuse_entry_param entry{};
     entry.ino = reinterpret_cast<fuse_ino_t>(&node);
     entry.attr = status;
-    entry.attr_timeout = forever;
+    entry.attr_timeout = attributes_stay(node);
     entry.entry_timeout = forever;
     return entry;
 }

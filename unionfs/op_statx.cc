@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "unionfs/written_through.h"
+
 namespace unionfs {
 
 namespace {
@@ -54,6 +56,7 @@ int fill(Union &fs, Node &node, Statx &out) {
     Where place;
     struct stat shown{};
     struct statx found{};
+    end_written_through(fs, node);
     if (const int error = fs.attributes(node, shown); error != 0) return error;
     if (const int error = fs.hold(node, place); error != 0) return error;
     if (::statx(place.fd(), place.name.c_str(), place.flags(), STATX_BASIC_STATS | STATX_BTIME, &found) < 0) return errno;

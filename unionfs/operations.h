@@ -20,8 +20,8 @@ struct Session {
 
 // Nobody changes the layers but us, and what we change the kernel knows: nothing it cached ever expires.
 inline constexpr double forever = 1e9;  // seconds
-// But of a file that was left to its readers, for it changes through another Node.
-inline double attributes_stay(const Node &node) { return node.left ? 0 : forever; }
+// But of a file that was left to its readers, for it changes through another Node, and of one that is written to unseen.
+inline double attributes_stay(const Node &node) { return node.left || node.is_written_through() ? 0 : forever; }
 
 // The kernel's wish that set-user-ID bits are dropped, which libfuse's write and setattr don't pass on; the loop sets it.
 extern thread_local bool kill_set_id;

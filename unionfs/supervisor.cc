@@ -53,6 +53,7 @@ class Log {
 int run_worker(void *argument) {
     ::signal(SIGTERM, SIG_IGN);  // the supervisor's
     ::signal(SIGINT, SIG_IGN);
+    ::signal(SIGIO, SIG_IGN);  // somebody opens a file while we look whether anybody has it open (written_through.cc)
     const sigset_t set = watched();
     ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
     const auto &worker = *static_cast<const Supervised *>(argument);
