@@ -69,7 +69,7 @@ int Union::copy_up_folder(Node &node) {
     Where from;
     struct stat status{};
     if (const int error = where(node, from); error != 0) return error;
-    if (::fstatat(from.fd(), ".", &status, 0) < 0) return errno;
+    if (::fstat(from.fd(), &status) < 0) return errno;
     const std::string entry = work_name();
     if (::mkdirat(work->get(), entry.c_str(), status.st_mode & 0777) < 0) return errno;
     struct stat made{};

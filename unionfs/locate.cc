@@ -157,7 +157,9 @@ void Union::changed_by_us(const Node &node) const {
 int Union::attributes(Node &node, struct stat &status) {
     Where place;
     if (const int error = hold(node, place); error != 0) return error;
-    if (::fstatat(place.fd(), place.name.c_str(), &status, place.flags()) < 0) return errno;
+    const int result =
+        node.is_dir() ? ::fstat(place.fd(), &status) : ::fstatat(place.fd(), place.name.c_str(), &status, place.flags());
+    if (result < 0) return errno;
     show(node, status);
     return 0;
 }
