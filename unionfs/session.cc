@@ -6,9 +6,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <numeric>
+#include <span>
 #include <thread>
 
 #include "unionfs/agreement.h"
@@ -72,7 +74,14 @@ ssize_t write_device(int, iovec *parts, int count, void *) {
     }
     if (greeting != nullptr) offer_rings(greeting->fs, greeting->rings, parts, count);
     rest();
-    return ::writev(thread_device, parts, count);
+    // The kernel pins the pages of each part anew (fuse_copy_fill), which costs more than to copy what is short.
+    std::array<char, 256> whole;
+    const size_t size = size_of(parts, count);
+    if (count == 1 || size > whole.size()) return ::writev(thread_device, parts, count);
+    char *end = whole.data();
+    for (const iovec &part : std::span(parts, static_cast<size_t>(count)))
+        end = std::copy_n(static_cast<const char *>(part.iov_base), part.iov_len, end);
+    return ::write(thread_device, whole.data(), size);
 }
 
 constexpr unsigned most_threads = 64;
