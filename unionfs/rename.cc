@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <thread>
 
 #include "unionfs/listing.h"
 #include "unionfs/union.h"
@@ -141,15 +142,30 @@ struct Union::Renaming {
         return other->upper ? fs.clear_folder(*to.parent, to.name, *other) : 0;
     }
 
-    // Whoever looks at a file that moves finds it by a name. Two files are locked in the order of their addresses.
-    static void hold(std::unique_lock<std::mutex> &lock, Node &file) {
-        if (!file.is_dir() && !lock) lock = std::unique_lock(file.mutex);
+    // Whoever looks at a file that moves finds it by a name. Nobody waits for the second lock with the first in hand.
+    void hold_what_moves() {
+        if (!node->is_dir()) moving = std::unique_lock(node->mutex, std::defer_lock);
+        if (exchange && !other->is_dir()) coming = std::unique_lock(other->mutex, std::defer_lock);
+        if (moving.mutex() != nullptr && coming.mutex() != nullptr)
+            std::lock(moving, coming);
+        else if (moving.mutex() != nullptr)
+            moving.lock();
+        else if (coming.mutex() != nullptr)
+            coming.lock();
+    }
+
+    int hold_what_is_lost() {
+        int error = 0;
+        if (!node->is_dir()) moving = std::unique_lock(node->mutex, std::defer_lock);
+        for (;; std::this_thread::yield()) {
+            losing = fs.hold_for_removal(*other, fs.table.links(other).size() <= 1, error);
+            if (error != 0 || node->is_dir() || moving.try_lock()) return error;
+            losing.unlock();
+        }
     }
 
     int prepare_loss() {
-        int error = 0;
-        if (node < other) hold(moving, *node);
-        losing = fs.hold_for_removal(*other, fs.table.links(other).size() <= 1, error);
+        int error = hold_what_is_lost();
         if (error != 0) return error;
         several = !other->is_dir() && !other->upper && static_cast<long>(other_status.st_nlink) - other->names_changed() > 1;
         if (several) fs.hard_links.note_removal(other->shown_inode, fs.lower_name(*other, &to));
@@ -162,9 +178,7 @@ struct Union::Renaming {
         FdRef source, target;
         if (const int error = fs.upper_dir(*from.parent, source); error != 0) return error;
         if (const int error = fs.upper_dir(*to.parent, target); error != 0) return error;
-        if (exchange && other < node) hold(coming, *other);
-        hold(moving, *node);
-        if (exchange) hold(coming, *other);
+        if (!losing) hold_what_moves();
         // A folder can't be renamed onto a whiteout: that is exchanged first, and then is what the old name needs.
         const bool folder_onto_whiteout = !exchange && node->is_dir() && is_whiteout_at(*target);
         unsigned how = 0;
