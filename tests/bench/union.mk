@@ -1,6 +1,6 @@
 # The union's benchmark; included from tests/tests.mk.
 
-bench_union := $(wildcard tests/bench/union/*.cc)
+bench_union := $(wildcard tests/bench/union/*.cc) tests/support/rings.cc
 $(BUILD)/bench/union: $(bench_union) $(wildcard tests/bench/union/*.h)
 	@mkdir -p $(@D)
 	@echo 'LINK $@'

@@ -17,7 +17,7 @@
 #include "tests/parity/load.h"
 #include "tests/parity/mounted.h"
 #include "tests/parity/place.h"
-#include "tests/parity/rings.h"
+#include "tests/support/rings.h"
 
 using Catch::Matchers::ContainsSubstring;
 using parity::Mounted;
@@ -30,7 +30,7 @@ constexpr const char *ring_mode = "store,io_uring=on";
 
 std::string absent() {
     const std::string reason = parity::missing();
-    return reason.empty() ? parity::missing_io_uring() : reason;
+    return reason.empty() ? support::missing_io_uring() : reason;
 }
 
 std::vector<pid_t> start(int count, const std::function<int(int)> &work) {

@@ -11,7 +11,7 @@
 #include <fstream>
 
 #include "tests/parity/place.h"
-#include "tests/parity/rings.h"
+#include "tests/support/rings.h"
 
 namespace parity {
 
@@ -60,7 +60,7 @@ void Mounted::mount(const std::string &more_options, bool rings) {
     const std::string options =
         std::format("allow_other,mode={},{}{}{}", mode_, layers(), more_options.empty() ? "" : ",", more_options);
     const std::string executable = program();
-    std::optional<Rings> answer;
+    std::optional<support::Rings> answer;
     if (mode_.contains("io_uring=on")) answer.emplace(rings);
     supervisor_ = ::fork();
     if (supervisor_ == 0) {

@@ -17,9 +17,9 @@
 #include <vector>
 
 #include "mounts/base/process.h"
-#include "tests/parity/rings.h"
 #include "tests/support/backing.h"
 #include "tests/support/disk.h"
+#include "tests/support/rings.h"
 
 namespace parity {
 
@@ -74,7 +74,7 @@ struct Places {
         return std::format("lowerdir={0}/lower,upperdir={0}/{1}-upper,workdir={0}/{1}-work", base.string(), who);
     }
     void mount_ours(const std::string &mode) {
-        std::optional<Rings> rings;
+        std::optional<support::Rings> rings;
         if (mode.contains("io_uring=on")) rings.emplace(true);
         const auto exit = base::run({.argv = {program(), "-o", "allow_other,mode=" + mode + "," + layers("ours"), base / "ours"},
                                      .capture_output = true});
@@ -140,7 +140,7 @@ std::string missing() {
 }
 
 std::vector<std::string> modes() {
-    if (!missing_io_uring().empty()) return {"store", "throughput"};
+    if (!support::missing_io_uring().empty()) return {"store", "throughput"};
     return {"store", "throughput", "store,io_uring=on"};
 }
 

@@ -84,7 +84,7 @@ void change(const fs::path &root) {
         std::ofstream(folder / "file-2") << "changed";
         std::ofstream(folder / "file-0", std::ios::app) << "copied up, with one name of two";
         fs::rename(folder / "file-5", folder / "moved");
-        std::ofstream(folder / "new");
+        std::ofstream(folder / "new").close();
         fs::remove(folder / "file-6");
         fs::create_directory(folder / "file-6");
     }

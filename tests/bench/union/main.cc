@@ -11,6 +11,7 @@
 #include <print>
 
 #include "tests/bench/union/table.h"
+#include "tests/support/rings.h"
 
 namespace {
 
@@ -83,6 +84,12 @@ int main(int argc, char **argv) {
     bench::need(::unshare(CLONE_NEWNS) == 0 && ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0,
                 "mount namespace");
     std::vector<bench::Peer> peers = bench::known_peers(fs::absolute("build/unionfs"));
+    const std::string no_io_uring = support::missing_io_uring();
+    const support::Rings rings(no_io_uring.empty());  // until the last mount
+    if (!no_io_uring.empty()) {
+        std::println(stderr, "bench: without io_uring: {}", no_io_uring);
+        std::erase_if(peers, [](const bench::Peer &peer) { return peer.name == "io_uring"; });
+    }
     peers.insert(peers.end(), arguments.more.begin(), arguments.more.end());
     std::erase_if(peers, [&](const bench::Peer &peer) { return std::ranges::contains(arguments.without, peer.name); });
     const fs::path report = fs::absolute(arguments.output);

@@ -1,4 +1,4 @@
-#include "tests/parity/rings.h"
+#include "tests/support/rings.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -6,7 +6,7 @@
 
 #include <fstream>
 
-namespace parity {
+namespace support {
 
 namespace {
 
@@ -54,4 +54,4 @@ Rings::~Rings() {
     if (!allowed_) set(before_);
 }
 
-}  // namespace parity
+}  // namespace support

@@ -6,7 +6,7 @@
 
 #include "mounts/base/fd.h"
 
-namespace parity {
+namespace support {
 
 // The reason why requests can't come over io_uring here; empty when they can.
 std::string missing_io_uring();
@@ -25,4 +25,4 @@ class Rings {
     bool allowed_;
 };
 
-}  // namespace parity
+}  // namespace support
