@@ -22,6 +22,7 @@
 #include "mounts/base/fd.h"
 #include "tests/parity/mounted.h"
 #include "tests/parity/place.h"
+#include "tests/support/caches.h"
 #include "tests/support/disk.h"
 
 using parity::Mounted;
@@ -158,7 +159,7 @@ TEST_CASE("max_files bounds the descriptors, and what is forgotten gives its mem
     CHECK(seen == folders * files + folders);
     CHECK(descriptors(m.worker()) < 100 + 64 + 16);  // the cache, threads, layers
     const size_t full = resident_kib(m.worker());
-    std::ofstream("/proc/sys/vm/drop_caches") << "2";
+    support::drop_caches();
     for (int i = 0; i < 100 && resident_kib(m.worker()) > before + (full - before) / 2; ++i) ::usleep(50000);
     WARN("resident KiB: " << before << ", with 100,100 inodes " << full << ", forgotten " << resident_kib(m.worker()));
     CHECK(resident_kib(m.worker()) < before + (full - before) / 2);

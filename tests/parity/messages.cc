@@ -11,6 +11,7 @@
 #include "mounts/base/fd.h"
 #include "tests/parity/mounted.h"
 #include "tests/parity/place.h"
+#include "tests/support/caches.h"
 
 using parity::Mounted;
 using parity::Traffic;
@@ -31,6 +32,7 @@ std::string content(const fs::path &path) {
 
 TEST_CASE("in store mode a warm open and read sends nothing to the daemon") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    const support::CachesKept warm;
     Mounted stack("store");
     std::ofstream(stack.lower() / "file") << std::string(megabyte, 'f');
     stack.mount();
@@ -46,6 +48,7 @@ TEST_CASE("in store mode a warm open and read sends nothing to the daemon") {
 
 TEST_CASE("in throughput mode the kernel reads and writes the upper's files itself") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    const support::CachesKept warm;
     const std::string mode = GENERATE("store", "throughput");
     CAPTURE(mode);
     Mounted stack(mode);
@@ -72,6 +75,7 @@ TEST_CASE("in throughput mode the kernel reads and writes the upper's files itse
 
 TEST_CASE("the answer to a chmod of a lower file tells its attributes: a stat after it asks nothing") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    const support::CachesKept warm;
     const std::string mode = GENERATE("store", "throughput");
     CAPTURE(mode);
     Mounted stack(mode);

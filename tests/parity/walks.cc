@@ -13,6 +13,7 @@
 
 #include "tests/parity/mounted.h"
 #include "tests/parity/place.h"
+#include "tests/support/caches.h"
 
 using parity::Mounted;
 
@@ -23,7 +24,7 @@ namespace fs = std::filesystem;
 constexpr int folders = 100, files = 10;
 
 // What trials may cost: a tenth of a LOOKUP for each file. Which folders they fall on is exact in tests/unit/unionfs_walks.cc;
-// here the kernel may have to ask for some names again, for a test that runs at the same time drops its caches (limits.cc).
+// here a kernel short of memory may forget a name, and asks for it again.
 constexpr long few = folders * files / 10;
 
 struct Shown {
@@ -106,6 +107,7 @@ long requests(const Mounted &mounted, std::string_view operation) {
 
 TEST_CASE("a walk that doesn't look at files is listed them bare, with the types and numbers that they have") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    const support::CachesKept warm;
     for (const std::string &mode : parity::modes()) {
         INFO("mode=" << mode);
         Mounted m(mode);
@@ -125,6 +127,7 @@ TEST_CASE("a walk that doesn't look at files is listed them bare, with the types
 
 TEST_CASE("a walk that looks at files gets their attributes with the listing but for a few trials") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    const support::CachesKept warm;
     for (const std::string &mode : parity::modes()) {
         INFO("mode=" << mode);
         Mounted m(mode);
@@ -139,6 +142,7 @@ TEST_CASE("a walk that looks at files gets their attributes with the listing but
 
 TEST_CASE("a walk that turns to the files of a folder that it was listed bare gets attributes again") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    const support::CachesKept warm;
     Mounted m("store");
     make_lower(m.lower());
     m.mount("debug");
