@@ -52,15 +52,17 @@ void ioctl(fuse_req_t request, fuse_ino_t id, unsigned command, void *, fuse_fil
         fuse_reply_err(request, ENOTTY);
         return;
     }
+    Union &fs = union_of(request);
     Node &node = node_of(request, id);
     FdRef fd;
-    int error = open_object(union_of(request), node, question->is_change, fd);
+    int error = open_object(fs, node, question->is_change, fd);
     alignas(8) std::array<char, sizeof(fsxattr)> value{};
     if (question->is_change) {
         std::memcpy(value.data(), in, question->size);
         let_change_be_seen(node);
     }
     if (error == 0 && ::ioctl(fd->get(), static_cast<int>(question->command), value.data()) < 0) error = errno;
+    if (question->is_change) fs.changed_by_us(node);  // ctime; fuse_fileattr_set (linux/fs/fuse/ioctl.c) forgets nothing
     if (error != 0)
         fuse_reply_err(request, error);
     else

@@ -234,6 +234,26 @@ TEST_CASE("flags of chattr are seen and set, on files and folders, before a copy
     });
 }
 
+TEST_CASE("a change of flags shows in ctime, also of what has been in the upper and was looked at") {
+    same([] {
+        std::string text;
+        for (const char *path : {"file", "folder"}) {
+            const Fd fd(::open(path, O_RDONLY | O_CLOEXEC));
+            for (unsigned flags : {FS_NODUMP_FL, FS_NOATIME_FL}) {
+                struct stat before{}, after{};
+                ::stat(path, &before);
+                ::usleep(20000);  // more than a tick of a coarse clock
+                text += result(::ioctl(fd.get(), FS_IOC_SETFLAGS, &flags));
+                ::stat(path, &after);
+                const bool later = std::pair(after.st_ctim.tv_sec, after.st_ctim.tv_nsec) >
+                                   std::pair(before.st_ctim.tv_sec, before.st_ctim.tv_nsec);
+                text += later ? " later " : " as before ";
+            }
+        }
+        return text;
+    });
+}
+
 TEST_CASE("RENAME_WHITEOUT leaves nothing at the old name, of a lower file as of an upper one") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
     parity::Mounted ours("store");
