@@ -64,10 +64,12 @@ $(BUILD)/runvm: $(call objects,$(MOUNTS) $(HOSTSIDE) hostside/main.cc)
 	@objcopy --strip-all $@.debug $@
 
 # The union's operations are where time is spent; elsewhere size counts.
-hot := op_attributes op_data op_folders op_names op_xattrs lookup locate inode_table key_table shared_memory names fd_cache layer listing session walks
+hot := $(addprefix fuse/,op_attributes op_data op_directories op_names op_xattrs session) \
+    $(addprefix tree/,lookup resolve inode_table key_table name_pool fd_cache listing readdirplus_policy) \
+    upper/layer recovery/shared_memory
 $(hot:%=$(BUILD)/obj/unionfs/%.o): OPTIMIZE := -O2
 # So does a registration's text, and the database that is made of it.
-written := mounts/registration mounts/nix_hash stage1/nixdb/fingerprint stage1/nixdb/path_index stage1/nixdb/sqlite_file
+written := mounts/nix/registration mounts/nix/nix_hash stage1/nixdb/fingerprint stage1/nixdb/path_index stage1/nixdb/sqlite_file
 $(written:%=$(BUILD)/obj/%.o): OPTIMIZE := -O2
 $(BUILD)/obj/%.o: %.cc $(SYSROOT_READY)
 	@mkdir -p $(@D)

@@ -4,13 +4,13 @@
 #include <exception>
 #include <print>
 
-#include "hostside/completion_command.h"
-#include "hostside/describe_command.h"
-#include "hostside/exit_code.h"
-#include "hostside/life_command.h"
-#include "hostside/reginfo.h"
-#include "hostside/relay_command.h"
-#include "hostside/run_command.h"
+#include "hostside/base/exit_code.h"
+#include "hostside/cli/completion_command.h"
+#include "hostside/cli/describe_command.h"
+#include "hostside/cli/life_command.h"
+#include "hostside/cli/reginfo_command.h"
+#include "hostside/cli/relay_command.h"
+#include "hostside/cli/run_command.h"
 
 namespace {
 

@@ -9,15 +9,15 @@
 #include <string_view>
 
 #include "mounts/base/log.h"
-#include "stage1/crash.h"
-#include "stage1/devices.h"
-#include "stage1/generator.h"
-#include "stage1/init.h"
+#include "stage1/commands/devices_command.h"
+#include "stage1/commands/generator.h"
+#include "stage1/commands/mounts_command.h"
+#include "stage1/commands/plan_command.h"
+#include "stage1/commands/register_command.h"
+#include "stage1/init/crash.h"
+#include "stage1/init/init.h"
 #include "stage1/modules/load.h"
-#include "stage1/mounts_command.h"
-#include "stage1/plan_command.h"
-#include "stage1/register.h"
-#include "unionfs/command.h"
+#include "unionfs/command/command.h"
 
 namespace {
 

@@ -4,7 +4,7 @@
 #include <cctype>
 #include <format>
 
-#include "hostside/shell_words.h"
+#include "hostside/base/shell_words.h"
 
 namespace hostside {
 

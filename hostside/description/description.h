@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "hostside/machine.h"
+#include "hostside/description/machine.h"
 #include "mounts/base/error.h"
 
 namespace hostside {

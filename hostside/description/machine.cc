@@ -1,10 +1,10 @@
-#include "hostside/machine.h"
+#include "hostside/description/machine.h"
 
 #include <variant>
 
+#include "hostside/base/shell_words.h"
 #include "hostside/description/merge.h"
 #include "hostside/description/option.h"
-#include "hostside/shell_words.h"
 
 namespace hostside {
 

@@ -8,7 +8,7 @@
 #include <variant>
 #include <vector>
 
-#include "hostside/machine.h"
+#include "hostside/description/machine.h"
 #include "mounts/base/error.h"
 
 namespace hostside {

@@ -4,7 +4,7 @@
 
 #include <format>
 
-#include "hostside/console_log.h"
+#include "hostside/run/console_log.h"
 #include "mounts/protocol.h"
 
 namespace hostside {

@@ -1,11 +1,11 @@
-// The parts of QEMU's command line, one file each; put together by qemu_argv (hostside/qemu.h). Pure.
+// The parts of QEMU's command line, one file each; put together by qemu_argv (command.h). Pure.
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "hostside/machine.h"
-#include "hostside/qemu.h"
+#include "hostside/description/machine.h"
+#include "hostside/qemu/command.h"
 #include "mounts/base/error.h"
 
 namespace hostside {

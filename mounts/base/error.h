@@ -1,7 +1,7 @@
 // An expected failure as a value: which step, on what, why (errno), and what to do about it.
 //
 // Every function of this project that can fail returns a Result; exceptions are for bugs and out-of-memory and are
-// caught once, in main. Only main.cc files and stage1/init.cc print an Error; everybody else returns it.
+// caught once, in main. Only main.cc files and stage1/init/init.cc print an Error; everybody else returns it.
 #pragma once
 
 #include <expected>

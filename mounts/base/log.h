@@ -1,6 +1,6 @@
 // Where a line of ours goes. In the guest: /dev/kmsg, one write a record with its priority, so that it stands in order
 // among the kernel's own and survives in dmesg. Elsewhere, and until /dev/kmsg is there: stderr.
-// Called by main.cc files and stage1/init.cc only; libraries return errors.
+// Called by main.cc files and stage1/init/init.cc only; libraries return errors.
 #pragma once
 
 #include <string_view>

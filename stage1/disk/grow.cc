@@ -14,7 +14,7 @@
 #include <format>
 
 #include "mounts/base/at.h"
-#include "mounts/device.h"
+#include "mounts/devices/device.h"
 
 namespace stage1 {
 

@@ -6,7 +6,7 @@
 
 #include "mounts/base/error.h"
 #include "mounts/base/fd.h"
-#include "mounts/device.h"
+#include "mounts/devices/device.h"
 
 namespace stage1 {
 

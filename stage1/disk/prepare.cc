@@ -9,15 +9,15 @@
 #include <optional>
 #include <utility>
 
-#include "mounts/device.h"
-#include "mounts/execute.h"
-#include "stage1/disk/emptiness.h"
+#include "mounts/devices/device.h"
+#include "mounts/devices/mount_file_system.h"
+#include "stage1/disk/backup_signatures.h"
 #include "stage1/disk/ext4_image.h"
 #include "stage1/disk/intent.h"
 #include "stage1/disk/open_disk.h"
-#include "stage1/disk/remains.h"
 #include "stage1/disk/verdict.h"
 #include "stage1/disk/write_image.h"
+#include "stage1/disk/zero_scan.h"
 
 namespace stage1 {
 

@@ -12,9 +12,9 @@
 #include <optional>
 #include <string>
 
-#include "mounts/device.h"
-#include "stage1/disk/emptiness.h"
+#include "mounts/devices/device.h"
 #include "stage1/disk/ext4_image.h"
+#include "stage1/disk/zero_scan.h"
 
 namespace stage1 {
 

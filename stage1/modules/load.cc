@@ -17,7 +17,7 @@
 
 #include "mounts/base/at.h"
 #include "mounts/base/log.h"
-#include "mounts/decompress.h"
+#include "mounts/kernel/decompress.h"
 
 namespace stage1 {
 

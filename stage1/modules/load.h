@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "mounts/base/error.h"
-#include "mounts/module_index.h"
+#include "mounts/kernel/module_index.h"
 
 namespace stage1 {
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "mounts/base/error.h"
-#include "mounts/registration.h"
+#include "mounts/nix/registration.h"
 #include "stage1/nixdb/path_index.h"
 
 namespace stage1::nixdb {

@@ -3,7 +3,7 @@
 #include <fcntl.h>
 
 #include "mounts/base/at.h"
-#include "mounts/registration.h"
+#include "mounts/nix/registration.h"
 
 namespace stage1::nixdb {
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "mounts/base/error.h"
-#include "mounts/database.h"
+#include "mounts/nix/database.h"
 #include "stage1/nixdb/closure.h"
 
 namespace stage1::nixdb {

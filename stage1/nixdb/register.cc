@@ -8,9 +8,9 @@
 #include <cstdio>
 
 #include "mounts/base/at.h"
-#include "mounts/database.h"
+#include "mounts/nix/database.h"
 #include "mounts/protocol.h"
-#include "stage1/load_db.h"
+#include "stage1/base/load_db.h"
 #include "stage1/nixdb/closure.h"
 #include "stage1/nixdb/loaded_mark.h"
 #include "stage1/nixdb/loader.h"

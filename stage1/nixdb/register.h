@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "mounts/base/error.h"
-#include "mounts/step.h"
+#include "mounts/boot/step.h"
 
 namespace stage1::nixdb {
 

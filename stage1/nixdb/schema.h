@@ -8,7 +8,7 @@
 
 #include "mounts/base/error.h"
 #include "mounts/base/fd.h"
-#include "mounts/nix_hash.h"
+#include "mounts/nix/nix_hash.h"
 
 namespace stage1::nixdb {
 

@@ -9,7 +9,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "hostside/unix_socket.h"
+#include "hostside/base/unix_socket.h"
 #include "mounts/base/at.h"
 #include "mounts/base/fd.h"
 #include "tests/boot/machine.h"

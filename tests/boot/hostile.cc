@@ -7,8 +7,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "hostside/console_log.h"
-#include "hostside/guest_folder.h"
+#include "hostside/host/guest_files.h"
+#include "hostside/run/console_log.h"
 #include "mounts/base/at.h"
 #include "tests/boot/machine.h"
 #include "tests/boot/place.h"

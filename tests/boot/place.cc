@@ -13,7 +13,7 @@
 #include <sstream>
 #include <thread>
 
-#include "hostside/guest_folder.h"
+#include "hostside/host/guest_files.h"
 #include "mounts/base/at.h"
 #include "tests/boot/machine.h"
 

@@ -3,7 +3,7 @@
 #include <catch_amalgamated.hpp>
 #include <fstream>
 
-#include "hostside/cpio.h"
+#include "hostside/boot/cpio.h"
 #include "tests/boot/machine.h"
 
 namespace {

@@ -4,8 +4,8 @@
 #include <string>
 #include <string_view>
 
-#include "mounts/plan.h"
-#include "stage1/boot_input.h"
+#include "mounts/boot/plan.h"
+#include "stage1/base/boot_input.h"
 
 namespace {
 

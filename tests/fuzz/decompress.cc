@@ -4,8 +4,8 @@
 #include <string>
 #include <string_view>
 
-#include "hostside/module_image.h"
-#include "mounts/decompress.h"
+#include "hostside/boot/module_image.h"
+#include "mounts/kernel/decompress.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size) {
     constexpr size_t limit_bytes = size_t{1} << 20;

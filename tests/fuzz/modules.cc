@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "mounts/module_index.h"
+#include "mounts/kernel/module_index.h"
 
 namespace {
 

@@ -7,8 +7,8 @@
 #include <string>
 
 #include "mounts/base/at.h"
-#include "mounts/database.h"
-#include "mounts/registration.h"
+#include "mounts/nix/database.h"
+#include "mounts/nix/registration.h"
 #include "stage1/nixdb/register.h"
 
 namespace {

@@ -9,8 +9,8 @@
 
 #include "mounts/base/at.h"
 #include "mounts/base/process.h"
-#include "mounts/database.h"
-#include "mounts/nix_hash.h"
+#include "mounts/nix/database.h"
+#include "mounts/nix/nix_hash.h"
 
 namespace nix_test {
 

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "mounts/base/error.h"
+#include "mounts/boot/step.h"
 #include "mounts/protocol.h"
-#include "mounts/step.h"
 #include "stage1/nixdb/register.h"
 
 namespace nix_test {

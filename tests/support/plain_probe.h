@@ -1,7 +1,7 @@
 // What libblkid finds on a device when nothing hastens it: the reference for mounts::probe().
 #pragma once
 
-#include "mounts/device.h"
+#include "mounts/devices/device.h"
 
 namespace support {
 

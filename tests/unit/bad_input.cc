@@ -10,9 +10,9 @@
 #include <fstream>
 
 #include "mounts/base/process.h"
-#include "stage1/boot_input.h"
-#include "stage1/check_file_system.h"
-#include "stage1/run.h"
+#include "stage1/base/boot_input.h"
+#include "stage1/steps/check_file_system.h"
+#include "stage1/steps/run_step.h"
 #include "tests/support/disk.h"
 
 namespace {

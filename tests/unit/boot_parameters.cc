@@ -1,4 +1,4 @@
-#include "mounts/boot_parameters.h"
+#include "mounts/boot/boot_parameters.h"
 
 #include <catch_amalgamated.hpp>
 

@@ -1,4 +1,4 @@
-#include "hostside/console_log.h"
+#include "hostside/run/console_log.h"
 
 #include <catch_amalgamated.hpp>
 #include <filesystem>

@@ -1,5 +1,5 @@
 // What a person's terminal shows when the guest's console and the launcher both speak.
-#include "hostside/console_view.h"
+#include "hostside/run/console_view.h"
 
 #include <fcntl.h>
 #include <sys/wait.h>

@@ -1,11 +1,11 @@
-#include "mounts/device.h"
+#include "mounts/devices/device.h"
 
 #include <catch_amalgamated.hpp>
 #include <cstdlib>
 #include <format>
 
 #include "mounts/base/process.h"
-#include "mounts/find_device.h"
+#include "mounts/devices/find_device.h"
 #include "tests/support/disk.h"
 
 namespace {

@@ -15,9 +15,9 @@
 #include <string>
 
 #include "mounts/base/process.h"
-#include "stage1/check_file_system.h"
 #include "stage1/disk/open_disk.h"
 #include "stage1/disk/prepare.h"
+#include "stage1/steps/check_file_system.h"
 #include "tests/support/disk.h"
 
 namespace {

@@ -5,9 +5,9 @@
 #include <cerrno>
 #include <string>
 
-#include "stage1/disk/emptiness.h"
+#include "stage1/disk/backup_signatures.h"
 #include "stage1/disk/intent.h"
-#include "stage1/disk/remains.h"
+#include "stage1/disk/zero_scan.h"
 
 namespace {
 

@@ -1,9 +1,9 @@
 // The root's mount unit that our generator gives to systemd in the initrd.
-#include "stage1/generator.h"
+#include "stage1/commands/generator.h"
 
 #include <catch_amalgamated.hpp>
 
-#include "stage1/boot_input.h"
+#include "stage1/base/boot_input.h"
 
 namespace {
 

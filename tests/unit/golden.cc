@@ -9,10 +9,10 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "hostside/base/shell_words.h"
+#include "hostside/boot/kernel_command_line.h"
 #include "hostside/description/description.h"
-#include "hostside/kernel_command_line.h"
-#include "hostside/qemu.h"
-#include "hostside/shell_words.h"
+#include "hostside/qemu/command.h"
 #include "mounts/base/at.h"
 
 namespace {

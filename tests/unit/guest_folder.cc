@@ -1,5 +1,5 @@
 // What a hostile guest may leave in xchg, and what the host makes of it.
-#include "hostside/guest_folder.h"
+#include "hostside/host/guest_files.h"
 
 #include <fcntl.h>
 #include <sys/mount.h>

@@ -1,4 +1,4 @@
-#include "hostside/image.h"
+#include "hostside/host/image.h"
 
 #include <catch_amalgamated.hpp>
 #include <cstdint>

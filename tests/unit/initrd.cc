@@ -1,11 +1,11 @@
-#include "hostside/initrd.h"
+#include "hostside/boot/initrd.h"
 
 #include <catch_amalgamated.hpp>
 #include <filesystem>
 #include <format>
 #include <fstream>
 
-#include "hostside/cpio.h"
+#include "hostside/boot/cpio.h"
 
 namespace {
 

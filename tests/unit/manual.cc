@@ -5,9 +5,9 @@
 #include <cstdlib>
 #include <format>
 
+#include "hostside/base/exit_code.h"
 #include "hostside/description/description.h"
 #include "hostside/description/option.h"
-#include "hostside/exit_code.h"
 #include "mounts/base/at.h"
 
 namespace {

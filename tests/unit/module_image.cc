@@ -1,4 +1,4 @@
-#include "hostside/module_image.h"
+#include "hostside/boot/module_image.h"
 
 #include <elf.h>
 

@@ -1,4 +1,4 @@
-#include "mounts/module_index.h"
+#include "mounts/kernel/module_index.h"
 
 #include <catch_amalgamated.hpp>
 

@@ -7,8 +7,8 @@
 #include <random>
 #include <set>
 
-#include "hostside/nixdb/closure.h"
-#include "hostside/nixdb/nar.h"
+#include "hostside/nix/closure.h"
+#include "hostside/nix/nar.h"
 #include "mounts/base/at.h"
 #include "mounts/base/process.h"
 #include "tests/support/nix_root.h"

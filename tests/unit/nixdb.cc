@@ -10,10 +10,10 @@
 #include <filesystem>
 #include <format>
 
-#include "hostside/nixdb/closure.h"
+#include "hostside/nix/closure.h"
 #include "mounts/base/at.h"
 #include "mounts/base/process.h"
-#include "mounts/database.h"
+#include "mounts/nix/database.h"
 #include "stage1/nixdb/register.h"
 #include "tests/support/nix_root.h"
 

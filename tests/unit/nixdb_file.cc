@@ -6,7 +6,7 @@
 #include <random>
 
 #include "mounts/base/at.h"
-#include "mounts/nix_hash.h"
+#include "mounts/nix/nix_hash.h"
 #include "tests/support/nix_root.h"
 
 namespace {

@@ -1,4 +1,4 @@
-#include "mounts/parameter.h"
+#include "mounts/boot/command_line.h"
 
 #include <catch_amalgamated.hpp>
 

@@ -1,4 +1,4 @@
-#include "hostside/phase_line.h"
+#include "hostside/run/phase_line.h"
 
 #include <catch_amalgamated.hpp>
 

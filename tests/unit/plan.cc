@@ -1,4 +1,4 @@
-#include "mounts/plan.h"
+#include "mounts/boot/plan.h"
 
 #include <catch_amalgamated.hpp>
 

@@ -1,11 +1,11 @@
-#include "hostside/qemu.h"
+#include "hostside/qemu/command.h"
 
 #include <catch_amalgamated.hpp>
 #include <format>
 
+#include "hostside/base/shell_words.h"
+#include "hostside/boot/kernel_command_line.h"
 #include "hostside/description/description.h"
-#include "hostside/kernel_command_line.h"
-#include "hostside/shell_words.h"
 
 namespace {
 

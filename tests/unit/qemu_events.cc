@@ -1,4 +1,4 @@
-#include "hostside/qemu_events.h"
+#include "hostside/qemu/events.h"
 
 #include <catch_amalgamated.hpp>
 

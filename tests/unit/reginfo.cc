@@ -6,13 +6,13 @@
 #include <filesystem>
 #include <format>
 
-#include "hostside/nixdb/closure.h"
-#include "hostside/nixdb/graph.h"
-#include "hostside/nixdb/nar.h"
-#include "hostside/nixdb/sha256.h"
+#include "hostside/nix/closure.h"
+#include "hostside/nix/graph.h"
+#include "hostside/nix/nar.h"
+#include "hostside/nix/sha256.h"
 #include "mounts/base/at.h"
 #include "mounts/base/process.h"
-#include "mounts/database.h"
+#include "mounts/nix/database.h"
 #include "tests/support/nix_root.h"
 
 namespace {

@@ -1,4 +1,4 @@
-#include "mounts/registration.h"
+#include "mounts/nix/registration.h"
 
 #include <catch_amalgamated.hpp>
 

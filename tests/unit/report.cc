@@ -1,4 +1,4 @@
-#include "stage1/report.h"
+#include "stage1/init/report.h"
 
 #include <catch_amalgamated.hpp>
 #include <nlohmann/json.hpp>

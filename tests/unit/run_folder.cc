@@ -1,4 +1,4 @@
-#include "hostside/run_folder.h"
+#include "hostside/host/run_directory.h"
 
 #include <sys/stat.h>
 #include <sys/wait.h>

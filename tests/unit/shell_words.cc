@@ -1,4 +1,4 @@
-#include "hostside/shell_words.h"
+#include "hostside/base/shell_words.h"
 
 #include <catch_amalgamated.hpp>
 

@@ -1,4 +1,4 @@
-#include "mounts/spec.h"
+#include "mounts/boot/fstab.h"
 
 #include <catch_amalgamated.hpp>
 #include <ranges>

@@ -1,5 +1,5 @@
 // What a hostile guest may send through its status port and onto its console, and what the host makes of it.
-#include "hostside/status_port.h"
+#include "hostside/run/status_port.h"
 
 #include <sys/socket.h>
 

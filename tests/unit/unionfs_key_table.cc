@@ -2,7 +2,7 @@
 #include <map>
 #include <random>
 
-#include "unionfs/key_table.h"
+#include "unionfs/tree/key_table.h"
 
 using unionfs::Key;
 using unionfs::KeyTable;

@@ -2,7 +2,7 @@
 
 #include <catch_amalgamated.hpp>
 
-#include "unionfs/mode.h"
+#include "unionfs/command/mode.h"
 
 using unionfs::choose_mode;
 using unionfs::Mode;

@@ -2,7 +2,7 @@
 #include <string>
 #include <vector>
 
-#include "unionfs/options.h"
+#include "unionfs/command/options.h"
 
 using unionfs::parse_options;
 

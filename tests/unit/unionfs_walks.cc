@@ -1,6 +1,6 @@
 #include <catch_amalgamated.hpp>
 
-#include "unionfs/walks.h"
+#include "unionfs/tree/readdirplus_policy.h"
 
 using unionfs::Walks;
 

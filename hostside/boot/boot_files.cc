@@ -1,0 +1,114 @@
+#include "hostside/boot/boot_files.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <format>
+
+#include "hostside/base/cache.h"
+#include "hostside/boot/initrd.h"
+#include "hostside/boot/kernel_command_line.h"
+#include "hostside/boot/kernel_image.h"
+#include "hostside/nix/closure.h"
+#include "mounts/base/at.h"
+#include "mounts/protocol.h"
+
+namespace hostside {
+
+namespace {
+
+using base::fail;
+using base::Result;
+namespace fs = std::filesystem;
+namespace protocol = mounts::protocol;
+
+bool exists(const std::string &path) { return ::access(path.c_str(), F_OK) == 0; }
+
+}  // namespace
+
+std::string in_store(const std::string &store, std::string path) {
+    const std::string prefix = std::string(protocol::store_dir) + "/";
+    for (int depth = 0; depth < 16; ++depth) {
+        if (path.starts_with(prefix)) path = store + "/" + path.substr(prefix.size());
+        std::error_code error;
+        const fs::path target = fs::read_symlink(path, error);
+        if (error) break;
+        path = target.is_absolute() ? target.string() : (fs::path(path).parent_path() / target).lexically_normal().string();
+    }
+    return path;
+}
+
+Result<Boot> boot_of(const Machine &m) {
+    Boot boot;
+    std::string in_guest = m.toplevel;
+    if (!in_guest.empty() && !in_guest.starts_with(protocol::store_dir)) {
+        // ./result, as nix-build leaves it
+        auto path = nixdb::store_path(in_guest);
+        if (!path)
+            return fail(path.error().code, "open toplevel", in_guest,
+                        "name a NixOS system of the store, or a link to one, with --toplevel");
+        in_guest = std::move(*path);
+    }
+    const std::string toplevel = in_guest.empty() ? "" : in_store(m.store, in_guest);
+    if (!toplevel.empty() && !exists(toplevel))
+        return fail(ENOENT, "open toplevel", toplevel, "name a system with --toplevel, and its store with --store");
+    const auto of_system = [&](const char *name) {
+        const std::string path = toplevel.empty() ? "" : in_store(m.store, toplevel + "/" + name);
+        return exists(path) ? path : std::string();
+    };
+    boot.kernel = m.kernel.empty() ? of_system("kernel") : m.kernel;
+    if (!boot.kernel.empty() && !exists(boot.kernel)) return fail(errno, "open kernel", boot.kernel, "name one with --kernel");
+    boot.modules = m.modules.empty() ? of_system("kernel-modules") : m.modules;
+    boot.init = !m.init.empty() || m.toplevel.empty() ? m.init : in_guest + "/init";
+    const std::string params = of_system("kernel-params");
+    boot.command_line = kernel_command_line(m, params.empty() ? "" : base::read_file(params).value_or(""), boot.init);
+    boot.initrd = m.initrd;
+    if (!boot.initrd.empty() && !exists(boot.initrd))
+        return fail(errno, "open initrd", boot.initrd, "name one with --initrd, or none, and runvm makes it");
+    boot.system = in_guest;
+    if (auto fd = base::open_at(AT_FDCWD, boot.kernel, O_RDONLY)) {
+        std::string head(65536, '\0');
+        head.resize(static_cast<size_t>(std::max<ssize_t>(0, ::pread(fd->get(), head.data(), head.size(), 0))));
+        boot.release = kernel_release(head);
+    }
+    boot.stage1 = m.stage1;
+    if (boot.stage1.empty()) boot.stage1 = fs::read_symlink("/proc/self/exe").parent_path() / "stage1";
+    boot.names = modules_for(m.disk_interface);
+    boot.names.insert(boot.names.end(), m.extra_modules.begin(), m.extra_modules.end());
+    boot.load = m.extra_modules;
+    boot.keep_tracing = m.module_tracing;
+    const fs::path folder = fs::path(boot.kernel).parent_path();
+    for (const std::string &config : {(folder / "config").string(), (folder / ("config-" + boot.release)).string()})
+        if (auto text = base::read_file(config)) boot.keep_signatures = signatures_enforced(*text, "");
+    boot.keep_signatures = boot.keep_signatures || signatures_enforced("", boot.command_line);
+    return boot;
+}
+
+Result<std::string> made_initrd_path(const Boot &boot) {
+    std::string key = file_identity("/proc/self/exe") + "\n" + file_identity(boot.stage1) + "\n" + boot.release;
+    key += std::format("\nsignatures {} tracing {}", boot.keep_signatures, boot.keep_tracing);
+    if (!boot.modules.empty()) {
+        auto folder = modules_folder(boot.modules, boot.release);
+        if (!folder) return std::unexpected(folder.error());
+        key += file_identity(*folder + "/modules.dep");
+    }
+    for (const auto &name : boot.names) key += "\n" + name;
+    for (const auto &name : boot.load) key += "\nload " + name;
+    return cache_path("made-initrd-" + short_hash(key));
+}
+
+Result<Initrd> initrd_of(const Boot &boot) {
+    auto path = made_initrd_path(boot);
+    if (!path) return std::unexpected(path.error());
+    if (auto known = cached(*path)) return Initrd{std::move(*known), std::move(*path)};
+    auto bytes =
+        build_initrd({boot.stage1, boot.modules, boot.release, boot.names, boot.load, boot.keep_signatures, boot.keep_tracing});
+    if (!bytes) return std::unexpected(bytes.error());
+    remember(*path, *bytes);
+    return Initrd{std::move(*bytes), exists(*path) ? *path : ""};
+}
+
+}  // namespace hostside

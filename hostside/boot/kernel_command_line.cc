@@ -1,0 +1,64 @@
+#include "hostside/boot/kernel_command_line.h"
+
+#include <format>
+
+#include "mounts/protocol.h"
+
+namespace hostside {
+
+namespace protocol = mounts::protocol;
+
+std::string kernel_command_line(const Machine &m, std::string_view toplevel_params, const std::string &init) {
+    std::string line(toplevel_params);
+    while (line.ends_with('\n') || line.ends_with(' ')) line.pop_back();
+    const auto more = [&](std::string_view word) { line.append(line.empty() ? "" : " ").append(word); };
+    // The last console is the one that /dev/console is. A panic ends the machine at once: QEMU has -no-reboot.
+    std::vector<std::string> consoles = m.consoles;
+    if (consoles.empty()) consoles = m.graphics ? std::vector<std::string>{"ttyS0", "tty0"} : std::vector<std::string>{"ttyS0"};
+    for (const auto &console : consoles) more(std::format("console={}", console));
+    more("panic=-1");
+    if (!init.empty()) more(std::format("{}={}", protocol::init_parameter, init));
+    if (!m.reginfo.empty()) more(std::format("{}={}", protocol::reginfo_parameter, m.reginfo));
+    const std::string root = m.disk_image.empty() ? std::string("tmpfs") : std::format("serial={}", protocol::root_disk_serial);
+    more(std::format("{}={}", protocol::root_parameter, m.root_device.empty() ? root : m.root_device));
+    more(std::format("{}={}", protocol::union_parameter,
+                     !m.writable_store            ? "off"
+                     : m.writable_store_use_tmpfs ? "tmpfs"
+                                                  : "disk"));
+    for (const auto &s : m.shared_directories) {
+        std::string options = s.read_only ? "ro" : "";
+        if (m.msize > 0) options += std::format("{}msize={}", options.empty() ? "" : ",", m.msize);
+        const std::string value = std::format("{}:{}{}{}", s.tag, s.target, options.empty() ? "" : ":", options);
+        // The kernel keeps together what stands in quotes.
+        const bool blank = value.contains(' ');
+        more(std::format("{}={}{}{}", protocol::share_parameter, blank ? "\"" : "", value, blank ? "\"" : ""));
+    }
+    for (const auto &p : m.kernel_params) more(p);
+    return line;
+}
+
+base::Result<CommandLineParts> command_line_parts(const std::string &whole) {
+    if (whole.size() <= protocol::command_line_limit_bytes) return CommandLineParts{whole, ""};
+    CommandLineParts parts;
+    bool quoted = false;
+    size_t start = 0;
+    for (size_t i = 0; i <= whole.size(); ++i) {
+        if (i < whole.size() && whole[i] == '"') quoted = !quoted;
+        if (i < whole.size() && (quoted || whole[i] != ' ')) continue;
+        const std::string word = whole.substr(start, i - start);
+        start = i + 1;
+        if (word.empty()) continue;
+        const std::string_view name = std::string_view(word).substr(0, word.find('='));
+        const bool ours = name.starts_with("stage1.") || name == protocol::reginfo_parameter;
+        std::string &part = ours ? parts.parameters : parts.line;
+        part += (part.empty() ? "" : " ") + word;
+    }
+    if (parts.line.size() > protocol::command_line_limit_bytes)
+        return base::fail(
+            0, "kernel command line", "",
+            std::format("{} bytes without those that the initrd can carry; the kernel cuts it at {}: use fewer kernelParams",
+                        parts.line.size(), protocol::command_line_limit_bytes));
+    return parts;
+}
+
+}  // namespace hostside

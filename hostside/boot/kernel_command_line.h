@@ -1,0 +1,21 @@
+// The guest kernel's command line, and what of it is too long for a kernel. Pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "hostside/description/machine.h"
+#include "mounts/base/error.h"
+
+namespace hostside {
+
+// The kernel's whole command line. It may be longer than a kernel takes: see command_line_parts.
+std::string kernel_command_line(const Machine &machine, std::string_view toplevel_params, const std::string &init);
+
+// What fits into the command line, and the rest, for the initrd. Only parameters of ours and `regInfo` move.
+struct CommandLineParts {
+    std::string line, parameters;
+};
+base::Result<CommandLineParts> command_line_parts(const std::string &whole);
+
+}  // namespace hostside

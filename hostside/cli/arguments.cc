@@ -1,0 +1,95 @@
+#include "hostside/cli/arguments.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <format>
+
+#include "hostside/base/shell_words.h"
+#include "hostside/description/environment.h"
+#include "hostside/launch/prepare.h"
+#include "mounts/base/at.h"
+
+namespace hostside {
+
+namespace {
+
+using base::Result;
+
+constexpr size_t description_limit_bytes = size_t{16} << 20;
+
+Result<std::vector<Layer>> flag_layers(const Arguments &arguments) {
+    std::vector<Layer> layers;
+    for (const auto &flag : arguments.flags)
+        for (const auto &value : flag.values) {
+            auto layer = setting(flag.key.path, flag.key.boolean && value.empty() ? "true" : value, flag.key.flag);
+            if (!layer) return std::unexpected(layer.error());
+            layers.push_back(std::move(*layer));
+        }
+    if (!arguments.store_union.empty())
+        layers.push_back({"--union",
+                          std::format(R"({{"writableStore":{},"writableStoreUseTmpfs":{}}})", arguments.store_union != "off",
+                                      arguments.store_union == "tmpfs"),
+                          false});
+    for (const auto &word : arguments.extra) {
+        auto layer = setting("qemu.options", quote_word(word), "after --");
+        if (!layer) return std::unexpected(layer.error());
+        layers.push_back(std::move(*layer));
+    }
+    return layers;
+}
+
+}  // namespace
+
+void add_description_flags(CLI::App &command, Arguments &arguments) {
+    command.add_option("--config", arguments.config, "a description in JSON; see runvm.json(5)")->type_name("FILE");
+    const auto all = keys();
+    arguments.flags.reserve(all.size());  // CLI11 keeps addresses
+    for (const auto &key : all) {
+        Flag &flag = arguments.flags.emplace_back(Flag{key, {}});
+        const std::string names = key.flag + (key.more_flags.empty() ? "" : "," + key.more_flags);
+        auto *option = command.add_option(names, flag.values, key.help)->type_name(key.value)->group(key.subject);
+        option->expected(key.boolean ? 0 : 1, 1)->allow_extra_args(false);
+        if (key.boolean) option->default_str("true");
+        option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->run_callback_for_default(false);
+    }
+    command.add_option("--union", arguments.store_union, "writableStore and writableStoreUseTmpfs in one")
+        ->type_name("off|tmpfs|disk")
+        ->check(CLI::IsMember({"off", "tmpfs", "disk"}).description(""))
+        ->group("System");
+    command.add_option("arguments", arguments.extra, "after --: more arguments for QEMU, as they are")->type_name("ARGUMENT");
+}
+
+Result<std::vector<Layer>> layers_of(const Arguments &arguments) {
+    std::vector<Layer> layers;
+    if (!arguments.config.empty()) {
+        auto text = base::read_file(arguments.config, description_limit_bytes);
+        if (!text) {
+            text.error().step = "read description";
+            return std::unexpected(text.error());
+        }
+        layers.push_back({arguments.config, std::move(*text), false});
+    }
+    auto flags = flag_layers(arguments);
+    if (!flags) return flags;
+    // The machine's name decides one variable's name, so it is known first.
+    std::vector<Layer> named = layers;
+    named.insert(named.end(), flags->begin(), flags->end());
+    auto first = machine_from(named);
+    if (!first) return std::unexpected(first.error());
+    auto environment = environment_layers([](const char *name) { return std::getenv(name); }, first->name);
+    if (!environment) return environment;
+    layers.insert(layers.end(), environment->begin(), environment->end());
+    layers.insert(layers.end(), flags->begin(), flags->end());
+    return layers;
+}
+
+Result<Machine> machine_of(const Arguments &arguments) {
+    return layers_of(arguments)
+        .and_then([](const std::vector<Layer> &layers) { return machine_from(layers); })
+        .transform([](Machine machine) {
+            make_paths_absolute(machine);
+            return machine;
+        });
+}
+
+}  // namespace hostside

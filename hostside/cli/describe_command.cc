@@ -1,0 +1,66 @@
+#include "hostside/cli/describe_command.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <memory>
+#include <print>
+
+#include "hostside/base/exit_code.h"
+#include "hostside/boot/boot_files.h"
+#include "hostside/cli/arguments.h"
+#include "hostside/cli/reporter.h"
+#include "mounts/base/at.h"
+
+namespace hostside {
+
+namespace {
+
+int refuse(const base::Error &error) {
+    say(base::message(error));
+    return launcher_error;
+}
+
+int make_initrd(const Arguments &arguments) {
+    auto machine = machine_of(arguments);
+    if (!machine) return refuse(machine.error());
+    auto boot = boot_of(*machine);
+    if (!boot) return refuse(boot.error());
+    auto initrd = initrd_of(*boot);
+    if (!initrd) return refuse(initrd.error());
+    auto done = arguments.output == "-" ? base::write_all(STDOUT_FILENO, initrd->bytes, "stdout")
+                                        : base::replace_file(arguments.output, initrd->bytes);
+    return done ? 0 : refuse(done.error());
+}
+
+int print_config(const Arguments &arguments) {
+    auto layers = layers_of(arguments);
+    if (!layers) return refuse(layers.error());
+    auto text = arguments.json ? describe_json(*layers) : describe(*layers);
+    if (!text) return refuse(text.error());
+    std::print("{}", *text);
+    return 0;
+}
+
+}  // namespace
+
+void add_describe_commands(CLI::App &app, int &status) {
+    const auto add = [&](const char *name, const char *help, const std::function<int(const Arguments &)> &body) {
+        auto arguments = std::make_shared<Arguments>();
+        CLI::App *command = app.add_subcommand(name, help);
+        add_description_flags(*command, *arguments);
+        command->callback([&status, arguments, body] { status = body(*arguments); });
+        return std::pair{command, arguments};
+    };
+    auto [config, values] = add("config", "show the description and where each value comes from", print_config);
+    config->add_flag("--json", values->json, "as one description, for --config");
+    auto [initrd, arguments] = add("initrd", "write the initrd of a machine", make_initrd);
+    initrd->add_option("-o,--output", arguments->output, "the file; - is stdout")->type_name("FILE")->required();
+    app.add_subcommand("schema", "print the JSON Schema of a description")->callback([&status] {
+        std::print("{}", schema());
+        status = 0;
+    });
+}
+
+}  // namespace hostside

@@ -1,0 +1,185 @@
+#include "hostside/cli/life_command.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <format>
+#include <memory>
+#include <print>
+#include <thread>
+
+#include "hostside/base/file_lock.h"
+#include "hostside/base/unix_socket.h"
+#include "hostside/host/run_directory.h"
+#include "hostside/qemu/command.h"
+#include "hostside/run/console_log.h"
+#include "hostside/run/supervise.h"
+#include "hostside/run/terminal.h"
+#include "mounts/base/at.h"
+
+namespace hostside {
+
+namespace {
+
+using base::Result;
+
+int refuse(const base::Error &error) {
+    std::println(stderr, "runvm: {}", base::message(error));
+    return launcher_error;
+}
+
+Result<Running> find_machine(const std::string &name) {
+    auto machines = running_machines();
+    if (!machines) return std::unexpected(machines.error());
+    std::string others;
+    for (const auto &m : *machines) {
+        if (m.name == name) return m;
+        others += (others.empty() ? "" : ", ") + m.name;
+    }
+    return base::fail(0, "find machine", name, others.empty() ? "no machine runs" : "not running; these are: " + others);
+}
+
+std::string in(const Running &m, std::string_view file) { return m.path + "/" + std::string(file); }
+
+int list() {
+    auto machines = running_machines();
+    if (!machines) return refuse(machines.error());
+    for (const auto &m : *machines) std::println("{}\tpid {}", m.name, m.holder);
+    return 0;
+}
+
+int status_of(const std::string &name) {
+    auto m = find_machine(name);
+    if (!m) return refuse(m.error());
+    auto answer = qmp(in(*m, qmp_socket), R"({"execute":"query-status"})");
+    if (!answer) return refuse(answer.error());
+    constexpr std::string_view key = "\"status\": \"";
+    const size_t at = answer->find(key);
+    const std::string state = at == std::string::npos
+                                  ? "unknown"
+                                  : answer->substr(at + key.size(), answer->find('"', at + key.size()) - at - key.size());
+    std::println("{}: {}, pid {}", m->name, state, m->holder);
+    return 0;
+}
+
+bool gone_within(const Running &m, std::chrono::milliseconds limit) {
+    const auto end = std::chrono::steady_clock::now() + limit;
+    while (std::chrono::steady_clock::now() < end) {
+        auto now = running_machines();
+        if (now && std::ranges::none_of(*now, [&](const Running &r) { return r.name == m.name; })) return true;
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    return false;
+}
+
+// The power button, then the launcher's SIGTERM, which ends QEMU with its disks flushed.
+int stop(const std::string &name, bool now, int patience_s) {
+    auto m = find_machine(name);
+    if (!m) return refuse(m.error());
+    if (!now && qmp(in(*m, qmp_socket), R"({"execute":"system_powerdown"})") && gone_within(*m, std::chrono::seconds(patience_s)))
+        return 0;
+    if (m->holder > 1 && ::kill(static_cast<pid_t>(m->holder), SIGTERM) < 0) return refuse({"stop", name, errno, ""});
+    if (gone_within(*m, std::chrono::seconds(10))) {
+        if (!now) std::println(stderr, "runvm: {} did not shut down within {} s of its power button; ended", name, patience_s);
+        return 0;
+    }
+    return refuse({"stop", name, 0, std::format("its launcher, pid {}, does not end", m->holder)});
+}
+
+int logs(const std::string &name) {
+    auto m = find_machine(name);
+    if (!m) return refuse(m.error());
+    for (const std::string_view part : {console_log_before, console_log}) {
+        auto log = base::open_at(AT_FDCWD, in(*m, part), O_RDONLY | O_NOFOLLOW);
+        if (!log && log.error().code == ENOENT) continue;  // nothing was said yet, or not that much
+        if (!log) return refuse(log.error());
+        std::array<char, 65536> chunk;
+        for (ssize_t n = 0; (n = ::read(log->get(), chunk.data(), chunk.size())) > 0;)
+            if (auto wrote = base::write_all(STDOUT_FILENO, {chunk.data(), static_cast<size_t>(n)}, "stdout"); !wrote)
+                return refuse(wrote.error());
+    }
+    return 0;
+}
+
+int console(const std::string &name) {
+    auto m = find_machine(name);
+    if (!m) return refuse(m.error());
+    // QEMU would let a second one wait without a word.
+    auto alone = FileLock::take(in(*m, "console.lock"), "console of " + name);
+    if (!alone) return refuse(alone.error());
+    auto socket = connect_unix(in(*m, console_socket));
+    if (!socket) {
+        socket.error().hint = "only machines of `runvm start` have a console to join; `runvm run` has it on its own terminal";
+        return refuse(socket.error());
+    }
+    std::println(stderr, "console of {}; ctrl-] leaves", name);
+    Terminal terminal;
+    terminal.make_raw();
+    constexpr char leave = 0x1d;
+    std::array<pollfd, 2> polls{{{STDIN_FILENO, POLLIN, 0}, {socket->get(), POLLIN, 0}}};
+    std::array<char, 4096> chunk;
+    for (;;) {
+        if (::poll(polls.data(), polls.size(), -1) < 0 && errno != EINTR) return refuse({"poll", "console", errno, ""});
+        if (polls[1].revents != 0) {
+            const ssize_t n = ::read(socket->get(), chunk.data(), chunk.size());
+            if (n <= 0) return 0;
+            (void)base::write_all(STDOUT_FILENO, {chunk.data(), static_cast<size_t>(n)}, "stdout");
+        }
+        if (polls[0].revents == 0) continue;
+        const ssize_t n = ::read(STDIN_FILENO, chunk.data(), chunk.size());
+        const std::string_view typed(chunk.data(), static_cast<size_t>(std::max<ssize_t>(n, 0)));
+        if (typed.find(leave) != std::string_view::npos) return 0;
+        if (n <= 0)
+            polls[0].fd = -1;  // no more to type; the guest's output goes on
+        else if (auto sent = base::write_all(socket->get(), typed, "console"); !sent)
+            return refuse(sent.error());
+    }
+}
+
+int ask(const std::string &name, const std::string &command) {
+    auto m = find_machine(name);
+    if (!m) return refuse(m.error());
+    const std::string json = command.starts_with('{') ? command : std::format(R"({{"execute":"{}"}})", command);
+    auto answer = qmp(in(*m, qmp_socket), json);
+    if (!answer) return refuse(answer.error());
+    std::println("{}", *answer);
+    return answer->starts_with("{\"error\"") ? 1 : 0;
+}
+
+}  // namespace
+
+void add_life_commands(CLI::App &app, int &status) {
+    app.add_subcommand("list", "the machines that run")->callback([&status] { status = list(); });
+    struct Named {
+        std::string name, command;
+        bool now = false;
+        int patience_s = 10;
+    };
+    const auto add = [&](const char *verb, const char *help, const std::function<int(const Named &)> &body) {
+        auto named = std::make_shared<Named>();
+        CLI::App *command = app.add_subcommand(verb, help);
+        command->add_option("name", named->name, "the machine")->required();
+        command->callback([&status, named, body] { status = body(*named); });
+        return std::pair{command, named};
+    };
+    add("status", "how a machine is", [](const Named &n) { return status_of(n.name); });
+    auto [stop_command, stop_named] = add("stop", "press a machine's power button, and end it if that does not help",
+                                          [](const Named &n) { return stop(n.name, n.now, n.patience_s); });
+    stop_command->add_flag("--now", stop_named->now, "without the power button");
+    stop_command->add_option("--patience", stop_named->patience_s, "seconds for the guest to shut down")
+        ->check(CLI::Range(0, 3600));
+    add("logs", "what a machine wrote on its console", [](const Named &n) { return logs(n.name); });
+    add("console", "join a machine's console", [](const Named &n) { return console(n.name); });
+    auto [qmp_command, qmp_named] =
+        add("qmp", "send a command to QEMU's monitor", [](const Named &n) { return ask(n.name, n.command); });
+    qmp_command->add_option("command", qmp_named->command, "query-status, or JSON")->required();
+}
+
+}  // namespace hostside

@@ -1,0 +1,99 @@
+#include "hostside/cli/reginfo_command.h"
+
+#include <unistd.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "hostside/nix/closure.h"
+#include "hostside/nix/graph.h"
+#include "mounts/base/at.h"
+#include "mounts/base/log.h"
+
+namespace hostside {
+
+namespace {
+
+enum class Format { dump_db, registration, paths };
+
+struct ReginfoOptions {
+    std::vector<std::string> paths, graphs;
+    std::string database = "/nix/var/nix/db/db.sqlite";
+    std::string output, root;
+    Format format = Format::dump_db;
+    bool hash = false;
+};
+
+base::Result<std::vector<mounts::PathInfo>> from_database(const ReginfoOptions &options) {
+    std::vector<std::string> roots;
+    for (const auto &path : options.paths) {
+        auto root = nixdb::store_path(path);
+        if (!root) return std::unexpected(root.error());
+        roots.push_back(std::move(*root));
+    }
+    return nixdb::closure(options.database, roots);
+}
+
+// Without --hash the hashes and sizes are zeros, as 2013's pathsFromGraph printed them: "not known".
+base::Result<std::vector<mounts::PathInfo>> from_graphs(const ReginfoOptions &options) {
+    nixdb::Paths paths;
+    for (const auto &name : options.graphs) {
+        const auto text = base::read_file(name);
+        if (!text) return std::unexpected(text.error());
+        if (auto read = nixdb::read_graph(*text, name, paths); !read) return std::unexpected(read.error());
+    }
+    if (options.hash)
+        if (auto hashed = nixdb::hash_paths(paths, options.root); !hashed) return std::unexpected(hashed.error());
+    return nixdb::topological_order(std::move(paths));
+}
+
+base::Result<> write_reginfo(const ReginfoOptions &options) {
+    if (options.paths.empty() && options.graphs.empty())
+        return base::fail(0, "reginfo", "", "of what? Name store paths, or a graph with --graph");
+    const auto infos = options.graphs.empty() ? from_database(options) : from_graphs(options);
+    if (!infos) return std::unexpected(infos.error());
+    std::string text;
+    for (const auto &info : *infos) {
+        if (options.format == Format::paths)
+            text += info.path + "\n";
+        else
+            print(text, info,
+                  options.format == Format::dump_db ? mounts::RegistrationFormat::dump_db
+                                                    : mounts::RegistrationFormat::registration);
+    }
+    return options.output.empty() ? base::write_all(STDOUT_FILENO, text, "standard output")
+                                  : base::replace_file(options.output, text);
+}
+
+}  // namespace
+
+void add_reginfo_command(CLI::App &app, int &status) {
+    auto options = std::make_shared<ReginfoOptions>();
+    CLI::App *command = app.add_subcommand("reginfo", "write the registration of store paths and all that they refer to");
+    auto *paths = command->add_option("PATH", options->paths, "store paths, or links to them (./result)");
+    auto *database =
+        command->add_option("--database", options->database, "the Nix database, which is only read")->capture_default_str();
+    auto *graphs =
+        command->add_option("--graph", options->graphs, "instead: a file that exportReferencesGraph wrote; repeatable");
+    graphs->excludes(paths)->excludes(database)->type_size(1)->allow_extra_args(false);
+    auto *hash = command->add_flag("--hash", options->hash, "compute hashes and sizes, which a graph has not, from the files");
+    hash->needs(graphs);
+    command->add_option("--root", options->root, "where the graph's /nix/store is, for --hash (default: /)")->needs(hash);
+    command->add_option("--output,-o", options->output, "a file, replaced atomically (default: standard output)");
+    const std::map<std::string, Format> formats{
+        {"dump-db", Format::dump_db}, {"registration", Format::registration}, {"paths", Format::paths}};
+    command
+        ->add_option("--format", options->format,
+                     "dump-db: as nix-store --dump-db prints it (default); registration: as nixpkgs' closureInfo does; "
+                     "paths: only the store paths, references first")
+        ->transform(CLI::CheckedTransformer(formats));
+    command->callback([&status, options] {
+        const auto written = write_reginfo(*options);
+        if (!written) base::log(written.error());
+        status = written ? 0 : 1;
+    });
+}
+
+}  // namespace hostside

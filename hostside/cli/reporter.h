@@ -1,0 +1,33 @@
+// What a run tells about itself on standard error: sentences for people, or events as JSON lines for programs.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+
+#include "hostside/run/console_view.h"
+
+namespace hostside {
+
+// One line for a person: `runvm: TEXT`.
+void say(const std::string &text);
+
+class Reporter {
+  public:
+    // `view`: a person's terminal, which has the lines then. It may go before us; see without_view().
+    Reporter(bool json, ConsoleView *view) : json_(json), view_(view) {}
+    void without_view() { view_ = nullptr; }
+
+    // `event` is one of those of supervise.h, `note` or `progress`.
+    void event(std::string_view event, std::string_view detail) const;
+    void note(const std::string &text) const;
+    // Work that takes a while begins: "making the initrd".
+    void progress(const std::string &text) const;
+
+  private:
+    bool json_;
+    ConsoleView *view_;
+    std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace hostside

@@ -1,0 +1,144 @@
+#include "hostside/host/guest_files.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <format>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "mounts/base/at.h"
+#include "mounts/base/fd.h"
+
+namespace hostside {
+
+namespace {
+
+using base::fail;
+using base::Fd;
+using base::Result;
+
+const char *what_is(mode_t mode) {
+    switch (mode & S_IFMT) {
+    case S_IFLNK: return "a symlink";
+    case S_IFIFO: return "a FIFO";
+    case S_IFCHR:
+    case S_IFBLK: return "a device";
+    case S_IFSOCK: return "a socket";
+    case S_IFDIR: return "a folder";
+    default: return "no file";
+    }
+}
+
+// A folder in `dir`, made ours to read and to change; not one that is a mount point.
+Fd enter(int dir, const std::string &name) {
+    (void)::fchmodat(dir, name.c_str(), 0700, AT_SYMLINK_NOFOLLOW);  // opening says whether it sufficed
+    open_how how{};
+    how.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    how.resolve = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS;
+    return Fd(static_cast<int>(::syscall(SYS_openat2, dir, name.c_str(), &how, sizeof how)));
+}
+
+Result<std::vector<std::string>> names_in(int dir, const std::string &path) {
+    Fd copy(::fcntl(dir, F_DUPFD_CLOEXEC, 0));
+    const std::unique_ptr<DIR, int (*)(DIR *)> stream(::fdopendir(copy.get()), ::closedir);
+    if (!stream) return fail(errno, "list", path);
+    (void)copy.release();
+    ::rewinddir(stream.get());
+    std::vector<std::string> names;
+    while (const dirent *entry = ::readdir(stream.get()))
+        if (const std::string_view name = entry->d_name; name != "." && name != "..") names.emplace_back(name);
+    return names;
+}
+
+// Empties folders one level at a time: what is a folder in a folder moves up to the top, so that neither descriptors, nor
+// the stack, nor the length of a path grow with the depth.
+class Sweep {
+  public:
+    Sweep(int top, const std::string &path) : top_(top), path_(path) {}
+
+    Result<> everything() {
+        for (;;) {
+            auto names = names_in(top_, path_);
+            if (!names) return std::unexpected(names.error());
+            if (names->empty()) return {};
+            const unsigned long before = done_;
+            int code = 0;
+            for (const auto &name : *names) {
+                remove(name);
+                code = errno;
+            }
+            if (done_ == before) return fail(code, "remove", path_ + "/" + names->back());
+        }
+    }
+
+  private:
+    void remove(const std::string &name) {
+        if (count(::unlinkat(top_, name.c_str(), 0))) return;
+        const Fd dir = enter(top_, name);
+        if (!dir) return;
+        if (auto inner = names_in(dir.get(), name))
+            for (const auto &entry : *inner)
+                if (!count(::unlinkat(dir.get(), entry.c_str(), 0))) move_up(dir.get(), entry);
+        count(::unlinkat(top_, name.c_str(), AT_REMOVEDIR));
+    }
+
+    void move_up(int dir, const std::string &name) {
+        // A folder that its owner may not write can't be moved: its `..` changes.
+        (void)::fchmodat(dir, name.c_str(), 0700, AT_SYMLINK_NOFOLLOW);
+        count(::renameat(dir, name.c_str(), top_, std::format(".swept-{}", done_).c_str()));
+    }
+
+    bool count(int result) {
+        done_ += result == 0 ? 1 : 0;
+        return result == 0;
+    }
+
+    int top_;
+    const std::string &path_;
+    unsigned long done_ = 0;  // steps that succeeded; none in a whole round: stuck
+};
+
+}  // namespace
+
+Result<std::string> read_from_guest(const std::string &folder, const std::string &name, size_t limit_bytes) {
+    auto dir = base::open_at(AT_FDCWD, folder, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+    if (!dir) return std::unexpected(dir.error());
+    // Looked at before it is opened: opening alone rewinds tapes, starts watchdogs and waits for a FIFO's other end.
+    auto found = base::open_beneath(dir->get(), name, O_PATH | O_NOFOLLOW);
+    if (!found) return fail(found.error().code, "read from the guest", name);
+    struct stat st{};
+    if (::fstat(found->get(), &st) < 0) return fail(errno, "read from the guest", name);
+    if (!S_ISREG(st.st_mode))
+        return fail(0, "read from the guest", name,
+                    std::format("{}, where a file was expected; it is left alone", what_is(st.st_mode)));
+    if (st.st_nlink != 1)
+        return fail(0, "read from the guest", name, "a hard link, whose other name may be anybody's; it is left alone");
+    if (static_cast<uint64_t>(st.st_size) > limit_bytes)
+        return fail(0, "read from the guest", name,
+                    std::format("{} bytes, at most {} are read; it is left alone", st.st_size, limit_bytes));
+    // The same file, whatever has its name by now.
+    auto file = base::open_at(AT_FDCWD, std::format("/proc/self/fd/{}", found->get()), O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    if (!file) return fail(file.error().code, "read from the guest", name);
+    return base::read_all(file->get(), name, limit_bytes);
+}
+
+Result<> remove_guest_folder(const std::string &folder) {
+    (void)::fchmodat(AT_FDCWD, folder.c_str(), 0700, AT_SYMLINK_NOFOLLOW);
+    auto top = base::open_at(AT_FDCWD, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (!top) {
+        if (top.error().code == ENOENT || ::unlink(folder.c_str()) == 0) return {};
+        return fail(top.error().code, "remove", folder);
+    }
+    if (auto swept = Sweep(top->get(), folder).everything(); !swept) return swept;
+    if (::rmdir(folder.c_str()) < 0) return fail(errno, "remove", folder);
+    return {};
+}
+
+}  // namespace hostside

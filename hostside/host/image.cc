@@ -1,0 +1,141 @@
+#include "hostside/host/image.h"
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <format>
+
+#include "hostside/qemu/program.h"
+#include "mounts/base/at.h"
+#include "mounts/base/process.h"
+
+namespace hostside {
+
+namespace {
+
+using base::fail;
+using base::Result;
+namespace fs = std::filesystem;
+
+Result<> qemu_img(const std::string &qemu, std::vector<std::string> arguments, const std::string &path) {
+    auto program = find_qemu_img(qemu);
+    if (!program) return std::unexpected(program.error());
+    std::vector<std::string> argv{*program, "create", "-q", "-f", "qcow2"};
+    argv.insert(argv.end(), arguments.begin(), arguments.end());
+    auto exit = base::run({.argv = argv, .capture_output = true});
+    if (!exit) return std::unexpected(exit.error());
+    if (exit->status == 0) return {};
+    const std::string folder = fs::absolute(path).parent_path();
+    if (exit->output.contains(base::errno_text(ENOSPC)))
+        return fail(ENOSPC, "create image", path, std::format("make room in {}, or name another place (diskImage)", folder));
+    std::string line = exit->output.substr(0, exit->output.find('\n'));
+    const std::string prefix = std::format("qemu-img: {}: ", path);
+    if (line.starts_with(prefix)) line.erase(0, prefix.size());
+    return fail(0, "create image", path, std::format("{}; is {} yours to write?", line, folder));
+}
+
+// qemu-img takes `name:rest` for a protocol and `-name` for an option.
+std::string as_argument(const std::string &path) { return path.starts_with('/') ? path : "./" + path; }
+
+// rename(2) that replaces nothing, but on file systems that can't (NFS, 9p).
+long rename_to_new(const std::string &from, const std::string &to) {
+    const long result = ::syscall(SYS_renameat2, AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE);
+    return result < 0 && (errno == EINVAL || errno == ENOSYS) ? ::rename(from.c_str(), to.c_str()) : result;
+}
+
+uint64_t big_endian(std::string_view bytes) {
+    uint64_t value = 0;
+    for (const char c : bytes) value = value << 8 | static_cast<unsigned char>(c);
+    return value;
+}
+
+constexpr std::string_view qcow2_magic = "QFI\xfb";
+
+// The file that an image's header names as what lies beneath it (QEMU, docs/interop/qcow2.txt); empty: none, or no file.
+std::string backing_file(int fd, const std::string &path, std::string_view header) {
+    constexpr size_t longest = 1023;
+    const uint64_t offset = big_endian(header.substr(8, 8));
+    const size_t size = big_endian(header.substr(16, 4));
+    if (offset == 0 || size == 0 || size > longest) return {};
+    std::string name(size, '\0');
+    if (::pread(fd, name.data(), size, static_cast<off_t>(offset)) != static_cast<ssize_t>(size)) return {};
+    if (name.starts_with("json:") || name.contains("://")) return {};
+    return (fs::path(path).parent_path() / name).lexically_normal();
+}
+
+}  // namespace
+
+Result<bool> ensure_image(const std::string &qemu, const std::string &path, int size_mib) {
+    struct stat st{};
+    if (::stat(path.c_str(), &st) == 0) {
+        if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)) return false;
+        return fail(0, "use image", path, "neither a file nor a block device");
+    }
+    if (errno != ENOENT) return fail(errno, "use image", path);
+    // Under another name first: one that is cut short is no image, and of two launchers the first to end makes it.
+    const std::string temporary = std::format("{}.new-{}", path, ::getpid());
+    auto done = qemu_img(qemu, {as_argument(temporary), std::format("{}M", size_mib)}, path);
+    const long renamed = done ? rename_to_new(temporary, path) : -1;
+    const int code = errno;
+    if (renamed < 0) (void)::unlink(temporary.c_str());  // the error that is returned is the one that matters
+    if (!done) return std::unexpected(done.error());
+    if (renamed < 0 && code != EEXIST) return fail(code, "create image", path);
+    return renamed == 0;
+}
+
+Result<> overlay_image(const std::string &qemu, const std::string &overlay, const std::string &backing) {
+    return qemu_img(qemu, {"-F", "qcow2", "-b", fs::absolute(backing).string(), overlay}, overlay);
+}
+
+Result<> check_qcow2(const std::string &path, std::string_view start_over) {
+    auto fd = base::open_at(AT_FDCWD, path, O_RDONLY);
+    if (!fd) return fail(fd.error().code, "use image", path, start_over);
+    constexpr size_t header_bytes = 72;  // of version 2
+    std::string header(header_bytes, '\0');
+    const ssize_t got = ::pread(fd->get(), header.data(), header.size(), 0);
+    if (got != static_cast<ssize_t>(header.size()) || !header.starts_with(qcow2_magic))
+        return fail(0, "use image", path,
+                    std::format("not a qcow2 image; convert it (qemu-img convert -O qcow2), or {}", start_over));
+    const std::string backing = backing_file(fd->get(), path, header);
+    if (!backing.empty() && ::access(backing.c_str(), R_OK) < 0)
+        return fail(errno, "use image", path,
+                    std::format("it lies over {}, which is gone (was it garbage-collected?); bring that back, or {}", backing,
+                                start_over));
+    return {};
+}
+
+bool is_empty_qcow2(const std::string &path) {
+    constexpr size_t header_bytes = 104;  // of version 3; qcow2.txt names the fields and their places
+    const auto fd = base::open_at(AT_FDCWD, path, O_RDONLY);
+    std::string header(header_bytes, '\0');
+    if (!fd || ::pread(fd->get(), header.data(), header.size(), 0) != static_cast<ssize_t>(header.size())) return false;
+    const auto field = [&](size_t offset, size_t size) { return big_endian(std::string_view(header).substr(offset, size)); };
+    const bool plain = header.starts_with(qcow2_magic) && field(4, 4) == 3 && field(8, 8) == 0 /* backing file */ &&
+                       field(32, 4) == 0 /* encryption */ && field(60, 4) == 0 /* snapshots */ &&
+                       field(72, 8) == 0 /* incompatible features: dirty, corrupt, data elsewhere … */;
+    if (!plain) return false;
+    // A first-level entry of 0: none of its clusters is allocated, and what is not allocated reads as zeros.
+    constexpr size_t largest_table_bytes = size_t{1} << 20;
+    const uint64_t table_bytes = field(36, 4) * 8;
+    if (table_bytes == 0 || table_bytes > largest_table_bytes) return false;
+    std::string table(table_bytes, '\0');
+    return ::pread(fd->get(), table.data(), table.size(), static_cast<off_t>(field(40, 8))) ==
+               static_cast<ssize_t>(table.size()) &&
+           table.find_first_not_of('\0') == std::string::npos;
+}
+
+Result<std::string> format_of(const std::string &path) {
+    auto fd = base::open_at(AT_FDCWD, path, O_RDONLY);
+    if (!fd) return std::unexpected(fd.error());
+    std::string magic(qcow2_magic.size(), '\0');
+    if (::pread(fd->get(), magic.data(), magic.size(), 0) < 0) return fail(errno, "read", path);
+    return std::string(magic == qcow2_magic ? "qcow2" : "raw");
+}
+
+}  // namespace hostside

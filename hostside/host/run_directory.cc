@@ -1,0 +1,127 @@
+#include "hostside/host/run_directory.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <format>
+
+#include "hostside/host/guest_files.h"
+#include "mounts/base/at.h"
+
+namespace hostside {
+
+namespace {
+
+using base::fail;
+using base::Result;
+namespace fs = std::filesystem;
+
+// A machine NAME has the folder NAME and the lock NAME.lock; an image's lock begins with a dot, as no name does.
+constexpr std::string_view lock_suffix = ".lock", image_prefix = ".image-";
+
+Result<> private_folder(const std::string &path) {
+    if (::mkdir(path.c_str(), 0700) < 0 && errno != EEXIST)
+        return fail(errno, "mkdir", path, "set XDG_RUNTIME_DIR to a folder that you may write");
+    struct stat st{};
+    if (::lstat(path.c_str(), &st) < 0) return fail(errno, "stat", path);
+    if (!S_ISDIR(st.st_mode) || st.st_uid != ::geteuid() || (st.st_mode & 077) != 0)
+        return fail(0, "use", path, "must be a folder of yours with mode 0700; remove it, or set XDG_RUNTIME_DIR");
+    return {};
+}
+
+// A lock of the runtime folder; of a machine also the path of its folder. Either may be there without the other.
+struct Lock {
+    std::string path, folder;
+};
+
+std::vector<Lock> locks_in(const std::string &parent) {
+    std::vector<Lock> locks;
+    std::error_code error;
+    for (const auto &entry : fs::directory_iterator(parent, error)) {
+        std::string path = entry.path();
+        const std::string name = entry.path().filename();
+        if (name.starts_with(image_prefix)) locks.push_back({path, ""});
+        if (name.starts_with('.')) continue;
+        const bool folder = entry.is_directory(error);
+        if (folder) locks.push_back({path + std::string(lock_suffix), path});
+        if (folder || !name.ends_with(lock_suffix)) continue;
+        const std::string of = path.substr(0, path.size() - lock_suffix.size());
+        if (!fs::is_directory(of, error)) locks.push_back({path, of});
+    }
+    return locks;
+}
+
+// What a killed launcher left: locks that nobody holds, and the folders of machines.
+void sweep_abandoned(const std::string &parent) {
+    for (const auto &lock : locks_in(parent)) {
+        if (FileLock::holder(lock.path) != 0) continue;
+        auto ours = FileLock::take(lock.path, lock.path);  // and its end removes it
+        if (!ours || lock.folder.empty()) continue;
+        (void)remove_guest_folder(lock.folder);  // the next start of this name says why it can't
+    }
+}
+
+}  // namespace
+
+Result<std::string> runtime_folder() {
+    const char *runtime = std::getenv("XDG_RUNTIME_DIR");
+    const std::string path =
+        runtime != nullptr && *runtime == '/' ? std::string(runtime) + "/runvm" : std::format("/tmp/runvm-{}", ::geteuid());
+    if (auto made = private_folder(path); !made) return std::unexpected(made.error());
+    return path;
+}
+
+Result<RunFolder> RunFolder::create(const std::string &name, bool another) {
+    if (name.empty() || name.starts_with('.') || name.find('/') != std::string::npos)
+        return fail(0, "use name", name, "a machine's name is not empty, has no '/' and does not begin with '.'");
+    auto parent = runtime_folder();
+    if (!parent) return std::unexpected(parent.error());
+    sweep_abandoned(*parent);
+    constexpr int most_of_one_name = 100;
+    std::string path = *parent + "/" + name;
+    auto lock = FileLock::take(path + std::string(lock_suffix), "machine " + name);
+    for (int n = 2; !lock && another && n < most_of_one_name; ++n) {
+        path = std::format("{}/{}-{}", *parent, name, n);
+        lock = FileLock::take(path + std::string(lock_suffix), "machine " + name);
+    }
+    if (!lock) return std::unexpected(lock.error());
+    if (auto swept = remove_guest_folder(path); !swept) return std::unexpected(swept.error());
+    if (auto made = private_folder(path); !made) return std::unexpected(made.error());
+    return RunFolder(path, std::move(*lock));
+}
+
+RunFolder::~RunFolder() {
+    if (lock_.held()) (void)remove_guest_folder(path_);  // the next start sweeps what could not be removed
+}
+
+Result<std::vector<Running>> running_machines() {
+    auto parent = runtime_folder();
+    if (!parent) return std::unexpected(parent.error());
+    std::vector<Running> result;
+    for (const auto &lock : locks_in(*parent)) {
+        if (lock.folder.empty()) continue;
+        if (const long holder = FileLock::holder(lock.path); holder != 0)
+            result.push_back({fs::path(lock.folder).filename(), lock.folder, holder});
+    }
+    std::ranges::sort(result, {}, &Running::name);
+    return result;
+}
+
+Result<FileLock> lock_image(const std::string &path) {
+    auto parent = runtime_folder();
+    if (!parent) return std::unexpected(parent.error());
+    for (;;) {
+        struct stat before{}, now{};
+        if (::stat(path.c_str(), &before) < 0) return fail(errno, "stat", path);
+        auto lock = FileLock::take(std::format("{}/{}{}-{}", *parent, image_prefix, before.st_dev, before.st_ino), path);
+        // Another may have put it aside before we held it.
+        if (!lock || (::stat(path.c_str(), &now) == 0 && now.st_dev == before.st_dev && now.st_ino == before.st_ino)) return lock;
+    }
+}
+
+}  // namespace hostside

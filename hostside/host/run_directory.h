@@ -1,0 +1,45 @@
+// The folder of one running machine: ${XDG_RUNTIME_DIR}/runvm/NAME, else /tmp/runvm-UID/NAME, mode 0700, with its sockets,
+// its console's log, its xchg. Held by a lock for as long as the launcher lives; what a killed launcher left is swept when
+// any machine is started next.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "hostside/base/file_lock.h"
+#include "mounts/base/error.h"
+
+namespace hostside {
+
+class RunFolder {
+  public:
+    // With `another`, a name that is taken becomes NAME-2 and so on: machines in different folders may have one name.
+    // Error: a machine of this name runs (with its launcher's pid), or no place for it.
+    static base::Result<RunFolder> create(const std::string &name, bool another);
+    RunFolder(RunFolder &&) noexcept = default;
+    RunFolder &operator=(RunFolder &&) = delete;
+    RunFolder(const RunFolder &) = delete;
+    RunFolder &operator=(const RunFolder &) = delete;
+    ~RunFolder();
+
+    [[nodiscard]] const std::string &path() const { return path_; }
+
+  private:
+    RunFolder(std::string path, FileLock lock) : path_(std::move(path)), lock_(std::move(lock)) {}
+    std::string path_;
+    FileLock lock_;
+};
+
+// Where all of this user's are.
+base::Result<std::string> runtime_folder();
+
+struct Running {
+    std::string name, path;
+    long holder = 0;  // the launcher's pid
+};
+base::Result<std::vector<Running>> running_machines();
+
+// Holds a disk image, beside the run folders and by the file's identity: the image's own folder may not be ours to write.
+base::Result<FileLock> lock_image(const std::string &path);
+
+}  // namespace hostside

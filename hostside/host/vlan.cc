@@ -1,0 +1,181 @@
+#include "hostside/host/vlan.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <charconv>
+#include <csignal>
+#include <cstring>
+#include <format>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "hostside/base/file_lock.h"
+#include "mounts/base/at.h"
+#include "mounts/base/fd.h"
+
+namespace hostside {
+
+namespace {
+
+using base::fail;
+using base::Fd;
+using base::Result;
+
+constexpr size_t frame_limit_bytes = 4096 + 65536;  // QEMU's own (NET_BUFSIZE)
+constexpr timeval patience{0, 20'000};              // with a guest that is busy; its queue holds a few frames
+
+// A number alone is a guest's socket.
+int node_of(std::string_view name) {
+    int node = 0;
+    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), node);
+    return error == std::errc{} && end == name.data() + name.size() ? node : 0;
+}
+
+Result<sockaddr_un> address_of(const std::string &path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (path.size() >= sizeof address.sun_path)
+        return fail(0, "socket", path, "too long for a socket; set XDG_RUNTIME_DIR to a shorter folder");
+    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+    return address;
+}
+
+Result<FileLock> take_place(const std::string &folder, int vlan, int node) {
+    constexpr int tries = 10;  // one that leaves may remove the empty folder just now
+    for (int i = 0;; ++i) {
+        if (::mkdir(folder.c_str(), 0700) < 0 && errno != EEXIST) return fail(errno, "mkdir", folder);
+        auto lock = FileLock::take(std::format("{}/{}.lock", folder, node), std::format("place {} on vlan {}", node, vlan));
+        if (!lock && lock.error().code == ENOENT && i < tries) continue;
+        if (!lock && lock.error().code == 0) lock.error().hint += " nodeNumber";
+        return lock;
+    }
+}
+
+}  // namespace
+
+std::string vlan_folder(const std::string &runtime, int vlan) { return std::format("{}/.vlan-{}", runtime, vlan); }
+std::string vlan_guest_socket(const std::string &folder, int node) { return std::format("{}/{}", folder, node); }
+std::string vlan_switch_socket(const std::string &folder, int node) { return std::format("{}/{}.switch", folder, node); }
+
+class VlanPort::Forwarder {
+  public:
+    Forwarder(std::string folder, int vlan, int node, FileLock lock, Fd in, Fd out)
+        : folder_(std::move(folder)), vlan_(vlan), node_(node), lock_(std::move(lock)), in_(std::move(in)), out_(std::move(out)) {
+        // Signals are the supervisor's.
+        sigset_t all, old;
+        sigfillset(&all);
+        (void)::pthread_sigmask(SIG_SETMASK, &all, &old);
+        thread_ = std::thread([this] { forward_all(); });
+        (void)::pthread_sigmask(SIG_SETMASK, &old, nullptr);
+    }
+    ~Forwarder() {
+        leaving_ = true;
+        (void)::shutdown(in_.get(), SHUT_RDWR);
+        thread_.join();
+        (void)::unlink(vlan_switch_socket(folder_, node_).c_str());
+        (void)::unlink(vlan_guest_socket(folder_, node_).c_str());
+    }
+    Forwarder(const Forwarder &) = delete;
+    Forwarder &operator=(const Forwarder &) = delete;
+
+    [[nodiscard]] const std::string &folder() const { return folder_; }
+
+  private:
+    struct Peer {
+        int node = 0;
+        sockaddr_un address{};
+        bool stuck = false;  // took nothing for as long as we are patient; tried again without waiting
+    };
+
+    void forward_all() {
+        std::vector<char> frame(frame_limit_bytes);
+        for (;;) {
+            const ssize_t n = ::recv(in_.get(), frame.data(), frame.size(), 0);
+            if (leaving_ || (n < 0 && errno != EINTR)) return;
+            if (n <= 0) continue;
+            look_who_is_there();
+            forward({frame.data(), static_cast<size_t>(n)});
+        }
+    }
+
+    // A folder's time changes with its names.
+    void look_who_is_there() {
+        struct stat st{};
+        if (::stat(folder_.c_str(), &st) < 0) return;
+        if (st.st_mtim.tv_sec == seen_.tv_sec && st.st_mtim.tv_nsec == seen_.tv_nsec) return;
+        seen_ = st.st_mtim;
+        peers_.clear();
+        DIR *dir = ::opendir(folder_.c_str());
+        while (const dirent *entry = dir != nullptr ? ::readdir(dir) : nullptr) {
+            const int node = node_of(entry->d_name);
+            if (node == 0 || node == node_) continue;
+            if (auto address = address_of(vlan_guest_socket(folder_, node))) peers_.push_back({node, *address});
+        }
+        if (dir != nullptr) (void)::closedir(dir);
+    }
+
+    void forward(std::string_view frame) {
+        // A card's address has its switch's and its machine's number: such a frame is for one alone. Any other is for all.
+        const std::array<char, 5> ours{0x52, 0x54, 0x00, 0x12, static_cast<char>(vlan_)};
+        const int to = frame.starts_with(std::string_view(ours.data(), ours.size())) && frame.size() > ours.size()
+                           ? static_cast<unsigned char>(frame[ours.size()])
+                           : 0;
+        const bool known = std::ranges::contains(peers_, to, &Peer::node);
+        for (Peer &peer : peers_) {
+            if (known && peer.node != to) continue;
+            const ssize_t sent = ::sendto(out_.get(), frame.data(), frame.size(), MSG_NOSIGNAL | (peer.stuck ? MSG_DONTWAIT : 0),
+                                          reinterpret_cast<const sockaddr *>(&peer.address), sizeof peer.address);
+            // A frame that is lost is lost, as on a wire: its machine has ended, or does not listen yet.
+            peer.stuck = sent < 0 && errno == EAGAIN;
+        }
+    }
+
+    std::string folder_;
+    int vlan_, node_;
+    FileLock lock_;
+    Fd in_, out_;
+    std::vector<Peer> peers_;
+    timespec seen_{};
+    std::atomic<bool> leaving_ = false;
+    std::thread thread_;
+};
+
+VlanPort::VlanPort(std::unique_ptr<Forwarder> forwarder) : forwarder_(std::move(forwarder)) {}
+VlanPort::VlanPort(VlanPort &&) noexcept = default;
+
+VlanPort::~VlanPort() {
+    if (!forwarder_) return;
+    const std::string folder = forwarder_->folder();
+    forwarder_.reset();
+    (void)::rmdir(folder.c_str());  // not while others are there
+}
+
+Result<VlanPort> VlanPort::join(const std::string &runtime, int vlan, int node) {
+    const std::string folder = vlan_folder(runtime, vlan);
+    const std::string path = vlan_switch_socket(folder, node);
+    auto address = address_of(path);
+    if (!address) return std::unexpected(address.error());
+    auto lock = take_place(folder, vlan, node);
+    if (!lock) return std::unexpected(lock.error());
+    // Of a launcher that was killed; the lock says that nobody has them.
+    (void)::unlink(path.c_str());
+    (void)::unlink(vlan_guest_socket(folder, node).c_str());
+    Fd in(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    Fd out(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (!in || !out || ::bind(in.get(), reinterpret_cast<const sockaddr *>(&*address), sizeof *address) < 0 ||
+        ::setsockopt(out.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) < 0)
+        return fail(errno, "join vlan", path);
+    return VlanPort(std::make_unique<Forwarder>(folder, vlan, node, std::move(*lock), std::move(in), std::move(out)));
+}
+
+}  // namespace hostside

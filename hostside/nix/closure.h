@@ -1,0 +1,20 @@
+// Reads closures out of a Nix database that belongs to somebody else: nothing in it or beside it is changed.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "mounts/base/error.h"
+#include "mounts/nix/registration.h"
+
+namespace hostside::nixdb {
+
+// The closures of these store paths, each path once, references before what refers to them: the order of
+// `nix-store -qR`, and references in the order of `nix-store --dump-db`. `database` is a db.sqlite.
+// Errors: a schema newer than 10, a path that is not valid there, a cycle; each is named.
+base::Result<std::vector<mounts::PathInfo>> closure(const std::string &database, const std::vector<std::string> &paths);
+
+// The store path that `path` is, is in, or links to (./result). Error: it leads elsewhere.
+base::Result<std::string> store_path(const std::string &path);
+
+}  // namespace hostside::nixdb

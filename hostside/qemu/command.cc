@@ -1,0 +1,67 @@
+#include "hostside/qemu/command.h"
+
+#include <format>
+
+#include "hostside/qemu/parts.h"
+
+namespace hostside {
+
+namespace {
+
+void add_accelerator(Argv &argv, const Machine &m, const HostFacts &facts) {
+    add(argv, "-machine", m.machine_type);
+    add(argv, "-accel", facts.kvm ? "kvm" : "tcg");
+    std::string cpu = m.cpu;
+    if (cpu.empty()) cpu = facts.kvm ? "host" : "max";
+    // QEMU 7's emulation of cmpxchg16b makes guests panic now and then.
+    if (cpu == "max" && !facts.kvm && facts.qemu_major < 8) cpu += ",-cx16";
+    add(argv, "-cpu", cpu);
+    add(argv, "-smp", std::to_string(m.cores));
+    add(argv, "-m", std::format("{}M", m.memory_mib));
+}
+
+void add_display(Argv &argv, const Machine &m) {
+    if (!m.graphics) {
+        add(argv, "-display", "none");
+        return;
+    }
+    std::string vga = "VGA";
+    if (m.width > 0) vga += std::format(",xres={},yres={}", m.width, m.height);
+    add(argv, "-device", vga);
+    if (m.virtio_keyboard) add(argv, "-device", "virtio-keyboard-pci");
+    argv.emplace_back("-usb");
+    add(argv, "-device", "usb-tablet");
+}
+
+}  // namespace
+
+std::string escaped(std::string_view value) {
+    std::string result;
+    for (const char c : value) result.append(c == ',' ? 2 : 1, c);
+    return result;
+}
+
+base::Result<Argv> qemu_argv(const Machine &m, const HostFacts &facts) {
+    Argv argv{facts.qemu, "-name", "guest=" + escaped(m.name), "-nodefaults", "-no-user-config"};
+    if (facts.sandbox && m.sandbox) add(argv, "-sandbox", "on");
+    if (!m.allow_reboot) argv.emplace_back("-no-reboot");
+    add_accelerator(argv, m, facts);
+    add_display(argv, m);
+    if (auto done = add_channels(argv, m, facts); !done) return std::unexpected(done.error());
+    if (auto done = add_disks(argv, m, facts); !done) return std::unexpected(done.error());
+    if (auto done = add_shares(argv, m, facts); !done) return std::unexpected(done.error());
+    if (auto done = add_networks(argv, m, facts); !done) return std::unexpected(done.error());
+    if (m.rng) add(argv, "-device", "virtio-rng-pci");
+    if (m.balloon) add(argv, "-device", "virtio-balloon-pci");
+    if (m.vsock_cid > 0) add(argv, "-device", std::format("vhost-vsock-pci,guest-cid={}", m.vsock_cid));
+    if (!m.bios.empty()) add(argv, "-bios", m.bios);
+    if (!m.use_boot_loader) {
+        add(argv, "-kernel", facts.kernel);
+        add(argv, "-initrd", facts.initrd);
+        add(argv, "-append", facts.command_line);
+    }
+    argv.insert(argv.end(), m.qemu_options.begin(), m.qemu_options.end());
+    return argv;
+}
+
+}  // namespace hostside

@@ -1,0 +1,49 @@
+// From a machine's description and what this host is like to QEMU's argv. Pure: nothing is looked at or created here.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "hostside/description/machine.h"
+#include "mounts/base/error.h"
+
+namespace hostside {
+
+// What the launcher found out or made before.
+struct HostFacts {
+    std::string qemu;   // the program's path
+    std::string runvm;  // ours, which QEMU starts for connections of a guest to the host
+    int qemu_major = 10;
+    bool kvm = false;
+    bool root = false;              // we run as root: then a guest's chown would be real on the host
+    bool sandbox = true;            // this QEMU takes -sandbox on
+    std::string kernel, initrd;     // files to boot
+    std::string command_line;       // of the kernel
+    std::string root_image;         // empty: no root disk
+    bool root_image_empty = false;  // nothing was ever written to it: the guest need not read all of it to know
+    std::string boot_disk_format = "qcow2";
+    std::vector<std::string> empty_images;
+    std::string xchg, shared;  // folders
+    std::string runtime;       // the folder of all run folders and vlans
+    std::string run_folder;    // for sockets and the console's log, 0700
+    bool terminal = true;      // the console is on stdin and stdout; else on a socket, for `runvm console`
+    int console_log_fd = -1;   // QEMU inherits it and writes the console's log there; -1: into a file (--print)
+    bool monitor = false;      // ctrl-a c on the console leads to QEMU's monitor
+};
+
+// The names of what stands in the run folder.
+inline constexpr std::string_view status_socket = "status";
+inline constexpr std::string_view qmp_socket = "qmp";        // for others
+inline constexpr std::string_view events_socket = "events";  // for the launcher
+inline constexpr std::string_view console_socket = "console";
+
+// Error: a path too long for a socket, shares or ports that clash.
+base::Result<std::vector<std::string>> qemu_argv(const Machine &machine, const HostFacts &facts);
+
+// The switches that a machine has a card on, those of `interfaces` last.
+std::vector<int> all_vlans(const Machine &machine);
+
+// QEMU reads a doubled comma in an option's value as one (qemu(1), "Comma handling").
+std::string escaped(std::string_view value);
+
+}  // namespace hostside

@@ -1,0 +1,38 @@
+#include "hostside/qemu/events.h"
+
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <nlohmann/json.hpp>
+
+namespace hostside {
+
+QemuEvent parse_event(std::string_view line) {
+    const auto json = nlohmann::json::parse(line, nullptr, false);
+    if (!json.is_object() || !json.contains("event")) return {};
+    const auto data = json.value("data", nlohmann::json::object());
+    if (json["event"] == "GUEST_PANICKED") return {QemuEvent::panic, ""};
+    if (json["event"] != "BLOCK_IO_ERROR" || !data.is_object()) return {};
+    const auto device = data.value("device", nlohmann::json());
+    return {data.value("nospace", nlohmann::json()) == true ? QemuEvent::disk_full : QemuEvent::disk_error,
+            device.is_string() ? printable(device.get<std::string>()) : "?"};
+}
+
+QemuEvents::QemuEvents(base::Fd socket) : socket_(std::move(socket)) {
+    constexpr std::string_view greeting = "{\"execute\":\"qmp_capabilities\"}\n";
+    (void)::send(socket_.get(), greeting.data(), greeting.size(), MSG_NOSIGNAL);  // QEMU that is gone is noticed by waiting
+}
+
+std::vector<QemuEvent> QemuEvents::receive() {
+    std::array<char, 4096> chunk;
+    const ssize_t n = ::recv(socket_.get(), chunk.data(), chunk.size(), MSG_DONTWAIT);
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) socket_.reset();
+    if (n <= 0) return {};
+    std::vector<QemuEvent> news;
+    for (const auto &line : lines_.take({chunk.data(), static_cast<size_t>(n)}))
+        if (QemuEvent event = parse_event(line); event.kind != QemuEvent::other) news.push_back(std::move(event));
+    return news;
+}
+
+}  // namespace hostside

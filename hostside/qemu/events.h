@@ -1,0 +1,36 @@
+// What QEMU tells of its own accord (QEMU, "QMP Reference Manual", events): a guest that panicked through its pvpanic
+// device, a disk of the host that took no more. Listened to over a monitor of its own, so that `runvm qmp` has the other.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "hostside/run/status_port.h"
+#include "mounts/base/fd.h"
+
+namespace hostside {
+
+struct QemuEvent {
+    enum Kind { panic, disk_full, disk_error, other } kind = other;
+    std::string disk;  // of disk_full and disk_error: QEMU's name of the drive, printable
+};
+
+// A line of the monitor. Pure.
+QemuEvent parse_event(std::string_view line);
+
+class QemuEvents {
+  public:
+    // `socket`: connected to QEMU's monitor; events begin once QEMU has read our greeting.
+    explicit QemuEvents(base::Fd socket);
+    [[nodiscard]] int fd() const { return socket_.get(); }
+
+    // What one read brings, `other` left out. Never blocks; fd() is -1 after QEMU closed.
+    std::vector<QemuEvent> receive();
+
+  private:
+    base::Fd socket_;
+    LineReader lines_{size_t{1} << 20};
+};
+
+}  // namespace hostside

@@ -1,0 +1,98 @@
+#include "hostside/qemu/program.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <format>
+#include <optional>
+#include <ranges>
+
+#include "hostside/base/cache.h"
+#include "mounts/base/process.h"
+
+namespace hostside {
+
+namespace {
+
+using base::fail;
+using base::Result;
+
+constexpr int oldest_qemu = 6;  // multidevs=remap is of 4.2, mapped files over it were steady from 6.0
+
+bool executable(const std::string &path) { return ::access(path.c_str(), X_OK) == 0; }
+
+std::optional<std::string> in_path(const std::string &name) {
+    const char *path = std::getenv("PATH");
+    for (auto part : std::views::split(std::string_view(path != nullptr ? path : ""), ':')) {
+        std::string candidate = std::string(std::string_view(part)) + "/" + name;
+        if (executable(candidate)) return candidate;
+    }
+    return std::nullopt;
+}
+
+// `10 sandbox`, as it is remembered.
+Abilities remembered(const std::string &text) {
+    Abilities a;
+    (void)std::from_chars(text.data(), text.data() + text.size(), a.major);
+    a.sandbox = text.ends_with(" sandbox");
+    return a;
+}
+
+Result<Abilities> ask(const std::string &qemu) {
+    auto version = base::run({.argv = {qemu, "--version"}, .capture_output = true});
+    if (!version) return std::unexpected(version.error());
+    constexpr std::string_view before = "version ";
+    const size_t at = version->output.find(before);
+    Abilities a;
+    if (at != std::string::npos) {
+        const char *digits = version->output.data() + at + before.size();
+        (void)std::from_chars(digits, version->output.data() + version->output.size(), a.major);
+    }
+    if (version->status != 0 || a.major == 0)
+        return fail(0, "ask version of", qemu,
+                    std::format("it did not say one, but: {}; is it a QEMU? Name another with --qemu",
+                                version->output.substr(0, version->output.find('\n'))));
+    auto sandbox = base::run({.argv = {qemu, "-sandbox", "on", "-machine", "help"}, .capture_output = true});
+    a.sandbox = sandbox && sandbox->status == 0;
+    return a;
+}
+
+}  // namespace
+
+Result<std::string> find_qemu(const std::string &name) {
+    if (name.contains('/')) {
+        if (executable(name)) return name;
+        return fail(errno, "find QEMU", name, "name another with --qemu");
+    }
+    if (auto path = in_path(name)) return std::move(*path);
+    return fail(0, "find QEMU", name, "not in PATH; install it (Debian: qemu-system-x86, NixOS: qemu), or name it with --qemu");
+}
+
+Result<std::string> find_qemu_img(const std::string &qemu) {
+    std::string beside = qemu.substr(0, qemu.rfind('/') + 1) + "qemu-img";
+    if (executable(beside)) return beside;
+    if (auto path = in_path("qemu-img")) return std::move(*path);
+    return fail(0, "find", "qemu-img",
+                std::format("neither beside {} nor in PATH; install it (Debian: qemu-utils, NixOS: qemu)", qemu));
+}
+
+Result<Abilities> abilities_of(const std::string &qemu) {
+    const std::string path = cache_path("qemu-" + short_hash(file_identity(qemu)));
+    Abilities a;
+    if (auto known = cached(path)) a = remembered(*known);
+    if (a.major == 0) {
+        auto asked = ask(qemu);
+        if (!asked) return asked;
+        a = *asked;
+        remember(path, std::format("{}{}", a.major, a.sandbox ? " sandbox" : ""));
+    }
+    if (a.major < oldest_qemu)
+        return fail(
+            0, "use QEMU", qemu,
+            std::format("version {} is too old, {} or newer is needed; name a newer one with --qemu", a.major, oldest_qemu));
+    return a;
+}
+
+}  // namespace hostside

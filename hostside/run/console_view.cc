@@ -1,0 +1,135 @@
+#include "hostside/run/console_view.h"
+
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <format>
+
+#include "hostside/base/unix_socket.h"
+#include "mounts/base/at.h"
+
+namespace hostside {
+
+namespace {
+
+constexpr size_t held_limit_bytes = size_t{256} << 10;
+
+// A terminal that is gone has nobody to be told.
+void put(int fd, std::string_view text) { (void)base::write_all(fd, text, "terminal"); }
+
+size_t columns() {
+    winsize size{};
+    constexpr size_t usual = 80;
+    const bool known = ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+    return (known ? size.ws_col : usual) - 1;
+}
+
+}  // namespace
+
+ConsoleView::ConsoleView(bool whole_console) {
+    line_.enter("disk", 0);
+    if (whole_console) open_console(false);
+    tick();
+}
+
+ConsoleView::~ConsoleView() {
+    if (live_) put(STDERR_FILENO, std::format("\r{}\x1b[K\n", line_.text(now_s(), columns(), true)));
+    put_notes();
+}
+
+double ConsoleView::now_s() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+
+void ConsoleView::erase_line() const {
+    if (live_) put(STDERR_FILENO, "\r\x1b[K");
+}
+
+void ConsoleView::tick() {
+    constexpr double patience_s = 0.3;
+    if (!notes_.empty() && now_s() - noted_s_ > patience_s) put_notes();
+    if (live_) put(STDERR_FILENO, std::format("\r{}\x1b[K", line_.text(now_s(), columns())));
+}
+
+void ConsoleView::doing(std::string_view what) {
+    line_.doing(what);
+    tick();
+}
+
+void ConsoleView::event(std::string_view event, std::string_view detail) {
+    if (event == "started") line_.enter("kernel", now_s());
+    if (event == "phase" && detail == "switch_root")
+        open_console(false);
+    else if (event == "phase")
+        line_.enter("stage 1", now_s());
+    else if (event == "stage1-failed" || event == "panic" || event == "timeout" || (event == "exit" && detail != "0"))
+        open_console(true);
+    tick();
+}
+
+void ConsoleView::note(const std::string &text) {
+    if (!live_ && mid_line_) {
+        if (notes_.empty()) noted_s_ = now_s();
+        notes_ += std::format("runvm: {}\r\n", text);
+        return;
+    }
+    erase_line();
+    put(STDERR_FILENO, std::format("runvm: {}{}", text, live_ ? "\n" : "\r\n"));
+    tick();
+}
+
+void ConsoleView::open_console(bool with_what_was_said) {
+    if (!live_) return;
+    put(STDERR_FILENO, std::format("\r{}\x1b[K\n", line_.text(now_s(), columns(), true)));
+    live_ = false;
+    terminal_.make_raw();
+    if (with_what_was_said) put_console(held_);
+    held_.clear();
+}
+
+void ConsoleView::put_notes() {
+    if (notes_.empty()) return;
+    put(STDERR_FILENO, (mid_line_ ? "\r\n" : "") + notes_);
+    mid_line_ = false;
+    notes_.clear();
+}
+
+// Both come by ways of their own, and a line of the guest's in pieces.
+void ConsoleView::put_console(std::string_view text) {
+    if (const size_t end = text.find('\n'); !notes_.empty() && end != std::string_view::npos) {
+        put(STDOUT_FILENO, text.substr(0, end + 1));
+        text.remove_prefix(end + 1);
+        mid_line_ = false;
+        put_notes();
+    }
+    put(STDOUT_FILENO, text);
+    if (!text.empty()) mid_line_ = text.back() != '\n';
+}
+
+void ConsoleView::show(std::string_view console_text) {
+    // QEMU says it a second time to whoever types; unread, the guest would wait.
+    std::array<char, 65536> again;
+    while (console_ && ::recv(console_.get(), again.data(), again.size(), MSG_DONTWAIT) > 0) {
+    }
+    if (!live_) return put_console(console_text);
+    held_ += console_text;
+    if (held_.size() > held_limit_bytes) held_.erase(0, held_.size() - held_limit_bytes);
+}
+
+void ConsoleView::connect(const std::string &console_socket) {
+    if (auto socket = connect_unix(console_socket)) console_ = std::move(*socket);
+}
+
+void ConsoleView::type() {
+    std::array<char, 4096> chunk;
+    const ssize_t n = ::read(STDIN_FILENO, chunk.data(), chunk.size());
+    if (n <= 0) {
+        input_ended_ = true;
+        return;
+    }
+    if (live_) return open_console(true);  // that Enter was for us
+    if (console_ && !base::write_all(console_.get(), {chunk.data(), static_cast<size_t>(n)}, "console")) console_.reset();
+}
+
+}  // namespace hostside

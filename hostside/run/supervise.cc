@@ -1,0 +1,251 @@
+#include "hostside/run/supervise.h"
+
+#include <poll.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <optional>
+#include <set>
+
+#include "hostside/base/unix_socket.h"
+#include "hostside/qemu/command.h"
+#include "hostside/qemu/events.h"
+#include "hostside/run/status_port.h"
+#include "hostside/run/terminal.h"
+#include "mounts/base/fd.h"
+#include "mounts/base/process.h"
+
+namespace hostside {
+
+namespace {
+
+using base::Fd;
+using Clock = std::chrono::steady_clock;
+
+constexpr size_t line_limit_bytes = 4096;
+constexpr auto connect_pause = std::chrono::milliseconds(20);
+// For QEMU to flush its disks after SIGTERM, and for a guest that failed to end by itself, with no one to look at its menu.
+constexpr auto grace = std::chrono::seconds(3);
+
+// Signals as a descriptor, so that one poll waits for everything.
+class Signals {
+  public:
+    Signals() {
+        sigset_t set;
+        sigemptyset(&set);
+        for (const int s : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT}) sigaddset(&set, s);
+        (void)::sigprocmask(SIG_BLOCK, &set, &old_);
+        fd_ = Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+    }
+    ~Signals() { (void)::sigprocmask(SIG_SETMASK, &old_, nullptr); }
+    Signals(const Signals &) = delete;
+    Signals &operator=(const Signals &) = delete;
+    [[nodiscard]] int fd() const { return fd_.get(); }
+    // The last that asks us to end; 0: none.
+    int take() {
+        int asked = 0;
+        signalfd_siginfo info{};
+        while (::read(fd_.get(), &info, sizeof info) == sizeof info)
+            if (info.ssi_signo != SIGCHLD) asked = static_cast<int>(info.ssi_signo);
+        return asked;
+    }
+
+  private:
+    sigset_t old_{};
+    Fd fd_;
+};
+
+// One run of QEMU.
+class Run {
+  public:
+    Run(const Supervision &supervision, base::Child qemu, bool interactive)
+        : supervision_(supervision), qemu_(qemu.pid), qemu_output_(std::move(qemu.output)), interactive_(interactive) {
+        if (supervision.timeout_s > 0) deadline_ = Clock::now() + std::chrono::seconds(supervision.timeout_s);
+    }
+
+    // Waits for QEMU's end, and does what happens until then.
+    int to_the_end(Signals &signals) {
+        for (;;) {
+            if (status_.fd() < 0 && !connected_) connect();
+            ConsoleView *const view = supervision_.view;
+            std::array<pollfd, 6> polls{{{signals.fd(), POLLIN, 0},
+                                         {status_.fd(), POLLIN, 0},
+                                         {events_.fd(), POLLIN, 0},
+                                         {supervision_.console.fd(), POLLIN, 0},
+                                         {qemu_output_.get(), POLLIN, 0},
+                                         {view != nullptr ? view->input_fd() : -1, POLLIN, 0}}};
+            (void)::poll(polls.data(), polls.size(), wait_ms());
+            if (polls[1].revents != 0) take_status();
+            if (polls[2].revents != 0) take_events();
+            if (polls[3].revents != 0) take_console();
+            if (polls[4].revents != 0) take_qemu_output();
+            if (polls[5].revents != 0) view->type();
+            if (view != nullptr) view->tick();
+            take_signal(signals.take());
+            check_time();
+            int wait_status = 0;
+            if (::waitpid(qemu_, &wait_status, WNOHANG) == qemu_) return ended(base::exit_code(wait_status));
+        }
+    }
+
+  private:
+    void report(std::string_view event, std::string_view detail = {}) const {
+        if (supervision_.report) supervision_.report(event, detail);
+    }
+    // The first reason for an end counts.
+    void conclude(int code) {
+        if (!code_) code_ = code;
+    }
+
+    // QEMU listens on the status port last.
+    void connect() {
+        const auto to = [&](std::string_view name) { return connect_unix(supervision_.run_folder + "/" + std::string(name)); };
+        auto status = to(status_socket);
+        if (!status) return;
+        connected_ = true;
+        status_ = StatusPort(std::move(*status));
+        if (auto events = to(events_socket)) events_ = QemuEvents(std::move(*events));
+        if (supervision_.view != nullptr) supervision_.view->connect(supervision_.run_folder + "/" + std::string(console_socket));
+        report("started", std::to_string(qemu_));
+    }
+
+    [[nodiscard]] int wait_ms() const {
+        constexpr long long redraw_ms = 100;
+        long long wait = connected_ ? -1 : connect_pause.count();
+        if (connected_ && supervision_.view != nullptr && supervision_.view->wants_ticks()) wait = redraw_ms;
+        for (const auto &end : {deadline_, kill_at_}) {
+            if (!end) continue;
+            const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*end - Clock::now()).count() + 1;
+            const long long bounded = std::clamp<long long>(left, 0, 1 << 30);
+            wait = wait < 0 ? bounded : std::min(wait, bounded);
+        }
+        return static_cast<int>(wait);
+    }
+
+    void take_status() {
+        for (const auto &line : status_.receive()) switch (line.kind) {
+            case StatusLine::ready: report("ready"); break;
+            case StatusLine::phase: report("phase", line.text); break;
+            case StatusLine::exit:
+                conclude(std::min<int>(line.code, guest_status_limit));
+                report("guest-exit", std::to_string(line.code));
+                break;
+            case StatusLine::failed:
+                conclude(stage1_failed);
+                report("stage1-failed", line.text);
+                if (!interactive_) kill_at_ = Clock::now() + grace;
+                break;
+            case StatusLine::unknown: break;
+            }
+    }
+
+    void take_console() {
+        const std::string text = supervision_.console.take();
+        if (supervision_.view != nullptr) supervision_.view->show(text);
+    }
+
+    void take_qemu_output() {
+        constexpr size_t enough_bytes = size_t{16} << 10;
+        std::array<char, 4096> chunk;
+        const ssize_t n = ::read(qemu_output_.get(), chunk.data(), chunk.size());
+        if (n <= 0)
+            qemu_output_.reset();
+        else if (qemu_said_.size() < enough_bytes)
+            qemu_said_.append(chunk.data(), static_cast<size_t>(n));
+    }
+
+    void take_events() {
+        for (const auto &event : events_.receive()) switch (event.kind) {
+            case QemuEvent::panic:  // QEMU ends the machine itself (qemu(1), -action)
+                panicked_ = true;
+                break;
+            case QemuEvent::disk_full:
+            case QemuEvent::disk_error:
+                if (failed_disks_.insert(event.disk).second)
+                    report(event.kind == QemuEvent::disk_full ? "disk-full" : "disk-error", event.disk);
+                break;
+            case QemuEvent::other: break;
+            }
+    }
+
+    void take_signal(int asked) {
+        // At a terminal, ctrl-c is the guest's, once its console is there.
+        const bool live = supervision_.view != nullptr && supervision_.view->live();
+        if (asked == 0 || (interactive_ && !live && asked == SIGINT)) return;
+        report("signal", std::to_string(asked));
+        end_qemu(128 + asked);
+    }
+
+    void check_time() {
+        if (deadline_ && Clock::now() >= *deadline_) {
+            deadline_.reset();
+            report("timeout", std::to_string(supervision_.timeout_s));
+            end_qemu(timed_out);
+        }
+        if (kill_at_ && Clock::now() >= *kill_at_) {
+            kill_at_.reset();
+            (void)::kill(qemu_, SIGKILL);
+        }
+    }
+
+    void end_qemu(int code) {
+        conclude(code);
+        (void)::kill(qemu_, SIGTERM);  // QEMU flushes its disks
+        kill_at_ = Clock::now() + grace;
+    }
+
+    // QEMU is gone: what it sent last is still in the sockets and the pipe, up to what they hold.
+    int ended(int qemu_status) {
+        constexpr int most_reads = 1024;  // a child of QEMU's may hold an end
+        const auto more = [](int fd) {
+            pollfd wait{fd, POLLIN, 0};
+            return fd >= 0 && ::poll(&wait, 1, 0) == 1;
+        };
+        for (int i = 0; i < most_reads && more(status_.fd()); ++i) take_status();
+        for (int i = 0; i < most_reads && more(events_.fd()); ++i) take_events();
+        for (int i = 0; i < most_reads && more(supervision_.console.fd()); ++i) take_console();
+        for (int i = 0; i < most_reads && more(qemu_output_.get()); ++i) take_qemu_output();
+        if (code_) return *code_;
+        if (panicked_ || supervision_.console.ends_in_panic()) {
+            report("panic");
+            return guest_panic;
+        }
+        if (qemu_status == 0) return 0;
+        for (const auto &line : LineReader(line_limit_bytes).take(qemu_said_)) report("qemu-said", printable(line));
+        return qemu_failed;
+    }
+
+    const Supervision &supervision_;
+    pid_t qemu_;
+    Fd qemu_output_;
+    std::string qemu_said_;
+    bool interactive_, connected_ = false, panicked_ = false;
+    StatusPort status_{Fd()};
+    QemuEvents events_{Fd()};
+    std::set<std::string> failed_disks_;
+    std::optional<int> code_;
+    std::optional<Clock::time_point> deadline_, kill_at_;
+};
+
+}  // namespace
+
+base::Result<int> supervise(const Supervision &s) {
+    const Terminal terminal;
+    Signals signals;
+    auto child = base::start({.argv = s.argv,
+                              .standard_input = s.terminal ? STDIN_FILENO : -1,
+                              .inherited = {s.console.writer()},
+                              .capture_output = s.view != nullptr,
+                              .dies_with_parent = true});
+    if (!child) return std::unexpected(child.error());
+    s.console.close_writer();
+    const bool interactive = s.view != nullptr || (s.terminal && terminal.interactive());
+    return Run(s, std::move(*child), interactive).to_the_end(signals);
+}
+
+}  // namespace hostside

@@ -1,0 +1,33 @@
+// QEMU as a child: started, listened to through the status port, its events and its console, ended when time is up, and
+// its end told in one code. QEMU dies with us, whatever ends us. The terminal is as it was when this returns.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "hostside/base/exit_code.h"
+#include "hostside/run/console_log.h"
+#include "hostside/run/console_view.h"
+#include "mounts/base/error.h"
+
+namespace hostside {
+
+struct Supervision {
+    std::vector<std::string> argv;
+    std::string run_folder;
+    ConsoleLog &console;          // argv names its writer
+    int timeout_s = 0;            // 0: none
+    bool terminal = true;         // QEMU has our stdin and stdout; not with a view
+    ConsoleView *view = nullptr;  // shows the console to a person, and keeps QEMU's own words for its failure
+    // `event` is one of started, phase, ready, guest-exit, stage1-failed, panic, disk-full, disk-error, timeout, signal,
+    // qemu-said, exit.
+    // What a guest said is printable.
+    std::function<void(std::string_view event, std::string_view detail)> report;
+};
+
+// The exit code. Error: QEMU could not be started.
+base::Result<int> supervise(const Supervision &supervision);
+
+}  // namespace hostside

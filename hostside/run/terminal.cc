@@ -1,0 +1,35 @@
+#include "hostside/run/terminal.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <csignal>
+
+namespace hostside {
+
+Terminal::Terminal() {
+    for (size_t i = 0; i < flags_.size(); ++i) flags_[i] = ::fcntl(static_cast<int>(i), F_GETFL);
+    is_terminal_ = ::tcgetattr(STDIN_FILENO, &settings_) == 0;
+}
+
+Terminal::~Terminal() {
+    for (size_t i = 0; i < flags_.size(); ++i)
+        if (flags_[i] >= 0) (void)::fcntl(static_cast<int>(i), F_SETFL, flags_[i]);
+    if (!is_terminal_) return;
+    // A launcher in the background of its shell would be stopped by SIGTTOU instead of restoring (termios(3)).
+    sigset_t ttou, old;
+    sigemptyset(&ttou);
+    sigaddset(&ttou, SIGTTOU);
+    (void)::sigprocmask(SIG_BLOCK, &ttou, &old);
+    (void)::tcsetattr(STDIN_FILENO, TCSANOW, &settings_);
+    (void)::sigprocmask(SIG_SETMASK, &old, nullptr);
+}
+
+void Terminal::make_raw() {
+    if (!is_terminal_) return;
+    termios raw = settings_;
+    ::cfmakeraw(&raw);
+    (void)::tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+}
+
+}  // namespace hostside

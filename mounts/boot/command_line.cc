@@ -1,0 +1,47 @@
+#include "mounts/boot/command_line.h"
+
+namespace mounts {
+
+namespace {
+
+bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+// Takes one word off the front; a quote anywhere in it hides spaces until the next quote.
+std::string_view next_word(std::string_view &text) {
+    while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
+    bool quoted = false;
+    size_t end = 0;
+    for (; end < text.size() && (quoted || !is_space(text[end])); ++end)
+        if (text[end] == '"') quoted = !quoted;
+    const std::string_view word = text.substr(0, end);
+    text.remove_prefix(end);
+    return word;
+}
+
+// The kernel drops a quote that opens the word or the value, and the one that ends it.
+std::string_view unquote(std::string_view text) {
+    if (!text.starts_with('"')) return text;
+    text.remove_prefix(1);
+    if (text.ends_with('"')) text.remove_suffix(1);
+    return text;
+}
+
+}  // namespace
+
+std::vector<Parameter> parse_command_line(std::string_view text) {
+    // The kernel hands over a C string; what a file holds may be longer, but not past a NUL.
+    text = text.substr(0, text.find('\0'));
+    std::vector<Parameter> parameters;
+    while (true) {
+        const std::string_view raw = next_word(text);
+        if (raw.empty() || raw == "--") return parameters;
+        const std::string_view word = unquote(raw);
+        const size_t equals = word.find('=');
+        if (equals == std::string_view::npos)
+            parameters.push_back({std::string(word), std::nullopt});
+        else
+            parameters.push_back({std::string(word.substr(0, equals)), std::string(unquote(word.substr(equals + 1)))});
+    }
+}
+
+}  // namespace mounts

@@ -1,0 +1,185 @@
+#include "mounts/boot/fstab.h"
+
+#include <libmount/libmount.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <format>
+#include <memory>
+#include <ranges>
+
+#include "mounts/protocol.h"
+
+namespace mounts {
+
+namespace {
+
+using base::fail;
+using base::Result;
+
+using Table = std::unique_ptr<libmnt_table, decltype(&mnt_unref_table)>;
+using Stream = std::unique_ptr<std::FILE, decltype(&std::fclose)>;
+
+// libmount's parser reports a line that it cannot read through this and goes on; we stop at the first.
+int remember_line(libmnt_table *table, const char *, int line) {
+    *static_cast<int *>(mnt_table_get_userdata(table)) = line;
+    return -1;
+}
+
+std::string nine_p_options(std::string_view access, std::string_view cache, uint32_t msize_bytes) {
+    return std::format("{},trans=virtio,version=9p2000.L,cache={},msize={}", access, cache, msize_bytes);
+}
+
+Result<> take_own_option(FileSystem &fs, std::string_view option, const std::string &name) {
+    if (option == "x-stage1.mkfs")
+        fs.mkfs = true;
+    else if (option == "x-stage1.optional")
+        fs.optional = true;
+    else if (option == "x-stage1.union=tmpfs")
+        fs.store_union = UnionMode::tmpfs;
+    else if (option == "x-stage1.union=disk")
+        fs.store_union = UnionMode::disk;
+    else if (option == "x-stage1.union=off")
+        fs.store_union = UnionMode::off;
+    else
+        return fail(0, "fstab", name,
+                    std::format("option '{}' of {}: expected x-stage1.mkfs, x-stage1.optional or "
+                                "x-stage1.union=off|tmpfs|disk",
+                                option, fs.target));
+    return {};
+}
+
+Result<FileSystem> from_entry(libmnt_fs *entry, const std::string &name) {
+    const auto text = [](const char *s) { return std::string(s != nullptr ? s : ""); };
+    FileSystem fs{.source = text(mnt_fs_get_source(entry)),
+                  .target = text(mnt_fs_get_target(entry)),
+                  .type = text(mnt_fs_get_fstype(entry))};
+    if (!fs.target.starts_with('/')) return fail(0, "fstab", name, std::format("'{}' is not an absolute mount point", fs.target));
+    fs.check_pass = mnt_fs_get_passno(entry);
+    for (auto part : std::views::split(text(mnt_fs_get_options(entry)), ',')) {
+        const std::string_view option(part);
+        if (option.starts_with("x-stage1.")) {
+            if (auto taken = take_own_option(fs, option, name); !taken) return std::unexpected(taken.error());
+            continue;
+        }
+        if (option == "nofail") fs.optional = true;
+        if (option == "x-nixos.autoresize") fs.autoresize = true;
+        if (option.empty() || option.starts_with("x-")) continue;
+        fs.options += fs.options.empty() ? std::string(option) : std::format(",{}", option);
+    }
+    if (fs.mkfs && fs.type != "ext4")
+        return fail(0, "fstab", name, std::format("x-stage1.mkfs of {}: only ext4 can be made, not {}", fs.target, fs.type));
+    return fs;
+}
+
+Result<> check(const std::vector<FileSystem> &table, const std::string &name) {
+    if (table.empty() || table.front().target != "/") return fail(0, "fstab", name, "no file system for '/'");
+    const auto twice = std::ranges::adjacent_find(table, {}, &FileSystem::target);
+    if (twice != table.end()) return fail(0, "fstab", name, std::format("two file systems for '{}'", twice->target));
+    return {};
+}
+
+FileSystem *find(std::vector<FileSystem> &table, std::string_view target) {
+    const auto found = std::ranges::find(table, target, &FileSystem::target);
+    return found == table.end() ? nullptr : &*found;
+}
+
+void add_option(std::string &options, std::string_view more) {
+    if (more.empty()) return;
+    options += options.empty() ? std::string(more) : std::format(",{}", more);
+}
+
+void replace_root(FileSystem &root, const BootParameters &parameters) {
+    const bool in_memory = parameters.root == "tmpfs" || parameters.root == "none";
+    if (in_memory) {
+        root = FileSystem{.source = "tmpfs", .target = "/", .type = "tmpfs", .options = "mode=755"};
+    } else {
+        if (parameters.root) root.source = *parameters.root;
+        if (parameters.root_type) {
+            root.type = *parameters.root_type;
+            root.mkfs = root.mkfs && root.type == "ext4";
+        }
+    }
+    for (auto part : std::views::split(parameters.root_options.value_or(""), ',')) {
+        const std::string_view option(part);
+        if (option == "x-nixos.autoresize")
+            root.autoresize = !in_memory;
+        else
+            add_option(root.options, option);
+    }
+    // An empty root that cannot be written would serve nobody.
+    if (parameters.root_read_only && !in_memory) add_option(root.options, "ro");
+}
+
+}  // namespace
+
+Result<std::vector<FileSystem>> parse_fstab(const std::string &text, const std::string &name) {
+    const Table table(mnt_new_table(), &mnt_unref_table);
+    // fmemopen does not take an empty buffer, and an fstab without a line has no root either way.
+    const Stream stream(text.empty() ? nullptr : ::fmemopen(const_cast<char *>(text.data()), text.size(), "r"), &std::fclose);
+    int bad_line = 0;
+    mnt_table_set_userdata(table.get(), &bad_line);
+    mnt_table_set_parser_errcb(table.get(), remember_line);
+    if (stream && (mnt_table_parse_stream(table.get(), stream.get(), name.c_str()) != 0 || bad_line != 0))
+        return fail(0, "fstab", name, std::format("line {} is not one of fstab(5): source, target, type, options", bad_line));
+
+    std::vector<FileSystem> result;
+    libmnt_fs *entry = nullptr;
+    for (std::unique_ptr<libmnt_iter, decltype(&mnt_free_iter)> iter(mnt_new_iter(MNT_ITER_FORWARD), &mnt_free_iter);
+         mnt_table_next_fs(table.get(), iter.get(), &entry) == 0;) {
+        auto fs = from_entry(entry, name);
+        if (!fs) return std::unexpected(fs.error());
+        result.push_back(std::move(*fs));
+    }
+    // A parent's path is a prefix of its children's: the order of the text is the order of the mounts.
+    std::ranges::stable_sort(result, {}, &FileSystem::target);
+    if (auto checked = check(result, name); !checked) return std::unexpected(checked.error());
+    return result;
+}
+
+std::string default_fstab(uint32_t msize_bytes) {
+    namespace p = protocol;
+    std::string text = std::format("{} / ext4 rw,x-stage1.mkfs 0 1\n", p::default_root_device);
+    // The store never changes under us: loose never validates. What the host writes meanwhile must be seen: mmap.
+    text += std::format("{} {} 9p {} 0 0\n", p::store_tag, p::store_dir, nine_p_options("ro", "loose", msize_bytes));
+    text += std::format("{} {} 9p {} 0 0\n", p::xchg_tag, p::xchg_dir, nine_p_options("rw", "mmap", msize_bytes));
+    text += std::format("{} {} 9p {} 0 0\n", p::shared_tag, p::shared_dir, nine_p_options("rw", "mmap", msize_bytes));
+    return text;
+}
+
+Result<std::vector<FileSystem>> apply_parameters(std::vector<FileSystem> table, const BootParameters &parameters,
+                                                 uint32_t msize_bytes) {
+    FileSystem *root = find(table, "/");
+    if (root == nullptr) return fail(0, "fstab", "/", "no file system for '/'");
+    replace_root(*root, parameters);
+    if (parameters.store_union) {
+        FileSystem *store = find(table, protocol::store_dir);
+        if (store == nullptr && *parameters.store_union != UnionMode::off)
+            return fail(0, "kernel parameter", std::format("{}={}", protocol::union_parameter, name(*parameters.store_union)),
+                        "the fstab has no /nix/store for a union to lie on");
+        if (store != nullptr) store->store_union = *parameters.store_union;
+    }
+    if (!parameters.boot.empty())
+        table.push_back({.source = parameters.boot,
+                         .target = "/boot",
+                         .type = "auto",
+                         .options = "ro",
+                         .mkfs = false,
+                         .optional = false,
+                         .autoresize = false,
+                         .store_union = UnionMode::off,
+                         .check_pass = 0});
+    for (const Share &share : parameters.shares) {
+        FileSystem fs{
+            .source = share.tag, .target = share.target, .type = "9p", .options = nine_p_options("rw", "mmap", msize_bytes)};
+        add_option(fs.options, share.options);
+        if (FileSystem *same = find(table, share.target))
+            *same = std::move(fs);
+        else
+            table.push_back(std::move(fs));
+    }
+    std::ranges::stable_sort(table, {}, &FileSystem::target);
+    return table;
+}
+
+}  // namespace mounts

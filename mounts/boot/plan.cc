@@ -1,0 +1,121 @@
+#include "mounts/boot/plan.h"
+
+#include <algorithm>
+#include <format>
+
+#include "mounts/protocol.h"
+
+namespace mounts {
+
+namespace {
+
+bool is_block_device(const FileSystem &fs) { return fs.source.starts_with('/') || fs.source.find('=') != std::string::npos; }
+
+void add(std::vector<NeededModule> &modules, std::string name, std::string by) {
+    if (std::ranges::find(modules, name, &NeededModule::name) == modules.end())
+        modules.push_back({std::move(name), std::move(by)});
+}
+
+// A tmpfs of its own for the upper: half of the memory, as the kernel's default, and as many inodes as unpacking a
+// source tree needs; a full one is ENOSPC in the guest, not a guest out of memory.
+std::string upper_tmpfs_options(uint64_t memory_bytes) {
+    return memory_bytes == 0 ? "mode=755" : std::format("mode=755,size={}k,nr_inodes=1m", memory_bytes / 2 / 1024);
+}
+
+void plan_store_union(const FileSystem &store, const PlanInput &input, std::vector<Step> &steps) {
+    const std::string &root = input.target_root;
+    const std::string lower = root + std::string(protocol::store_lower_dir);
+    const std::string upper = root + std::string(protocol::store_upper_dir);
+    steps.push_back(MakeDirectory{.path = lower});
+    steps.push_back(Mount{store.source, lower, store.type, store.options, store.optional});
+    steps.push_back(MakeDirectory{.path = upper});
+    if (store.store_union == UnionMode::tmpfs)
+        steps.push_back(Mount{"tmpfs", upper, "tmpfs", upper_tmpfs_options(input.memory_bytes)});
+    steps.push_back(MakeDirectory{.path = upper + "/upper"});
+    steps.push_back(MakeDirectory{.path = upper + "/work"});
+    steps.push_back(MakeDirectory{.path = root + store.target});
+    const BootParameters &parameters = input.parameters;
+    steps.push_back(MountUnion{lower, upper + "/upper", upper + "/work", root + store.target, parameters.union_engine,
+                               parameters.union_options});
+}
+
+}  // namespace
+
+Phase plan_modules(const PlanInput &input) {
+    LoadModules load;
+    for (const std::string &name : input.modules) load.modules.push_back({name, "the initrd's list of modules"});
+    for (const FileSystem &fs : input.file_systems) {
+        if (fs.type == "9p") add(load.modules, "9pnet_virtio", fs.target);
+        if (fs.type != "auto" && fs.type != "tmpfs") add(load.modules, "fs-" + fs.type, fs.target);
+        // ext4 asks for its checksum by that name when it mounts, and the kernel has no modprobe of its own.
+        if (fs.type == "ext4") add(load.modules, "crc32c", fs.target);
+        if (fs.store_union == UnionMode::off) continue;
+        const bool fuse = input.parameters.union_engine == UnionEngine::fuse;
+        add(load.modules, fuse ? "fs-fuse" : "fs-overlay", "the union at " + fs.target);
+    }
+    return {"modules", {std::move(load)}};
+}
+
+Phase plan_devices(const PlanInput &input) {
+    Phase phase{"devices", {}};
+    for (const FileSystem &fs : input.file_systems) {
+        if (!is_block_device(fs)) continue;
+        // An optional one is waited for when it is mounted, by whoever mounts it: not at all.
+        if (!fs.optional) phase.steps.push_back(WaitForDevice{fs.source, input.parameters.device_timeout_s});
+        if (fs.mkfs) {
+            const std::string &fresh = input.parameters.fresh_disk;
+            phase.steps.push_back(PrepareDisk{fs.source, !fresh.empty() && fs.source == "serial=" + fresh});
+        }
+        if (fs.check_pass > 0) phase.steps.push_back(CheckFileSystem{fs.source, fs.type});
+    }
+    return phase;
+}
+
+Phase plan_mounts(const PlanInput &input) {
+    Phase phase{"mounts", {}};
+    for (const FileSystem &fs : input.file_systems) {
+        const bool is_root = fs.target == "/";
+        if (is_root && input.root_mounted) continue;
+        if (fs.store_union != UnionMode::off) {
+            plan_store_union(fs, input, phase.steps);
+            continue;
+        }
+        const std::string target = is_root ? input.target_root : input.target_root + fs.target;
+        phase.steps.push_back(MakeDirectory{.path = target});
+        phase.steps.push_back(Mount{fs.source, target, fs.type, fs.options, fs.optional});
+        if (fs.autoresize) phase.steps.push_back(GrowFileSystem{target});
+        // Before xchg and shared are mounted in it.
+        if (is_root) phase.steps.push_back(MakeDirectory{target + "/tmp", 01777, true});
+    }
+    return phase;
+}
+
+Phase plan_system(const PlanInput &input) {
+    const std::string &root = input.target_root;
+    Phase phase{"system", {}};
+    // NixOS's tools refuse a root that is not marked; stage 2 makes all else but needs somewhere to mount to.
+    for (const char *directory : {"/etc", "/proc", "/sys", "/dev", "/run"})
+        phase.steps.push_back(MakeDirectory{.path = root + directory});
+    phase.steps.push_back(MarkFile{root + "/etc/NIXOS"});
+    phase.steps.push_back(MakeDirectory{root + "/tmp", 01777, true});
+    phase.steps.push_back(MakeDirectory{.path = root + "/boot"});
+    return phase;
+}
+
+base::Result<std::vector<Phase>> plan_boot(const PlanInput &input) {
+    if (input.parameters.init.empty())
+        return base::fail(0, "kernel parameter", "init=",
+                          "not given; it names the program of stage 2 in the target root, such as "
+                          "init=/nix/store/…-nixos-system-…/init");
+    std::vector<Phase> phases{plan_modules(input), plan_devices(input), plan_mounts(input), plan_system(input)};
+    phases.back().steps.push_back(CheckInit{input.target_root, input.parameters.init});
+    if (input.parameters.registration != RegisterMode::off)
+        phases.push_back({"register",
+                          {RegisterClosure{input.target_root, input.parameters.reginfo,
+                                           input.parameters.init.substr(0, input.parameters.init.rfind('/')),
+                                           input.parameters.registration}}});
+    phases.push_back({"switch_root", {SwitchRoot{input.target_root, input.parameters.init}}});
+    return phases;
+}
+
+}  // namespace mounts

@@ -1,0 +1,68 @@
+#include "mounts/boot/step.h"
+
+#include <format>
+
+namespace mounts {
+
+namespace {
+
+template <class... Ts>
+struct Overloaded : Ts... {
+    using Ts::operator()...;
+};
+
+std::string names_of(const std::vector<NeededModule> &modules) {
+    std::string text;
+    for (const auto &module : modules) text += (text.empty() ? "" : " ") + module.name;
+    return text;
+}
+
+}  // namespace
+
+std::string describe(const Step &step) {
+    return std::visit(
+        Overloaded{
+            [](const LoadModules &s) { return std::format("load modules {} for the file systems", names_of(s.modules)); },
+            [](const WaitForDevice &s) { return std::format("wait for {} at most {} s", s.spec, s.timeout_s); },
+            [](const PrepareDisk &s) { return std::format("format {} as ext4 if it is proven empty, else keep it", s.spec); },
+            [](const CheckFileSystem &s) { return std::format("check {} ({}) if the initrd has its fsck", s.spec, s.type); },
+            [](const Mount &s) {
+                return std::format("mount -t {} -o {} {} {}{}", s.type, s.options.empty() ? "defaults" : s.options, s.source,
+                                   s.target, s.optional ? " (optional)" : "");
+            },
+            [](const MountUnion &s) {
+                return std::format("union ({}{}{}) lower {} upper {} work {} at {}", name(s.engine),
+                                   s.options.empty() ? "" : ": ", s.options, s.lower, s.upper, s.work, s.target);
+            },
+            [](const MakeDirectory &s) { return std::format("mkdir -p {} mode {:04o}", s.path, s.mode); },
+            [](const MarkFile &s) { return std::format("touch {}", s.path); },
+            [](const GrowFileSystem &s) { return std::format("grow the file system on {} to its device", s.target); },
+            [](const RegisterClosure &s) {
+                return std::format("register {} in {}", s.reginfo.empty() ? "the closure, if a registration is found" : s.reginfo,
+                                   s.target_root);
+            },
+            [](const CheckInit &s) { return std::format("find {} in {}", s.init, s.target_root); },
+            [](const SwitchRoot &s) { return std::format("switch_root {} {}", s.target_root, s.init); },
+        },
+        step);
+}
+
+std::string_view kind(const Step &step) {
+    return std::visit(Overloaded{
+                          [](const LoadModules &) { return "modules"; },
+                          [](const WaitForDevice &) { return "wait"; },
+                          [](const PrepareDisk &) { return "format"; },
+                          [](const CheckFileSystem &) { return "fsck"; },
+                          [](const Mount &) { return "mount"; },
+                          [](const MountUnion &) { return "union"; },
+                          [](const MakeDirectory &) { return "mkdir"; },
+                          [](const MarkFile &) { return "mark"; },
+                          [](const GrowFileSystem &) { return "grow"; },
+                          [](const RegisterClosure &) { return "register"; },
+                          [](const CheckInit &) { return "init"; },
+                          [](const SwitchRoot &) { return "switch_root"; },
+                      },
+                      step);
+}
+
+}  // namespace mounts

@@ -1,0 +1,104 @@
+// One thing that stage 1 does to the machine, as a value: planned by plan.h, told by describe(), done by stage1/steps/run_step.h.
+// A step carries all that it needs; none of them decides anything when it runs.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "mounts/boot/boot_parameters.h"
+
+namespace mounts {
+
+// Modules that a later step needs, dependencies first being the loader's business.
+struct NeededModule {
+    std::string name;  // or an alias: fs-ext4
+    std::string by;    // the first that needs it, as a person knows it: where it is mounted
+};
+struct LoadModules {
+    std::vector<NeededModule> modules;
+};
+
+// A block device must appear; resolved to a path in /dev by whoever runs it.
+struct WaitForDevice {
+    std::string spec;  // path, LABEL=, UUID=, PARTUUID=, serial=
+    int timeout_s = 0;
+};
+
+// Formatted when proven empty, else kept; the rule is in stage1/disk/.
+struct PrepareDisk {
+    std::string spec;
+    bool vouched = false;  // the launcher knows that nothing was ever written to it
+};
+
+struct Mount {
+    std::string source;
+    std::string target;  // full path, target root included
+    std::string type;
+    std::string options;
+    bool optional = false;
+};
+
+// A writable union at `target` over `lower`; `upper` and `work` are siblings on one file system.
+struct MountUnion {
+    std::string lower;
+    std::string upper;
+    std::string work;
+    std::string target;
+    UnionEngine engine = UnionEngine::automatic;
+    std::string options{};  // of unionfs(8), comma-separated
+};
+
+// mkdir -p; the mode is set on the last level only when it is made anew or `enforce_mode`.
+struct MakeDirectory {
+    std::string path;
+    mode_t mode = 0755;
+    bool enforce_mode = false;
+};
+
+// An empty regular file that must be there (etc/NIXOS); one that is there is left alone.
+struct MarkFile {
+    std::string path;
+};
+
+// Grows a mounted ext4 to its device.
+struct GrowFileSystem {
+    std::string target;
+};
+
+// fsck of a device, decided as NixOS's stage 1 decides.
+struct CheckFileSystem {
+    std::string spec;
+    std::string type;
+};
+
+struct RegisterClosure {
+    std::string target_root;
+    std::string reginfo;  // in the target root; empty: wherever it is found
+    std::string system;   // the toplevel whose init is started, in the target root
+    RegisterMode mode = RegisterMode::automatic;
+};
+
+// Stage 2 is there and can be executed: found out before anything is done for it.
+struct CheckInit {
+    std::string target_root;
+    std::string init;
+};
+
+struct SwitchRoot {
+    std::string target_root;
+    std::string init;
+};
+
+using Step = std::variant<LoadModules, WaitForDevice, PrepareDisk, CheckFileSystem, Mount, MountUnion, MakeDirectory, MarkFile,
+                          GrowFileSystem, RegisterClosure, CheckInit, SwitchRoot>;
+
+// One line without newline, in the words of mount(8) and friends.
+std::string describe(const Step &step);
+
+// What the step is called in errors, reports and `stage1.break=`: "mount", "union", "register".
+std::string_view kind(const Step &step);
+
+}  // namespace mounts

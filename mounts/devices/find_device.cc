@@ -1,0 +1,214 @@
+#include "mounts/devices/find_device.h"
+
+#include <fcntl.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <filesystem>
+#include <format>
+#include <optional>
+#include <utility>
+
+#include "mounts/base/at.h"
+
+namespace mounts {
+
+namespace {
+
+constexpr std::string_view sysfs = "/sys/class/block/";
+
+std::string trimmed(std::string text) {
+    const auto blank = [](char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\0'; };
+    while (!text.empty() && blank(text.back())) text.pop_back();
+    text.erase(text.begin(), std::ranges::find_if_not(text, blank));
+    return text;
+}
+
+std::string attribute(const std::string &name, const char *file) {
+    auto text = base::read_file(std::format("{}{}/{}", sysfs, name, file), 65536);
+    return text ? trimmed(std::move(*text)) : std::string();
+}
+
+// virtio-blk has `serial`, NVMe `device/serial`; SCSI and ATA a page of four header bytes and the serial (SPC-5, 7.7.20).
+std::string serial_of(const std::string &name) {
+    for (const char *file : {"serial", "device/serial"})
+        if (auto text = attribute(name, file); !text.empty()) return text;
+    auto page = base::read_file(std::format("{}{}/device/vpd_pg80", sysfs, name), 65536);
+    return page && page->size() > 4 ? trimmed(page->substr(4)) : std::string();
+}
+
+uint64_t size_of(const std::string &name) {
+    const std::string text = attribute(name, "size");
+    uint64_t sectors = 0;
+    std::from_chars(text.data(), text.data() + text.size(), sectors);
+    return sectors * 512;  // whatever the device's sector is
+}
+
+// sysfs writes a slash in a name as `!` (cciss!c0d0).
+std::string node_of(std::string name) {
+    std::ranges::replace(name, '!', '/');
+    return "/dev/" + name;
+}
+
+bool before(const std::string &a, const std::string &b) { return ::strverscmp(a.c_str(), b.c_str()) < 0; }
+
+std::vector<std::string> entries() {
+    std::vector<std::string> found;
+    std::error_code ignored;  // no /sys: no devices, and the caller says that there is none
+    for (const auto &entry : std::filesystem::directory_iterator(sysfs, ignored)) found.push_back(entry.path().filename());
+    std::ranges::sort(found, before);
+    return found;
+}
+
+// Those that can be probed.
+std::vector<std::string> names() {
+    std::vector<std::string> found = entries();
+    // A floppy drive without a medium takes seconds to answer (major 2).
+    std::erase_if(found, [](const std::string &name) { return attribute(name, "dev").starts_with("2:") || size_of(name) == 0; });
+    return found;
+}
+
+base::Result<base::Fd> open_device(const std::string &name) {
+    return base::open_at(AT_FDCWD, node_of(name), O_RDONLY | O_NONBLOCK);
+}
+
+struct Match {
+    std::string name, type;
+};
+
+// What `spec` asks for, of one device. A device that cannot be opened or read matches nothing.
+std::optional<Match> match(const DeviceSpec &spec, const std::string &name) {
+    if (spec.kind == DeviceSpec::Kind::serial) {
+        if (serial_of(name) != spec.value || !attribute(name, "partition").empty() || size_of(name) == 0) return {};
+        return Match{name, {}};
+    }
+    const bool of_partition = spec.kind == DeviceSpec::Kind::part_uuid || spec.kind == DeviceSpec::Kind::part_label;
+    if (of_partition && attribute(name, "partition").empty()) return {};
+    auto fd = open_device(name);
+    if (!fd) return {};
+    if (of_partition) {
+        const PartitionEntry entry = partition_entry(fd->get());
+        const bool same = spec.kind == DeviceSpec::Kind::part_uuid ? ::strcasecmp(entry.uuid.c_str(), spec.value.c_str()) == 0
+                                                                   : entry.label == spec.value;
+        return same ? std::optional(Match{name, {}}) : std::nullopt;
+    }
+    const auto signature = probe(fd->get(), name);
+    if (!signature || (signature->usage != "filesystem" && signature->type != "swap")) return {};
+    const bool same = spec.kind == DeviceSpec::Kind::uuid ? ::strcasecmp(signature->uuid.c_str(), spec.value.c_str()) == 0
+                                                          : signature->label == spec.value;
+    return same ? std::optional(Match{name, signature->type}) : std::nullopt;
+}
+
+constexpr std::array prefixes{
+    std::pair{std::string_view("LABEL="), DeviceSpec::Kind::label},
+    std::pair{std::string_view("UUID="), DeviceSpec::Kind::uuid},
+    std::pair{std::string_view("PARTLABEL="), DeviceSpec::Kind::part_label},
+    std::pair{std::string_view("PARTUUID="), DeviceSpec::Kind::part_uuid},
+    std::pair{std::string_view("serial="), DeviceSpec::Kind::serial},
+    std::pair{std::string_view("/dev/disk/by-label/"), DeviceSpec::Kind::label},
+    std::pair{std::string_view("/dev/disk/by-uuid/"), DeviceSpec::Kind::uuid},
+    std::pair{std::string_view("/dev/disk/by-partlabel/"), DeviceSpec::Kind::part_label},
+    std::pair{std::string_view("/dev/disk/by-partuuid/"), DeviceSpec::Kind::part_uuid},
+    // udev's name for virtio-blk disks: 60-persistent-storage.rules.
+    std::pair{std::string_view("/dev/disk/by-id/virtio-"), DeviceSpec::Kind::serial},
+};
+
+std::string text_of(const DeviceSpec &spec) {
+    for (const auto &[prefix, kind] : prefixes)
+        if (kind == spec.kind && prefix.ends_with('=')) return std::string(prefix) + spec.value;
+    return spec.value;
+}
+
+// udev writes what does not go into a file name as \xHH.
+std::string unescaped(std::string_view text) {
+    std::string result;
+    for (size_t i = 0; i < text.size(); ++i) {
+        unsigned byte = 0;
+        if (text.substr(i, 2) == "\\x" && i + 4 <= text.size()) {
+            const char *digits = text.data() + i + 2;
+            if (const auto parsed = std::from_chars(digits, digits + 2, byte, 16); parsed.ptr == digits + 2) {
+                result += static_cast<char>(byte);
+                i += 3;
+                continue;
+            }
+        }
+        result += text[i];
+    }
+    return result;
+}
+
+}  // namespace
+
+base::Result<DeviceSpec> parse_device_spec(std::string_view text) {
+    for (const auto &[prefix, kind] : prefixes) {
+        if (!text.starts_with(prefix)) continue;
+        const std::string_view value = text.substr(prefix.size());
+        if (value.empty()) return base::fail(EINVAL, "read device name", text, "the name in it is empty");
+        return DeviceSpec{kind, prefix.ends_with('/') || prefix.ends_with('-') ? unescaped(value) : std::string(value)};
+    }
+    if (text.starts_with("/dev/")) return DeviceSpec{DeviceSpec::Kind::path, std::string(text)};
+    return base::fail(EINVAL, "read device name", text,
+                      "give a path below /dev, LABEL=, UUID=, PARTLABEL=, PARTUUID= or serial=");
+}
+
+base::Result<std::string> find_device(const DeviceSpec &spec) {
+    std::vector<Match> matches;
+    if (spec.kind == DeviceSpec::Kind::path) {
+        struct stat status{};
+        if (::stat(spec.value.c_str(), &status) == 0) {
+            if (!S_ISBLK(status.st_mode)) return base::fail(ENOTBLK, "find device", spec.value);
+            return spec.value;
+        }
+    } else {
+        for (const std::string &name : spec.kind == DeviceSpec::Kind::serial ? entries() : names())
+            if (auto found = match(spec, name)) matches.push_back(std::move(*found));
+    }
+    if (matches.empty())
+        return base::fail(ENODEV, "find device", text_of(spec), "block devices that are there: " + describe(list_devices()));
+    const bool one_btrfs =
+        spec.kind == DeviceSpec::Kind::uuid && std::ranges::all_of(matches, [](const Match &m) { return m.type == "btrfs"; });
+    if (matches.size() > 1 && !one_btrfs)
+        return base::fail(EEXIST, "find device", text_of(spec),
+                          std::format("{} and {} both answer to it; name one by its path or serial", node_of(matches[0].name),
+                                      node_of(matches[1].name)));
+    return node_of(matches[0].name);
+}
+
+base::Result<std::string> find_device(std::string_view text) {
+    return parse_device_spec(text).and_then([](const DeviceSpec &spec) { return find_device(spec); });
+}
+
+std::vector<BlockDevice> list_devices() {
+    std::vector<BlockDevice> devices;
+    for (const std::string &name : names()) {
+        BlockDevice device{
+            .name = name, .size_bytes = size_of(name), .serial = serial_of(name), .signature = {}, .unreadable = {}};
+        if (auto fd = open_device(name); !fd) {
+            device.unreadable = base::errno_text(fd.error().code);
+        } else if (auto signature = probe(fd->get(), name)) {
+            device.signature = std::move(*signature);
+        } else {
+            device.unreadable = base::errno_text(signature.error().code);
+        }
+        devices.push_back(std::move(device));
+    }
+    return devices;
+}
+
+std::string describe(const std::vector<BlockDevice> &devices) {
+    std::string text;
+    for (const BlockDevice &device : devices) {
+        if (!text.empty()) text += ", ";
+        text += std::format("{} ({}, ", device.name, size_text(device.size_bytes));
+        if (!device.serial.empty()) text += std::format("serial {}, ", device.serial);
+        text += (device.unreadable.empty() ? describe(device.signature) : device.unreadable) + ")";
+    }
+    return text.empty() ? "none" : text;
+}
+
+}  // namespace mounts

@@ -1,0 +1,106 @@
+#include "mounts/devices/mount_file_system.h"
+
+#include <fcntl.h>
+#include <libmount/libmount.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <format>
+#include <memory>
+
+#include "mounts/devices/nine_p.h"
+
+namespace mounts {
+
+namespace {
+
+using base::fail;
+using base::Result;
+
+using Context = std::unique_ptr<libmnt_context, decltype(&mnt_free_context)>;
+using Table = std::unique_ptr<libmnt_table, decltype(&mnt_unref_table)>;
+
+Table mounts_now() { return {mnt_new_table_from_file("/proc/self/mountinfo"), &mnt_unref_table}; }
+
+std::string text(const char *s) { return s != nullptr ? s : ""; }
+
+// What the bare errno does not tell, in the words of somebody who knows this kind of mount.
+std::string explain(const Mount &mount, int code) {
+    if (mount.type == "9p") {
+        const auto tags = offered_tags();
+        if (std::ranges::find(tags, mount.source) == tags.end()) {
+            std::string present;
+            for (const auto &tag : tags) present += (present.empty() ? "" : ", ") + tag;
+            return std::format("tag '{}' not offered by the host; tags present: {}", mount.source,
+                               present.empty() ? "none" : present);
+        }
+    }
+    if (code == ENODEV)
+        return std::format("this kernel has no file system '{}', built in or as a module of the initrd", mount.type);
+    if (code == EINVAL)
+        return std::format("bad superblock on '{}', or an option that {} does not take: {}", mount.source, mount.type,
+                           mount.options);
+    return {};
+}
+
+Result<> mount_with_libmount(const Mount &mount) {
+    const Context context(mnt_new_context(), &mnt_free_context);
+    mnt_context_disable_helpers(context.get(), 1);
+    mnt_context_disable_mtab(context.get(), 1);
+    // A tag such as `store` is no path to be made canonical.
+    mnt_context_disable_canonicalize(context.get(), 1);
+    mnt_context_set_source(context.get(), mount.source.c_str());
+    mnt_context_set_target(context.get(), mount.target.c_str());
+    mnt_context_set_fstype(context.get(), mount.type.c_str());
+    mnt_context_set_options(context.get(), mount.options.c_str());
+    const int result = mnt_context_mount(context.get());
+    if (result == 0 && mnt_context_get_status(context.get()) == 1) return {};
+
+    const int code =
+        mnt_context_syscall_called(context.get()) != 0 ? mnt_context_get_syscall_errno(context.get()) : std::abs(result);
+    if (std::string hint = explain(mount, code); !hint.empty())
+        return fail(hint.starts_with("tag ") ? 0 : code, "mount", mount.target, hint);
+    std::array<char, 512> words{};
+    (void)mnt_context_get_excode(context.get(), result, words.data(), words.size());
+    return fail(code, "mount", mount.target, std::format("of '{}', type {}: {}", mount.source, mount.type, words.data()));
+}
+
+// What the kernel says without a look at its table of mounts (Linux 5.8); true when it does not tell.
+bool may_be_mounted(const std::string &target) {
+    struct statx st{};
+    if (::statx(AT_FDCWD, target.c_str(), AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW, 0, &st) < 0) return errno != ENOENT;
+    constexpr uint64_t mount_root = 0x2000;  // STATX_ATTR_MOUNT_ROOT, which musl does not have
+    return (st.stx_attributes_mask & mount_root) == 0 || (st.stx_attributes & mount_root) != 0 || S_ISLNK(st.stx_mode);
+}
+
+}  // namespace
+
+MountedAt mounted_at(const std::string &device) {
+    const Table table = mounts_now();
+    struct stat st{};
+    if (!table || ::stat(device.c_str(), &st) < 0) return {};
+    libmnt_fs *fs = mnt_table_find_devno(table.get(), st.st_rdev, MNT_ITER_BACKWARD);
+    if (fs == nullptr) fs = mnt_table_find_srcpath(table.get(), device.c_str(), MNT_ITER_BACKWARD);
+    return fs != nullptr ? MountedAt{text(mnt_fs_get_target(fs)), text(mnt_fs_get_fstype(fs))} : MountedAt{};
+}
+
+std::string mounted_type(const std::string &target) {
+    if (!may_be_mounted(target)) return {};
+    const Table table = mounts_now();
+    libmnt_fs *fs = table ? mnt_table_find_target(table.get(), target.c_str(), MNT_ITER_BACKWARD) : nullptr;
+    return fs != nullptr ? text(mnt_fs_get_fstype(fs)) : "";
+}
+
+Result<MountOutcome> mount_file_system(const Mount &mount) {
+    const std::string there = mounted_type(mount.target);
+    if (!there.empty() && (there == mount.type || mount.type == "auto")) return MountOutcome::was_mounted;
+    if (!there.empty())
+        return fail(EBUSY, "mount", mount.target, std::format("a {} is mounted there already, {} was to be", there, mount.type));
+    if (auto mounted = mount_with_libmount(mount); !mounted) return std::unexpected(mounted.error());
+    return MountOutcome::mounted;
+}
+
+}  // namespace mounts

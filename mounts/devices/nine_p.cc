@@ -1,0 +1,35 @@
+#include "mounts/devices/nine_p.h"
+
+#include <dirent.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "mounts/base/at.h"
+
+namespace mounts {
+
+std::vector<std::string> offered_tags(const std::string &sysfs) {
+    const std::string drivers = sysfs + "/bus/virtio/drivers/9pnet_virtio";
+    const std::unique_ptr<DIR, decltype(&::closedir)> dir(::opendir(drivers.c_str()), &::closedir);
+    std::vector<std::string> tags;
+    while (const dirent *entry = dir ? ::readdir(dir.get()) : nullptr) {
+        const std::string device = entry->d_name;
+        if (!device.starts_with("virtio")) continue;
+        // A device that went away meanwhile offers nothing.
+        if (auto tag = base::read_file(drivers + "/" + device + "/mount_tag", 4096)) {
+            tag->erase(tag->find_last_not_of(std::string_view("\0\n", 2)) + 1);
+            tags.push_back(std::move(*tag));
+        }
+    }
+    std::ranges::sort(tags);
+    return tags;
+}
+
+uint32_t choose_msize_bytes(uint64_t memory_bytes) {
+    constexpr uint32_t largest = (128 - 3) * 4096;
+    constexpr uint32_t kernel_default = 128 * 1024;
+    return memory_bytes < (uint64_t{320} << 20) ? kernel_default : largest;
+}
+
+}  // namespace mounts

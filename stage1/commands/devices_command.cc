@@ -1,0 +1,69 @@
+#include "stage1/commands/devices_command.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+#include <print>
+
+#include "mounts/devices/find_device.h"
+#include "mounts/protocol.h"
+#include "stage1/base/boot_input.h"
+#include "stage1/commands/generator.h"
+#include "stage1/commands/hook.h"
+#include "stage1/disk/prepare.h"
+
+namespace stage1 {
+
+namespace {
+
+using base::Result;
+
+// For the sysroot.mount that our generator wrote; a root without a device has none.
+Result<> link_root(const std::string &source) {
+    const auto device = mounts::find_device(source);
+    if (!device) return {};
+    const std::string link(root_link);
+    (void)::mkdir(link.substr(0, link.rfind('/')).c_str(), 0755);  // what the link then lacks, it says itself
+    (void)::unlink(link.c_str());                                  // of an earlier run
+    if (::symlink(device->c_str(), link.c_str()) < 0) return base::fail(errno, "link", link);
+    return {};
+}
+
+// All that init does before it mounts.
+Result<> make_ready() {
+    auto sources = read_boot_sources();
+    if (!sources) return std::unexpected(sources.error());
+    auto input = boot_input(*sources, std::string(mounts::protocol::default_target_root));
+    if (!input) return std::unexpected(input.error());
+    for (const mounts::Phase &phase : {plan_modules(*input), plan_devices(*input)})
+        if (auto done = run_aloud(phase); !done) return done;
+    return link_root(input->file_systems.front().source);
+}
+
+Result<> prepare_one(const DiskRequest &request) {
+    return prepare_disk(request).transform([](const DiskOutcome &outcome) { std::println("{}", outcome.description); });
+}
+
+}  // namespace
+
+void add_devices_command(CLI::App &app, int &status) {
+    auto request = std::make_shared<DiskRequest>();
+    CLI::App *command =
+        app.add_subcommand("devices", "load modules, wait for devices, format the root disk if, and only if, it is empty");
+    CLI::Option *device =
+        command->add_option("--device", request->device, "this disk alone, whatever root= says")->type_name("DEV");
+    for (CLI::Option *of_one :
+         {command->add_option("--label", request->label, "the label of an ext4 that is made")
+              ->capture_default_str()
+              ->type_name("NAME"),
+          command->add_flag("--dry-run", request->dry_run, "say what would be done, and change nothing"),
+          command->add_flag("--vouched", request->vouched,
+                            "nothing was ever written to its image: read where signatures and backups lie, not all of it")})
+        of_one->needs(device);
+    command->callback(
+        [request, device, &status] { status = exit_code(device->count() > 0 ? prepare_one(*request) : make_ready()); });
+}
+
+}  // namespace stage1

@@ -1,0 +1,53 @@
+#include "stage1/commands/register_command.h"
+
+#include <memory>
+#include <print>
+
+#include "mounts/protocol.h"
+#include "stage1/base/boot_input.h"
+#include "stage1/commands/hook.h"
+#include "stage1/nixdb/register.h"
+
+namespace stage1 {
+
+namespace {
+
+struct RegisterOptions {
+    std::string target_root{mounts::protocol::default_target_root};
+    std::string reginfo;
+    bool strict = false;
+};
+
+base::Result<std::string> load(const RegisterOptions &options) {
+    nixdb::RegisterRequest request{.target_root = options.target_root, .reginfo = options.reginfo};
+    // The kernel's command line says what the options don't; with a registration given, a machine without it will do.
+    auto sources = read_boot_sources();
+    auto input = sources ? boot_input(*sources, options.target_root) : std::unexpected(sources.error());
+    if (!input && options.reginfo.empty()) return std::unexpected(input.error());
+    if (input) {
+        if (request.reginfo.empty()) request.reginfo = input->parameters.reginfo;
+        request.mode = input->parameters.registration;
+        const std::string &init = input->parameters.init;
+        request.system = init.substr(0, init.rfind('/'));
+    }
+    if (options.strict) request.mode = mounts::RegisterMode::strict;
+    return nixdb::register_closure(request).transform(nixdb::describe);
+}
+
+}  // namespace
+
+void add_register_command(CLI::App &app, int &status) {
+    auto options = std::make_shared<RegisterOptions>();
+    CLI::App *command = app.add_subcommand("register", "load the closure's registration into the target root's Nix database");
+    command->add_option("--target-root", options->target_root, "the mounted root")->capture_default_str();
+    command->add_option(
+        "--reginfo", options->reginfo,
+        "the registration: a path in the target root, else outside it (default: regInfo= of the command line, then "
+        "etc/stage1/reginfo in the initrd, then nix-path-registration in the target root)");
+    command->add_flag("--strict", options->strict, "refuse when a path of the database is gone from the store");
+    command->callback([&status, options] {
+        status = exit_code(load(*options).transform([](const std::string &line) { std::println("{}", line); }));
+    });
+}
+
+}  // namespace stage1

@@ -1,0 +1,36 @@
+// Is there anything on this disk? Reads it and compares: with zeros, or, after a format that was cut short, with the
+// image that was being written, where each sector may be either.
+//
+// How much is read: all of it, to the last sector. When the launcher vouches that nothing was ever written to the image
+// (it made it in this run, or its map of clusters is empty: hostside/host/image.h), the first and last MiB and 16 KiB at every
+// place of a backup (remains.h).
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "mounts/base/error.h"
+
+namespace stage1 {
+
+struct Range {
+    uint64_t offset = 0, size_bytes = 0;
+    bool operator==(const Range &) const = default;
+};
+
+// Sorted, disjoint, aligned to 4096 (the last may end at the device's end).
+std::vector<Range> ranges_to_read(uint64_t size_bytes, bool vouched);
+
+struct Emptiness {
+    enum class Outcome { empty, foreign, unreadable };
+    Outcome outcome = Outcome::empty;
+    uint64_t offset = 0;  // the first foreign byte; the start of the piece that can't be read
+    int code = 0;         // errno of unreadable
+};
+
+// `fd`: the device, read with O_DIRECT where it can, so that the page cache stays as it was. `image`: a memfd of the same size,
+// or -1. Its first 512 bytes are not compared: the intent lies there, and was checked by decoding it. An Error: the image, no
+// memory.
+base::Result<Emptiness> examine(int fd, const std::vector<Range> &ranges, int image);
+
+}  // namespace stage1

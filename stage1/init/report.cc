@@ -1,0 +1,59 @@
+#include "stage1/init/report.h"
+
+#include <ctime>
+#include <format>
+
+#include "mounts/base/json_text.h"
+
+namespace stage1 {
+
+int64_t boot_time_us() {
+    timespec now{};
+    ::clock_gettime(CLOCK_BOOTTIME, &now);
+    return int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000;
+}
+
+void Report::begin(std::string phase, std::string step, std::string text) {
+    records_.push_back({std::move(phase), std::move(step), std::move(text), boot_time_us(), 0, {}});
+}
+
+void Report::end(std::string result, std::string error) {
+    StepRecord &record = records_.back();
+    record.end_us = boot_time_us();
+    if (!result.empty()) record.text = std::move(result);
+    record.error = std::move(error);
+}
+
+std::string Report::json() const {
+    std::string text = "{\"version\": 1, \"steps\": [";
+    text.reserve(records_.size() * 256);
+    for (const StepRecord &r : records_) {
+        const auto field = [&](std::string_view name, std::string_view value) {
+            ((text += ", \"") += name) += "\": ";
+            text += value;
+        };
+        text += &r == records_.data() ? "\n {\"phase\": " : ",\n {\"phase\": ";
+        text += base::json_text(r.phase);
+        field("step", base::json_text(r.step));
+        field("text", base::json_text(r.text));
+        field("start_us", std::to_string(r.start_us));
+        if (r.end_us != 0) field("end_us", std::to_string(r.end_us));
+        if (!r.error.empty()) field("error", base::json_text(r.error));
+        text += '}';
+    }
+    return text += "\n]}\n";
+}
+
+std::string Report::summary() const {
+    std::string text;
+    for (size_t i = 0; i < records_.size();) {
+        const std::string &phase = records_[i].phase;
+        const int64_t start = records_[i].start_us;
+        int64_t end = start;
+        for (; i < records_.size() && records_[i].phase == phase; ++i) end = std::max(end, records_[i].end_us);
+        text += std::format("{}{} {}.{} ms", text.empty() ? "" : ", ", phase, (end - start) / 1000, (end - start) % 1000 / 100);
+    }
+    return text;
+}
+
+}  // namespace stage1

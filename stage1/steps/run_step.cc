@@ -1,0 +1,159 @@
+#include "stage1/steps/run_step.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <chrono>
+#include <format>
+
+#include "mounts/base/at.h"
+#include "mounts/devices/device.h"
+#include "mounts/devices/find_device.h"
+#include "mounts/devices/mount_file_system.h"
+#include "stage1/disk/grow.h"
+#include "stage1/disk/prepare.h"
+#include "stage1/modules/load.h"
+#include "stage1/nixdb/register.h"
+#include "stage1/steps/check_file_system.h"
+#include "stage1/steps/store_union.h"
+#include "stage1/steps/switch_root.h"
+#include "stage1/steps/system.h"
+#include "stage1/steps/uevent.h"
+
+namespace stage1 {
+
+namespace {
+
+using base::Result;
+using Line = Result<std::string>;
+
+bool names_a_device(const std::string &source) { return source.starts_with("/dev/") || source.find('=') != std::string::npos; }
+
+Line run(const mounts::LoadModules &step) {
+    auto modules = Modules::open();
+    if (!modules) return std::unexpected(modules.error());
+    const auto devices = modules->load_for_devices();
+    if (!devices) return std::unexpected(devices.error());
+    std::vector<std::string> names;
+    for (const auto &needed : step.modules) names.push_back(needed.name);
+    const auto named = modules->load(names);
+    if (!named) return std::unexpected(named.error());
+    std::string line = std::format("modules: {} loaded", *devices + named->loaded);
+    for (const auto &missing : named->missing)
+        if (const auto needed = std::ranges::find(step.modules, "fs-" + missing, &mounts::NeededModule::name);
+            needed != step.modules.end())
+            line += std::format("; '{}' is needed by {} and neither in this kernel nor in the initrd", missing, needed->by);
+    return line;
+}
+
+Line find(const std::string &spec, FoundDevices &devices) {
+    if (const auto known = devices.find(spec); known != devices.end()) return known->second;
+    auto found = mounts::find_device(spec);
+    if (found) devices.emplace(spec, *found);
+    return found;
+}
+
+Line run(const mounts::WaitForDevice &step, FoundDevices &devices) {
+    auto found = find(step.spec, devices);
+    if (!found) {
+        auto socket = UeventSocket::open();
+        if (!socket) return std::unexpected(socket.error());
+        const auto look = [&] { return (found = find(step.spec, devices)).has_value(); };
+        if (const auto there = socket->wait_until(look, std::chrono::seconds(step.timeout_s)); !there)
+            return std::unexpected(there.error());
+    }
+    if (found) return std::format("device: {} is {}", step.spec, *found);
+    auto error = found.error();
+    error.step = "wait for";
+    error.path = step.spec;
+    error.hint = std::format("did not come within {} s ({}=SECONDS); there is: {}", step.timeout_s, "stage1.device-timeout",
+                             mounts::describe(mounts::list_devices()));
+    return std::unexpected(std::move(error));
+}
+
+Line run(const mounts::PrepareDisk &step, FoundDevices &devices) {
+    auto device = find(step.spec, devices);
+    if (!device) return device;
+    DiskRequest request;
+    request.device = *device;
+    request.vouched = step.vouched;
+    const auto outcome = prepare_disk(request);
+    if (!outcome) return std::unexpected(outcome.error());
+    return outcome->description;
+}
+
+// What a device really holds; empty: nothing that libblkid knows.
+std::string probed_type(const std::string &device) {
+    const auto fd = base::open_at(AT_FDCWD, device, O_RDONLY);
+    const auto signature = fd ? mounts::probe(fd->get(), device) : Result<mounts::Signature>(std::unexpected(fd.error()));
+    return signature && signature->outcome == mounts::Signature::Outcome::found ? signature->type : "";
+}
+
+Line run(const mounts::CheckFileSystem &step, FoundDevices &devices) {
+    // Before the device is probed for its type, which costs more than all else here.
+    if (!initrd_has_checkers()) return std::format("fsck: the initrd has none; {} is mounted unchecked", step.spec);
+    auto device = find(step.spec, devices);
+    if (!device) return device;
+    const std::string type = probed_type(*device);
+    return check_file_system(*device, type.empty() ? step.type : type);
+}
+
+// As the table says first, for a probe costs more than the mount. A device that holds another file system (an xfs root,
+// `auto`) is then mounted as what it is, its module loaded.
+Result<mounts::MountOutcome> mount_device(mounts::Mount mount, FoundDevices &devices) {
+    auto device = find(mount.source, devices);
+    if (!device) return std::unexpected(device.error());
+    mount.source = *device;
+    const bool any = mount.type == "auto";
+    auto mounted = any ? base::fail(EINVAL, "mount", mount.target) : mounts::mount_file_system(mount);
+    if (mounted || (mounted.error().code != EINVAL && mounted.error().code != ENODEV)) return mounted;
+    const std::string type = probed_type(*device);
+    if (type.empty() || type == mount.type) return mounted;
+    mount.type = type;
+    if (auto modules = Modules::open()) (void)modules->load({"fs-" + type});  // what it lacks, the mount tells
+    return mounts::mount_file_system(mount);
+}
+
+Line run(const mounts::Mount &step, FoundDevices &devices) {
+    const auto mounted = names_a_device(step.source) ? mount_device(step, devices) : mounts::mount_file_system(step);
+    if (mounted)
+        return *mounted == mounts::MountOutcome::was_mounted ? std::format("mount: {} was mounted", step.target) : std::string();
+    if (step.optional) return std::format("{}; it is optional, ignoring", message(mounted.error()));
+    return std::unexpected(mounted.error());
+}
+
+Line run(const mounts::MountUnion &step) { return mount_union(step); }
+
+Line run(const mounts::MakeDirectory &step) {
+    return make_directory(step).transform([] { return std::string(); });
+}
+
+Line run(const mounts::MarkFile &step) {
+    return mark_file(step).transform([] { return std::string(); });
+}
+
+Line run(const mounts::GrowFileSystem &step) { return grow_file_system(step.target); }
+
+Line run(const mounts::RegisterClosure &step) {
+    return nixdb::register_closure({step.target_root, step.reginfo, step.mode, step.system}).transform(nixdb::describe);
+}
+
+Line run(const mounts::CheckInit &step) {
+    return check_init(step.target_root, step.init).transform([] { return std::string(); });
+}
+
+Line run(const mounts::SwitchRoot &step) { return std::unexpected(switch_root(step.target_root, step.init)); }
+
+}  // namespace
+
+Line run_step(const mounts::Step &step, FoundDevices &devices) {
+    const auto one = [&](const auto &s) {
+        if constexpr (requires { run(s, devices); })
+            return run(s, devices);
+        else
+            return run(s);
+    };
+    return std::visit(one, step);
+}
+
+}  // namespace stage1

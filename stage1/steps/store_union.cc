@@ -1,0 +1,89 @@
+#include "stage1/steps/store_union.h"
+
+#include <fcntl.h>
+
+#include <format>
+#include <ranges>
+#include <string_view>
+
+#include "mounts/base/at.h"
+#include "mounts/base/process.h"
+#include "mounts/devices/mount_file_system.h"
+
+namespace stage1 {
+
+namespace {
+
+using base::fail;
+using base::Result;
+
+// overlayfs splits lowerdir at colons and options at commas; a backslash hides both (Linux, filesystems/overlayfs.rst).
+std::string escaped(std::string_view path) {
+    std::string out;
+    for (const char c : path) {
+        if (c == ':' || c == ',' || c == '\\') out += '\\';
+        out += c;
+    }
+    return out;
+}
+
+std::string layers(const mounts::MountUnion &step) {
+    return std::format("lowerdir={},upperdir={},workdir={}", escaped(step.lower), escaped(step.upper), escaped(step.work));
+}
+
+Result<> mount_overlay(const mounts::MountUnion &step) {
+    auto mounted = mounts::mount_file_system({"overlay", step.target, "overlay", layers(step)});
+    if (!mounted) return std::unexpected(mounted.error());
+    return {};
+}
+
+// A unit of systemd's initrd has no file in the next root, and systemd stops what has none: SIGTERM to all of its control
+// group, SIGKILL 90 s later, whatever the process is called. Out of the group the daemon is no unit's, and systemd takes it
+// over into init.scope.
+void leave_unit() {
+    const auto group = base::open_at(AT_FDCWD, "/sys/fs/cgroup/cgroup.procs", O_WRONLY);
+    if (group) (void)base::write_all(group->get(), "0", "cgroup.procs");  // no such group: no systemd
+}
+
+// On one line, without the program's name before each.
+std::string said_by_unionfs(std::string_view output) {
+    std::string out;
+    for (const auto line : std::views::split(output, '\n')) {
+        std::string_view text(line);
+        if (constexpr std::string_view name = "unionfs: "; text.starts_with(name)) text.remove_prefix(name.size());
+        if (!text.empty()) out += (out.empty() ? "" : "; ") + std::string(text);
+    }
+    return out;
+}
+
+// A child of this very binary; it returns when the union is usable, with what it said of itself. Its name begins with `@`,
+// so that the steps that kill everything before stage 2 and at shutdown spare it (systemd, ROOT_STORAGE_DAEMONS).
+Result<std::string> mount_fuse(const mounts::MountUnion &step) {
+    leave_unit();
+    const std::string options = "allow_other," + layers(step) + (step.options.empty() ? "" : "," + step.options);
+    const auto exit = base::run({.argv = {"/proc/self/exe", "unionfs", "-o", options, step.target}, .capture_output = true});
+    if (!exit) return std::unexpected(exit.error());
+    std::string said = said_by_unionfs(exit->output);
+    if (exit->status != 0) return fail(0, "union", step.target, std::format("unionfs ended with {}: {}", exit->status, said));
+    return said.empty() ? said : ": " + said;
+}
+
+}  // namespace
+
+Result<std::string> mount_union(const mounts::MountUnion &step) {
+    const std::string there = mounts::mounted_type(step.target);
+    if (there == "overlay" || there.starts_with("fuse")) return std::format("union: was mounted at {} ({})", step.target, there);
+    if (step.engine != mounts::UnionEngine::fuse) {
+        const auto overlay = mount_overlay(step);
+        if (overlay) return std::format("union: overlay at {}", step.target);
+        if (step.engine == mounts::UnionEngine::overlay) return std::unexpected(overlay.error());
+        const auto fuse = mount_fuse(step);
+        if (!fuse) return fuse;
+        return std::format("union: fuse at {}, for overlay did not mount: {}{}", step.target, message(overlay.error()), *fuse);
+    }
+    const auto fuse = mount_fuse(step);
+    if (!fuse) return fuse;
+    return std::format("union: fuse at {}, as asked for{}", step.target, *fuse);
+}
+
+}  // namespace stage1

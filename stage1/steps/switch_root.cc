@@ -1,0 +1,141 @@
+#include "stage1/steps/switch_root.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <format>
+#include <memory>
+
+#include "mounts/base/at.h"
+#include "stage1/base/status_port.h"
+
+namespace stage1 {
+
+namespace {
+
+using base::fail;
+using base::Result;
+
+// Frees the initramfs: removes all that lies on the device of `dir`, whose ownership it takes. Other file systems are
+// not entered. What cannot be removed stays: memory, nothing more.
+void remove_contents(base::Fd dir_fd, dev_t device) {
+    const int fd = dir_fd.release();
+    const std::unique_ptr<DIR, decltype(&::closedir)> dir(::fdopendir(fd), &::closedir);
+    while (const dirent *entry = dir ? ::readdir(dir.get()) : nullptr) {
+        const std::string name = entry->d_name;
+        if (name == "." || name == "..") continue;
+        struct stat st{};
+        if (::fstatat(fd, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_dev != device) continue;
+        const bool is_directory = S_ISDIR(st.st_mode);
+        if (is_directory)
+            if (auto sub = base::open_at(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)) remove_contents(std::move(*sub), device);
+        (void)::unlinkat(fd, name.c_str(), is_directory ? AT_REMOVEDIR : 0);
+    }
+}
+
+// Only a root that is an initramfs may be emptied; anything else is somebody's disk.
+bool is_initramfs(int fd) {
+    struct statfs fs{};
+    return ::fstatfs(fd, &fs) == 0 && (fs.f_type == RAMFS_MAGIC || fs.f_type == TMPFS_MAGIC);
+}
+
+struct Freeing {
+    base::Fd root;
+    dev_t device = 0;
+    base::Fd until_exec;  // a pipe's end; the other one closes when stage 2 is executed
+    base::Fd executed;
+    pid_t child = -1;
+};
+
+// The child. It has this very memory: until the exec the parent uses it, and system calls are all that is done here.
+int free_after_exec(void *argument) {
+    auto &job = *static_cast<Freeing *>(argument);
+    const sched_param none{};
+    (void)::syscall(SYS_sched_setscheduler, 0, SCHED_IDLE, &none);  // stage 2 first; musl has no function for it
+    ::close(job.executed.get());                                    // its own copy
+    char nothing = 0;
+    if (::read(job.until_exec.get(), &nothing, 1) == 0) remove_contents(std::move(job.root), job.device);
+    ::_exit(0);
+}
+
+// Stage 2 does not wait for it, nor is slowed by it: a child removes what is left when the exec has closed the pipe. Stage 2
+// reaps it. Sharing the memory spares the copying of page tables, and stage 2's exec their tearing down.
+void free_initramfs(Freeing &job) {
+    static std::array<char, 65536> stack;
+    std::array<int, 2> ends{-1, -1};
+    if (::pipe2(ends.data(), O_CLOEXEC) == 0) {
+        job.until_exec.reset(ends[0]);
+        job.executed.reset(ends[1]);
+        job.child = ::clone(free_after_exec, stack.data() + stack.size(), CLONE_VM | SIGCHLD, &job);
+        if (job.child > 0) return;
+    }
+    remove_contents(std::move(job.root), job.device);
+}
+
+}  // namespace
+
+Result<> check_init(const std::string &target_root, const std::string &init) {
+    auto root = base::open_at(AT_FDCWD, target_root, O_PATH | O_DIRECTORY);
+    if (!root)
+        return fail(root.error().code, "find init", init,
+                    std::format("'{}' is no target root: nothing is mounted there", target_root));
+    auto file = base::open_in_root(root->get(), init, O_PATH);
+    if (!file) {
+        auto error = file.error();
+        error.step = "find init";
+        error.hint = std::format("there is no such file in the target root {}: is the store mounted, and init= of this closure?",
+                                 target_root);
+        return std::unexpected(std::move(error));
+    }
+    struct stat st{};
+    if (::fstat(file->get(), &st) < 0) return fail(errno, "stat", init);
+    if (!S_ISREG(st.st_mode)) return fail(0, "find init", init, "not a regular file");
+    if ((st.st_mode & 0111) == 0) return fail(EACCES, "find init", init, "the file is not executable");
+    return {};
+}
+
+base::Error switch_root(const std::string &target_root, const std::string &init) {
+    Freeing freeing;
+    freeing.root.reset(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    struct stat st{};
+    if (!freeing.root || ::fstat(freeing.root.get(), &st) < 0) return fail(errno, "open", "/").error();
+    freeing.device = st.st_dev;
+    for (const char *mount : {"/proc", "/sys", "/dev", "/run"}) {
+        const std::string target = target_root + mount;
+        if (::mount(mount, target.c_str(), nullptr, MS_MOVE, nullptr) < 0 && errno != EINVAL)
+            return fail(errno, "move mount", target).error();
+    }
+    if (::chdir(target_root.c_str()) < 0) return fail(errno, "chdir", target_root).error();
+    if (::mount(".", "/", nullptr, MS_MOVE, nullptr) < 0) return fail(errno, "move the root mount", target_root).error();
+    if (::chroot(".") < 0 || ::chdir("/") < 0) return fail(errno, "chroot", target_root).error();
+    hang_up();  // before the child has a copy that keeps stage 2 from it
+    if (is_initramfs(freeing.root.get())) free_initramfs(freeing);
+
+    // Stage 2 begins as a fresh PID 1: no signal ignored or blocked.
+    sigset_t none;
+    sigemptyset(&none);
+    (void)::sigprocmask(SIG_SETMASK, &none, nullptr);
+    ::execl(init.c_str(), init.c_str(), nullptr);
+    const int code = errno;
+    if (freeing.child > 0) {  // it ends before what it looks at does, and the initramfs stays
+        (void)::kill(freeing.child, SIGKILL);
+        (void)::waitpid(freeing.child, nullptr, 0);
+    }
+    return fail(code, "exec", init,
+                code == ENOENT ? "its interpreter (the #! line, or the dynamic loader) is not in the target root" : "")
+        .error();
+}
+
+}  // namespace stage1

@@ -1,0 +1,14 @@
+// The small changes to the target root: directories, modes, the NixOS mark. Each is done or found done.
+#pragma once
+
+#include "mounts/base/error.h"
+#include "mounts/boot/step.h"
+
+namespace stage1 {
+
+base::Result<> make_directory(const mounts::MakeDirectory &step);
+
+// EISDIR-like trouble is told: a mark must be a file (`/etc/NIXOS` as a folder would confuse NixOS's own tools).
+base::Result<> mark_file(const mounts::MarkFile &step);
+
+}  // namespace stage1

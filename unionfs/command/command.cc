@@ -1,0 +1,175 @@
+#include "unionfs/command/command.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <iterator>
+#include <print>
+
+#include "mounts/base/at.h"
+#include "unionfs/command/mode.h"
+#include "unionfs/fuse/session.h"
+#include "unionfs/recovery/supervisor.h"
+#include "unionfs/upper/xattr.h"
+
+namespace unionfs {
+
+namespace {
+
+int refuse(const base::Error &error) {
+    std::println(stderr, "unionfs: {}", base::message(error));
+    return 1;
+}
+
+// Descriptors for the cache, and some for what is held beside it.
+void raise_file_limit(unsigned wanted) {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
+    limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, std::max<rlim_t>(limit.rlim_cur, wanted + 1024));
+    (void)::setrlimit(RLIMIT_NOFILE, &limit);  // with less the cache is smaller, see below
+}
+
+void fit_cache(Options &options) {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
+    if (options.max_files + 256 > limit.rlim_cur) options.max_files = std::max<rlim_t>(64, limit.rlim_cur / 2);
+}
+
+// The table of descriptors in its full size, before the worker shares it: each time it grew later, the kernel would make who
+// opens a file wait until all processors have seen the new one, some 10 ms (expand_fdtable in linux/fs/file.c).
+void make_room_for_descriptors(unsigned cached) {
+    const int last = ::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, static_cast<int>(cached + 255));
+    if (last >= 0) ::close(last);  // else slower, not wrong
+}
+
+// What a daemon beneath the root file system needs: stage 1 and systemd spare a process whose command line begins with
+// `@` (systemd: Root Storage Daemons), and so does the kernel one with this score.
+void settle() {
+    (void)::setsid();
+    if (!keep_descriptors_reachable()) (void)::chdir("/");
+    if (::geteuid() == 0) program_invocation_name[0] = '@';
+    const base::Fd score(::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
+    if (score) (void)!::write(score.get(), "-1000", 5);  // rootless: refused, and of no matter
+    const base::Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    for (int fd = 0; null && fd <= 2; ++fd) ::dup2(null.get(), fd);
+}
+
+// One write per byte of readahead the kernel would not give us otherwise (it takes 128 KiB from the device's default).
+void widen_readahead(const std::string &mountpoint) {
+    struct stat status{};
+    if (::stat(mountpoint.c_str(), &status) < 0) return;
+    const std::string path =
+        "/sys/class/bdi/" + std::to_string(major(status.st_dev)) + ":" + std::to_string(minor(status.st_dev)) + "/read_ahead_kb";
+    const base::Fd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    if (fd) (void)!::write(fd.get(), "1024", 4);  // slower without, not wrong
+}
+
+// What the user would not expect of this mount; known when the kernel has been answered first.
+void tell_limits(const Union &fs) {
+    const Handover &handover = handover_of(fs.memory);
+    if (handover.over_io_uring)
+        std::println(
+            stderr,
+            "unionfs: io_uring=on: the mount ends if its daemon crashes: the kernel doesn't send again what went that way");
+    else if (!handover.kernel_resends())
+        std::println(stderr,
+                     "unionfs: this kernel sends no request twice (Linux 6.9 does): the mount ends if its daemon crashes");
+    if (fs.options.io_uring && !handover.over_io_uring)
+        std::println(stderr, "unionfs: io_uring=on: {}: requests come through /dev/fuse",
+                     handover.io_uring_error != 0 ? "the kernel refuses it, " + base::errno_text(handover.io_uring_error)
+                                                  : "the kernel has none (Linux 6.14 with fuse.enable_uring=1 has)");
+}
+
+int work(Union &fs, const Device &device, Mode mode, std::vector<int> kept, int ready_fd) {
+    if (const Handover &handover = handover_of(fs.memory); handover.init_size == 0) {
+        fs.make_root();
+    } else {
+        std::ranges::copy(fs.table.orphans(), std::back_inserter(kept));
+        take_over(device, std::move(kept));
+        if (fs.work) fs.clean_work();
+        fs.restore();
+    }
+    const auto result = serve(fs, device, mode, [&] {
+        if (ready_fd < 0) tell_limits(fs);
+        if (ready_fd >= 0) (void)!::write(ready_fd, "", 1);  // a parent that went away doesn't wait
+    });
+    return result ? 0 : 1;
+}
+
+int serve_here(Union &fs, const Device &device, Mode mode, int ready_fd) {
+    make_room_for_descriptors(fs.options.max_files);
+    return supervise({.options = fs.options, .handover = handover_of(fs.memory), .work = [&](const std::vector<int> &kept) {
+                          return work(fs, device, mode, kept, ready_fd);
+                      }});
+}
+
+int serve_detached(Union &fs, const Device &device, Mode mode) {
+    std::array<int, 2> ends{};
+    if (::pipe2(ends.data(), O_CLOEXEC) < 0) return refuse({"pipe", "unionfs", errno, ""});
+    const base::Fd read_end(ends[0]);
+    base::Fd write_end(ends[1]);
+    const pid_t child = ::fork();
+    if (child < 0) return refuse({"fork", "unionfs", errno, ""});
+    if (child == 0) {
+        settle();
+        ::_exit(serve_here(fs, device, mode, write_end.get()));
+    }
+    write_end.reset();
+    char ready = 0;
+    ssize_t n = -1;
+    do n = ::read(read_end.get(), &ready, 1);
+    while (n < 0 && errno == EINTR);
+    if (n != 1) {
+        unmount_device(fs.options);
+        return refuse({"unionfs", fs.options.mountpoint, 0, "the daemon ended before the mount was usable"});
+    }
+    widen_readahead(fs.options.mountpoint);
+    tell_limits(fs);
+    return 0;
+}
+
+}  // namespace
+
+int command_main(int argc, char **argv) {
+    auto options = parse_options({argv + 1, argv + argc});
+    if (!options) return refuse(options.error());
+    if (options->help) {
+        std::print("{}", options_help);
+        return 0;
+    }
+    if (options->version) {
+        std::println("unionfs " STAGE1_VERSION);
+        return 0;
+    }
+    raise_file_limit(options->max_files);
+    fit_cache(*options);
+    SharedMemory memory;
+    if (auto result = memory.make(); !result) return refuse(result.error());
+    Union fs(std::move(*options), memory);
+    if (char *full = ::realpath(fs.options.mountpoint.c_str(), nullptr)) {
+        fs.options.mountpoint = full;  // we leave the working folder
+        std::free(full);
+    }
+    if (auto result = fs.open_layers(); !result) return refuse(result.error());
+    auto device = mount_device(fs.options);
+    if (!device) return refuse(device.error());
+    if (!device->complaint.empty()) std::println(stderr, "unionfs: {}", device->complaint);
+    Mode mode = fs.options.mode;
+    if (mode == Mode::automatic) {
+        const Choice choice = choose_mode(look(fs, device->rootless));
+        mode = choice.mode;
+        std::println(stderr, "unionfs: mode=auto: {}: {}", mode == Mode::store ? "store" : "throughput", choice.reason);
+    }
+    if (!fs.options.foreground) return serve_detached(fs, *device, mode);
+    return serve_here(fs, *device, mode, -1);
+}
+
+}  // namespace unionfs

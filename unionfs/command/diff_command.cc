@@ -1,0 +1,85 @@
+#include <cstdio>
+#include <print>
+#include <string_view>
+
+#include "mounts/base/json_text.h"
+#include "unionfs/command/command.h"
+#include "unionfs/command/diff.h"
+
+namespace unionfs {
+
+namespace {
+
+constexpr const char *usage =
+    "usage: stage1 union diff [--json] UPPER LOWER…\n"
+    "What the upper of a union changed against its lowers, the topmost first.\n"
+    "  --json   a list of objects: change, path, mode, size; from, of a moved folder\n";
+
+const char *word(Change change) {
+    switch (change) {
+    case Change::added: return "added";
+    case Change::modified: return "modified";
+    case Change::moved: return "moved";
+    case Change::deleted: return "deleted";
+    }
+    return "";
+}
+
+// One line, whatever the name holds: control characters and the backslash as in /proc/mounts.
+std::string escaped(std::string_view path) {
+    std::string out;
+    for (const char c : path) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (byte >= 0x20 && byte != 0x7f && c != '\\')
+            out += c;
+        else
+            for (const int shift : {-1, 6, 3, 0}) out += shift < 0 ? '\\' : static_cast<char>('0' + (byte >> shift & 7));
+    }
+    return out;
+}
+
+void print_json(const std::vector<Difference> &differences) {
+    std::string text = "[";
+    for (const Difference &difference : differences) {
+        if (text.size() > 1) text += ',';
+        text +=
+            "\n  {\"change\": " + base::json_text(word(difference.change)) + ", \"path\": " + base::json_text(difference.path);
+        if (difference.change != Change::deleted)
+            text += ", \"mode\": " + std::to_string(difference.mode) + ", \"size\": " + std::to_string(difference.size_bytes);
+        if (difference.change == Change::moved) text += ", \"from\": " + base::json_text(difference.from);
+        text += '}';
+    }
+    std::println("{}\n]", text);
+}
+
+}  // namespace
+
+int diff_main(int argc, char **argv) {
+    std::vector<std::string> folders;
+    bool json = false;
+    for (int i = 1; i < argc; ++i) {
+        const std::string_view argument(argv[i]);
+        if (argument == "--json")
+            json = true;
+        else if (argument == "-h" || argument == "--help")
+            return std::fputs(usage, stdout) < 0 ? 1 : 0;
+        else
+            folders.emplace_back(argument);
+    }
+    if (folders.size() < 2 || folders.front().starts_with('-')) return std::fputs(usage, stderr) < 0 ? 1 : 2;
+    auto found = differences(folders.front(), {folders.begin() + 1, folders.end()});
+    if (!found) {
+        std::println(stderr, "stage1 union diff: {}", base::message(found.error()));
+        return 1;
+    }
+    if (json) {
+        print_json(*found);
+        return 0;
+    }
+    for (const Difference &difference : *found)
+        std::println("{:<9}{}{}", word(difference.change), difference.from.empty() ? "" : escaped(difference.from) + " -> ",
+                     escaped(difference.path));
+    return 0;
+}
+
+}  // namespace unionfs

@@ -1,0 +1,200 @@
+#include "unionfs/command/options.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <string_view>
+
+namespace unionfs {
+
+using base::fail;
+using base::Result;
+
+const char *const options_help =
+    "usage: unionfs [-f] [-d] [-o OPTIONS] BRANCH=RW:BRANCH=RO… MOUNTPOINT\n"
+    "       unionfs [-f] [-d] -o lowerdir=A:B,upperdir=C,workdir=D[,OPTIONS] [SOURCE] MOUNTPOINT\n"
+    "\n"
+    "  lowerdir=A:B       read-only branches, the topmost first; `\\:` is a colon in a name\n"
+    "  upperdir=DIR       where changes go; without it the union is read-only\n"
+    "  workdir=DIR        an empty folder beside the upper, on the same file system\n"
+    "  cow                copy a file of a read-only branch up when it is changed\n"
+    "  mode=auto|store|throughput\n"
+    "                     store: warm opens and reads cost no message; throughput: the kernel reads and writes the\n"
+    "                     backing files itself\n"
+    "  io_uring=on|off    on: a request costs less, and the mount is lost when its daemon crashes; off if not given\n"
+    "  max_files=N        keep at most N descriptors open (4096)\n"
+    "  chroot=DIR         branches are paths beneath DIR\n"
+    "  allow_other        other users may enter\n"
+    "  nonempty           the mount point may hold files\n"
+    "  hide_meta_files    don't show .unionfs* and .fuse_hidden* of the branches\n"
+    "  stale_readers      with throughput, the kernel reads lower files itself too: who has one open for reading when it\n"
+    "                     is first changed goes on reading what it was\n"
+    "  volatile           don't wait for copies to reach the disk: a power cut may leave them empty\n"
+    "  userxattr          overlayfs marks in user.overlay.* instead of trusted.overlay.*\n"
+    "  -f                 stay in the foreground\n"
+    "  -d                 the same, and log every request\n"
+    "  --version          print the version\n";
+
+namespace {
+
+// Splits at `separator`; a backslash takes the next character as it is.
+std::vector<std::string> split(std::string_view text, char separator) {
+    std::vector<std::string> parts(1);
+    for (size_t i = 0; i < text.size(); ++i) {
+        if (text[i] == '\\' && i + 1 < text.size() && (text[i + 1] == separator || text[i + 1] == '\\')) {
+            parts.back() += text[++i];
+        } else if (text[i] == separator) {
+            parts.emplace_back();
+        } else {
+            parts.back() += text[i];
+        }
+    }
+    return parts;
+}
+
+Result<> parse_branches(std::string_view text, Options &options) {
+    for (const std::string &branch : split(text, ':')) {
+        const size_t equals = branch.rfind('=');
+        std::string path = branch.substr(0, equals);
+        const std::string kind = equals == std::string::npos ? "RO" : branch.substr(equals + 1);
+        if (path.empty()) return fail(0, "branch", branch, "has no folder");
+        if (kind == "RW" || kind == "rw") {
+            if (!options.upper.empty()) return fail(0, "branch", branch, "is a second RW branch; one can be written to");
+            if (!options.lowers.empty()) return fail(0, "branch", branch, "RW has to be the first branch");
+            options.upper = std::move(path);
+        } else if (kind == "RO" || kind == "ro") {
+            options.lowers.push_back(std::move(path));
+        } else {
+            return fail(0, "branch", branch, "=RW or =RO is expected");
+        }
+    }
+    return {};
+}
+
+Result<> parse_value(const std::string &name, const std::string &value, Options &options) {
+    if (value.empty()) return fail(0, "option", name, "needs a value");
+    if (name == "lowerdir") {
+        options.lowers = split(value, ':');
+        if (std::ranges::any_of(options.lowers, &std::string::empty)) return fail(0, "option", name, "has an empty folder name");
+    } else if (name == "upperdir") {
+        options.upper = value;
+    } else if (name == "workdir") {
+        options.work = value;
+    } else if (name == "chroot") {
+        options.chroot = value;
+    } else if (name == "fsname") {
+        options.source = value;
+    } else if (name == "dirs") {
+        return parse_branches(value, options);
+    } else if (name == "max_files") {
+        const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), options.max_files);
+        if (error != std::errc{} || end != value.data() + value.size() || options.max_files < 64)
+            return fail(0, "option", "max_files=" + value, "a number of at least 64 is expected");
+    } else if (name == "mode") {
+        if (value == "auto")
+            options.mode = Mode::automatic;
+        else if (value == "store")
+            options.mode = Mode::store;
+        else if (value == "throughput")
+            options.mode = Mode::throughput;
+        else
+            return fail(0, "option", "mode=" + value, "auto, store or throughput is expected");
+    } else if (name == "io_uring") {
+        if (value != "on" && value != "off") return fail(0, "option", "io_uring=" + value, "on or off is expected");
+        options.io_uring = value == "on";
+    } else if (name != "subtype") {  // libfuse's callers pass it; ours is always unionfs
+        return fail(0, "option", name, "is unknown; `-o help` lists those there are");
+    }
+    return {};
+}
+
+Result<> parse_word(const std::string &word, Options &options, bool &cow_given) {
+    static constexpr std::array kernel_words{"ro",     "rw",    "suid",    "nosuid",     "dev",      "nodev",   "exec",
+                                             "noexec", "atime", "noatime", "nodiratime", "relatime", "dirsync", "sync"};
+    // What mount(8) and fstab carry for others, and what holds here without being asked for.
+    static constexpr std::array ignored{
+        "defaults",       "auto",  "noauto",          "nofail",    "user",   "users", "_netdev", "default_permissions",
+        "statfs_omit_ro", "async", "redirect_dir=on", "index=off", "use_ino"};
+    if (word == "cow")
+        cow_given = true;
+    else if (word == "allow_other")
+        options.allow_other = true;
+    else if (word == "nonempty")
+        options.nonempty = true;
+    else if (word == "hide_meta_files" || word == "hide_meta_dir")
+        options.hide_meta_files = true;
+    else if (word == "volatile")
+        options.is_volatile = true;
+    else if (word == "stale_readers")
+        options.stale_readers = true;
+    else if (word == "userxattr")
+        options.user_xattr = true;
+    else if (word == "debug")
+        options.debug = options.foreground = true;
+    else if (word == "help")
+        options.help = true;
+    else if (std::ranges::contains(kernel_words, word))
+        options.for_mount.push_back(word);
+    else if (word.empty() || word.starts_with("x-") || std::ranges::contains(ignored, word))
+        return {};
+    else if (const size_t equals = word.find('='); equals != std::string::npos)
+        return parse_value(word.substr(0, equals), word.substr(equals + 1), options);
+    else
+        return fail(0, "option", word, "is unknown; `-o help` lists those there are");
+    return {};
+}
+
+Result<> place_words(const std::vector<std::string> &words, Options &options, bool cow_given) {
+    if (words.empty()) return fail(0, "unionfs", "", "no mount point was given; `-o help` tells the usage");
+    if (words.size() > 2) return fail(0, "unionfs", words[2], "one argument too many");
+    options.mountpoint = words.back();
+    if (!options.lowers.empty() || !options.upper.empty()) {
+        if (words.size() == 2 && options.source == "unionfs") options.source = words[0];
+    } else if (words.size() == 2) {
+        if (auto result = parse_branches(words[0], options); !result) return result;
+        options.copy_on_write = cow_given;
+    }
+    if (options.lowers.empty() && options.upper.empty()) return fail(0, "unionfs", options.mountpoint, "no branch was given");
+    if (!options.work.empty() && options.upper.empty()) return fail(0, "option", "workdir", "needs an upperdir");
+    return {};
+}
+
+}  // namespace
+
+Result<Options> parse_options(const std::vector<std::string> &arguments) {
+    Options options;
+    std::vector<std::string> words;
+    bool cow_given = false;
+    for (size_t i = 0; i < arguments.size(); ++i) {
+        const std::string &argument = arguments[i];
+        std::string list;
+        if (argument == "-o") {
+            if (++i == arguments.size()) return fail(0, "option", "-o", "needs a value");
+            list = arguments[i];
+        } else if (argument.starts_with("-o")) {
+            list = argument.substr(2);
+        } else if (argument == "-f") {
+            options.foreground = true;
+        } else if (argument == "-d") {
+            options.debug = options.foreground = true;
+        } else if (argument == "-h" || argument == "--help") {
+            options.help = true;
+        } else if (argument == "-V" || argument == "--version") {
+            options.version = true;
+        } else if (argument == "-s" || argument == "-v" || argument == "-n") {
+            continue;  // mount(8) passes sloppy, verbose and no-mtab on to its helpers
+        } else if (argument.starts_with('-') && argument.size() > 1) {
+            return fail(0, "option", argument, "is unknown; `-o help` lists those there are");
+        } else {
+            words.push_back(argument);
+        }
+        if (list.empty()) continue;
+        for (const std::string &word : split(list, ','))
+            if (auto result = parse_word(word, options, cow_given); !result) return std::unexpected(result.error());
+    }
+    if (options.help || options.version) return options;
+    if (auto result = place_words(words, options, cow_given); !result) return std::unexpected(result.error());
+    return options;
+}
+
+}  // namespace unionfs

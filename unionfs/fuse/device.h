@@ -1,0 +1,29 @@
+// /dev/fuse: the mount itself, by mount(2) where that is allowed, else through fusermount3.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "mounts/base/error.h"
+#include "mounts/base/fd.h"
+#include "unionfs/command/options.h"
+
+namespace unionfs {
+
+struct Device {
+    base::Fd fd{};
+    bool rootless = false;    // mounted by fusermount3 or in a user namespace: no passthrough
+    std::string complaint{};  // of fusermount3, though it mounted; on one line
+};
+
+base::Result<Device> mount_device(const Options &options);
+
+// Another descriptor of the same connection, so that threads don't queue at one. Invalid where the kernel has none.
+base::Fd clone_device(int device);
+
+// The kernel asks for a node's attributes anew. May be called while the node is being worked on: no lock of it is taken.
+void drop_cached_attributes(int device, uint64_t node_id);
+
+void unmount_device(const Options &options);
+
+}  // namespace unionfs

@@ -1,0 +1,61 @@
+#include "unionfs/fuse/init_negotiation.h"
+
+#include <linux/fuse.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+
+#include "unionfs/recovery/handover.h"
+
+namespace unionfs {
+
+void agree(void *userdata, fuse_conn_info *connection) {
+    auto &session = *static_cast<Session *>(userdata);
+    const auto want = [&](uint64_t feature) {
+        return (connection->capable_ext & feature) != 0 && fuse_set_feature_flag(connection, feature);
+    };
+    want(FUSE_CAP_PARALLEL_DIROPS);
+    want(FUSE_CAP_CACHE_SYMLINKS);
+    want(FUSE_CAP_HANDLE_KILLPRIV_V2);
+    want(FUSE_CAP_NO_OPENDIR_SUPPORT);
+    want(FUSE_CAP_READDIRPLUS);
+    if (want(FUSE_CAP_POSIX_ACL)) want(FUSE_CAP_DONT_MASK);
+    // O_TRUNC comes as a setattr: an open that is never sent can't carry it.
+    fuse_unset_feature_flag(connection, FUSE_CAP_ATOMIC_O_TRUNC);
+    // Pages stay good until we say otherwise, and we never do.
+    fuse_unset_feature_flag(connection, FUSE_CAP_AUTO_INVAL_DATA);
+    connection->no_interrupt = 1;
+    connection->max_background = 64;
+    if (session.mode == Mode::store) {
+        session.no_open = (connection->capable_ext & FUSE_CAP_NO_OPEN_SUPPORT) != 0;
+    } else if (want(FUSE_CAP_PASSTHROUGH)) {
+        session.passthrough = true;
+        connection->max_backing_stack_depth = 1;  // layers on overlayfs or FUSE are taken too
+    }
+}
+
+void save_init(Union &fs, const fuse_buf &buffer) {
+    Handover &handover = handover_of(fs.memory);
+    if (buffer.size > sizeof handover.init) return;  // a successor is not possible then
+    std::memcpy(handover.init, buffer.mem, buffer.size);
+    handover.init_size = static_cast<uint32_t>(buffer.size);
+}
+
+void offer_rings(const Union &fs, RingThreads &rings, const iovec *parts, int count) {
+    Handover &handover = handover_of(fs.memory);
+    if (!fs.options.io_uring || !handover.kernel_has_io_uring()) return;
+    if (count < 2 || parts[1].iov_len < offsetof(fuse_init_out, flags2) + sizeof(uint32_t)) return;  // an error
+    auto &answer = *static_cast<fuse_init_out *>(parts[1].iov_base);
+    const size_t pages_bytes = answer.max_pages * static_cast<size_t>(::getpagesize());
+    if (const auto prepared = rings.prepare(std::max<size_t>({answer.max_write, pages_bytes, 8192})); !prepared) {
+        handover.io_uring_error = prepared.error().code;
+        return;
+    }
+    constexpr unsigned over_io_uring = 41;
+    answer.flags2 |= 1U << (over_io_uring - 32);
+    handover.over_io_uring = true;
+}
+
+}  // namespace unionfs

@@ -1,0 +1,21 @@
+// What is agreed with the kernel when it first asks: INIT, and what libfuse leaves out of its answer.
+#pragma once
+
+#include <sys/uio.h>
+
+#include "unionfs/fuse/operations.h"
+#include "unionfs/fuse/ring_threads.h"
+
+namespace unionfs {
+
+// libfuse's callback; `userdata` is the Session.
+void agree(void *userdata, fuse_conn_info *connection);
+
+// Keeps the request: a successor must learn what was agreed, and the kernel asks once a connection.
+void save_init(Union &fs, const fuse_buf &buffer);
+
+// Adds to the answer that requests may come over io_uring, which libfuse before 3.18 doesn't. The Handover has whether it was
+// done, and why not.
+void offer_rings(const Union &fs, RingThreads &rings, const iovec *parts, int count);
+
+}  // namespace unionfs

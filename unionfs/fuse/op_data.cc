@@ -1,0 +1,248 @@
+// Data of files. In store mode the kernel opens without us and keeps pages; in throughput mode an open hands it the
+// backing file, and reads and writes never come here.
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "unionfs/fuse/operations.h"
+#include "unionfs/fuse/passthrough_writers.h"
+#include "unionfs/upper/xattr.h"
+
+namespace unionfs {
+
+thread_local bool kill_set_id = false;
+
+namespace {
+
+thread_local char *room = nullptr;  // without a destructor: musl has none for a thread's variables
+thread_local size_t room_size = 0;
+thread_local std::span<char> lent;
+
+}  // namespace
+
+char *reply_buffer(size_t size) {
+    if (size <= lent.size()) return lent.data();
+    if (room_size < size) {
+        free_reply_buffer();
+        room = new char[size];
+        room_size = size;
+    }
+    return room;
+}
+
+void lend_reply_buffer(std::span<char> buffer) { lent = buffer; }
+
+void free_reply_buffer() {
+    delete[] room;
+    room = nullptr;
+    room_size = 0;
+}
+
+namespace {
+
+// What an open file's handle says. 0: opened without us, or not to be counted.
+constexpr uint64_t by_passthrough = 1;
+constexpr uint64_t by_page_cache = 2;
+
+// Who writes without the right to keep them loses set-user-ID and capabilities; the kernel passes those writes by us
+// only without passthrough (FUSE_HANDLE_KILLPRIV_V2).
+bool has_privileges(Union &fs, Node &node) {
+    struct stat status{};
+    Where place;
+    if (fs.attributes(node, status) != 0 || fs.hold(node, place) != 0) return true;
+    return (status.st_mode & (S_ISUID | S_ISGID)) != 0 ||
+           get_xattr(place.fd(), place.name.c_str(), "security.capability", nullptr, 0) >= 0;
+}
+
+bool is_passed_through(Node &node) {
+    const std::lock_guard lock(node.mutex);
+    return node.opens != 0;
+}
+
+// Whether the kernel is to read and write the file that shows by itself. An inode has one backing file at a time, and
+// after copy-up a lower's is the wrong one: it is given where there is no copy-up, or where its readers may go stale.
+bool is_to_pass(Union &fs, Node &node, bool write) {
+    if (!node.upper) return !fs.takes_changes() || fs.options.stale_readers;
+    return is_passed_through(node) || !write || !has_privileges(fs, node);
+}
+
+// Gives the kernel the backing file; false: the file goes through the page cache. The Node is locked.
+bool pass_through(fuse_req_t request, Node &node, int fd, fuse_file_info &info) {
+    if (node.cached_opens != 0) return false;
+    if (node.opens == 0) {
+        node.backing_id = fuse_passthrough_open(request, fd);
+        node.lower_backing = !node.upper;
+    }
+    if (node.backing_id <= 0) return false;
+    info.backing_id = node.backing_id;
+    info.keep_cache = 0;
+    return true;
+}
+
+}  // namespace
+
+int open_file(Session &session, fuse_req_t request, Node &node, fuse_file_info &info) {
+    Union &fs = session.fs;
+    const bool write = (info.flags & O_ACCMODE) != O_RDONLY || (info.flags & O_TRUNC) != 0;
+    info.keep_cache = 1;
+    info.noflush = 1;
+    info.fh = 0;
+    if (!node.is_file()) return 0;
+    if (write)
+        if (const int error = fs.copy_up(node); error != 0) return error;
+    if (!session.passthrough) return 0;
+    FdRef fd;
+    const bool of_lower = !node.upper;
+    const bool wanted = is_to_pass(fs, node, write);
+    if (wanted)
+        if (const int error = fs.data(node, false, fd); error != 0) return error;
+    std::unique_lock lock(node.mutex);
+    if (node.left || (node.upper && node.opens != 0 && node.lower_backing)) {
+        lock.unlock();
+        return fs.leave_to_readers(node);
+    }
+    if (wanted && of_lower && node.upper) return ESTALE;  // copied up meanwhile; the kernel asks once more
+    const SharedMemory::Reference file = fs.table.reference(&node);
+    const bool counted = fs.journal.counted(file);
+    const bool through = counted ? node.opens != 0 : wanted;  // one kind at a time, so it tells which it was
+    info.fh = through && pass_through(request, node, fd ? fd->get() : -1, info) ? by_passthrough : by_page_cache;
+    if (info.fh == by_passthrough && write) begin_written_through(fs, node, (info.flags & O_CREAT) != 0);
+    if (counted) return 0;
+    if (info.fh == by_passthrough)
+        fs.journal.count(Step::open, file, node.opens, 1, node.cached_opens);
+    else
+        fs.journal.count(Step::open, file, node.cached_opens, 1, node.opens);
+    return 0;
+}
+
+namespace {
+
+void open(fuse_req_t request, fuse_ino_t id, fuse_file_info *info) {
+    Session &session = session_of(request);
+    if (session.no_open) {
+        fuse_reply_err(request, ENOSYS);  // and never asked again
+        return;
+    }
+    const int error = open_file(session, request, node_of(request, id), *info);
+    if (error != 0)
+        fuse_reply_err(request, error);
+    else
+        fuse_reply_open(request, info);
+}
+
+void release(fuse_req_t request, fuse_ino_t id, fuse_file_info *info) {
+    Node &node = node_of(request, id);
+    std::unique_lock lock(node.mutex);
+    Union &fs = union_of(request);
+    const SharedMemory::Reference file = fs.table.reference(&node);
+    const bool counted = fs.journal.counted(file);
+    if (info->fh == by_passthrough && !counted) fs.journal.count(Step::release, file, node.opens, -1U, node.cached_opens);
+    if (info->fh == by_page_cache && !counted) fs.journal.count(Step::release, file, node.cached_opens, -1U, node.opens);
+    if (info->fh == by_passthrough && node.opens == 0 && node.backing_id > 0) {
+        (void)fuse_passthrough_close(request, node.backing_id);  // the connection's end closes it too
+        node.backing_id = 0;
+    }
+    lock.unlock();  // with the answer the kernel may forget the node, and another thread free it
+    fuse_reply_err(request, 0);
+}
+
+void read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset, fuse_file_info *) {
+    FdRef fd;
+    if (const int error = union_of(request).data(node_of(request, id), false, fd); error != 0) {
+        fuse_reply_err(request, error);
+        return;
+    }
+    char *const buffer = reply_buffer(size);
+    const ssize_t n = ::pread(fd->get(), buffer, size, offset);
+    if (n < 0)
+        fuse_reply_err(request, errno);
+    else
+        fuse_reply_buf(request, buffer, static_cast<size_t>(n));
+}
+
+void write(fuse_req_t request, fuse_ino_t id, const char *data, size_t size, off_t offset, fuse_file_info *) {
+    Union &fs = union_of(request);
+    Node &node = node_of(request, id);
+    FdRef fd;
+    int error = fs.copy_up(node, -1, Told::by_the_answer);
+    if (error == 0) error = fs.data(node, true, fd);
+    if (error == 0 && kill_set_id) error = drop_set_id(fs, node);
+    const ssize_t n = error == 0 ? ::pwrite(fd->get(), data, size, offset) : -1;
+    if (error != 0)
+        fuse_reply_err(request, error);
+    else if (n < 0)
+        fuse_reply_err(request, errno);
+    else
+        fuse_reply_write(request, static_cast<size_t>(n));
+}
+
+void fsync(fuse_req_t request, fuse_ino_t id, int data_only, fuse_file_info *) {
+    Union &fs = union_of(request);
+    Node &node = node_of(request, id);
+    FdRef fd;
+    int error = node.upper && node.is_file() ? fs.data(node, false, fd) : 0;
+    if (error == 0 && fd && (data_only != 0 ? ::fdatasync(fd->get()) : ::fsync(fd->get())) < 0) error = errno;
+    fuse_reply_err(request, error);
+}
+
+void fallocate(fuse_req_t request, fuse_ino_t id, int mode, off_t offset, off_t length, fuse_file_info *) {
+    Union &fs = union_of(request);
+    Node &node = node_of(request, id);
+    FdRef fd;
+    int error = fs.data(node, true, fd);
+    if (error == 0 && ::fallocate(fd->get(), mode, offset, length) < 0) {
+        error = errno;
+        fs.changed_by_us(node);  // a file system may set the times and then find no room
+    }
+    fuse_reply_err(request, error);
+}
+
+void lseek(fuse_req_t request, fuse_ino_t id, off_t offset, int whence, fuse_file_info *) {
+    FdRef fd;
+    if (const int error = union_of(request).data(node_of(request, id), false, fd); error != 0) {
+        fuse_reply_err(request, error);
+        return;
+    }
+    const off_t at = ::lseek(fd->get(), offset, whence);
+    if (at < 0)
+        fuse_reply_err(request, errno);
+    else
+        fuse_reply_lseek(request, at);
+}
+
+void copy_file_range(fuse_req_t request, fuse_ino_t id_in, off_t from, fuse_file_info *, fuse_ino_t id_out, off_t to,
+                     fuse_file_info *, size_t size, int flags) {
+    Union &fs = union_of(request);
+    Node &target = node_of(request, id_out);
+    FdRef in, out;
+    int error = fs.data(node_of(request, id_in), false, in);
+    if (error == 0) error = fs.data(target, true, out);
+    const ssize_t n = error == 0 ? ::copy_file_range(in->get(), &from, out->get(), &to, size, static_cast<unsigned>(flags)) : -1;
+    if (error == 0 && n < 0) {
+        error = errno == EXDEV ? EOPNOTSUPP : errno;  // then the kernel copies by itself
+        fs.changed_by_us(target);                     // as above
+    }
+    if (error != 0)
+        fuse_reply_err(request, error);
+    else
+        fuse_reply_write(request, static_cast<size_t>(n));
+}
+
+}  // namespace
+
+void add_data(fuse_lowlevel_ops &ops) {
+    ops.open = open;
+    ops.release = release;
+    ops.read = read;
+    ops.write = write;
+    ops.fsync = fsync;
+    ops.fallocate = fallocate;
+    ops.lseek = lseek;
+    ops.copy_file_range = copy_file_range;
+}
+
+}  // namespace unionfs

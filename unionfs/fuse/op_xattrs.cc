@@ -1,0 +1,98 @@
+#include <sys/xattr.h>
+
+#include <cerrno>
+#include <string_view>
+
+#include "unionfs/fuse/operations.h"
+#include "unionfs/tree/preserved_times.h"
+#include "unionfs/upper/xattr.h"
+
+namespace unionfs {
+
+namespace {
+
+bool is_ours(Union &fs, const char *name) { return std::string_view(name).starts_with(fs.mark); }
+
+// XATTR_CREATE, XATTR_REPLACE and removal ask what was there before the first try; a resent request may find its own work.
+int check_first(Union &fs, Node &node, const Where &place, Step step, const char *name, int flags) {
+    const bool exists = get_xattr(place.fd(), place.name.c_str(), name, nullptr, 0) >= 0;
+    const Entry &entry = fs.journal.note({.step = step, .node = fs.table.reference(&node), .existed = exists});
+    if (flags == XATTR_CREATE && entry.existed) return EEXIST;
+    return flags == XATTR_REPLACE && !entry.existed ? ENODATA : 0;
+}
+
+void setxattr(fuse_req_t request, fuse_ino_t id, const char *name, const char *value, size_t size, int flags) {
+    Union &fs = union_of(request);
+    Node &node = node_of(request, id);
+    Where place;
+    int error = is_ours(fs, name) ? EOPNOTSUPP : fs.copy_up(node);
+    if (error == 0) error = fs.reach(node, place);
+    if (error == 0 && flags != 0) error = check_first(fs, node, place, Step::set_attribute, name, flags);
+    let_change_be_seen(node);
+    if (error == 0) error = -set_xattr(place.fd(), place.name.c_str(), name, value, size, 0);
+    fuse_reply_err(request, error);
+}
+
+void getxattr(fuse_req_t request, fuse_ino_t id, const char *name, size_t size) {
+    Union &fs = union_of(request);
+    Where place;
+    const int error = is_ours(fs, name) ? ENODATA : fs.hold(node_of(request, id), place);
+    if (error != 0) {
+        fuse_reply_err(request, error);
+        return;
+    }
+    std::string value(size, '\0');
+    const ssize_t n = get_xattr(place.fd(), place.name.c_str(), name, value.data(), size);
+    if (n < 0)
+        fuse_reply_err(request, static_cast<int>(-n));
+    else if (size == 0)
+        fuse_reply_xattr(request, static_cast<size_t>(n));
+    else
+        fuse_reply_buf(request, value.data(), static_cast<size_t>(n));
+}
+
+void listxattr(fuse_req_t request, fuse_ino_t id, size_t size) {
+    Union &fs = union_of(request);
+    Where place;
+    if (const int error = fs.hold(node_of(request, id), place); error != 0) {
+        fuse_reply_err(request, error);
+        return;
+    }
+    std::string list;
+    for (const std::string &name : xattr_names(place.fd(), place.name.c_str()))
+        if (!is_ours(fs, name.c_str())) list.append(name).push_back('\0');
+    if (size == 0)
+        fuse_reply_xattr(request, list.size());
+    else if (size < list.size())
+        fuse_reply_err(request, ERANGE);
+    else
+        fuse_reply_buf(request, list.data(), list.size());
+}
+
+void removexattr(fuse_req_t request, fuse_ino_t id, const char *name) {
+    Union &fs = union_of(request);
+    Node &node = node_of(request, id);
+    Where place;
+    int error = is_ours(fs, name) ? ENODATA : fs.where(node, place);
+    // Nothing is copied up for an attribute that isn't there.
+    if (error == 0 && !node.upper)
+        if (const ssize_t n = get_xattr(place.fd(), place.name.c_str(), name, nullptr, 0); n < 0) error = static_cast<int>(-n);
+    if (error == 0) error = fs.copy_up(node);
+    if (error == 0) error = fs.reach(node, place);
+    if (error == 0) error = check_first(fs, node, place, Step::remove_attribute, name, XATTR_REPLACE);
+    let_change_be_seen(node);
+    if (error == 0) error = -remove_xattr(place.fd(), place.name.c_str(), name);
+    if (error == ENODATA && fs.journal.inherited()) error = 0;
+    fuse_reply_err(request, error);
+}
+
+}  // namespace
+
+void add_xattrs(fuse_lowlevel_ops &ops) {
+    ops.setxattr = setxattr;
+    ops.getxattr = getxattr;
+    ops.listxattr = listxattr;
+    ops.removexattr = removexattr;
+}
+
+}  // namespace unionfs

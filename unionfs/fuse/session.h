@@ -1,0 +1,15 @@
+// Serves a mounted /dev/fuse until it is unmounted: threads that read requests, libfuse that decodes them.
+#pragma once
+
+#include <functional>
+
+#include "mounts/base/error.h"
+#include "unionfs/fuse/device.h"
+#include "unionfs/tree/union.h"
+
+namespace unionfs {
+
+// Returns after the unmount. `ready` is called once, when requests are being answered.
+base::Result<> serve(Union &fs, const Device &device, Mode mode, const std::function<void()> &ready);
+
+}  // namespace unionfs

@@ -1,0 +1,86 @@
+#include "unionfs/recovery/journal.h"
+
+namespace unionfs {
+
+namespace {
+
+constexpr uint64_t resent = uint64_t{1} << 63;  // FUSE_UNIQUE_RESEND, linux/fuse.h of 6.9
+
+thread_local uint64_t request = 0;
+thread_local Entry *entry = nullptr;
+
+uint8_t copy_name(char *to, std::string_view name) { return static_cast<uint8_t>(name.copy(to, name.size())); }
+
+}  // namespace
+
+void Journal::inherit() {
+    for (size_t i = 0; i < size; ++i) {
+        taken_[i] = entries_[i].unique != 0;
+        entries_[i].inherited = taken_[i];
+    }
+}
+
+void Journal::begin(uint64_t unique) {
+    request = unique & ~resent;
+    if ((unique & resent) == 0) return;
+    for (size_t i = 0; i < size; ++i)
+        if (entries_[i].unique == request) entry = &entries_[i];
+}
+
+void Journal::end() {
+    if (entry == nullptr) return;
+    entry->unique = 0;
+    taken_[static_cast<size_t>(entry - entries_)].store(false, std::memory_order_release);
+    entry = nullptr;
+}
+
+bool Journal::done() const { return entry != nullptr && entry->done; }
+
+bool Journal::inherited() const { return entry != nullptr && entry->inherited; }
+
+bool Journal::counted(SharedMemory::Reference file) const { return entry != nullptr && entry->counted && entry->file == file; }
+
+void Journal::count(Step step, SharedMemory::Reference file, unsigned &counter, unsigned by, unsigned others) {
+    Entry &noted = note({.step = step});
+    noted.counting = noted.counted = false;
+    noted.file = file;
+    noted.opens = counter + by + others;
+    std::atomic_signal_fence(std::memory_order_release);
+    noted.counting = true;
+    std::atomic_signal_fence(std::memory_order_release);
+    counter += by;
+    std::atomic_signal_fence(std::memory_order_release);
+    noted.counted = true;  // from here on others may count too
+}
+
+// One is always found: there are more than threads, and what is inherited and never asked for again gives way.
+size_t Journal::free_entry() {
+    for (size_t tries = 0;; ++tries) {
+        const size_t i = ++last_ % size;
+        if (!taken_[i].exchange(true, std::memory_order_acquire)) return i;
+        if (tries > size && entries_[i].inherited) return i;
+    }
+}
+
+Entry &Journal::note(const Intent &intent) {
+    if (entry != nullptr) return *entry;
+    Entry &made = entries_[free_entry()];
+    made.unique = 0;
+    std::atomic_signal_fence(std::memory_order_release);
+    made.step = intent.step;
+    made.done = made.inherited = made.counting = made.counted = false;
+    made.exchange = intent.exchange;
+    made.existed = intent.existed;
+    made.node = intent.node;
+    made.other = intent.other;
+    made.parent = intent.parent;
+    made.new_parent = intent.new_parent;
+    made.name_size = copy_name(made.name, intent.name);
+    made.new_name_size = copy_name(made.new_name, intent.new_name);
+    std::atomic_signal_fence(std::memory_order_release);  // whole before it counts
+    made.unique = request;
+    entry = &made;
+    return made;
+}
+
+}  // namespace unionfs

@@ -1,0 +1,155 @@
+#include "unionfs/recovery/supervisor.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <ctime>
+#include <thread>
+
+namespace unionfs {
+
+namespace {
+
+constexpr unsigned most_short_lives = 5;  // then something is wrong that a new worker does not mend
+constexpr long short_life_ms = 1000;
+
+sigset_t watched() {
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int signal : {SIGTERM, SIGINT, SIGCHLD}) sigaddset(&set, signal);
+    return set;
+}
+
+std::vector<int> open_descriptors() {
+    std::vector<int> open;
+    for (int fd = 0; fd < 1024; ++fd)
+        if (::fcntl(fd, F_GETFD) >= 0) open.push_back(fd);
+    return open;
+}
+
+class Log {
+  public:
+    explicit Log(const Options &options) : mountpoint_(options.mountpoint) {
+        if (!options.foreground) kmsg_.reset(::open("/dev/kmsg", O_WRONLY | O_CLOEXEC));
+    }
+    void tell(const std::string &text) const {
+        const std::string line = (kmsg_ ? "<3>unionfs: " : "unionfs: ") + mountpoint_ + ": " + text + "\n";
+        (void)!::write(kmsg_ ? kmsg_.get() : STDERR_FILENO, line.data(), line.size());  // nowhere else to tell it
+    }
+
+  private:
+    base::Fd kmsg_;
+    const std::string &mountpoint_;
+};
+
+// The worker runs in a thread, for clone(2) gives it no more than this stack.
+int run_worker(void *argument) {
+    ::signal(SIGTERM, SIG_IGN);  // the supervisor's
+    ::signal(SIGINT, SIG_IGN);
+    ::signal(SIGIO, SIG_IGN);  // somebody opens a file while we look whether anybody has it open (written_through.cc)
+    const sigset_t set = watched();
+    ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+    const auto &worker = *static_cast<const Supervised *>(argument);
+    int code = 1;
+    std::thread([&] { code = worker.work(worker.kept); }).join();
+    // All threads: returning would end this one alone. Not _exit, for whose sake a sanitizer looks for a thread's own stack.
+    return static_cast<int>(::syscall(SYS_exit_group, code));
+}
+
+pid_t start_worker(Supervised &supervised) {
+    alignas(16) static std::array<std::byte, 65536> stack;
+    return ::clone(run_worker, stack.data() + stack.size(), CLONE_FILES | SIGCHLD, &supervised);
+}
+
+std::string cause_of(int status) {
+    if (WIFSIGNALED(status)) return "was ended by signal " + std::to_string(WTERMSIG(status));
+    return "ended with " + std::to_string(WEXITSTATUS(status));
+}
+
+// Workers that die as soon as they serve, one after the other: what kills them is sent again to each.
+class Deaths {
+  public:
+    void start() { ::clock_gettime(CLOCK_MONOTONIC, &started_); }
+    bool too_many() {
+        timespec now{};
+        ::clock_gettime(CLOCK_MONOTONIC, &now);
+        const auto lived_ms = (now.tv_sec - started_.tv_sec) * 1000 + (now.tv_nsec - started_.tv_nsec) / 1000000;
+        in_a_row_ = lived_ms < short_life_ms ? in_a_row_ + 1 : 0;
+        return in_a_row_ >= most_short_lives;
+    }
+
+  private:
+    timespec started_{};
+    unsigned in_a_row_ = 0;
+};
+
+// Why the worker's death is the end; empty when another can take over.
+std::string hopeless(const Supervised &supervised, Deaths &deaths) {
+    if (supervised.handover.init_size == 0) return "it never served";
+    if (supervised.handover.over_io_uring)
+        return "the kernel doesn't send again what came over io_uring, so the mount is lost: unmount it and mount it anew";
+    if (!supervised.handover.kernel_resends())
+        return "the kernel can't send its requests again (Linux 6.9 can), so the mount is lost: unmount it and mount it anew";
+    if (deaths.too_many())
+        return "so did four before it within a second each, so the mount is given up: unmount it and mount it anew";
+    return {};
+}
+
+}  // namespace
+
+int supervise(Supervised supervised) {
+    const Log log(supervised.options);
+    supervised.kept = open_descriptors();
+    const sigset_t set = watched();
+    ::sigprocmask(SIG_BLOCK, &set, nullptr);
+    ::signal(SIGHUP, SIG_IGN);
+    ::signal(SIGPIPE, SIG_IGN);
+    Deaths deaths;
+    bool unmounted = false;
+    deaths.start();
+    pid_t worker = start_worker(supervised);
+    while (worker > 0) {
+        int signal = 0, status = 0;
+        if (::sigwait(&set, &signal) != 0) continue;
+        if (signal != SIGCHLD) {
+            if (!unmounted) unmount_device(supervised.options);
+            unmounted = true;
+            continue;
+        }
+        if (::waitpid(worker, &status, WNOHANG) != worker) continue;
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return 0;
+        const std::string reason = hopeless(supervised, deaths);
+        log.tell("the worker " + cause_of(status) + "; " + (reason.empty() ? "another takes over" : reason));
+        if (!reason.empty()) return 1;
+        deaths.start();
+        worker = start_worker(supervised);
+    }
+    log.tell("no worker could be started, error " + std::to_string(errno));
+    return 1;
+}
+
+void take_over(const Device &device, std::vector<int> kept) {
+    // struct fuse_out_header of a notification: length, code, unique 0. FUSE_NOTIFY_RESEND is 7.
+    struct {
+        uint32_t length = 16;
+        int32_t code = 7;
+        uint64_t unique = 0;
+    } resend;
+    (void)!::write(device.fd.get(), &resend, sizeof resend);  // the kernel can: the supervisor looked
+    std::ranges::sort(kept);
+    int next = 0;
+    for (const int fd : kept) {
+        if (fd > next) (void)::syscall(SYS_close_range, next, fd - 1, 0);
+        next = fd + 1;
+    }
+    (void)::syscall(SYS_close_range, next, ~0U, 0);
+}
+
+}  // namespace unionfs

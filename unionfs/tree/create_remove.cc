@@ -1,0 +1,185 @@
+// New names, removed names, links. Every step that can be seen from outside is one system call.
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "unionfs/tree/union.h"
+#include "unionfs/upper/xattr.h"
+
+namespace unionfs {
+
+int Union::make(Node &parent, const std::string &name, bool folder, const std::function<int(int, const char *)> &create) {
+    if (const int error = copy_up(parent); error != 0) return error;
+    FdRef dir;
+    if (const int error = upper_dir(parent, dir); error != 0) return error;
+    if (journal.done()) return 0;
+    journal.note({.step = Step::make, .parent = table.reference(&parent), .name = name});
+    int error = create(dir->get(), name.c_str());
+    if (error != EEXIST) return error;
+    struct stat status{};
+    if (::fstatat(dir->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0 || !is_whiteout(dir->get(), name.c_str(), status))
+        return EEXIST;
+    // Over a whiteout: made in a folder like the parent (default ACL, set-group-ID), then moved onto it.
+    const std::string stage = work_name();
+    struct stat made{};
+    if (::mkdirat(work->get(), stage.c_str(), 0700) < 0) return errno;
+    const base::Fd at(::openat(work->get(), stage.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!at || ::fstat(dir->get(), &status) < 0)
+        error = errno;
+    else
+        error = copy_attributes(dir->get(), ".", work->get(), stage.c_str(), status, mark, made);
+    if (error == 0) error = create(at.get(), "new");
+    if (error == 0 && folder) error = make_opaque(at.get(), "new");
+    if (error == 0 && ::syscall(SYS_renameat2, at.get(), "new", dir->get(), name.c_str(), folder ? RENAME_EXCHANGE : 0U) < 0)
+        error = errno;
+    discard(stage);
+    return error;
+}
+
+// Where a successor finds a lower object that no name leads to.
+void Union::remember_place(Node &node) {
+    if (node.hidden != 0) return;
+    std::vector<std::string> path;
+    LowerDirRef dir = node.is_dir() ? node.lowers.front() : node.lower_parent;
+    if (!node.is_dir()) path.push_back(node.lower_name);
+    for (; dir->parent; dir = dir->parent) path.insert(path.begin(), dir->name);
+    table.hide(&node, dir->layer, path);
+}
+
+// A file whose last name goes stays usable for those who have it open.
+int Union::keep_unlinked(Node &node) {
+    if (node.orphan()) return 0;
+    if (!node.upper) {
+        remember_place(node);
+        return 0;
+    }
+    FdRef fd;
+    if (node.is_file() && data(node, true, fd) == 0) {
+        node.keep_orphan(fd);
+        return 0;
+    }
+    Where place;
+    if (const int error = where_upper(node, place); error != 0) return error;
+    base::Fd opened(::openat(place.fd(), place.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    if (!opened) return errno;
+    node.keep_orphan(std::make_shared<const base::Fd>(std::move(opened)));
+    return 0;
+}
+
+// Before a name goes: no copy-up is under way that would put it back, and none begins while this is held.
+std::unique_lock<std::mutex> Union::hold_for_removal(Node &node, bool last_name, int &error) {
+    for (;;) {
+        const bool was_upper = node.upper;
+        if (error == 0 && last_name && !node.is_dir()) error = keep_unlinked(node);
+        std::unique_lock held(node.mutex);
+        if (error != 0 || node.upper == was_upper) return held;
+    }
+}
+
+int Union::remove(Node &parent, const std::string &name, bool folder) {
+    if (!upper) return EROFS;
+    if (journal.done()) return 0;
+    Found found;
+    if (const int error = probe(parent, name, found); error != 0) return error;
+    if (folder && !S_ISDIR(found.status.st_mode)) return ENOTDIR;
+    if (!folder && S_ISDIR(found.status.st_mode)) return EISDIR;
+    bool in_upper = found.upper && found.indexed == 0;
+    if (!options.copy_on_write && !in_upper) return EROFS;
+    Node *node = take(parent, name, found);
+    // A whiteout takes the place of whatever the folder holds, so it is looked into first; rmdir(2) looks by itself.
+    const bool hides = !found.upper || lower_has(parent, name);
+    int error = folder && (hides || !node->lowers.empty()) ? is_empty(*node) : 0;
+    if (error == 0) error = copy_up(parent);
+    FdRef dir;
+    if (error == 0) error = upper_dir(parent, dir);
+    std::unique_lock held = hold_for_removal(*node, table.links(node).size() <= 1, error);
+    if (Found again; error == 0 && !in_upper && node->upper && probe(parent, name, again) == 0)
+        in_upper = again.upper && again.indexed == 0;
+    if (error == 0 && node->indexed) {
+        if (!in_upper) error = link_up(*node, parent, name);
+        if (error == 0) error = count_by_links(*node);
+        in_upper = true;
+    }
+    const Link link{&parent, name};
+    const bool several = !folder && !node->upper && found.status.st_nlink > 1;
+    if (error == 0 && folder && !in_upper) remember_place(*node);
+    if (error == 0 && folder && in_upper) {
+        FdRef itself;  // stays open for those who stand in it
+        if (upper_dir(*node, itself) == 0) node->keep_orphan(itself);
+    }
+    if (error == 0) {
+        journal.note({.step = Step::remove, .node = table.reference(node), .parent = table.reference(&parent), .name = name});
+        if (several) hard_links.note_removal(node->shown_inode, lower_name(*node, &link));
+        if (!in_upper)
+            error = make_whiteout(dir->get(), name);
+        else if (hides)
+            error = replace_by_whiteout(dir->get(), name, folder);
+        else if (::unlinkat(dir->get(), name.c_str(), folder ? AT_REMOVEDIR : 0) < 0)
+            error = errno;
+        if (error == ENOTEMPTY && folder && is_empty(*node) == 0) {  // only whiteouts are in it
+            const std::string entry = work_name();
+            error = ::renameat(dir->get(), name.c_str(), work->get(), entry.c_str()) < 0 ? errno : 0;
+            if (error == 0) discard(entry);
+        }
+    }
+    if (error != 0) {
+        if (!table.links(node).empty()) node->drop_orphan();
+    } else {
+        if (several) hard_links.count_removal(node->shown_inode);
+        if (!node->upper) node->lose_lower_name();
+        lose_name(*node, parent, name, folder || found.status.st_nlink <= 1);
+    }
+    held.unlock();
+    table.forget(node, 1);
+    return error;
+}
+
+void Union::lose_name(Node &node, Node &parent, const std::string &name, bool last_on_disk) {
+    if (node.indexed) last_on_disk = leave_index(node);
+    if (!table.remove_link(&node, &parent, name)) {
+        node.drop_orphan();
+        return;
+    }
+    node.removed = true;
+    if (last_on_disk) table.remove_keys(&node);
+}
+
+// A copied-up file that some still read from the lower. The kernel's inode is bound to that file until they close it, so
+// it is left to them as an unlinked one would be, and whoever looks its names up finds a new Node.
+int Union::leave_to_readers(Node &node) {
+    if (const int error = keep_unlinked(node); error != 0) return error;
+    table.disown(&node);
+    changed_by_us(node);
+    return ESTALE;
+}
+
+int Union::link(Node &node, Node &new_parent, const std::string &new_name) {
+    if (node.left) return ESTALE;
+    if (journal.done()) return 0;
+    if (const int error = copy_up(node); error != 0) return error;
+    std::unique_lock held(node.mutex);
+    Where from;
+    if (const int error = where_upper(node, from); error != 0) return error;
+    journal.note({.step = Step::link, .node = table.reference(&node), .parent = table.reference(&new_parent), .name = new_name});
+    if (node.indexed)
+        if (const int error = count_by_links(node); error != 0) return error;
+    const int error = make(new_parent, new_name, false, [&](int dir, const char *name) {
+        return ::linkat(from.fd(), from.name.c_str(), dir, name, from.name.empty() ? AT_EMPTY_PATH : 0) < 0 ? errno : 0;
+    });
+    held.unlock();
+    if (error != 0) return error;
+    table.add_link(&node, &new_parent, new_name);
+    if (node.orphan()) {  // O_TMPFILE got a name
+        const std::lock_guard lock(node.mutex);
+        node.drop_orphan();
+        node.removed = false;
+        table.add_key(&node, node.upper_key);
+    }
+    return 0;
+}
+
+}  // namespace unionfs

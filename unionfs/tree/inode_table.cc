@@ -1,0 +1,228 @@
+#include "unionfs/tree/inode_table.h"
+
+#include <algorithm>
+#include <new>
+
+#include "unionfs/recovery/handover.h"
+
+namespace unionfs {
+
+static_assert(sizeof(Node) % SharedMemory::unit == 0, "a Node is named by a Reference");
+static_assert(offsetof(NodeKept, shown_inode) == 0, "a free Node's chain must not be taken for `live`");
+
+namespace {
+
+constexpr size_t nodes_stretch = size_t{6} << 30;
+
+}  // namespace
+
+InodeTable::InodeTable(FdCache &cache, SharedMemory &memory)
+    : cache_(cache),
+      memory_(memory),
+      nodes_(first_node(), nodes_stretch, sizeof(Node)),
+      names_(memory, memory.start() + SharedMemory::header_bytes + nodes_stretch) {}
+
+// Where the reference to that name stands; null when the Node has no such name.
+SharedMemory::Reference *InodeTable::find_name(Node *node, Node *parent, std::string_view name) {
+    const SharedMemory::Reference wanted = memory_.reference(parent);
+    for (SharedMemory::Reference *at = &node->names; *at != 0; at = &names_.at(*at)->next)
+        if (const Name *link = names_.at(*at); link->parent == wanted && link->text() == name) return at;
+    return nullptr;
+}
+
+void InodeTable::add_name(Node *node, Node *parent, std::string_view name) {
+    ++parent->children;
+    SharedMemory::Reference *at = &node->names;
+    while (*at != 0) at = &names_.at(*at)->next;
+    *at = names_.make(memory_.reference(parent), name, 0);
+}
+
+void InodeTable::drop_name(SharedMemory::Reference *at) {
+    const SharedMemory::Reference dropped = *at;
+    Node *parent = memory_.at<Node>(names_.at(dropped)->parent);
+    *at = names_.at(dropped)->next;
+    names_.drop(dropped);
+    --parent->children;
+    release(parent);
+}
+
+Node *InodeTable::make_node() {
+    Node *node = new (nodes_.take()) Node;
+    const auto end = static_cast<uint64_t>(reinterpret_cast<std::byte *>(node + 1) - first_node());
+    Handover &handover = handover_of(memory_);
+    handover.nodes_end = std::max(handover.nodes_end, end);
+    ++count_;
+    return node;
+}
+
+void InodeTable::remember(Node &node, Node *parent, std::string_view name) {
+    ++node.lookups;
+    if (parent != nullptr && find_name(&node, parent, name) == nullptr) {
+        // A folder has one name; a rename of a layer behind our back must not give it two.
+        if (node.is_dir() && node.names != 0) drop_name(&node.names);
+        add_name(&node, parent, name);
+    }
+    std::atomic_signal_fence(std::memory_order_release);
+    node.live = true;
+}
+
+Node *InodeTable::find(const Key &key) {
+    const std::lock_guard lock(mutex_);
+    Node *node = by_key_.find(key);
+    if (node != nullptr) ++node->lookups;
+    return node;
+}
+
+void InodeTable::forget(Node *node, uint64_t lookups) {
+    const std::lock_guard lock(mutex_);
+    node->lookups -= std::min(lookups, node->lookups);
+    release(node);
+}
+
+void InodeTable::release(Node *node) {
+    if (node->lookups != 0 || node->children != 0) return;
+    node->live = false;
+    std::atomic_signal_fence(std::memory_order_release);
+    for (const Key &key : {node->upper_key, node->lower_key}) by_key_.erase(key, node);
+    while (node->names != 0) drop_name(&node->names);
+    for (SharedMemory::Reference name = node->hidden; name != 0;) {
+        const SharedMemory::Reference next = names_.at(name)->next;
+        names_.drop(name);
+        name = next;
+    }
+    cache_.drop(node->slot);
+    node->~Node();
+    nodes_.give(node);
+    --count_;
+}
+
+void InodeTable::add_key(Node *node, const Key &key) {
+    const std::lock_guard lock(mutex_);
+    by_key_.put(key, node);
+}
+
+void InodeTable::add_lower_key(Node *node, const Key &key) {
+    const std::lock_guard lock(mutex_);
+    node->lower_key = key;
+    by_key_.put(key, node);
+}
+
+void InodeTable::add_link(Node *node, Node *parent, const std::string &name) {
+    const std::lock_guard lock(mutex_);
+    if (find_name(node, parent, name) == nullptr) add_name(node, parent, name);
+}
+
+bool InodeTable::remove_link(Node *node, Node *parent, const std::string &name) {
+    const std::lock_guard lock(mutex_);
+    if (SharedMemory::Reference *at = find_name(node, parent, name); at != nullptr) drop_name(at);
+    return node->names == 0;
+}
+
+void InodeTable::move_link(Node *node, Node *parent, const std::string &name, Node *new_parent, const std::string &new_name) {
+    const std::lock_guard lock(mutex_);
+    SharedMemory::Reference *at = find_name(node, parent, name);
+    if (at == nullptr) return add_name(node, new_parent, new_name);
+    ++new_parent->children;
+    const SharedMemory::Reference old = *at;
+    *at = names_.make(memory_.reference(new_parent), new_name, names_.at(old)->next);
+    names_.drop(old);
+    --parent->children;  // the caller's request keeps it alive
+}
+
+void InodeTable::hide(Node *node, size_t layer, const std::vector<std::string> &path) {
+    const std::lock_guard lock(mutex_);
+    SharedMemory::Reference chain = 0;
+    for (auto name = path.rbegin(); name != path.rend(); ++name)
+        chain = names_.make(static_cast<SharedMemory::Reference>(layer), *name, chain);
+    node->hidden = chain;
+}
+
+void InodeTable::remove_keys(Node *node) {
+    const std::lock_guard lock(mutex_);
+    for (const Key &key : {node->upper_key, node->lower_key}) by_key_.erase(key, node);
+}
+
+void InodeTable::disown(Node *node) {
+    remove_keys(node);
+    const std::lock_guard lock(mutex_);
+    node->upper_key = node->lower_key = {};
+    while (node->names != 0) drop_name(&node->names);
+    node->removed = node->left = true;
+}
+
+std::vector<Link> InodeTable::links(Node *node) {
+    const std::lock_guard lock(mutex_);
+    std::vector<Link> links;
+    for (SharedMemory::Reference at = node->names; at != 0; at = names_.at(at)->next)
+        links.push_back({memory_.at<Node>(names_.at(at)->parent), std::string(names_.at(at)->text())});
+    return links;
+}
+
+Node *InodeTable::at(SharedMemory::Reference reference) const {
+    Node *node = memory_.at<Node>(reference);
+    return node != nullptr && node->live ? node : nullptr;
+}
+
+std::byte *InodeTable::first_node() const { return memory_.start() + SharedMemory::header_bytes; }
+
+std::vector<int> InodeTable::orphans() {
+    std::vector<int> descriptors;
+    nodes_.each(handover_of(memory_).nodes_end, [&](void *item) {
+        const NodeKept &kept = *static_cast<NodeKept *>(item);
+        if (kept.live && kept.orphan_fd >= 0) descriptors.push_back(kept.orphan_fd);
+    });
+    return descriptors;
+}
+
+std::vector<Node *> InodeTable::inherit() {
+    std::vector<Node *> nodes;
+    nodes_.each(handover_of(memory_).nodes_end, [&](void *item) {
+        const NodeKept kept = *static_cast<NodeKept *>(item);
+        if (!kept.live) return;
+        nodes.push_back(new (item) Node(kept));
+        nodes_.claim(item);
+        for (SharedMemory::Reference name : {kept.names, kept.hidden})
+            for (; name != 0; name = names_.at(name)->next) names_.claim(name);
+    });
+    nodes_.claimed();
+    names_.claimed();
+    count_ = nodes.size();
+    return nodes;
+}
+
+void InodeTable::join(Node *node) {
+    for (const Key &key : {node->upper_key, node->lower_key})
+        if (key.inode != 0) by_key_.put(key, node);
+    for (SharedMemory::Reference name = node->names; name != 0; name = names_.at(name)->next)
+        ++memory_.at<Node>(names_.at(name)->parent)->children;
+}
+
+void InodeTable::sweep(const std::vector<Node *> &nodes) {
+    const std::lock_guard lock(mutex_);
+    for (Node *node : nodes)
+        if (node->live) release(node);
+}
+
+void InodeTable::correct_name(Node *node, Node *parent, const std::string &name, Node *new_parent, const std::string &new_name) {
+    SharedMemory::Reference *at = find_name(node, parent, name);
+    if (at == nullptr) return;  // done before the crash
+    const SharedMemory::Reference old = *at, next = names_.at(old)->next;
+    *at = new_parent == nullptr ? next : names_.make(memory_.reference(new_parent), new_name, next);
+    names_.drop(old);
+}
+
+std::vector<std::string> InodeTable::hidden_path(Node *node, size_t &layer) {
+    std::vector<std::string> path;
+    for (SharedMemory::Reference at = node->hidden; at != 0; at = names_.at(at)->next) {
+        layer = names_.at(at)->parent;
+        path.emplace_back(names_.at(at)->text());
+    }
+    return path;
+}
+
+size_t InodeTable::size() {
+    const std::lock_guard lock(mutex_);
+    return count_;
+}
+
+}  // namespace unionfs

@@ -1,0 +1,50 @@
+#include "unionfs/tree/key_table.h"
+
+#include <bit>
+#include <utility>
+
+namespace unionfs {
+
+size_t KeyTable::home_of(const Key &key) const {
+    const uint64_t hash =
+        (key.inode ^ (key.device << 40)) * 0x9E3779B97F4A7C15ULL;  // 2^64 / golden ratio: its high bits are mixed
+    return hash >> (64 - std::countr_zero(places_.size()));
+}
+
+size_t KeyTable::place_of(const Key &key) const {
+    size_t at = home_of(key);
+    while (places_[at].node != nullptr && places_[at].key != key) at = (at + 1) & (places_.size() - 1);
+    return at;
+}
+
+Node *KeyTable::find(const Key &key) const { return places_[place_of(key)].node; }
+
+void KeyTable::put(const Key &key, Node *node) {
+    Place &place = places_[place_of(key)];
+    used_ += place.node == nullptr ? 1 : 0;
+    place = {key, node};
+    if (used_ > places_.size() / 4 * 3) resize(places_.size() * 2);
+}
+
+void KeyTable::erase(const Key &key, const Node *node) {
+    const size_t mask = places_.size() - 1;
+    size_t hole = place_of(key);
+    if (node == nullptr || places_[hole].node != node) return;
+    // What stands behind the hole moves into it, unless that is before its home.
+    for (size_t at = (hole + 1) & mask; places_[at].node != nullptr; at = (at + 1) & mask) {
+        if (((at - home_of(places_[at].key)) & mask) < ((at - hole) & mask)) continue;
+        places_[hole] = places_[at];
+        hole = at;
+    }
+    places_[hole] = {};
+    --used_;
+    if (places_.size() > least && used_ < places_.size() / 8) resize(places_.size() / 2);
+}
+
+void KeyTable::resize(size_t places) {
+    const std::vector<Place> old = std::exchange(places_, std::vector<Place>(places));
+    for (const Place &place : old)
+        if (place.node != nullptr) places_[place_of(place.key)] = place;
+}
+
+}  // namespace unionfs

@@ -1,0 +1,36 @@
+// Nodes by the keys of what lies beneath them: one array, in which a key stands at the first free place from its hash on, so
+// that a new Node takes no memory of its own here. Not thread-safe: the InodeTable's lock guards it.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "unionfs/tree/node.h"
+
+namespace unionfs {
+
+class KeyTable {
+  public:
+    // Null when there is none.
+    [[nodiscard]] Node *find(const Key &key) const;
+    // The key is this Node's from now on.
+    void put(const Key &key, Node *node);
+    // Unless the key is another Node's by now.
+    void erase(const Key &key, const Node *node);
+
+  private:
+    struct Place {
+        Key key{};
+        Node *node = nullptr;  // null: the place is free
+    };
+    static constexpr size_t least = 256;
+
+    [[nodiscard]] size_t home_of(const Key &key) const;
+    [[nodiscard]] size_t place_of(const Key &key) const;  // where it is, or would be
+    void resize(size_t places);
+
+    std::vector<Place> places_ = std::vector<Place>(least);  // a power of two, at most three quarters in use
+    size_t used_ = 0;
+};
+
+}  // namespace unionfs

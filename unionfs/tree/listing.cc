@@ -1,0 +1,106 @@
+#include "unionfs/tree/listing.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string_view>
+
+#include "unionfs/tree/union.h"
+
+namespace unionfs {
+
+namespace {
+
+uint64_t cookie_of(std::string_view name) {
+    uint64_t hash = 0xCBF29CE484222325ULL;  // FNV-1a
+    for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3ULL;
+    hash ^= hash >> 29;
+    return (hash & 0x7FFFFFFFFFFFFFFFULL) | 4;  // positive, for off_t, and above those of `.` and `..`
+}
+
+// A whiteout is a device, or an empty file with a mark.
+bool is_whiteout(const Union &fs, int dir, const dirent &entry) {
+    struct stat status{};
+    return (entry.d_type == DT_CHR || entry.d_type == DT_UNKNOWN || (entry.d_type == DT_REG && fs.mark[0] == 'u')) &&
+           ::fstatat(dir, entry.d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 && fs.is_whiteout(dir, entry.d_name, status);
+}
+
+}  // namespace
+
+int Listing::read_layer(Union &fs, int dir, uint16_t layer) {
+    struct stat at{};
+    const bool has_numbers = layer != 0 && ::fstat(dir, &at) == 0 && std::ranges::contains(fs.devices, at.st_dev);
+    static constexpr size_t size = 32768;
+    alignas(dirent) static thread_local char buffer[size];  // from the heap it would be mapped and unmapped each time
+    for (;;) {
+        const long n = ::syscall(SYS_getdents64, dir, buffer, size);
+        if (n < 0) return errno;
+        if (n == 0) return 0;
+        if (entries.empty()) {
+            entries.reserve(static_cast<size_t>(n) / sizeof(ListingEntry));
+            names.reserve(static_cast<size_t>(n));
+        }
+        for (long at_byte = 0; at_byte < n;) {
+            const auto &entry = *reinterpret_cast<const dirent *>(buffer + at_byte);
+            at_byte += entry.d_reclen;
+            const std::string_view name(entry.d_name);
+            if (name == "." || name == "..") continue;
+            if (fs.options.hide_meta_files && (name.starts_with(".unionfs") || name.starts_with(".fuse_hidden"))) continue;
+            const unsigned char type = is_whiteout(fs, dir, entry) ? DT_WHT : entry.d_type;
+            const bool has_number = has_numbers && type != DT_DIR && type != DT_UNKNOWN;
+            entries.push_back({.cookie = cookie_of(name),
+                               .number = has_number ? fs.number_of({at.st_dev, entry.d_ino}) : 0,
+                               .name = static_cast<uint32_t>(names.size()),
+                               .layer = layer,
+                               .type = type});
+            names.insert(names.end(), name.data(), name.data() + name.size() + 1);
+        }
+    }
+}
+
+// Of the entries, which are in order of cookie and then of layer: of each name the first, if it is no whiteout.
+void Listing::keep_topmost() {
+    auto kept = entries.begin();  // behind what is kept, or was a whiteout of the cookie that is looked at
+    for (auto at = entries.begin(); at != entries.end();) {
+        const auto same_cookie = kept;
+        for (const uint64_t cookie = at->cookie; at != entries.end() && at->cookie == cookie; ++at) {
+            const std::string_view name = name_of(*at);
+            if (std::none_of(same_cookie, kept, [&](const ListingEntry &above) { return name == name_of(above); })) *kept++ = *at;
+        }
+        kept = std::remove_if(same_cookie, kept, [](const ListingEntry &entry) { return entry.type == DT_WHT; });
+    }
+    entries.erase(kept, entries.end());
+}
+
+int Listing::load(Union &fs, Node &folder) {
+    *this = {};
+    if (folder.upper) {
+        FdRef dir;
+        if (const int error = fs.upper_dir(folder, dir); error != 0) return error;
+        const base::Fd fd(::openat(dir->get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        if (!fd) return errno;
+        if (const int error = read_layer(fs, fd.get(), 0); error != 0) return error;
+    }
+    for (const LowerDirRef &dir : folder.lowers) {
+        base::Fd fd;
+        if (const int error = fs.open_lower_dir(dir, fd); error != 0) return error;
+        if (const int error = read_layer(fs, fd.get(), static_cast<uint16_t>(dir->layer + 1)); error != 0) return error;
+    }
+    std::ranges::sort(entries, [](const ListingEntry &one, const ListingEntry &other) {
+        return one.cookie != other.cookie ? one.cookie < other.cookie : one.layer < other.layer;
+    });
+    keep_topmost();
+    for (size_t i = 0; i < entries.size(); ++i) {
+        if (i > 0) entries[i].cookie = std::max(entries[i].cookie, entries[i - 1].cookie + 1);
+        files += entries[i].number != 0 ? 1 : 0;
+        has_subfolders |= entries[i].type == DT_DIR || entries[i].type == DT_UNKNOWN;
+    }
+    return 0;
+}
+
+}  // namespace unionfs

@@ -1,0 +1,218 @@
+// What a name means in a folder of the union: the topmost layer that has it, and for folders all that merge.
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+
+#include "unionfs/tree/listing.h"
+#include "unionfs/tree/union.h"
+#include "unionfs/upper/xattr.h"
+
+namespace unionfs {
+
+namespace {
+
+bool is_meta(const Options &options, const std::string &name) {
+    return options.hide_meta_files && (name.starts_with(".unionfs") || name.starts_with(".fuse_hidden"));
+}
+
+}  // namespace
+
+LowerDirRef lower_child(Union &fs, const LowerDirRef &parent, const std::string &name) {
+    auto dir = std::make_shared<LowerDir>();
+    dir->parent = parent;
+    dir->name = name;
+    dir->layer = parent->layer;
+    dir->last = parent->last;
+    dir->cache = &fs.cache;
+    return dir;
+}
+
+namespace {
+
+// The lowers of a folder that was moved, from its redirect: a name beside, or a path from the layers' roots.
+void follow_redirect(Union &fs, const std::string &target, const std::vector<LowerDirRef> &beside,
+                     std::vector<LowerDirRef> &lowers) {
+    std::vector<LowerDirRef> at = beside;
+    std::string_view rest = target;
+    if (rest.starts_with('/')) {
+        at = fs.root->lowers;
+        rest.remove_prefix(1);
+    }
+    while (!rest.empty()) {
+        const size_t slash = rest.find('/');
+        const std::string name(rest.substr(0, slash));
+        rest.remove_prefix(slash == std::string_view::npos ? rest.size() : slash + 1);
+        std::vector<LowerDirRef> next;
+        for (const LowerDirRef &dir : at) {
+            FdRef fd;
+            struct stat status{};
+            if (fs.lower_dir(dir, fd) != 0 || ::fstatat(fd->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
+            if (!S_ISDIR(status.st_mode)) break;
+            next.push_back(lower_child(fs, dir, name));
+            if (!dir->last && fs.is_opaque(fd->get(), name.c_str())) break;
+        }
+        at = std::move(next);
+    }
+    lowers = std::move(at);
+}
+
+}  // namespace
+
+int Union::probe(Node &parent, const std::string &name, Found &found, size_t first_layer) {
+    if (is_meta(options, name)) return ENOENT;
+    if (name.size() > NAME_MAX) return ENAMETOOLONG;
+    FdRef fd;
+    struct stat status{};
+    bool have = false;
+    if (parent.upper && first_layer == 0) {
+        if (const int error = upper_dir(parent, fd); error != 0) return error;
+        if (::fstatat(fd->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) {
+            if (is_whiteout(fd->get(), name.c_str(), status)) return ENOENT;
+            found.status = status;
+            found.upper = have = true;
+            if (!S_ISDIR(status.st_mode)) return 0;
+            const std::string target = xattr_value(fd->get(), name.c_str(), mark + "redirect");
+            if (target.empty() && parent.lowers.empty()) return 0;
+            if (is_opaque(fd->get(), name.c_str())) return 0;
+            if (!target.empty()) {
+                follow_redirect(*this, target, parent.lowers, found.lowers);
+                return 0;
+            }
+        } else if (errno != ENOENT) {
+            return errno;
+        }
+    }
+    for (const LowerDirRef &dir : parent.lowers) {
+        if (dir->layer + 1 < first_layer) continue;
+        if (const int error = lower_dir(dir, fd); error != 0) return error;
+        if (::fstatat(fd->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+            if (errno == ENOENT) continue;
+            return errno;
+        }
+        if (is_whiteout(fd->get(), name.c_str(), status)) break;
+        if (!S_ISDIR(status.st_mode)) {
+            if (have) break;  // a file beneath a folder is hidden
+            found.status = status;
+            found.lower_parent = dir;
+            found.lower_key = {status.st_dev, status.st_ino};
+            if (status.st_nlink > 1 && hard_links.folder && !find_copy(found)) return probe(parent, name, found = {});
+            return 0;
+        }
+        if (!have) found.status = status;
+        if (found.lowers.empty()) found.lower_key = {status.st_dev, status.st_ino};
+        have = true;
+        found.lowers.push_back(lower_child(*this, dir, name));
+        if (!dir->last && is_opaque(fd->get(), name.c_str())) break;
+    }
+    return have ? 0 : ENOENT;
+}
+
+// Another name of a lower hard link may have been copied up: then its copy is what this one means too. False: the index
+// let go of it just now, for the upper has this name as well.
+bool Union::find_copy(Found &found) {
+    const ino_t number = number_of(found.lower_key);
+    if (hard_links.find(number) == 0) return true;
+    const std::string entry = HardLinks::name_of(number);
+    if (::fstatat(hard_links.folder->get(), entry.c_str(), &found.status, AT_SYMLINK_NOFOLLOW) < 0)
+        return hard_links.find(number) != 0;
+    found.upper = true;
+    found.indexed = number;
+    return true;
+}
+
+ino_t Union::number_of(const Key &key) const {
+    const auto position = std::ranges::find(devices, key.device) - devices.begin();
+    return key.inode + (static_cast<ino_t>(position) << 56);
+}
+
+Node *Union::take(Node &parent, const std::string &name, Found &found) {
+    const Key key{found.status.st_dev, found.status.st_ino};
+    ino_t shown = found.indexed;
+    if (found.upper && !found.is_new && !S_ISDIR(found.status.st_mode)) {
+        if (Node *known = table.find(key); known != nullptr) {
+            table.add_link(known, &parent, name);
+            return known;
+        }
+        FdRef dir;
+        std::array<char, 32> text{};
+        if (shown == 0 && upper_dir(parent, dir) == 0) {
+            const ssize_t n = get_xattr(dir->get(), name.c_str(), (mark + "unionfs.ino").c_str(), text.data(), text.size());
+            if (n > 0) (void)std::from_chars(text.data(), text.data() + n, shown);  // a damaged one counts as none
+        }
+    }
+    if (shown == 0) {
+        // A folder keeps its topmost lower's number, whether it was copied up or not.
+        shown = number_of(S_ISDIR(found.status.st_mode) && found.lower_key.inode != 0 ? found.lower_key : key);
+    }
+    return table.take(key, &parent, name, [&](Node &node) {
+        node.shown_inode = shown;
+        node.type = found.status.st_mode & S_IFMT;
+        node.upper = found.upper;
+        node.indexed = found.upper && !node.is_dir() && hard_links.find(shown) == key.inode;
+        (found.upper ? node.upper_key : node.lower_key) = key;
+        node.lowers = std::move(found.lowers);
+        if (!found.upper && found.status.st_nlink > 1 && !node.is_dir()) node.nlink_change = -hard_links.removed(shown);
+        if (found.lower_parent) {
+            node.lower_parent = std::move(found.lower_parent);
+            node.lower_name = name;
+        }
+    });
+}
+
+// What was made just now in the upper: it has no marks yet, and nothing lies beneath it. A file's descriptor is kept.
+int Union::take_made(Node &parent, const std::string &name, base::Fd file, Node *&node, struct stat &status) {
+    FdRef dir;
+    if (!file)
+        if (const int error = upper_dir(parent, dir); error != 0) return error;
+    if ((file ? ::fstat(file.get(), &status) : ::fstatat(dir->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW)) < 0)
+        return errno;
+    Found found{.status = status, .upper = true, .is_new = true};
+    node = take(parent, name, found);
+    if (!file) {
+        show(*node, status);
+        return 0;
+    }
+    const std::lock_guard lock(node->mutex);
+    (void)cache.put(node->slot, std::move(file));
+    node->slot_writable = true;
+    show(*node, status);
+    return 0;
+}
+
+int Union::lookup(Node &parent, const std::string &name, Node *&node, struct stat &status, size_t first_layer) {
+    Found found;
+    if (const int error = probe(parent, name, found, first_layer); error != 0) return error;
+    status = found.status;
+    const bool linked = !found.upper && !S_ISDIR(status.st_mode) && status.st_nlink > 1;
+    node = take(parent, name, found);
+    if (found.indexed != 0) {
+        table.add_lower_key(node, found.lower_key);
+        (void)bring_name(*node, parent, name);  // what can't come to the upper the index goes on to serve
+    }
+    if (found.indexed != 0 || (linked && node->upper)) return attributes(*node, status);  // of the copy
+    show(*node, status);
+    return 0;
+}
+
+bool Union::lower_has(Node &parent, const std::string &name) {
+    for (const LowerDirRef &dir : parent.lowers) {
+        FdRef fd;
+        struct stat status{};
+        if (lower_dir(dir, fd) != 0 || ::fstatat(fd->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
+        return !is_whiteout(fd->get(), name.c_str(), status);
+    }
+    return false;
+}
+
+int Union::is_empty(Node &folder) {
+    Listing listing;
+    if (const int error = listing.load(*this, folder); error != 0) return error;
+    return listing.entries.empty() ? 0 : ENOTEMPTY;
+}
+
+}  // namespace unionfs

@@ -1,0 +1,42 @@
+// The names of Nodes, in the shared memory. A Node's are a chain, of which each link is replaced or left out by one
+// store. Not thread-safe: the InodeTable's lock guards it.
+#pragma once
+
+#include <array>
+#include <string_view>
+
+#include "unionfs/recovery/shared_memory.h"
+
+namespace unionfs {
+
+struct Name {
+    SharedMemory::Reference next;
+    SharedMemory::Reference parent;  // the folder's Node; in the path of a lower object: the layer
+    uint8_t size;                    // NAME_MAX at most
+    char bytes[255];                 // as many as there are
+
+    [[nodiscard]] std::string_view text() const { return {bytes, size}; }
+};
+
+class Names {
+  public:
+    static constexpr size_t stretch = size_t{1} << 30;  // of each size
+
+    Names(SharedMemory &memory, std::byte *begin);
+
+    SharedMemory::Reference make(SharedMemory::Reference parent, std::string_view text, SharedMemory::Reference next);
+    void drop(SharedMemory::Reference name);
+    Name *at(SharedMemory::Reference name) const { return memory_.at<Name>(name); }
+
+    // See ItemPool.
+    void claim(SharedMemory::Reference name);
+    void claimed();
+
+  private:
+    ItemPool &pool_for(size_t text_size);
+
+    SharedMemory &memory_;
+    std::array<ItemPool, 8> pools_;
+};
+
+}  // namespace unionfs

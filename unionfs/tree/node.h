@@ -1,0 +1,126 @@
+// An object of the union: what the kernel knows by its node id, which is the Node's address. It outlives its names and
+// its copy-up, and so do its st_ino and its place in the kernel's caches; its address and its NodeKept outlive the worker.
+//
+// Guarded by the InodeTable's mutex: names, lookups, children, keys. Guarded by the Node's own: upper (written), the
+// data descriptor, backing. `upper` may be read by anyone: it only ever turns true, after the copy is in place.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "unionfs/recovery/shared_memory.h"
+#include "unionfs/tree/fd_cache.h"
+#include "unionfs/tree/readdirplus_policy.h"
+
+namespace unionfs {
+
+// A folder of a read-only layer. It never moves, so that its chain of names leads to it for ever.
+struct LowerDir {
+    std::shared_ptr<LowerDir> parent{};  // null: the layer's root
+    std::string name{};
+    size_t layer = 0;  // index into Union::lowers
+    bool last = true;  // nothing of a further layer can show through
+    FdCache *cache = nullptr;
+    FdCache::Slot slot{};
+    LowerDir() = default;
+    LowerDir(const LowerDir &) = delete;
+    LowerDir &operator=(const LowerDir &) = delete;
+    ~LowerDir() {
+        if (cache != nullptr) cache->drop(slot);
+    }
+};
+using LowerDirRef = std::shared_ptr<LowerDir>;
+
+// The identity of a file beneath: device and inode number.
+struct Key {
+    dev_t device = 0;
+    ino_t inode = 0;
+    bool operator==(const Key &) const = default;
+};
+
+struct Node;
+struct Link {
+    Node *parent;
+    std::string name;
+};
+
+struct Listing;
+
+// What a successor of the worker finds in the shared memory. All else it finds out anew from the layers.
+struct NodeKept {
+    ino_t shown_inode = 0;  // st_ino
+    Key upper_key{};        // valid when upper
+    Key lower_key{};
+    uint64_t lookups = 0;
+    mode_t type = 0;                     // S_IFMT bits
+    SharedMemory::Reference names = 0;   // in the union by which it was reached; the root has none
+    SharedMemory::Reference hidden = 0;  // a lower object that no name leads to any more: the names from its layer's root
+    int orphan_fd = -1;                  // of `orphan`
+    int nlink_change = 0;                // names of a lower file that were removed, negative
+    int backing_id = 0;                  // passthrough, while opens > 0
+    unsigned opens = 0;                  // by passthrough
+    unsigned cached_opens = 0;           // through the page cache; an inode has only one kind at a time
+    bool lower_backing = false;          // `backing_id` is of a lower's file
+    bool left = false;                   // to those who read the lower's file: its names lead to another Node
+    bool written_through = false;        // the kernel may write to it by a mapping, unseen (written_through.h)
+    bool live = false;                   // written last: the Node is whole
+};
+
+// What a folder shows in place of what the disk says of it (unseen_change.h).
+struct FolderShown {
+    timespec modified, on_disk;  // mtime and ctime on the disk for which that holds
+    timespec changed;            // ctime
+    off_t size;
+    blkcnt_t blocks;
+};
+
+struct alignas(SharedMemory::unit) Node : NodeKept {
+    std::atomic<bool> upper = false;
+    std::atomic<bool> removed = false;  // no name leads to it any more
+    std::atomic<bool> indexed = false;  // the copy of a lower hard link, in the index (hard_links.h)
+
+    std::vector<LowerDirRef> lowers{};  // a folder's, the topmost first
+    LowerDirRef lower_parent{};         // a file's place in a layer
+    std::string lower_name{};
+
+    std::mutex mutex{};
+    FdCache::Slot slot{};  // a folder's upper O_PATH, or a file's data
+    bool slot_writable = false;
+    bool restored = false;                         // by a successor
+    FdRef orphan_ref{};                            // by orphan() and its kin alone
+    std::shared_ptr<Listing> listing{};            // while somebody reads the folder
+    std::atomic<Walks::Trial> bare = 0;            // its files were listed so, and none was looked up since
+    std::unique_ptr<FolderShown> shown_instead{};  // by unseen_change.h alone
+    uint64_t children = 0;
+
+    Node() = default;
+    explicit Node(const NodeKept &kept) : NodeKept(kept) {}
+
+    // What is left when no name is; null while there is one. Asked for with the mutex and without it.
+    [[nodiscard]] FdRef orphan() const { return std::atomic_load(&orphan_ref); }
+    // The descriptor's number is noted, for only the descriptor keeps the object alive.
+    void keep_orphan(FdRef fd) {
+        orphan_fd = fd->get();
+        std::atomic_store(&orphan_ref, std::move(fd));
+    }
+    void drop_orphan() {
+        orphan_fd = -1;
+        std::atomic_store(&orphan_ref, FdRef());
+    }
+    // `nlink_change` is asked for by whoever shows the link count, with no lock.
+    [[nodiscard]] int names_changed() const { return __atomic_load_n(&nlink_change, __ATOMIC_RELAXED); }
+    void lose_lower_name() { __atomic_fetch_sub(&nlink_change, 1, __ATOMIC_RELAXED); }
+    // Asked for by whoever tells the kernel of attributes, with no lock.
+    [[nodiscard]] bool is_written_through() const { return __atomic_load_n(&written_through, __ATOMIC_ACQUIRE); }
+    void set_written_through(bool is) { __atomic_store_n(&written_through, is, __ATOMIC_RELEASE); }
+    [[nodiscard]] bool is_dir() const { return S_ISDIR(type); }
+    [[nodiscard]] bool is_file() const { return S_ISREG(type); }
+};
+
+}  // namespace unionfs

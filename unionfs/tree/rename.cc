@@ -1,0 +1,238 @@
+// rename(2). A folder with lowers keeps them by a redirect, as overlayfs's redirect_dir=on writes it; where the marks are
+// user.overlay.*, overlayfs follows none (overlayfs.rst, "User xattr"), and the folder moves whole.
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <thread>
+
+#include "unionfs/tree/listing.h"
+#include "unionfs/tree/union.h"
+#include "unionfs/upper/xattr.h"
+
+namespace unionfs {
+
+std::string lower_path(const LowerDirRef &dir) { return dir->parent ? lower_path(dir->parent) + "/" + dir->name : std::string{}; }
+
+// Copies up all that a folder shows, so that it needs its lowers no more. Nothing that is seen changes by it.
+int Union::copy_up_tree(Node &folder) {
+    Listing listing;
+    int error = copy_up(folder);
+    if (error == 0 && !folder.lowers.empty()) error = listing.load(*this, folder);
+    for (const ListingEntry &entry : listing.entries) {
+        Node *node = nullptr;
+        struct stat status{};
+        if (error == 0) error = lookup(folder, listing.name_of(entry), node, status);
+        if (error == ENOENT) error = 0;  // removed meanwhile
+        if (error != 0) break;
+        if (node == nullptr) continue;
+        error = node->is_dir() ? copy_up_tree(*node) : copy_up(*node);
+        if (error == 0 && !node->is_dir()) {
+            const std::lock_guard lock(node->mutex);
+            error = link_up(*node, folder, listing.name_of(entry));
+        }
+        table.forget(node, 1);
+    }
+    return error;
+}
+
+// Before the move: what the folder needs so that at its new place it shows what it shows now, and nothing else.
+int Union::mark_moved(Node &node, Node &parent, Node &new_parent, const std::string &new_name) {
+    if (!node.is_dir()) return 0;
+    Where at;
+    if (const int error = where_upper(node, at); error != 0) return error;
+    if (node.lowers.empty()) return lower_has(new_parent, new_name) ? make_opaque(at.fd(), ".") : 0;
+    if (mark.starts_with("user.")) {
+        if (const int error = copy_up_tree(node); error != 0) return error;
+        return make_opaque(at.fd(), ".");
+    }
+    const LowerDirRef &lower = node.lowers.front();
+    const bool beside = &parent == &new_parent && !parent.lowers.empty() && lower->parent == parent.lowers.front();
+    const std::string target = beside ? lower->name : lower_path(lower);
+    return -set_xattr(at.fd(), ".", (mark + "redirect").c_str(), target.data(), target.size());
+}
+
+// An empty folder of the upper that still holds whiteouts, or lies over a lower: replaced by a truly empty one.
+int Union::clear_folder(Node &parent, const std::string &name, Node &folder) {
+    FdRef dir;
+    struct stat status{};
+    if (const int error = upper_dir(parent, dir); error != 0) return error;
+    if (::fstatat(dir->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) return errno;
+    const std::string entry = work_name();
+    if (::mkdirat(work->get(), entry.c_str(), 0700) < 0) return errno;
+    base::Fd old(::openat(dir->get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    struct stat made{};
+    int error = old ? copy_attributes(old.get(), ".", work->get(), entry.c_str(), status, mark, made) : errno;
+    if (error == 0) error = make_opaque(work->get(), entry.c_str());
+    if (error == 0 && ::syscall(SYS_renameat2, work->get(), entry.c_str(), dir->get(), name.c_str(), RENAME_EXCHANGE) < 0)
+        error = errno;
+    if (error == 0 && ::fstatat(dir->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) {
+        table.remove_keys(&folder);                         // the next folder that is made may get the old one's number
+        folder.upper_key = {status.st_dev, status.st_ino};  // it is the folder now, should the rename fail
+        table.add_key(&folder, folder.upper_key);
+        cache.drop(folder.slot);
+    }
+    discard(entry);
+    return error;
+}
+
+// One rename: what both places need before it, the system call that makes it seen, and what is known after it.
+struct Union::Renaming {
+    Union &fs;
+    Link from, to;
+    unsigned flags;
+    bool exchange = (flags & RENAME_EXCHANGE) != 0;
+    Node *node = nullptr, *other = nullptr;  // at the old name, and at the new one if anything is there
+    struct stat other_status{};
+    bool hides = false;                                         // the old name needs a whiteout: a lower has it
+    bool several = false;                                       // what is replaced is one name of a lower's file that has more
+    std::unique_lock<std::mutex> losing{}, moving{}, coming{};  // of `other`, replaced; of `node`; of `other`, exchanged
+
+    Renaming(Union &in, Link old_place, Link new_place, unsigned how)
+        : fs(in), from(std::move(old_place)), to(std::move(new_place)), flags(how) {}
+    Renaming(const Renaming &) = delete;
+    Renaming &operator=(const Renaming &) = delete;
+    ~Renaming() {
+        for (std::unique_lock<std::mutex> *lock : {&losing, &moving, &coming})
+            if (*lock) lock->unlock();
+        for (Node *found : {other, node})
+            if (found != nullptr) fs.table.forget(found, 1);
+    }
+
+    int run() {
+        int error = find();
+        if (error != 0 || other == node) return error;  // two names of one file: nothing happens, rename(2)
+        error = bring_up();
+        if (error == 0 && other != nullptr && !exchange) error = make_way();
+        if (error == 0) error = fs.mark_moved(*node, *from.parent, *to.parent, to.name);
+        if (error == 0 && exchange) error = fs.mark_moved(*other, *to.parent, *from.parent, from.name);
+        if (error == 0 && other != nullptr && !exchange) error = prepare_loss();
+        if (error == 0) error = move();
+        if (error == 0) settle();
+        return error;
+    }
+
+    int find() {
+        struct stat status{};
+        if (const int error = fs.lookup(*from.parent, from.name, node, status); error != 0) return error;
+        const int error = fs.lookup(*to.parent, to.name, other, other_status);
+        if (error != 0) return error == ENOENT && !exchange ? 0 : error;
+        return (flags & RENAME_NOREPLACE) != 0 ? EEXIST : 0;
+    }
+
+    int bring_up() {
+        const bool of_lower = !node->upper;  // which then has the name
+        int error = fs.copy_up(*node);
+        if (error == 0) error = fs.copy_up(*to.parent);
+        if (error == 0 && exchange) error = fs.copy_up(*other);
+        if (error == 0) error = fs.bring_name(*node, *from.parent, from.name);
+        if (error == 0 && exchange) error = fs.bring_name(*other, *to.parent, to.name);
+        hides = error == 0 && !exchange && (of_lower || fs.lower_has(*from.parent, from.name));
+        return error;
+    }
+
+    // What has the new name may be replaced by what moves.
+    int make_way() {
+        if (!other->is_dir()) return node->is_dir() ? ENOTDIR : 0;
+        if (!node->is_dir()) return EISDIR;
+        if (const int error = fs.is_empty(*other); error != 0) return error;
+        return other->upper ? fs.clear_folder(*to.parent, to.name, *other) : 0;
+    }
+
+    // Whoever looks at a file that moves finds it by a name. Nobody waits for the second lock with the first in hand.
+    void hold_what_moves() {
+        if (!node->is_dir()) moving = std::unique_lock(node->mutex, std::defer_lock);
+        if (exchange && !other->is_dir()) coming = std::unique_lock(other->mutex, std::defer_lock);
+        if (moving.mutex() != nullptr && coming.mutex() != nullptr)
+            std::lock(moving, coming);
+        else if (moving.mutex() != nullptr)
+            moving.lock();
+        else if (coming.mutex() != nullptr)
+            coming.lock();
+    }
+
+    int hold_what_is_lost() {
+        int error = 0;
+        if (!node->is_dir()) moving = std::unique_lock(node->mutex, std::defer_lock);
+        for (;; std::this_thread::yield()) {
+            losing = fs.hold_for_removal(*other, fs.table.links(other).size() <= 1, error);
+            if (error != 0 || node->is_dir() || moving.try_lock()) return error;
+            losing.unlock();
+        }
+    }
+
+    int prepare_loss() {
+        int error = hold_what_is_lost();
+        if (error != 0) return error;
+        several = !other->is_dir() && !other->upper && static_cast<long>(other_status.st_nlink) - other->names_changed() > 1;
+        if (several) fs.hard_links.note_removal(other->shown_inode, fs.lower_name(*other, &to));
+        if (!other->indexed) return 0;
+        error = fs.link_up(*other, *to.parent, to.name);
+        return error == 0 ? fs.count_by_links(*other) : error;
+    }
+
+    int move() {
+        FdRef source, target;
+        if (const int error = fs.upper_dir(*from.parent, source); error != 0) return error;
+        if (const int error = fs.upper_dir(*to.parent, target); error != 0) return error;
+        if (!losing) hold_what_moves();
+        // A folder can't be renamed onto a whiteout: that is exchanged first, and then is what the old name needs.
+        const bool folder_onto_whiteout = !exchange && node->is_dir() && is_whiteout_at(*target);
+        unsigned how = 0;
+        if (exchange || folder_onto_whiteout)
+            how = RENAME_EXCHANGE;
+        else if (hides || (flags & RENAME_WHITEOUT) != 0)
+            how = RENAME_WHITEOUT;
+        fs.journal.note({.step = Step::rename,
+                         .node = fs.table.reference(node),
+                         .parent = fs.table.reference(from.parent),
+                         .name = from.name,
+                         .other = other == nullptr ? 0 : fs.table.reference(other),
+                         .new_parent = fs.table.reference(to.parent),
+                         .new_name = to.name,
+                         .exchange = exchange});
+        const int error = rename_on_disk(*source, *target, how);
+        if (error == EINVAL && how == RENAME_WHITEOUT) return move_by_exchange(*source, *target);
+        if (error == 0 && folder_onto_whiteout && !hides) (void)::unlinkat(source->get(), from.name.c_str(), 0);
+        return error;
+    }
+
+    int rename_on_disk(const base::Fd &source, const base::Fd &target, unsigned how) const {
+        return ::syscall(SYS_renameat2, source.get(), from.name.c_str(), target.get(), to.name.c_str(), how) < 0 ? errno : 0;
+    }
+
+    [[nodiscard]] bool is_whiteout_at(const base::Fd &target) const {
+        struct stat status{};
+        return ::fstatat(target.get(), to.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+               fs.is_whiteout(target.get(), to.name.c_str(), status);
+    }
+
+    // Where the file system makes no whiteout by rename: what then has the old name is hidden.
+    int move_by_exchange(const base::Fd &source, const base::Fd &target) {
+        int error = other == nullptr && !is_whiteout_at(target) ? fs.make_whiteout(target.get(), to.name) : 0;
+        if (error == 0) error = rename_on_disk(source, target, RENAME_EXCHANGE);
+        if (error == 0 && other != nullptr) error = fs.replace_by_whiteout(source.get(), from.name, other->is_dir());
+        return error;
+    }
+
+    void settle() {
+        if (other != nullptr && !exchange) {
+            if (several) fs.hard_links.count_removal(other->shown_inode);
+            if (!other->upper) other->lose_lower_name();
+            fs.lose_name(*other, *to.parent, to.name, other->is_dir() || other_status.st_nlink <= 1);
+        }
+        fs.table.move_link(node, from.parent, from.name, to.parent, to.name);
+        if (exchange) fs.table.move_link(other, to.parent, to.name, from.parent, from.name);
+    }
+};
+
+int Union::rename(Node &parent, const std::string &name, Node &new_parent, const std::string &new_name, unsigned flags) {
+    if (!upper) return EROFS;
+    if (journal.done()) return 0;
+    return Renaming(*this, {&parent, name}, {&new_parent, new_name}, flags).run();
+}
+
+}  // namespace unionfs

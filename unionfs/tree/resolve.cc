@@ -1,0 +1,167 @@
+// Where an object is, as (descriptor, name). A descriptor that the cache gave up is opened again from its parent's.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "unionfs/fuse/device.h"
+#include "unionfs/tree/preserved_times.h"
+#include "unionfs/tree/union.h"
+
+namespace unionfs {
+
+int Union::lower_dir(const LowerDirRef &dir, FdRef &fd) {
+    if (!dir->parent) {
+        fd = lowers[dir->layer];
+        return 0;
+    }
+    if ((fd = cache.get(dir->slot))) return 0;
+    FdRef above;
+    if (const int error = lower_dir(dir->parent, above); error != 0) return error;
+    base::Fd opened(::openat(above->get(), dir->name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!opened) return errno;
+    fd = cache.put(dir->slot, std::move(opened));
+    return 0;
+}
+
+// A descriptor of its own, to read the names by.
+int Union::open_lower_dir(const LowerDirRef &dir, base::Fd &fd) {
+    FdRef above = dir->parent ? cache.get(dir->slot) : lowers[dir->layer];
+    const char *name = ".";
+    if (!above) {
+        if (const int error = lower_dir(dir->parent, above); error != 0) return error;
+        name = dir->name.c_str();
+    }
+    fd.reset(::openat(above->get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    return fd ? 0 : errno;
+}
+
+int Union::upper_dir(Node &node, FdRef &fd) {
+    if (&node == root) {
+        fd = upper;
+        return 0;
+    }
+    if ((fd = node.orphan())) return 0;
+    // A rename of a folder above may come between reading the names and walking them: then look again.
+    for (int attempt = 0; attempt < 16; ++attempt) {
+        if ((fd = cache.get(node.slot))) return 0;
+        const std::vector<Link> links = table.links(&node);
+        if (links.empty()) return ESTALE;
+        FdRef above;
+        if (const int error = upper_dir(*links.front().parent, above); error != 0) return error;
+        base::Fd opened(::openat(above->get(), links.front().name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        struct stat status{};
+        if (!opened || ::fstat(opened.get(), &status) < 0 || Key{status.st_dev, status.st_ino} != node.upper_key) continue;
+        fd = cache.put(node.slot, std::move(opened));
+        return 0;
+    }
+    return ESTALE;
+}
+
+int Union::where_upper(Node &node, Where &place) {
+    if (node.is_dir()) {
+        place.name = ".";
+        return upper_dir(node, place.dir);
+    }
+    if (FdRef left = node.orphan()) {
+        place.dir = std::move(left);
+        return 0;
+    }
+    if (node.indexed) {
+        place.dir = hard_links.folder;
+        place.name = HardLinks::name_of(node.shown_inode);
+        return 0;
+    }
+    int error = ESTALE;
+    for (const Link &link : table.links(&node)) {
+        if (error = upper_dir(*link.parent, place.dir); error != 0) continue;
+        place.name = link.name;
+        struct stat status{};
+        // One name of a hard link needs no look at what it leads to.
+        if (table.links(&node).size() == 1) return 0;
+        if (::fstatat(place.fd(), link.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+            Key{status.st_dev, status.st_ino} == node.upper_key)
+            return 0;
+        error = ESTALE;
+    }
+    return error;
+}
+
+int Union::where(Node &node, Where &place) { return node.upper ? where_upper(node, place) : where_lower(node, place); }
+
+// A file's own descriptor, if it is open: nothing is looked up by it, and no name has to be kept.
+bool Union::find_open(Node &node, Where &place) {
+    if (!node.upper || !node.is_file()) return false;  // from when it turned true there is only the upper's in the slot
+    place.dir = cache.get(node.slot);
+    place.name.clear();
+    return place.dir != nullptr;
+}
+
+int Union::reach(Node &node, Where &place) { return find_open(node, place) ? 0 : where(node, place); }
+
+int Union::hold(Node &node, Where &place) {
+    if (!node.upper) return where_lower(node, place);
+    if (find_open(node, place)) return 0;
+    if (!node.is_dir()) place.held = std::unique_lock(node.mutex);
+    return where_upper(node, place);
+}
+
+int Union::where_lower(Node &node, Where &place) {
+    if (node.is_dir()) {
+        place.name = ".";
+        return node.lowers.empty() ? ESTALE : lower_dir(node.lowers.front(), place.dir);
+    }
+    if (!node.lower_parent) return ESTALE;
+    place.name = node.lower_name;
+    return lower_dir(node.lower_parent, place.dir);
+}
+
+int Union::data(Node &node, bool write, FdRef &fd) {
+    if (!node.is_file()) return node.is_dir() ? EISDIR : EINVAL;
+    if (write)
+        if (const int error = copy_up(node); error != 0) return error;
+    const std::lock_guard lock(node.mutex);
+    if ((fd = node.orphan())) return 0;
+    if ((fd = cache.get(node.slot)) && (!write || node.slot_writable)) return 0;
+    cache.drop(node.slot);
+    Where place;
+    if (const int error = where(node, place); error != 0) return error;
+    const int access = node.upper ? O_RDWR : O_RDONLY;
+    base::Fd opened(
+        ::openat(place.fd(), place.name.c_str(), access | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | (node.upper ? 0 : O_NOATIME)));
+    node.slot_writable = node.upper && opened.valid();
+    if (!opened && (errno == EPERM || ((errno == EACCES || errno == EROFS) && !write)))  // rootless: not ours, or not writable
+        opened.reset(::openat(place.fd(), place.name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
+    if (!opened) return errno;
+    fd = cache.put(node.slot, std::move(opened));
+    return 0;
+}
+
+void Union::show(const Node &node, struct stat &status) const {
+    if (node.is_dir() && node.upper && !node.lowers.empty()) status.st_nlink = 1;  // find(1): the count tells nothing
+    if (node.is_dir() && node.upper) hide_unseen_change(node, status);
+    status.st_ino = node.shown_inode;
+    if (node.indexed)
+        status.st_nlink = count_names(node, status.st_nlink);
+    else if (!node.upper)
+        status.st_nlink = static_cast<nlink_t>(std::max(0, static_cast<int>(status.st_nlink) + node.names_changed()));
+}
+
+void Union::changed_by_us(const Node &node) const {
+    constexpr uint64_t root_id = 1;
+    if (device >= 0) drop_cached_attributes(device, &node == root ? root_id : reinterpret_cast<uint64_t>(&node));
+}
+
+int Union::attributes(Node &node, struct stat &status) {
+    Where place;
+    if (const int error = hold(node, place); error != 0) return error;
+    const int result =
+        node.is_dir() ? ::fstat(place.fd(), &status) : ::fstatat(place.fd(), place.name.c_str(), &status, place.flags());
+    if (result < 0) return errno;
+    show(node, status);
+    return 0;
+}
+
+}  // namespace unionfs

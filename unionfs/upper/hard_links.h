@@ -1,0 +1,49 @@
+// The copies of lower files that have several names. As long as not all of these have come to the upper, the copy has one
+// more, in the folder `links` of the workdir: there the others find it, in this mount and the next ones. A name comes to
+// the upper when it is looked up, for overlayfs reads nothing else. Its own index (overlayfs.rst, "Inode properties") goes
+// by file handles; a lower on 9p has none, so ours goes by st_ino, and overlayfs lets it lie.
+//
+// On disk: links/N, where N is the st_ino shown, in decimal, is the copy itself. Its overlay.unionfs.origin is the lower
+// name that it was made for, from its layer's root: what tells after a change of the lowers whether it is still theirs.
+// Its overlay.unionfs.names counts its names in the union: "=3" is three, "-1" one fewer than its links on disk. Which of
+// the two stands there makes each change of a name one step: a name that comes to the upper leaves "=3" true, and one
+// that is made or removed leaves "-1" true.
+//
+// Names of a file that was never copied up may be removed too. Each is noted in links/removed before its whiteout is made,
+// as "N PATH" and a zero byte, and counts if that path of the lower is indeed hidden.
+#pragma once
+
+#include <sys/types.h>
+
+#include <mutex>
+#include <string>
+#include <unordered_map>
+
+#include "unionfs/tree/fd_cache.h"
+
+namespace unionfs {
+
+class HardLinks {
+  public:
+    FdRef folder;  // null: no upper
+
+    // The inode of the copy, or 0. Thread-safe.
+    ino_t find(ino_t number);
+    void add(ino_t number, ino_t inode);
+    void remove(ino_t number);
+
+    // How many names of a lower file are gone. Thread-safe.
+    int removed(ino_t number);
+    void note_removal(ino_t number, const std::string &path);
+    void count_removal(ino_t number);
+
+    static std::string name_of(ino_t number) { return std::to_string(number); }
+
+  private:
+    std::mutex mutex_;
+    std::unordered_map<ino_t, ino_t> copies_;
+    std::unordered_map<ino_t, int> removed_;
+    base::Fd removals_;
+};
+
+}  // namespace unionfs

@@ -1,0 +1,187 @@
+// Opening the layers, and the checks that make a wrong stack an error before anything is mounted.
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "mounts/base/at.h"
+#include "unionfs/recovery/handover.h"
+#include "unionfs/tree/union.h"
+#include "unionfs/upper/xattr.h"
+
+namespace unionfs {
+
+using base::fail;
+using base::Result;
+
+Union::Union(Options given, SharedMemory &shared)
+    : options(std::move(given)),
+      memory(shared),
+      journal(handover_of(shared).journal),
+      cache(options.max_files),
+      table(cache, shared) {}
+
+namespace {
+
+Result<FdRef> open_branch(const Options &options, const std::string &path) {
+    const std::string full = options.chroot.empty() ? path : options.chroot + "/" + path;
+    auto fd = base::open_at(AT_FDCWD, full, O_PATH | O_DIRECTORY);
+    if (!fd) return fail(fd.error().code, "branch", full);
+    return std::make_shared<const base::Fd>(std::move(*fd));
+}
+
+// Whether `inner` is `outer` or beneath it, by walking up from it.
+bool lies_within(int inner, int outer) {
+    struct stat wanted{}, at{}, above{};
+    if (::fstat(outer, &wanted) < 0) return false;
+    base::Fd current(::fcntl(inner, F_DUPFD_CLOEXEC, 0));
+    for (;;) {
+        if (::fstat(current.get(), &at) < 0) return false;
+        if (at.st_dev == wanted.st_dev && at.st_ino == wanted.st_ino) return true;
+        base::Fd up(::openat(current.get(), "..", O_PATH | O_DIRECTORY | O_CLOEXEC));
+        if (!up || ::fstat(up.get(), &above) < 0 || (above.st_dev == at.st_dev && above.st_ino == at.st_ino)) return false;
+        current = std::move(up);
+    }
+}
+
+// Where the workdir is when none was named: beside the upper, hidden.
+std::string default_work(std::string upper) {
+    while (upper.size() > 1 && upper.ends_with('/')) upper.pop_back();
+    const size_t name = upper.rfind('/') + 1;  // 0 without a slash
+    return upper.substr(0, name) + "." + upper.substr(name) + ".work";
+}
+
+bool is_full(int error) { return error == ENOSPC || error == EDQUOT; }
+
+// An upper has to hold whiteouts and marks. Leaves in `mark` which attributes it takes. A full one is mounted, so that
+// something can be removed: the marks are tried on what is there, and a whiteout that finds no room counts as one.
+Result<> probe_upper(Union &fs) {
+    const std::string &path = fs.options.upper;
+    const int work = fs.work->get();
+    int error = fs.options.user_xattr ? EPERM : -set_xattr(work, "", "trusted.overlay.probe", "y", 1);
+    if (error != 0 && !is_full(error)) {
+        fs.mark = "user.overlay.";
+        error = -set_xattr(work, "", "user.overlay.probe", "y", 1);
+    }
+    (void)remove_xattr(work, "", (fs.mark + "probe").c_str());  // one that stays means nothing
+    if (error == EOPNOTSUPP)
+        return fail(error, "upper", path, "its file system takes no extended attributes, so it can't hold an upper");
+    if (error != 0 && !is_full(error)) return fail(error, "upper", path, "it can't be written to");
+    const std::string hidden = fs.work_name();
+    if (const int code = fs.make_whiteout(work, hidden); code != 0 && !is_full(code))
+        return fail(code, "upper", path, "its file system can't hold a whiteout, so it can't hold an upper");
+    (void)::unlinkat(work, hidden.c_str(), 0);  // what stays is cleaned at the next mount
+    return {};
+}
+
+Result<> open_upper(Union &fs) {
+    auto upper = open_branch(fs.options, fs.options.upper);
+    if (!upper) return std::unexpected(upper.error());
+    fs.upper = std::move(*upper);
+    struct stat at_upper{}, at_work{};
+    if (::fstat(fs.upper->get(), &at_upper) < 0) return fail(errno, "branch", fs.options.upper);
+    fs.upper_device = at_upper.st_dev;
+    if (fs.options.work.empty()) {
+        fs.options.work = default_work(fs.options.upper);
+        const std::string full = fs.options.chroot.empty() ? fs.options.work : fs.options.chroot + "/" + fs.options.work;
+        if (::mkdir(full.c_str(), 0700) < 0 && errno != EEXIST) return fail(errno, "workdir", full, "name one with workdir=");
+    }
+    auto workdir = open_branch(fs.options, fs.options.work);
+    if (!workdir) return std::unexpected(workdir.error());
+    if (::fstat((*workdir)->get(), &at_work) < 0) return fail(errno, "workdir", fs.options.work);
+    if (at_work.st_dev != at_upper.st_dev) return fail(0, "workdir", fs.options.work, "has to be on the upper's file system");
+    if (lies_within((*workdir)->get(), fs.upper->get()) || lies_within(fs.upper->get(), (*workdir)->get()))
+        return fail(0, "workdir", fs.options.work, "has to lie beside the upper, not inside it or around it");
+    if (::mkdirat((*workdir)->get(), "work", 0) < 0 && errno != EEXIST) return fail(errno, "workdir", fs.options.work);
+    auto work = base::open_at((*workdir)->get(), "work", O_RDONLY | O_DIRECTORY);
+    if (!work) {
+        (void)::fchmodat((*workdir)->get(), "work", 0700, 0);  // rootless: overlayfs makes it with mode 0
+        work = base::open_at((*workdir)->get(), "work", O_RDONLY | O_DIRECTORY);
+    }
+    if (!work) return fail(work.error().code, "workdir", fs.options.work);
+    (void)::fchmod(work->get(), 0700);
+    fs.work = std::make_shared<const base::Fd>(std::move(*work));
+    if (::mkdirat((*workdir)->get(), "links", 0700) < 0 && errno != EEXIST) return fail(errno, "workdir", fs.options.work);
+    auto links = base::open_at((*workdir)->get(), "links", O_PATH | O_DIRECTORY | O_NOFOLLOW);
+    if (!links) return fail(links.error().code, "workdir", fs.options.work);
+    fs.hard_links.folder = std::make_shared<const base::Fd>(std::move(*links));
+    fs.clean_work();
+    return probe_upper(fs);
+}
+
+Result<> check_apart(const Union &fs) {
+    std::vector<std::pair<std::string, int>> branches;
+    if (fs.upper) branches.emplace_back(fs.options.upper, fs.upper->get());
+    for (size_t i = 0; i < fs.lowers.size(); ++i) branches.emplace_back(fs.options.lowers[i], fs.lowers[i]->get());
+    for (const auto &[inner, inner_fd] : branches)
+        for (const auto &[outer, outer_fd] : branches)
+            if (inner_fd != outer_fd && lies_within(inner_fd, outer_fd))
+                return fail(0, "branch", inner, inner == outer ? "is given twice" : "lies inside the branch '" + outer + "'");
+    return {};
+}
+
+}  // namespace
+
+Result<> Union::open_layers() {
+    struct stat status{};
+    for (const std::string &path : options.lowers) {
+        auto fd = open_branch(options, path);
+        if (!fd) return std::unexpected(fd.error());
+        if (::fstat((*fd)->get(), &status) < 0) return fail(errno, "branch", path);
+        if (!std::ranges::contains(devices, status.st_dev)) devices.push_back(status.st_dev);
+        lowers.push_back(std::move(*fd));
+    }
+    privileged = ::geteuid() == 0;
+    if (!options.upper.empty())
+        if (auto result = open_upper(*this); !result) return result;
+    if (auto result = check_apart(*this); !result) return result;
+    if (upper && !std::ranges::contains(devices, upper_device)) devices.push_back(upper_device);
+
+    return {};
+}
+
+void Union::make_root() {
+    struct stat status{};
+    (void)::fstat((upper ? upper : lowers.front())->get(), &status);  // an open descriptor's
+    const Key key{status.st_dev, status.st_ino};
+    root = table.take(key, nullptr, {}, [&](Node &node) {
+        node.type = S_IFDIR;
+        (upper ? node.upper_key : node.lower_key) = key;
+        node.shown_inode = number_of(key);
+        fill_root(node);
+    });
+    handover_of(memory).root = table.reference(root);
+    load_hard_links();
+}
+
+void Union::fill_root(Node &node) {
+    node.restored = true;
+    node.upper = upper != nullptr;
+    if (upper && is_opaque(upper->get(), ".")) return;
+    for (size_t i = 0; i < lowers.size(); ++i) {
+        auto dir = std::make_shared<LowerDir>();
+        dir->layer = i;
+        dir->last = i + 1 == lowers.size();
+        node.lowers.push_back(std::move(dir));
+    }
+}
+
+// What a crash left behind was never visible.
+void Union::clean_work() {
+    std::vector<std::string> left;
+    base::Fd again(::openat(work->get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (DIR *entries = ::fdopendir(again.get())) {
+        (void)again.release();
+        while (const dirent *entry = ::readdir(entries))
+            if (std::string_view(entry->d_name) != "." && std::string_view(entry->d_name) != "..")
+                left.emplace_back(entry->d_name);
+        ::closedir(entries);
+    }
+    for (const std::string &name : left) discard(name);
+}
+
+}  // namespace unionfs

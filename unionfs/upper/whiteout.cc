@@ -1,0 +1,92 @@
+// overlayfs's marks on disk: whiteouts and opaque folders, and getting rid of what they replace.
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "unionfs/tree/union.h"
+#include "unionfs/upper/xattr.h"
+
+namespace unionfs {
+
+bool Union::is_whiteout(int dir, const char *name, const struct stat &status) const {
+    if (S_ISCHR(status.st_mode)) return status.st_rdev == makedev(0, 0);
+    // overlay.whiteout on an empty file: where mknod is not allowed (overlayfs.rst, "Whiteouts and opaque directories").
+    if (!S_ISREG(status.st_mode) || status.st_size != 0 || mark[0] != 'u') return false;
+    return get_xattr(dir, name, (mark + "whiteout").c_str(), nullptr, 0) >= 0;
+}
+
+bool Union::is_opaque(int dir, const char *name) const {
+    char value = 0;
+    return get_xattr(dir, name, (mark + "opaque").c_str(), &value, 1) == 1 && value == 'y';
+}
+
+int Union::make_opaque(int dir, const char *name) const { return -set_xattr(dir, name, (mark + "opaque").c_str(), "y", 1); }
+
+std::string Union::work_name() { return "#" + std::to_string(++next_work_name_); }
+
+// Whiteouts are links to one, as overlayfs's are: on ext4 that costs half, both now and when they go, and takes no inode.
+int Union::make_whiteout(int dir, const std::string &name) {
+    static constexpr const char *shared = "../whiteout";  // in the workdir, seen from its folder `work`
+    for (bool is_new = false;; is_new = true) {
+        if (::linkat(work->get(), shared, dir, name.c_str(), 0) == 0) return 0;
+        if (errno == EMLINK)
+            (void)::unlinkat(work->get(), shared, 0);  // its links stay
+        else if (errno != ENOENT || is_new)
+            return errno;
+        if (::mknodat(work->get(), shared, S_IFCHR, makedev(0, 0)) < 0 && errno != EEXIST) break;
+    }
+    if (errno != EPERM) return errno;
+    const std::string entry = work_name();
+    const base::Fd fd(::openat(work->get(), entry.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0));
+    if (!fd) return errno;
+    int error = -set_xattr(work->get(), entry.c_str(), (mark + "whiteout").c_str(), "y", 1);
+    // overlayfs looks for such whiteouts only in folders marked "x".
+    if (error == 0 && dir != work->get() && !is_opaque(dir, ".")) error = -set_xattr(dir, ".", (mark + "opaque").c_str(), "x", 1);
+    if (error == 0 && ::renameat(work->get(), entry.c_str(), dir, name.c_str()) < 0) error = errno;
+    if (error != 0) (void)::unlinkat(work->get(), entry.c_str(), 0);  // the error returned is the one that matters
+    return error;
+}
+
+void Union::discard(const std::string &entry) {
+    if (::unlinkat(work->get(), entry.c_str(), 0) == 0) return;
+    if (errno != EISDIR && errno != EPERM) return;
+    if (::unlinkat(work->get(), entry.c_str(), AT_REMOVEDIR) == 0) return;
+    std::vector<std::string> names;
+    const int fd = ::openat(work->get(), entry.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *entries = fd < 0 ? nullptr : ::fdopendir(fd);
+    if (entries == nullptr) return;
+    while (const dirent *child = ::readdir(entries))
+        if (const std::string_view name(child->d_name); name != "." && name != "..") names.emplace_back(name);
+    for (const std::string &name : names) {
+        if (::unlinkat(::dirfd(entries), name.c_str(), 0) == 0) continue;
+        const std::string moved = work_name();
+        if (::renameat(::dirfd(entries), name.c_str(), work->get(), moved.c_str()) == 0) discard(moved);
+    }
+    ::closedir(entries);
+    (void)::unlinkat(work->get(), entry.c_str(), AT_REMOVEDIR);  // what can't be removed now is tried at the next mount
+}
+
+int Union::replace_by_whiteout(int dir, const std::string &name, bool folder) {
+    const std::string entry = work_name();
+    // RENAME_WHITEOUT does it in one step.
+    if (::syscall(SYS_renameat2, dir, name.c_str(), work->get(), entry.c_str(), RENAME_WHITEOUT) == 0) {
+        discard(entry);
+        return 0;
+    }
+    if (errno == ENOSPC || errno == EDQUOT || errno == ENOENT) return errno;
+    if (const int error = make_whiteout(work->get(), entry); error != 0) return error;
+    // overlayfs reads whiteouts made of an attribute only in marked folders.
+    if (mark[0] == 'u' && !is_opaque(dir, ".")) (void)set_xattr(dir, ".", (mark + "opaque").c_str(), "x", 1);
+    const int error =
+        ::syscall(SYS_renameat2, work->get(), entry.c_str(), dir, name.c_str(), folder ? RENAME_EXCHANGE : 0U) < 0 ? errno : 0;
+    if (error != 0 || folder) discard(entry);
+    return error;
+}
+
+}  // namespace unionfs
