@@ -1,6 +1,25 @@
-// The process that outlives its worker. The worker serves; when it is killed or crashes, another takes its place: it has
-// the same memory (shared_memory.h) and the same descriptors, for the processes share one table of them, so that neither
-// /dev/fuse nor an unlinked file goes with a worker.
+// How the union survives kill -9. This comment tells the whole protocol; the other files of this folder are its parts.
+//
+// Two processes share one table of descriptors (CLONE_FILES), so neither /dev/fuse nor an unlinked file goes away with
+// one of them. The supervisor only waits. The worker serves. Both map the shared memory at the same address
+// (shared_memory.h). It holds the nodes, their names, the kernel's INIT request (handover.h) and the journal.
+//
+//   serving     Before a change that must not happen twice, the worker notes it in the journal (journal.h). It makes the
+//               change with one system call, answers the kernel, and frees the entry.
+//   died        The supervisor learns of the death by SIGCHLD. If the worker ended with 0, the mount was unmounted: both
+//               are done. If no successor can help, it says why and gives up (`hopeless` in supervisor.cc): the kernel is
+//               older than Linux 6.9, requests came over io_uring, the worker never served, or five workers in a row
+//               lived less than a second each.
+//   take-over   Otherwise it starts a new worker. That one first asks the kernel to send all unanswered requests again
+//               (FUSE_NOTIFY_RESEND), and closes what its predecessor had open, except `kept` (take_over below).
+//   restoring   It answers the saved INIT request to its own libfuse session, because the kernel asks only once. Then
+//               restore.cc gives each node back what only the dead worker's own memory had: it looks the names up again
+//               in the layers. For each journal entry it finds out on disk whether the change was made. The kernel has
+//               kept those directories locked, so nobody else can have made it.
+//   serving     Requests that the kernel sends again are recognized by their number. One whose change was made is
+//               answered from the journal, not repeated. All others are carried out as if they were new.
+//
+// SIGTERM and SIGINT go to the supervisor, which unmounts. The worker then sees the end of the connection and ends with 0.
 #pragma once
 
 #include <functional>
