@@ -27,26 +27,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-void write_file(const fs::path &path, std::string_view text) { std::ofstream(path) << text; }
-
-// The same for each place: what shows through from the lower.
-void populate(const fs::path &root) {
-    fs::create_directories(root / "folder/inner");
-    fs::create_directories(root / "empty");
-    fs::create_directories(root / "many");
-    write_file(root / "file", "lower data\n");
-    write_file(root / "folder/a", "a\n");
-    write_file(root / "folder/inner/b", "b\n");
-    write_file(root / "suid", "#!\n");
-    ::chmod((root / "suid").c_str(), 06755);
-    write_file(root / "linked", "two names\n");
-    fs::create_hard_link(root / "linked", root / "linked-too");
-    fs::create_symlink("file", root / "symlink");
-    ::mkfifo((root / "fifo").c_str(), 0640);
-    for (int i = 0; i < 200; ++i) write_file(root / "many" / std::format("name-{}", i), "x");
-    ::truncate((root / "file").c_str(), 1 << 20);
-}
-
 struct Places {
     fs::path base;
     std::optional<support::Backing> disk{};
@@ -95,29 +75,6 @@ Outcome at(const fs::path &place, const std::function<Outcome()> &operation) {
     return operation();
 }
 
-void add_content(std::string &text, const fs::path &path, const struct stat &status) {
-    if (S_ISLNK(status.st_mode)) text += " -> " + fs::read_symlink(path).string();
-    if (!S_ISREG(status.st_mode)) return;
-    std::ifstream file(path, std::ios::binary);
-    const std::string data((std::istreambuf_iterator<char>(file)), {});
-    text += std::format(" size={} links={} hash={:x}", status.st_size, status.st_nlink, std::hash<std::string>{}(data));
-}
-
-void add_tree(std::string &text, const fs::path &root, const fs::path &path) {
-    std::vector<fs::path> names;
-    for (const auto &entry : fs::directory_iterator(path)) names.push_back(entry.path());
-    std::ranges::sort(names);
-    for (const fs::path &name : names) {
-        struct stat status{};
-        REQUIRE(::lstat(name.c_str(), &status) == 0);
-        text +=
-            std::format("{} {:o} {}:{}", name.lexically_relative(root).string(), status.st_mode, status.st_uid, status.st_gid);
-        add_content(text, name, status);
-        text += '\n';
-        if (S_ISDIR(status.st_mode)) add_tree(text, root, name);
-    }
-}
-
 }  // namespace
 
 std::string program() {
@@ -145,12 +102,6 @@ std::vector<std::string> modes() {
 }
 
 Outcome result(long value) { return std::to_string(value < 0 ? -errno : value); }
-
-std::string tree(const std::string &root) {
-    std::string text;
-    add_tree(text, root, root);
-    return text;
-}
 
 void same(const std::function<Outcome()> &operation, bool kernel) {
     if (const std::string reason = missing(); !reason.empty()) SKIP(reason);

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/parity/tree.h"
+
 namespace parity {
 
 // What an operation gave: its value or -errno.
@@ -42,8 +44,5 @@ void same(const std::function<Outcome()> &operation, bool kernel = true);
 
 // The errno's name-free form of a call's result.
 Outcome result(long value);
-
-// All that can be seen of a tree: type, mode, owner, size, links of files, content, targets.
-std::string tree(const std::string &root);
 
 }  // namespace parity
