@@ -20,17 +20,17 @@ namespace {
 
 constexpr int setxattrat_call = 463, removexattrat_call = 466;  // Linux 6.13
 
-constexpr std::array changes{SYS_renameat,       SYS_renameat2,      SYS_unlinkat,    SYS_mkdirat,   SYS_mknodat,
-                             SYS_linkat,         SYS_symlinkat,      SYS_ftruncate,   SYS_fallocate, SYS_pwrite64,
-                             SYS_fchmod,         SYS_fchmodat,       SYS_fchownat,    SYS_utimensat, SYS_setxattr,
-                             SYS_fsetxattr,      SYS_lsetxattr,      SYS_removexattr, SYS_sendfile,  setxattrat_call,
-                             removexattrat_call, SYS_copy_file_range};
+constexpr std::array calls{SYS_renameat,       SYS_renameat2,       SYS_unlinkat,    SYS_mkdirat,   SYS_mknodat,
+                           SYS_linkat,         SYS_symlinkat,       SYS_ftruncate,   SYS_fallocate, SYS_pwrite64,
+                           SYS_fchmod,         SYS_fchmodat,        SYS_fchownat,    SYS_utimensat, SYS_setxattr,
+                           SYS_fsetxattr,      SYS_lsetxattr,       SYS_removexattr, SYS_sendfile,  setxattrat_call,
+                           removexattrat_call, SYS_copy_file_range, SYS_fsync,       SYS_fdatasync};
 
-// A filter that tells us of each of `changes`, and of openat with O_CREAT.
+// A filter that tells us of each of `calls`, and of openat with O_CREAT.
 std::vector<sock_filter> filter() {
     std::vector<sock_filter> code;
     code.push_back(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)));
-    for (const long call : changes) {
+    for (const long call : calls) {
         code.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(call), 0, 1));
         code.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF));
     }
@@ -59,7 +59,7 @@ std::vector<sock_filter> filter() {
 
 }  // namespace
 
-Cutter::Cutter(const std::vector<std::string> &argv, std::function<void()> at_change) : at_change_(std::move(at_change)) {
+Cutter::Cutter(const std::vector<std::string> &argv, AtCall at_call) : at_call_(std::move(at_call)) {
     std::array<int, 2> ends{};
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) == 0);
     const base::Fd ours(ends[0]), its(ends[1]);
@@ -93,10 +93,12 @@ void Cutter::serve() {
         if (::poll(&wanted, 1, -1) < 0 || (wanted.revents & POLLIN) == 0) return;  // nobody is left
         seccomp_notif notice{};
         if (::ioctl(listener_.get(), SECCOMP_IOCTL_NOTIF_RECV, &notice) != 0) continue;
-        if (armed_) at_change_();
+        if (armed_) at_call_(notice.data.nr);
         seccomp_notif_resp answer{.id = notice.id, .val = 0, .error = 0, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
         (void)::ioctl(listener_.get(), SECCOMP_IOCTL_NOTIF_SEND, &answer);  // it may have been killed meanwhile
     }
 }
+
+bool is_sync(int call) { return call == SYS_fsync || call == SYS_fdatasync; }
 
 }  // namespace parity

@@ -1,5 +1,5 @@
-// Cuts the power in front of each system call with which a process changes a file system: it and its children wait there
-// (seccomp_unotify(2)) while a copy of what is on disk is taken. Needs root.
+// Stops a process and its children in front of each system call with which they change a file system, or wait for the disk
+// (seccomp_unotify(2)), and tells the test. So the power can be cut there: a copy of what is on disk is taken. Needs root.
 #pragma once
 
 #include <sys/types.h>
@@ -17,8 +17,11 @@ namespace parity {
 
 class Cutter {
   public:
-    // Starts the program; `at_change` is called in a thread of ours, before each change, while armed.
-    Cutter(const std::vector<std::string> &argv, std::function<void()> at_change);
+    // The call's number (SYS_fsync, ...).
+    using AtCall = std::function<void(int call)>;
+
+    // Starts the program; `at_call` is called in a thread of ours, before each call, while armed.
+    Cutter(const std::vector<std::string> &argv, AtCall at_call);
     ~Cutter();
     Cutter(const Cutter &) = delete;
     Cutter &operator=(const Cutter &) = delete;
@@ -30,11 +33,14 @@ class Cutter {
   private:
     void serve();
 
-    std::function<void()> at_change_;
+    AtCall at_call_;
     std::atomic<bool> armed_ = false;
     pid_t pid_ = -1;
     base::Fd listener_;
     std::thread thread_;
 };
+
+// Whether it waits for the disk and changes nothing.
+bool is_sync(int call);
 
 }  // namespace parity

@@ -182,7 +182,9 @@ void cut_at_each_change(const std::vector<Scenario> &scenarios, const Mounts &mo
     const Folders folders;
     std::atomic<size_t> cuts = 0;
     parity::Cutter cutter({parity::program(), "-f", "-o", folders.layers(folders.base) + mounts.ours, folders.base / "ours"},
-                          [&] { copy_disk(folders.base, folders.base / "cuts" / std::to_string(cuts++)); });
+                          [&](int call) {
+                              if (!parity::is_sync(call)) copy_disk(folders.base, folders.base / "cuts" / std::to_string(cuts++));
+                          });
     struct stat below{}, at{};
     ::stat(folders.base.c_str(), &below);
     for (int i = 0; i < 500 && (::stat((folders.base / "ours").c_str(), &at) != 0 || at.st_dev == below.st_dev); ++i)
