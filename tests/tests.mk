@@ -38,6 +38,10 @@ test-parity-ext4: $(BUILD)/tests/parity-ext4 all test-tools ## the same with the
 test-boot: $(BUILD)/tests/boot all test-tools ## boots of real machines
 	@tests/support/with-machine tests/support/run-tests --shards $(SHARDS) $<
 
+.PHONY: test-mutants
+test-mutants: $(BUILD)/tests/unit $(BUILD)/tests/parity all test-tools ## breaks the code, one patch of tests/mutants at a time: a test must notice (root)
+	@tests/mutants/run $(BUILD) $(MUTANTS)
+
 .PHONY: run
 run: all ## boots a machine with a real Nix store and shows it at work
 	@tests/support/with-machine tests/support/newcomer-run $(BUILD)/runvm
