@@ -21,7 +21,7 @@ endif
 OPTIMIZE ?= -Oz
 CXXFLAGS ?= $(OPTIMIZE) -g
 ALL_CXXFLAGS = -std=c++23 $(CXXFLAGS) -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wimplicit-fallthrough -Wno-missing-designated-field-initializers $(WERROR) \
-    -ffunction-sections -fdata-sections -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I.
+    -ffunction-sections -fdata-sections -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DCLI11_COMPILE -I.
 # One look at pkg-config a library; a lazy variable, for the sysroot may not be there yet when make reads this.
 PACKAGES := mount blkid uuid fuse3 liburing ext2fs e2p com_err sqlite3 liblzma zlib libzstd
 LIBRARIES = -lmke2fs $(shell $(PKG_CONFIG) --libs $(PACKAGES))

@@ -1,7 +1,9 @@
 // `runvm reginfo`: the registration of a closure, from the host's Nix database, without calling Nix.
 #pragma once
 
-#include <CLI/CLI.hpp>
+namespace CLI {
+class App;
+}
 
 namespace hostside {
 

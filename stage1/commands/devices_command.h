@@ -2,7 +2,9 @@
 // stage1-devices.service). The rule itself is in stage1/disk/.
 #pragma once
 
-#include <CLI/CLI.hpp>
+namespace CLI {
+class App;
+}
 
 namespace stage1 {
 

@@ -1,5 +1,6 @@
 #include "stage1/commands/mounts_command.h"
 
+#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "mounts/devices/mount_file_system.h"

@@ -2,7 +2,9 @@
 // (postMountCommands) and systemd (stage1-mounts.service). Twice in a row changes nothing.
 #pragma once
 
-#include <CLI/CLI.hpp>
+namespace CLI {
+class App;
+}
 
 namespace stage1 {
 

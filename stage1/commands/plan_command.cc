@@ -1,5 +1,6 @@
 #include "stage1/commands/plan_command.h"
 
+#include <CLI/CLI.hpp>
 #include <format>
 #include <memory>
 #include <print>

@@ -1,7 +1,9 @@
 // `stage1 plan`: what `stage1 init` would do, on any machine, without doing it.
 #pragma once
 
-#include <CLI/CLI.hpp>
+namespace CLI {
+class App;
+}
 
 namespace stage1 {
 

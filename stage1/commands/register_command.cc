@@ -1,5 +1,6 @@
 #include "stage1/commands/register_command.h"
 
+#include <CLI/CLI.hpp>
 #include <memory>
 #include <print>
 

@@ -2,7 +2,9 @@
 // stage1-register.service).
 #pragma once
 
-#include <CLI/CLI.hpp>
+namespace CLI {
+class App;
+}
 
 namespace stage1 {
 
