@@ -1,5 +1,4 @@
 // Opening the layers, and the checks that make a wrong stack an error before anything is mounted.
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -11,6 +10,7 @@
 #include "mounts/base/at.h"
 #include "unionfs/recovery/handover.h"
 #include "unionfs/tree/union.h"
+#include "unionfs/upper/workdir.h"
 #include "unionfs/upper/xattr.h"
 
 namespace unionfs {
@@ -48,13 +48,6 @@ bool lies_within(int inner, int outer) {
     }
 }
 
-// Where the workdir is when none was named: beside the upper, hidden.
-std::string default_work(std::string upper) {
-    while (upper.size() > 1 && upper.ends_with('/')) upper.pop_back();
-    const size_t name = upper.rfind('/') + 1;  // 0 without a slash
-    return upper.substr(0, name) + "." + upper.substr(name) + ".work";
-}
-
 bool is_full(int error) { return error == ENOSPC || error == EDQUOT; }
 
 // An upper has to hold whiteouts and marks. Leaves in `mark` which attributes it takes. A full one is mounted, so that
@@ -82,33 +75,14 @@ Result<> open_upper(Union &fs) {
     auto upper = open_branch(fs.options, fs.options.upper);
     if (!upper) return std::unexpected(upper.error());
     fs.upper = std::move(*upper);
-    struct stat at_upper{}, at_work{};
-    if (::fstat(fs.upper->get(), &at_upper) < 0) return fail(errno, "branch", fs.options.upper);
-    fs.upper_device = at_upper.st_dev;
-    if (fs.options.work.empty()) {
-        fs.options.work = default_work(fs.options.upper);
-        const std::string full = fs.options.chroot.empty() ? fs.options.work : fs.options.chroot + "/" + fs.options.work;
-        if (::mkdir(full.c_str(), 0700) < 0 && errno != EEXIST) return fail(errno, "workdir", full, "name one with workdir=");
-    }
-    auto workdir = open_branch(fs.options, fs.options.work);
+    struct stat status{};
+    if (::fstat(fs.upper->get(), &status) < 0) return fail(errno, "branch", fs.options.upper);
+    fs.upper_device = status.st_dev;
+    auto workdir = open_workdir(fs, status);
     if (!workdir) return std::unexpected(workdir.error());
-    if (::fstat((*workdir)->get(), &at_work) < 0) return fail(errno, "workdir", fs.options.work);
-    if (at_work.st_dev != at_upper.st_dev) return fail(0, "workdir", fs.options.work, "has to be on the upper's file system");
-    if (lies_within((*workdir)->get(), fs.upper->get()) || lies_within(fs.upper->get(), (*workdir)->get()))
+    if (lies_within(workdir->get(), fs.upper->get()) || lies_within(fs.upper->get(), workdir->get()))
         return fail(0, "workdir", fs.options.work, "has to lie beside the upper, not inside it or around it");
-    if (::mkdirat((*workdir)->get(), "work", 0) < 0 && errno != EEXIST) return fail(errno, "workdir", fs.options.work);
-    auto work = base::open_at((*workdir)->get(), "work", O_RDONLY | O_DIRECTORY);
-    if (!work) {
-        (void)::fchmodat((*workdir)->get(), "work", 0700, 0);  // rootless: overlayfs makes it with mode 0
-        work = base::open_at((*workdir)->get(), "work", O_RDONLY | O_DIRECTORY);
-    }
-    if (!work) return fail(work.error().code, "workdir", fs.options.work);
-    (void)::fchmod(work->get(), 0700);
-    fs.work = std::make_shared<const base::Fd>(std::move(*work));
-    if (::mkdirat((*workdir)->get(), "links", 0700) < 0 && errno != EEXIST) return fail(errno, "workdir", fs.options.work);
-    auto links = base::open_at((*workdir)->get(), "links", O_PATH | O_DIRECTORY | O_NOFOLLOW);
-    if (!links) return fail(links.error().code, "workdir", fs.options.work);
-    fs.hard_links.folder = std::make_shared<const base::Fd>(std::move(*links));
+    if (auto result = open_work_folders(fs, *workdir); !result) return result;
     fs.clean_work();
     return probe_upper(fs);
 }
@@ -168,20 +142,6 @@ void Union::fill_root(Node &node) {
         dir->last = i + 1 == lowers.size();
         node.lowers.push_back(std::move(dir));
     }
-}
-
-// What a crash left behind was never visible.
-void Union::clean_work() {
-    std::vector<std::string> left;
-    base::Fd again(::openat(work->get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (DIR *entries = ::fdopendir(again.get())) {
-        (void)again.release();
-        while (const dirent *entry = ::readdir(entries))
-            if (std::string_view(entry->d_name) != "." && std::string_view(entry->d_name) != "..")
-                left.emplace_back(entry->d_name);
-        ::closedir(entries);
-    }
-    for (const std::string &name : left) discard(name);
 }
 
 }  // namespace unionfs

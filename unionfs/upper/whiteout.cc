@@ -1,5 +1,4 @@
-// overlayfs's marks on disk: whiteouts and opaque folders, and getting rid of what they replace.
-#include <dirent.h>
+// overlayfs's marks on disk: whiteouts and opaque folders.
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/stat.h>
@@ -51,25 +50,6 @@ int Union::make_whiteout(int dir, const std::string &name) {
     if (error == 0 && ::renameat(work->get(), entry.c_str(), dir, name.c_str()) < 0) error = errno;
     if (error != 0) (void)::unlinkat(work->get(), entry.c_str(), 0);  // the error returned is the one that matters
     return error;
-}
-
-void Union::discard(const std::string &entry) {
-    if (::unlinkat(work->get(), entry.c_str(), 0) == 0) return;
-    if (errno != EISDIR && errno != EPERM) return;
-    if (::unlinkat(work->get(), entry.c_str(), AT_REMOVEDIR) == 0) return;
-    std::vector<std::string> names;
-    const int fd = ::openat(work->get(), entry.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    DIR *entries = fd < 0 ? nullptr : ::fdopendir(fd);
-    if (entries == nullptr) return;
-    while (const dirent *child = ::readdir(entries))
-        if (const std::string_view name(child->d_name); name != "." && name != "..") names.emplace_back(name);
-    for (const std::string &name : names) {
-        if (::unlinkat(::dirfd(entries), name.c_str(), 0) == 0) continue;
-        const std::string moved = work_name();
-        if (::renameat(::dirfd(entries), name.c_str(), work->get(), moved.c_str()) == 0) discard(moved);
-    }
-    ::closedir(entries);
-    (void)::unlinkat(work->get(), entry.c_str(), AT_REMOVEDIR);  // what can't be removed now is tried at the next mount
 }
 
 int Union::replace_by_whiteout(int dir, const std::string &name, bool folder) {
