@@ -1,5 +1,6 @@
 // What somebody who could write there left in a workdir or a layer: it is refused by its name, and leads nowhere.
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -114,4 +115,43 @@ TEST_CASE("a note or a whiteout in the workdir that is none is refused by its na
     check(whiteout, "is no whiteout");
     stack.mount();
     CHECK(stack.unmount() == 0);
+}
+
+TEST_CASE(
+    "a workdir that is in use is refused with its holder, also after a crash of the worker, and is free after the unmount") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    Mounted stack("store");
+    write_file(stack.lower() / "file", "lower");
+    fs::create_directory(stack.base() / "second");
+    stack.mount();
+    write_file(stack.base() / "disk/work/work/begun", "");
+    const auto second = [&] {
+        const auto exit = base::run(
+            {.argv = {parity::program(), "-o", "mode=store," + stack.layers(), stack.base() / "second"}, .capture_output = true});
+        REQUIRE(exit);
+        if (exit->status == 0) ::umount2((stack.base() / "second").c_str(), MNT_DETACH);
+        CHECK(exit->status == 1);
+        CHECK_THAT(exit->output,
+                   ContainsSubstring("is in use by another mount, of process " + std::to_string(stack.supervisor())));
+        CHECK(fs::exists(stack.base() / "disk/work/work/begun"));
+    };
+    second();
+    REQUIRE(::kill(stack.worker(), SIGKILL) == 0);
+    write_file(stack.root() / "file", " and more");
+    write_file(stack.base() / "disk/work/work/begun", "");
+    second();
+    for (int i = 0; i < 5; ++i) {
+        REQUIRE(stack.unmount() == 0);
+        stack.mount();
+    }
+    // Detached: nobody waited for the daemon that was there before.
+    REQUIRE(stack.unmount() == 0);
+    for (int i = 0; i < 5; ++i) {
+        const auto exit =
+            base::run({.argv = {parity::program(), "-o", "mode=store," + stack.layers(), stack.root()}, .capture_output = true});
+        REQUIRE(exit);
+        INFO(exit->output);
+        CHECK(exit->status == 0);
+        CHECK(::umount2(stack.root().c_str(), 0) == 0);
+    }
 }

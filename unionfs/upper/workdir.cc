@@ -3,12 +3,14 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sys/file.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <vector>
 
 #include "mounts/base/at.h"
@@ -36,6 +38,17 @@ std::string why_no_note(const struct stat &status, off_t most_bytes) {
 }
 
 namespace {
+
+std::vector<std::string> names_in(Fd folder) {
+    std::vector<std::string> names;
+    DIR *entries = folder ? ::fdopendir(folder.get()) : nullptr;
+    if (entries == nullptr) return names;
+    (void)folder.release();
+    while (const dirent *entry = ::readdir(entries))
+        if (const std::string_view name(entry->d_name); name != "." && name != "..") names.emplace_back(name);
+    ::closedir(entries);
+    return names;
+}
 
 // Where the workdir is when none was named: beside the upper, hidden.
 std::string default_work(std::string upper) {
@@ -90,6 +103,44 @@ Result<> check_removals(const Union &fs) {
     return {};
 }
 
+// Who has the lock: the lowest process of those that share it, for that is the supervisor. 0: none that we may look at.
+pid_t holder_of(const Fd &locked) {
+    struct stat wanted{}, open{};
+    pid_t lowest = 0;
+    if (::fstat(locked.get(), &wanted) < 0) return 0;
+    for (const std::string &process : names_in(Fd(::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC)))) {
+        pid_t pid = 0;
+        if (std::from_chars(process.data(), process.data() + process.size(), pid).ptr != process.data() + process.size())
+            continue;
+        if (pid == ::getpid() || (lowest != 0 && pid > lowest)) continue;
+        const Fd fds(::open(("/proc/" + process + "/fd").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        for (const std::string &number : names_in(Fd(fds ? ::openat(fds.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1))) {
+            if (::fstatat(fds.get(), number.c_str(), &open, 0) < 0 || open.st_dev != wanted.st_dev ||
+                open.st_ino != wanted.st_ino)
+                continue;
+            const auto info = base::read_file("/proc/" + process + "/fdinfo/" + number);
+            if (info && info->contains("FLOCK")) lowest = pid;
+        }
+    }
+    return lowest;
+}
+
+// One mount at a time: another's beginnings would be taken for what a crash left. The lock goes with the last process that
+// has the descriptor; a daemon whose mount just went is given the time to end.
+Result<> lock_work(const Union &fs) {
+    constexpr int attempts = 300;
+    for (int i = 0; ::flock(fs.work->get(), LOCK_EX | LOCK_NB) < 0; ++i) {
+        if (errno != EWOULDBLOCK) return {};  // a file system without locks
+        if (i == attempts) {
+            const pid_t holder = holder_of(*fs.work);
+            return fail(0, "workdir", fs.options.work,
+                        "is in use by another mount" + (holder == 0 ? std::string{} : ", of process " + std::to_string(holder)));
+        }
+        ::usleep(10000);
+    }
+    return {};
+}
+
 }  // namespace
 
 Result<Fd> open_workdir(Union &fs, const struct stat &upper) {
@@ -116,23 +167,13 @@ Result<> open_work_folders(Union &fs, const Fd &workdir) {
     if (!links) return std::unexpected(links.error());
     (void)::fchmod((*work)->get(), 0700);
     fs.work = std::move(*work);
+    if (auto result = lock_work(fs); !result) return result;
     fs.hard_links.folder = std::move(*links);
     if (auto result = check_whiteout(fs, workdir); !result) return result;
     return check_removals(fs);
 }
 
 namespace {
-
-std::vector<std::string> names_in(Fd folder) {
-    std::vector<std::string> names;
-    DIR *entries = folder ? ::fdopendir(folder.get()) : nullptr;
-    if (entries == nullptr) return names;
-    (void)folder.release();
-    while (const dirent *entry = ::readdir(entries))
-        if (const std::string_view name(entry->d_name); name != "." && name != "..") names.emplace_back(name);
-    ::closedir(entries);
-    return names;
-}
 
 bool is_removed(int dir, const char *name) {
     if (::unlinkat(dir, name, 0) == 0) return true;

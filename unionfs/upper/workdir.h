@@ -22,7 +22,7 @@ base::Fd open_inside(int dir, const char *name, int flags, mode_t mode = 0);
 // Made if it is the default one and not there. `upper`: of the upper's folder.
 base::Result<base::Fd> open_workdir(Union &fs, const struct stat &upper);
 
-// `work` and `links`, made if they are not there.
+// `work` and `links`, made if they are not there. `work` stays locked while a process of the mount has it open.
 base::Result<> open_work_folders(Union &fs, const base::Fd &workdir);
 
 // An open file that holds notes of ours: a plain one with no other name, and not longer than such are. Empty, or why not.
