@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <catch_amalgamated.hpp>
@@ -154,4 +155,47 @@ TEST_CASE(
         CHECK(exit->status == 0);
         CHECK(::umount2(stack.root().c_str(), 0) == 0);
     }
+}
+
+TEST_CASE("a redirect with dots, and one that any user can write, is an error and leads nowhere") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    const std::string user = GENERATE("", "userxattr");
+    const auto [target, error] = GENERATE(
+        table<const char *, int>({{"/../secret", EINVAL}, {"..", EINVAL}, {"/a/./b", EINVAL}, {"a/b", EINVAL}, {"/", EINVAL}}));
+    CAPTURE(user, target);
+    Mounted stack("store");
+    fs::create_directories(stack.base() / "secret/sub");
+    fs::create_directories(stack.lower() / "a/b/inside");
+    fs::create_directories(stack.upper() / "d");
+    const std::string mark = user.empty() ? "trusted.overlay.redirect" : "user.overlay.redirect";
+    REQUIRE(::setxattr(fs::canonical(stack.upper() / "d").c_str(), mark.c_str(), target, std::string_view(target).size(), 0) ==
+            0);
+    stack.mount(user);
+    struct stat status{};
+    CHECK(::stat((stack.root() / "d").c_str(), &status) == -1);
+    CHECK(errno == (user.empty() ? error : EPERM));
+}
+
+TEST_CASE("chroot= is left by no link and no dots") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    Mounted stack("store");
+    const fs::path disk = stack.base() / "disk";
+    fs::create_directories(disk / "jail/secret/inner");
+    fs::create_directories(disk / "secret/outer");
+    fs::create_directory_symlink("/secret", disk / "jail/link");
+    fs::create_directory_symlink("../secret", disk / "jail/dots");
+    fs::create_directory(disk / "jail/u");
+    for (const char *lower : {"/link", "/dots", "/../secret"}) {
+        CAPTURE(lower);
+        const auto exit = base::run({.argv = {parity::program(), "-o", "chroot=" + (disk / "jail").string() + ",cow",
+                                              "/u=RW:" + std::string(lower) + "=RO", stack.root()},
+                                     .capture_output = true});
+        REQUIRE(exit);
+        INFO(exit->output);
+        REQUIRE(exit->status == 0);
+        CHECK(fs::exists(stack.root() / "inner"));
+        CHECK(!fs::exists(stack.root() / "outer"));
+        CHECK(::umount2(stack.root().c_str(), 0) == 0);
+    }
+    CHECK(fs::exists(disk / "jail/.u.work"));
 }

@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "mounts/base/at.h"
+#include "unionfs/upper/redirect.h"
 #include "unionfs/upper/xattr.h"
 
 namespace unionfs {
@@ -100,6 +101,9 @@ struct Walk {
             return {};
         }
         const bool opaque = S_ISDIR(status.st_mode) && is_opaque(upper, name.c_str());
+        if (const std::string to = opaque ? std::string{} : mark_of(upper, name.c_str(), "redirect");
+            !to.empty() && !redirect_names(to))
+            return base::fail(EINVAL, "redirect", at.path);
         const bool moved = S_ISDIR(status.st_mode) && !opaque && look_where_it_was(upper, name, parent, at);
         const bool both_folders = had && S_ISDIR(status.st_mode) && S_ISDIR(below.st_mode);
         const bool same_attributes =

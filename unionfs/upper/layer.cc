@@ -25,12 +25,25 @@ Union::Union(Options given, SharedMemory &shared)
       cache(options.max_files),
       table(cache, shared) {}
 
+Result<base::Fd> open_branch(const Options &options, const std::string &path, int flags) {
+    const std::string full = options.chroot.empty() ? path : options.chroot + "/" + path;
+    Result<base::Fd> fd;
+    if (options.chroot.empty()) {
+        fd = base::open_at(AT_FDCWD, path, O_PATH | O_DIRECTORY | flags);
+    } else {
+        auto root = base::open_at(AT_FDCWD, options.chroot, O_PATH | O_DIRECTORY);
+        if (!root) return fail(root.error().code, "branch", full);
+        fd = base::open_in_root(root->get(), path, O_PATH | O_DIRECTORY | flags);
+    }
+    if (!fd) return fail(fd.error().code, "branch", full);
+    return fd;
+}
+
 namespace {
 
-Result<FdRef> open_branch(const Options &options, const std::string &path) {
-    const std::string full = options.chroot.empty() ? path : options.chroot + "/" + path;
-    auto fd = base::open_at(AT_FDCWD, full, O_PATH | O_DIRECTORY);
-    if (!fd) return fail(fd.error().code, "branch", full);
+Result<FdRef> share_branch(const Options &options, const std::string &path) {
+    auto fd = open_branch(options, path);
+    if (!fd) return std::unexpected(fd.error());
     return std::make_shared<const base::Fd>(std::move(*fd));
 }
 
@@ -72,7 +85,7 @@ Result<> probe_upper(Union &fs) {
 }
 
 Result<> open_upper(Union &fs) {
-    auto upper = open_branch(fs.options, fs.options.upper);
+    auto upper = share_branch(fs.options, fs.options.upper);
     if (!upper) return std::unexpected(upper.error());
     fs.upper = std::move(*upper);
     struct stat status{};
@@ -103,7 +116,7 @@ Result<> check_apart(const Union &fs) {
 Result<> Union::open_layers() {
     struct stat status{};
     for (const std::string &path : options.lowers) {
-        auto fd = open_branch(options, path);
+        auto fd = share_branch(options, path);
         if (!fd) return std::unexpected(fd.error());
         if (::fstat((*fd)->get(), &status) < 0) return fail(errno, "branch", path);
         if (!std::ranges::contains(devices, status.st_dev)) devices.push_back(status.st_dev);

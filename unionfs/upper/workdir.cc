@@ -146,12 +146,15 @@ Result<> lock_work(const Union &fs) {
 Result<Fd> open_workdir(Union &fs, const struct stat &upper) {
     const bool is_default = fs.options.work.empty();
     if (is_default) fs.options.work = default_work(fs.options.upper);
-    const std::string full = fs.options.chroot.empty() ? fs.options.work : fs.options.chroot + "/" + fs.options.work;
-    if (is_default && ::mkdir(full.c_str(), 0700) < 0 && errno != EEXIST)
-        return fail(errno, "workdir", full, "name one with workdir=");
-    auto workdir = base::open_at(AT_FDCWD, full, O_PATH | O_DIRECTORY | (is_default ? O_NOFOLLOW : 0));
-    if (!workdir && is_default && workdir.error().code == ENOTDIR) return fail(ENOTDIR, "workdir", full);
-    if (!workdir) return fail(workdir.error().code, "branch", full);
+    const size_t name = fs.options.work.rfind('/') + 1;
+    if (is_default) {
+        auto above = open_branch(fs.options, name == 0 ? "." : fs.options.work.substr(0, name));
+        if (!above) return above;
+        if (::mkdirat(above->get(), fs.options.work.c_str() + name, 0700) < 0 && errno != EEXIST)
+            return fail(errno, "workdir", fs.options.work, "name one with workdir=");
+    }
+    auto workdir = open_branch(fs.options, fs.options.work, is_default ? O_NOFOLLOW : 0);
+    if (!workdir) return workdir;
     struct stat status{};
     if (::fstat(workdir->get(), &status) < 0) return fail(errno, "workdir", fs.options.work);
     if (status.st_dev != upper.st_dev) return fail(0, "workdir", fs.options.work, "has to be on the upper's file system");

@@ -11,7 +11,11 @@
 
 namespace unionfs {
 
+struct Options;
 struct Union;
+
+// O_PATH. With chroot= neither a link nor `..` leads out of that.
+base::Result<base::Fd> open_branch(const Options &options, const std::string &path, int flags = 0);
 
 // Bytes; a longer note of removed names is not ours.
 constexpr off_t most_removals = off_t{64} << 20;
