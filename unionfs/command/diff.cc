@@ -37,7 +37,9 @@ std::string joined(const std::string &path, const std::string &name) { return pa
 
 bool hides(int dir, const char *name, const struct stat &status) {
     if (S_ISCHR(status.st_mode)) return status.st_rdev == makedev(0, 0);
-    return S_ISREG(status.st_mode) && status.st_size == 0 && get_xattr(dir, name, "user.overlay.whiteout", nullptr, 0) >= 0;
+    if (!S_ISREG(status.st_mode) || status.st_size != 0) return false;
+    return get_xattr(dir, name, "user.overlay.whiteout", nullptr, 0) >= 0 ||
+           get_xattr(dir, name, "trusted.overlay.whiteout", nullptr, 0) >= 0;
 }
 
 // The folders of that name that show through one another: anything else, and an opaque one, hides those further down.

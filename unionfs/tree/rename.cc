@@ -194,6 +194,8 @@ struct Union::Renaming {
                          .new_parent = fs.table.reference(to.parent),
                          .new_name = to.name,
                          .exchange = exchange});
+        if (fs.marked_whiteouts && (hides || folder_onto_whiteout))
+            if (const int error = fs.admit_marked_whiteouts(source->get()); error != 0) return error;
         const int error = rename_on_disk(*source, *target, how);
         if (error == EINVAL && how == RENAME_WHITEOUT) return move_by_exchange(*source, *target);
         if (error == 0 && folder_onto_whiteout && !hides) (void)::unlinkat(source->get(), from.name.c_str(), 0);

@@ -55,6 +55,7 @@ struct Union {
     Walks walks;
     dev_t upper_device = 0;
     std::string mark = "trusted.overlay.";  // prefix of our attributes
+    bool marked_whiteouts = false;          // a whiteout is an attribute of an empty file, for the upper takes no device
     bool privileged = false;                // may give files away: files are made as the caller
     std::vector<dev_t> devices;             // of the layers; a position in it goes into st_ino
     Node *root = nullptr;
@@ -95,6 +96,8 @@ struct Union {
     // --- marks (whiteout.cc) ---
     [[nodiscard]] bool is_whiteout(int dir, const char *name, const struct stat &status) const;
     [[nodiscard]] bool is_opaque(int dir, const char *name) const;
+    [[nodiscard]] bool may_hold_marked_whiteouts(int dir) const;
+    [[nodiscard]] int admit_marked_whiteouts(int dir) const;  // before one comes to a folder
     [[nodiscard]] int make_opaque(int dir, const char *name) const;
     std::string work_name();
     int make_whiteout(int dir, const std::string &name);

@@ -63,6 +63,22 @@ bool lies_within(int inner, int outer) {
 
 bool is_full(int error) { return error == ENOSPC || error == EDQUOT; }
 
+// In a folder of its own, as those will be that count: what was made has to be read as one.
+Result<> probe_whiteout(Union &fs) {
+    const std::string entry = fs.work_name();
+    base::Fd folder;
+    struct stat status{};
+    int error = ::mkdirat(fs.work->get(), entry.c_str(), 0700) < 0 ? errno : 0;
+    if (error == 0 && !(folder = open_inside(fs.work->get(), entry.c_str(), O_RDONLY | O_DIRECTORY))) error = errno;
+    if (error == 0) error = fs.make_whiteout(folder.get(), "hidden");
+    if (error == 0 && ::fstatat(folder.get(), "hidden", &status, AT_SYMLINK_NOFOLLOW) < 0) error = errno;
+    const bool reads = error == 0 && fs.is_whiteout(folder.get(), "hidden", status);
+    fs.marked_whiteouts = reads && S_ISREG(status.st_mode);
+    fs.discard(entry);
+    if (is_full(error) || reads) return {};
+    return fail(error, "upper", fs.options.upper, "its file system can't hold a whiteout, so it can't hold an upper");
+}
+
 // An upper has to hold whiteouts and marks. Leaves in `mark` which attributes it takes. A full one is mounted, so that
 // something can be removed: the marks are tried on what is there, and a whiteout that finds no room counts as one.
 Result<> probe_upper(Union &fs) {
@@ -77,11 +93,7 @@ Result<> probe_upper(Union &fs) {
     if (error == EOPNOTSUPP)
         return fail(error, "upper", path, "its file system takes no extended attributes, so it can't hold an upper");
     if (error != 0 && !is_full(error)) return fail(error, "upper", path, "it can't be written to");
-    const std::string hidden = fs.work_name();
-    if (const int code = fs.make_whiteout(work, hidden); code != 0 && !is_full(code))
-        return fail(code, "upper", path, "its file system can't hold a whiteout, so it can't hold an upper");
-    (void)::unlinkat(work, hidden.c_str(), 0);  // what stays is cleaned at the next mount
-    return {};
+    return probe_whiteout(fs);
 }
 
 Result<> open_upper(Union &fs) {
