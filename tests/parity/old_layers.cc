@@ -102,3 +102,44 @@ TEST_CASE("a whiteout of a lower that is an attribute hides its name, where its 
     CHECK(!fs::exists(stack.root() / "marked/hidden"));
     CHECK(fs::exists(stack.root() / "plain/hidden"));  // overlayfs lists it too, but doesn't find it
 }
+
+TEST_CASE("an old upper as a lower shows what its union showed: moved, opaque and removed") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    Mounted stack("store");
+    const fs::path disk = stack.base() / "disk";
+    for (const char *name : {"u2", "w2", "u3", "w3"}) fs::create_directory(disk / name);
+    for (const char *name : {"d/a", "d/sub/b", "x/in/c", "gone/e", "over/f"}) {
+        fs::create_directories((stack.lower() / name).parent_path());
+        write_file(stack.lower() / name, name);
+    }
+    const std::string base = stack.lower(), first = (disk / "upper").string(), second = (disk / "u2").string();
+    std::string seen;
+    {
+        const Ours ours(stack.root(), stack.layers());
+        const fs::path root = ours.at;
+        fs::rename(root / "d", root / "e");
+        fs::create_directory(root / "y");
+        fs::rename(root / "x/in", root / "y/in");
+        fs::remove_all(root / "gone");
+        fs::remove_all(root / "over");
+        fs::create_directory(root / "over");
+        write_file(root / "over/new", "new");
+        seen = parity::tree(root);
+    }
+    {
+        const Ours ours(stack.root(),
+                        std::format("lowerdir={}:{},upperdir={},workdir={}/w2", first, base, second, disk.string()));
+        CHECK(parity::tree(ours.at) == seen);
+        CHECK(fs::exists(ours.at / "e/sub/b"));
+        fs::rename(ours.at / "e/sub", ours.at / "y/sub");  // of a folder that was itself moved
+        fs::rename(ours.at / "e", ours.at / "z");
+        seen = parity::tree(ours.at);
+        CHECK(fs::exists(ours.at / "y/sub/b"));
+        CHECK(fs::exists(ours.at / "z/a"));
+    }
+    const std::string three = std::format("lowerdir={}:{}:{}", second, first, base);
+    REQUIRE(::mount("overlay", (stack.base() / "kernel").c_str(), "overlay", 0, (three + ",redirect_dir=follow").c_str()) == 0);
+    CHECK(parity::tree(stack.base() / "kernel") == seen);
+    const Ours again(stack.root(), three);
+    CHECK(parity::tree(again.at) == seen);
+}

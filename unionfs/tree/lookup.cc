@@ -137,7 +137,10 @@ int Union::probe(Node &parent, const std::string &name, Found &found, size_t fir
         if (found.lowers.empty()) found.lower_key = {status.st_dev, status.st_ino};
         have = true;
         found.lowers.push_back(lower_child(*this, dir, name));
-        if (!dir->last && is_opaque(fd->get(), name.c_str())) break;
+        if (dir->last) continue;
+        if (is_opaque(fd->get(), name.c_str())) break;
+        const std::string target = xattr_value(fd->get(), name.c_str(), mark + "redirect");
+        if (!target.empty()) return follow_redirect(*this, target, parent.lowers, dir->layer + 1, found);
     }
     return have ? 0 : ENOENT;
 }

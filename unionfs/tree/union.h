@@ -131,6 +131,7 @@ struct Union {
     void fill_root(Node &node);
     int clear_folder(Node &parent, const std::string &name, Node &folder);
     int copy_up_tree(Node &folder);
+    std::string path_in_lowers(Node &folder);
     struct Renaming;
     int mark_moved(Node &node, Node &parent, Node &new_parent, const std::string &new_name);
     int keep_unlinked(Node &node);
