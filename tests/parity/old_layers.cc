@@ -143,3 +143,29 @@ TEST_CASE("an old upper as a lower shows what its union showed: moved, opaque an
     const Ours again(stack.root(), three);
     CHECK(parity::tree(again.at) == seen);
 }
+
+TEST_CASE("a file whose data overlayfs left in a lower is an error to read and to change, and never zeros") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    const std::string mode = GENERATE("store", "throughput");
+    CAPTURE(mode);
+    Mounted stack(mode);
+    for (const fs::path &layer : {stack.upper(), stack.lower()}) {
+        const fs::path file = fs::canonical(layer) / ("of-" + layer.filename().string());
+        write_file(file, "");
+        REQUIRE(::truncate(file.c_str(), 5) == 0);
+        mark(file, "metacopy", "");
+    }
+    stack.mount();
+    for (const char *name : {"of-upper", "of-lower"}) {
+        CAPTURE(name);
+        const fs::path file = stack.root() / name;
+        std::string data(5, 'x');
+        const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+        CHECK((fd < 0 ? -1 : ::read(fd, data.data(), data.size())) == -1);
+        CHECK(errno == EIO);
+        ::close(fd);
+        CHECK(fs::file_size(file) == 5);
+    }
+    CHECK(::chmod((stack.root() / "of-lower").c_str(), 0600) == -1);
+    CHECK(errno == EIO);
+}

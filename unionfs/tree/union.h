@@ -96,6 +96,7 @@ struct Union {
     // --- marks (whiteout.cc) ---
     [[nodiscard]] bool is_whiteout(int dir, const char *name, const struct stat &status) const;
     [[nodiscard]] bool is_opaque(int dir, const char *name) const;
+    [[nodiscard]] bool has_no_data(int file) const;
     [[nodiscard]] bool may_hold_marked_whiteouts(int dir) const;
     [[nodiscard]] int admit_marked_whiteouts(int dir) const;  // before one comes to a folder
     [[nodiscard]] int make_opaque(int dir, const char *name) const;

@@ -21,6 +21,9 @@ bool Union::is_whiteout(int dir, const char *name, const struct stat &status) co
     return may_hold_marked_whiteouts(dir);
 }
 
+// overlayfs's metacopy=on left the data in a lower: what is here would read as zeros.
+bool Union::has_no_data(int file) const { return get_xattr(file, "", (mark + "metacopy").c_str(), nullptr, 0) >= 0; }
+
 // overlayfs reads whiteouts made of an attribute only in folders marked "x". A listing asks once a folder, not of each file.
 bool Union::may_hold_marked_whiteouts(int dir) const {
     return mark[0] == 'u' || get_xattr(dir, ".", (mark + "opaque").c_str(), nullptr, 0) >= 0;
