@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "mounts/base/at.h"
+#include "unionfs/upper/redirect.h"
 #include "unionfs/upper/xattr.h"
 
 namespace unionfs {
@@ -36,7 +37,9 @@ std::string joined(const std::string &path, const std::string &name) { return pa
 
 bool hides(int dir, const char *name, const struct stat &status) {
     if (S_ISCHR(status.st_mode)) return status.st_rdev == makedev(0, 0);
-    return S_ISREG(status.st_mode) && status.st_size == 0 && get_xattr(dir, name, "user.overlay.whiteout", nullptr, 0) >= 0;
+    if (!S_ISREG(status.st_mode) || status.st_size != 0) return false;
+    return get_xattr(dir, name, "user.overlay.whiteout", nullptr, 0) >= 0 ||
+           get_xattr(dir, name, "trusted.overlay.whiteout", nullptr, 0) >= 0;
 }
 
 // The folders of that name that show through one another: anything else, and an opaque one, hides those further down.
@@ -100,6 +103,9 @@ struct Walk {
             return {};
         }
         const bool opaque = S_ISDIR(status.st_mode) && is_opaque(upper, name.c_str());
+        if (const std::string to = opaque ? std::string{} : mark_of(upper, name.c_str(), "redirect");
+            !to.empty() && !redirect_names(to))
+            return base::fail(EINVAL, "redirect", at.path);
         const bool moved = S_ISDIR(status.st_mode) && !opaque && look_where_it_was(upper, name, parent, at);
         const bool both_folders = had && S_ISDIR(status.st_mode) && S_ISDIR(below.st_mode);
         const bool same_attributes =

@@ -10,6 +10,7 @@
 
 #include "unionfs/tree/listing.h"
 #include "unionfs/tree/union.h"
+#include "unionfs/upper/redirect.h"
 #include "unionfs/upper/xattr.h"
 
 namespace unionfs {
@@ -34,31 +35,63 @@ LowerDirRef lower_child(Union &fs, const LowerDirRef &parent, const std::string 
 
 namespace {
 
-// The lowers of a folder that was moved, from its redirect: a name beside, or a path from the layers' roots.
-void follow_redirect(Union &fs, const std::string &target, const std::vector<LowerDirRef> &beside,
-                     std::vector<LowerDirRef> &lowers) {
-    std::vector<LowerDirRef> at = beside;
-    std::string_view rest = target;
-    if (rest.starts_with('/')) {
-        at = fs.root->lowers;
-        rest.remove_prefix(1);
-    }
-    while (!rest.empty()) {
-        const size_t slash = rest.find('/');
-        const std::string name(rest.substr(0, slash));
-        rest.remove_prefix(slash == std::string_view::npos ? rest.size() : slash + 1);
-        std::vector<LowerDirRef> next;
-        for (const LowerDirRef &dir : at) {
-            FdRef fd;
-            struct stat status{};
-            if (fs.lower_dir(dir, fd) != 0 || ::fstatat(fd->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
-            if (!S_ISDIR(status.st_mode)) break;
-            next.push_back(lower_child(fs, dir, name));
-            if (!dir->last && fs.is_opaque(fd->get(), name.c_str())) break;
+// By which names further layers have a folder, while redirects change them from one layer to the next.
+struct Trail {
+    const std::vector<LowerDirRef> *from;  // the folders in which the names begin
+    std::vector<std::string> names;
+
+    // `tail`: names that follow the one that has the redirect.
+    int turn(Union &fs, const std::string &target, size_t tail) {
+        if (fs.mark.starts_with("user.")) return EPERM;  // whoever may write to the folder could write it; none of ours are so
+        auto to = redirect_names(target);
+        if (!to) return EINVAL;
+        const auto after = names.end() - static_cast<std::ptrdiff_t>(tail);
+        if (!target.starts_with('/')) {
+            *(after - 1) = to->front();
+            return 0;
         }
-        at = std::move(next);
+        to->insert(to->end(), after, names.end());
+        names = std::move(*to);
+        from = &fs.root->lowers;
+        return 0;
     }
-    lowers = std::move(at);
+
+    [[nodiscard]] LowerDirRef begin_in(size_t layer) const {
+        const auto at = std::ranges::lower_bound(*from, layer, {}, [](const LowerDirRef &dir) { return dir->layer; });
+        return at != from->end() && (*at)->layer == layer ? *at : nullptr;
+    }
+};
+
+// The folders of the layers from `layer` on that belong to one with a redirect, which was found in the layer before.
+int follow_redirect(Union &fs, const std::string &target, const std::vector<LowerDirRef> &beside, size_t layer, Found &found) {
+    Trail trail{.from = &beside, .names = {""}};
+    if (const int error = trail.turn(fs, target, 0); error != 0) return error;
+    for (bool hides = false; layer < fs.lowers.size() && !hides; ++layer) {
+        LowerDirRef dir = trail.begin_in(layer);
+        Trail next = trail;
+        struct stat status{};
+        for (size_t i = 0; dir && i < trail.names.size(); ++i) {
+            FdRef fd;
+            const std::string &name = trail.names[i];
+            if (const int error = fs.lower_dir(dir, fd); error != 0) return error;
+            if (::fstatat(fd->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+                if (errno != ENOENT) return errno;
+                dir = nullptr;
+                break;
+            }
+            if (!S_ISDIR(status.st_mode)) return 0;  // a whiteout, or what hides the rest as one
+            dir = lower_child(fs, dir, name);
+            if (dir->last) continue;
+            hides = hides || fs.is_opaque(fd->get(), name.c_str());
+            const std::string further = xattr_value(fd->get(), name.c_str(), fs.mark + "redirect");
+            if (further.empty() || hides) continue;
+            if (const int error = next.turn(fs, further, trail.names.size() - 1 - i); error != 0) return error;
+        }
+        if (dir && found.lowers.empty()) found.lower_key = {status.st_dev, status.st_ino};
+        if (dir) found.lowers.push_back(std::move(dir));
+        trail = std::move(next);
+    }
+    return 0;
 }
 
 }  // namespace
@@ -79,10 +112,7 @@ int Union::probe(Node &parent, const std::string &name, Found &found, size_t fir
             const std::string target = xattr_value(fd->get(), name.c_str(), mark + "redirect");
             if (target.empty() && parent.lowers.empty()) return 0;
             if (is_opaque(fd->get(), name.c_str())) return 0;
-            if (!target.empty()) {
-                follow_redirect(*this, target, parent.lowers, found.lowers);
-                return 0;
-            }
+            if (!target.empty()) return follow_redirect(*this, target, parent.lowers, 0, found);
         } else if (errno != ENOENT) {
             return errno;
         }
@@ -107,7 +137,10 @@ int Union::probe(Node &parent, const std::string &name, Found &found, size_t fir
         if (found.lowers.empty()) found.lower_key = {status.st_dev, status.st_ino};
         have = true;
         found.lowers.push_back(lower_child(*this, dir, name));
-        if (!dir->last && is_opaque(fd->get(), name.c_str())) break;
+        if (dir->last) continue;
+        if (is_opaque(fd->get(), name.c_str())) break;
+        const std::string target = xattr_value(fd->get(), name.c_str(), mark + "redirect");
+        if (!target.empty()) return follow_redirect(*this, target, parent.lowers, dir->layer + 1, found);
     }
     return have ? 0 : ENOENT;
 }

@@ -39,6 +39,23 @@ int Union::copy_up_tree(Node &folder) {
     return error;
 }
 
+// From the lowers' roots, as the topmost of them has to be asked: a lower may have moved folders itself, and then the path in
+// a further one isn't it.
+std::string Union::path_in_lowers(Node &folder) {
+    std::string path;
+    for (Node *at = &folder; at != root;) {
+        const std::vector<Link> links = table.links(at);
+        if (links.empty()) break;
+        std::string name = links.front().name;
+        if (FdRef dir; at->upper && upper_dir(*links.front().parent, dir) == 0)
+            if (std::string target = xattr_value(dir->get(), name.c_str(), mark + "redirect"); !target.empty()) name = target;
+        if (name.starts_with('/')) return name + path;
+        path.insert(0, "/" + name);
+        at = links.front().parent;
+    }
+    return path;
+}
+
 // Before the move: what the folder needs so that at its new place it shows what it shows now, and nothing else.
 int Union::mark_moved(Node &node, Node &parent, Node &new_parent, const std::string &new_name) {
     if (!node.is_dir()) return 0;
@@ -51,7 +68,7 @@ int Union::mark_moved(Node &node, Node &parent, Node &new_parent, const std::str
     }
     const LowerDirRef &lower = node.lowers.front();
     const bool beside = &parent == &new_parent && !parent.lowers.empty() && lower->parent == parent.lowers.front();
-    const std::string target = beside ? lower->name : lower_path(lower);
+    const std::string target = beside ? lower->name : lower->layer == 0 ? lower_path(lower) : path_in_lowers(node);
     return -set_xattr(at.fd(), ".", (mark + "redirect").c_str(), target.data(), target.size());
 }
 
@@ -194,6 +211,8 @@ struct Union::Renaming {
                          .new_parent = fs.table.reference(to.parent),
                          .new_name = to.name,
                          .exchange = exchange});
+        if (fs.marked_whiteouts && (hides || folder_onto_whiteout))
+            if (const int error = fs.admit_marked_whiteouts(source->get()); error != 0) return error;
         const int error = rename_on_disk(*source, *target, how);
         if (error == EINVAL && how == RENAME_WHITEOUT) return move_by_exchange(*source, *target);
         if (error == 0 && folder_onto_whiteout && !hides) (void)::unlinkat(source->get(), from.name.c_str(), 0);

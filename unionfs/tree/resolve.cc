@@ -135,6 +135,7 @@ int Union::data(Node &node, bool write, FdRef &fd) {
     if (!opened && (errno == EPERM || ((errno == EACCES || errno == EROFS) && !write)))  // rootless: not ours, or not writable
         opened.reset(::openat(place.fd(), place.name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
     if (!opened) return errno;
+    if (has_no_data(opened.get())) return EIO;
     fd = cache.put(node.slot, std::move(opened));
     return 0;
 }

@@ -55,6 +55,7 @@ struct Union {
     Walks walks;
     dev_t upper_device = 0;
     std::string mark = "trusted.overlay.";  // prefix of our attributes
+    bool marked_whiteouts = false;          // a whiteout is an attribute of an empty file, for the upper takes no device
     bool privileged = false;                // may give files away: files are made as the caller
     std::vector<dev_t> devices;             // of the layers; a position in it goes into st_ino
     Node *root = nullptr;
@@ -95,6 +96,9 @@ struct Union {
     // --- marks (whiteout.cc) ---
     [[nodiscard]] bool is_whiteout(int dir, const char *name, const struct stat &status) const;
     [[nodiscard]] bool is_opaque(int dir, const char *name) const;
+    [[nodiscard]] bool has_no_data(int file) const;
+    [[nodiscard]] bool may_hold_marked_whiteouts(int dir) const;
+    [[nodiscard]] int admit_marked_whiteouts(int dir) const;  // before one comes to a folder
     [[nodiscard]] int make_opaque(int dir, const char *name) const;
     std::string work_name();
     int make_whiteout(int dir, const std::string &name);
@@ -128,6 +132,7 @@ struct Union {
     void fill_root(Node &node);
     int clear_folder(Node &parent, const std::string &name, Node &folder);
     int copy_up_tree(Node &folder);
+    std::string path_in_lowers(Node &folder);
     struct Renaming;
     int mark_moved(Node &node, Node &parent, Node &new_parent, const std::string &new_name);
     int keep_unlinked(Node &node);

@@ -97,6 +97,7 @@ int Union::copy_up_file(Node &node, off_t size, base::Fd &copy) {
     if (node.is_file()) {
         source.reset(::openat(from.fd(), from.name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
         if (!source) return errno;
+        if (has_no_data(source.get())) return EIO;
     }
     // By descriptors, where there are any: each name that is not looked up saves more than half of its call.
     const int from_dir = source ? source.get() : from.fd();

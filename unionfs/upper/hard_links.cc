@@ -14,6 +14,7 @@
 
 #include "unionfs/tree/preserved_times.h"
 #include "unionfs/tree/union.h"
+#include "unionfs/upper/workdir.h"
 #include "unionfs/upper/xattr.h"
 
 namespace unionfs {
@@ -50,7 +51,9 @@ void HardLinks::note_removal(ino_t number, const std::string &path) {
     std::string record = std::to_string(number) + " " + path;
     record.push_back('\0');
     const std::lock_guard lock(mutex_);
-    if (!removals_) removals_.reset(::openat(folder->get(), removals, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+    struct stat status{};
+    if (!removals_) removals_ = open_inside(folder->get(), removals, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK, 0600);
+    if (!removals_ || ::fstat(removals_.get(), &status) < 0 || !why_no_note(status, most_removals).empty()) return;
     (void)!::write(removals_.get(), record.data(), record.size());  // a later mount counts one name too many then
 }
 
@@ -110,9 +113,9 @@ bool is_of_this_upper(const Union &fs, const std::string &path, ino_t number, in
 
 std::string content_of(int dir, const char *name) {
     std::string text;
-    const base::Fd fd(::openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    const base::Fd fd = open_inside(dir, name, O_RDONLY | O_NONBLOCK);
     struct stat status{};
-    if (!fd || ::fstat(fd.get(), &status) < 0) return text;
+    if (!fd || ::fstat(fd.get(), &status) < 0 || !why_no_note(status, most_removals).empty()) return text;
     text.resize(static_cast<size_t>(status.st_size));
     const ssize_t n = ::read(fd.get(), text.data(), text.size());
     text.resize(n < 0 ? 0 : static_cast<size_t>(n));
@@ -159,7 +162,7 @@ void Union::load_hard_links() {
         struct stat status{};
         if (std::from_chars(name.data(), name.data() + name.size(), number).ptr != name.data() + name.size())
             continue;  // . and ..
-        if (::fstatat(folder, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) continue;
+        if (::fstatat(folder, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0 || S_ISDIR(status.st_mode)) continue;
         const std::string path = xattr_value(folder, name.c_str(), mark + origin);
         if (!is_of_these_lowers(*this, path, number)) continue;
         if (names_of(*this, name, status.st_nlink) < status.st_nlink || !is_of_this_upper(*this, path, number, status.st_ino))

@@ -1,5 +1,4 @@
 // Opening the layers, and the checks that make a wrong stack an error before anything is mounted.
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -11,6 +10,7 @@
 #include "mounts/base/at.h"
 #include "unionfs/recovery/handover.h"
 #include "unionfs/tree/union.h"
+#include "unionfs/upper/workdir.h"
 #include "unionfs/upper/xattr.h"
 
 namespace unionfs {
@@ -25,12 +25,25 @@ Union::Union(Options given, SharedMemory &shared)
       cache(options.max_files),
       table(cache, shared) {}
 
+Result<base::Fd> open_branch(const Options &options, const std::string &path, int flags) {
+    const std::string full = options.chroot.empty() ? path : options.chroot + "/" + path;
+    Result<base::Fd> fd;
+    if (options.chroot.empty()) {
+        fd = base::open_at(AT_FDCWD, path, O_PATH | O_DIRECTORY | flags);
+    } else {
+        auto root = base::open_at(AT_FDCWD, options.chroot, O_PATH | O_DIRECTORY);
+        if (!root) return fail(root.error().code, "branch", full);
+        fd = base::open_in_root(root->get(), path, O_PATH | O_DIRECTORY | flags);
+    }
+    if (!fd) return fail(fd.error().code, "branch", full);
+    return fd;
+}
+
 namespace {
 
-Result<FdRef> open_branch(const Options &options, const std::string &path) {
-    const std::string full = options.chroot.empty() ? path : options.chroot + "/" + path;
-    auto fd = base::open_at(AT_FDCWD, full, O_PATH | O_DIRECTORY);
-    if (!fd) return fail(fd.error().code, "branch", full);
+Result<FdRef> share_branch(const Options &options, const std::string &path) {
+    auto fd = open_branch(options, path);
+    if (!fd) return std::unexpected(fd.error());
     return std::make_shared<const base::Fd>(std::move(*fd));
 }
 
@@ -48,14 +61,23 @@ bool lies_within(int inner, int outer) {
     }
 }
 
-// Where the workdir is when none was named: beside the upper, hidden.
-std::string default_work(std::string upper) {
-    while (upper.size() > 1 && upper.ends_with('/')) upper.pop_back();
-    const size_t name = upper.rfind('/') + 1;  // 0 without a slash
-    return upper.substr(0, name) + "." + upper.substr(name) + ".work";
-}
-
 bool is_full(int error) { return error == ENOSPC || error == EDQUOT; }
+
+// In a folder of its own, as those will be that count: what was made has to be read as one.
+Result<> probe_whiteout(Union &fs) {
+    const std::string entry = fs.work_name();
+    base::Fd folder;
+    struct stat status{};
+    int error = ::mkdirat(fs.work->get(), entry.c_str(), 0700) < 0 ? errno : 0;
+    if (error == 0 && !(folder = open_inside(fs.work->get(), entry.c_str(), O_RDONLY | O_DIRECTORY))) error = errno;
+    if (error == 0) error = fs.make_whiteout(folder.get(), "hidden");
+    if (error == 0 && ::fstatat(folder.get(), "hidden", &status, AT_SYMLINK_NOFOLLOW) < 0) error = errno;
+    const bool reads = error == 0 && fs.is_whiteout(folder.get(), "hidden", status);
+    fs.marked_whiteouts = reads && S_ISREG(status.st_mode);
+    fs.discard(entry);
+    if (is_full(error) || reads) return {};
+    return fail(error, "upper", fs.options.upper, "its file system can't hold a whiteout, so it can't hold an upper");
+}
 
 // An upper has to hold whiteouts and marks. Leaves in `mark` which attributes it takes. A full one is mounted, so that
 // something can be removed: the marks are tried on what is there, and a whiteout that finds no room counts as one.
@@ -71,44 +93,21 @@ Result<> probe_upper(Union &fs) {
     if (error == EOPNOTSUPP)
         return fail(error, "upper", path, "its file system takes no extended attributes, so it can't hold an upper");
     if (error != 0 && !is_full(error)) return fail(error, "upper", path, "it can't be written to");
-    const std::string hidden = fs.work_name();
-    if (const int code = fs.make_whiteout(work, hidden); code != 0 && !is_full(code))
-        return fail(code, "upper", path, "its file system can't hold a whiteout, so it can't hold an upper");
-    (void)::unlinkat(work, hidden.c_str(), 0);  // what stays is cleaned at the next mount
-    return {};
+    return probe_whiteout(fs);
 }
 
 Result<> open_upper(Union &fs) {
-    auto upper = open_branch(fs.options, fs.options.upper);
+    auto upper = share_branch(fs.options, fs.options.upper);
     if (!upper) return std::unexpected(upper.error());
     fs.upper = std::move(*upper);
-    struct stat at_upper{}, at_work{};
-    if (::fstat(fs.upper->get(), &at_upper) < 0) return fail(errno, "branch", fs.options.upper);
-    fs.upper_device = at_upper.st_dev;
-    if (fs.options.work.empty()) {
-        fs.options.work = default_work(fs.options.upper);
-        const std::string full = fs.options.chroot.empty() ? fs.options.work : fs.options.chroot + "/" + fs.options.work;
-        if (::mkdir(full.c_str(), 0700) < 0 && errno != EEXIST) return fail(errno, "workdir", full, "name one with workdir=");
-    }
-    auto workdir = open_branch(fs.options, fs.options.work);
+    struct stat status{};
+    if (::fstat(fs.upper->get(), &status) < 0) return fail(errno, "branch", fs.options.upper);
+    fs.upper_device = status.st_dev;
+    auto workdir = open_workdir(fs, status);
     if (!workdir) return std::unexpected(workdir.error());
-    if (::fstat((*workdir)->get(), &at_work) < 0) return fail(errno, "workdir", fs.options.work);
-    if (at_work.st_dev != at_upper.st_dev) return fail(0, "workdir", fs.options.work, "has to be on the upper's file system");
-    if (lies_within((*workdir)->get(), fs.upper->get()) || lies_within(fs.upper->get(), (*workdir)->get()))
+    if (lies_within(workdir->get(), fs.upper->get()) || lies_within(fs.upper->get(), workdir->get()))
         return fail(0, "workdir", fs.options.work, "has to lie beside the upper, not inside it or around it");
-    if (::mkdirat((*workdir)->get(), "work", 0) < 0 && errno != EEXIST) return fail(errno, "workdir", fs.options.work);
-    auto work = base::open_at((*workdir)->get(), "work", O_RDONLY | O_DIRECTORY);
-    if (!work) {
-        (void)::fchmodat((*workdir)->get(), "work", 0700, 0);  // rootless: overlayfs makes it with mode 0
-        work = base::open_at((*workdir)->get(), "work", O_RDONLY | O_DIRECTORY);
-    }
-    if (!work) return fail(work.error().code, "workdir", fs.options.work);
-    (void)::fchmod(work->get(), 0700);
-    fs.work = std::make_shared<const base::Fd>(std::move(*work));
-    if (::mkdirat((*workdir)->get(), "links", 0700) < 0 && errno != EEXIST) return fail(errno, "workdir", fs.options.work);
-    auto links = base::open_at((*workdir)->get(), "links", O_PATH | O_DIRECTORY | O_NOFOLLOW);
-    if (!links) return fail(links.error().code, "workdir", fs.options.work);
-    fs.hard_links.folder = std::make_shared<const base::Fd>(std::move(*links));
+    if (auto result = open_work_folders(fs, *workdir); !result) return result;
     fs.clean_work();
     return probe_upper(fs);
 }
@@ -129,7 +128,7 @@ Result<> check_apart(const Union &fs) {
 Result<> Union::open_layers() {
     struct stat status{};
     for (const std::string &path : options.lowers) {
-        auto fd = open_branch(options, path);
+        auto fd = share_branch(options, path);
         if (!fd) return std::unexpected(fd.error());
         if (::fstat((*fd)->get(), &status) < 0) return fail(errno, "branch", path);
         if (!std::ranges::contains(devices, status.st_dev)) devices.push_back(status.st_dev);
@@ -168,20 +167,6 @@ void Union::fill_root(Node &node) {
         dir->last = i + 1 == lowers.size();
         node.lowers.push_back(std::move(dir));
     }
-}
-
-// What a crash left behind was never visible.
-void Union::clean_work() {
-    std::vector<std::string> left;
-    base::Fd again(::openat(work->get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (DIR *entries = ::fdopendir(again.get())) {
-        (void)again.release();
-        while (const dirent *entry = ::readdir(entries))
-            if (std::string_view(entry->d_name) != "." && std::string_view(entry->d_name) != "..")
-                left.emplace_back(entry->d_name);
-        ::closedir(entries);
-    }
-    for (const std::string &name : left) discard(name);
 }
 
 }  // namespace unionfs

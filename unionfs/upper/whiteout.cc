@@ -1,5 +1,4 @@
-// overlayfs's marks on disk: whiteouts and opaque folders, and getting rid of what they replace.
-#include <dirent.h>
+// overlayfs's marks on disk: whiteouts and opaque folders.
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/stat.h>
@@ -17,8 +16,21 @@ namespace unionfs {
 bool Union::is_whiteout(int dir, const char *name, const struct stat &status) const {
     if (S_ISCHR(status.st_mode)) return status.st_rdev == makedev(0, 0);
     // overlay.whiteout on an empty file: where mknod is not allowed (overlayfs.rst, "Whiteouts and opaque directories").
-    if (!S_ISREG(status.st_mode) || status.st_size != 0 || mark[0] != 'u') return false;
-    return get_xattr(dir, name, (mark + "whiteout").c_str(), nullptr, 0) >= 0;
+    if (!S_ISREG(status.st_mode) || status.st_size != 0) return false;
+    if (get_xattr(dir, name, (mark + "whiteout").c_str(), nullptr, 0) < 0) return false;
+    return may_hold_marked_whiteouts(dir);
+}
+
+// overlayfs's metacopy=on left the data in a lower: what is here would read as zeros.
+bool Union::has_no_data(int file) const { return get_xattr(file, "", (mark + "metacopy").c_str(), nullptr, 0) >= 0; }
+
+// overlayfs reads whiteouts made of an attribute only in folders marked "x". A listing asks once a folder, not of each file.
+bool Union::may_hold_marked_whiteouts(int dir) const {
+    return mark[0] == 'u' || get_xattr(dir, ".", (mark + "opaque").c_str(), nullptr, 0) >= 0;
+}
+
+int Union::admit_marked_whiteouts(int dir) const {
+    return is_opaque(dir, ".") ? 0 : -set_xattr(dir, ".", (mark + "opaque").c_str(), "x", 1);
 }
 
 bool Union::is_opaque(int dir, const char *name) const {
@@ -46,30 +58,10 @@ int Union::make_whiteout(int dir, const std::string &name) {
     const base::Fd fd(::openat(work->get(), entry.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0));
     if (!fd) return errno;
     int error = -set_xattr(work->get(), entry.c_str(), (mark + "whiteout").c_str(), "y", 1);
-    // overlayfs looks for such whiteouts only in folders marked "x".
-    if (error == 0 && dir != work->get() && !is_opaque(dir, ".")) error = -set_xattr(dir, ".", (mark + "opaque").c_str(), "x", 1);
+    if (error == 0 && dir != work->get()) error = admit_marked_whiteouts(dir);
     if (error == 0 && ::renameat(work->get(), entry.c_str(), dir, name.c_str()) < 0) error = errno;
     if (error != 0) (void)::unlinkat(work->get(), entry.c_str(), 0);  // the error returned is the one that matters
     return error;
-}
-
-void Union::discard(const std::string &entry) {
-    if (::unlinkat(work->get(), entry.c_str(), 0) == 0) return;
-    if (errno != EISDIR && errno != EPERM) return;
-    if (::unlinkat(work->get(), entry.c_str(), AT_REMOVEDIR) == 0) return;
-    std::vector<std::string> names;
-    const int fd = ::openat(work->get(), entry.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    DIR *entries = fd < 0 ? nullptr : ::fdopendir(fd);
-    if (entries == nullptr) return;
-    while (const dirent *child = ::readdir(entries))
-        if (const std::string_view name(child->d_name); name != "." && name != "..") names.emplace_back(name);
-    for (const std::string &name : names) {
-        if (::unlinkat(::dirfd(entries), name.c_str(), 0) == 0) continue;
-        const std::string moved = work_name();
-        if (::renameat(::dirfd(entries), name.c_str(), work->get(), moved.c_str()) == 0) discard(moved);
-    }
-    ::closedir(entries);
-    (void)::unlinkat(work->get(), entry.c_str(), AT_REMOVEDIR);  // what can't be removed now is tried at the next mount
 }
 
 int Union::replace_by_whiteout(int dir, const std::string &name, bool folder) {
@@ -81,8 +73,8 @@ int Union::replace_by_whiteout(int dir, const std::string &name, bool folder) {
     }
     if (errno == ENOSPC || errno == EDQUOT || errno == ENOENT) return errno;
     if (const int error = make_whiteout(work->get(), entry); error != 0) return error;
-    // overlayfs reads whiteouts made of an attribute only in marked folders.
-    if (mark[0] == 'u' && !is_opaque(dir, ".")) (void)set_xattr(dir, ".", (mark + "opaque").c_str(), "x", 1);
+    if (marked_whiteouts)
+        if (const int error = admit_marked_whiteouts(dir); error != 0) return error;
     const int error =
         ::syscall(SYS_renameat2, work->get(), entry.c_str(), dir, name.c_str(), folder ? RENAME_EXCHANGE : 0U) < 0 ? errno : 0;
     if (error != 0 || folder) discard(entry);

@@ -1,0 +1,215 @@
+#include "unionfs/upper/workdir.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/file.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <vector>
+
+#include "mounts/base/at.h"
+#include "unionfs/tree/union.h"
+
+namespace unionfs {
+
+using base::fail;
+using base::Fd;
+using base::Result;
+
+Fd open_inside(int dir, const char *name, int flags, mode_t mode) {
+    open_how how{};
+    how.flags = static_cast<uint64_t>(flags | O_CLOEXEC | O_NOFOLLOW);
+    how.mode = mode;
+    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV;
+    return Fd(static_cast<int>(::syscall(SYS_openat2, dir, name, &how, sizeof how)));
+}
+
+std::string why_no_note(const struct stat &status, off_t most_bytes) {
+    if (!S_ISREG(status.st_mode)) return "is no regular file";
+    if (status.st_nlink > 1) return "has another name elsewhere";
+    if (status.st_size > most_bytes) return "is larger than what is written here";
+    return {};
+}
+
+namespace {
+
+std::vector<std::string> names_in(Fd folder) {
+    std::vector<std::string> names;
+    DIR *entries = folder ? ::fdopendir(folder.get()) : nullptr;
+    if (entries == nullptr) return names;
+    (void)folder.release();
+    while (const dirent *entry = ::readdir(entries))
+        if (const std::string_view name(entry->d_name); name != "." && name != "..") names.emplace_back(name);
+    ::closedir(entries);
+    return names;
+}
+
+// Where the workdir is when none was named: beside the upper, hidden.
+std::string default_work(std::string upper) {
+    while (upper.size() > 1 && upper.ends_with('/')) upper.pop_back();
+    const size_t name = upper.rfind('/') + 1;  // 0 without a slash
+    return upper.substr(0, name) + "." + upper.substr(name) + ".work";
+}
+
+std::string in_workdir(const Union &fs, const char *name) { return fs.options.work + "/" + name; }
+
+// A folder of ours is ours, or whose the workdir is: another's was moved here, to be emptied by us.
+Result<> check_owner(const struct stat &status, uid_t or_owner, const std::string &path) {
+    if (status.st_uid == ::geteuid() || status.st_uid == or_owner) return {};
+    return fail(0, "workdir", path, "belongs to uid " + std::to_string(status.st_uid) + "; remove it or name another workdir");
+}
+
+Result<FdRef> open_folder(const Union &fs, const Fd &workdir, const char *name, int flags) {
+    const std::string path = in_workdir(fs, name);
+    if (::mkdirat(workdir.get(), name, 0700) < 0 && errno != EEXIST) return fail(errno, "workdir", fs.options.work);
+    struct stat at_workdir{}, status{};
+    if (::fstat(workdir.get(), &at_workdir) < 0) return fail(errno, "workdir", fs.options.work);
+    if (::fstatat(workdir.get(), name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(status.st_mode))
+        return fail(0, "workdir", path, "is a symbolic link");
+    const Fd place = open_inside(workdir.get(), name, O_PATH | O_DIRECTORY);
+    if (!place && errno == EXDEV) return fail(0, "workdir", path, "is a mount point");
+    if (!place || ::fstat(place.get(), &status) < 0) return fail(errno, "workdir", path);
+    if (status.st_dev != at_workdir.st_dev) return fail(0, "workdir", path, "is on another file system");
+    if (auto result = check_owner(status, at_workdir.st_uid, path); !result) return std::unexpected(result.error());
+    Fd folder = open_inside(place.get(), ".", flags);
+    if (!folder && errno == EACCES) {
+        (void)::fchmodat(workdir.get(), name, 0700, AT_SYMLINK_NOFOLLOW);  // rootless: overlayfs makes it with mode 0
+        folder = open_inside(place.get(), ".", flags);
+    }
+    if (!folder) return fail(errno, "workdir", path);
+    return std::make_shared<const Fd>(std::move(folder));
+}
+
+Result<> check_whiteout(const Union &fs, const Fd &workdir) {
+    struct stat status{};
+    if (::fstatat(workdir.get(), "whiteout", &status, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? Result<>{} : fail(errno, "workdir", in_workdir(fs, "whiteout"));
+    if (S_ISCHR(status.st_mode) && status.st_rdev == makedev(0, 0)) return {};
+    return fail(0, "workdir", in_workdir(fs, "whiteout"), "is no whiteout");
+}
+
+Result<> check_removals(const Union &fs) {
+    struct stat status{};
+    const std::string path = in_workdir(fs, "links/removed");
+    if (::fstatat(fs.hard_links.folder->get(), "removed", &status, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? Result<>{} : fail(errno, "workdir", path);
+    if (const std::string reason = why_no_note(status, most_removals); !reason.empty()) return fail(0, "workdir", path, reason);
+    return {};
+}
+
+// Who has the lock: the lowest process of those that share it, for that is the supervisor. 0: none that we may look at.
+pid_t holder_of(const Fd &locked) {
+    struct stat wanted{}, open{};
+    pid_t lowest = 0;
+    if (::fstat(locked.get(), &wanted) < 0) return 0;
+    for (const std::string &process : names_in(Fd(::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC)))) {
+        pid_t pid = 0;
+        if (std::from_chars(process.data(), process.data() + process.size(), pid).ptr != process.data() + process.size())
+            continue;
+        if (pid == ::getpid() || (lowest != 0 && pid > lowest)) continue;
+        const Fd fds(::open(("/proc/" + process + "/fd").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        for (const std::string &number : names_in(Fd(fds ? ::openat(fds.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1))) {
+            if (::fstatat(fds.get(), number.c_str(), &open, 0) < 0 || open.st_dev != wanted.st_dev ||
+                open.st_ino != wanted.st_ino)
+                continue;
+            const auto info = base::read_file("/proc/" + process + "/fdinfo/" + number);
+            if (info && info->contains("FLOCK")) lowest = pid;
+        }
+    }
+    return lowest;
+}
+
+// One mount at a time: another's beginnings would be taken for what a crash left. The lock goes with the last process that
+// has the descriptor; a daemon whose mount just went is given the time to end.
+Result<> lock_work(const Union &fs) {
+    constexpr int attempts = 300;
+    for (int i = 0; ::flock(fs.work->get(), LOCK_EX | LOCK_NB) < 0; ++i) {
+        if (errno != EWOULDBLOCK) return {};  // a file system without locks
+        if (i == attempts) {
+            const pid_t holder = holder_of(*fs.work);
+            return fail(0, "workdir", fs.options.work,
+                        "is in use by another mount" + (holder == 0 ? std::string{} : ", of process " + std::to_string(holder)));
+        }
+        ::usleep(10000);
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<Fd> open_workdir(Union &fs, const struct stat &upper) {
+    const bool is_default = fs.options.work.empty();
+    if (is_default) fs.options.work = default_work(fs.options.upper);
+    const size_t name = fs.options.work.rfind('/') + 1;
+    if (is_default) {
+        auto above = open_branch(fs.options, name == 0 ? "." : fs.options.work.substr(0, name));
+        if (!above) return above;
+        if (::mkdirat(above->get(), fs.options.work.c_str() + name, 0700) < 0 && errno != EEXIST)
+            return fail(errno, "workdir", fs.options.work, "name one with workdir=");
+    }
+    auto workdir = open_branch(fs.options, fs.options.work, is_default ? O_NOFOLLOW : 0);
+    if (!workdir) return workdir;
+    struct stat status{};
+    if (::fstat(workdir->get(), &status) < 0) return fail(errno, "workdir", fs.options.work);
+    if (status.st_dev != upper.st_dev) return fail(0, "workdir", fs.options.work, "has to be on the upper's file system");
+    if (is_default)
+        if (auto result = check_owner(status, upper.st_uid, fs.options.work); !result) return std::unexpected(result.error());
+    return std::move(*workdir);
+}
+
+Result<> open_work_folders(Union &fs, const Fd &workdir) {
+    auto work = open_folder(fs, workdir, "work", O_RDONLY | O_DIRECTORY);
+    if (!work) return std::unexpected(work.error());
+    auto links = open_folder(fs, workdir, "links", O_PATH | O_DIRECTORY);
+    if (!links) return std::unexpected(links.error());
+    (void)::fchmod((*work)->get(), 0700);
+    fs.work = std::move(*work);
+    if (auto result = lock_work(fs); !result) return result;
+    fs.hard_links.folder = std::move(*links);
+    if (auto result = check_whiteout(fs, workdir); !result) return result;
+    return check_removals(fs);
+}
+
+namespace {
+
+bool is_removed(int dir, const char *name) {
+    if (::unlinkat(dir, name, 0) == 0) return true;
+    return (errno == EISDIR || errno == EPERM) && ::unlinkat(dir, name, AT_REMOVEDIR) == 0;
+}
+
+}  // namespace
+
+// What a crash left behind was never visible.
+void Union::clean_work() {
+    for (const std::string &name : names_in(open_inside(work->get(), ".", O_RDONLY | O_DIRECTORY))) discard(name);
+}
+
+// A folder's folders are moved up into the work folder, so that no depth costs stack or descriptors. What can't be removed
+// now, a mount point above all, is tried at the next mount.
+void Union::discard(const std::string &first) {
+    std::vector<std::string> left{first};
+    for (size_t i = 0; i < left.size(); ++i) {
+        if (is_removed(work->get(), left[i].c_str())) continue;
+        const Fd folder = open_inside(work->get(), left[i].c_str(), O_RDONLY | O_DIRECTORY);
+        if (!folder) continue;
+        for (const std::string &name : names_in(open_inside(folder.get(), ".", O_RDONLY | O_DIRECTORY))) {
+            if (is_removed(folder.get(), name.c_str())) continue;
+            std::string moved;
+            int error = 0;
+            do {
+                moved = work_name();
+                error = ::renameat(folder.get(), name.c_str(), work->get(), moved.c_str()) < 0 ? errno : 0;
+            } while (error == EEXIST || error == ENOTEMPTY);  // of a mount before
+            if (error == 0) left.push_back(std::move(moved));
+        }
+        (void)::unlinkat(work->get(), left[i].c_str(), AT_REMOVEDIR);
+    }
+}
+
+}  // namespace unionfs
