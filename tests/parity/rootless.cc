@@ -48,6 +48,24 @@ void work_in(const fs::path &root) {
     fs::current_path("/");
 }
 
+// A program of somebody else that its owner's and group's rights go with, in a folder that is copied up whole.
+void populate_with_foreign_program(const fs::path &lower) {
+    fs::create_directory(lower / "tools");
+    write_text(lower / "tools/program", "program");
+    ::chown((lower / "tools").c_str(), nobody, nobody);
+    ::chown((lower / "tools/program").c_str(), 1, 1);
+    ::chmod((lower / "tools/program").c_str(), 06755);
+}
+
+std::string copy_up_foreign_program(const fs::path &base) {
+    struct stat status{};
+    fs::rename(base / "ours/tools", base / "ours/moved-tools");
+    if (::lstat((base / "upper/moved-tools/program").c_str(), &status) != 0) return "the program is not copied up\n";
+    fs::remove_all(base / "ours/moved-tools");
+    if (status.st_mode == (S_IFREG | 0755)) return {};
+    return std::format("copied up: {:o} of {}\n", status.st_mode, status.st_uid);
+}
+
 // What the process that is not root found; a pipe's worth of text.
 std::string as_nobody(const fs::path &base, bool namespaces) {
     std::string said;
@@ -57,6 +75,7 @@ std::string as_nobody(const fs::path &base, bool namespaces) {
          .capture_output = true});
     if (!mounted || mounted->status != 0) return "mount: " + (mounted ? mounted->output : "not started");
     said += mounted->output;
+    if (!namespaces) said += copy_up_foreign_program(base);
     work_in(base / "ours");
     work_in(base / "plain");
     const std::string ours = parity::tree(base / "ours"), plain = parity::tree(base / "plain");
@@ -116,6 +135,7 @@ std::string without_root(bool namespaces, bool mtab = true) {
     populate(base / "lower");
     populate(base / "plain");
     for (const auto &entry : fs::recursive_directory_iterator(base)) ::lchown(entry.path().c_str(), nobody, nobody);
+    if (!namespaces) populate_with_foreign_program(base / "lower");
     const std::string result = base / "result";
     const pid_t child = ::fork();
     if (child == 0) {

@@ -19,6 +19,7 @@ void agree(void *userdata, fuse_conn_info *connection) {
     want(FUSE_CAP_PARALLEL_DIROPS);
     want(FUSE_CAP_CACHE_SYMLINKS);
     want(FUSE_CAP_HANDLE_KILLPRIV_V2);
+    want(FUSE_CAP_SETXATTR_EXT);  // tells when an access ACL takes set-group-ID
     want(FUSE_CAP_NO_OPENDIR_SUPPORT);
     want(FUSE_CAP_READDIRPLUS);
     if (want(FUSE_CAP_POSIX_ACL)) want(FUSE_CAP_DONT_MASK);

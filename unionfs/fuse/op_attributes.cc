@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -6,21 +7,43 @@
 #include <array>
 #include <cerrno>
 
+#include "unionfs/fuse/credentials.h"
 #include "unionfs/fuse/operations.h"
 #include "unionfs/fuse/passthrough_writers.h"
 #include "unionfs/tree/preserved_times.h"
 
 namespace unionfs {
 
-int drop_set_id(Union &fs, Node &node) {
-    struct stat status{};
-    if (const int error = fs.attributes(node, status); error != 0) return error;
-    mode_t drop = status.st_mode & S_ISUID;
-    if ((status.st_mode & S_IXGRP) != 0) drop |= status.st_mode & S_ISGID;  // else it marks mandatory locking: inode(7)
+namespace {
+
+// setattr_should_drop_sgid() of the kernel: without group execute the bit stays for who could set it.
+mode_t set_group_id_to_drop(const struct stat &status, const Credentials &caller) {
+    if ((status.st_mode & S_ISGID) == 0) return 0;
+    const bool keeps =
+        (status.st_mode & S_IXGRP) == 0 && (caller.is_in_group(status.st_gid) || caller.has_capability(CAP_FSETID));
+    return keeps ? 0 : S_ISGID;
+}
+
+int drop_bits(Union &fs, Node &node, const struct stat &status, mode_t drop) {
     if (drop == 0) return 0;
     FdRef fd;
     if (const int error = fs.data(node, true, fd); error != 0) return error;
     return ::fchmod(fd->get(), (status.st_mode & ~drop) & 07777) < 0 ? errno : 0;
+}
+
+}  // namespace
+
+int drop_set_id(fuse_req_t request, Node &node, Kill kill) {
+    Union &fs = union_of(request);
+    struct stat status{};
+    if (const int error = fs.attributes(node, status); error != 0) return error;
+    if ((status.st_mode & (S_ISUID | S_ISGID)) == 0) return 0;
+    const Credentials caller(request);
+    if (kill == Kill::unless_capable && caller.has_capability(CAP_FSETID)) return 0;
+    const mode_t drop = (status.st_mode & S_ISUID) | set_group_id_to_drop(status, caller);
+    if (const int error = drop_bits(fs, node, status, drop); error != 0) return error;
+    if (drop != 0) fs.changed_by_us(node);  // no answer but a SETATTR's tells the kernel of the mode, by which it executes
+    return 0;
 }
 
 namespace {
@@ -52,7 +75,33 @@ int set_times(const Where &place, const struct stat &wanted, int which) {
     return result < 0 ? errno : 0;
 }
 
-int change(Union &fs, Node &node, const struct stat &wanted, int which) {
+// chown(2) to nobody takes the bits all the same, but what comes of it is a SETATTR of nothing. Before a write by somebody
+// without CAP_FSETID the kernel sends the same, so whoever isn't the owner is answered as for a write, and nothing is done.
+int change_nothing(fuse_req_t request, Node &node) {
+    Union &fs = union_of(request);
+    struct stat status{};
+    if (const int error = fs.attributes(node, status); error != 0) return error;
+    if (!node.is_file() || (status.st_mode & (S_ISUID | S_ISGID)) == 0) return 0;
+    if (fuse_req_ctx(request)->uid != status.st_uid && !Credentials(request).has_capability(CAP_FOWNER)) return 0;
+    return drop_set_id(request, node, Kill::always);
+}
+
+// chown(2) of a file by whoever is not of its group takes set-group-ID without group execute too: ours would leave it.
+int change_owner(fuse_req_t request, Node &node, const Where &place, uid_t uid, gid_t gid) {
+    Union &fs = union_of(request);
+    struct stat status{};
+    mode_t drop = 0;
+    if (kill_set_id && node.is_file()) {
+        if (const int error = fs.attributes(node, status); error != 0) return error;
+        if ((status.st_mode & (S_ISGID | S_IXGRP)) == S_ISGID) drop = set_group_id_to_drop(status, Credentials(request));
+    }
+    if (::fchownat(place.fd(), place.name.c_str(), uid, gid, place.flags()) < 0) return errno;
+    status.st_mode &= ~static_cast<mode_t>(S_ISUID);  // the system call took it
+    return drop_bits(fs, node, status, drop);
+}
+
+int change(fuse_req_t request, Node &node, const struct stat &wanted, int which) {
+    Union &fs = union_of(request);
     const bool truncate = (which & FUSE_SET_ATTR_SIZE) != 0;
     if (const int error = fs.copy_up(node, truncate ? wanted.st_size : -1, Told::by_the_answer); error != 0) return error;
     let_change_be_seen(node);
@@ -61,13 +110,13 @@ int change(Union &fs, Node &node, const struct stat &wanted, int which) {
     if ((which & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)) != 0) {
         const uid_t uid = (which & FUSE_SET_ATTR_UID) != 0 ? wanted.st_uid : static_cast<uid_t>(-1);
         const gid_t gid = (which & FUSE_SET_ATTR_GID) != 0 ? wanted.st_gid : static_cast<gid_t>(-1);
-        if (::fchownat(place.fd(), place.name.c_str(), uid, gid, place.flags()) < 0) return errno;
+        if (const int error = change_owner(request, node, place, uid, gid); error != 0) return error;
     }
     if (truncate) {
         FdRef fd;
         if (const int error = fs.data(node, true, fd); error != 0) return error;
         if (kill_set_id)
-            if (const int error = drop_set_id(fs, node); error != 0) return error;
+            if (const int error = drop_set_id(request, node, Kill::always); error != 0) return error;
         if (::ftruncate(fd->get(), wanted.st_size) < 0) return errno;
     }
     if ((which & FUSE_SET_ATTR_MODE) != 0 && !S_ISLNK(node.type)) {
@@ -82,7 +131,7 @@ int change(Union &fs, Node &node, const struct stat &wanted, int which) {
 void setattr(fuse_req_t request, fuse_ino_t id, struct stat *wanted, int which, fuse_file_info *) {
     Node &node = node_of(request, id);
     const bool in_upper = node.upper;
-    const int error = change(union_of(request), node, *wanted, which);
+    const int error = which == 0 ? change_nothing(request, node) : change(request, node, *wanted, which);
     if (error == 0) {
         reply(request, node);
         return;

@@ -170,7 +170,7 @@ void write(fuse_req_t request, fuse_ino_t id, const char *data, size_t size, off
     FdRef fd;
     int error = fs.copy_up(node, -1, Told::by_the_answer);
     if (error == 0) error = fs.data(node, true, fd);
-    if (error == 0 && kill_set_id) error = drop_set_id(fs, node);
+    if (error == 0 && kill_set_id) error = drop_set_id(request, node, Kill::always);
     const ssize_t n = error == 0 ? ::pwrite(fd->get(), data, size, offset) : -1;
     if (error != 0)
         fuse_reply_err(request, error);
@@ -194,6 +194,7 @@ void fallocate(fuse_req_t request, fuse_ino_t id, int mode, off_t offset, off_t 
     Node &node = node_of(request, id);
     FdRef fd;
     int error = fs.data(node, true, fd);
+    if (error == 0) error = drop_set_id(request, node, Kill::unless_capable);  // the kernel leaves it to us, without a word
     if (error == 0 && ::fallocate(fd->get(), mode, offset, length) < 0) {
         error = errno;
         fs.changed_by_us(node);  // a file system may set the times and then find no room
@@ -221,6 +222,7 @@ void copy_file_range(fuse_req_t request, fuse_ino_t id_in, off_t from, fuse_file
     FdRef in, out;
     int error = fs.data(node_of(request, id_in), false, in);
     if (error == 0) error = fs.data(target, true, out);
+    if (error == 0) error = drop_set_id(request, target, Kill::unless_capable);  // as for fallocate
     const ssize_t n = error == 0 ? ::copy_file_range(in->get(), &from, out->get(), &to, size, static_cast<unsigned>(flags)) : -1;
     if (error == 0 && n < 0) {
         error = errno == EXDEV ? EOPNOTSUPP : errno;  // then the kernel copies by itself

@@ -1,3 +1,5 @@
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/xattr.h>
 
 #include <cerrno>
@@ -21,6 +23,16 @@ int check_first(Union &fs, Node &node, const Where &place, Step step, const char
     return flags == XATTR_REPLACE && !entry.existed ? ENODATA : 0;
 }
 
+// An access ACL by an owner who is not of the file's group. We are of all, and the file system beneath keeps the bit.
+int drop_set_group_id(const Where &place) {
+    struct stat status{};
+    if (::fstatat(place.fd(), place.name.c_str(), &status, place.flags()) < 0) return errno;
+    if ((status.st_mode & S_ISGID) == 0) return 0;
+    const mode_t mode = status.st_mode & 05777;
+    const int result = place.name.empty() ? ::fchmod(place.fd(), mode) : ::fchmodat(place.fd(), place.name.c_str(), mode, 0);
+    return result < 0 ? errno : 0;
+}
+
 void setxattr(fuse_req_t request, fuse_ino_t id, const char *name, const char *value, size_t size, int flags) {
     Union &fs = union_of(request);
     Node &node = node_of(request, id);
@@ -30,6 +42,7 @@ void setxattr(fuse_req_t request, fuse_ino_t id, const char *name, const char *v
     if (error == 0 && flags != 0) error = check_first(fs, node, place, Step::set_attribute, name, flags);
     let_change_be_seen(node);
     if (error == 0) error = -set_xattr(place.fd(), place.name.c_str(), name, value, size, 0);
+    if (error == 0 && kill_set_id) error = drop_set_group_id(place);
     fuse_reply_err(request, error);
 }
 

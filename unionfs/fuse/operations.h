@@ -23,7 +23,7 @@ inline constexpr double forever = 1e9;  // seconds
 // But of a file that was left to its readers, for it changes through another Node, and of one that is written to unseen.
 inline double attributes_stay(const Node &node) { return node.left || node.is_written_through() ? 0 : forever; }
 
-// The kernel's wish that set-user-ID bits are dropped, which libfuse's write and setattr don't pass on; the loop sets it.
+// The kernel's wish that set-ID bits are dropped, which libfuse's write, setattr and setxattr don't pass on; the loop sets it.
 extern thread_local bool kill_set_id;
 
 inline Session &session_of(fuse_req_t request) { return *static_cast<Session *>(fuse_req_userdata(request)); }
@@ -33,7 +33,9 @@ inline Node &node_of(fuse_req_t request, fuse_ino_t id) {
                               : *reinterpret_cast<Node *>(id);  // NOLINT(performance-no-int-to-ptr): what a node id is
 }
 fuse_entry_param entry_of(const Node &node, const struct stat &status);
-int drop_set_id(Union &fs, Node &node);
+// What a write takes from a file's mode. `always`: the kernel has judged already that the caller may not keep it.
+enum class Kill { always, unless_capable };
+int drop_set_id(fuse_req_t request, Node &node, Kill kill);
 
 // Room for an answer, this thread's until it asks again; freed at the thread's end.
 char *reply_buffer(size_t size);

@@ -25,12 +25,18 @@ bool wants_kill(const fuse_buf &request) {
     const char *bytes = static_cast<const char *>(request.mem);
     fuse_in_header header{};
     uint32_t flags = 0;
-    if (request.size < sizeof header + sizeof(fuse_write_in)) return false;
+    if (request.size < sizeof header) return false;
     std::memcpy(&header, bytes, sizeof header);
     bytes += sizeof header;
+    const size_t least = header.opcode == FUSE_SETXATTR ? sizeof(fuse_setxattr_in) : sizeof(fuse_write_in);
+    if (request.size < sizeof header + least) return false;
     if (header.opcode == FUSE_WRITE) {
         std::memcpy(&flags, bytes + offsetof(fuse_write_in, write_flags), sizeof flags);
         return (flags & FUSE_WRITE_KILL_SUIDGID) != 0;
+    }
+    if (header.opcode == FUSE_SETXATTR) {
+        std::memcpy(&flags, bytes + offsetof(fuse_setxattr_in, setxattr_flags), sizeof flags);
+        return (flags & FUSE_SETXATTR_ACL_KILL_SGID) != 0;
     }
     if (header.opcode != FUSE_SETATTR) return false;
     std::memcpy(&flags, bytes + offsetof(fuse_setattr_in, valid), sizeof flags);

@@ -19,7 +19,11 @@ int copy_attributes(int from_dir, const char *from, int to_dir, const char *to, 
     const int flags = empty ? AT_EMPTY_PATH : AT_SYMLINK_NOFOLLOW;
     if (::fstatat(to_dir, to, &made, flags) < 0) return errno;
     const bool other_owner = made.st_uid != status.st_uid || made.st_gid != status.st_gid;
-    if (other_owner && ::fchownat(to_dir, to, status.st_uid, status.st_gid, flags) < 0 && errno != EPERM) return errno;
+    mode_t mode = status.st_mode & 07777;
+    if (other_owner && ::fchownat(to_dir, to, status.st_uid, status.st_gid, flags) < 0) {
+        if (errno != EPERM) return errno;
+        if (!S_ISDIR(status.st_mode)) mode &= 01777;  // set-ID is the owner's word, and the copy is another's
+    }
     for (const std::string &attribute : xattr_names(from_dir, from)) {
         if (attribute.starts_with(mark)) continue;
         const std::string value = xattr_value(from_dir, from, attribute);
@@ -28,7 +32,7 @@ int copy_attributes(int from_dir, const char *from, int to_dir, const char *to, 
         if (error != 0 && error != EOPNOTSUPP && error != EPERM && error != EINVAL) return error;
     }
     if (!S_ISLNK(status.st_mode) && (other_owner || made.st_mode != status.st_mode)) {
-        const int error = empty ? ::fchmod(to_dir, status.st_mode & 07777) : ::fchmodat(to_dir, to, status.st_mode & 07777, 0);
+        const int error = empty ? ::fchmod(to_dir, mode) : ::fchmodat(to_dir, to, mode, 0);
         if (error < 0) return errno;
     }
     const timespec times[2] = {status.st_atim, status.st_mtim};
