@@ -27,8 +27,9 @@ bool has_pvh_note(std::string_view elf) {
     std::memcpy(&header, elf.data(), sizeof header);
     for (size_t i = 0; i < header.e_phnum; ++i) {
         Elf64_Phdr segment;
-        const size_t at = header.e_phoff + i * sizeof segment;
-        if (at + sizeof segment > elf.size()) return false;
+        const size_t offset = i * sizeof segment;
+        if (header.e_phoff > elf.size() || elf.size() - header.e_phoff < offset + sizeof segment) return false;
+        const size_t at = header.e_phoff + offset;
         std::memcpy(&segment, elf.data() + at, sizeof segment);
         if (segment.p_type != PT_NOTE || segment.p_offset > elf.size()) continue;
         std::string_view notes = elf.substr(segment.p_offset, segment.p_filesz);

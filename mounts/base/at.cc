@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
 
 namespace base {
 
@@ -103,6 +104,49 @@ Result<> make_directories_at(int dir, std::string_view path) {
         current = std::move(*next);
     }
     return {};
+}
+
+Result<Fd> make_directories_in_root(int root, std::string_view path) {
+    constexpr int link_limit = 40;  // the kernel's own (path_resolution(7))
+    auto current = open_in_root(root, "/", O_PATH | O_DIRECTORY);
+    std::string done, left(path);
+    for (int links = 0; current;) {
+        left.erase(0, left.find_first_not_of('/'));
+        if (left.empty()) return current;
+        const std::string name = left.substr(0, left.find('/'));
+        const std::string level = done + '/' + name;
+        auto next = open_in_root(root, level, O_PATH | O_DIRECTORY);
+        if (!next && next.error().code == ENOENT) {
+            if (::mkdirat(current->get(), name.c_str(), 0755) == 0) continue;
+            std::array<char, PATH_MAX> to{};
+            const ssize_t length = errno == EEXIST ? ::readlinkat(current->get(), name.c_str(), to.data(), to.size()) : -1;
+            if (length < 0) return fail(errno, "mkdir", level);
+            if (++links > link_limit) return fail(ELOOP, "mkdir", level);
+            // What the link names is walked in its place: from the root, or from where the link is.
+            left.replace(0, name.size(), to.data(), static_cast<size_t>(length));
+            if (to.front() == '/') {
+                done.clear();
+                current = open_in_root(root, "/", O_PATH | O_DIRECTORY);
+            }
+            continue;
+        }
+        current = std::move(next);
+        done = level;
+        left.erase(0, name.size());
+    }
+    return current;
+}
+
+Result<std::string> path_of(int fd, std::string_view name) {
+    std::array<char, PATH_MAX> path{};
+    const ssize_t length = ::readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), path.data(), path.size());
+    if (length < 0) return fail(errno, "resolve", name, "needs /proc");
+    std::string text(path.data(), static_cast<size_t>(length));
+    struct stat here{}, there{};
+    if (::fstat(fd, &here) < 0 || ::lstat(text.c_str(), &there) < 0) return fail(errno, "resolve", name);
+    if (here.st_dev != there.st_dev || here.st_ino != there.st_ino)
+        return fail(ENOENT, "resolve", name, "it has no name any more, or something is mounted over it");
+    return text;
 }
 
 }  // namespace base

@@ -41,4 +41,12 @@ Result<> replace_file(const std::string &path, std::string_view data, mode_t mod
 // directory is ENOTDIR.
 Result<> make_directories_at(int dir, std::string_view path);
 
+// mkdir -p beneath `root` with links followed as open_in_root follows them, the last one too: what a dangling one names is
+// made, inside. Returns the last level, O_PATH. ELOOP: more than 40 links that lead nowhere yet.
+Result<Fd> make_directories_in_root(int root, std::string_view path);
+
+// Where an open file or folder is now: a path without a link in it, for calls that take no descriptor. Needs /proc. ENOENT:
+// it has no name any more.
+Result<std::string> path_of(int fd, std::string_view name);
+
 }  // namespace base

@@ -1,5 +1,6 @@
 #include "mounts/base/error.h"
 
+#include <cerrno>
 #include <cstring>
 #include <format>
 
@@ -9,9 +10,25 @@ std::unexpected<Error> fail(int code, std::string_view step, std::string_view pa
     return std::unexpected(Error{std::string(step), std::string(path), code, std::string(hint)});
 }
 
+namespace {
+
+// What musl's strerror has no words for ("No error information"): errors of file systems.
+std::string_view file_system_text(int code) {
+    switch (code) {
+    case EUCLEAN: return "The file system's structure is damaged (EUCLEAN)";
+    case EBADMSG: return "A checksum does not fit, data is damaged (EBADMSG)";
+    case 524: return "The kernel does not support it (ENOTSUPP)";
+    default: return {};
+    }
+}
+
+}  // namespace
+
 std::string errno_text(int code) {
+    if (const auto words = file_system_text(code); !words.empty()) return std::string(words);
     const char *text = std::strerror(code);
-    return text != nullptr && *text != '\0' ? text : std::format("error {}", code);
+    const bool unknown = text != nullptr && std::string_view(text) == "No error information";  // musl's
+    return text != nullptr && !unknown && *text != '\0' ? text : std::format("error {}", code);
 }
 
 std::string message(const Error &error) {

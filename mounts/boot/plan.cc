@@ -26,17 +26,18 @@ void plan_store_union(const FileSystem &store, const PlanInput &input, std::vect
     const std::string &root = input.target_root;
     const std::string lower = root + std::string(protocol::store_lower_dir);
     const std::string upper = root + std::string(protocol::store_upper_dir);
-    steps.push_back(MakeDirectory{.path = lower});
-    steps.push_back(Mount{store.source, lower, store.type, store.options, store.optional});
-    steps.push_back(MakeDirectory{.path = upper});
+    const auto make = [&](const std::string &path) { steps.push_back(MakeDirectory{.path = path, .root = root}); };
+    make(lower);
+    steps.push_back(Mount{store.source, lower, store.type, store.options, store.optional, root});
+    make(upper);
     if (store.store_union == UnionMode::tmpfs)
-        steps.push_back(Mount{"tmpfs", upper, "tmpfs", upper_tmpfs_options(input.memory_bytes)});
-    steps.push_back(MakeDirectory{.path = upper + "/upper"});
-    steps.push_back(MakeDirectory{.path = upper + "/work"});
-    steps.push_back(MakeDirectory{.path = root + store.target});
+        steps.push_back(Mount{"tmpfs", upper, "tmpfs", upper_tmpfs_options(input.memory_bytes), false, root});
+    make(upper + "/upper");
+    make(upper + "/work");
+    make(root + store.target);
     const BootParameters &parameters = input.parameters;
     steps.push_back(MountUnion{lower, upper + "/upper", upper + "/work", root + store.target, parameters.union_engine,
-                               parameters.union_options});
+                               parameters.union_options, root});
 }
 
 }  // namespace
@@ -81,11 +82,12 @@ Phase plan_mounts(const PlanInput &input) {
             continue;
         }
         const std::string target = is_root ? input.target_root : input.target_root + fs.target;
-        phase.steps.push_back(MakeDirectory{.path = target});
-        phase.steps.push_back(Mount{fs.source, target, fs.type, fs.options, fs.optional});
-        if (fs.autoresize) phase.steps.push_back(GrowFileSystem{target});
+        const std::string root = is_root ? "" : input.target_root;  // its own mount point is the initrd's
+        phase.steps.push_back(MakeDirectory{.path = target, .root = root});
+        phase.steps.push_back(Mount{fs.source, target, fs.type, fs.options, fs.optional, root});
+        if (fs.autoresize) phase.steps.push_back(GrowFileSystem{target, root});
         // Before xchg and shared are mounted in it.
-        if (is_root) phase.steps.push_back(MakeDirectory{target + "/tmp", 01777, true});
+        if (is_root) phase.steps.push_back(MakeDirectory{target + "/tmp", 01777, true, input.target_root});
     }
     return phase;
 }
@@ -95,10 +97,10 @@ Phase plan_system(const PlanInput &input) {
     Phase phase{"system", {}};
     // NixOS's tools refuse a root that is not marked; stage 2 makes all else but needs somewhere to mount to.
     for (const char *directory : {"/etc", "/proc", "/sys", "/dev", "/run"})
-        phase.steps.push_back(MakeDirectory{.path = root + directory});
-    phase.steps.push_back(MarkFile{root + "/etc/NIXOS"});
-    phase.steps.push_back(MakeDirectory{root + "/tmp", 01777, true});
-    phase.steps.push_back(MakeDirectory{.path = root + "/boot"});
+        phase.steps.push_back(MakeDirectory{.path = root + directory, .root = root});
+    phase.steps.push_back(MarkFile{root + "/etc/NIXOS", root});
+    phase.steps.push_back(MakeDirectory{root + "/tmp", 01777, true, root});
+    phase.steps.push_back(MakeDirectory{.path = root + "/boot", .root = root});
     return phase;
 }
 

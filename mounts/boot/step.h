@@ -12,6 +12,10 @@
 
 namespace mounts {
 
+// In Mount, MountUnion, MakeDirectory, MarkFile and GrowFileSystem `root` is the beginning of each path that is a directory
+// which the rest is resolved beneath, its links too (RESOLVE_IN_ROOT): whoever wrote the target root's disk leads nobody out
+// of it. Empty: the paths are the initrd's own.
+
 // Modules that a later step needs, dependencies first being the loader's business.
 struct NeededModule {
     std::string name;  // or an alias: fs-ext4
@@ -39,6 +43,7 @@ struct Mount {
     std::string type;
     std::string options;
     bool optional = false;
+    std::string root{};
 };
 
 // A writable union at `target` over `lower`; `upper` and `work` are siblings on one file system.
@@ -49,6 +54,7 @@ struct MountUnion {
     std::string target;
     UnionEngine engine = UnionEngine::automatic;
     std::string options{};  // of unionfs(8), comma-separated
+    std::string root{};
 };
 
 // mkdir -p; the mode is set on the last level only when it is made anew or `enforce_mode`.
@@ -56,16 +62,19 @@ struct MakeDirectory {
     std::string path;
     mode_t mode = 0755;
     bool enforce_mode = false;
+    std::string root{};
 };
 
 // An empty regular file that must be there (etc/NIXOS); one that is there is left alone.
 struct MarkFile {
     std::string path;
+    std::string root{};
 };
 
 // Grows a mounted ext4 to its device.
 struct GrowFileSystem {
     std::string target;
+    std::string root{};
 };
 
 // fsck of a device, decided as NixOS's stage 1 decides.

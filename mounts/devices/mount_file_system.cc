@@ -43,6 +43,12 @@ std::string explain(const Mount &mount, int code) {
     if (code == EINVAL)
         return std::format("bad superblock on '{}', or an option that {} does not take: {}", mount.source, mount.type,
                            mount.options);
+    // ext4 finds its group descriptors damaged, say; libmount and musl have no words for it.
+    if (code == EUCLEAN || code == EBADMSG)
+        return std::format(
+            "'{0}' is not whole as {1}; have it checked where it is not mounted, as by 'e2fsck -f {0}' in a shell of the initrd, "
+            "or of the host on its image (a qcow2 through qemu-nbd)",
+            mount.source, mount.type);
     return {};
 }
 
@@ -92,6 +98,18 @@ std::string mounted_type(const std::string &target) {
     const Table table = mounts_now();
     libmnt_fs *fs = table ? mnt_table_find_target(table.get(), target.c_str(), MNT_ITER_BACKWARD) : nullptr;
     return fs != nullptr ? text(mnt_fs_get_fstype(fs)) : "";
+}
+
+std::vector<MountPoint> mounts_beneath(const std::string &directory) {
+    std::vector<MountPoint> found;
+    const Table table = mounts_now();
+    libmnt_fs *fs = nullptr;
+    for (const std::unique_ptr<libmnt_iter, decltype(&mnt_free_iter)> iter(mnt_new_iter(MNT_ITER_FORWARD), &mnt_free_iter);
+         table && mnt_table_next_fs(table.get(), iter.get(), &fs) == 0;)
+        if (const std::string target = text(mnt_fs_get_target(fs));
+            target == directory || target.starts_with(directory == "/" ? directory : directory + '/'))
+            found.push_back({mnt_fs_get_id(fs), target});
+    return found;
 }
 
 Result<MountOutcome> mount_file_system(const Mount &mount) {

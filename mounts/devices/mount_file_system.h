@@ -26,4 +26,11 @@ MountedAt mounted_at(const std::string &device);
 // The type of what is mounted exactly at `target`, the topmost; empty: nothing is.
 std::string mounted_type(const std::string &target);
 
+// What is mounted at `directory` (a path without links) and beneath, the latest last.
+struct MountPoint {
+    int id = 0;  // the kernel's (mountinfo in proc_pid_mountinfo(5))
+    std::string target;
+};
+std::vector<MountPoint> mounts_beneath(const std::string &directory);
+
 }  // namespace mounts

@@ -28,12 +28,29 @@ std::string normalized(std::string_view name) {
 }
 
 // A depth-first walk over the dependencies: a module enters the plan after all that it needs. `entered` also breaks
-// the cycles that a damaged modules.dep may hold.
+// the cycles that a damaged modules.dep may hold. Its own stack: a chain may be as long as the file.
 struct Walk {
+    struct Level {
+        std::string name;
+        std::string path;
+        std::vector<std::string> needs;
+        size_t next = 0;
+    };
     ModulePlan plan;
     std::unordered_map<std::string, size_t> done;
     std::unordered_set<std::string> entered;
+    std::vector<Level> open;
 };
+
+void leave(Walk &walk) {
+    const Walk::Level &level = walk.open.back();
+    ModuleStep step{.path = level.path};
+    for (const auto &need : level.needs)
+        if (const auto index = walk.done.find(need); index != walk.done.end()) step.after.push_back(index->second);
+    walk.done.emplace(level.name, walk.plan.steps.size());
+    walk.plan.steps.push_back(std::move(step));
+    walk.open.pop_back();
+}
 
 }  // namespace
 
@@ -92,25 +109,30 @@ std::vector<std::string> ModuleIndex::resolve(const std::string &name) const {
 
 ModulePlan ModuleIndex::plan(const std::vector<std::string> &names) const {
     Walk walk;
-    const auto visit = [&](auto &self, const std::string &name) -> void {
+    const auto enter = [&](const std::string &name) {
         if (!walk.entered.insert(name).second) return;
         const auto module = modules_.find(name);
         if (module == modules_.end()) return;
-        ModuleStep step{.path = module->second.path};
-        const auto need = [&](const std::string &other) {
-            self(self, other);
-            if (const auto index = walk.done.find(other); index != walk.done.end()) step.after.push_back(index->second);
-        };
+        Walk::Level level{.name = name, .path = module->second.path, .needs = {}};
         for (const auto &soft : module->second.before)
-            for (const auto &provider : resolve(soft)) need(provider);
+            for (auto &provider : resolve(soft)) level.needs.push_back(std::move(provider));
         // modules.dep lists a module's needs nearest first; what those need is listed too.
-        for (const auto &dependency : module->second.dependencies | std::views::reverse) need(dependency);
-        walk.done.emplace(name, walk.plan.steps.size());
-        walk.plan.steps.push_back(std::move(step));
+        for (const auto &dependency : module->second.dependencies | std::views::reverse) level.needs.push_back(dependency);
+        walk.open.push_back(std::move(level));
+    };
+    const auto visit = [&](const std::string &name) {
+        enter(name);
+        while (!walk.open.empty()) {
+            Walk::Level &level = walk.open.back();
+            if (level.next == level.needs.size())
+                leave(walk);
+            else
+                enter(std::string(level.needs[level.next++]));  // a copy: entering may move the levels
+        }
     };
     for (const auto &name : names) {
         const auto found = resolve(name);
-        for (const auto &module : found) visit(visit, module);
+        for (const auto &module : found) visit(module);
         // A file system may be built in under a name that only the kernel knows (fs-9p is `9p`): drop the prefix to look.
         const std::string bare = normalized(name.starts_with("fs-") ? std::string_view(name).substr(3) : std::string_view(name));
         if (found.empty() && !builtin_.contains(bare)) walk.plan.missing.push_back(name);

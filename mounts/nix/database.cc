@@ -81,7 +81,9 @@ std::string_view Statement::text(int column) const {
 
 base::Result<Database> Database::open(const std::string &path, Mode mode) {
     sqlite3 *handle = nullptr;
-    const int flags = mode == Mode::create ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
+    // What is written is the file of that name, whatever link somebody put there.
+    const int flags =
+        mode == Mode::create ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOFOLLOW : SQLITE_OPEN_READONLY;
     const int code = sqlite3_open_v2((uri_of(path) + (mode == Mode::immutable ? "?immutable=1" : "")).c_str(), &handle,
                                      flags | SQLITE_OPEN_URI, nullptr);
     Database database;

@@ -6,13 +6,14 @@
 
 #include "mounts/base/at.h"
 #include "mounts/base/process.h"
+#include "mounts/base/regular_file.h"
 
 namespace stage1 {
 
 base::Result<std::string> load_db(const LoadDbRequest &request) {
     auto root = base::open_at(AT_FDCWD, request.target_root, O_PATH | O_DIRECTORY);
     if (!root) return std::unexpected(root.error());
-    auto text = base::open_in_root(root->get(), request.reginfo, O_RDONLY);
+    auto text = base::open_regular_in_root(root->get(), request.reginfo);
     if (!text) {
         auto error = text.error();
         error.step = "register";

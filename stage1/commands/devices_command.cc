@@ -11,6 +11,7 @@
 #include "mounts/devices/find_device.h"
 #include "mounts/protocol.h"
 #include "stage1/base/boot_input.h"
+#include "stage1/base/initrd.h"
 #include "stage1/commands/generator.h"
 #include "stage1/commands/hook.h"
 #include "stage1/disk/prepare.h"
@@ -34,6 +35,7 @@ Result<> link_root(const std::string &source) {
 
 // All that init does before it mounts.
 Result<> make_ready() {
+    if (auto initrd = refuse_outside_initrd("devices", "name one disk with --device"); !initrd) return initrd;
     auto sources = read_boot_sources();
     if (!sources) return std::unexpected(sources.error());
     auto input = boot_input(*sources, std::string(mounts::protocol::default_target_root));

@@ -1,11 +1,18 @@
 #include "stage1/commands/mounts_command.h"
 
+#include <sys/mount.h>
+
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <filesystem>
 #include <memory>
+#include <ranges>
+#include <vector>
 
 #include "mounts/devices/mount_file_system.h"
 #include "mounts/protocol.h"
 #include "stage1/base/boot_input.h"
+#include "stage1/base/initrd.h"
 #include "stage1/commands/hook.h"
 
 namespace stage1 {
@@ -24,15 +31,35 @@ base::Result<> mount_all(const std::string &target_root) {
     return {};
 }
 
+// All that it mounted, or nothing: what was mounted before it stays.
+base::Result<> mount_or_undo(const std::string &target_root) {
+    std::vector<int> before;
+    for (const auto &point : mounts::mounts_beneath(target_root)) before.push_back(point.id);
+    auto done = mount_all(target_root);
+    if (done) return done;
+    for (const auto &point : mounts::mounts_beneath(target_root) | std::views::reverse)
+        if (!std::ranges::contains(before, point.id)) (void)::umount2(point.target.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
+    return done;
+}
+
+base::Result<> mount_where_asked(const std::string &target_root, bool asked) {
+    if (auto initrd = refuse_outside_initrd("mounts", "say where with --target-root"); !asked && !initrd) return initrd;
+    // A path that does not change with the folder that we are in.
+    std::error_code none;
+    const auto path = std::filesystem::weakly_canonical(std::filesystem::absolute(target_root), none);
+    return mount_or_undo(none ? target_root : path.string());
+}
+
 }  // namespace
 
 void add_mounts_command(CLI::App &app, int &status) {
     auto target_root = std::make_shared<std::string>(mounts::protocol::default_target_root);
     CLI::App *command = app.add_subcommand("mounts", "mount the file systems and the store's union, mark the machine as NixOS");
-    command->add_option("--target-root", *target_root, "where the root is, or is to be, mounted")->capture_default_str();
-    command->callback([&status, target_root] {
+    CLI::Option *asked =
+        command->add_option("--target-root", *target_root, "where the root is, or is to be, mounted")->capture_default_str();
+    command->callback([&status, target_root, asked] {
         while (target_root->size() > 1 && target_root->ends_with('/')) target_root->pop_back();
-        status = exit_code(mount_all(*target_root));
+        status = exit_code(mount_where_asked(*target_root, asked->count() > 0));
     });
 }
 

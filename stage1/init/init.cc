@@ -29,8 +29,11 @@ using base::Priority;
 constexpr std::string_view report_path = "/run/stage1/report.json";
 
 // Not made durable: a flush over 9p costs the host's disk, for a text that is of use only when the boot went on.
-void write_text(const std::string &path, std::string_view text) {
-    auto file = base::open_at(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0644);
+// Beneath `root`, whose links are the guest's; a FIFO without a reader is an error and no wait.
+void write_text(const std::string &root, const std::string &path, std::string_view text) {
+    const auto folder = base::open_at(AT_FDCWD, root, O_PATH | O_DIRECTORY);
+    auto file = folder ? base::open_in_root(folder->get(), path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK, 0644)
+                       : base::Result<base::Fd>(std::unexpected(folder.error()));
     const auto written = file ? base::write_all(file->get(), text, path) : std::unexpected(file.error());
     // A report that cannot be written costs the report, not the boot.
     if (!written) log(Priority::warning, message(written.error()) + ", ignoring");
@@ -40,10 +43,10 @@ void write_report(const Report &report, const std::string &target_root) {
     log(Priority::notice, report.summary());
     const std::string text = report.json();
     (void)::mkdir("/run/stage1", 0755);
-    write_text(std::string(report_path), text);
-    const std::string xchg = target_root + std::string(mounts::protocol::xchg_dir);
-    struct stat there{};
-    if (::stat(xchg.c_str(), &there) == 0) write_text(std::format("{}/{}", xchg, mounts::protocol::report_file), text);
+    write_text("/", std::string(report_path), text);
+    const auto root = base::open_at(AT_FDCWD, target_root, O_PATH | O_DIRECTORY);
+    if (root && base::open_in_root(root->get(), std::string(mounts::protocol::xchg_dir), O_PATH | O_DIRECTORY))
+        write_text(target_root, std::format("{}/{}", mounts::protocol::xchg_dir, mounts::protocol::report_file), text);
 }
 
 bool breaks_before(const mounts::Phase &phase, const mounts::BootParameters &parameters) {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include "mounts/base/at.h"
+#include "mounts/base/regular_file.h"
 #include "mounts/nix/registration.h"
 
 namespace stage1::nixdb {
@@ -54,7 +55,7 @@ std::optional<Outputs> derivation_outputs(std::string_view text) {
 }
 
 base::Result<Outputs> read_outputs(int root, const std::string &path) {
-    const auto file = base::open_in_root(root, path, O_RDONLY);
+    const auto file = base::open_regular_in_root(root, path);
     const auto text = file ? base::read_all(file->get(), path, derivation_limit_bytes) : std::unexpected(file.error());
     if (!text)
         return base::fail(text.error().code, "read derivation", path,

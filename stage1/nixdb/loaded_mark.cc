@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "mounts/base/at.h"
+#include "mounts/base/regular_file.h"
 
 namespace stage1::nixdb {
 
@@ -35,7 +36,8 @@ std::string loaded_mark(const std::string &directory, const Fingerprint &registr
 
 bool has_loaded_mark(const std::string &directory, const std::string &mark) {
     if (mark.empty()) return false;
-    const auto text = base::read_file(directory + file_name, 1024);
+    const auto file = base::open_regular(AT_FDCWD, directory + file_name, O_RDONLY);
+    const auto text = file ? base::read_all(file->get(), file_name, 1024) : std::unexpected(file.error());
     return text && *text == mark;
 }
 
@@ -45,7 +47,7 @@ void leave_loaded_mark(const std::string &directory, const std::string &mark) {
         (void)::unlink(path.c_str());  // that of another database would not fit this one anyway
         return;
     }
-    const auto file = base::open_at(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    const auto file = base::open_regular(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
     if (file) (void)base::write_all(file->get(), mark, path);
 }
 

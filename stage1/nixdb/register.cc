@@ -8,6 +8,7 @@
 #include <cstdio>
 
 #include "mounts/base/at.h"
+#include "mounts/base/regular_file.h"
 #include "mounts/nix/database.h"
 #include "mounts/protocol.h"
 #include "stage1/base/load_db.h"
@@ -30,8 +31,13 @@ struct Source {
 };
 
 base::Result<Source> open_source(int root, const std::string &reginfo) {
-    auto file = base::open_in_root(root, reginfo, O_RDONLY);
-    if (!file && (file.error().code == ENOENT || file.error().code == ENOTDIR)) file = base::open_at(AT_FDCWD, reginfo, O_RDONLY);
+    auto file = base::open_regular_in_root(root, reginfo);
+    if (!file && (file.error().code == ENOENT || file.error().code == ENOTDIR)) {
+        const auto ours = base::open_at(AT_FDCWD, "/", O_PATH | O_DIRECTORY);
+        if (!ours) return std::unexpected(ours.error());
+        file = base::open_regular_in_root(reginfo.starts_with('/') ? ours->get() : AT_FDCWD, reginfo);
+    }
+    if (!file && file.error().code == 0) return std::unexpected(file.error());
     if (!file)
         return base::fail(file.error().code, "register", reginfo, "the closure's registration, in the target root or outside");
     return Source{reginfo, std::move(*file)};
@@ -51,7 +57,7 @@ base::Result<Source> find_source(int root, const std::string &reginfo) {
         if (end != std::string::npos && end + 1 < head.size()) return Source{configured, std::move(*file)};
         return open_source(root, head.substr(0, end));
     }
-    auto image = base::open_in_root(root, image_registration, O_RDONLY);
+    auto image = base::open_regular_in_root(root, image_registration);
     if (!image && image.error().code == ENOENT) return Source{};
     if (!image) return std::unexpected(image.error());
     return Source{image_registration, std::move(*image)};
@@ -182,6 +188,7 @@ base::Result<RegisterReport> register_closure(const RegisterRequest &request) {
 
     auto directory = open_directory(root->get());
     if (!directory) return std::unexpected(directory.error());
+    if (auto own = refuse_strangers(*directory); !own) return std::unexpected(own.error());
     auto version = read_schema(*directory);
     if (!version) return std::unexpected(version.error());
     if (version->value_or(schema_version) != schema_version) {

@@ -5,11 +5,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <charconv>
 
 #include "mounts/base/at.h"
+#include "mounts/base/regular_file.h"
 
 namespace stage1::nixdb {
 
@@ -23,20 +23,28 @@ base::Result<std::string> open_directory(int root) {
     const std::string path(database_dir);
     auto directory = base::open_in_root(root, path, O_PATH | O_DIRECTORY);
     if (!directory && directory.error().code == ENOENT) {
-        if (auto made = base::make_directories_at(root, path); !made) return std::unexpected(made.error());
-        directory = base::open_in_root(root, path, O_PATH | O_DIRECTORY);
+        directory = base::make_directories_in_root(root, path);
     }
     if (!directory) return std::unexpected(directory.error());
-    std::array<char, 4096> real{};
-    const std::string link = "/proc/self/fd/" + std::to_string(directory->get());
-    const ssize_t length = ::readlink(link.c_str(), real.data(), real.size());
-    if (length < 0) return base::fail(errno, "resolve", path, "needs /proc");
-    return std::string(real.data(), static_cast<size_t>(length));
+    return base::path_of(directory->get(), path);
+}
+
+base::Result<> refuse_strangers(const std::string &directory) {
+    for (const char *name : {"db.sqlite", "db.sqlite-wal", "db.sqlite-shm", "db.sqlite-journal", "schema", "reserved", "big-lock",
+                             "stage1-loaded"}) {
+        const std::string path = directory + '/' + name;
+        struct stat st{};
+        if (::lstat(path.c_str(), &st) == 0 && !S_ISREG(st.st_mode))
+            return base::fail(0, "register", path, "no file, as Nix makes it, but something else; move it away");
+    }
+    return {};
 }
 
 base::Result<std::optional<int>> read_schema(const std::string &directory) {
     const std::string path = directory + "/schema";
-    auto text = base::read_file(path, 64);
+    auto text = base::open_regular(AT_FDCWD, path, O_RDONLY).and_then([&](const base::Fd &fd) {
+        return base::read_all(fd.get(), path, 64);
+    });
     if (!text && text.error().code == ENOENT) return std::optional<int>{};
     if (!text) return std::unexpected(text.error());
     // Cut while it was written it is empty, or zeros where the blocks never came: as good as none. What db.sqlite holds is
@@ -53,7 +61,7 @@ base::Result<std::optional<int>> read_schema(const std::string &directory) {
 
 base::Result<base::Fd> lock(const std::string &directory, bool exclusive) {
     const std::string path = directory + "/big-lock";
-    auto fd = base::open_at(AT_FDCWD, path, O_RDWR | O_CREAT, 0600);
+    auto fd = base::open_regular(AT_FDCWD, path, O_RDWR | O_CREAT, 0600);
     if (!fd) return fd;
     if (::flock(fd->get(), (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB) < 0)
         return base::fail(errno, "lock", path, "a Nix is at work in this root; register before it starts");
@@ -62,7 +70,7 @@ base::Result<base::Fd> lock(const std::string &directory, bool exclusive) {
 
 // Nothing is synced: without these files, or with a `schema` that a cut left empty, the next registration makes them anew.
 base::Result<> finish_files(const std::string &directory) {
-    const auto reserved = base::open_at(AT_FDCWD, directory + "/reserved", O_WRONLY | O_CREAT, 0600);
+    const auto reserved = base::open_regular(AT_FDCWD, directory + "/reserved", O_WRONLY | O_CREAT, 0600);
     struct stat st{};
     // Nix goes on without it too, on a full disk: it is a convenience.
     if (reserved && ::fstat(reserved->get(), &st) == 0 && st.st_size < reserved_bytes)
@@ -71,7 +79,7 @@ base::Result<> finish_files(const std::string &directory) {
     if (!version) return std::unexpected(version.error());
     if (*version) return {};
     const std::string path = directory + "/schema";
-    const auto file = base::open_at(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    const auto file = base::open_regular(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
     if (!file) return std::unexpected(file.error());
     return base::write_all(file->get(), std::to_string(schema_version), path);
 }

@@ -71,6 +71,10 @@ std::string database_hash(const mounts::Sha256 &hash);
 // The database's folder, made when absent, resolved within the target root: a path that SQLite can open.
 base::Result<std::string> open_directory(int root);
 
+// Each of the database's files is a regular one or absent; else the Error names it. Nobody else is at work here, and what is
+// opened later is looked at again.
+base::Result<> refuse_strangers(const std::string &directory);
+
 // What the `schema` file says; absent when there is none. A file that holds no number is an error.
 base::Result<std::optional<int>> read_schema(const std::string &directory);
 

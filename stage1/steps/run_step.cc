@@ -18,6 +18,7 @@
 #include "stage1/steps/store_union.h"
 #include "stage1/steps/switch_root.h"
 #include "stage1/steps/system.h"
+#include "stage1/steps/target.h"
 #include "stage1/steps/uevent.h"
 
 namespace stage1 {
@@ -115,7 +116,11 @@ Result<mounts::MountOutcome> mount_device(mounts::Mount mount, FoundDevices &dev
 }
 
 Line run(const mounts::Mount &step, FoundDevices &devices) {
-    const auto mounted = names_a_device(step.source) ? mount_device(step, devices) : mounts::mount_file_system(step);
+    const auto mounted = real_path(step.root, step.target).and_then([&](const std::string &target) {
+        mounts::Mount mount = step;
+        mount.target = target;
+        return names_a_device(step.source) ? mount_device(std::move(mount), devices) : mounts::mount_file_system(mount);
+    });
     if (mounted)
         return *mounted == mounts::MountOutcome::was_mounted ? std::format("mount: {} was mounted", step.target) : std::string();
     if (step.optional) return std::format("{}; it is optional, ignoring", message(mounted.error()));
@@ -132,7 +137,7 @@ Line run(const mounts::MarkFile &step) {
     return mark_file(step).transform([] { return std::string(); });
 }
 
-Line run(const mounts::GrowFileSystem &step) { return grow_file_system(step.target); }
+Line run(const mounts::GrowFileSystem &step) { return real_path(step.root, step.target).and_then(grow_file_system); }
 
 Line run(const mounts::RegisterClosure &step) {
     return nixdb::register_closure({step.target_root, step.reginfo, step.mode, step.system}).transform(nixdb::describe);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <cerrno>
 #include <format>
 #include <ranges>
 #include <string_view>
@@ -9,6 +10,7 @@
 #include "mounts/base/at.h"
 #include "mounts/base/process.h"
 #include "mounts/devices/mount_file_system.h"
+#include "stage1/steps/target.h"
 
 namespace stage1 {
 
@@ -68,9 +70,26 @@ Result<std::string> mount_fuse(const mounts::MountUnion &step) {
     return said.empty() ? said : ": " + said;
 }
 
+// Its directories without a link. That upper and work are none is asked for: what is there is renamed and removed, and on a
+// disk it was the guest that made them.
+Result<mounts::MountUnion> resolved(mounts::MountUnion step) {
+    for (std::string *path : {&step.lower, &step.upper, &step.work, &step.target}) {
+        const bool own = path == &step.upper || path == &step.work;
+        auto real = real_path(step.root, *path, O_DIRECTORY | (own ? O_NOFOLLOW : 0));
+        if (!real && real.error().code == ENOTDIR && own)
+            return fail(ENOTDIR, "union", *path, "a link, or no folder, is where the union's own is to be; move it away");
+        if (!real) return std::unexpected(real.error());
+        *path = std::move(*real);
+    }
+    return step;
+}
+
 }  // namespace
 
-Result<std::string> mount_union(const mounts::MountUnion &step) {
+Result<std::string> mount_union(const mounts::MountUnion &planned) {
+    const auto paths = resolved(planned);
+    if (!paths) return std::unexpected(paths.error());
+    const mounts::MountUnion &step = *paths;
     const std::string there = mounts::mounted_type(step.target);
     if (there == "overlay" || there.starts_with("fuse")) return std::format("union: was mounted at {} ({})", step.target, there);
     if (step.engine != mounts::UnionEngine::fuse) {

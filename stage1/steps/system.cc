@@ -8,6 +8,7 @@
 #include <format>
 
 #include "mounts/base/at.h"
+#include "stage1/steps/target.h"
 
 namespace stage1 {
 
@@ -40,27 +41,39 @@ std::unexpected<base::Error> explained(base::Error error, std::string_view step,
 }  // namespace
 
 Result<> make_directory(const mounts::MakeDirectory &step) {
-    struct stat before{};
-    const bool was_there = ::stat(step.path.c_str(), &before) == 0;
-    if (!was_there) {
-        if (auto made = base::make_directories_at(AT_FDCWD, step.path); !made) return explained(made.error(), "mkdir", step.path);
-    } else if (!S_ISDIR(before.st_mode)) {
-        return fail(ENOTDIR, "mkdir", step.path, "something else is there; move it away");
-    }
-    const bool wrong_mode = was_there ? step.enforce_mode && (before.st_mode & 07777) != step.mode : step.mode != 0755;
-    if (wrong_mode && ::chmod(step.path.c_str(), step.mode) < 0) return fail(errno, "chmod", step.path);
+    const auto target = open_target(step.root, step.path);
+    if (!target) return explained(target.error(), "mkdir", step.path);
+    auto there = base::open_in_root(target->root.get(), target->path, O_PATH);
+    const bool was_there = there.has_value();
+    if (!was_there) there = base::make_directories_in_root(target->root.get(), target->path);
+    if (!there) return explained(there.error(), "mkdir", step.path);
+    struct stat st{};
+    if (::fstat(there->get(), &st) < 0) return fail(errno, "stat", step.path);
+    if (!S_ISDIR(st.st_mode)) return fail(ENOTDIR, "mkdir", step.path, "something else is there; move it away");
+    const bool wrong_mode = was_there ? step.enforce_mode && (st.st_mode & 07777) != step.mode : step.mode != 0755;
+    if (!wrong_mode) return {};
+    const auto directory = base::open_at(there->get(), ".", O_RDONLY | O_DIRECTORY);
+    if (!directory) return explained(directory.error(), "chmod", step.path);
+    if (::fchmod(directory->get(), step.mode) < 0) return fail(errno, "chmod", step.path);
     return {};
 }
 
 Result<> mark_file(const mounts::MarkFile &step) {
-    struct stat st{};
-    if (::lstat(step.path.c_str(), &st) == 0) {
+    const auto target = open_target(step.root, step.path);
+    if (!target) return explained(target.error(), "mark", step.path);
+    if (const auto there = base::open_in_root(target->root.get(), target->path, O_PATH | O_NOFOLLOW)) {
+        struct stat st{};
+        if (::fstat(there->get(), &st) < 0) return fail(errno, "stat", step.path);
         if (S_ISREG(st.st_mode)) return {};
         return fail(S_ISDIR(st.st_mode) ? EISDIR : EEXIST, "mark", step.path,
                     "it must be a regular file; move what is there away");
     }
-    auto fd = base::open_at(AT_FDCWD, step.path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
-    if (!fd) return explained(fd.error(), "mark", step.path);
+    const size_t slash = target->path.rfind('/');
+    const auto folder = base::open_in_root(target->root.get(), target->path.substr(0, slash + 1), O_PATH | O_DIRECTORY);
+    if (!folder) return explained(folder.error(), "mark", step.path);
+    const auto file =
+        base::open_at(folder->get(), target->path.substr(slash + 1), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
+    if (!file) return explained(file.error(), "mark", step.path);
     return {};
 }
 

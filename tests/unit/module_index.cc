@@ -55,3 +55,15 @@ TEST_CASE("each step names the earlier ones that it needs") {
     CHECK(plan.steps[0].after.empty());
     CHECK(plan.steps[1].after == std::vector<size_t>{0});
 }
+
+TEST_CASE("a chain of a hundred thousand modules needs no stack", "[modules]") {
+    constexpr size_t length = 100'000;
+    mounts::ModuleTexts chain;
+    for (size_t i = 0; i < length; ++i) chain.dep += "m" + std::to_string(i) + ".ko: m" + std::to_string(i + 1) + ".ko\n";
+    chain.dep += "m" + std::to_string(length) + ".ko: m0.ko\n";  // and back
+    const auto plan = ModuleIndex(chain).plan({"m0"});
+    REQUIRE(plan.steps.size() == length + 1);
+    CHECK(plan.steps.front().path == "m100000.ko");
+    CHECK(plan.steps.back().path == "m0.ko");
+    CHECK(plan.steps.back().after == std::vector<size_t>{length - 1});
+}

@@ -1,0 +1,29 @@
+#include "stage1/base/initrd.h"
+
+#include <unistd.h>
+
+#include <format>
+
+#include "mounts/devices/mount_file_system.h"
+
+namespace stage1 {
+
+namespace {
+
+// As systemd's initrds are marked; a scripted one is told by its root, which the kernel made and never shows again once
+// another root lies over it. A root on a tmpfs is a machine's.
+bool in_initrd() {
+    if (::access("/etc/initrd-release", F_OK) == 0) return true;
+    const std::string root = mounts::mounted_type("/");
+    return root == "rootfs" || root == "ramfs";
+}
+
+}  // namespace
+
+base::Result<> refuse_outside_initrd(std::string_view command, std::string_view instead) {
+    if (in_initrd()) return {};
+    return base::fail(0, command, "",
+                      std::format("this is no initrd, and what the kernel's command line names is in use here; {}", instead));
+}
+
+}  // namespace stage1
