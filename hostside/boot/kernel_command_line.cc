@@ -1,12 +1,28 @@
 #include "hostside/boot/kernel_command_line.h"
 
 #include <format>
+#include <ranges>
 
 #include "mounts/protocol.h"
 
 namespace hostside {
 
 namespace protocol = mounts::protocol;
+
+namespace {
+
+// The last root= counts.
+bool leaves_root_to_fstab(std::string_view params) {
+    bool leaves = false;
+    for (auto part : std::views::split(params, ' ')) {
+        std::string_view word(part);
+        while (word.ends_with('\n')) word.remove_suffix(1);
+        if (word.starts_with("root=")) leaves = word == "root=fstab";
+    }
+    return leaves;
+}
+
+}  // namespace
 
 std::string kernel_command_line(const Machine &m, std::string_view toplevel_params, const std::string &init) {
     std::string line(toplevel_params);
@@ -20,7 +36,9 @@ std::string kernel_command_line(const Machine &m, std::string_view toplevel_para
     if (!init.empty()) more(std::format("{}={}", protocol::init_parameter, init));
     if (!m.reginfo.empty()) more(std::format("{}={}", protocol::reginfo_parameter, m.reginfo));
     const std::string root = m.disk_image.empty() ? std::string("tmpfs") : std::format("serial={}", protocol::root_disk_serial);
-    more(std::format("{}={}", protocol::root_parameter, m.root_device.empty() ? root : m.root_device));
+    // A system whose own initrd has the root in its fstab says so; a second one would collide with it.
+    const bool left = m.root_device.empty() && !m.initrd.empty() && leaves_root_to_fstab(toplevel_params);
+    if (!left) more(std::format("{}={}", protocol::root_parameter, m.root_device.empty() ? root : m.root_device));
     more(std::format("{}={}", protocol::union_parameter,
                      !m.writable_store            ? "off"
                      : m.writable_store_use_tmpfs ? "tmpfs"

@@ -94,7 +94,8 @@ void replace_root(FileSystem &root, const BootParameters &parameters) {
     if (in_memory) {
         root = FileSystem{.source = "tmpfs", .target = "/", .type = "tmpfs", .options = "mode=755"};
     } else {
-        if (parameters.root) root.source = *parameters.root;
+        // `root=fstab` of a NixOS made for systemd in the initrd: the table says it.
+        if (parameters.root && parameters.root != "fstab") root.source = *parameters.root;
         if (parameters.root_type) {
             root.type = *parameters.root_type;
             root.mkfs = root.mkfs && root.type == "ext4";
@@ -151,6 +152,10 @@ Result<std::vector<FileSystem>> apply_parameters(std::vector<FileSystem> table, 
                                                  uint32_t msize_bytes) {
     FileSystem *root = find(table, "/");
     if (root == nullptr) return fail(0, "fstab", "/", "no file system for '/'");
+    if (parameters.root == "gpt-auto")
+        return fail(0, "kernel parameter", "root=gpt-auto",
+                    "the root is not looked for by the types of a disk's partitions; name it: a path, LABEL=, UUID=, PARTUUID= "
+                    "or serial=");
     replace_root(*root, parameters);
     if (parameters.store_union) {
         FileSystem *store = find(table, protocol::store_dir);

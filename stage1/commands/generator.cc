@@ -44,7 +44,8 @@ bool systemd_has_root() {
 std::string sysroot_mount(const mounts::PlanInput &input) {
     const mounts::FileSystem &root = input.file_systems.front();
     const bool device = root.type != "tmpfs";
-    if (device && input.parameters.root && !input.parameters.root->starts_with("serial=")) return {};
+    const auto &named = input.parameters.root;
+    if (device && named && named != "fstab" && !named->starts_with("serial=")) return {};
     return std::format(
         "[Unit]\nDescription=Root file system, as stage1 found it\nDocumentation=man:stage1(8)\n"
         "Requires=stage1-devices.service\nAfter=stage1-devices.service\nBefore=initrd-root-fs.target\n\n"

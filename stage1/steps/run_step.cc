@@ -144,7 +144,7 @@ Line run(const mounts::RegisterClosure &step) {
 }
 
 Line run(const mounts::CheckInit &step) {
-    return check_init(step.target_root, step.init).transform([] { return std::string(); });
+    return find_stage2(step.target_root, step.init).transform([](const std::string &) { return std::string(); });
 }
 
 Line run(const mounts::SwitchRoot &step) { return std::unexpected(switch_root(step.target_root, step.init)); }

@@ -13,12 +13,15 @@
 
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <format>
 #include <memory>
 
 #include "mounts/base/at.h"
+#include "mounts/base/log.h"
 #include "stage1/base/status_port.h"
 
 namespace stage1 {
@@ -84,9 +87,41 @@ void free_initramfs(Freeing &job) {
     remove_contents(std::move(job.root), job.device);
 }
 
+Result<> check_program(int fd, const std::string &path) {
+    struct stat st{};
+    if (::fstat(fd, &st) < 0) return fail(errno, "stat", path);
+    if (!S_ISREG(st.st_mode)) return fail(0, "find init", path, "not a regular file");
+    if ((st.st_mode & 0111) == 0) return fail(EACCES, "find init", path, "the file is not executable");
+    return {};
+}
+
+std::string name_of(int fd) {
+    std::string name(PATH_MAX, '\0');
+    const ssize_t n = ::readlink(std::format("/proc/self/fd/{}", fd).c_str(), name.data(), name.size());
+    name.resize(n > 0 ? static_cast<size_t>(n) : 0);
+    return name;
+}
+
+// The folder in which a file lies, its symlinks resolved, as a path in `root`. Empty: the root itself, or not in it.
+std::string real_folder(int root, int file) {
+    const std::string top = name_of(root), path = name_of(file);
+    if (top.empty() || !path.starts_with(top + "/")) return {};
+    return path.substr(top.size(), path.rfind('/') - top.size());
+}
+
+bool is_system(int root, const std::string &folder) {
+    return base::open_in_root(root, folder + "/nixos-version", O_PATH).has_value();
+}
+
+bool is_elf(int root, const std::string &program) {
+    const auto fd = base::open_in_root(root, program, O_RDONLY | O_NONBLOCK);
+    std::array<char, 4> magic{};
+    return fd && ::read(fd->get(), magic.data(), magic.size()) == 4 && std::string_view(magic.data(), 4) == "\177ELF";
+}
+
 }  // namespace
 
-Result<> check_init(const std::string &target_root, const std::string &init) {
+Result<std::string> find_stage2(const std::string &target_root, const std::string &init) {
     auto root = base::open_at(AT_FDCWD, target_root, O_PATH | O_DIRECTORY);
     if (!root)
         return fail(root.error().code, "find init", init,
@@ -99,14 +134,27 @@ Result<> check_init(const std::string &target_root, const std::string &init) {
                                  target_root);
         return std::unexpected(std::move(error));
     }
-    struct stat st{};
-    if (::fstat(file->get(), &st) < 0) return fail(errno, "stat", init);
-    if (!S_ISREG(st.st_mode)) return fail(0, "find init", init, "not a regular file");
-    if ((st.st_mode & 0111) == 0) return fail(EACCES, "find init", init, "the file is not executable");
-    return {};
+    if (auto can = check_program(file->get(), init); !can) return std::unexpected(can.error());
+    const std::string folder = real_folder(root->get(), file->get());
+    const std::string prepare = folder + "/prepare-root";
+    if (folder.empty()) return init;
+    if (auto script = base::open_in_root(root->get(), prepare, O_PATH)) {
+        if (auto can = check_program(script->get(), prepare); !can) return std::unexpected(can.error());
+        return prepare;
+    } else if (script.error().code != ENOENT) {
+        return std::unexpected(script.error());
+    }
+    if (is_system(root->get(), folder) && is_elf(root->get(), init))
+        return fail(0, "find init", init,
+                    "it is systemd itself, and the system has no prepare-root that would activate it (system.nixos-init.enable): "
+                    "boot it with its own initrd, with stage1's units in it, or with system.nixos-init.enable off");
+    return init;
 }
 
 base::Error switch_root(const std::string &target_root, const std::string &init) {
+    const auto stage2 = find_stage2(target_root, init);
+    if (!stage2) return stage2.error();
+    if (*stage2 != init) base::log(base::Priority::info, std::format("executing {}, which activates the system", *stage2));
     Freeing freeing;
     freeing.root.reset(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     struct stat st{};
@@ -127,13 +175,15 @@ base::Error switch_root(const std::string &target_root, const std::string &init)
     sigset_t none;
     sigemptyset(&none);
     (void)::sigprocmask(SIG_SETMASK, &none, nullptr);
-    ::execl(init.c_str(), init.c_str(), nullptr);
+    // prepare-root goes on to systemd unless it is told that systemd runs already; the kernel hands us words of its line.
+    (void)::unsetenv("IN_NIXOS_SYSTEMD_STAGE1");
+    ::execl(stage2->c_str(), stage2->c_str(), nullptr);
     const int code = errno;
     if (freeing.child > 0) {  // it ends before what it looks at does, and the initramfs stays
         (void)::kill(freeing.child, SIGKILL);
         (void)::waitpid(freeing.child, nullptr, 0);
     }
-    return fail(code, "exec", init,
+    return fail(code, "exec", *stage2,
                 code == ENOENT ? "its interpreter (the #! line, or the dynamic loader) is not in the target root" : "")
         .error();
 }

@@ -7,11 +7,13 @@
 
 namespace stage1 {
 
-// Proves that `init` can be executed in `target_root`, without changing anything. Symlinks are resolved within it.
-base::Result<> check_init(const std::string &target_root, const std::string &init);
+// The program that stage 2 begins with, proven to be executable in `target_root`; nothing is changed. It is `init`, or
+// `prepare-root` beside it, symlinks resolved within the target root: in a NixOS made for systemd in the initrd `init` is systemd
+// itself, and that script is what activates the system and then starts it. Error: such a system without the script.
+base::Result<std::string> find_stage2(const std::string &target_root, const std::string &init);
 
-// Moves /proc, /sys, /dev and /run into the target root, makes it "/", frees the initramfs and executes `init`. Returns
-// only on failure. Up to the move of the root, a failure leaves everything in place.
+// Moves /proc, /sys, /dev and /run into the target root, makes it "/", frees the initramfs and executes the program that
+// find_stage2 names. Returns only on failure. Up to the move of the root, a failure leaves everything in place.
 base::Error switch_root(const std::string &target_root, const std::string &init);
 
 }  // namespace stage1

@@ -2,6 +2,7 @@
 
 #include <catch_amalgamated.hpp>
 #include <filesystem>
+#include <fstream>
 
 #include "tests/boot/machine.h"
 
@@ -45,7 +46,7 @@ std::string systemd_initrd(const Machine &machine) {
 // Our daemon with its control group, the store's type, the closure's database, a file that is still open at the end.
 constexpr const char *look_around = R"sh(grep ' /nix/store ' /proc/mounts
 for process in /proc/[0-9]*; do
-    case $(tr '\0' ' ' <$process/cmdline) in @*unionfs*) echo "the daemon is in $(cat $process/cgroup)" ;; esac
+    case $(tr '\0' ' ' <$process/cmdline) in @*unionfs*) echo "the daemon $(cat $process/comm) is in $(cat $process/cgroup)" ;; esac
 done
 ls /nix/var/nix/db/db.sqlite /etc/NIXOS
 echo written >/nix/store/by-the-guest
@@ -83,7 +84,28 @@ TEST_CASE("systemd in the initrd hands over to systemd in stage 2; our own union
                                  .arguments = {"--initrd", systemd_initrd(machine)}});
     check_that_it_came_up_and_went_down(machine, b);
     CHECK_THAT(b.console, ContainsSubstring("device: serial=root is /dev/vda") && ContainsSubstring("unionfs /nix/store fuse") &&
-                              ContainsSubstring("the daemon is in 0::/init.scope"));
+                              ContainsSubstring("the daemon unionfs is in 0::/init.scope"));
+}
+
+TEST_CASE("a system whose init is systemd itself is activated by its prepare-root before that runs") {
+    const Boot b = boot_test::boot({.system = "systemd", .script = R"(readlink /run/current-system
+readlink /run/booted-system
+grep -c ^root: /etc/passwd)"});
+    CHECK(b.exit_code == 0);
+    CHECK_THAT(b.console, ContainsSubstring("fixture: multi-user.target is active") &&
+                              ContainsSubstring("-nixos-system-systemd\r\n/nix/store/"));
+}
+
+TEST_CASE("a system whose init is systemd itself and that has no prepare-root is refused, with what to do") {
+    Machine machine;
+    const std::string system = machine.xchg() + "/system";
+    std::filesystem::create_directory(system);
+    std::filesystem::copy_file("/proc/self/exe", system + "/init");
+    std::ofstream(system + "/nixos-version") << "26.05";
+    const Boot b = machine.boot({.arguments = {"--init=/tmp/xchg/system/init"}, .registration = false});
+    CHECK(b.exit_code == 120);
+    CHECK_THAT(b.console, ContainsSubstring("the boot failed: find init '/tmp/xchg/system/init'") &&
+                              ContainsSubstring("has no prepare-root") && ContainsSubstring("system.nixos-init.enable"));
 }
 
 TEST_CASE("our own union, begun by /init, lives under systemd in stage 2 to the end") {
@@ -91,7 +113,8 @@ TEST_CASE("our own union, begun by /init, lives under systemd in stage 2 to the 
     const Boot b = machine.boot(
         {.system = "systemd", .store_union = "disk", .script = look_around, .parameters = {"stage1.union.engine=fuse"}});
     check_that_it_came_up_and_went_down(machine, b);
-    CHECK_THAT(b.console, ContainsSubstring("unionfs /nix/store fuse") && ContainsSubstring("the daemon is in 0::/init.scope"));
+    CHECK_THAT(b.console,
+               ContainsSubstring("unionfs /nix/store fuse") && ContainsSubstring("the daemon unionfs is in 0::/init.scope"));
 }
 
 TEST_CASE("a disk that is refused under systemd in the initrd ends the run with stage 1's status, not with a timeout") {

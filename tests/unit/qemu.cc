@@ -170,6 +170,17 @@ TEST_CASE("the kernel's command line says what stage 1 needs") {
           "stage1.share=s:/t:ro,msize=4096 debug");
 }
 
+TEST_CASE("a system's own initrd with root=fstab gets no second root, unless one is asked for") {
+    const auto line = [](const std::string &description) {
+        const auto machine = hostside::machine_from({{"test", description, false}});
+        REQUIRE(machine);
+        return hostside::kernel_command_line(*machine, "quiet root=fstab\n", "/i");
+    };
+    CHECK_FALSE(line(R"({"initrd":"/initrd"})").contains("root=serial"));
+    CHECK(line("{}").contains(" root=serial=root"));
+    CHECK(line(R"({"initrd":"/initrd","rootDevice":"/dev/vdb"})").contains(" root=/dev/vdb"));
+}
+
 TEST_CASE("a command line that the kernel would cut moves our parameters into the initrd") {
     const std::string share = "stage1.share=s:/" + std::string(2000, 't');
     const auto parts = hostside::command_line_parts("init=/i dyndbg=\"a b\" " + share + " quiet regInfo=/nix/store/r");

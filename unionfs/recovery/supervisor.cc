@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -105,6 +106,9 @@ std::string hopeless(const Supervised &supervised, Deaths &deaths) {
 }  // namespace
 
 int supervise(Supervised supervised) {
+    // /init executed us by /proc/self/exe, which makes our name `exe`; NixOS's stage 1 of 2013 spares `unionfs` by this name
+    // alone. The worker's is a copy of it.
+    (void)::prctl(PR_SET_NAME, "unionfs");
     const Log log(supervised.options);
     supervised.kept = open_descriptors();
     const sigset_t set = watched();
