@@ -2,7 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <exception>
-#include <print>
+#include <format>
 
 #include "hostside/base/exit_code.h"
 #include "hostside/cli/completion_command.h"
@@ -10,6 +10,7 @@
 #include "hostside/cli/life_command.h"
 #include "hostside/cli/reginfo_command.h"
 #include "hostside/cli/relay_command.h"
+#include "hostside/cli/reporter.h"
 #include "hostside/cli/run_command.h"
 
 namespace {
@@ -30,7 +31,7 @@ int command_line(int argc, char **argv) {
     } catch (const CLI::ParseError &error) {
         if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
         const auto used = app.get_subcommands();
-        std::println(stderr, "runvm: {}; see runvm {}--help", error.what(), used.empty() ? "" : used.front()->get_name() + " ");
+        hostside::say(std::format("{}; see runvm {}--help", error.what(), used.empty() ? "" : used.front()->get_name() + " "));
         return hostside::launcher_error;
     }
     return status;
@@ -42,7 +43,7 @@ int main(int argc, char **argv) {
     try {
         return command_line(argc, argv);
     } catch (const std::exception &error) {
-        std::println(stderr, "runvm: a bug, please report it: {}", error.what());
+        hostside::say(std::format("a bug, please report it: {}", error.what()));
         return hostside::launcher_error;
     }
 }

@@ -1,7 +1,7 @@
 #include "hostside/cli/reporter.h"
 
+#include <cstdio>
 #include <format>
-#include <print>
 
 #include "mounts/base/json_text.h"
 
@@ -24,13 +24,23 @@ std::string sentence(std::string_view event, std::string_view detail) {
 
 }  // namespace
 
-void say(const std::string &text) { std::println(stderr, "runvm: {}", text); }
+namespace {
+
+// Standard error may be a full disk, or closed: what can't be told there is lost, never the guest's status. std::print throws.
+void tell(const std::string &line) {
+    (void)std::fputs((line + "\n").c_str(), stderr);
+    (void)std::fflush(stderr);
+}
+
+}  // namespace
+
+void say(const std::string &text) { tell("runvm: " + text); }
 
 void Reporter::event(std::string_view event, std::string_view detail) const {
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
     if (json_) {
-        std::println(stderr, "{{\"event\":{},\"seconds\":{:.3f},\"detail\":{}}}", base::json_text(event), seconds,
-                     base::json_text(detail));
+        tell(std::format("{{\"event\":{},\"seconds\":{:.3f},\"detail\":{}}}", base::json_text(event), seconds,
+                         base::json_text(detail)));
         return;
     }
     if (view_ != nullptr) view_->event(event, detail);

@@ -57,16 +57,27 @@ uint64_t big_endian(std::string_view bytes) {
 
 constexpr std::string_view qcow2_magic = "QFI\xfb";
 
-// The file that an image's header names as what lies beneath it (QEMU, docs/interop/qcow2.txt); empty: none, or no file.
-std::string backing_file(int fd, const std::string &path, std::string_view header) {
+// What an image's header names as what lies beneath it (QEMU, docs/interop/qcow2.txt); empty: nothing.
+std::string backing_name(int fd, std::string_view header) {
     constexpr size_t longest = 1023;
     const uint64_t offset = big_endian(header.substr(8, 8));
     const size_t size = big_endian(header.substr(16, 4));
     if (offset == 0 || size == 0 || size > longest) return {};
     std::string name(size, '\0');
     if (::pread(fd, name.data(), size, static_cast<off_t>(offset)) != static_cast<ssize_t>(size)) return {};
-    if (name.starts_with("json:") || name.contains("://")) return {};
-    return (fs::path(path).parent_path() / name).lexically_normal();
+    return name;
+}
+
+// QEMU takes what is before a first colon, if no slash is before that, for a protocol or driver: json:, nbd:, fat:rw:, file:.
+bool is_file_name(std::string_view name) {
+    const size_t end = name.find_first_of(":/");
+    return end == std::string_view::npos || name[end] == '/';
+}
+
+// The guest's writes would go to any file that the image names (data_file): whoever made the image chose it.
+bool has_external_data(std::string_view header) {
+    constexpr uint64_t external_data = 4;  // an incompatible feature, of version 3
+    return big_endian(header.substr(4, 4)) >= 3 && (big_endian(header.substr(72, 8)) & external_data) != 0;
 }
 
 }  // namespace
@@ -96,13 +107,21 @@ Result<> overlay_image(const std::string &qemu, const std::string &overlay, cons
 Result<> check_qcow2(const std::string &path, std::string_view start_over) {
     auto fd = base::open_at(AT_FDCWD, path, O_RDONLY);
     if (!fd) return fail(fd.error().code, "use image", path, start_over);
-    constexpr size_t header_bytes = 72;  // of version 2
-    std::string header(header_bytes, '\0');
+    constexpr ssize_t least_bytes = 72;         // a header of version 2
+    std::string header(least_bytes + 8, '\0');  // and the features of version 3
     const ssize_t got = ::pread(fd->get(), header.data(), header.size(), 0);
-    if (got != static_cast<ssize_t>(header.size()) || !header.starts_with(qcow2_magic))
+    if (got < least_bytes || !header.starts_with(qcow2_magic))
         return fail(0, "use image", path,
                     std::format("not a qcow2 image; convert it (qemu-img convert -O qcow2), or {}", start_over));
-    const std::string backing = backing_file(fd->get(), path, header);
+    if (has_external_data(header))
+        return fail(0, "use image", path,
+                    std::format("its data is in another file, which the guest would write; convert it "
+                                "(qemu-img convert -O qcow2), or {}",
+                                start_over));
+    const std::string name = backing_name(fd->get(), header);
+    if (!is_file_name(name))
+        return fail(0, "use image", path, std::format("what it lies over has no plain file name; {}", start_over));
+    const std::string backing = name.empty() ? "" : (fs::path(path).parent_path() / name).lexically_normal().string();
     if (!backing.empty() && ::access(backing.c_str(), R_OK) < 0)
         return fail(errno, "use image", path,
                     std::format("it lies over {}, which is gone (was it garbage-collected?); bring that back, or {}", backing,

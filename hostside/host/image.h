@@ -14,7 +14,8 @@ base::Result<bool> ensure_image(const std::string &qemu, const std::string &path
 // A qcow2 image for a run, over one that it leaves as it is.
 base::Result<> overlay_image(const std::string &qemu, const std::string &overlay, const std::string &backing);
 
-// Error: not there, not to be read, no qcow2 image, a backing file that is gone. `start_over` is the advice then.
+// Error: not there, not to be read, no qcow2 image, a backing file that is gone or no plain file, data in another file.
+// `start_over` is the advice then.
 base::Result<> check_qcow2(const std::string &path, std::string_view start_over);
 
 // Reads as zeros, all of it: a qcow2 image without a backing file to which nothing was ever written. False also when that

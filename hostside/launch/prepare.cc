@@ -51,6 +51,8 @@ Result<> prepare_boot_disk(Prepared &prepared, const Machine &m) {
         return fail(0, "find boot disk", "", "useBootLoader needs bootDisk, the image that boots; name one with --boot-disk");
     auto format = format_of(m.boot_disk);
     if (!format) return fail(format.error().code, "open boot disk", m.boot_disk, "name one with --boot-disk");
+    if (*format == "qcow2")
+        if (auto good = check_qcow2(m.boot_disk, "name another with --boot-disk"); !good) return good;
     prepared.facts.boot_disk_format = std::move(*format);
     if (!m.paths_in_nix_db.empty())
         prepared.notes.emplace_back("pathsInNixDB goes into the initrd, and a boot loader has its own: they are not registered");

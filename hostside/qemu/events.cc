@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <nlohmann/json.hpp>
 
+#include "mounts/base/error.h"
+
 namespace hostside {
 
 QemuEvent parse_event(std::string_view line) {
@@ -15,8 +17,10 @@ QemuEvent parse_event(std::string_view line) {
     if (json["event"] == "GUEST_PANICKED") return {QemuEvent::panic, ""};
     if (json["event"] != "BLOCK_IO_ERROR" || !data.is_object()) return {};
     const auto device = data.value("device", nlohmann::json());
-    return {data.value("nospace", nlohmann::json()) == true ? QemuEvent::disk_full : QemuEvent::disk_error,
-            device.is_string() ? printable(device.get<std::string>()) : "?"};
+    // nospace is there only for a drive that would stop the guest (werror=enospc, stop); ours report, and say why in words.
+    const bool full =
+        data.value("nospace", nlohmann::json()) == true || data.value("reason", nlohmann::json()) == base::errno_text(ENOSPC);
+    return {full ? QemuEvent::disk_full : QemuEvent::disk_error, device.is_string() ? printable(device.get<std::string>()) : "?"};
 }
 
 QemuEvents::QemuEvents(base::Fd socket) : socket_(std::move(socket)) {

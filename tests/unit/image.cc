@@ -35,6 +35,24 @@ bool is_empty(const std::function<void(std::string &)> &change) {
     return hostside::is_empty_qcow2(scratch.path("image"));
 }
 
+// What is said of that image; empty: it is taken.
+std::string refusal(const std::function<void(std::string &)> &change) {
+    const support::ScratchFolder scratch;
+    std::string bytes = image();
+    change(bytes);
+    REQUIRE(base::replace_file(scratch.path("image"), bytes));
+    const auto good = hostside::check_qcow2(scratch.path("image"), "name another");
+    return good ? "" : base::message(good.error());
+}
+
+std::string refusal_over(const std::string &backing) {
+    return refusal([&](std::string &b) {
+        put(b, 8, 0x200, 8);
+        put(b, 16, backing.size(), 4);
+        b.replace(0x200, backing.size(), backing);
+    });
+}
+
 }  // namespace
 
 TEST_CASE("a qcow2 image to which nothing was written is known to be empty") {
@@ -54,4 +72,21 @@ TEST_CASE("a qcow2 image that holds anything, or may, is not taken for empty") {
     CHECK_FALSE(is_empty([](std::string &b) { b.resize(50); }));
     CHECK_FALSE(is_empty([](std::string &b) { b[0] = 'x'; }));
     CHECK_FALSE(hostside::is_empty_qcow2("/none"));
+}
+
+TEST_CASE("a qcow2 image whose data is in another file is refused: the guest would write that file") {
+    CHECK(refusal([](std::string &) {}).empty());
+    CHECK(refusal([](std::string &b) { put(b, 72, 4, 8); }).contains("another file"));
+    CHECK(refusal([](std::string &b) {
+              put(b, 4, 2, 4);  // version 2 has no such field
+              put(b, 72, 4, 8);
+          }).empty());
+}
+
+TEST_CASE("a qcow2 image over something that is no plain file name is refused") {
+    CHECK(refusal_over("/dev/null").empty());
+    CHECK(refusal_over("./image").empty());
+    for (const char *name :
+         {R"(json:{"driver":"file","filename":"/etc/shadow"})", "nbd://host/x", "nbd:unix:/run/socket", "fat:rw:/home"})
+        CHECK(refusal_over(name).contains("no plain file name"));
 }

@@ -17,6 +17,15 @@ TEST_CASE("the events of QEMU that a person should hear of") {
     CHECK(error.disk == "a?[2J");
 }
 
+TEST_CASE("a full disk is told by its reason too: QEMU 10 says no nospace of a drive that reports its errors") {
+    const auto full = parse_event(R"({"event": "BLOCK_IO_ERROR", "data": {"device": "root",
+        "reason": "No space left on device", "operation": "write", "action": "report"}})");
+    CHECK(full.kind == QemuEvent::disk_full);
+    const auto error = parse_event(R"({"event": "BLOCK_IO_ERROR", "data": {"device": "root",
+        "reason": "Input/output error", "operation": "write", "action": "report"}})");
+    CHECK(error.kind == QemuEvent::disk_error);
+}
+
 TEST_CASE("other lines of the monitor are passed over") {
     for (const char *line : {R"({"QMP": {"version": {}}})", R"({"return": {}})", R"({"event": "RESUME"})", "", "x", "[1]", "null",
                              R"({"event": 3, "data": []})", R"({"event": "BLOCK_IO_ERROR", "data": 3})"})
