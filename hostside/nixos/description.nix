@@ -1,0 +1,92 @@
+# The description for runvm, made of the options of nixpkgs' qemu-vm.nix: what the user defined, by the file that each
+# definition stands in. `unmapped` names what was defined and can't be obeyed, with the reason.
+{ config, lib, pkgs, options }:
+
+let
+  cfg = config.virtualisation;
+  opt = options.virtualisation;
+
+  # --- who defined what ---
+  theirs = [ "/virtualisation/qemu-vm.nix" "/virtualisation/disk-size-option.nix" "/hostside/nixos/qemu-vm.nix" ];
+  isOwn = definition: !lib.any (file: lib.hasSuffix file (toString definition.file)) theirs;
+  ownDefinitions = option: lib.filter isOwn option.definitionsWithLocations;
+  own = option: map (d: d.value) (ownDefinitions option);
+  ownIn = option: lib.concatLists (own option);
+  # An option that only some versions of nixpkgs have counts as not defined in the others.
+  defined = path: lib.hasAttrByPath path opt && own (lib.getAttrFromPath path opt) != [ ];
+  when = path: value: lib.optionalAttrs (defined path) (lib.setAttrByPath path value);
+  same = path: when path (lib.getAttrFromPath path cfg);
+
+  # --- values that need words of their own ---
+  shell = text: lib.any (c: lib.hasInfix c text) [ "$" "`" ];
+  tags = lib.unique (lib.concatMap lib.attrNames (own opt.sharedDirectories));
+  reserved = [ "nix-store" "xchg" "certs" "shared" ];
+  shares = lib.genAttrs (lib.subtractLists reserved tags)
+    (tag: { inherit (cfg.sharedDirectories.${tag}) source target securityModel; });
+  sizeOf = disk: disk.size or disk;
+  oddDisks = lib.filter (disk: lib.isAttrs disk && oddDrive (disk.driveConfig or { })) cfg.emptyDiskImages;
+  oddDrive = drive: lib.any (name: !lib.elem drive.${name} [ null "" { } [ ] ]) (lib.attrNames drive);
+  byLabel = "/dev/disk/by-label/nixos";
+  # By its label an empty disk would never be found.
+  rootDevice = if lib.elem cfg.rootDevice [ null byLabel ] then "/dev/disk/by-id/virtio-root" else cfg.rootDevice;
+
+  merge = lib.foldl' lib.recursiveUpdate { };
+  registration = cfg.host.pkgs.closureInfo { rootPaths = cfg.additionalPaths; };
+
+  description = merge ([
+    {
+      inherit (config.system) name;
+      toplevel = "${config.system.build.toplevel}";
+      initrd = cfg.directBoot.initrd;
+      # The initrd's own table names the root.
+      rootDevice = "fstab";
+      # Defaults of NixOS that are not runvm's.
+      inherit (cfg) graphics;
+      qemu.guestAgent.enable = cfg.qemu.guestAgent.enable;
+      qemu.program = "${cfg.qemu.package}/bin/qemu-system-x86_64";
+    }
+    (lib.optionalAttrs cfg.runvm.register { regInfo = "${registration}/registration"; })
+    (when [ "emptyDiskImages" ] (map sizeOf cfg.emptyDiskImages))
+    (when [ "bios" ] (if cfg.bios == null then null else "${cfg.bios}/bios.bin"))
+    (when [ "interfaces" ] (lib.mapAttrs (_: i: { inherit (i) vlan assignIP; }) cfg.interfaces))
+    (when [ "qemu" "options" ] (ownIn opt.qemu.options))
+    (when [ "qemu" "networkingOptions" ] (ownIn opt.qemu.networkingOptions))
+    (lib.optionalAttrs (shares != { }) { sharedDirectories = shares; })
+    (lib.optionalAttrs (lib.elem "shared" tags) { sharedDir = cfg.sharedDirectories.shared.source; })
+  ] ++ map same [
+    [ "memorySize" ] [ "cores" ] [ "msize" ] [ "diskSize" ] [ "diskImage" ] [ "resolution" ] [ "writableStore" ]
+    [ "writableStoreUseTmpfs" ] [ "restrictNetwork" ] [ "vlans" ] [ "forwardPorts" ] [ "qemu" "consoles" ]
+    [ "qemu" "diskInterface" ] [ "qemu" "virtioKeyboard" ]
+  ]);
+
+  # --- what can't be obeyed ---
+  on = condition: why: if condition then why else null;
+  notYet = "is not built in yet";
+  unmapped = lib.filterAttrs (_: why: why != null) {
+    "nixpkgs.hostPlatform" = on (!pkgs.stdenv.hostPlatform.isx86_64) "only x86_64 is booted";
+    "virtualisation.useBootLoader" = on cfg.useBootLoader "an image with a boot loader ${notYet}; runvm boots the kernel";
+    "virtualisation.useEFIBoot" = on cfg.useEFIBoot "EFI firmware ${notYet}";
+    "virtualisation.useSecureBoot" = on (cfg.useSecureBoot or false) "EFI firmware ${notYet}";
+    "virtualisation.tpm.enable" = on (cfg.tpm.enable or false) "a TPM ${notYet}";
+    "virtualisation.useNixStoreImage" = on cfg.useNixStoreImage "the store is shared over 9p; an image of it ${notYet}";
+    "virtualisation.mountHostNixStore" = on (!cfg.mountHostNixStore) "the guest's store is the host's";
+    "virtualisation.useHostCerts" = on (cfg.useHostCerts or false) "certificates of the host ${notYet}";
+    "virtualisation.directBoot.enable" = on (!cfg.directBoot.enable) "runvm boots the kernel directly";
+    "virtualisation.qemu.drives" = on (defined [ "qemu" "drives" ]) "drives as QEMU's own text are not taken; use emptyDiskImages or qemu.options";
+    "virtualisation.credentials" = on (defined [ "credentials" ]) "credentials of systemd ${notYet}";
+    "virtualisation.qemu.diskInterface" = on (cfg.qemu.diskInterface != "virtio") "the initrd finds the root disk as virtio's alone";
+    "virtualisation.qemu.options" = on (lib.any shell (ownIn opt.qemu.options)) "nothing of a shell is expanded ($ or `)";
+    "virtualisation.qemu.networkingOptions" =
+      on (lib.any shell (ownIn opt.qemu.networkingOptions)) "nothing of a shell is expanded ($ or `)";
+    "virtualisation.sharedDirectories" =
+      if lib.any (tag: shell cfg.sharedDirectories.${tag}.source) tags then "a source is a path; nothing of a shell is expanded ($ or `)"
+      else on (lib.any (tag: lib.elem tag tags) [ "nix-store" "xchg" "certs" ]) "nix-store, xchg and certs are runvm's own";
+    "virtualisation.emptyDiskImages" = on (oddDisks != [ ]) "of driveConfig only the defaults are taken";
+    "virtualisation.vlans" = on (defined [ "vlans" ] && lib.any (n: n < 1 || n > 255) cfg.vlans) "a vlan is a number from 1 to 255";
+    "virtualisation.interfaces" =
+      on (lib.any (i: i.vlan < 1 || i.vlan > 255) (lib.attrValues (cfg.interfaces or { }))) "a vlan is a number from 1 to 255";
+    "boot.initrd.systemd.root" =
+      on (config.boot.initrd.systemd.enable && (config.boot.initrd.systemd.root or "fstab") == "gpt-auto") "a root by gpt-auto is never an empty disk's; use fstab";
+  };
+in
+{ inherit description unmapped ownDefinitions rootDevice; }

@@ -1,0 +1,126 @@
+# Beside nixpkgs' own qemu-vm.nix, whose options, types and assertions stay as they are: `system.build.vm` starts runvm
+# with a description of what the user defined, and stage1 does the boot's own work in the initrd that NixOS makes.
+# What qemu-vm.nix defines for its own script (shares, drives, arguments of QEMU) stays out of the description.
+{ config, lib, pkgs, options, modulesPath, extendModules, ... }:
+
+let
+  cfg = config.virtualisation;
+  inherit (import ./description.nix { inherit config lib pkgs options; }) description unmapped ownDefinitions rootDevice;
+
+  programs = cfg.runvm.package;
+  systemdStage1 = config.boot.initrd.systemd.enable;
+  formats = cfg.diskImage != null && cfg.useDefaultFilesystems;
+
+  # stage1 mounts these; a second mount by NixOS would hide its own.
+  mountedByStage1 = [ "/nix/store" "/nix/.ro-store" "/nix/.rw-store" ]
+    ++ lib.mapAttrsToList (_: share: share.target) cfg.sharedDirectories;
+  fileSystems = removeAttrs cfg.fileSystems mountedByStage1
+    // lib.optionalAttrs formats { "/" = { device = rootDevice; fsType = "ext4"; }; };
+
+  # The commands after boot without qemu-vm.nix's, which would load the registration a second time: a definition that
+  # takes all others' place can't see them, so they are read from the same configuration without it.
+  others = (extendModules { modules = [{ virtualisation.runvm.register = false; }]; }).options.boot.postBootCommands;
+
+  oneshot = { Type = "oneshot"; RemainAfterExit = true; };
+  failing = { DefaultDependencies = false; OnFailureJobMode = "replace-irreversibly"; };
+  # Whatever looks for stage 2 in the new root looks after us.
+  beforeStage2 = [ "initrd-fs.target" "initrd.target" "initrd-find-nixos-closure.service" "initrd-nixos-activation.service" ];
+  units = {
+    stage1-devices = lib.mkIf formats {
+      description = "Root disk, formatted if it is empty";
+      requiredBy = [ "sysroot.mount" ];
+      bindsTo = [ device ];
+      after = [ "systemd-modules-load.service" "systemd-udev-trigger.service" device ];
+      before = [ "systemd-fsck-root.service" "sysroot.mount" "initrd-root-fs.target" ];
+      onFailure = [ "emergency.target" ];
+      unitConfig = failing;
+      serviceConfig = oneshot // { ExecStart = "/bin/stage1 devices --device ${rootDevice}"; };
+    };
+    stage1-mounts = {
+      description = "Shares and store of the virtual machine";
+      requiredBy = [ "initrd-fs.target" ];
+      after = [ "initrd-root-fs.target" ];
+      before = beforeStage2;
+      # /tmp may be a tmpfs of the guest's own; the shares lie in it.
+      onFailure = [ "emergency.target" ];
+      unitConfig = failing // { RequiresMountsFor = "/sysroot/nix/store /sysroot/tmp"; };
+      serviceConfig = oneshot // { ExecStart = "/bin/stage1 mounts --target-root /sysroot"; };
+    };
+    stage1-register = lib.mkIf cfg.runvm.register {
+      description = "Registration of the closure in the Nix database";
+      requiredBy = [ "initrd-fs.target" ];
+      requires = [ "stage1-mounts.service" ];
+      after = [ "stage1-mounts.service" ];
+      before = beforeStage2;
+      onFailure = [ "emergency.target" ];
+      unitConfig = failing;
+      serviceConfig = oneshot // { ExecStart = "/bin/stage1 register --target-root /sysroot"; };
+    };
+  };
+  # systemd.unit(5): how a path is written as a unit's name.
+  device = lib.replaceStrings [ "-" "/" ] [ "\\x2d" "-" ] (lib.removePrefix "/" rootDevice) + ".device";
+
+  file = pkgs.writeText "${config.system.name}.json" (builtins.toJSON description);
+  script = cfg.host.pkgs.writeScript "run-nixos-vm" ''
+    #! ${cfg.host.pkgs.runtimeShell}
+    exec ${programs}/bin/runvm run --config ${file} -- "$@"
+  '';
+in
+{
+  imports = [ (modulesPath + "/virtualisation/qemu-vm.nix") ];
+
+  options.virtualisation.runvm = {
+    package = lib.mkOption {
+      type = lib.types.package;
+      default = pkgs.runvm or (throw "virtualisation.runvm.package: there is no pkgs.runvm here; set it");
+      defaultText = lib.literalExpression "pkgs.runvm";
+      description = "The package with runvm and the static stage1 that the initrd gets.";
+    };
+    register = lib.mkOption {
+      type = lib.types.bool;
+      default = true;
+      description = "Whether stage1 registers the closure in the guest's Nix database, instead of the commands after boot.";
+    };
+  };
+
+  config = {
+    assertions = lib.mapAttrsToList (name: why: { assertion = false; message = "runvm: ${name}: ${why}"; }) unmapped;
+
+    # One step before the override that qemu-vm.nix uses.
+    fileSystems = lib.mkIf (cfg.fileSystems != { }) (lib.mkOverride 9 fileSystems);
+
+    boot.postBootCommands = lib.mkIf cfg.runvm.register
+      (lib.mkForce (lib.concatMapStringsSep "\n" (d: d.value) (ownDefinitions others)));
+
+    boot.initrd = lib.mkMerge [
+      { kernelModules = [ "virtio_pci" "virtio_blk" "9pnet_virtio" "9p" "overlay" "fuse" "ext4" ]; }
+      (lib.mkIf systemdStage1 {
+        systemd.storePaths = [ "${programs}/bin/stage1" ];
+        systemd.extraBin.stage1 = "${programs}/bin/stage1";
+        systemd.services = units;
+      })
+      (lib.mkIf (!systemdStage1) {
+        extraUtilsCommands = "copy_bin_and_libs ${programs}/bin/stage1";
+        # A root by label is there only when udev has seen the new file system.
+        postDeviceCommands = lib.mkIf formats ''
+          udevadm settle
+          stage1 devices --device ${rootDevice} || fail
+          udevadm settle
+        '';
+        postMountCommands = ''
+          stage1 mounts --target-root $targetRoot || fail
+          ${lib.optionalString cfg.runvm.register "stage1 register --target-root $targetRoot || fail"}
+        '';
+      })
+    ];
+
+    system.build.machineDescription = description;
+    system.build.vm = lib.mkForce (cfg.host.pkgs.runCommand "nixos-vm"
+      { preferLocalBuild = true; meta.mainProgram = "run-${config.system.name}-vm"; }
+      ''
+        mkdir -p $out/bin
+        ln -s ${config.system.build.toplevel} $out/system
+        ln -s ${script} $out/bin/run-${config.system.name}-vm
+      '');
+  };
+}
