@@ -83,7 +83,7 @@ TEST_CASE("systemd in the initrd hands over to systemd in stage 2; our own union
                                  .parameters = {"stage1.union.engine=fuse"},
                                  .arguments = {"--initrd", systemd_initrd(machine)}});
     check_that_it_came_up_and_went_down(machine, b);
-    CHECK_THAT(b.console, ContainsSubstring("device: serial=root is /dev/vda") && ContainsSubstring("unionfs /nix/store fuse") &&
+    CHECK_THAT(b.console, ContainsSubstring("device: /dev/vda is /dev/vda") && ContainsSubstring("unionfs /nix/store fuse") &&
                               ContainsSubstring("the daemon unionfs is in 0::/init.scope"));
 }
 
