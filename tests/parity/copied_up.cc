@@ -1,0 +1,85 @@
+// What a copy-up must bring along: every object of the tree, changed in a way that touches nothing that is compared.
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <catch_amalgamated.hpp>
+#include <filesystem>
+#include <format>
+#include <fstream>
+#include <vector>
+
+#include "mounts/base/process.h"
+#include "tests/parity/mounted.h"
+#include "tests/parity/place.h"
+
+namespace fs = std::filesystem;
+using parity::result;
+using parity::same;
+
+namespace {
+
+bool is_file_with_one_name(const fs::path &path) {
+    struct stat status{};
+    return ::lstat(path.c_str(), &status) == 0 && !S_ISDIR(status.st_mode) && status.st_nlink == 1;
+}
+
+}  // namespace
+
+TEST_CASE("a copy-up keeps owner, mode, times, attributes and holes of every kind of object") {
+    same([] {
+        std::vector<fs::path> all;
+        for (const auto &entry : fs::recursive_directory_iterator("."))
+            if (is_file_with_one_name(entry.path())) all.push_back(entry.path());
+        std::ranges::sort(all);
+        std::string results;
+        for (const fs::path &path : all)  // a new name leaves the object itself as it is
+            results += result(::rename(path.c_str(), (path.string() + "-renamed").c_str())) + " ";
+        return results;
+    });
+}
+
+TEST_CASE("a copied-up directory keeps owner, mode and attributes") {
+    same([] {
+        return result(::mkdir("theirs/inner/new", 0700)) + result(::mkdir("folder/inner/new", 0700)) +
+               result(::rmdir("theirs/inner/new")) + result(::rmdir("folder/inner/new"));
+    });
+}
+
+TEST_CASE("XATTR_REPLACE of an attribute that isn't there, and XATTR_CREATE of one that is, change nothing") {
+    same([] {
+        std::string results;
+        for (const char *file : {"file", "attributed"})
+            for (const char *name : {"user.note", "user.none", "trusted.note", "trusted.none"})
+                for (const int flags : {XATTR_REPLACE, XATTR_CREATE})
+                    results += result(::setxattr(file, name, "new", 3, flags)) + " ";
+        return results;
+    });
+}
+
+TEST_CASE("an opaque directory of a lower hides what lies beneath it, as with overlayfs") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    parity::Mounted stack("store");
+    const fs::path first = stack.base() / "first", second = stack.base() / "second";
+    for (const fs::path &layer : {first, second}) fs::create_directories(layer / "opaque/inner");
+    std::ofstream(first / "opaque/above") << "above";
+    std::ofstream(second / "opaque/beneath") << "beneath";
+    std::ofstream(second / "opaque/inner/deep") << "beneath";
+    REQUIRE(::setxattr((first / "opaque").c_str(), "trusted.overlay.opaque", "y", 1, 0) == 0);
+    const auto exit = base::run(
+        {.argv = {parity::program(), "-o", std::format("lowerdir={}:{}", first.string(), second.string()), stack.root()},
+         .capture_output = true});
+    REQUIRE(exit);
+    INFO(exit->output);
+    REQUIRE(exit->status == 0);
+    const std::string seen = parity::tree(stack.root());
+    const base::Exit unmounted = *base::run({.argv = {"umount", stack.root()}, .capture_output = true});
+    CHECK(unmounted.status == 0);
+    CHECK(seen.contains("opaque/above"));
+    CHECK(seen.contains("opaque/inner"));
+    CHECK(!seen.contains("beneath"));
+    CHECK(!seen.contains("deep"));
+}
