@@ -89,6 +89,16 @@ TEST_CASE("a sound superblock beside our intent is no proof of the rest: it is f
     CHECK(decide(facts).action == Action::keep);
 }
 
+TEST_CASE("a disk of which a byte can't be read is refused, though all that was read is zero", "[disk]") {
+    DiskFacts facts = blank();
+    facts.emptiness = Emptiness{Emptiness::Outcome::unreadable, 4711, EIO};
+    for (const bool begun : {false, true}) {
+        if (begun) facts.intent = recipe;
+        CHECK(decide(facts).action == Action::refuse);
+        CHECK(decide(facts).reason.contains("byte 4711 cannot be read"));
+    }
+}
+
 TEST_CASE("each refusal says why and what to do", "[disk]") {
     const auto reason = [](const DiskFacts &facts) {
         const Verdict verdict = decide(facts);
