@@ -22,10 +22,11 @@ bool is_meta(const Options &options, const std::string &name) {
 
 }  // namespace
 
-LowerDirRef lower_child(Union &fs, const LowerDirRef &parent, const std::string &name) {
+LowerDirRef lower_child(Union &fs, const LowerDirRef &parent, const std::string &name, const Key &key) {
     auto dir = std::make_shared<LowerDir>();
     dir->parent = parent;
     dir->name = name;
+    dir->key = key;
     dir->layer = parent->layer;
     dir->last = parent->last;
     dir->cache = &fs.cache;
@@ -53,7 +54,7 @@ void follow_redirect(Union &fs, const std::string &target, const std::vector<Low
             struct stat status{};
             if (fs.lower_dir(dir, fd) != 0 || ::fstatat(fd->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
             if (!S_ISDIR(status.st_mode)) break;
-            next.push_back(lower_child(fs, dir, name));
+            next.push_back(lower_child(fs, dir, name, key_of(status)));
             if (!dir->last && fs.is_opaque(fd->get(), name.c_str())) break;
         }
         at = std::move(next);
@@ -106,7 +107,7 @@ int Union::probe(Node &parent, const std::string &name, Found &found, size_t fir
         if (!have) found.status = status;
         if (found.lowers.empty()) found.lower_key = {status.st_dev, status.st_ino};
         have = true;
-        found.lowers.push_back(lower_child(*this, dir, name));
+        found.lowers.push_back(lower_child(*this, dir, name, key_of(status)));
         if (!dir->last && is_opaque(fd->get(), name.c_str())) break;
     }
     return have ? 0 : ENOENT;
