@@ -23,10 +23,11 @@ bool is_meta(const Options &options, const std::string &name) {
 
 }  // namespace
 
-LowerDirRef lower_child(Union &fs, const LowerDirRef &parent, const std::string &name) {
+LowerDirRef lower_child(Union &fs, const LowerDirRef &parent, const std::string &name, const Key &key) {
     auto dir = std::make_shared<LowerDir>();
     dir->parent = parent;
     dir->name = name;
+    dir->key = key;
     dir->layer = parent->layer;
     dir->last = parent->last;
     dir->cache = &fs.cache;
@@ -80,7 +81,7 @@ int follow_redirect(Union &fs, const std::string &target, const std::vector<Lowe
                 break;
             }
             if (!S_ISDIR(status.st_mode)) return 0;  // a whiteout, or what hides the rest as one
-            dir = lower_child(fs, dir, name);
+            dir = lower_child(fs, dir, name, key_of(status));
             if (dir->last) continue;
             hides = hides || fs.is_opaque(fd->get(), name.c_str());
             const std::string further = xattr_value(fd->get(), name.c_str(), fs.mark + "redirect");
@@ -136,7 +137,7 @@ int Union::probe(Node &parent, const std::string &name, Found &found, size_t fir
         if (!have) found.status = status;
         if (found.lowers.empty()) found.lower_key = {status.st_dev, status.st_ino};
         have = true;
-        found.lowers.push_back(lower_child(*this, dir, name));
+        found.lowers.push_back(lower_child(*this, dir, name, key_of(status)));
         if (dir->last) continue;
         if (is_opaque(fd->get(), name.c_str())) break;
         const std::string target = xattr_value(fd->get(), name.c_str(), mark + "redirect");

@@ -20,10 +20,20 @@
 
 namespace unionfs {
 
+// The identity of a file beneath: device and inode number.
+struct Key {
+    dev_t device = 0;
+    ino_t inode = 0;
+    bool operator==(const Key &) const = default;
+};
+
+inline Key key_of(const struct stat &status) { return {status.st_dev, status.st_ino}; }
+
 // A folder of a read-only layer. It never moves, so that its chain of names leads to it for ever.
 struct LowerDir {
     std::shared_ptr<LowerDir> parent{};  // null: the layer's root
     std::string name{};
+    Key key{};         // what the name led to; no inode: not known
     size_t layer = 0;  // index into Union::lowers
     bool last = true;  // nothing of a further layer can show through
     FdCache *cache = nullptr;
@@ -36,13 +46,6 @@ struct LowerDir {
     }
 };
 using LowerDirRef = std::shared_ptr<LowerDir>;
-
-// The identity of a file beneath: device and inode number.
-struct Key {
-    dev_t device = 0;
-    ino_t inode = 0;
-    bool operator==(const Key &) const = default;
-};
 
 struct Node;
 struct Link {

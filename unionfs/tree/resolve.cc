@@ -12,6 +12,18 @@
 
 namespace unionfs {
 
+namespace {
+
+// A name is opened long after it was looked up, and a layer may have folders that others write to: what it leads to now must
+// be what the caller was judged by.
+int check_same(int fd, const Key &known) {
+    struct stat status{};
+    if (::fstat(fd, &status) < 0) return errno;
+    return known.inode == 0 || key_of(status) == known ? 0 : ESTALE;
+}
+
+}  // namespace
+
 int Union::lower_dir(const LowerDirRef &dir, FdRef &fd) {
     if (!dir->parent) {
         fd = lowers[dir->layer];
@@ -22,6 +34,7 @@ int Union::lower_dir(const LowerDirRef &dir, FdRef &fd) {
     if (const int error = lower_dir(dir->parent, above); error != 0) return error;
     base::Fd opened(::openat(above->get(), dir->name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!opened) return errno;
+    if (const int error = check_same(opened.get(), dir->key); error != 0) return error;
     fd = cache.put(dir->slot, std::move(opened));
     return 0;
 }
@@ -35,7 +48,7 @@ int Union::open_lower_dir(const LowerDirRef &dir, base::Fd &fd) {
         name = dir->name.c_str();
     }
     fd.reset(::openat(above->get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    return fd ? 0 : errno;
+    return fd ? check_same(fd.get(), dir->key) : errno;
 }
 
 int Union::upper_dir(Node &node, FdRef &fd) {
@@ -99,7 +112,13 @@ bool Union::find_open(Node &node, Where &place) {
     return place.dir != nullptr;
 }
 
-int Union::reach(Node &node, Where &place) { return find_open(node, place) ? 0 : where(node, place); }
+int Union::reach(Node &node, Where &place) {
+    if (find_open(node, place)) return 0;
+    if (const int error = where(node, place); error != 0 || node.is_dir()) return error;
+    struct stat status{};
+    if (::fstatat(place.fd(), place.name.c_str(), &status, place.flags()) < 0) return errno;
+    return key_of(status) == (node.upper ? node.upper_key : node.lower_key) ? 0 : ESTALE;
+}
 
 int Union::hold(Node &node, Where &place) {
     if (!node.upper) return where_lower(node, place);
@@ -126,16 +145,19 @@ int Union::data(Node &node, bool write, FdRef &fd) {
     if ((fd = node.orphan())) return 0;
     if ((fd = cache.get(node.slot)) && (!write || node.slot_writable)) return 0;
     cache.drop(node.slot);
+    node.slot_writable = false;
     Where place;
     if (const int error = where(node, place); error != 0) return error;
     const int access = node.upper ? O_RDWR : O_RDONLY;
     base::Fd opened(
         ::openat(place.fd(), place.name.c_str(), access | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | (node.upper ? 0 : O_NOATIME)));
-    node.slot_writable = node.upper && opened.valid();
+    const bool writable = node.upper && opened.valid();
     if (!opened && (errno == EPERM || ((errno == EACCES || errno == EROFS) && !write)))  // rootless: not ours, or not writable
         opened.reset(::openat(place.fd(), place.name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
     if (!opened) return errno;
+    if (const int error = check_same(opened.get(), node.upper ? node.upper_key : node.lower_key); error != 0) return error;
     if (has_no_data(opened.get())) return EIO;
+    node.slot_writable = writable;
     fd = cache.put(node.slot, std::move(opened));
     return 0;
 }
@@ -157,10 +179,12 @@ void Union::changed_by_us(const Node &node) const {
 
 int Union::attributes(Node &node, struct stat &status) {
     Where place;
+    const bool of_lower = !node.upper;
     if (const int error = hold(node, place); error != 0) return error;
     const int result =
         node.is_dir() ? ::fstat(place.fd(), &status) : ::fstatat(place.fd(), place.name.c_str(), &status, place.flags());
     if (result < 0) return errno;
+    if (of_lower && !node.upper && !node.is_dir() && key_of(status) != node.lower_key) return ESTALE;
     show(node, status);
     return 0;
 }

@@ -149,7 +149,7 @@ inline int Where::flags() const { return name.empty() ? AT_EMPTY_PATH : AT_SYMLI
 int copy_attributes(int from_dir, const char *from, int to_dir, const char *to, const struct stat &status,
                     const std::string &mark, struct stat &made);
 
-LowerDirRef lower_child(Union &fs, const LowerDirRef &parent, const std::string &name);
+LowerDirRef lower_child(Union &fs, const LowerDirRef &parent, const std::string &name, const Key &key = {});
 
 // From its layer's root, with a leading slash; the root's is empty.
 std::string lower_path(const LowerDirRef &dir);

@@ -99,7 +99,7 @@ int Union::copy_up_file(Node &node, off_t size, base::Fd &copy) {
     base::Fd source;
     if (const int error = where(node, from); error != 0) return error;
     if (node.is_file()) {
-        source.reset(::openat(from.fd(), from.name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+        source.reset(::openat(from.fd(), from.name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
         if (!source) return errno;
         if (has_no_data(source.get())) return EIO;
     }
@@ -107,6 +107,7 @@ int Union::copy_up_file(Node &node, off_t size, base::Fd &copy) {
     const int from_dir = source ? source.get() : from.fd();
     const char *from_name = source ? "" : from.name.c_str();
     if (::fstatat(from_dir, from_name, &status, source ? AT_EMPTY_PATH : AT_SYMLINK_NOFOLLOW) < 0) return errno;
+    if (key_of(status) != node.lower_key) return ESTALE;  // the name leads to something else by now
     for (const Link &link : links)
         if (const int error = copy_up(*link.parent); error != 0) return error;
 

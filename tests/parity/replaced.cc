@@ -1,0 +1,123 @@
+// Somebody puts another object where a layer's known file was, by a folder that everybody may write to. The union opens by
+// name, as root: it must not show or change what the name leads to now.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <catch_amalgamated.hpp>
+#include <cerrno>
+#include <filesystem>
+#include <format>
+#include <fstream>
+
+#include "mounts/base/fd.h"
+#include "tests/parity/mounted.h"
+#include "tests/parity/place.h"
+
+namespace fs = std::filesystem;
+
+namespace {
+
+void write_text(const fs::path &path, std::string_view text, mode_t mode) {
+    std::ofstream(path) << text;
+    ::chmod(path.c_str(), mode);
+}
+
+// What reading gave; "-errno" where it failed.
+std::string content(const fs::path &path) {
+    std::array<char, 64> bytes{};
+    const base::Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    const ssize_t n = ::read(fd.get(), bytes.data(), bytes.size());
+    return n < 0 ? std::format("-{}", errno) : std::string(bytes.data(), static_cast<size_t>(n));
+}
+
+bool append(const fs::path &path) {
+    const base::Fd fd(::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
+    return fd && ::write(fd.get(), "x", 1) == 1;
+}
+
+// Ends after a while whatever hangs.
+std::string append_in_child(const fs::path &path) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+        ::alarm(20);
+        ::_exit(append(path) ? 0 : errno);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    return WIFEXITED(status) ? std::to_string(WEXITSTATUS(status)) : "killed";
+}
+
+}  // namespace
+
+TEST_CASE("a root-only file moved onto a known name of a layer is neither shown nor written nor given away") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    const std::string mode = GENERATE("store", "throughput");
+    const bool in_upper = GENERATE(false, true);
+    CAPTURE(mode, in_upper);
+    parity::Mounted m(mode);
+    const fs::path layer = in_upper ? m.upper() : m.lower();
+    fs::create_directory(layer / "open");
+    ::chmod((layer / "open").c_str(), 0777);
+    for (const char *name : {"read", "append", "chmod"}) {
+        write_text(layer / "open" / name, "harmless", 0666);
+        ::chown((layer / "open" / name).c_str(), 1000, 1000);
+        write_text(layer / "open" / (std::string("secret-") + name), "secret", 0600);
+    }
+    m.mount();
+    for (const char *name : {"read", "append", "chmod"}) {
+        REQUIRE(fs::file_size(m.root() / "open" / name) == 8);
+        fs::rename(layer / "open" / (std::string("secret-") + name), layer / "open" / name);
+    }
+    // By the owner of what was there: root might open the new file once the kernel has looked it up again.
+    const pid_t child = ::fork();
+    if (child == 0) {
+        ::alarm(20);
+        if (::setgid(1000) != 0 || ::setuid(1000) != 0) ::_exit(2);
+        const bool shown = content(m.root() / "open/read").contains("secre");
+        (void)append(m.root() / "open/append");
+        (void)::chmod((m.root() / "open/chmod").c_str(), 0777);
+        ::_exit(shown ? 1 : 0);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    CHECK(status == 0);
+    for (const char *name : {"read", "append", "chmod"}) {
+        CAPTURE(name);
+        CHECK(content(layer / "open" / name) == "secret");
+        CHECK(fs::status(layer / "open" / name).permissions() == fs::perms(0600));
+    }
+}
+TEST_CASE("a root-only folder moved onto a known name of a lower shows nothing of what is in it") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    parity::Mounted m("store");
+    fs::create_directories(m.lower() / "open/folder");
+    fs::create_directories(m.lower() / "open/secret");
+    write_text(m.lower() / "open/secret/text", "secret", 0644);
+    ::chmod((m.lower() / "open/secret").c_str(), 0700);
+    m.mount();
+    REQUIRE(fs::is_directory(m.root() / "open/folder"));
+    fs::remove(m.lower() / "open/folder");
+    fs::rename(m.lower() / "open/secret", m.lower() / "open/folder");
+    const pid_t child = ::fork();
+    if (child == 0) ::_exit(::setuid(1000) == 0 && content(m.root() / "open/folder/text") == "secret" ? 1 : 0);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    CHECK(status == 0);
+}
+TEST_CASE("a FIFO put on a known name of a lower hangs nobody") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    parity::Mounted m("store");
+    for (const char *name : {"read", "append"}) write_text(m.lower() / name, "harmless", 0666);
+    m.mount();
+    for (const char *name : {"read", "append"}) {
+        REQUIRE(fs::file_size(m.root() / name) == 8);
+        fs::remove(m.lower() / name);
+        REQUIRE(::mkfifo((m.lower() / name).c_str(), 0666) == 0);
+    }
+    CHECK(append_in_child(m.root() / "append") != "killed");
+    CHECK(content(m.root() / "read") != "harmless");
+    CHECK(m.unmount() == 0);
+}
