@@ -103,23 +103,23 @@ Result<> check_removals(const Union &fs) {
     return {};
 }
 
-// Who has the lock: the lowest process of those that share it, for that is the supervisor. 0: none that we may look at.
+// Who has the lock: the lowest process of those that share it, for that is the supervisor. 0: none that we may look at. Only
+// texts of /proc are read (proc_pid_fdinfo(5), "lock:"): a look at another's open file could wait for a dead server.
 pid_t holder_of(const Fd &locked) {
-    struct stat wanted{}, open{};
+    struct stat wanted{};
     pid_t lowest = 0;
     if (::fstat(locked.get(), &wanted) < 0) return 0;
+    const std::string file = ":" + std::to_string(wanted.st_ino) + " ";
     for (const std::string &process : names_in(Fd(::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC)))) {
         pid_t pid = 0;
         if (std::from_chars(process.data(), process.data() + process.size(), pid).ptr != process.data() + process.size())
             continue;
         if (pid == ::getpid() || (lowest != 0 && pid > lowest)) continue;
-        const Fd fds(::open(("/proc/" + process + "/fd").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-        for (const std::string &number : names_in(Fd(fds ? ::openat(fds.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1))) {
-            if (::fstatat(fds.get(), number.c_str(), &open, 0) < 0 || open.st_dev != wanted.st_dev ||
-                open.st_ino != wanted.st_ino)
-                continue;
-            const auto info = base::read_file("/proc/" + process + "/fdinfo/" + number);
-            if (info && info->contains("FLOCK")) lowest = pid;
+        const std::string directory = "/proc/" + process + "/fdinfo";
+        for (const std::string &number : names_in(Fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)))) {
+            const auto info = base::read_file(directory + "/" + number);
+            const size_t lock = info ? info->find("FLOCK") : std::string::npos;
+            if (lock != std::string::npos && info->find(file, lock) != std::string::npos) lowest = pid;
         }
     }
     return lowest;
