@@ -38,6 +38,16 @@ test-parity-ext4: $(BUILD)/tests/parity-ext4 all test-tools ## the same with the
 test-boot: $(BUILD)/tests/boot all test-tools ## boots of real machines
 	@tests/support/with-machine tests/support/run-tests --shards $(SHARDS) $<
 
+# What whoever can write a layer, a disk, an image or an input may try. All of it runs in `make test` too.
+HOSTILE_parity := [\#hostile_layers],[\#old_layers],[\#replaced],[\#set_id],[\#refusals]
+HOSTILE_unit := [\#target_root],[\#regular_file],[\#running_machine],[\#image],[\#bad_input],[\#guest_folder],[\#module_index]
+HOSTILE_boot := [\#hostile],[\#bad_input]
+.PHONY: test-hostile
+test-hostile: $(PROGRAMS) all test-tools ## layers, disks, images and inputs made by an attacker
+	@$(BUILD)/tests/unit --filenames-as-tags '$(HOSTILE_unit)'
+	@$(BUILD)/tests/parity --filenames-as-tags '$(HOSTILE_parity)'
+	@tests/support/with-machine $(BUILD)/tests/boot --filenames-as-tags '$(HOSTILE_boot)'
+
 .PHONY: test-mutants
 test-mutants: $(BUILD)/tests/unit $(BUILD)/tests/parity all test-tools ## breaks the code, one patch of tests/mutants at a time: a test must notice (root)
 	@tests/mutants/run $(BUILD) $(MUTANTS)
