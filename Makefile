@@ -4,6 +4,11 @@
 # are; else a pinned static musl sysroot is built once into the cache, and its compiler and libraries are used.
 
 BUILD ?= build
+# As many jobs as there are processors, unless a number was given. Benchmarks and fuzzers have the machine to themselves,
+# and so have suites when more than one was named.
+ifeq (0,$(MAKELEVEL)$(filter bench% fuzz%,$(MAKECMDGOALS))$(word 2,$(filter test%,$(MAKECMDGOALS)))$(filter -j% --jobs%,$(MAKEFLAGS) $(shell echo "$$MAKEFLAGS")))
+MAKEFLAGS += -j$(shell nproc)
+endif
 PREFIX ?= /usr/local
 DESTDIR ?=
 
@@ -38,6 +43,8 @@ SUPPORT := $(call sources,tests/support)
 OWN := $(MOUNTS) $(UNIONFS) $(STAGE1) $(HOSTSIDE) stage1/main.cc hostside/main.cc
 TESTS := $(call sources,tests/unit tests/parity tests/boot) $(SUPPORT)
 
+# Only what tells its version is compiled with it, so that a new version compiles little.
+VERSIONED := unionfs/command/command.cc hostside/main.cc stage1/init/init.cc stage1/main.cc
 VERSION := $(shell sed -n 's/^## \([0-9.]*\).*/\1/p' CHANGELOG.md | head -n 1)
 
 .DEFAULT_GOAL := all
@@ -67,14 +74,46 @@ $(BUILD)/runvm: $(call objects,$(MOUNTS) $(HOSTSIDE) hostside/main.cc)
 hot := $(addprefix fuse/,op_attributes op_data op_directories op_names op_xattrs session) \
     $(addprefix tree/,lookup resolve inode_table key_table name_pool fd_cache listing readdirplus_policy) \
     upper/layer recovery/shared_memory
-$(hot:%=$(BUILD)/obj/unionfs/%.o): OPTIMIZE := -O2
+$(hot:%=$(BUILD)/obj/unionfs/%.o): private OPTIMIZE := -O2
 # So does a registration's text, and the database that is made of it.
 written := mounts/nix/registration mounts/nix/nix_hash stage1/nixdb/fingerprint stage1/nixdb/path_index stage1/nixdb/sqlite_file
-$(written:%=$(BUILD)/obj/%.o): OPTIMIZE := -O2
-$(BUILD)/obj/%.o: %.cc $(SYSROOT_READY)
+$(written:%=$(BUILD)/obj/%.o): private OPTIMIZE := -O2
+
+# What the last build was made with: flags and version. A file that says something else than today is made anew, and so is
+# what depends on it. It is read here and written by a rule, so that `make -n` writes nothing. (The variables above are
+# private because these files are prerequisites, which would inherit them.)
+define stamp
+ifneq ($$(strip $$($2)),$$(strip $$(file <$1)))
+$1: force
+endif
+$1:
+	@mkdir -p $$(@D)
+	@printf '%s\n' '$$(subst ','\'',$$($2))' >$$@
+endef
+FLAGS = $(CXX) $(ALL_CXXFLAGS) $(ALL_LDFLAGS) $(PACKAGES) -O2: $(hot) $(written)
+$(eval $(call stamp,$(BUILD)/flags,FLAGS))
+$(eval $(call stamp,$(BUILD)/version,VERSION))
+.PHONY: force
+ifeq (clean,$(firstword $(MAKECMDGOALS)))
+$(BUILD)/flags $(BUILD)/version: clean
+else ifneq (,$(filter clean,$(MAKECMDGOALS)))
+.NOTPARALLEL:
+endif
+
+# How many compiles there are to do: a `make -n` counts them when the first one begins.
+ifdef COUNT_COMPILES
+compile = : to compile in $(BUILD)
+else
+to_compile = $(eval to_compile := $(shell $(MAKE) -n -j1 COUNT_COMPILES=1 $(MAKEOVERRIDES) $(MAKECMDGOALS) 2>/dev/null | \
+    grep -cxF ': to compile in $(BUILD)'))$(to_compile)
+progress = $(eval compiled += x)[$(words $(compiled))/$(to_compile)]
+compile = echo '$(progress) CXX  $<'; $(CXX) $(ALL_CXXFLAGS) $(DEFINES) -MMD -MP -c -o $@ $<
+endif
+$(call objects,$(VERSIONED)): private DEFINES = -DSTAGE1_VERSION='"$(VERSION)"'
+$(call objects,$(VERSIONED)): $(BUILD)/version
+$(BUILD)/obj/%.o: %.cc $(BUILD)/flags $(SYSROOT_READY)
 	@mkdir -p $(@D)
-	@echo 'CXX  $<'
-	@$(CXX) $(ALL_CXXFLAGS) -DSTAGE1_VERSION='"$(VERSION)"' -MMD -MP -c -o $@ $<
+	@$(compile)
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
