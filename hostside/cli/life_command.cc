@@ -16,10 +16,9 @@
 #include <thread>
 
 #include "hostside/base/file_lock.h"
+#include "hostside/base/run_names.h"
 #include "hostside/base/unix_socket.h"
 #include "hostside/host/run_directory.h"
-#include "hostside/qemu/command.h"
-#include "hostside/run/console_log.h"
 #include "hostside/run/supervise.h"
 #include "hostside/run/terminal.h"
 #include "mounts/base/at.h"
