@@ -51,4 +51,27 @@ std::string printable(std::string_view text) {
     return result;
 }
 
+std::string printable_lines(std::string_view text) {
+    std::string result;
+    while (!text.empty()) {
+        const size_t end = std::min(text.find_first_of("\t\n\r\x1b"), text.size());
+        result += printable(text.substr(0, end));
+        text.remove_prefix(end);
+        if (text.empty()) break;
+        const char c = text.front();
+        text.remove_prefix(1);
+        if (c == '\t' || c == '\n') result += c;
+        if (c != '\x1b') continue;
+        if (!text.starts_with('[')) {
+            result += '?';
+            continue;
+        }
+        text.remove_prefix(1);
+        // Parameters and intermediates, then the one that says what it is (ECMA-48, 5.4).
+        while (!text.empty() && text.front() >= ' ' && text.front() < '@') text.remove_prefix(1);
+        if (!text.empty() && text.front() >= '@' && text.front() < '\x7f') text.remove_prefix(1);
+    }
+    return result;
+}
+
 }  // namespace hostside

@@ -10,4 +10,8 @@ namespace hostside {
 // or character becomes '?'. Pure.
 std::string printable(std::string_view text);
 
+// A log: its lines stay lines, tabs are tabs, and colours and cursor movements (ECMA-48's control sequences) are left out, so
+// that what remains reads well; anything else as above.
+std::string printable_lines(std::string_view text);
+
 }  // namespace hostside
