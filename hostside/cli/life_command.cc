@@ -16,10 +16,11 @@
 #include <thread>
 
 #include "hostside/base/file_lock.h"
+#include "hostside/base/printable.h"
+#include "hostside/base/run_names.h"
 #include "hostside/base/unix_socket.h"
+#include "hostside/cli/reporter.h"
 #include "hostside/host/run_directory.h"
-#include "hostside/qemu/command.h"
-#include "hostside/run/console_log.h"
 #include "hostside/run/supervise.h"
 #include "hostside/run/terminal.h"
 #include "mounts/base/at.h"
@@ -30,8 +31,10 @@ namespace {
 
 using base::Result;
 
+constexpr size_t log_limit_bytes = size_t{16} << 20;  // more than the launcher writes (console_log.h)
+
 int refuse(const base::Error &error) {
-    std::println(stderr, "runvm: {}", base::message(error));
+    say(base::message(error));
     return launcher_error;
 }
 
@@ -51,7 +54,7 @@ std::string in(const Running &m, std::string_view file) { return m.path + "/" + 
 int list() {
     auto machines = running_machines();
     if (!machines) return refuse(machines.error());
-    for (const auto &m : *machines) std::println("{}\tpid {}", m.name, m.holder);
+    for (const auto &m : *machines) std::println("{}\tpid {}", printable(m.name), m.holder);
     return 0;
 }
 
@@ -65,7 +68,7 @@ int status_of(const std::string &name) {
     const std::string state = at == std::string::npos
                                   ? "unknown"
                                   : answer->substr(at + key.size(), answer->find('"', at + key.size()) - at - key.size());
-    std::println("{}: {}, pid {}", m->name, state, m->holder);
+    std::println("{}: {}, pid {}", printable(m->name), printable(state), m->holder);
     return 0;
 }
 
@@ -87,7 +90,7 @@ int stop(const std::string &name, bool now, int patience_s) {
         return 0;
     if (m->holder > 1 && ::kill(static_cast<pid_t>(m->holder), SIGTERM) < 0) return refuse({"stop", name, errno, ""});
     if (gone_within(*m, std::chrono::seconds(10))) {
-        if (!now) std::println(stderr, "runvm: {} did not shut down within {} s of its power button; ended", name, patience_s);
+        if (!now) say(std::format("{} did not shut down within {} s of its power button; ended", name, patience_s));
         return 0;
     }
     return refuse({"stop", name, 0, std::format("its launcher, pid {}, does not end", m->holder)});
@@ -100,10 +103,12 @@ int logs(const std::string &name) {
         auto log = base::open_at(AT_FDCWD, in(*m, part), O_RDONLY | O_NOFOLLOW);
         if (!log && log.error().code == ENOENT) continue;  // nothing was said yet, or not that much
         if (!log) return refuse(log.error());
-        std::array<char, 65536> chunk;
-        for (ssize_t n = 0; (n = ::read(log->get(), chunk.data(), chunk.size())) > 0;)
-            if (auto wrote = base::write_all(STDOUT_FILENO, {chunk.data(), static_cast<size_t>(n)}, "stdout"); !wrote)
-                return refuse(wrote.error());
+        auto text = base::read_all(log->get(), in(*m, part), log_limit_bytes);
+        if (!text) return refuse(text.error());
+        // A terminal would obey what the guest says; a file or a pipe has it as it was.
+        const bool terminal = ::isatty(STDOUT_FILENO) == 1;
+        if (auto wrote = base::write_all(STDOUT_FILENO, terminal ? printable_lines(*text) : *text, "stdout"); !wrote)
+            return refuse(wrote.error());
     }
     return 0;
 }
@@ -119,7 +124,7 @@ int console(const std::string &name) {
         socket.error().hint = "only machines of `runvm start` have a console to join; `runvm run` has it on its own terminal";
         return refuse(socket.error());
     }
-    std::println(stderr, "console of {}; ctrl-] leaves", name);
+    say(std::format("console of {}; ctrl-] leaves", name));
     Terminal terminal;
     terminal.make_raw();
     constexpr char leave = 0x1d;
@@ -149,7 +154,7 @@ int ask(const std::string &name, const std::string &command) {
     const std::string json = command.starts_with('{') ? command : std::format(R"({{"execute":"{}"}})", command);
     auto answer = qmp(in(*m, qmp_socket), json);
     if (!answer) return refuse(answer.error());
-    std::println("{}", *answer);
+    std::println("{}", printable(*answer));
     return answer->starts_with("{\"error\"") ? 1 : 0;
 }
 

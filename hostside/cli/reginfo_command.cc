@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "hostside/cli/reporter.h"
 #include "hostside/nix/closure.h"
 #include "hostside/nix/graph.h"
 #include "mounts/base/at.h"
-#include "mounts/base/log.h"
 
 namespace hostside {
 
@@ -92,7 +92,7 @@ void add_reginfo_command(CLI::App &app, int &status) {
         ->transform(CLI::CheckedTransformer(formats));
     command->callback([&status, options] {
         const auto written = write_reginfo(*options);
-        if (!written) base::log(written.error());
+        if (!written) say(base::message(written.error()));
         status = written ? 0 : 1;
     });
 }

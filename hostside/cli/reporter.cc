@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <format>
 
+#include "hostside/base/printable.h"
 #include "mounts/base/json_text.h"
 
 namespace hostside {
@@ -34,7 +35,7 @@ void tell(const std::string &line) {
 
 }  // namespace
 
-void say(const std::string &text) { tell("runvm: " + text); }
+void say(const std::string &text) { tell("runvm: " + printable(text)); }
 
 void Reporter::event(std::string_view event, std::string_view detail) const {
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
@@ -52,7 +53,7 @@ void Reporter::note(const std::string &text) const {
     if (json_)
         event("note", text);
     else if (view_ != nullptr)
-        view_->note(text);
+        view_->note(printable(text));
     else
         say(text);
 }
@@ -61,7 +62,7 @@ void Reporter::progress(const std::string &text) const {
     if (json_)
         event("progress", text);
     else if (view_ != nullptr)
-        view_->doing(text);
+        view_->doing(printable(text));
     else
         say(text);
 }

@@ -9,7 +9,7 @@
 
 namespace hostside {
 
-// One line for a person: `runvm: TEXT`.
+// One line for a person: `runvm: TEXT`, printable, whatever names and labels of others are in it.
 void say(const std::string &text);
 
 class Reporter {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <format>
 
+#include "hostside/base/printable.h"
 #include "hostside/description/check.h"
 #include "hostside/description/option.h"
 
@@ -66,7 +67,9 @@ void print_values(std::string &lines, const Merged &merged, const Json &values, 
             continue;
         }
         const auto origin = merged.origins.find(path);
-        lines += std::format("{} = {}  # {}\n", path, value.dump(), origin == merged.origins.end() ? "default" : origin->second);
+        lines += printable(std::format("{} = {}  # {}", path, value.dump(),
+                                       origin == merged.origins.end() ? "default" : origin->second)) +
+                 "\n";
     }
 }
 

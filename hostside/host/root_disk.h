@@ -2,13 +2,23 @@
 // where that was asked for.
 #pragma once
 
+#include <string>
+#include <vector>
+
+#include "hostside/base/file_lock.h"
 #include "hostside/description/machine.h"
-#include "hostside/launch/prepare.h"
 #include "mounts/base/error.h"
 
 namespace hostside {
 
-// Fills facts.root_image. Error: in use (by whom), no room, no image, a backing file that is gone.
-base::Result<> prepare_root_disk(Prepared &prepared, const Machine &machine, const PrepareOptions &options);
+struct RootDisk {
+    std::string image;               // empty: none
+    bool empty = false;              // nothing was ever written to it
+    std::vector<FileLock> locks;     // for as long as the machine runs
+    std::vector<std::string> notes;  // for a person
+};
+
+// Error: in use (by whom), no room, no image, a backing file that is gone.
+base::Result<RootDisk> make_root_disk(const Machine &machine, const std::string &qemu, const std::string &run_folder, bool fresh);
 
 }  // namespace hostside

@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <format>
 
+#include "hostside/base/printable.h"
 #include "hostside/host/guest_files.h"
 #include "mounts/base/at.h"
 
@@ -77,8 +78,9 @@ Result<std::string> runtime_folder() {
 }
 
 Result<RunFolder> RunFolder::create(const std::string &name, bool another) {
-    if (name.empty() || name.starts_with('.') || name.find('/') != std::string::npos)
-        return fail(0, "use name", name, "a machine's name is not empty, has no '/' and does not begin with '.'");
+    if (name.empty() || name.starts_with('.') || name.find('/') != std::string::npos || printable(name) != name)
+        return fail(0, "use name", name,
+                    "a machine's name is not empty, has no '/' nor control characters and does not begin with '.'");
     auto parent = runtime_folder();
     if (!parent) return std::unexpected(parent.error());
     sweep_abandoned(*parent);

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "hostside/base/file_lock.h"
+#include "hostside/base/run_names.h"
 #include "mounts/base/at.h"
 #include "mounts/base/fd.h"
 
@@ -62,10 +63,6 @@ Result<FileLock> take_place(const std::string &folder, int vlan, int node) {
 }
 
 }  // namespace
-
-std::string vlan_folder(const std::string &runtime, int vlan) { return std::format("{}/.vlan-{}", runtime, vlan); }
-std::string vlan_guest_socket(const std::string &folder, int node) { return std::format("{}/{}", folder, node); }
-std::string vlan_switch_socket(const std::string &folder, int node) { return std::format("{}/{}.switch", folder, node); }
 
 class VlanPort::Forwarder {
   public:

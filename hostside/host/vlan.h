@@ -11,12 +11,6 @@
 
 namespace hostside {
 
-// $runtime/.vlan-N: machines of one user and one XDG_RUNTIME_DIR meet there, and nobody else.
-std::string vlan_folder(const std::string &runtime, int vlan);
-// QEMU's socket, and the launcher's to which QEMU sends.
-std::string vlan_guest_socket(const std::string &folder, int node);
-std::string vlan_switch_socket(const std::string &folder, int node);
-
 class VlanPort {
   public:
     // Error: another machine has this number there, with its launcher's pid; a folder too long for a socket.

@@ -59,6 +59,19 @@ Result<> prepare_boot_disk(Prepared &prepared, const Machine &m) {
     return {};
 }
 
+Result<> prepare_root_disk(Prepared &prepared, const Machine &m, const PrepareOptions &options) {
+    HostFacts &facts = prepared.facts;
+    facts.root_image = m.disk_image;
+    if (!options.make) return {};
+    auto disk = make_root_disk(m, facts.qemu, options.run_folder, options.fresh);
+    if (!disk) return std::unexpected(disk.error());
+    facts.root_image = disk->image;
+    facts.root_image_empty = disk->empty;
+    for (auto &note : disk->notes) prepared.notes.push_back(std::move(note));
+    for (auto &lock : disk->locks) prepared.locks.push_back(std::move(lock));
+    return {};
+}
+
 Result<> check_drives(const Machine &m) {
     for (const auto &drive : m.drives) {
         if (drive.format == "qcow2") {

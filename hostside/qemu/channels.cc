@@ -4,7 +4,7 @@
 
 #include <format>
 
-#include "hostside/run/console_log.h"
+#include "hostside/base/run_names.h"
 #include "mounts/protocol.h"
 
 namespace hostside {

@@ -31,12 +31,6 @@ struct HostFacts {
     bool monitor = false;      // ctrl-a c on the console leads to QEMU's monitor
 };
 
-// The names of what stands in the run folder.
-inline constexpr std::string_view status_socket = "status";
-inline constexpr std::string_view qmp_socket = "qmp";        // for others
-inline constexpr std::string_view events_socket = "events";  // for the launcher
-inline constexpr std::string_view console_socket = "console";
-
 // Error: a path too long for a socket, shares or ports that clash.
 base::Result<std::vector<std::string>> qemu_argv(const Machine &machine, const HostFacts &facts);
 

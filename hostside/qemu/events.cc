@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <nlohmann/json.hpp>
 
+#include "hostside/base/printable.h"
 #include "mounts/base/error.h"
 
 namespace hostside {

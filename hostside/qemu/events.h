@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "hostside/run/status_port.h"
+#include "hostside/base/line_reader.h"
 #include "mounts/base/fd.h"
 
 namespace hostside {

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <format>
 
+#include "hostside/base/run_names.h"
 #include "hostside/base/shell_words.h"
-#include "hostside/host/vlan.h"
 
 namespace hostside {
 

@@ -6,14 +6,13 @@
 #include <string>
 #include <string_view>
 
+#include "hostside/base/run_names.h"
 #include "mounts/base/error.h"
 #include "mounts/base/fd.h"
 
 namespace hostside {
 
-// In the run folder: the newest part, and the part before it. Each has at most console_log_limit_bytes.
-inline constexpr std::string_view console_log = "console.log";
-inline constexpr std::string_view console_log_before = "console.log.1";
+// Of each of the two files (run_names.h).
 inline constexpr size_t console_log_limit_bytes = size_t{1} << 20;
 
 class ConsoleLog {

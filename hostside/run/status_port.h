@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "hostside/base/line_reader.h"
+#include "hostside/base/printable.h"
 #include "mounts/base/fd.h"
 
 namespace hostside {
@@ -19,23 +21,6 @@ struct StatusLine {
 
 // A line without its newline. Pure.
 StatusLine parse_status(std::string_view line);
-
-// Valid UTF-8 without control characters (C0, DEL, C1) and without those that change the direction of text: each bad byte
-// or character becomes '?'. For whatever a guest says before a terminal shows it.
-std::string printable(std::string_view text);
-
-// Cuts a stream into lines. A line of more than limit_bytes is dropped whole.
-class LineReader {
-  public:
-    explicit LineReader(size_t limit_bytes) : limit_bytes_(limit_bytes) {}
-    // The lines that `data` completes.
-    std::vector<std::string> take(std::string_view data);
-
-  private:
-    size_t limit_bytes_;
-    std::string line_;
-    bool too_long_ = false;
-};
 
 class StatusPort {
   public:

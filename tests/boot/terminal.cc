@@ -1,62 +1,17 @@
 // A machine at a person's terminal: runvm on a pseudo terminal, from a description as NixOS's module would write it.
 
-#include <fcntl.h>
-#include <poll.h>
-#include <pty.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <array>
 #include <catch_amalgamated.hpp>
-#include <chrono>
-#include <csignal>
-#include <cstdlib>
 #include <filesystem>
 #include <format>
 #include <fstream>
 
-#include "mounts/base/fd.h"
-#include "mounts/base/process.h"
 #include "tests/boot/machine.h"
+#include "tests/support/terminal.h"
 
 namespace {
 
 namespace fs = std::filesystem;
 using Catch::Matchers::ContainsSubstring;
-
-struct Session {
-    int exit_code = -1;
-    std::string screen;  // all that the terminal was sent
-};
-
-// Types `answer` when `question` was seen.
-Session at_a_terminal(const std::vector<std::string> &argv, std::string_view question, std::string_view answer) {
-    int terminal = -1;
-    const pid_t pid = ::forkpty(&terminal, nullptr, nullptr, nullptr);
-    REQUIRE(pid >= 0);
-    if (pid == 0) {
-        std::vector<char *> words;
-        for (const auto &word : argv) words.push_back(const_cast<char *>(word.c_str()));
-        words.push_back(nullptr);
-        ::execv(words[0], words.data());
-        ::_exit(127);
-    }
-    const base::Fd fd(terminal);
-    Session session;
-    bool answered = false;
-    std::array<char, 4096> chunk;
-    // The launcher's own timeout bounds it.
-    for (ssize_t n = 0; (n = ::read(fd.get(), chunk.data(), chunk.size())) > 0;) {
-        session.screen.append(chunk.data(), static_cast<size_t>(n));
-        if (answered || !session.screen.contains(question)) continue;
-        REQUIRE(::write(fd.get(), answer.data(), answer.size()) == static_cast<ssize_t>(answer.size()));
-        answered = true;
-    }
-    int status = 0;
-    REQUIRE(::waitpid(pid, &status, 0) == pid);
-    session.exit_code = base::exit_code(status);
-    return session;
-}
 
 // The last of what was drawn over itself on one line.
 bool shows_phases(const std::string &screen) {
@@ -92,7 +47,7 @@ exit 7
              "networkingOptions": [], "guestAgent": {{ "enable": true }}, "diskInterface": "virtio" }}
 }})",
                                                      parts, toplevel, toplevel);
-    const Session session = at_a_terminal(
+    const support::Session session = support::at_a_terminal(
         {"/usr/bin/env", "-C", folder.string(), "USE_TMPDIR=1", "TMPDIR=" + folder.string(),
          (boot_test::build_folder() / "runvm").string(), "run", "--config", "vm.json", "--accel", "tcg", "--timeout", "240"},
         "who is there?", "a person\r");

@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <pty.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +13,8 @@
 #include <cstdlib>
 #include <iterator>
 #include <system_error>
+
+#include "mounts/base/process.h"
 
 namespace support {
 
@@ -47,5 +51,33 @@ bool Terminal::wait_for(const std::string &text, int timeout_s, const std::funct
 }
 
 void Terminal::type(const std::string &text) const { (void)!::write(ours_.get(), text.data(), text.size()); }
+
+Session at_a_terminal(const std::vector<std::string> &argv, const std::string &question, const std::string &answer) {
+    int terminal = -1;
+    const pid_t pid = ::forkpty(&terminal, nullptr, nullptr, nullptr);
+    if (pid < 0) throw std::system_error(errno, std::generic_category(), "forkpty");
+    if (pid == 0) {
+        std::vector<char *> words;
+        for (const auto &word : argv) words.push_back(const_cast<char *>(word.c_str()));
+        words.push_back(nullptr);
+        ::execv(words[0], words.data());
+        ::_exit(127);
+    }
+    const base::Fd fd(terminal);
+    Session session;
+    bool answered = question.empty();
+    std::array<char, 4096> chunk;
+    // The program's own limit of time bounds it.
+    for (ssize_t n = 0; (n = ::read(fd.get(), chunk.data(), chunk.size())) > 0;) {
+        session.screen.append(chunk.data(), static_cast<size_t>(n));
+        if (answered || !session.screen.contains(question)) continue;
+        if (::write(fd.get(), answer.data(), answer.size()) < 0) throw std::system_error(errno, std::generic_category(), "type");
+        answered = true;
+    }
+    int status = 0;
+    if (::waitpid(pid, &status, 0) != pid) throw std::system_error(errno, std::generic_category(), "wait");
+    session.exit_code = base::exit_code(status);
+    return session;
+}
 
 }  // namespace support

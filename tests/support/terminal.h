@@ -3,10 +3,19 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "mounts/base/fd.h"
 
 namespace support {
+
+struct Session {
+    int exit_code = -1;
+    std::string screen;  // all that the terminal was sent
+};
+
+// A program in a session of its own whose terminal is ours, to its end. Types `answer` when `question` was seen.
+Session at_a_terminal(const std::vector<std::string> &argv, const std::string &question = {}, const std::string &answer = {});
 
 class Terminal {
   public:

@@ -89,7 +89,9 @@ TEST_CASE("an image is held by one, and nothing is left of a lock that was let g
 TEST_CASE("a name that is no file's name is refused") {
     const Runtime runtime;
     CHECK(base::message(hostside::RunFolder::create("../x", false).error()) ==
-          "use name '../x': a machine's name is not empty, has no '/' and does not begin with '.'");
+          "use name '../x': a machine's name is not empty, has no '/' nor control characters and does not begin with '.'");
+    CHECK_FALSE(hostside::RunFolder::create("\x1b[2J", false));
+    CHECK_FALSE(hostside::RunFolder::create("two\nlines", false));
 }
 
 TEST_CASE("a runtime folder that others may enter is refused") {

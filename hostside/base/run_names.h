@@ -1,0 +1,25 @@
+// The names of what stands in a machine's run folder, and of what machines share beside it: QEMU is told them, the launcher
+// and `runvm logs` look there.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace hostside {
+
+inline constexpr std::string_view status_socket = "status";
+inline constexpr std::string_view qmp_socket = "qmp";        // for others
+inline constexpr std::string_view events_socket = "events";  // for the launcher
+inline constexpr std::string_view console_socket = "console";
+
+// What the console said: the newest part, and the part before it.
+inline constexpr std::string_view console_log = "console.log";
+inline constexpr std::string_view console_log_before = "console.log.1";
+
+// $runtime/.vlan-N: machines of one user and one XDG_RUNTIME_DIR meet there, and nobody else.
+std::string vlan_folder(const std::string &runtime, int vlan);
+// QEMU's socket, and the launcher's to which QEMU sends.
+std::string vlan_guest_socket(const std::string &folder, int node);
+std::string vlan_switch_socket(const std::string &folder, int node);
+
+}  // namespace hostside
