@@ -46,6 +46,10 @@ test-mutants: $(BUILD)/tests/unit $(BUILD)/tests/parity all test-tools ## breaks
 run: all ## boots a machine with a real Nix store and shows it at work
 	@tests/support/with-machine tests/support/newcomer-run $(BUILD)/runvm
 
+.PHONY: shell
+shell: all ## boots the same machine with a prompt; exit ends it
+	@tests/support/with-machine tests/support/newcomer-run $(BUILD)/runvm --shell
+
 include $(wildcard tests/bench/*.mk tests/fuzz/*.mk tests/parity/*.mk)
 
 .PHONY: bench
