@@ -158,4 +158,4 @@ clean: ## removes build/; the cached sysroot stays
 
 .PHONY: help
 help: ## this list
-	@sed -n -E 's/^([a-z0-9_-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | sort | expand -t 20
+	@sed -n -E 's/^([a-z0-9_.-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | sort | expand -t 20

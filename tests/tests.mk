@@ -56,12 +56,23 @@ test-mutants: $(BUILD)/tests/unit $(BUILD)/tests/parity all test-tools ## breaks
 run: all ## boots a machine with a real Nix store and shows it at work
 	@tests/support/with-machine tests/support/newcomer-run $(BUILD)/runvm
 
+.PHONY: shell
+shell: all ## boots the same machine with a prompt; exit ends it
+	@tests/support/with-machine tests/support/newcomer-run $(BUILD)/runvm --shell
+
 include $(wildcard tests/bench/*.mk tests/fuzz/*.mk tests/parity/*.mk)
 
 .PHONY: bench
 bench: bench-disk bench-boot bench-union bench-launch bench-nixdb ## every benchmark, each against its rival in one interleaved run
 
 # --- checks ---
+# The sysroot's compiler as tools take it that can't look into its wrapper.
+ifdef SYSROOT
+SPELLED_CXX := clang++-19 --target=x86_64-linux-musl --sysroot=$(SYSROOT) -stdlib=libc++ -nostdinc++ -isystem $(SYSROOT)/usr/include/c++/v1
+else
+SPELLED_CXX := $(CXX)
+endif
+SPELLED_CXXFLAGS = $(wordlist 2,99,$(SPELLED_CXX)) $(ALL_CXXFLAGS) -DSTAGE1_VERSION='"$(VERSION)"'
 CHECKED = $(OWN) $(TESTS)
 HEADERS = $(wildcard mounts/*.h mounts/*/*.h unionfs/*.h unionfs/*/*.h stage1/*.h stage1/*/*.h hostside/*.h hostside/*/*.h tests/*/*.h)
 
@@ -84,7 +95,15 @@ $(BUILD)/tidy/%.ok: %.cc .clang-tidy $(SYSROOT_READY)
 	@.toolchain/install-packages "make check" clang-format-19 clang-tidy-19
 	@mkdir -p $(@D)
 	@echo "TIDY $<"
-	@clang-tidy-19 --quiet $< -- --target=x86_64-linux-musl --sysroot=$(SYSROOT) -stdlib=libc++ -nostdinc++ \
-	    -isystem $(SYSROOT)/usr/include/c++/v1 $(ALL_CXXFLAGS) -DSTAGE1_VERSION='"$(VERSION)"' 2>/dev/null
+	@clang-tidy-19 --quiet $< -- $(SPELLED_CXXFLAGS) 2>/dev/null
 	@touch $@
+
+# Relative to the work tree, as the compiler itself is called; headers are found by the files beside them.
+compile_commands.json: Makefile tests/tests.mk $(BUILD)/flags $(BUILD)/version $(SYSROOT_READY) ## for clangd: how each file is compiled
+	@flags=$$(printf '%s' '$(subst ','\'',$(firstword $(SPELLED_CXX)) $(SPELLED_CXXFLAGS))' | sed 's/[\"]/\\&/g'); separator='['; \
+	    for file in $(CHECKED) $(wildcard tests/fuzz/*.cc tests/bench/*.cc tests/bench/*/*.cc); do \
+	        printf '%s\n{"directory": "%s", "file": "%s", "command": "%s -c %s"}' "$$separator" '$(CURDIR)' "$$file" "$$flags" "$$file"; \
+	        separator=,; \
+	    done >$@.part; printf '\n]\n' >>$@.part
+	@mv $@.part $@
 

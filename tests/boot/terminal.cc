@@ -62,4 +62,15 @@ exit 7
     CHECK(fs::exists(folder / "web.qcow2"));
 }
 
+TEST_CASE("what make shell boots has a prompt with job control, and ends with the shell's exit status") {
+    (void)boot_test::fixture();  // skips where there is none
+    const Session session = at_a_terminal(
+        {"/usr/bin/env", "TERM=vt100", "tests/support/newcomer-run", (boot_test::build_folder() / "runvm").string(), "--shell"},
+        "root@machine:~]# ", "tty; sleep 1000 & kill %1; nix-store --version; exit $((40 + 2))\r");
+    INFO(session.screen);
+    CHECK(session.exit_code == 42);
+    CHECK_THAT(session.screen, ContainsSubstring("\n/dev/ttyS0\r\n") && ContainsSubstring("nix-store (Nix)") &&
+                                   !ContainsSubstring("no job control"));
+}
+
 }  // namespace
