@@ -1,10 +1,13 @@
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
 #include <cerrno>
+#include <optional>
 #include <string_view>
 
+#include "unionfs/fuse/credentials.h"
 #include "unionfs/fuse/operations.h"
 #include "unionfs/tree/preserved_times.h"
 #include "unionfs/upper/xattr.h"
@@ -76,9 +79,16 @@ void listxattr(fuse_req_t request, fuse_ino_t id, size_t size) {
         fuse_reply_err(request, error);
         return;
     }
+    std::optional<bool> may_see_trusted;  // costs system calls, so it is asked for the first such name
     std::string list;
-    for (const std::string &name : names)
-        if (!is_ours(fs, name.c_str())) list.append(name).push_back('\0');
+    for (const std::string &name : names) {
+        if (is_ours(fs, name.c_str())) continue;
+        if (name.starts_with("trusted.")) {
+            if (!may_see_trusted) may_see_trusted = Credentials(request).has_capability(CAP_SYS_ADMIN);
+            if (!*may_see_trusted) continue;
+        }
+        list.append(name).push_back('\0');
+    }
     if (size == 0)
         fuse_reply_xattr(request, list.size());
     else if (size < list.size())

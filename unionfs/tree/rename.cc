@@ -219,7 +219,7 @@ struct Union::Renaming {
         unsigned how = 0;
         if (exchange || folder_onto_whiteout)
             how = RENAME_EXCHANGE;
-        else if (hides || (flags & RENAME_WHITEOUT) != 0)
+        else if (hides)
             how = RENAME_WHITEOUT;
         fs.journal.note({.step = Step::rename,
                          .node = fs.table.reference(node),
@@ -270,6 +270,7 @@ struct Union::Renaming {
 
 int Union::rename(Node &parent, const std::string &name, Node &new_parent, const std::string &new_name, unsigned flags) {
     if (!upper) return EROFS;
+    if ((flags & RENAME_WHITEOUT) != 0) return EINVAL;  // what it leaves is one of ours: nobody would see it
     if (journal.done()) return 0;
     return Renaming(*this, {&parent, name}, {&new_parent, new_name}, flags).run();
 }
