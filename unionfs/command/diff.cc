@@ -27,7 +27,7 @@ using Directories = std::vector<std::shared_ptr<Fd>>;
 
 std::string mark_of(int dir, const char *name, const std::string &mark) {
     for (const char *prefix : {"trusted.overlay.", "user.overlay."})
-        if (std::string value = xattr_value(dir, name, prefix + mark); !value.empty()) return value;
+        if (std::string value; xattr_value(dir, name, prefix + mark, value) == 0 && !value.empty()) return value;
     return {};
 }
 

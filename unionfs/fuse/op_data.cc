@@ -54,8 +54,9 @@ bool has_privileges(Union &fs, Node &node) {
     struct stat status{};
     Where place;
     if (fs.attributes(node, status) != 0 || fs.hold(node, place) != 0) return true;
-    return (status.st_mode & (S_ISUID | S_ISGID)) != 0 ||
-           get_xattr(place.fd(), place.name.c_str(), "security.capability", nullptr, 0) >= 0;
+    if ((status.st_mode & (S_ISUID | S_ISGID)) != 0) return true;
+    const ssize_t n = get_xattr(place.fd(), place.name.c_str(), "security.capability", nullptr, 0);
+    return n >= 0 || !is_no_attribute(static_cast<int>(-n));
 }
 
 bool is_passed_through(Node &node) {

@@ -34,7 +34,7 @@ void opendir(fuse_req_t request, fuse_ino_t, fuse_file_info *) {
 // A node id of 0 says that there are no attributes (fuse_direntplus_link in linux/fs/fuse/readdir.c).
 fuse_entry_param bare_entry(const ListingEntry &listed) {
     fuse_entry_param entry{};
-    entry.attr.st_ino = listed.number;
+    entry.attr.st_ino = listed.number != 0 ? listed.number : listed.cookie;  // of 0 readdir(3) thinks that it is gone
     entry.attr.st_mode = DTTOIF(listed.type);
     return entry;
 }
@@ -79,8 +79,10 @@ void readdirplus(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset, f
         fuse_entry_param entry{};
         if (bare && at->number != 0)
             entry = bare_entry(*at);
-        else if (full_entry(fs, folder, *at, name, entry) != 0)
+        else if (const int failed = full_entry(fs, folder, *at, name, entry); failed == ENOENT)
             continue;  // gone meanwhile
+        else if (failed != 0)
+            entry = bare_entry(*at);  // who looks it up learns why
         used += fuse_add_direntry_plus(request, buffer + used, size - used, name.c_str(), &entry, static_cast<off_t>(at->cookie));
     }
     if (used == 0) {

@@ -1,10 +1,13 @@
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
 #include <cerrno>
+#include <optional>
 #include <string_view>
 
+#include "unionfs/fuse/credentials.h"
 #include "unionfs/fuse/operations.h"
 #include "unionfs/tree/preserved_times.h"
 #include "unionfs/upper/xattr.h"
@@ -17,7 +20,9 @@ bool is_ours(Union &fs, const char *name) { return std::string_view(name).starts
 
 // XATTR_CREATE, XATTR_REPLACE and removal ask what was there before the first try; a resent request may find its own work.
 int check_first(Union &fs, Node &node, const Where &place, Step step, const char *name, int flags) {
-    const bool exists = get_xattr(place.fd(), place.name.c_str(), name, nullptr, 0) >= 0;
+    const ssize_t n = get_xattr(place.fd(), place.name.c_str(), name, nullptr, 0);
+    const bool exists = n >= 0;
+    if (!exists && !is_no_attribute(static_cast<int>(-n))) return static_cast<int>(-n);
     const Entry &entry = fs.journal.note({.step = step, .node = fs.table.reference(&node), .existed = exists});
     if (flags == XATTR_CREATE && entry.existed) return EEXIST;
     return flags == XATTR_REPLACE && !entry.existed ? ENODATA : 0;
@@ -67,13 +72,23 @@ void getxattr(fuse_req_t request, fuse_ino_t id, const char *name, size_t size) 
 void listxattr(fuse_req_t request, fuse_ino_t id, size_t size) {
     Union &fs = union_of(request);
     Where place;
-    if (const int error = fs.hold(node_of(request, id), place); error != 0) {
+    std::vector<std::string> names;
+    int error = fs.hold(node_of(request, id), place);
+    if (error == 0) error = xattr_names(place.fd(), place.name.c_str(), names);
+    if (error != 0) {
         fuse_reply_err(request, error);
         return;
     }
+    std::optional<bool> may_see_trusted;  // costs system calls, so it is asked for the first such name
     std::string list;
-    for (const std::string &name : xattr_names(place.fd(), place.name.c_str()))
-        if (!is_ours(fs, name.c_str())) list.append(name).push_back('\0');
+    for (const std::string &name : names) {
+        if (is_ours(fs, name.c_str())) continue;
+        if (name.starts_with("trusted.")) {
+            if (!may_see_trusted) may_see_trusted = Credentials(request).has_capability(CAP_SYS_ADMIN);
+            if (!*may_see_trusted) continue;
+        }
+        list.append(name).push_back('\0');
+    }
     if (size == 0)
         fuse_reply_xattr(request, list.size());
     else if (size < list.size())

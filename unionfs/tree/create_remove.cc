@@ -21,8 +21,10 @@ int Union::make(Node &parent, const std::string &name, bool folder, const std::f
     int error = create(dir->get(), name.c_str());
     if (error != EEXIST) return error;
     struct stat status{};
-    if (::fstatat(dir->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0 || !is_whiteout(dir->get(), name.c_str(), status))
-        return EEXIST;
+    bool hides = false;
+    if (::fstatat(dir->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) return errno == ENOENT ? EEXIST : errno;
+    if (error = is_whiteout(dir->get(), name.c_str(), status, hides); error != 0) return error;
+    if (!hides) return EEXIST;
     // Over a whiteout: made in a folder like the parent (default ACL, set-group-ID), then moved onto it.
     const std::string stage = work_name();
     struct stat made{};
@@ -91,14 +93,18 @@ int Union::remove(Node &parent, const std::string &name, bool folder) {
     if (!options.copy_on_write && !in_upper) return EROFS;
     Node *node = take(parent, name, found);
     // A whiteout takes the place of whatever the folder holds, so it is looked into first; rmdir(2) looks by itself.
-    const bool hides = !found.upper || lower_has(parent, name);
-    int error = folder && (hides || !node->lowers.empty()) ? is_empty(*node) : 0;
+    bool hides = true;
+    int error = found.upper ? lower_has(parent, name, hides) : 0;
+    if (error == 0 && folder && (hides || !node->lowers.empty())) error = is_empty(*node);
     if (error == 0) error = copy_up(parent);
     FdRef dir;
     if (error == 0) error = upper_dir(parent, dir);
     std::unique_lock held = hold_for_removal(*node, table.links(node).size() <= 1, error);
-    if (Found again; error == 0 && !in_upper && node->upper && probe(parent, name, again) == 0)
-        in_upper = again.upper && again.indexed == 0;
+    if (Found again; error == 0 && !in_upper && node->upper) {
+        error = probe(parent, name, again);
+        in_upper = error == 0 && again.upper && again.indexed == 0;
+        if (error == ENOENT) error = 0;
+    }
     if (error == 0 && node->indexed) {
         if (!in_upper) error = link_up(*node, parent, name);
         if (error == 0) error = count_by_links(*node);

@@ -24,10 +24,15 @@ uint64_t cookie_of(std::string_view name) {
 }
 
 // A whiteout is a device, or an empty file with a mark.
-bool is_whiteout(const Union &fs, int dir, const dirent &entry, bool marked) {
+int look_for_whiteout(const Union &fs, int dir, const dirent &entry, bool marked, unsigned char &type) {
     struct stat status{};
-    return (entry.d_type == DT_CHR || entry.d_type == DT_UNKNOWN || (entry.d_type == DT_REG && marked)) &&
-           ::fstatat(dir, entry.d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 && fs.is_whiteout(dir, entry.d_name, status);
+    bool is = false;
+    type = entry.d_type;
+    if (type != DT_CHR && type != DT_UNKNOWN && (type != DT_REG || !marked)) return 0;
+    if (::fstatat(dir, entry.d_name, &status, AT_SYMLINK_NOFOLLOW) < 0) return errno == ENOENT ? 0 : errno;
+    const int error = fs.is_whiteout(dir, entry.d_name, status, is);
+    if (is) type = DT_WHT;
+    return error == ENOENT ? 0 : error;
 }
 
 }  // namespace
@@ -35,7 +40,8 @@ bool is_whiteout(const Union &fs, int dir, const dirent &entry, bool marked) {
 int Listing::read_layer(Union &fs, int dir, uint16_t layer) {
     struct stat at{};
     const bool has_numbers = layer != 0 && ::fstat(dir, &at) == 0 && std::ranges::contains(fs.devices, at.st_dev);
-    const bool marked = fs.may_hold_marked_whiteouts(dir);
+    bool marked = false;
+    if (const int error = fs.may_hold_marked_whiteouts(dir, marked); error != 0) return error;
     static constexpr size_t size = 32768;
     alignas(dirent) static thread_local char buffer[size];  // from the heap it would be mapped and unmapped each time
     for (;;) {
@@ -52,7 +58,8 @@ int Listing::read_layer(Union &fs, int dir, uint16_t layer) {
             const std::string_view name(entry.d_name);
             if (name == "." || name == "..") continue;
             if (fs.options.hide_meta_files && (name.starts_with(".unionfs") || name.starts_with(".fuse_hidden"))) continue;
-            const unsigned char type = is_whiteout(fs, dir, entry, marked) ? DT_WHT : entry.d_type;
+            unsigned char type = 0;
+            if (const int error = look_for_whiteout(fs, dir, entry, marked, type); error != 0) return error;
             const bool has_number = has_numbers && type != DT_DIR && type != DT_UNKNOWN;
             entries.push_back({.cookie = cookie_of(name),
                                .number = has_number ? fs.number_of({at.st_dev, entry.d_ino}) : 0,

@@ -83,9 +83,12 @@ int follow_redirect(Union &fs, const std::string &target, const std::vector<Lowe
             if (!S_ISDIR(status.st_mode)) return 0;  // a whiteout, or what hides the rest as one
             dir = lower_child(fs, dir, name, key_of(status));
             if (dir->last) continue;
-            hides = hides || fs.is_opaque(fd->get(), name.c_str());
-            const std::string further = xattr_value(fd->get(), name.c_str(), fs.mark + "redirect");
-            if (further.empty() || hides) continue;
+            if (!hides)
+                if (const int error = fs.is_opaque(fd->get(), name.c_str(), hides); error != 0) return error;
+            if (hides) continue;
+            std::string further;
+            if (const int error = fs.mark_value(fd->get(), name.c_str(), "redirect", further); error != 0) return error;
+            if (further.empty()) continue;
             if (const int error = next.turn(fs, further, trail.names.size() - 1 - i); error != 0) return error;
         }
         if (dir && found.lowers.empty()) found.lower_key = {status.st_dev, status.st_ino};
@@ -102,17 +105,19 @@ int Union::probe(Node &parent, const std::string &name, Found &found, size_t fir
     if (name.size() > NAME_MAX) return ENAMETOOLONG;
     FdRef fd;
     struct stat status{};
-    bool have = false;
+    std::string target;  // of a redirect
+    bool have = false, hides = false;
     if (parent.upper && first_layer == 0) {
         if (const int error = upper_dir(parent, fd); error != 0) return error;
         if (::fstatat(fd->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) {
-            if (is_whiteout(fd->get(), name.c_str(), status)) return ENOENT;
+            if (const int error = is_whiteout(fd->get(), name.c_str(), status, hides); error != 0) return error;
+            if (hides) return ENOENT;
             found.status = status;
             found.upper = have = true;
             if (!S_ISDIR(status.st_mode)) return 0;
-            const std::string target = xattr_value(fd->get(), name.c_str(), mark + "redirect");
+            if (const int error = mark_value(fd->get(), name.c_str(), "redirect", target); error != 0) return error;
             if (target.empty() && parent.lowers.empty()) return 0;
-            if (is_opaque(fd->get(), name.c_str())) return 0;
+            if (const int error = is_opaque(fd->get(), name.c_str(), hides); error != 0 || hides) return error;
             if (!target.empty()) return follow_redirect(*this, target, parent.lowers, 0, found);
         } else if (errno != ENOENT) {
             return errno;
@@ -125,38 +130,45 @@ int Union::probe(Node &parent, const std::string &name, Found &found, size_t fir
             if (errno == ENOENT) continue;
             return errno;
         }
-        if (is_whiteout(fd->get(), name.c_str(), status)) break;
+        if (const int error = is_whiteout(fd->get(), name.c_str(), status, hides); error != 0) return error;
+        if (hides) break;
         if (!S_ISDIR(status.st_mode)) {
             if (have) break;  // a file beneath a folder is hidden
             found.status = status;
             found.lower_parent = dir;
             found.lower_key = {status.st_dev, status.st_ino};
-            if (status.st_nlink > 1 && hard_links.folder && !find_copy(found)) return probe(parent, name, found = {});
-            return 0;
+            if (status.st_nlink <= 1 || !hard_links.folder) return 0;
+            bool let_go = false;
+            if (const int error = find_copy(found, let_go); error != 0) return error;
+            return let_go ? probe(parent, name, found = {}) : 0;
         }
         if (!have) found.status = status;
         if (found.lowers.empty()) found.lower_key = {status.st_dev, status.st_ino};
         have = true;
         found.lowers.push_back(lower_child(*this, dir, name, key_of(status)));
         if (dir->last) continue;
-        if (is_opaque(fd->get(), name.c_str())) break;
-        const std::string target = xattr_value(fd->get(), name.c_str(), mark + "redirect");
+        if (const int error = is_opaque(fd->get(), name.c_str(), hides); error != 0) return error;
+        if (hides) break;
+        if (const int error = mark_value(fd->get(), name.c_str(), "redirect", target); error != 0) return error;
         if (!target.empty()) return follow_redirect(*this, target, parent.lowers, dir->layer + 1, found);
     }
     return have ? 0 : ENOENT;
 }
 
-// Another name of a lower hard link may have been copied up: then its copy is what this one means too. False: the index
-// let go of it just now, for the upper has this name as well.
-bool Union::find_copy(Found &found) {
+// Another name of a lower hard link may have been copied up: then its copy is what this one means too. `let_go`: the index
+// did so just now, for the upper has this name as well.
+int Union::find_copy(Found &found, bool &let_go) {
     const ino_t number = number_of(found.lower_key);
-    if (hard_links.find(number) == 0) return true;
+    if (hard_links.find(number) == 0) return 0;
     const std::string entry = HardLinks::name_of(number);
-    if (::fstatat(hard_links.folder->get(), entry.c_str(), &found.status, AT_SYMLINK_NOFOLLOW) < 0)
-        return hard_links.find(number) != 0;
+    if (::fstatat(hard_links.folder->get(), entry.c_str(), &found.status, AT_SYMLINK_NOFOLLOW) < 0) {
+        const int error = errno;
+        let_go = error == ENOENT && hard_links.find(number) == 0;
+        return let_go ? 0 : error;
+    }
     found.upper = true;
     found.indexed = number;
-    return true;
+    return 0;
 }
 
 ino_t Union::number_of(const Key &key) const {
@@ -233,14 +245,22 @@ int Union::lookup(Node &parent, const std::string &name, Node *&node, struct sta
     return 0;
 }
 
-bool Union::lower_has(Node &parent, const std::string &name) {
+int Union::lower_has(Node &parent, const std::string &name, bool &has) {
+    has = false;
     for (const LowerDirRef &dir : parent.lowers) {
         FdRef fd;
         struct stat status{};
-        if (lower_dir(dir, fd) != 0 || ::fstatat(fd->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
-        return !is_whiteout(fd->get(), name.c_str(), status);
+        bool hides = false;
+        if (const int error = lower_dir(dir, fd); error != 0) return error;
+        if (::fstatat(fd->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+            if (errno == ENOENT) continue;
+            return errno;
+        }
+        const int error = is_whiteout(fd->get(), name.c_str(), status, hides);
+        has = error == 0 && !hides;
+        return error;
     }
-    return false;
+    return 0;
 }
 
 int Union::is_empty(Node &folder) {

@@ -41,19 +41,24 @@ int Union::copy_up_tree(Node &folder) {
 
 // From the lowers' roots, as the topmost of them has to be asked: a lower may have moved folders itself, and then the path in
 // a further one isn't it.
-std::string Union::path_in_lowers(Node &folder) {
-    std::string path;
+int Union::path_in_lowers(Node &folder, std::string &path) {
     for (Node *at = &folder; at != root;) {
         const std::vector<Link> links = table.links(at);
         if (links.empty()) break;
-        std::string name = links.front().name;
-        if (FdRef dir; at->upper && upper_dir(*links.front().parent, dir) == 0)
-            if (std::string target = xattr_value(dir->get(), name.c_str(), mark + "redirect"); !target.empty()) name = target;
-        if (name.starts_with('/')) return name + path;
+        std::string name = links.front().name, target;
+        if (FdRef dir; at->upper) {
+            if (const int error = upper_dir(*links.front().parent, dir); error != 0) return error;
+            if (const int error = mark_value(dir->get(), name.c_str(), "redirect", target); error != 0) return error;
+            if (!target.empty()) name = target;
+        }
+        if (name.starts_with('/')) {
+            path.insert(0, name);
+            return 0;
+        }
         path.insert(0, "/" + name);
         at = links.front().parent;
     }
-    return path;
+    return 0;
 }
 
 // Before the move: what the folder needs so that at its new place it shows what it shows now, and nothing else.
@@ -61,14 +66,24 @@ int Union::mark_moved(Node &node, Node &parent, Node &new_parent, const std::str
     if (!node.is_dir()) return 0;
     Where at;
     if (const int error = where_upper(node, at); error != 0) return error;
-    if (node.lowers.empty()) return lower_has(new_parent, new_name) ? make_opaque(at.fd(), ".") : 0;
+    if (node.lowers.empty()) {
+        bool hides = false;
+        const int error = lower_has(new_parent, new_name, hides);
+        return hides ? make_opaque(at.fd(), ".") : error;
+    }
     if (mark.starts_with("user.")) {
         if (const int error = copy_up_tree(node); error != 0) return error;
         return make_opaque(at.fd(), ".");
     }
     const LowerDirRef &lower = node.lowers.front();
     const bool beside = &parent == &new_parent && !parent.lowers.empty() && lower->parent == parent.lowers.front();
-    const std::string target = beside ? lower->name : lower->layer == 0 ? lower_path(lower) : path_in_lowers(node);
+    std::string target;
+    if (beside)
+        target = lower->name;
+    else if (lower->layer == 0)
+        target = lower_path(lower);
+    else if (const int error = path_in_lowers(node, target); error != 0)
+        return error;
     return -set_xattr(at.fd(), ".", (mark + "redirect").c_str(), target.data(), target.size());
 }
 
@@ -147,7 +162,8 @@ struct Union::Renaming {
         if (error == 0 && exchange) error = fs.copy_up(*other);
         if (error == 0) error = fs.bring_name(*node, *from.parent, from.name);
         if (error == 0 && exchange) error = fs.bring_name(*other, *to.parent, to.name);
-        hides = error == 0 && !exchange && (of_lower || fs.lower_has(*from.parent, from.name));
+        hides = !exchange;
+        if (error == 0 && hides && !of_lower) error = fs.lower_has(*from.parent, from.name, hides);
         return error;
     }
 
@@ -197,11 +213,13 @@ struct Union::Renaming {
         if (const int error = fs.upper_dir(*to.parent, target); error != 0) return error;
         if (!losing) hold_what_moves();
         // A folder can't be renamed onto a whiteout: that is exchanged first, and then is what the old name needs.
-        const bool folder_onto_whiteout = !exchange && node->is_dir() && is_whiteout_at(*target);
+        bool folder_onto_whiteout = false;
+        if (!exchange && node->is_dir())
+            if (const int error = look_for_whiteout(*target, folder_onto_whiteout); error != 0) return error;
         unsigned how = 0;
         if (exchange || folder_onto_whiteout)
             how = RENAME_EXCHANGE;
-        else if (hides || (flags & RENAME_WHITEOUT) != 0)
+        else if (hides)
             how = RENAME_WHITEOUT;
         fs.journal.note({.step = Step::rename,
                          .node = fs.table.reference(node),
@@ -223,15 +241,17 @@ struct Union::Renaming {
         return ::syscall(SYS_renameat2, source.get(), from.name.c_str(), target.get(), to.name.c_str(), how) < 0 ? errno : 0;
     }
 
-    [[nodiscard]] bool is_whiteout_at(const base::Fd &target) const {
+    [[nodiscard]] int look_for_whiteout(const base::Fd &target, bool &is) const {
         struct stat status{};
-        return ::fstatat(target.get(), to.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-               fs.is_whiteout(target.get(), to.name.c_str(), status);
+        if (::fstatat(target.get(), to.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) return errno == ENOENT ? 0 : errno;
+        return fs.is_whiteout(target.get(), to.name.c_str(), status, is);
     }
 
     // Where the file system makes no whiteout by rename: what then has the old name is hidden.
     int move_by_exchange(const base::Fd &source, const base::Fd &target) {
-        int error = other == nullptr && !is_whiteout_at(target) ? fs.make_whiteout(target.get(), to.name) : 0;
+        bool hidden = false;
+        int error = other == nullptr ? look_for_whiteout(target, hidden) : 0;
+        if (error == 0 && other == nullptr && !hidden) error = fs.make_whiteout(target.get(), to.name);
         if (error == 0) error = rename_on_disk(source, target, RENAME_EXCHANGE);
         if (error == 0 && other != nullptr) error = fs.replace_by_whiteout(source.get(), from.name, other->is_dir());
         return error;
@@ -250,6 +270,7 @@ struct Union::Renaming {
 
 int Union::rename(Node &parent, const std::string &name, Node &new_parent, const std::string &new_name, unsigned flags) {
     if (!upper) return EROFS;
+    if ((flags & RENAME_WHITEOUT) != 0) return EINVAL;  // what it leaves is one of ours: nobody would see it
     if (journal.done()) return 0;
     return Renaming(*this, {&parent, name}, {&new_parent, new_name}, flags).run();
 }

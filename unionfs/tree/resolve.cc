@@ -156,7 +156,7 @@ int Union::data(Node &node, bool write, FdRef &fd) {
         opened.reset(::openat(place.fd(), place.name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
     if (!opened) return errno;
     if (const int error = check_same(opened.get(), node.upper ? node.upper_key : node.lower_key); error != 0) return error;
-    if (has_no_data(opened.get())) return EIO;
+    if (const int error = check_has_data(opened.get()); error != 0) return error;
     node.slot_writable = writable;
     fd = cache.put(node.slot, std::move(opened));
     return 0;

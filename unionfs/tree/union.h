@@ -84,20 +84,22 @@ struct Union {
     int lookup(Node &parent, const std::string &name, Node *&node, struct stat &status, size_t first_layer = 0);
     Node *take(Node &parent, const std::string &name, Found &found);
     int take_made(Node &parent, const std::string &name, base::Fd file, Node *&node, struct stat &status);
-    bool lower_has(Node &parent, const std::string &name);  // a lower layer would show through
+    int lower_has(Node &parent, const std::string &name, bool &has);  // a lower layer would show through
     int is_empty(Node &folder);
     [[nodiscard]] ino_t number_of(const Key &key) const;  // the st_ino that is shown
-    bool find_copy(Found &found);
+    int find_copy(Found &found, bool &let_go);
 
     // --- copies of the lowers' hard links (hard_links.cc) ---
     void load_hard_links();
     [[nodiscard]] nlink_t count_names(const Node &node, nlink_t on_disk) const;
 
-    // --- marks (whiteout.cc) ---
-    [[nodiscard]] bool is_whiteout(int dir, const char *name, const struct stat &status) const;
-    [[nodiscard]] bool is_opaque(int dir, const char *name) const;
-    [[nodiscard]] bool has_no_data(int file) const;
-    [[nodiscard]] bool may_hold_marked_whiteouts(int dir) const;
+    // --- marks (whiteout.cc): a layer that can't be read is an error, never a layer without marks ---
+    [[nodiscard]] int has_mark(int dir, const char *name, const char *which, bool &has) const;
+    [[nodiscard]] int mark_value(int dir, const char *name, const char *which, std::string &value) const;  // empty: none
+    [[nodiscard]] int is_whiteout(int dir, const char *name, const struct stat &status, bool &is) const;
+    [[nodiscard]] int is_opaque(int dir, const char *name, bool &is) const;
+    [[nodiscard]] int check_has_data(int file) const;  // EIO: overlayfs left it elsewhere
+    [[nodiscard]] int may_hold_marked_whiteouts(int dir, bool &may) const;
     [[nodiscard]] int admit_marked_whiteouts(int dir) const;  // before one comes to a folder
     [[nodiscard]] int make_opaque(int dir, const char *name) const;
     std::string work_name();
@@ -132,7 +134,7 @@ struct Union {
     void fill_root(Node &node);
     int clear_folder(Node &parent, const std::string &name, Node &folder);
     int copy_up_tree(Node &folder);
-    std::string path_in_lowers(Node &folder);
+    int path_in_lowers(Node &folder, std::string &path);
     struct Renaming;
     int mark_moved(Node &node, Node &parent, Node &new_parent, const std::string &new_name);
     int keep_unlinked(Node &node);

@@ -24,10 +24,15 @@ int copy_attributes(int from_dir, const char *from, int to_dir, const char *to, 
         if (errno != EPERM) return errno;
         if (!S_ISDIR(status.st_mode)) mode &= 01777;  // set-ID is the owner's word, and the copy is another's
     }
-    for (const std::string &attribute : xattr_names(from_dir, from)) {
+    std::vector<std::string> attributes;
+    if (const int error = xattr_names(from_dir, from, attributes); error != 0) return error;
+    for (const std::string &attribute : attributes) {
         if (attribute.starts_with(mark)) continue;
-        const std::string value = xattr_value(from_dir, from, attribute);
-        const int error = -set_xattr(to_dir, to, attribute.c_str(), value.data(), value.size());
+        std::string value;
+        int error = xattr_value(from_dir, from, attribute, value);
+        if (is_no_attribute(error)) continue;
+        if (error != 0) return error;
+        error = -set_xattr(to_dir, to, attribute.c_str(), value.data(), value.size());
         // An attribute that the upper can't hold is lost, as with overlayfs; a full disk is an error.
         if (error != 0 && error != EOPNOTSUPP && error != EPERM && error != EINVAL) return error;
     }
@@ -101,7 +106,7 @@ int Union::copy_up_file(Node &node, off_t size, base::Fd &copy) {
     if (node.is_file()) {
         source.reset(::openat(from.fd(), from.name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
         if (!source) return errno;
-        if (has_no_data(source.get())) return EIO;
+        if (const int error = check_has_data(source.get()); error != 0) return error;
     }
     // By descriptors, where there are any: each name that is not looked up saves more than half of its call.
     const int from_dir = source ? source.get() : from.fd();

@@ -76,6 +76,7 @@ nlink_t names_of(const Union &fs, const std::string &entry, nlink_t on_disk) {
     std::array<char, 24> text{};
     const ssize_t n = get_xattr(fs.hard_links.folder->get(), entry.c_str(), (fs.mark + names).c_str(), text.data(), text.size());
     long value = 0;
+    if (n < 0 && n != -ENODATA) return on_disk;  // not known: more than the index has, so that nothing is given up
     if (n <= 0) return on_disk - 1;
     (void)std::from_chars(text.data() + (text[0] == '=' ? 1 : 0), text.data() + n, value);  // a damaged one counts as none
     return static_cast<nlink_t>(std::max(0L, text[0] == '=' ? value : static_cast<long>(on_disk) + value));
@@ -91,7 +92,8 @@ bool is_of_these_lowers(const Union &fs, const std::string &path, ino_t number) 
 }
 
 // Whether the upper knows of the copy: at its first name is itself, or what hides the lower's file. When that shows
-// through, the upper was emptied or the copy-up cut short; when another copy is there, the upper was copied apart.
+// through, the upper was emptied or the copy-up cut short; when another copy is there, the upper was copied apart. What
+// can't be read counts as known, for the copy may be the only one.
 bool is_of_this_upper(const Union &fs, const std::string &path, ino_t number, ino_t inode) {
     base::Fd at(::fcntl(fs.upper->get(), F_DUPFD_CLOEXEC, 0));
     for (size_t begin = 1; at && begin < path.size();) {
@@ -99,13 +101,15 @@ bool is_of_this_upper(const Union &fs, const std::string &path, ino_t number, in
         const std::string name = path.substr(begin, end - begin);
         begin = end + 1;
         struct stat status{};
-        if (::fstatat(at.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) return false;
-        if (fs.is_whiteout(at.get(), name.c_str(), status)) return true;
+        bool hides = false;
+        std::string value;
+        if (::fstatat(at.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) return errno != ENOENT;
+        if (fs.is_whiteout(at.get(), name.c_str(), status, hides) != 0 || hides) return true;
         if (!S_ISDIR(status.st_mode))
-            return status.st_ino == inode ||
-                   xattr_value(at.get(), name.c_str(), fs.mark + "unionfs.ino") != std::to_string(number);
-        if (fs.is_opaque(at.get(), name.c_str()) || !xattr_value(at.get(), name.c_str(), fs.mark + "redirect").empty())
-            return true;
+            return status.st_ino == inode || fs.mark_value(at.get(), name.c_str(), "unionfs.ino", value) != 0 ||
+                   value != std::to_string(number);
+        if (fs.is_opaque(at.get(), name.c_str(), hides) != 0 || hides) return true;
+        if (fs.mark_value(at.get(), name.c_str(), "redirect", value) != 0 || !value.empty()) return true;
         at.reset(::openat(at.get(), name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     }
     return true;
@@ -163,7 +167,8 @@ void Union::load_hard_links() {
         if (std::from_chars(name.data(), name.data() + name.size(), number).ptr != name.data() + name.size())
             continue;  // . and ..
         if (::fstatat(folder, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0 || S_ISDIR(status.st_mode)) continue;
-        const std::string path = xattr_value(folder, name.c_str(), mark + origin);
+        std::string path;
+        if (mark_value(folder, name.c_str(), origin, path) != 0) continue;
         if (!is_of_these_lowers(*this, path, number)) continue;
         if (names_of(*this, name, status.st_nlink) < status.st_nlink || !is_of_this_upper(*this, path, number, status.st_ino))
             garbage.push_back(name);

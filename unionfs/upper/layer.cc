@@ -72,7 +72,8 @@ Result<> probe_whiteout(Union &fs) {
     if (error == 0 && !(folder = open_inside(fs.work->get(), entry.c_str(), O_RDONLY | O_DIRECTORY))) error = errno;
     if (error == 0) error = fs.make_whiteout(folder.get(), "hidden");
     if (error == 0 && ::fstatat(folder.get(), "hidden", &status, AT_SYMLINK_NOFOLLOW) < 0) error = errno;
-    const bool reads = error == 0 && fs.is_whiteout(folder.get(), "hidden", status);
+    bool reads = false;
+    if (error == 0) error = fs.is_whiteout(folder.get(), "hidden", status, reads);
     fs.marked_whiteouts = reads && S_ISREG(status.st_mode);
     fs.discard(entry);
     if (is_full(error) || reads) return {};
@@ -160,7 +161,7 @@ void Union::make_root() {
 void Union::fill_root(Node &node) {
     node.restored = true;
     node.upper = upper != nullptr;
-    if (upper && is_opaque(upper->get(), ".")) return;
+    if (bool opaque = false; upper && is_opaque(upper->get(), ".", opaque) == 0 && opaque) return;
     for (size_t i = 0; i < lowers.size(); ++i) {
         auto dir = std::make_shared<LowerDir>();
         dir->layer = i;

@@ -13,29 +13,49 @@
 
 namespace unionfs {
 
-bool Union::is_whiteout(int dir, const char *name, const struct stat &status) const {
-    if (S_ISCHR(status.st_mode)) return status.st_rdev == makedev(0, 0);
+int Union::has_mark(int dir, const char *name, const char *which, bool &has) const {
+    const ssize_t n = get_xattr(dir, name, (mark + which).c_str(), nullptr, 0);
+    has = n >= 0;
+    return n >= 0 || is_no_attribute(static_cast<int>(-n)) ? 0 : static_cast<int>(-n);
+}
+
+int Union::mark_value(int dir, const char *name, const char *which, std::string &value) const {
+    const int error = xattr_value(dir, name, mark + which, value);
+    return is_no_attribute(error) ? 0 : error;
+}
+
+int Union::is_whiteout(int dir, const char *name, const struct stat &status, bool &is) const {
+    is = S_ISCHR(status.st_mode) && status.st_rdev == makedev(0, 0);
     // overlay.whiteout on an empty file: where mknod is not allowed (overlayfs.rst, "Whiteouts and opaque directories").
-    if (!S_ISREG(status.st_mode) || status.st_size != 0) return false;
-    if (get_xattr(dir, name, (mark + "whiteout").c_str(), nullptr, 0) < 0) return false;
-    return may_hold_marked_whiteouts(dir);
+    if (!S_ISREG(status.st_mode) || status.st_size != 0) return 0;
+    if (const int error = has_mark(dir, name, "whiteout", is); error != 0 || !is) return error;
+    return may_hold_marked_whiteouts(dir, is);
 }
 
 // overlayfs's metacopy=on left the data in a lower: what is here would read as zeros.
-bool Union::has_no_data(int file) const { return get_xattr(file, "", (mark + "metacopy").c_str(), nullptr, 0) >= 0; }
+int Union::check_has_data(int file) const {
+    bool elsewhere = false;
+    const int error = has_mark(file, "", "metacopy", elsewhere);
+    return elsewhere ? EIO : error;
+}
 
 // overlayfs reads whiteouts made of an attribute only in folders marked "x". A listing asks once a folder, not of each file.
-bool Union::may_hold_marked_whiteouts(int dir) const {
-    return mark[0] == 'u' || get_xattr(dir, ".", (mark + "opaque").c_str(), nullptr, 0) >= 0;
+int Union::may_hold_marked_whiteouts(int dir, bool &may) const {
+    may = true;
+    return mark[0] == 'u' ? 0 : has_mark(dir, ".", "opaque", may);
 }
 
 int Union::admit_marked_whiteouts(int dir) const {
-    return is_opaque(dir, ".") ? 0 : -set_xattr(dir, ".", (mark + "opaque").c_str(), "x", 1);
+    bool opaque = false;
+    if (const int error = is_opaque(dir, ".", opaque); error != 0 || opaque) return error;
+    return -set_xattr(dir, ".", (mark + "opaque").c_str(), "x", 1);
 }
 
-bool Union::is_opaque(int dir, const char *name) const {
+int Union::is_opaque(int dir, const char *name, bool &is) const {
     char value = 0;
-    return get_xattr(dir, name, (mark + "opaque").c_str(), &value, 1) == 1 && value == 'y';
+    const ssize_t n = get_xattr(dir, name, (mark + "opaque").c_str(), &value, 1);
+    is = n == 1 && value == 'y';
+    return n >= 0 || n == -ERANGE || is_no_attribute(static_cast<int>(-n)) ? 0 : static_cast<int>(-n);
 }
 
 int Union::make_opaque(int dir, const char *name) const { return -set_xattr(dir, name, (mark + "opaque").c_str(), "y", 1); }

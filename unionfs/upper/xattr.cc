@@ -88,24 +88,32 @@ ssize_t list_xattr(int dir, const char *name, char *list, size_t size) {
     return n < 0 ? -errno : n;
 }
 
-std::vector<std::string> xattr_names(int dir, const char *name) {
-    std::vector<std::string> names;
-    const ssize_t size = list_xattr(dir, name, nullptr, 0);
-    if (size <= 0) return names;
-    std::string list(static_cast<size_t>(size) + 1024, '\0');
-    const ssize_t got = list_xattr(dir, name, list.data(), list.size());
-    for (const char *at = list.data(); at < list.data() + got; at += names.back().size() + 1) names.emplace_back(at);
-    return names;
+int xattr_names(int dir, const char *name, std::vector<std::string> &names) {
+    names.clear();
+    for (;;) {
+        ssize_t n = list_xattr(dir, name, nullptr, 0);
+        if (n == 0 || n == -EOPNOTSUPP) return 0;
+        if (n < 0) return static_cast<int>(-n);
+        std::string list(static_cast<size_t>(n) + 1024, '\0');
+        n = list_xattr(dir, name, list.data(), list.size());
+        if (n == -ERANGE) continue;  // they became more meanwhile
+        if (n < 0) return static_cast<int>(-n);
+        for (const char *at = list.data(); at < list.data() + n; at += names.back().size() + 1) names.emplace_back(at);
+        return 0;
+    }
 }
 
-std::string xattr_value(int dir, const char *name, const std::string &attribute) {
+int xattr_value(int dir, const char *name, const std::string &attribute, std::string &value) {
     std::array<char, 1024> few{};  // most values are short, and most are not there
     ssize_t n = get_xattr(dir, name, attribute.c_str(), few.data(), few.size());
-    if (n != -ERANGE) return {few.data(), n > 0 ? static_cast<size_t>(n) : 0};
-    std::string value(65536, '\0');  // XATTR_SIZE_MAX
+    if (n != -ERANGE) {
+        value.assign(few.data(), n > 0 ? static_cast<size_t>(n) : 0);
+        return n < 0 ? static_cast<int>(-n) : 0;
+    }
+    value.resize(65536);  // XATTR_SIZE_MAX
     n = get_xattr(dir, name, attribute.c_str(), value.data(), value.size());
     value.resize(n > 0 ? static_cast<size_t>(n) : 0);
-    return value;
+    return n < 0 ? static_cast<int>(-n) : 0;
 }
 
 }  // namespace unionfs

@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <string>
 #include <vector>
@@ -20,10 +21,13 @@ int set_xattr(int dir, const char *name, const char *attribute, const void *valu
 int remove_xattr(int dir, const char *name, const char *attribute);
 ssize_t list_xattr(int dir, const char *name, char *list, size_t size);
 
-// All names; an object or file system without attributes has none.
-std::vector<std::string> xattr_names(int dir, const char *name);
+// All names. Returns 0 or an errno; an object or file system without attributes has none.
+int xattr_names(int dir, const char *name, std::vector<std::string> &names);
 
-// The value, empty when there is none.
-std::string xattr_value(int dir, const char *name, const std::string &attribute);
+// Returns 0 or an errno, of which is_no_attribute() tells whether there is just none.
+int xattr_value(int dir, const char *name, const std::string &attribute, std::string &value);
+
+// There is none, there can't be one, or it is not for us. Of all else nobody knows.
+constexpr bool is_no_attribute(int error) { return error == ENODATA || error == EOPNOTSUPP || error == EACCES; }
 
 }  // namespace unionfs

@@ -1,0 +1,199 @@
+#include "tests/support/faulty_folder.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <stdexcept>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#define FUSE_USE_VERSION 317
+#include <fuse3/fuse_lowlevel.h>
+
+#include "mounts/base/fd.h"
+
+namespace support {
+
+using Call = FaultyFolder::Call;
+
+struct FaultyFolder::State {
+    std::string backing, mount_point;
+    fuse_session *session = nullptr;
+    std::thread thread;
+    std::mutex mutex;                   // over all below
+    std::deque<std::string> paths{{}};  // of node id 1 and so on, from the backing folder
+    std::map<std::string, fuse_ino_t> ids{{{}, FUSE_ROOT_ID}};
+    Call call{};
+    std::string name;
+    int error = 0;
+
+    std::string path_of(fuse_ino_t id) {
+        const std::lock_guard lock(mutex);
+        return paths.at(id - 1);
+    }
+    fuse_ino_t id_of(const std::string &path) {
+        const std::lock_guard lock(mutex);
+        const auto [at, is_new] = ids.try_emplace(path, paths.size() + 1);
+        if (is_new) paths.push_back(path);
+        return at->second;
+    }
+    int error_of(Call asked, std::string_view path) {
+        const std::lock_guard lock(mutex);
+        return asked == call && path.substr(path.rfind('/') + 1) == name ? error : 0;
+    }
+};
+
+namespace {
+
+struct Asked {
+    FaultyFolder::State &state;
+    std::string path, full;  // from the backing folder, and with it
+    Asked(fuse_req_t request, fuse_ino_t id, const char *name = nullptr)
+        : state(*static_cast<FaultyFolder::State *>(::fuse_req_userdata(request))),
+          path(state.path_of(id) + (name == nullptr ? std::string{} : "/" + std::string(name))),
+          full(state.backing + path) {}
+};
+
+void lookup(fuse_req_t request, fuse_ino_t parent, const char *name) {
+    const Asked asked(request, parent, name);
+    fuse_entry_param entry{};
+    int error = asked.state.error_of(Call::lookup, asked.path);
+    if (error == 0 && ::lstat(asked.full.c_str(), &entry.attr) < 0) error = errno;
+    if (error != 0) {
+        ::fuse_reply_err(request, error);
+        return;
+    }
+    entry.ino = asked.state.id_of(asked.path);
+    ::fuse_reply_entry(request, &entry);
+}
+
+void getattr(fuse_req_t request, fuse_ino_t id, fuse_file_info *) {
+    const Asked asked(request, id);
+    struct stat status{};
+    int error = asked.state.error_of(Call::attributes, asked.path);
+    if (error == 0 && ::lstat(asked.full.c_str(), &status) < 0) error = errno;
+    if (error != 0)
+        ::fuse_reply_err(request, error);
+    else
+        ::fuse_reply_attr(request, &status, 0);
+}
+
+void open(fuse_req_t request, fuse_ino_t, fuse_file_info *info) { ::fuse_reply_open(request, info); }
+
+void opendir(fuse_req_t request, fuse_ino_t id, fuse_file_info *info) {
+    const Asked asked(request, id);
+    if (const int error = asked.state.error_of(Call::open_folder, asked.path); error != 0)
+        ::fuse_reply_err(request, error);
+    else
+        ::fuse_reply_open(request, info);
+}
+
+void read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset, fuse_file_info *) {
+    const base::Fd fd(::open(Asked(request, id).full.c_str(), O_RDONLY | O_CLOEXEC));
+    std::string data(size, '\0');
+    const ssize_t n = ::pread(fd.get(), data.data(), size, offset);
+    ::fuse_reply_buf(request, data.data(), n < 0 ? 0 : static_cast<size_t>(n));
+}
+
+void readdir(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset, fuse_file_info *) {
+    DIR *folder = ::opendir(Asked(request, id).full.c_str());
+    std::string answer(size, '\0');
+    size_t used = 0;
+    off_t at = 0;
+    while (const dirent *entry = folder == nullptr ? nullptr : ::readdir(folder)) {
+        if (++at <= offset) continue;
+        struct stat status{};
+        status.st_ino = entry->d_ino;
+        status.st_mode = DTTOIF(entry->d_type);
+        const size_t needed = ::fuse_add_direntry(request, answer.data() + used, size - used, entry->d_name, &status, at);
+        if (needed > size - used) break;
+        used += needed;
+    }
+    if (folder != nullptr) ::closedir(folder);
+    ::fuse_reply_buf(request, answer.data(), used);
+}
+
+void answer_xattr(fuse_req_t request, int error, ssize_t n, const std::string &data, size_t size) {
+    if (error != 0)
+        ::fuse_reply_err(request, error);
+    else if (size == 0)
+        ::fuse_reply_xattr(request, static_cast<size_t>(n));
+    else
+        ::fuse_reply_buf(request, data.data(), static_cast<size_t>(n));
+}
+
+void getxattr(fuse_req_t request, fuse_ino_t id, const char *name, size_t size) {
+    const Asked asked(request, id);
+    std::string value(size, '\0');
+    int error = asked.state.error_of(Call::get_xattr, asked.path);
+    const ssize_t n = ::lgetxattr(asked.full.c_str(), name, value.data(), size);
+    if (error == 0 && n < 0) error = errno;
+    answer_xattr(request, error, n, value, size);
+}
+
+void listxattr(fuse_req_t request, fuse_ino_t id, size_t size) {
+    const Asked asked(request, id);
+    std::string list(size, '\0');
+    int error = asked.state.error_of(Call::list_xattrs, asked.path);
+    const ssize_t n = ::llistxattr(asked.full.c_str(), list.data(), size);
+    if (error == 0 && n < 0) error = errno;
+    answer_xattr(request, error, n, list, size);
+}
+
+const fuse_lowlevel_ops &operations() {
+    static const fuse_lowlevel_ops ops = [] {
+        fuse_lowlevel_ops o{};
+        o.lookup = lookup;
+        o.getattr = getattr;
+        o.open = open;
+        o.opendir = opendir;
+        o.read = read;
+        o.readdir = readdir;
+        o.getxattr = getxattr;
+        o.listxattr = listxattr;
+        return o;
+    }();
+    return ops;
+}
+
+}  // namespace
+
+FaultyFolder::FaultyFolder(const std::string &backing, const std::string &mount_point) : state_(std::make_unique<State>()) {
+    state_->backing = backing;
+    state_->mount_point = mount_point;
+    std::string name = "faulty-folder";
+    char *argv[] = {name.data(), nullptr};
+    fuse_args arguments = FUSE_ARGS_INIT(1, argv);
+    state_->session = ::fuse_session_new(&arguments, &operations(), sizeof(fuse_lowlevel_ops), state_.get());
+    ::fuse_opt_free_args(&arguments);
+    if (state_->session == nullptr || ::fuse_session_mount(state_->session, mount_point.c_str()) != 0)
+        throw std::runtime_error("mount a FUSE file system on " + mount_point);
+    state_->thread = std::thread([session = state_->session] { (void)::fuse_session_loop(session); });
+}
+
+FaultyFolder::~FaultyFolder() {
+    // By force, as in faulty_file.cc.
+    ::fuse_session_exit(state_->session);
+    (void)::umount2(state_->mount_point.c_str(), MNT_DETACH | MNT_FORCE);
+    state_->thread.join();
+    ::fuse_session_unmount(state_->session);
+    ::fuse_session_destroy(state_->session);
+}
+
+void FaultyFolder::fail(Call call, const std::string &name, int error) {
+    const std::lock_guard lock(state_->mutex);
+    state_->call = call;
+    state_->name = name;
+    state_->error = error;
+}
+
+}  // namespace support
