@@ -18,7 +18,8 @@ struct Phase {
 };
 
 struct PlanInput {
-    std::vector<FileSystem> file_systems;  // root first, as parse_fstab returns
+    std::vector<FileSystem> file_systems;    // root first, as parse_fstab returns
+    std::vector<std::string> passed_over{};  // as parse_fstab returns
     BootParameters parameters;
     std::string target_root;
     bool root_mounted = false;  // by somebody else: a scripted stage 1, systemd
