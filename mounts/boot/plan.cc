@@ -39,6 +39,11 @@ void plan_store_union(const FileSystem &store, const PlanInput &input, std::vect
                                parameters.union_options, root});
 }
 
+bool goes_along(std::string_view target) {
+    const std::string_view top = target.substr(0, target.find('/', 1));
+    return top == "/proc" || top == "/sys" || top == "/dev" || top == "/run";
+}
+
 }  // namespace
 
 Phase plan_modules(const PlanInput &input) {
@@ -83,8 +88,9 @@ Phase plan_mounts(const PlanInput &input) {
             plan_store_union(fs, input, phase.steps);
             continue;
         }
-        const std::string target = is_root ? input.target_root : input.target_root + fs.target;
-        const std::string root = is_root ? "" : input.target_root;  // its own mount point is the initrd's
+        // The root's own mount point is the initrd's, as is what goes along.
+        const std::string root = is_root || (input.run_goes_along && goes_along(fs.target)) ? "" : input.target_root;
+        const std::string target = is_root ? input.target_root : root + fs.target;
         const bool bind = is_bind(fs.options);
         const std::string source = bind ? input.target_root + plain_path(fs.source) : fs.source;
         // A bind mount's source is made if it is missing, as systemd does it; an overlay's upper and work, too.

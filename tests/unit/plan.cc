@@ -83,6 +83,13 @@ TEST_CASE("a bind mount and an overlay are of places in the root, and wait for n
           "mount -t none -o bind /mnt-root/persist/var /mnt-root/var\n");
 }
 
+TEST_CASE("what is mounted beneath /run is mounted in the /run that goes along, but where none does in the root's") {
+    PlanInput share = input("init=/i stage1.share=data:/run/data");
+    CHECK(text(plan_mounts(share)).contains("msize=512000 data /run/data\n"));
+    share.run_goes_along = false;
+    CHECK(text(plan_mounts(share)).contains("msize=512000 data /mnt-root/run/data\n"));
+}
+
 TEST_CASE("a root that somebody else mounted is not mounted again") {
     PlanInput hook = input("");
     hook.root_mounted = true;
