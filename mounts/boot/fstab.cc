@@ -140,13 +140,20 @@ void add_option(std::string &options, std::string_view more) {
     options += options.empty() ? std::string(more) : std::format(",{}", more);
 }
 
+// The kernel takes `root=vda` for the device of that name.
+std::string device_path(const std::string &root, std::string_view type) {
+    const bool bare = !root.empty() && root.find_first_of("/=:") == std::string::npos && type != "9p" && type != "virtiofs";
+    return bare ? "/dev/" + root : root;
+}
+
 void replace_root(FileSystem &root, const BootParameters &parameters) {
     const bool in_memory = parameters.root == "tmpfs" || parameters.root == "none";
     if (in_memory) {
         root = FileSystem{.source = "tmpfs", .target = "/", .type = "tmpfs", .options = "mode=755"};
     } else {
         // `root=fstab` of a NixOS made for systemd in the initrd: the table says it.
-        if (parameters.root && parameters.root != "fstab") root.source = *parameters.root;
+        if (parameters.root && parameters.root != "fstab")
+            root.source = device_path(*parameters.root, parameters.root_type.value_or(root.type));
         if (parameters.root_type) {
             root.type = *parameters.root_type;
             root.mkfs = root.mkfs && root.type == "ext4";

@@ -55,6 +55,8 @@ Line find(const std::string &spec, FoundDevices &devices) {
 }
 
 Line run(const mounts::WaitForDevice &step, FoundDevices &devices) {
+    // A name that can never match is not waited for.
+    if (const auto spec = mounts::parse_device_spec(step.spec); !spec) return std::unexpected(spec.error());
     auto found = find(step.spec, devices);
     if (!found) {
         auto socket = UeventSocket::open();

@@ -144,3 +144,11 @@ TEST_CASE("root=tmpfs needs no disk, and a union needs a store to lie on") {
     CHECK(message(without_store.error()) ==
           "kernel parameter 'stage1.union=disk': the fstab has no /nix/store for a union to lie on");
 }
+
+TEST_CASE("root=vda is the device of that name, but a root of 9p is its tag") {
+    BootParameters parameters;
+    parameters.root = "vda";
+    CHECK((*apply_parameters(parsed("tmpfs / ext4\n"), parameters, 512000))[0].source == "/dev/vda");
+    parameters.root_type = "9p";
+    CHECK((*apply_parameters(parsed("tmpfs / ext4\n"), parameters, 512000))[0].source == "vda");
+}

@@ -139,3 +139,12 @@ TEST_CASE("what is bound or laid over something comes out of the target root, li
     CHECK(root.mount("overlay /over2 overlay lowerdir=/none,upperdir=/u,workdir=/w 0 0\n") ==
           std::format("resolve '{}': No such file or directory; in the target root", root.at("root/none")));
 }
+
+TEST_CASE("a device's name that can never match is not waited for", "[root]") {
+    stage1::FoundDevices devices;
+    const auto waited = stage1::run_step(mounts::WaitForDevice{"LABLE=nixos", 3600}, devices);
+    REQUIRE_FALSE(waited.has_value());
+    CHECK(message(waited.error()) ==
+          "read device name 'LABLE=nixos': Invalid argument; give a path below /dev, LABEL=, UUID=, PARTLABEL=, PARTUUID= or "
+          "serial=");
+}
