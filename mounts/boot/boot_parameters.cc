@@ -8,6 +8,7 @@
 #include <map>
 #include <ranges>
 
+#include "mounts/boot/source.h"
 #include "mounts/protocol.h"
 
 namespace mounts {
@@ -72,6 +73,18 @@ Result<> parse_timeout(BootParameters &out, const std::string &value) {
     return {};
 }
 
+// What a share would hide, or be hidden by. Empty: it can be there.
+std::string_view why_no_share(std::string_view target) {
+    if (target == "/") return "it is the root";
+    for (const std::string_view store : {protocol::store_dir, protocol::store_lower_dir, protocol::store_upper_dir})
+        if (target == store) return "it is the store's";
+    if (target == "/run") return "it is mounted already, and stage 2 needs what is in it (beneath it is room)";
+    for (const std::string_view kernels : {"/proc", "/sys", "/dev"})
+        if (target == kernels || (target.starts_with(kernels) && target[kernels.size()] == '/'))
+            return "the kernel's own file system lies there";
+    return {};
+}
+
 Result<> parse_share(BootParameters &out, const std::string &value) {
     const size_t first = value.find(':');
     const size_t second = first == std::string::npos ? first : value.find(':', first + 1);
@@ -82,6 +95,12 @@ Result<> parse_share(BootParameters &out, const std::string &value) {
     if (second != std::string::npos) share.options = value.substr(second + 1);
     if (share.tag.empty() || !share.target.starts_with('/'))
         return bad_value(protocol::share_parameter, value, "TAG:TARGET[:OPTIONS] with an absolute TARGET");
+    if (leads_up(share.target)) return bad_value(protocol::share_parameter, value, "a TARGET without '..'");
+    share.target = plain_path(share.target);
+    if (const auto why = why_no_share(share.target); !why.empty())
+        return fail(
+            0, "kernel parameter", std::format("{}={}", protocol::share_parameter, value),
+            std::format("nothing can be shared at {}: {}; choose another target, as /mnt/{}", share.target, why, share.tag));
     out.shares.push_back(std::move(share));
     return {};
 }

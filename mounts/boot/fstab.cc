@@ -8,6 +8,8 @@
 #include <memory>
 #include <ranges>
 
+#include "mounts/boot/mount_order.h"
+#include "mounts/boot/source.h"
 #include "mounts/protocol.h"
 
 namespace mounts {
@@ -30,7 +32,8 @@ std::string nine_p_options(std::string_view access, std::string_view cache, uint
     return std::format("{},trans=virtio,version=9p2000.L,cache={},msize={}", access, cache, msize_bytes);
 }
 
-Result<> take_own_option(FileSystem &fs, std::string_view option, const std::string &name) {
+// False: there is no such option.
+bool take_own_option(FileSystem &fs, std::string_view option) {
     if (option == "x-stage1.mkfs")
         fs.mkfs = true;
     else if (option == "x-stage1.optional")
@@ -42,24 +45,66 @@ Result<> take_own_option(FileSystem &fs, std::string_view option, const std::str
     else if (option == "x-stage1.union=off")
         fs.store_union = UnionMode::off;
     else
-        return fail(0, "fstab", name,
-                    std::format("option '{}' of {}: expected x-stage1.mkfs, x-stage1.optional or "
-                                "x-stage1.union=off|tmpfs|disk",
-                                option, fs.target));
+        return false;
+    return true;
+}
+
+// Lines that are for others. Empty: the line is for us.
+std::string_view for_others(libmnt_fs *entry) {
+    if (mnt_fs_is_swaparea(entry) != 0) return "stage 2 turns swap space on";
+    if (mnt_fs_match_options(entry, "+noauto") != 0) return "noauto: it is mounted when somebody asks for it";
     return {};
 }
 
-Result<FileSystem> from_entry(libmnt_fs *entry, const std::string &name) {
-    const auto text = [](const char *s) { return std::string(s != nullptr ? s : ""); };
-    FileSystem fs{.source = text(mnt_fs_get_source(entry)),
-                  .target = text(mnt_fs_get_target(entry)),
-                  .type = text(mnt_fs_get_fstype(entry))};
-    if (!fs.target.starts_with('/')) return fail(0, "fstab", name, std::format("'{}' is not an absolute mount point", fs.target));
-    fs.check_pass = mnt_fs_get_passno(entry);
-    for (auto part : std::views::split(text(mnt_fs_get_options(entry)), ',')) {
+std::string text_of(const char *text) { return text != nullptr ? text : ""; }
+
+// What each entry of the table is the line of: libmount takes one from every line that is neither empty nor a comment.
+std::vector<int> entry_lines(std::string_view text) {
+    std::vector<int> lines;
+    int number = 0;
+    for (auto part : std::views::split(text, '\n')) {
+        ++number;
+        const std::string_view line(part);
+        const size_t first = line.find_first_not_of(" \t\r");
+        if (first != std::string_view::npos && line[first] != '#') lines.push_back(number);
+    }
+    return lines;
+}
+
+std::unexpected<base::Error> bad_field(const std::string &name, int line, std::string_view field, std::string_view what) {
+    return fail(0, "fstab", name, std::format("line {}, {}: {}", line, field, what));
+}
+
+Result<> check_places(const FileSystem &fs, const std::string &name) {
+    for (const std::string &place : places(fs.source, fs.type, fs.options)) {
+        const std::string_view field = is_bind(fs.options) ? "source" : "options";
+        if (!place.starts_with('/'))
+            return bad_field(name, fs.line, field, std::format("'{}' is not an absolute path in the root", place));
+        if (leads_up(place))
+            return bad_field(name, fs.line, field, std::format("'{}': '..' leads to another place than it says", place));
+    }
+    return {};
+}
+
+Result<FileSystem> from_entry(libmnt_fs *entry, int line, const std::string &name) {
+    FileSystem fs{.source = text_of(mnt_fs_get_source(entry)),
+                  .target = text_of(mnt_fs_get_target(entry)),
+                  .type = text_of(mnt_fs_get_fstype(entry)),
+                  .check_pass = mnt_fs_get_passno(entry),
+                  .line = line};
+    if (!fs.target.starts_with('/'))
+        return bad_field(name, line, "mount point", std::format("'{}' is not an absolute path", fs.target));
+    if (leads_up(fs.target))
+        return bad_field(name, line, "mount point", std::format("'{}': '..' leads to another place than it says", fs.target));
+    fs.target = plain_path(fs.target);
+    for (auto part : std::views::split(text_of(mnt_fs_get_options(entry)), ',')) {
         const std::string_view option(part);
         if (option.starts_with("x-stage1.")) {
-            if (auto taken = take_own_option(fs, option, name); !taken) return std::unexpected(taken.error());
+            if (!take_own_option(fs, option))
+                return bad_field(name, line, "options",
+                                 std::format("'{}' of {}: expected x-stage1.mkfs, x-stage1.optional or "
+                                             "x-stage1.union=off|tmpfs|disk",
+                                             option, fs.target));
             continue;
         }
         if (option == "nofail") fs.optional = true;
@@ -68,14 +113,20 @@ Result<FileSystem> from_entry(libmnt_fs *entry, const std::string &name) {
         fs.options += fs.options.empty() ? std::string(option) : std::format(",{}", option);
     }
     if (fs.mkfs && fs.type != "ext4")
-        return fail(0, "fstab", name, std::format("x-stage1.mkfs of {}: only ext4 can be made, not {}", fs.target, fs.type));
+        return bad_field(name, line, "type",
+                         std::format("x-stage1.mkfs of {}: only ext4 can be made, not {}", fs.target, fs.type));
+    if (fs.mkfs && device_sources(fs.source, fs.type, fs.options).size() != 1)
+        return bad_field(name, line, "source", std::format("x-stage1.mkfs of {}: '{}' is no device", fs.target, fs.source));
+    if (auto checked = check_places(fs, name); !checked) return std::unexpected(checked.error());
     return fs;
 }
 
 Result<> check(const std::vector<FileSystem> &table, const std::string &name) {
     if (table.empty() || table.front().target != "/") return fail(0, "fstab", name, "no file system for '/'");
     const auto twice = std::ranges::adjacent_find(table, {}, &FileSystem::target);
-    if (twice != table.end()) return fail(0, "fstab", name, std::format("two file systems for '{}'", twice->target));
+    if (twice != table.end())
+        return bad_field(name, std::next(twice)->line, "mount point",
+                         std::format("line {} has a file system for '{}' too", twice->line, twice->target));
     return {};
 }
 
@@ -89,13 +140,20 @@ void add_option(std::string &options, std::string_view more) {
     options += options.empty() ? std::string(more) : std::format(",{}", more);
 }
 
+// The kernel takes `root=vda` for the device of that name.
+std::string device_path(const std::string &root, std::string_view type) {
+    const bool bare = !root.empty() && root.find_first_of("/=:") == std::string::npos && type != "9p" && type != "virtiofs";
+    return bare ? "/dev/" + root : root;
+}
+
 void replace_root(FileSystem &root, const BootParameters &parameters) {
     const bool in_memory = parameters.root == "tmpfs" || parameters.root == "none";
     if (in_memory) {
         root = FileSystem{.source = "tmpfs", .target = "/", .type = "tmpfs", .options = "mode=755"};
     } else {
         // `root=fstab` of a NixOS made for systemd in the initrd: the table says it.
-        if (parameters.root && parameters.root != "fstab") root.source = *parameters.root;
+        if (parameters.root && parameters.root != "fstab")
+            root.source = device_path(*parameters.root, parameters.root_type.value_or(root.type));
         if (parameters.root_type) {
             root.type = *parameters.root_type;
             root.mkfs = root.mkfs && root.type == "ext4";
@@ -114,7 +172,7 @@ void replace_root(FileSystem &root, const BootParameters &parameters) {
 
 }  // namespace
 
-Result<std::vector<FileSystem>> parse_fstab(const std::string &text, const std::string &name) {
+Result<Fstab> parse_fstab(const std::string &text, const std::string &name) {
     const Table table(mnt_new_table(), &mnt_unref_table);
     // fmemopen does not take an empty buffer, and an fstab without a line has no root either way.
     const Stream stream(text.empty() ? nullptr : ::fmemopen(const_cast<char *>(text.data()), text.size(), "r"), &std::fclose);
@@ -124,17 +182,25 @@ Result<std::vector<FileSystem>> parse_fstab(const std::string &text, const std::
     if (stream && (mnt_table_parse_stream(table.get(), stream.get(), name.c_str()) != 0 || bad_line != 0))
         return fail(0, "fstab", name, std::format("line {} is not one of fstab(5): source, target, type, options", bad_line));
 
-    std::vector<FileSystem> result;
+    Fstab result;
+    const std::vector<int> lines = entry_lines(text);
+    size_t index = 0;
     libmnt_fs *entry = nullptr;
     for (std::unique_ptr<libmnt_iter, decltype(&mnt_free_iter)> iter(mnt_new_iter(MNT_ITER_FORWARD), &mnt_free_iter);
-         mnt_table_next_fs(table.get(), iter.get(), &entry) == 0;) {
-        auto fs = from_entry(entry, name);
+         mnt_table_next_fs(table.get(), iter.get(), &entry) == 0; ++index) {
+        const int line = index < lines.size() ? lines[index] : 0;
+        if (const auto why = for_others(entry); !why.empty()) {
+            result.passed_over.push_back(std::format("fstab '{}': line {} ({} {}) is passed over: {}", name, line,
+                                                     text_of(mnt_fs_get_source(entry)), text_of(mnt_fs_get_target(entry)), why));
+            continue;
+        }
+        auto fs = from_entry(entry, line, name);
         if (!fs) return std::unexpected(fs.error());
-        result.push_back(std::move(*fs));
+        result.file_systems.push_back(std::move(*fs));
     }
-    // A parent's path is a prefix of its children's: the order of the text is the order of the mounts.
-    std::ranges::stable_sort(result, {}, &FileSystem::target);
-    if (auto checked = check(result, name); !checked) return std::unexpected(checked.error());
+    std::ranges::stable_sort(result.file_systems, {}, &FileSystem::target);
+    if (auto checked = check(result.file_systems, name); !checked) return std::unexpected(checked.error());
+    result.file_systems = in_mount_order(std::move(result.file_systems));
     return result;
 }
 
@@ -173,7 +239,8 @@ Result<std::vector<FileSystem>> apply_parameters(std::vector<FileSystem> table, 
                          .optional = false,
                          .autoresize = false,
                          .store_union = UnionMode::off,
-                         .check_pass = 0});
+                         .check_pass = 0,
+                         .line = 0});
     for (const Share &share : parameters.shares) {
         FileSystem fs{
             .source = share.tag, .target = share.target, .type = "9p", .options = nine_p_options("rw", "mmap", msize_bytes)};
@@ -183,8 +250,7 @@ Result<std::vector<FileSystem>> apply_parameters(std::vector<FileSystem> table, 
         else
             table.push_back(std::move(fs));
     }
-    std::ranges::stable_sort(table, {}, &FileSystem::target);
-    return table;
+    return in_mount_order(std::move(table));
 }
 
 }  // namespace mounts

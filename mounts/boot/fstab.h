@@ -19,7 +19,7 @@
 namespace mounts {
 
 struct FileSystem {
-    std::string source;   // path, LABEL=, UUID=, PARTUUID=, serial=, a 9p mount tag, or a name such as `tmpfs`
+    std::string source;   // as in source.h, a 9p mount tag, or a name such as `tmpfs`
     std::string target;   // absolute, in the target root
     std::string type;     // `auto`: whatever is found
     std::string options;  // for libmount; without ours
@@ -28,12 +28,18 @@ struct FileSystem {
     bool autoresize = false;
     UnionMode store_union = UnionMode::off;
     int check_pass = 0;  // fs_passno of fstab(5); 0: never checked
+    int line = 0;        // of the table; 0: not of one
     bool operator==(const FileSystem &) const = default;
 };
 
-// Root first, then parents before what lies in them. Error: the line that libmount cannot read, with its number and
-// `name` as the object; an x-stage1 option that there is not; no file system for `/`; two for one target.
-base::Result<std::vector<FileSystem>> parse_fstab(const std::string &text, const std::string &name);
+struct Fstab {
+    std::vector<FileSystem> file_systems;  // in the order of mount_order.h, root first
+    std::vector<std::string> passed_over;  // a sentence each: swap space, noauto
+};
+
+// Error: `name` as the object, and the line and the field that are wrong, by what libmount or we demand of it:
+// an x-stage1 option that there is not, a mount point with `..`, no file system for `/`, two for one mount point.
+base::Result<Fstab> parse_fstab(const std::string &text, const std::string &name);
 
 // The 2013 module's file systems. msize_bytes is 9p's (see nine_p.h).
 std::string default_fstab(uint32_t msize_bytes);

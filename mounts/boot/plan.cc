@@ -3,13 +3,12 @@
 #include <algorithm>
 #include <format>
 
+#include "mounts/boot/source.h"
 #include "mounts/protocol.h"
 
 namespace mounts {
 
 namespace {
-
-bool is_block_device(const FileSystem &fs) { return fs.source.starts_with('/') || fs.source.find('=') != std::string::npos; }
 
 void add(std::vector<NeededModule> &modules, std::string name, std::string by) {
     if (std::ranges::find(modules, name, &NeededModule::name) == modules.end())
@@ -40,6 +39,11 @@ void plan_store_union(const FileSystem &store, const PlanInput &input, std::vect
                                parameters.union_options, root});
 }
 
+bool goes_along(std::string_view target) {
+    const std::string_view top = target.substr(0, target.find('/', 1));
+    return top == "/proc" || top == "/sys" || top == "/dev" || top == "/run";
+}
+
 }  // namespace
 
 Phase plan_modules(const PlanInput &input) {
@@ -47,7 +51,7 @@ Phase plan_modules(const PlanInput &input) {
     for (const std::string &name : input.modules) load.modules.push_back({name, "the initrd's list of modules"});
     for (const FileSystem &fs : input.file_systems) {
         if (fs.type == "9p") add(load.modules, "9pnet_virtio", fs.target);
-        if (fs.type != "auto" && fs.type != "tmpfs") add(load.modules, "fs-" + fs.type, fs.target);
+        if (fs.type != "auto" && fs.type != "tmpfs" && fs.type != "none") add(load.modules, "fs-" + fs.type, fs.target);
         // ext4 asks for its checksum by that name when it mounts, and the kernel has no modprobe of its own.
         if (fs.type == "ext4") add(load.modules, "crc32c", fs.target);
         if (fs.store_union == UnionMode::off) continue;
@@ -60,20 +64,23 @@ Phase plan_modules(const PlanInput &input) {
 Phase plan_devices(const PlanInput &input) {
     Phase phase{"devices", {}};
     for (const FileSystem &fs : input.file_systems) {
-        if (!is_block_device(fs)) continue;
+        const auto devices = device_sources(fs.source, fs.type, fs.options);
         // An optional one is waited for when it is mounted, by whoever mounts it: not at all.
-        if (!fs.optional) phase.steps.push_back(WaitForDevice{fs.source, input.parameters.device_timeout_s});
+        for (const std::string &device : devices)
+            if (!fs.optional) phase.steps.push_back(WaitForDevice{device, input.parameters.device_timeout_s});
         if (fs.mkfs) {
             const std::string &fresh = input.parameters.fresh_disk;
             phase.steps.push_back(PrepareDisk{fs.source, !fresh.empty() && fs.source == "serial=" + fresh});
         }
-        if (fs.check_pass > 0) phase.steps.push_back(CheckFileSystem{fs.source, fs.type});
+        // One of several devices has its check in its own file system.
+        if (fs.check_pass > 0 && devices.size() == 1) phase.steps.push_back(CheckFileSystem{fs.source, fs.type});
     }
     return phase;
 }
 
 Phase plan_mounts(const PlanInput &input) {
     Phase phase{"mounts", {}};
+    for (const std::string &text : input.passed_over) phase.steps.push_back(PassOver{text});
     for (const FileSystem &fs : input.file_systems) {
         const bool is_root = fs.target == "/";
         if (is_root && input.root_mounted) continue;
@@ -81,10 +88,21 @@ Phase plan_mounts(const PlanInput &input) {
             plan_store_union(fs, input, phase.steps);
             continue;
         }
-        const std::string target = is_root ? input.target_root : input.target_root + fs.target;
-        const std::string root = is_root ? "" : input.target_root;  // its own mount point is the initrd's
-        phase.steps.push_back(MakeDirectory{.path = target, .root = root});
-        phase.steps.push_back(Mount{fs.source, target, fs.type, fs.options, fs.optional, root});
+        // The root's own mount point is the initrd's, as is what goes along.
+        const std::string root = is_root || (input.run_goes_along && goes_along(fs.target)) ? "" : input.target_root;
+        const std::string target = is_root ? input.target_root : root + fs.target;
+        const bool bind = is_bind(fs.options);
+        const std::string source = bind ? input.target_root + plain_path(fs.source) : fs.source;
+        // A bind mount's source is made if it is missing, as systemd does it; an overlay's upper and work, too.
+        if (bind)
+            phase.steps.push_back(MakeBindPlaces{source, target, root});
+        else
+            phase.steps.push_back(MakeDirectory{.path = target, .root = root});
+        if (fs.type == "overlay")
+            for (const char *name : {"upperdir", "workdir"})
+                if (const std::string place = option_value(fs.options, name); !place.empty())
+                    phase.steps.push_back(MakeDirectory{.path = input.target_root + plain_path(place), .root = root});
+        phase.steps.push_back(Mount{source, target, fs.type, fs.options, fs.optional, root});
         if (fs.autoresize) phase.steps.push_back(GrowFileSystem{target, root});
         // Before xchg and shared are mounted in it.
         if (is_root) phase.steps.push_back(MakeDirectory{target + "/tmp", 01777, true, input.target_root});

@@ -18,10 +18,14 @@ struct Phase {
 };
 
 struct PlanInput {
-    std::vector<FileSystem> file_systems;  // root first, as parse_fstab returns
+    std::vector<FileSystem> file_systems;    // root first, as parse_fstab returns
+    std::vector<std::string> passed_over{};  // as parse_fstab returns
     BootParameters parameters;
     std::string target_root;
     bool root_mounted = false;  // by somebody else: a scripted stage 1, systemd
+    // /proc, /sys, /dev and /run go along into the target root: what is to be mounted in them is mounted in our own, for what
+    // is mounted in the root's would be hidden.
+    bool run_goes_along = true;
     uint64_t memory_bytes = 0;
     std::vector<std::string> modules;  // to load whatever the file systems need
 };

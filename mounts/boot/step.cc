@@ -26,6 +26,8 @@ std::string describe(const Step &step) {
             [](const WaitForDevice &s) { return std::format("wait for {} at most {} s", s.spec, s.timeout_s); },
             [](const PrepareDisk &s) { return std::format("format {} as ext4 if it is proven empty, else keep it", s.spec); },
             [](const CheckFileSystem &s) { return std::format("check {} ({}) if the initrd has its fsck", s.spec, s.type); },
+            [](const PassOver &s) { return s.text; },
+            [](const MakeBindPlaces &s) { return std::format("make {} and, of its kind, {}", s.source, s.target); },
             [](const Mount &s) {
                 return std::format("mount -t {} -o {} {} {}{}", s.type, s.options.empty() ? "defaults" : s.options, s.source,
                                    s.target, s.optional ? " (optional)" : "");
@@ -53,6 +55,8 @@ std::string_view kind(const Step &step) {
                           [](const WaitForDevice &) { return "wait"; },
                           [](const PrepareDisk &) { return "format"; },
                           [](const CheckFileSystem &) { return "fsck"; },
+                          [](const PassOver &) { return "fstab"; },
+                          [](const MakeBindPlaces &) { return "mkdir"; },
                           [](const Mount &) { return "mount"; },
                           [](const MountUnion &) { return "union"; },
                           [](const MakeDirectory &) { return "mkdir"; },

@@ -12,9 +12,9 @@
 
 namespace mounts {
 
-// In Mount, MountUnion, MakeDirectory, MarkFile and GrowFileSystem `root` is the beginning of each path that is a directory
-// which the rest is resolved beneath, its links too (RESOLVE_IN_ROOT): whoever wrote the target root's disk leads nobody out
-// of it. Empty: the paths are the initrd's own.
+// In MakeBindPlaces, Mount, MountUnion, MakeDirectory, MarkFile and GrowFileSystem `root` is the beginning of each path that is a
+// directory which the rest is resolved beneath, its links too (RESOLVE_IN_ROOT): whoever wrote the target root's disk leads
+// nobody out of it. Empty: the paths are the initrd's own.
 
 // Modules that a later step needs, dependencies first being the loader's business.
 struct NeededModule {
@@ -38,12 +38,24 @@ struct PrepareDisk {
 };
 
 struct Mount {
-    std::string source;
+    std::string source;  // of a bind mount a path like `target`; the places in an overlay's options are in the root, too
     std::string target;  // full path, target root included
     std::string type;
     std::string options;
     bool optional = false;
     std::string root{};
+};
+
+// The source of a bind mount, a folder when there is nothing, and a mount point of its kind: a folder or a file.
+struct MakeBindPlaces {
+    std::string source;
+    std::string target;
+    std::string root{};
+};
+
+// A line of the table that is not for us, told and no more.
+struct PassOver {
+    std::string text;
 };
 
 // A writable union at `target` over `lower`; `upper` and `work` are siblings on one file system.
@@ -101,8 +113,8 @@ struct SwitchRoot {
     std::string init;
 };
 
-using Step = std::variant<LoadModules, WaitForDevice, PrepareDisk, CheckFileSystem, Mount, MountUnion, MakeDirectory, MarkFile,
-                          GrowFileSystem, RegisterClosure, CheckInit, SwitchRoot>;
+using Step = std::variant<LoadModules, WaitForDevice, PrepareDisk, CheckFileSystem, PassOver, MakeBindPlaces, Mount, MountUnion,
+                          MakeDirectory, MarkFile, GrowFileSystem, RegisterClosure, CheckInit, SwitchRoot>;
 
 // One line without newline, in the words of mount(8) and friends.
 std::string describe(const Step &step);

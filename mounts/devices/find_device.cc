@@ -142,14 +142,61 @@ std::string unescaped(std::string_view text) {
     return result;
 }
 
+// A tag is as good in the other case; a path is not.
+bool has_prefix(std::string_view text, std::string_view prefix) {
+    if (!prefix.ends_with('=')) return text.starts_with(prefix);
+    return text.size() >= prefix.size() && ::strncasecmp(text.data(), prefix.data(), prefix.size()) == 0;
+}
+
+// As fstab(5) and people have it: LABEL="nixos".
+std::string_view without_quotes(std::string_view value) {
+    const bool quoted = value.size() >= 2 && (value.front() == '"' || value.front() == '\'') && value.back() == value.front();
+    return quoted ? value.substr(1, value.size() - 2) : value;
+}
+
+// Takes the kernel's PARTNROFF= off a PARTUUID (block/early-lookup.c).
+base::Result<> take_partition_offset(DeviceSpec &spec) {
+    const size_t slash = spec.value.find('/');
+    if (slash == std::string::npos) return {};
+    constexpr std::string_view name = "PARTNROFF=";
+    const std::string_view rest = std::string_view(spec.value).substr(slash + 1);
+    const char *end = rest.data() + rest.size();
+    if (!has_prefix(rest, name) || rest.size() == name.size() ||
+        std::from_chars(rest.data() + name.size(), end, spec.partition_offset).ptr != end)
+        return base::fail(EINVAL, "read device name", "PARTUUID=" + spec.value, "after the slash only PARTNROFF= and a number");
+    spec.value.resize(slash);
+    return {};
+}
+
+// The partition that stands `offset` further in the table of the same disk. Empty: there is none.
+std::string further_partition(const std::string &name, int offset) {
+    const auto number = [](const std::string &of) {
+        const std::string text = attribute(of, "partition");
+        int value = 0;
+        std::from_chars(text.data(), text.data() + text.size(), value);
+        return int64_t{value};
+    };
+    const auto disk = [](const std::string &of) {
+        std::error_code gone;
+        return std::filesystem::canonical(std::string(sysfs) + of, gone).parent_path();
+    };
+    for (const std::string &other : entries())
+        if (number(other) != 0 && number(other) == number(name) + offset && disk(other) == disk(name)) return other;
+    return {};
+}
+
 }  // namespace
 
 base::Result<DeviceSpec> parse_device_spec(std::string_view text) {
     for (const auto &[prefix, kind] : prefixes) {
-        if (!text.starts_with(prefix)) continue;
-        const std::string_view value = text.substr(prefix.size());
+        if (!has_prefix(text, prefix)) continue;
+        const bool tag = prefix.ends_with('=');
+        const std::string_view value = tag ? without_quotes(text.substr(prefix.size())) : text.substr(prefix.size());
         if (value.empty()) return base::fail(EINVAL, "read device name", text, "the name in it is empty");
-        return DeviceSpec{kind, prefix.ends_with('/') || prefix.ends_with('-') ? unescaped(value) : std::string(value)};
+        DeviceSpec spec{kind, tag ? std::string(value) : unescaped(value)};
+        if (kind == DeviceSpec::Kind::part_uuid)
+            if (auto taken = take_partition_offset(spec); !taken) return std::unexpected(taken.error());
+        return spec;
     }
     if (text.starts_with("/dev/")) return DeviceSpec{DeviceSpec::Kind::path, std::string(text)};
     return base::fail(EINVAL, "read device name", text,
@@ -168,6 +215,9 @@ base::Result<std::string> find_device(const DeviceSpec &spec) {
         for (const std::string &name : spec.kind == DeviceSpec::Kind::serial ? entries() : names())
             if (auto found = match(spec, name)) matches.push_back(std::move(*found));
     }
+    if (spec.partition_offset != 0)
+        for (Match &match : matches) match.name = further_partition(match.name, spec.partition_offset);
+    std::erase_if(matches, [](const Match &match) { return match.name.empty(); });
     if (matches.empty())
         return base::fail(ENODEV, "find device", text_of(spec), "block devices that are there: " + describe(list_devices()));
     const bool one_btrfs =

@@ -17,10 +17,12 @@ struct DeviceSpec {
     enum class Kind { path, label, uuid, part_label, part_uuid, serial };
     Kind kind = Kind::path;
     std::string value;
+    int partition_offset = 0;  // of part_uuid: so many partitions further on its disk (the kernel's /PARTNROFF=)
 };
 
-// `/dev/vda`, `LABEL=nixos`, `UUID=…`, `PARTLABEL=…`, `PARTUUID=…`, `serial=root`; also /dev/disk/by-label/… and its
-// siblings, which mean the same and need no udev here. EINVAL: none of these, or an empty value.
+// Tags in either case, with or without quotes around their value:
+// `/dev/vda`, `LABEL=nixos`, `UUID=…`, `PARTLABEL=…`, `PARTUUID=…[/PARTNROFF=n]`, `serial=root`; also /dev/disk/by-label/… and
+// its siblings, which mean the same and need no udev here. EINVAL: none of these, or an empty value.
 base::Result<DeviceSpec> parse_device_spec(std::string_view text);
 
 // The path of the node, `/dev/vda`. ENODEV: not there (yet); the hint lists what is. EEXIST: several match, which is an

@@ -11,6 +11,7 @@
 #include <format>
 #include <memory>
 
+#include "mounts/boot/source.h"
 #include "mounts/devices/nine_p.h"
 
 namespace mounts {
@@ -82,6 +83,12 @@ bool may_be_mounted(const std::string &target) {
     return (st.stx_attributes_mask & mount_root) == 0 || (st.stx_attributes & mount_root) != 0 || S_ISLNK(st.stx_mode);
 }
 
+// What is bound shows its source's own root.
+bool are_one(const std::string &source, const std::string &target) {
+    struct stat a{}, b{};
+    return ::stat(source.c_str(), &a) == 0 && ::stat(target.c_str(), &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
 }  // namespace
 
 MountedAt mounted_at(const std::string &device) {
@@ -114,6 +121,7 @@ std::vector<MountPoint> mounts_beneath(const std::string &directory) {
 
 Result<MountOutcome> mount_file_system(const Mount &mount) {
     const std::string there = mounted_type(mount.target);
+    if (!there.empty() && is_bind(mount.options) && are_one(mount.source, mount.target)) return MountOutcome::was_mounted;
     if (!there.empty() && (there == mount.type || mount.type == "auto")) return MountOutcome::was_mounted;
     if (!there.empty())
         return fail(EBUSY, "mount", mount.target, std::format("a {} is mounted there already, {} was to be", there, mount.type));

@@ -51,12 +51,13 @@ Result<mounts::PlanInput> boot_input(const BootSources &sources, const std::stri
     auto table = mounts::parse_fstab(sources.fstab.empty() ? mounts::default_fstab(msize) : sources.fstab,
                                      sources.fstab.empty() ? "built-in" : std::string(mounts::protocol::fstab_file));
     if (!table) return std::unexpected(table.error());
-    auto file_systems = mounts::apply_parameters(std::move(*table), *parameters, msize);
+    auto file_systems = mounts::apply_parameters(std::move(table->file_systems), *parameters, msize);
     if (!file_systems) return std::unexpected(file_systems.error());
     std::vector<std::string> modules;
     for (auto part : std::views::split(sources.modules, '\n'))
         if (const std::string_view line(part); !line.empty()) modules.emplace_back(line);
     return mounts::PlanInput{.file_systems = std::move(*file_systems),
+                             .passed_over = std::move(table->passed_over),
                              .parameters = std::move(*parameters),
                              .target_root = target_root,
                              .root_mounted = false,

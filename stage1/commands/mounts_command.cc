@@ -24,6 +24,7 @@ base::Result<> mount_all(const std::string &target_root) {
     if (!sources) return std::unexpected(sources.error());
     auto input = boot_input(*sources, target_root);
     if (!input) return std::unexpected(input.error());
+    input->run_goes_along = refuse_outside_initrd("mounts", "").has_value();
     input->root_mounted = !mounts::mounted_type(target_root).empty();
     // A scripted stage 1 has loaded modules, waited and formatted before; done again, each finds it done.
     for (const mounts::Phase &phase : {plan_modules(*input), plan_mounts(*input), plan_system(*input)})

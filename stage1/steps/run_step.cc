@@ -7,6 +7,7 @@
 #include <format>
 
 #include "mounts/base/at.h"
+#include "mounts/boot/source.h"
 #include "mounts/devices/device.h"
 #include "mounts/devices/find_device.h"
 #include "mounts/devices/mount_file_system.h"
@@ -14,6 +15,7 @@
 #include "stage1/disk/prepare.h"
 #include "stage1/modules/load.h"
 #include "stage1/nixdb/register.h"
+#include "stage1/steps/bind.h"
 #include "stage1/steps/check_file_system.h"
 #include "stage1/steps/store_union.h"
 #include "stage1/steps/switch_root.h"
@@ -27,8 +29,6 @@ namespace {
 
 using base::Result;
 using Line = Result<std::string>;
-
-bool names_a_device(const std::string &source) { return source.starts_with("/dev/") || source.find('=') != std::string::npos; }
 
 Line run(const mounts::LoadModules &step) {
     auto modules = Modules::open();
@@ -55,6 +55,8 @@ Line find(const std::string &spec, FoundDevices &devices) {
 }
 
 Line run(const mounts::WaitForDevice &step, FoundDevices &devices) {
+    // A name that can never match is not waited for.
+    if (const auto spec = mounts::parse_device_spec(step.spec); !spec) return std::unexpected(spec.error());
     auto found = find(step.spec, devices);
     if (!found) {
         auto socket = UeventSocket::open();
@@ -102,25 +104,41 @@ Line run(const mounts::CheckFileSystem &step, FoundDevices &devices) {
 // As the table says first, for a probe costs more than the mount. A device that holds another file system (an xfs root,
 // `auto`) is then mounted as what it is, its module loaded.
 Result<mounts::MountOutcome> mount_device(mounts::Mount mount, FoundDevices &devices) {
-    auto device = find(mount.source, devices);
-    if (!device) return std::unexpected(device.error());
-    mount.source = *device;
+    std::string source;
+    for (const std::string &spec : mounts::device_sources(mount.source, mount.type, mount.options)) {
+        const auto device = find(spec, devices);
+        if (!device) return std::unexpected(device.error());
+        (source += source.empty() ? "" : ":") += *device;
+    }
+    mount.source = source;
     const bool any = mount.type == "auto";
     auto mounted = any ? base::fail(EINVAL, "mount", mount.target) : mounts::mount_file_system(mount);
     if (mounted || (mounted.error().code != EINVAL && mounted.error().code != ENODEV)) return mounted;
-    const std::string type = probed_type(*device);
+    const std::string type = probed_type(source);  // of several devices none, for such a path there is not
     if (type.empty() || type == mount.type) return mounted;
     mount.type = type;
     if (auto modules = Modules::open()) (void)modules->load({"fs-" + type});  // what it lacks, the mount tells
     return mounts::mount_file_system(mount);
 }
 
+Result<mounts::MountOutcome> mount(const mounts::Mount &step, FoundDevices &devices) {
+    mounts::Mount mount = step;
+    auto target = real_path(step.root, step.target);
+    if (!target) return std::unexpected(target.error());
+    mount.target = std::move(*target);
+    if (auto in_root = resolve_places(mount); !in_root) return std::unexpected(in_root.error());
+    const bool of_device = !mounts::device_sources(mount.source, mount.type, mount.options).empty();
+    return of_device ? mount_device(std::move(mount), devices) : mounts::mount_file_system(mount);
+}
+
+Line run(const mounts::PassOver &step) { return step.text; }
+
+Line run(const mounts::MakeBindPlaces &step) {
+    return make_bind_places(step).transform([] { return std::string(); });
+}
+
 Line run(const mounts::Mount &step, FoundDevices &devices) {
-    const auto mounted = real_path(step.root, step.target).and_then([&](const std::string &target) {
-        mounts::Mount mount = step;
-        mount.target = target;
-        return names_a_device(step.source) ? mount_device(std::move(mount), devices) : mounts::mount_file_system(mount);
-    });
+    const auto mounted = mount(step, devices);
     if (mounted)
         return *mounted == mounts::MountOutcome::was_mounted ? std::format("mount: {} was mounted", step.target) : std::string();
     if (step.optional) return std::format("{}; it is optional, ignoring", message(mounted.error()));

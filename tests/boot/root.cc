@@ -49,6 +49,8 @@ TEST_CASE("a root by PARTUUID=, and others by UUID=, LABEL= and serial=, out of 
     std::ofstream(tree + "/etc/stage1/fstab")
         << "# as NixOS writes it\n/dev/disk/by-label/elsewhere / ext4 rw 0 1\n"
         << "UUID=22222222-2222-2222-2222-222222222222 /by-uuid xfs rw 0 2\nLABEL=data /by-label btrfs rw 0 0\n"
+        << "/by-uuid/var /bound none bind,x-systemd.requires-mounts-for=/by-uuid 0 0\nserial=absent none swap sw 0 0\n"
+        << "serial=absent /nowhere ext4 noauto 0 0\noverlay /over/ overlay lowerdir=/by-label,upperdir=/ov/u,workdir=/ov/w 0 0\n"
         << "serial=fourth /by-serial vfat ro 0 0\nLABEL=absent /optional ext4 x-stage1.optional 0 0\n"
         << "store /nix/store 9p ro,cache=loose," << nine_p << " 0 0\nxchg /tmp/xchg 9p rw,cache=mmap," << nine_p << " 0 0\n";
     support::make_sparse_file(tree + "/ballast", 96 << 20);
@@ -65,13 +67,16 @@ TEST_CASE("a root by PARTUUID=, and others by UUID=, LABEL= and serial=, out of 
     add_drive(arguments, disks + "/btrfs", "third");
     add_drive(arguments, disks + "/vfat", "fourth");
     const Boot b = machine.boot(
-        {.script = "grep -E ' (/|/by-.*) ' /proc/mounts | cut -d ' ' -f 2,3 | sort; test ! -e /optional/file || exit 1" +
-                   wait_for_free_memory(96 << 10),
-         .parameters = {"root=PARTUUID=11111111-1111-1111-1111-111111111111"},
+        {.script =
+             "grep -E ' (/|/by-.*|/bound|/over) ' /proc/mounts | cut -d ' ' -f 2,3 | sort; test ! -e /optional/file || exit 1" +
+             wait_for_free_memory(96 << 10),
+         .parameters = {"root=partuuid=\"33333333-3333-3333-3333-333333333333/PARTNROFF=-1\""},
          .arguments = arguments});
     CHECK(b.exit_code == 0);
-    CHECK_THAT(b.console, ContainsSubstring("/ ext4\r\n/by-label btrfs\r\n/by-serial vfat\r\n/by-uuid xfs\r\n") &&
-                              ContainsSubstring("initramfs freed\r\n"));
+    CHECK_THAT(
+        b.console,
+        ContainsSubstring("/ ext4\r\n/bound xfs\r\n/by-label btrfs\r\n/by-serial vfat\r\n/by-uuid xfs\r\n/over overlay\r\n") &&
+            ContainsSubstring("initramfs freed\r\n"));
 }
 
 TEST_CASE("a root disk that holds an xfs is mounted as one, with /boot by label and a share of the host") {

@@ -65,3 +65,26 @@ TEST_CASE("a bad value of one of our parameters is an error that names it") {
     CHECK(refused("init=bin/sh") == "kernel parameter 'init=bin/sh': expected an absolute path in the target root");
     CHECK(refused("stage1.unoin=off") == "kernel parameter 'stage1.unoin': stage1 has no parameter of this name; see stage1(8)");
 }
+
+TEST_CASE("a share at a place that it would hide, or that would hide it, is refused in words; beneath /run is room") {
+    const auto refused = [](const std::string &target) {
+        const auto parameters = mounts::boot_parameters(mounts::parse_command_line("stage1.share=data:" + target));
+        REQUIRE_FALSE(parameters.has_value());
+        return message(parameters.error());
+    };
+    const auto what = [](const std::string &target, const std::string &at, const std::string &why) {
+        return "kernel parameter 'stage1.share=data:" + target + "': nothing can be shared at " + at + ": " + why +
+               "; choose another target, as /mnt/data";
+    };
+    CHECK(refused("/") == what("/", "/", "it is the root"));
+    CHECK(refused("//nix/./store/") == what("//nix/./store/", "/nix/store", "it is the store's"));
+    CHECK(refused("/nix/.rw-store") == what("/nix/.rw-store", "/nix/.rw-store", "it is the store's"));
+    CHECK(refused("/run/") ==
+          what("/run/", "/run", "it is mounted already, and stage 2 needs what is in it (beneath it is room)"));
+    CHECK(refused("/dev/x") == what("/dev/x", "/dev/x", "the kernel's own file system lies there"));
+    CHECK(refused("/mnt/../etc") == "kernel parameter 'stage1.share=data:/mnt/../etc': expected a TARGET without '..'");
+    const auto parameters = mounts::boot_parameters(mounts::parse_command_line("stage1.share=a:/run//a/ stage1.share=b:/device"));
+    REQUIRE(parameters.has_value());
+    CHECK(parameters->shares[0].target == "/run/a");
+    CHECK(parameters->shares[1].target == "/device");
+}

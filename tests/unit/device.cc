@@ -42,6 +42,10 @@ TEST_CASE("a device is named by path, label, UUID, partition or serial", "[devic
                                                         {"UUID=ab-cd", Kind::uuid, "ab-cd"},
                                                         {"PARTUUID=1", Kind::part_uuid, "1"},
                                                         {"PARTLABEL=root", Kind::part_label, "root"},
+                                                        {"LABEL=\"my nixos\"", Kind::label, "my nixos"},
+                                                        {"label=nixos", Kind::label, "nixos"},
+                                                        {"PartUUID='1'", Kind::part_uuid, "1"},
+                                                        {"SERIAL=root", Kind::serial, "root"},
                                                         {"serial=root", Kind::serial, "root"},
                                                         {"/dev/disk/by-label/my\\x20disk", Kind::label, "my disk"},
                                                         {"/dev/disk/by-uuid/ab", Kind::uuid, "ab"},
@@ -56,6 +60,10 @@ TEST_CASE("what names no device is an error that says what would", "[device]") {
     CHECK(error_of("vda") ==
           "read device name 'vda': Invalid argument; give a path below /dev, LABEL=, UUID=, PARTLABEL=, PARTUUID= or serial=");
     CHECK(error_of("LABEL=") == "read device name 'LABEL=': Invalid argument; the name in it is empty");
+    CHECK(error_of("LABEL=\"\"") == "read device name 'LABEL=\"\"': Invalid argument; the name in it is empty");
+    CHECK(error_of("PARTUUID=1/2") ==
+          "read device name 'PARTUUID=1/2': Invalid argument; after the slash only PARTNROFF= and a number");
+    CHECK(mounts::parse_device_spec("PARTUUID=1/PARTNROFF=-2")->partition_offset == -2);
     CHECK(error_of("/dev/null") == "find device '/dev/null': Block device required");
 }
 

@@ -11,7 +11,7 @@ PlanInput input(std::string_view command_line) {
     REQUIRE(parameters.has_value());
     auto table = parse_fstab(default_fstab(512000), "built-in");
     REQUIRE(table.has_value());
-    auto file_systems = apply_parameters(*table, *parameters, 512000);
+    auto file_systems = apply_parameters(table->file_systems, *parameters, 512000);
     REQUIRE(file_systems.has_value());
     return {
         .file_systems = *file_systems, .parameters = *parameters, .target_root = "/mnt-root", .memory_bytes = uint64_t{1} << 30};
@@ -57,6 +57,37 @@ TEST_CASE("only what this boot needs is loaded, and only its devices are waited 
     CHECK(text(plan_devices(input("init=/i stage1.device-timeout=5"))) ==
           "wait for /dev/vda at most 5 s\nformat /dev/vda as ext4 if it is proven empty, else keep it\n"
           "check /dev/vda (ext4) if the initrd has its fsck\n");
+}
+
+TEST_CASE("a bind mount and an overlay are of places in the root, and wait for no device; several devices are waited for") {
+    PlanInput table = input("init=/i");
+    auto parsed = parse_fstab(
+        "/dev/vda:/dev/vdb / bcachefs rw 0 1\n/persist//var /var none bind,x-systemd.requires=x 0 0\n/dev/vdc none swap sw\n"
+        "overlay /o overlay lowerdir=/l,upperdir=/p/u,workdir=/p/w 0 0\n",
+        "f");
+    REQUIRE(parsed.has_value());
+    table.file_systems = parsed->file_systems;
+    table.passed_over = parsed->passed_over;
+    CHECK(text(plan_devices(table)) == "wait for /dev/vda at most 20 s\nwait for /dev/vdb at most 20 s\n");
+    CHECK(text(plan_modules(table)) == "load modules fs-bcachefs fs-overlay for the file systems\n");
+    CHECK(text(plan_mounts(table)) ==
+          "fstab 'f': line 3 (/dev/vdc none) is passed over: stage 2 turns swap space on\n"
+          "mkdir -p /mnt-root mode 0755\n"
+          "mount -t bcachefs -o rw /dev/vda:/dev/vdb /mnt-root\n"
+          "mkdir -p /mnt-root/tmp mode 1777\n"
+          "mkdir -p /mnt-root/o mode 0755\n"
+          "mkdir -p /mnt-root/p/u mode 0755\n"
+          "mkdir -p /mnt-root/p/w mode 0755\n"
+          "mount -t overlay -o lowerdir=/l,upperdir=/p/u,workdir=/p/w overlay /mnt-root/o\n"
+          "make /mnt-root/persist/var and, of its kind, /mnt-root/var\n"
+          "mount -t none -o bind /mnt-root/persist/var /mnt-root/var\n");
+}
+
+TEST_CASE("what is mounted beneath /run is mounted in the /run that goes along, but where none does in the root's") {
+    PlanInput share = input("init=/i stage1.share=data:/run/data");
+    CHECK(text(plan_mounts(share)).contains("msize=512000 data /run/data\n"));
+    share.run_goes_along = false;
+    CHECK(text(plan_mounts(share)).contains("msize=512000 data /mnt-root/run/data\n"));
 }
 
 TEST_CASE("a root that somebody else mounted is not mounted again") {

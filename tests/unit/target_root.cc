@@ -44,7 +44,7 @@ class Root {
     [[nodiscard]] std::string mount(const std::string &fstab) const {
         auto table = mounts::parse_fstab("/dev/vda / ext4\n" + fstab, "test");
         if (!table) return message(table.error());
-        mounts::PlanInput input{.file_systems = *table, .target_root = at("root"), .root_mounted = true};
+        mounts::PlanInput input{.file_systems = table->file_systems, .target_root = at("root"), .root_mounted = true};
         input.parameters.union_engine = mounts::UnionEngine::overlay;
         stage1::FoundDevices devices;
         for (const auto &phase : {plan_mounts(input), plan_system(input)})
@@ -111,4 +111,40 @@ TEST_CASE("links that lead in a circle, and links in the union's own places, are
           std::format("union '{}': Not a directory; a link, or no folder, is where the union's own is to be; move it away",
                       root.at("root/nix/.rw-store/work")));
     CHECK(fs::exists(root.at("root/home/work")));
+}
+
+TEST_CASE("what is bound or laid over something comes out of the target root, links included, and twice is once", "[root]") {
+    const Root root;
+    fs::create_directories(root.at("root/persist/low"));
+    std::ofstream(root.at("root/persist/id")) << "theirs\n";
+    std::ofstream(root.at("root/persist/low/file")) << "lower\n";
+    root.link("data", "/../../persist");
+    const std::string table =
+        "/data/var /var none bind,ro 0 0\n/data/id /etc/machine-id none bind 0 0\n/persist/outside /outside none bind 0 0\n"
+        "overlay /over overlay lowerdir=/data/low,upperdir=/data/up,workdir=/data/work 0 0\n";
+    CHECK(root.mount(table).empty());
+    CHECK(fs::is_directory(root.at("root/persist/var")));
+    CHECK(root.mounted("root/var") == "tmpfs");
+    CHECK_FALSE(std::ofstream(root.at("root/var/file")).is_open());
+    CHECK(root.mounted("root/etc/machine-id") == "tmpfs");
+    CHECK(fs::file_size(root.at("root/etc/machine-id")) == 7);
+    CHECK(root.mounted("root/over") == "overlay");
+    CHECK(fs::exists(root.at("root/over/file")));
+    CHECK(root.mount(table).empty());
+
+    fs::create_directories(root.at("root/folder"));
+    CHECK(root.mount("/persist/id /folder none bind 0 0\n") ==
+          std::format("bind '{}': Is a directory; its source {} is no folder; move one of them away", root.at("root/folder"),
+                      root.at("root/persist/id")));
+    CHECK(root.mount("overlay /over2 overlay lowerdir=/none,upperdir=/u,workdir=/w 0 0\n") ==
+          std::format("resolve '{}': No such file or directory; in the target root", root.at("root/none")));
+}
+
+TEST_CASE("a device's name that can never match is not waited for", "[root]") {
+    stage1::FoundDevices devices;
+    const auto waited = stage1::run_step(mounts::WaitForDevice{"LABLE=nixos", 3600}, devices);
+    REQUIRE_FALSE(waited.has_value());
+    CHECK(message(waited.error()) ==
+          "read device name 'LABLE=nixos': Invalid argument; give a path below /dev, LABEL=, UUID=, PARTLABEL=, PARTUUID= or "
+          "serial=");
 }
