@@ -1,4 +1,5 @@
-// `stage1 tell ready|exit CODE`: what the running system has to say to the launcher (mounts/protocol.h), from stage 2.
+// `stage1 tell ready|exit CODE`: what the running system has to say to the launcher (mounts/protocol.h), from stage 2;
+// `stage1 tell failed`: that systemd in the initrd gave up (stage1-emergency.service).
 #pragma once
 
 namespace CLI {
