@@ -52,7 +52,8 @@ inline constexpr std::string_view reginfo_file =
 
 // --- the status port: a virtio-serial port. The guest writes one line `exit CODE\n` or `stage1-failed TEXT\n` or
 // `ready\n`; the host answers each with `ack\n`, so that a guest that waits for it knows that nothing was lost. In passing,
-// without an answer, it writes `phase NAME\n` when a phase of stage 1 begins ---
+// without an answer, it writes `phase NAME\n` when a phase of stage 1 begins; a guest that ends itself before the last one,
+// `switch_root`, has not booted ---
 inline constexpr std::string_view status_port = "org.nixos.runvm.status";
 
 // --- files in xchg ---

@@ -16,6 +16,13 @@ QemuEvent parse_event(std::string_view line) {
     if (!json.is_object() || !json.contains("event")) return {};
     const auto data = json.value("data", nlohmann::json::object());
     if (json["event"] == "GUEST_PANICKED") return {QemuEvent::panic, ""};
+    if (json["event"] == "SHUTDOWN" && data.is_object()) {
+        const auto reason = data.value("reason", nlohmann::json());
+        return {reason == "guest-shutdown" ? QemuEvent::power_off
+                : reason == "guest-reset"  ? QemuEvent::reset
+                                           : QemuEvent::other,
+                ""};
+    }
     if (json["event"] != "BLOCK_IO_ERROR" || !data.is_object()) return {};
     const auto device = data.value("device", nlohmann::json());
     // nospace is there only for a drive that would stop the guest (werror=enospc, stop); ours report, and say why in words.

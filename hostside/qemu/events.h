@@ -1,5 +1,6 @@
 // What QEMU tells of its own accord (QEMU, "QMP Reference Manual", events): a guest that panicked through its pvpanic
-// device, a disk of the host that took no more. Listened to over a monitor of its own, so that `runvm qmp` has the other.
+// device or asked for its end, a disk of the host that took no more. Listened to over a monitor of its own, so that `runvm qmp`
+// has the other.
 #pragma once
 
 #include <string>
@@ -12,7 +13,8 @@
 namespace hostside {
 
 struct QemuEvent {
-    enum Kind { panic, disk_full, disk_error, other } kind = other;
+    // power_off, reset: what the guest asked for and QEMU ends with.
+    enum Kind { panic, power_off, reset, disk_full, disk_error, other } kind = other;
     std::string disk;  // of disk_full and disk_error: QEMU's name of the drive, printable
 };
 

@@ -9,6 +9,7 @@
 #include <array>
 #include <chrono>
 #include <csignal>
+#include <format>
 #include <optional>
 #include <set>
 
@@ -28,6 +29,7 @@ using base::Fd;
 using Clock = std::chrono::steady_clock;
 
 constexpr size_t line_limit_bytes = 4096;
+constexpr std::string_view last_phase = "switch_root";  // of stage 1; if that fails, it says so
 constexpr auto connect_pause = std::chrono::milliseconds(20);
 // For QEMU to flush its disks after SIGTERM, and for a guest that failed to end by itself, with no one to look at its menu.
 constexpr auto grace = std::chrono::seconds(3);
@@ -129,8 +131,14 @@ class Run {
 
     void take_status() {
         for (const auto &line : status_.receive()) switch (line.kind) {
-            case StatusLine::ready: report("ready"); break;
-            case StatusLine::phase: report("phase", line.text); break;
+            case StatusLine::ready:
+                stage1_phase_.clear();
+                report("ready");
+                break;
+            case StatusLine::phase:
+                stage1_phase_ = line.text == last_phase ? "" : line.text;
+                report("phase", line.text);
+                break;
             case StatusLine::exit:
                 conclude(std::min<int>(line.code, guest_status_limit));
                 report("guest-exit", std::to_string(line.code));
@@ -164,6 +172,8 @@ class Run {
             case QemuEvent::panic:  // QEMU ends the machine itself (qemu(1), -action)
                 panicked_ = true;
                 break;
+            case QemuEvent::power_off:
+            case QemuEvent::reset: end_ = event.kind; break;
             case QemuEvent::disk_full:
             case QemuEvent::disk_error:
                 if (failed_disks_.insert(event.disk).second)
@@ -211,9 +221,15 @@ class Run {
         for (int i = 0; i < most_reads && more(supervision_.console.fd()); ++i) take_console();
         for (int i = 0; i < most_reads && more(qemu_output_.get()); ++i) take_qemu_output();
         if (code_) return *code_;
-        if (panicked_ || supervision_.console.ends_in_panic()) {
+        // A kernel that panics resets the machine; whoever powers it off may have printed those words.
+        if (panicked_ || (supervision_.console.ends_in_panic() && end_ != QemuEvent::power_off)) {
             report("panic");
             return guest_panic;
+        }
+        if (end_ != QemuEvent::other && !stage1_phase_.empty()) {
+            report("stage1-failed", std::format("the guest {} in its phase '{}', before stage 2",
+                                                end_ == QemuEvent::reset ? "rebooted" : "powered off", stage1_phase_));
+            return stage1_failed;
         }
         if (qemu_status == 0) return 0;
         for (const auto &line : LineReader(line_limit_bytes).take(qemu_said_)) report("qemu-said", printable(line));
@@ -225,6 +241,8 @@ class Run {
     Fd qemu_output_;
     std::string qemu_said_;
     bool interactive_, connected_ = false, panicked_ = false;
+    std::string stage1_phase_;                // where stage 1 is; empty: it said nothing, or is done
+    QemuEvent::Kind end_ = QemuEvent::other;  // that the guest asked for
     StatusPort status_{Fd()};
     QemuEvents events_{Fd()};
     std::set<std::string> failed_disks_;

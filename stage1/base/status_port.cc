@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <filesystem>
 #include <string>
 
@@ -16,28 +17,34 @@ namespace stage1 {
 
 namespace {
 
+using base::fail;
+using base::Result;
+
 constexpr int acknowledge_timeout_ms = 5000;
 
 // Ports are numbered; their names are in sysfs. No udev has made /dev/virtio-ports yet.
-base::Fd open_port() {
+Result<base::Fd> open_port() {
     std::error_code error;
     for (const auto &port : std::filesystem::directory_iterator("/sys/class/virtio-ports", error)) {
         auto name = base::read_file(port.path() / "name", 4096);
         if (!name) continue;
         while (name->ends_with('\n')) name->pop_back();
-        if (*name != mounts::protocol::status_port) continue;
-        if (auto fd = base::open_at(AT_FDCWD, "/dev/" + port.path().filename().string(), O_RDWR | O_NONBLOCK))
-            return std::move(*fd);
+        if (*name == mounts::protocol::status_port)
+            return base::open_at(AT_FDCWD, "/dev/" + port.path().filename().string(), O_RDWR | O_NONBLOCK);
     }
-    return {};
+    return fail(ENODEV, "find port", mounts::protocol::status_port, "was this machine started by runvm?");
 }
 
 // Open from the first word to the exec of stage 2, as the log is: at each open and close the processor spins until the host
 // has taken note (Linux, drivers/char/virtio_console.c, __send_control_msg). -1: there is none, or not yet.
 base::Fd held;
 
-int port() {
-    if (!held) held = open_port();
+Result<int> port() {
+    if (!held) {
+        auto opened = open_port();
+        if (!opened) return std::unexpected(opened.error());
+        held = std::move(*opened);
+    }
     return held.get();
 }
 
@@ -46,18 +53,19 @@ int port() {
 void hang_up() { held.reset(); }
 
 void mention_to_host(std::string_view line) {
-    if (const int fd = port(); fd >= 0) (void)base::write_all(fd, std::string(line) + "\n", "status port");
+    if (const auto fd = port()) (void)base::write_all(*fd, std::string(line) + "\n", "status port");
 }
 
-bool tell_host(std::string_view line) {
-    const int fd = port();
-    if (fd < 0) return false;
+Result<> tell_host(std::string_view line) {
+    const auto fd = port();
+    if (!fd) return std::unexpected(fd.error());
     std::string text(line);
     std::ranges::replace(text, '\n', ' ');
-    if (!base::write_all(fd, text + "\n", "status port")) return false;
+    if (auto written = base::write_all(*fd, text + "\n", "status port"); !written) return written;
     std::array<char, 64> answer;
-    pollfd poll{fd, POLLIN, 0};
-    return ::poll(&poll, 1, acknowledge_timeout_ms) == 1 && ::read(fd, answer.data(), answer.size()) > 0;
+    pollfd poll{*fd, POLLIN, 0};
+    if (::poll(&poll, 1, acknowledge_timeout_ms) == 1 && ::read(*fd, answer.data(), answer.size()) > 0) return {};
+    return fail(0, "tell", mounts::protocol::status_port, "no answer from the launcher");
 }
 
 }  // namespace stage1

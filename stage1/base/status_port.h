@@ -5,10 +5,12 @@
 
 #include <string_view>
 
+#include "mounts/base/error.h"
+
 namespace stage1 {
 
-// Sends one line and waits for its acknowledgement, a bounded time. False: no port, or no answer.
-bool tell_host(std::string_view line);
+// Sends one line and waits for its acknowledgement, a bounded time. Error: no port, somebody else has it, or no answer.
+base::Result<> tell_host(std::string_view line);
 
 // Sends one line that has no answer. Nothing when there is no port, or not yet.
 void mention_to_host(std::string_view line);

@@ -10,6 +10,7 @@ namespace stage1 {
 
 base::Result<> run_aloud(const mounts::Phase &phase) {
     FoundDevices devices;
+    mention_to_host("phase " + phase.name);
     for (const mounts::Step &step : phase.steps) {
         const auto done = run_step(step, devices);
         if (!done) return std::unexpected(done.error());

@@ -6,7 +6,7 @@
 
 namespace stage1 {
 
-// Every step up to the first that fails, what came of each on stdout.
+// The phase is told to the launcher, then every step up to the first that fails, what came of each on stdout.
 base::Result<> run_aloud(const mounts::Phase &phase);
 
 // The exit code. A failure is told on stderr, and to the launcher where there is one, for whoever started this may wait for a

@@ -13,6 +13,7 @@
 #include "mounts/protocol.h"
 #include "stage1/base/boot_input.h"
 #include "stage1/base/initrd.h"
+#include "stage1/base/status_port.h"
 #include "stage1/commands/hook.h"
 
 namespace stage1 {
@@ -29,6 +30,8 @@ base::Result<> mount_all(const std::string &target_root) {
     // A scripted stage 1 has loaded modules, waited and formatted before; done again, each finds it done.
     for (const mounts::Phase &phase : {plan_modules(*input), plan_mounts(*input), plan_system(*input)})
         if (auto done = run_aloud(phase); !done) return done;
+    // What is left to whoever called us; a machine that ends from here on is not taken for one that never came to stage 2.
+    mention_to_host("phase switch_root");
     return {};
 }
 

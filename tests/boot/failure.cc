@@ -67,4 +67,10 @@ TEST_CASE("a panic in the guest ends the launcher at once with a status of its o
     CHECK(b.exit_code == 121);
 }
 
+TEST_CASE("a guest that prints a panic's words and powers off in order has not panicked") {
+    const Boot b = boot({.script = "echo 'Kernel panic - not syncing: a line of a log'; busybox poweroff -f", .timeout_s = 60});
+    CHECK(b.exit_code == 0);
+    CHECK_THAT(b.console, ContainsSubstring("Kernel panic - not syncing: a line of a log"));
+}
+
 }  // namespace

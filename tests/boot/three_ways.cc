@@ -126,4 +126,37 @@ TEST_CASE("a disk that is refused under systemd in the initrd ends the run with 
     CHECK_THAT(b.console, ContainsSubstring("stage 1 failed: use disk '/dev/vda': "));
 }
 
+TEST_CASE("a unit of another's that fails in systemd's initrd ends the run with stage 1's status and is named, whatever it was") {
+    Machine machine;
+    const Boot b = machine.boot({.system = "systemd",
+                                 .arguments = {"--initrd", systemd_initrd(machine), "--init=/nix/store/none/init"},
+                                 .registration = false,
+                                 .timeout_s = 100});
+    CHECK(b.exit_code == 120);
+    CHECK_THAT(b.console, ContainsSubstring("stage 1 failed: systemd's emergency mode; failed: ") &&
+                              ContainsSubstring(" initrd-find-nixos-closure.service\n"));
+}
+
+TEST_CASE("a scripted stage 1 that reboots the machine half way is no success") {
+    Machine machine;
+    (void)boot_test::fixture();
+    const std::string initrd = machine.xchg() + ".initrd", script = machine.xchg() + ".init";
+    std::ofstream(script) << R"(#!/bin/sh
+export PATH=/bin
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+for module in $(cat /etc/modules.list); do modprobe "$module" 2>/dev/null; done
+stage1 devices >/dev/console 2>&1
+echo 'no fsck here' >/dev/console
+reboot -f
+)";
+    boot_test::must_run(
+        {"tests/support/shell-initrd", initrd, script, (boot_test::build_folder() / "stage1").string() + "=/bin/stage1"});
+    const Boot b = machine.boot({.arguments = {"--initrd", initrd}});
+    CHECK(b.exit_code == 120);
+    CHECK_THAT(b.console, ContainsSubstring("no fsck here") &&
+                              ContainsSubstring("stage 1 failed: the guest rebooted in its phase 'devices', before stage 2"));
+}
+
 }  // namespace

@@ -88,6 +88,12 @@ TEST_CASE("stage1 as the only program of a container does what it was asked for,
     REQUIRE(exit);
     CHECK(exit->status == 0);
     CHECK_THAT(exit->output, ContainsSubstring("switch_root /mnt-root /stage2"));
+    const auto untold = base::run(
+        {.argv = {"timeout", "-s", "KILL", "20", "unshare", "--pid", "--fork", "--kill-child", stage1_program(), "tell", "ready"},
+         .capture_output = true});
+    REQUIRE(untold);
+    CHECK(untold->status == 1);
+    CHECK_THAT(untold->output, ContainsSubstring("find port 'org.nixos.runvm.status': No such device"));
 }
 
 }  // namespace

@@ -17,6 +17,16 @@ TEST_CASE("the events of QEMU that a person should hear of") {
     CHECK(error.disk == "a?[2J");
 }
 
+TEST_CASE("QEMU tells whether the guest powered itself off or asked for a reset; an end by the host's hand is neither") {
+    const auto shutdown = [](const char *reason) {
+        return parse_event(std::string(R"({"event": "SHUTDOWN", "data": {"guest": true, "reason": ")") + reason + "\"}}").kind;
+    };
+    CHECK(shutdown("guest-shutdown") == QemuEvent::power_off);
+    CHECK(shutdown("guest-reset") == QemuEvent::reset);
+    for (const char *reason : {"host-ui", "host-signal", "host-qmp-quit", "guest-panic"})
+        CHECK(shutdown(reason) == QemuEvent::other);
+}
+
 TEST_CASE("a full disk is told by its reason too: QEMU 10 says no nospace of a drive that reports its errors") {
     const auto full = parse_event(R"({"event": "BLOCK_IO_ERROR", "data": {"device": "root",
         "reason": "No space left on device", "operation": "write", "action": "report"}})");
@@ -28,6 +38,7 @@ TEST_CASE("a full disk is told by its reason too: QEMU 10 says no nospace of a d
 
 TEST_CASE("other lines of the monitor are passed over") {
     for (const char *line : {R"({"QMP": {"version": {}}})", R"({"return": {}})", R"({"event": "RESUME"})", "", "x", "[1]", "null",
-                             R"({"event": 3, "data": []})", R"({"event": "BLOCK_IO_ERROR", "data": 3})"})
+                             R"({"event": 3, "data": []})", R"({"event": "SHUTDOWN", "data": {"reason": 3}})",
+                             R"({"event": "BLOCK_IO_ERROR", "data": 3})"})
         CHECK(parse_event(line).kind == QemuEvent::other);
 }
