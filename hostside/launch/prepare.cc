@@ -11,6 +11,7 @@
 #include "hostside/host/image.h"
 #include "hostside/host/ports.h"
 #include "hostside/host/root_disk.h"
+#include "hostside/host/run_directory.h"
 #include "hostside/launch/prepare_boot.h"
 #include "hostside/qemu/program.h"
 #include "mounts/base/at.h"
@@ -28,9 +29,13 @@ Result<> prepare_folders(HostFacts &facts, const Machine &m, const PrepareOption
     const char *temporary = std::getenv("TMPDIR");
     const char *use = std::getenv("USE_TMPDIR");
     const bool kept = temporary != nullptr && *temporary != '\0' && use != nullptr && *use != '\0';
-    facts.xchg = (kept ? fs::absolute(temporary).string() : options.run_folder) + "/xchg";
-    if (options.make)
-        if (auto made = base::make_directories_at(AT_FDCWD, facts.xchg); !made) return made;
+    const std::string parent = kept ? fs::absolute(temporary).string() : options.run_folder;
+    facts.xchg = parent + "/xchg";
+    if (options.make) {
+        auto own = own_folder(parent, "xchg");
+        if (!own) return std::unexpected(own.error());
+        facts.xchg = *own;
+    }
     facts.shared = m.shared_dir.empty() ? facts.xchg : m.shared_dir;
     for (const auto &[what, path] : {std::pair{std::string("store"), m.store}, {"sharedDir", m.shared_dir}}) {
         std::error_code error;
