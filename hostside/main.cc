@@ -1,8 +1,12 @@
 // runvm: the launcher on the host. Each command is in its own file; this one is the table of them.
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <exception>
 #include <format>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "hostside/base/exit_code.h"
 #include "hostside/cli/completion_command.h"
@@ -14,6 +18,23 @@
 #include "hostside/cli/run_command.h"
 
 namespace {
+
+// CLI11 takes the next word for the value of `--disk-image=`; as a word of its own it takes the empty one. Last first, as it
+// wants them.
+std::vector<std::string> words_of(int argc, char **argv) {
+    std::vector<std::string> words;
+    bool options = true;
+    for (int i = 1; i < argc; ++i) {
+        std::string word = argv[i];
+        options = options && word != "--";
+        const bool empty_value = options && word.starts_with("--") && word.find('=') == word.size() - 1;
+        if (empty_value) word.pop_back();
+        words.push_back(std::move(word));
+        if (empty_value) words.emplace_back();
+    }
+    std::ranges::reverse(words);
+    return words;
+}
 
 int command_line(int argc, char **argv) {
     CLI::App app{"Starts NixOS virtual machines in QEMU.", "runvm"};
@@ -27,7 +48,7 @@ int command_line(int argc, char **argv) {
     hostside::add_relay_command(app, status);
     hostside::add_completion_command(app, status);
     try {
-        app.parse(argc, argv);
+        app.parse(words_of(argc, argv));
     } catch (const CLI::ParseError &error) {
         if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
         const auto used = app.get_subcommands();

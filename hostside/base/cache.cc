@@ -1,13 +1,51 @@
 #include "hostside/base/cache.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <format>
+#include <system_error>
+#include <vector>
 
 #include "mounts/base/at.h"
 
 namespace hostside {
+
+namespace {
+
+constexpr uintmax_t limit_bytes = uintmax_t{512} << 20;
+
+// Oldest first, until the rest has room; not `needed`, which is about to be read.
+void trim(const std::string &folder, const std::string &needed) {
+    namespace fs = std::filesystem;
+    struct Entry {
+        fs::file_time_type used;
+        uintmax_t bytes;
+        fs::path path;
+    };
+    std::vector<Entry> entries;
+    uintmax_t all = 0;
+    std::error_code error;
+    for (const auto &file : fs::directory_iterator(folder, error)) {
+        std::error_code gone;  // another launcher trims too
+        if (!file.is_regular_file(gone) || file.is_symlink(gone)) continue;
+        const Entry entry{file.last_write_time(gone), file.file_size(gone), file.path()};
+        if (gone) continue;
+        all += entry.bytes;
+        if (entry.path != needed) entries.push_back(entry);
+    }
+    std::ranges::sort(entries, {}, &Entry::used);
+    for (const auto &entry : entries) {
+        if (all <= limit_bytes) return;
+        if (fs::remove(entry.path, error)) all -= entry.bytes;
+    }
+}
+
+}  // namespace
 
 std::string cache_path(std::string_view name) {
     const char *cache = std::getenv("XDG_CACHE_HOME");
@@ -19,9 +57,14 @@ std::string cache_path(std::string_view name) {
         folder = std::string(home) + "/.cache";
     else
         return {};
+    // Nix's builders say HOME=/homeless-shelter, which is not there, so that nothing is written to it.
+    if (::access(std::filesystem::path(folder).parent_path().c_str(), X_OK) < 0) return {};
     folder += "/runvm";
-    if (!base::make_directories_at(AT_FDCWD, folder)) return {};
-    return folder + "/" + std::string(name);
+    if (!base::make_directories_at(AT_FDCWD, folder) || ::access(folder.c_str(), W_OK) < 0) return {};
+    const std::string path = folder + "/" + std::string(name);
+    (void)::utimensat(AT_FDCWD, path.c_str(), nullptr, AT_SYMLINK_NOFOLLOW);  // used now, if it is there
+    trim(folder, path);
+    return path;
 }
 
 std::string file_identity(const std::string &path) {

@@ -8,7 +8,8 @@
 
 namespace hostside {
 
-// Path of the entry, whether it is there or not; the folder is made. Empty: no place for a cache (no HOME).
+// Path of the entry, whether it is there or not; the folder is made, in a HOME that is there. One that is there counts as used
+// now: of more than 512 MiB the oldest go. Empty: no place for a cache (no HOME, one that can't be written).
 std::string cache_path(std::string_view name);
 
 // device, inode, size and time of change of a file, as text; "absent" when it is not there. Follows symlinks.

@@ -1,6 +1,12 @@
 #include "hostside/cli/arguments.h"
 
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdlib>
 #include <format>
 
@@ -15,7 +21,23 @@ namespace {
 
 using base::Result;
 
-constexpr size_t description_limit_bytes = size_t{16} << 20;
+// A file, or a pipe that somebody writes: <(nix eval ...). A FIFO that has a name may have nobody at its other end, ever.
+Result<std::string> description_in(const std::string &path) {
+    constexpr std::string_view step = "read description";
+    auto fd = base::open_at(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    if (!fd) return base::fail(fd.error().code, step, path);
+    struct stat st{};
+    struct statfs fs{};
+    if (::fstat(fd->get(), &st) < 0 || ::fstatfs(fd->get(), &fs) < 0) return base::fail(errno, step, path);
+    const bool pipe = S_ISFIFO(st.st_mode) && fs.f_type == PIPEFS_MAGIC;
+    if (!S_ISREG(st.st_mode) && !pipe) return base::fail(0, step, path, "neither a file nor a pipe; name a file");
+    if (::fcntl(fd->get(), F_SETFL, 0) < 0) return base::fail(errno, step, path);
+    auto text = base::read_all(fd->get(), path, description_limit_bytes);
+    if (!text)
+        return base::fail(text.error().code, step, path,
+                          text.error().code == EFBIG ? std::format("at most {} bytes are read", description_limit_bytes) : "");
+    return text;
+}
 
 Result<std::vector<Layer>> flag_layers(const Arguments &arguments) {
     std::vector<Layer> layers;
@@ -62,11 +84,8 @@ void add_description_flags(CLI::App &command, Arguments &arguments) {
 Result<std::vector<Layer>> layers_of(const Arguments &arguments) {
     std::vector<Layer> layers;
     if (!arguments.config.empty()) {
-        auto text = base::read_file(arguments.config, description_limit_bytes);
-        if (!text) {
-            text.error().step = "read description";
-            return std::unexpected(text.error());
-        }
+        auto text = description_in(arguments.config);
+        if (!text) return std::unexpected(text.error());
         layers.push_back({arguments.config, std::move(*text), false});
     }
     auto flags = flag_layers(arguments);

@@ -1,6 +1,7 @@
 #include "hostside/cli/run_command.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -39,8 +40,10 @@ int refuse(const base::Error &error) {
 int print_command(const Machine &machine) {
     auto parent = runtime_folder();
     if (!parent) return refuse(parent.error());
-    auto prepared =
-        prepare(machine, {.run_folder = *parent + "/" + machine.name, .make = false, .progress = [](const std::string &) {}});
+    // What is printed has its sockets there, and without a cache the initrd. A later start sweeps it.
+    const std::string folder = *parent + "/" + machine.name;
+    if (::mkdir(folder.c_str(), 0700) < 0 && errno != EEXIST) return refuse({"mkdir", folder, errno, ""});
+    auto prepared = prepare(machine, {.run_folder = folder, .make = false, .progress = [](const std::string &) {}});
     if (!prepared) return refuse(prepared.error());
     auto argv = qemu_argv(machine, prepared->facts);
     if (!argv) return refuse(argv.error());

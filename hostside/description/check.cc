@@ -5,6 +5,7 @@
 #include <format>
 
 #include "hostside/base/shell_words.h"
+#include "hostside/description/parse.h"
 
 namespace hostside {
 
@@ -32,16 +33,11 @@ size_t distance(std::string_view a, std::string_view b) {
 }
 
 std::string advice(std::string_view key, const std::vector<Option> &fields) {
+    constexpr size_t longest = 64;  // the distance takes the product of both lengths
+    if (key.size() > longest) return "; `runvm schema` lists them";
     const auto nearest = std::ranges::min_element(fields, {}, [&](const Option &o) { return distance(key, o.name); });
     if (nearest != fields.end() && distance(key, nearest->name) <= 2) return std::format("; did you mean {}?", nearest->name);
     return "; `runvm schema` lists them";
-}
-
-// A pointer's token (RFC 6901).
-std::string token(std::string_view key) {
-    std::string escaped;
-    for (const char c : key) escaped += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
-    return escaped;
 }
 
 class Check {
@@ -54,7 +50,7 @@ class Check {
         Json result = Json::object();
         for (auto &[key, inner] : value.items()) {
             const auto field = std::ranges::find_if(fields, [&](const Option &o) { return o.name == key || o.also == key; });
-            const std::string here = path + "/" + token(key);
+            const std::string here = path + "/" + pointer_token(key);
             if (key.empty() || field == fields.end()) return fail(0, origin_, here, "no such option" + advice(key, fields));
             if (auto ok = one(inner, *field, here, in_list); !ok) return ok;
             if (inner.is_null()) continue;
@@ -76,7 +72,7 @@ class Check {
   private:
     [[nodiscard]] std::unexpected<base::Error> wrong(const std::string &path, std::string_view expected,
                                                      const Json &value) const {
-        return fail(0, origin_, path, std::format("must be {}, not {}", expected, value.dump()));
+        return fail(0, origin_, path, std::format("must be {}, not {}", expected, abridged(value.dump())));
     }
 
     Result<> number(const Json &value, const Option &option, const std::string &path) const {
@@ -108,7 +104,7 @@ class Check {
     Result<> named_to_list(Json &value, const Option &option, const std::string &path) const {
         Json list = Json::array();
         for (auto &[name, inner] : value.items()) {
-            const std::string here = path + "/" + token(name);
+            const std::string here = path + "/" + pointer_token(name);
             Json item{{option.named_by, name}};
             if (!inner.is_object()) return wrong(here, "an object", inner);
             if (inner.contains(option.named_by))

@@ -2,6 +2,7 @@
 // rows of option.h say which keys there are and of what type.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,6 +11,8 @@
 #include "mounts/base/error.h"
 
 namespace hostside {
+
+inline constexpr size_t description_limit_bytes = size_t{16} << 20;  // of a layer's text
 
 struct Layer {
     std::string origin;   // for people: "vm.json", "environment NIX_DISK_IMAGE", "--memory"

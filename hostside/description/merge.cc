@@ -6,6 +6,7 @@
 #include "hostside/base/printable.h"
 #include "hostside/description/check.h"
 #include "hostside/description/option.h"
+#include "hostside/description/parse.h"
 
 namespace hostside {
 
@@ -45,18 +46,6 @@ void lay_over(Merged &below, Json &into, const Json &from, const std::vector<Opt
     }
 }
 
-Result<Json> parsed(const Layer &layer) {
-    try {
-        return Json::parse(layer.json);
-    } catch (const Json::parse_error &error) {
-        const std::string_view seen = std::string_view(layer.json).substr(0, error.byte > 0 ? error.byte - 1 : 0);
-        const size_t newline = seen.rfind('\n');
-        const size_t column = seen.size() - (newline == std::string_view::npos ? 0 : newline + 1);
-        return base::fail(0, layer.origin, "",
-                          std::format("line {}, column {}: not JSON here", 1 + std::ranges::count(seen, '\n'), 1 + column));
-    }
-}
-
 void print_values(std::string &lines, const Merged &merged, const Json &values, const std::vector<Option> &options,
                   const std::string &prefix) {
     for (const auto &option : options) {
@@ -78,7 +67,7 @@ void print_values(std::string &lines, const Merged &merged, const Json &values, 
 Result<Merged> merged(const std::vector<Layer> &layers) {
     Merged result{defaults(options()), {}};
     for (const auto &layer : layers) {
-        auto json = parsed(layer);
+        auto json = parse(layer.json, layer.origin);
         if (!json) return std::unexpected(json.error());
         if (auto ok = check(*json, layer.origin); !ok) return std::unexpected(ok.error());
         lay_over(result, result.value, *json, options(), layer, "");

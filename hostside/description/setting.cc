@@ -5,6 +5,7 @@
 #include "hostside/description/description.h"
 #include "hostside/description/json.h"
 #include "hostside/description/option.h"
+#include "hostside/description/parse.h"
 
 namespace hostside {
 
@@ -89,9 +90,9 @@ Result<Json> value_from(const Option &option, const std::string &text, const std
         if (!shorthand) return fail(0, origin, "", shorthand.error().hint);
         json = std::move(*shorthand);
     }
-    Json value = Json::parse(json, nullptr, false);
-    if (value.is_discarded()) return fail(0, origin, "", std::format("must be {}, not {}", kind_name(option.kind), text));
-    return value;
+    if (!Json::accept(json))
+        return fail(0, origin, "", std::format("must be {}, not {}", kind_name(option.kind), abridged(text)));
+    return parse(json, origin);
 }
 
 }  // namespace

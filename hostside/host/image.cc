@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -10,9 +11,12 @@
 #include <cstdio>
 #include <filesystem>
 #include <format>
+#include <utility>
+#include <vector>
 
 #include "hostside/qemu/program.h"
 #include "mounts/base/at.h"
+#include "mounts/base/fd.h"
 #include "mounts/base/process.h"
 
 namespace hostside {
@@ -20,34 +24,80 @@ namespace hostside {
 namespace {
 
 using base::fail;
+using base::Fd;
 using base::Result;
 namespace fs = std::filesystem;
 
-Result<> qemu_img(const std::string &qemu, std::vector<std::string> arguments, const std::string &path) {
+// qemu-img fills the file that is open here; `path` is where it will be.
+Result<> fill_image(const std::string &qemu, std::vector<std::string> options, int fd, std::string_view size,
+                    const std::string &path) {
     auto program = find_qemu_img(qemu);
     if (!program) return std::unexpected(program.error());
+    const std::string target = std::format("/proc/self/fd/{}", fd);
     std::vector<std::string> argv{*program, "create", "-q", "-f", "qcow2"};
-    argv.insert(argv.end(), arguments.begin(), arguments.end());
-    auto exit = base::run({.argv = argv, .capture_output = true});
+    argv.insert(argv.end(), options.begin(), options.end());
+    argv.push_back(target);
+    if (!size.empty()) argv.emplace_back(size);
+    auto exit = base::run({.argv = argv, .inherited = {fd}, .capture_output = true});
     if (!exit) return std::unexpected(exit.error());
     if (exit->status == 0) return {};
     const std::string folder = fs::absolute(path).parent_path();
     if (exit->output.contains(base::errno_text(ENOSPC)))
         return fail(ENOSPC, "create image", path, std::format("make room in {}, or name another place (diskImage)", folder));
     std::string line = exit->output.substr(0, exit->output.find('\n'));
-    const std::string prefix = std::format("qemu-img: {}: ", path);
+    const std::string prefix = std::format("qemu-img: {}: ", target);
     if (line.starts_with(prefix)) line.erase(0, prefix.size());
-    return fail(0, "create image", path, std::format("{}; is {} yours to write?", line, folder));
+    return fail(0, "create image", path, line);
 }
-
-// qemu-img takes `name:rest` for a protocol and `-name` for an option.
-std::string as_argument(const std::string &path) { return path.starts_with('/') ? path : "./" + path; }
 
 // rename(2) that replaces nothing, but on file systems that can't (NFS, 9p).
 long rename_to_new(const std::string &from, const std::string &to) {
     const long result = ::syscall(SYS_renameat2, AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE);
     return result < 0 && (errno == EINVAL || errno == ENOSYS) ? ::rename(from.c_str(), to.c_str()) : result;
 }
+
+// A file on its way to `path`: without a name where the file system can (a launcher that is killed leaves nothing), else under
+// one that nobody can have put there before. Its owner's alone.
+class NewFile {
+  public:
+    static Result<NewFile> beside(const std::string &path) {
+        NewFile file;
+        const std::string folder = fs::absolute(path).parent_path();
+        file.fd_ = Fd(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+        if (!file.fd_) {
+            uint64_t random = 0;
+            if (::getrandom(&random, sizeof random, 0) != sizeof random) return fail(errno, "create image", path);
+            file.name_ = std::format("{}.new-{:016x}", path, random);
+            file.fd_ = Fd(::open(file.name_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+        }
+        if (!file.fd_) return fail(errno, "create image", path, std::format("is {} yours to write?", folder));
+        return file;
+    }
+    NewFile(NewFile &&other) noexcept : fd_(std::move(other.fd_)), name_(std::exchange(other.name_, {})) {}
+    NewFile(const NewFile &) = delete;
+    NewFile &operator=(const NewFile &) = delete;
+    NewFile &operator=(NewFile &&) = delete;
+    ~NewFile() {
+        if (!name_.empty()) (void)::unlink(name_.c_str());  // the error that is returned is the one that matters
+    }
+
+    [[nodiscard]] int fd() const { return fd_.get(); }
+
+    // False: another was first.
+    Result<bool> put_at(const std::string &path) {
+        const std::string ours = std::format("/proc/self/fd/{}", fd_.get());
+        const long done = name_.empty() ? ::linkat(AT_FDCWD, ours.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW)
+                                        : rename_to_new(name_, path);
+        if (done == 0) name_.clear();
+        if (done < 0 && errno != EEXIST) return fail(errno, "create image", path);
+        return done == 0;
+    }
+
+  private:
+    NewFile() = default;
+    Fd fd_;
+    std::string name_;
+};
 
 uint64_t big_endian(std::string_view bytes) {
     uint64_t value = 0;
@@ -89,19 +139,25 @@ Result<bool> ensure_image(const std::string &qemu, const std::string &path, int 
         return fail(0, "use image", path, "neither a file nor a block device");
     }
     if (errno != ENOENT) return fail(errno, "use image", path);
-    // Under another name first: one that is cut short is no image, and of two launchers the first to end makes it.
-    const std::string temporary = std::format("{}.new-{}", path, ::getpid());
-    auto done = qemu_img(qemu, {as_argument(temporary), std::format("{}M", size_mib)}, path);
-    const long renamed = done ? rename_to_new(temporary, path) : -1;
-    const int code = errno;
-    if (renamed < 0) (void)::unlink(temporary.c_str());  // the error that is returned is the one that matters
-    if (!done) return std::unexpected(done.error());
-    if (renamed < 0 && code != EEXIST) return fail(code, "create image", path);
-    return renamed == 0;
+    auto file = NewFile::beside(path);
+    if (!file) return std::unexpected(file.error());
+    if (auto done = fill_image(qemu, {}, file->fd(), std::format("{}M", size_mib), path); !done)
+        return std::unexpected(done.error());
+    auto first = file->put_at(path);
+    std::error_code error;
+    if (first && !*first && !fs::exists(path, error))
+        return fail(0, "create image", path, "a link to where nothing is; remove it, or name that place");
+    return first;
 }
 
 Result<> overlay_image(const std::string &qemu, const std::string &overlay, const std::string &backing) {
-    return qemu_img(qemu, {"-F", "qcow2", "-b", fs::absolute(backing).string(), overlay}, overlay);
+    auto file = NewFile::beside(overlay);
+    if (!file) return std::unexpected(file.error());
+    const std::vector<std::string> options{"-F", "qcow2", "-b", fs::absolute(backing).string()};
+    if (auto done = fill_image(qemu, options, file->fd(), "", overlay); !done) return done;
+    auto first = file->put_at(overlay);
+    if (!first) return std::unexpected(first.error());
+    return *first ? Result<>{} : fail(EEXIST, "create image", overlay);
 }
 
 Result<> check_qcow2(const std::string &path, std::string_view start_over) {

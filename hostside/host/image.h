@@ -7,7 +7,8 @@
 
 namespace hostside {
 
-// Makes a qcow2 image of that size where there is none, with the qemu-img that belongs to this QEMU. True: it was made.
+// Makes a qcow2 image of that size, mode 0600, where there is none, with the qemu-img that belongs to this QEMU. True: it was
+// made. A launcher that is killed meanwhile leaves nothing.
 // Error: no qemu-img, no room, neither a file nor a block device.
 base::Result<bool> ensure_image(const std::string &qemu, const std::string &path, int size_mib);
 

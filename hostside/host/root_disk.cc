@@ -51,37 +51,39 @@ void check_stamp(RootDisk &disk, const Machine &m, bool created) {
 
 }  // namespace
 
-Result<RootDisk> make_root_disk(const Machine &m, const std::string &qemu, const std::string &run_folder, bool fresh) {
+Result<RootDisk> look_at_root_disk(const Machine &m, const RootDiskWish &wish) {
     RootDisk disk{.image = m.disk_image};
     if (disk.image.empty()) return disk;
-    if (m.ephemeral && !exists(disk.image)) {
-        disk.image = run_folder + "/root.qcow2";
-        auto made = ensure_image(qemu, disk.image, m.disk_mib);
-        if (!made) return std::unexpected(made.error());
-        disk.empty = *made;
-        return disk;
-    }
-    if (exists(disk.image)) {
-        if (auto locked = hold_image(disk, disk.image); !locked) return std::unexpected(locked.error());
-        if (fresh)
-            if (auto aside = put_aside(disk, disk.image); !aside) return std::unexpected(aside.error());
-    }
-    if (exists(disk.image))
-        if (auto good = check_qcow2(disk.image, "start over with --fresh"); !good) return std::unexpected(good.error());
-    if (m.ephemeral && exists(disk.image)) {
-        const std::string overlay = run_folder + "/root.qcow2";
-        if (auto made = overlay_image(qemu, overlay, disk.image); !made) return std::unexpected(made.error());
-        disk.image = overlay;
-        return disk;
-    }
-    auto made = ensure_image(qemu, disk.image, m.disk_mib);
-    if (!made) return std::unexpected(made.error());
-    disk.empty = *made || (!disk.locks.empty() && is_empty_qcow2(disk.image));
-    if (*made) disk.notes.push_back(std::format("created {}, {} MiB", disk.image, m.disk_mib));
-    if (*made || disk.locks.empty())  // not ours and not held: another made it meanwhile
-        if (auto locked = hold_image(disk, disk.image); !locked) return std::unexpected(locked.error());
-    check_stamp(disk, m, *made);
+    const bool there = exists(disk.image);
+    if (m.ephemeral) disk.image = wish.run_folder + "/root.qcow2";
+    disk.empty = !there || wish.fresh;
+    if (!there) return disk;
+    if (auto locked = hold_image(disk, m.disk_image); !locked) return std::unexpected(locked.error());
+    if (wish.fresh) return disk;
+    if (auto good = check_qcow2(m.disk_image, "start over with --fresh"); !good) return std::unexpected(good.error());
+    disk.empty = !m.ephemeral && is_empty_qcow2(m.disk_image);
     return disk;
+}
+
+Result<> make_root_disk(RootDisk &disk, const Machine &m, const RootDiskWish &wish) {
+    if (disk.image.empty()) return {};
+    const bool there = !disk.locks.empty();
+    if (there && wish.fresh)
+        if (auto aside = put_aside(disk, m.disk_image); !aside) return aside;
+    if (there && !wish.fresh) {
+        if (m.ephemeral) return overlay_image(wish.qemu, disk.image, m.disk_image);
+        check_stamp(disk, m, false);
+        return {};
+    }
+    auto made = ensure_image(wish.qemu, disk.image, m.disk_mib);
+    if (!made) return std::unexpected(made.error());
+    // What the guest is told of an empty disk was said of none.
+    if (!*made) return fail(0, "create image", disk.image, "another made it meanwhile; start again");
+    if (m.ephemeral) return {};
+    disk.notes.push_back(std::format("created {}, {} MiB", disk.image, m.disk_mib));
+    if (auto locked = hold_image(disk, disk.image); !locked) return locked;
+    check_stamp(disk, m, true);
+    return {};
 }
 
 }  // namespace hostside

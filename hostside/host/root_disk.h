@@ -18,7 +18,16 @@ struct RootDisk {
     std::vector<std::string> notes;  // for a person
 };
 
-// Error: in use (by whom), no room, no image, a backing file that is gone.
-base::Result<RootDisk> make_root_disk(const Machine &machine, const std::string &qemu, const std::string &run_folder, bool fresh);
+struct RootDiskWish {
+    std::string qemu, run_folder;
+    bool fresh = false;  // one that is there is put aside
+};
+
+// What the disk will be; one that is there is held from now on. Makes nothing. Error: in use (by whom), no image, a backing file
+// that is gone.
+base::Result<RootDisk> look_at_root_disk(const Machine &machine, const RootDiskWish &wish);
+
+// Makes it so. Error: no room, or another made an image there meanwhile, so that it is not what was seen.
+base::Result<> make_root_disk(RootDisk &disk, const Machine &machine, const RootDiskWish &wish);
 
 }  // namespace hostside

@@ -77,6 +77,26 @@ Result<std::string> runtime_folder() {
     return path;
 }
 
+Result<std::string> own_folder(const std::string &parent, const std::string &name) {
+    const std::string path = parent + "/" + name;
+    auto dir = base::open_at(AT_FDCWD, parent, O_RDONLY | O_DIRECTORY);
+    if (!dir) return std::unexpected(dir.error());
+    struct stat st{};
+    if (::fstat(dir->get(), &st) < 0) return fail(errno, "stat", parent);
+    const bool others_write = (st.st_mode & 022) != 0 && (st.st_mode & S_ISVTX) == 0;
+    if ((st.st_uid != ::geteuid() && st.st_uid != 0) || others_write)
+        return fail(0, "use", path, std::format("others can change what is in {}; name a folder of yours", parent));
+    if (::mkdirat(dir->get(), name.c_str(), 0700) < 0 && errno != EEXIST) return fail(errno, "mkdir", path);
+    auto folder = base::open_beneath(dir->get(), name, O_RDONLY | O_DIRECTORY);
+    if (!folder && (folder.error().code == ELOOP || folder.error().code == ENOTDIR))
+        return fail(folder.error().code, "use", path, "it must be a folder; remove what is there");
+    if (!folder) return fail(folder.error().code, "use", path);
+    if (::fstat(folder->get(), &st) < 0) return fail(errno, "stat", path);
+    if (st.st_uid != ::geteuid())
+        return fail(0, "use", path, "another user's folder, who would read and write the guest's files; remove it");
+    return base::path_of(folder->get(), path);
+}
+
 Result<RunFolder> RunFolder::create(const std::string &name, bool another) {
     if (name.empty() || name.starts_with('.') || name.find('/') != std::string::npos || printable(name) != name)
         return fail(0, "use name", name,

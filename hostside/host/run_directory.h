@@ -33,6 +33,10 @@ class RunFolder {
 // Where all of this user's are.
 base::Result<std::string> runtime_folder();
 
+// The folder `name` in `parent`, made if it is not there, for a guest to write into: its path without links. Error: it is a
+// link, another user's, or others could put something else in its place.
+base::Result<std::string> own_folder(const std::string &parent, const std::string &name);
+
 struct Running {
     std::string name, path;
     long holder = 0;  // the launcher's pid

@@ -11,6 +11,7 @@
 #include "hostside/host/image.h"
 #include "hostside/host/ports.h"
 #include "hostside/host/root_disk.h"
+#include "hostside/host/run_directory.h"
 #include "hostside/launch/prepare_boot.h"
 #include "hostside/qemu/program.h"
 #include "mounts/base/at.h"
@@ -28,9 +29,13 @@ Result<> prepare_folders(HostFacts &facts, const Machine &m, const PrepareOption
     const char *temporary = std::getenv("TMPDIR");
     const char *use = std::getenv("USE_TMPDIR");
     const bool kept = temporary != nullptr && *temporary != '\0' && use != nullptr && *use != '\0';
-    facts.xchg = (kept ? fs::absolute(temporary).string() : options.run_folder) + "/xchg";
-    if (options.make)
-        if (auto made = base::make_directories_at(AT_FDCWD, facts.xchg); !made) return made;
+    const std::string parent = kept ? fs::absolute(temporary).string() : options.run_folder;
+    facts.xchg = parent + "/xchg";
+    if (options.make) {
+        auto own = own_folder(parent, "xchg");
+        if (!own) return std::unexpected(own.error());
+        facts.xchg = *own;
+    }
     facts.shared = m.shared_dir.empty() ? facts.xchg : m.shared_dir;
     for (const auto &[what, path] : {std::pair{std::string("store"), m.store}, {"sharedDir", m.shared_dir}}) {
         std::error_code error;
@@ -59,16 +64,15 @@ Result<> prepare_boot_disk(Prepared &prepared, const Machine &m) {
     return {};
 }
 
-Result<> prepare_root_disk(Prepared &prepared, const Machine &m, const PrepareOptions &options) {
-    HostFacts &facts = prepared.facts;
-    facts.root_image = m.disk_image;
-    if (!options.make) return {};
-    auto disk = make_root_disk(m, facts.qemu, options.run_folder, options.fresh);
-    if (!disk) return std::unexpected(disk.error());
-    facts.root_image = disk->image;
-    facts.root_image_empty = disk->empty;
-    for (auto &note : disk->notes) prepared.notes.push_back(std::move(note));
-    for (auto &lock : disk->locks) prepared.locks.push_back(std::move(lock));
+// All that can be refused was looked at before: now images are made.
+Result<> make_images(Prepared &prepared, RootDisk &disk, const Machine &m, const RootDiskWish &wish) {
+    const HostFacts &facts = prepared.facts;
+    if (auto made = make_root_disk(disk, m, wish); !made) return made;
+    for (auto &note : disk.notes) prepared.notes.push_back(std::move(note));
+    for (auto &lock : disk.locks) prepared.locks.push_back(std::move(lock));
+    for (size_t i = 0; i < facts.empty_images.size(); ++i)
+        if (auto made = ensure_image(facts.qemu, facts.empty_images[i], m.empty_disks_mib[i]); !made)
+            return std::unexpected(made.error());
     return {};
 }
 
@@ -147,15 +151,22 @@ Result<Prepared> prepare(const Machine &m, const PrepareOptions &options) {
         if (auto joined = join_vlans(prepared, m); !joined) return std::unexpected(joined.error());
     if (auto done = prepare_folders(facts, m, options); !done) return std::unexpected(done.error());
     if (auto done = prepare_boot_disk(prepared, m); !done) return std::unexpected(done.error());
-    if (auto done = prepare_root_disk(prepared, m, options); !done) return std::unexpected(done.error());
+    const RootDiskWish wish{facts.qemu, options.run_folder, options.fresh};
+    RootDisk disk{.image = m.disk_image};
+    if (options.make) {
+        auto seen = look_at_root_disk(m, wish);
+        if (!seen) return std::unexpected(seen.error());
+        disk = std::move(*seen);
+    }
+    facts.root_image = disk.image;
+    facts.root_image_empty = disk.empty;
     if (!m.use_boot_loader)
         if (auto done = prepare_boot(prepared, m, options); !done) return std::unexpected(done.error());
-    for (size_t i = 0; i < m.empty_disks_mib.size(); ++i) {
+    for (size_t i = 0; i < m.empty_disks_mib.size(); ++i)
         facts.empty_images.push_back(std::format("{}/empty{}.qcow2", options.run_folder, i));
-        if (!options.make) continue;
-        if (auto made = ensure_image(facts.qemu, facts.empty_images.back(), m.empty_disks_mib[i]); !made)
-            return std::unexpected(made.error());
-    }
+    if (auto argv = qemu_argv(m, facts); !argv) return std::unexpected(argv.error());
+    if (options.make)
+        if (auto made = make_images(prepared, disk, m, wish); !made) return std::unexpected(made.error());
     return prepared;
 }
 

@@ -1,0 +1,90 @@
+// Folders in which others can put something in the way: a shared TMPDIR, a folder of images.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <catch_amalgamated.hpp>
+#include <filesystem>
+#include <fstream>
+
+#include "hostside/host/image.h"
+#include "hostside/host/run_directory.h"
+#include "mounts/base/at.h"
+#include "mounts/base/process.h"
+#include "tests/support/disk.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string refusal(const std::string &parent) {
+    const auto folder = hostside::own_folder(parent, "xchg");
+    return folder ? "taken" : base::message(folder.error());
+}
+
+// A qemu-img that looks around while it works: the names in the images' folder go to `seen`.
+std::string qemu_beside(const support::ScratchFolder &scratch, const std::string &body) {
+    std::ofstream(scratch.path("qemu-img")) << "#!/bin/sh\n" << body;
+    fs::permissions(scratch.path("qemu-img"), fs::perms::owner_all);
+    return scratch.path("qemu-system-x86_64");
+}
+
+}  // namespace
+
+TEST_CASE("a folder for a guest's files is ours, no link, and where nobody can exchange it") {
+    if (::geteuid() != 0) SKIP("needs root, for folders of another user");
+    const support::ScratchFolder scratch;
+    const std::string parent = scratch.path("tmp");
+    fs::create_directory(parent);
+    REQUIRE(::chmod(parent.c_str(), 01777) == 0);
+    REQUIRE(hostside::own_folder(parent, "xchg"));
+    CHECK((fs::status(parent + "/xchg").permissions() & fs::perms::mask) == fs::perms::owner_all);
+    CHECK(refusal(parent) == "taken");  // again, and through a link to the folder above
+    fs::create_symlink("tmp", scratch.path("link"));
+    CHECK(hostside::own_folder(scratch.path("link"), "xchg") == fs::canonical(parent).string() + "/xchg");
+
+    constexpr uid_t somebody = 2001;
+    REQUIRE(::chown((parent + "/xchg").c_str(), somebody, somebody) == 0);
+    CHECK(refusal(parent).contains("another user's folder"));
+    fs::remove(parent + "/xchg");
+    fs::create_directory(scratch.path("victim"));
+    fs::create_symlink(scratch.path("victim"), parent + "/xchg");
+    CHECK(refusal(parent).contains("it must be a folder"));
+    fs::remove(parent + "/xchg");
+    REQUIRE(::chmod(parent.c_str(), 0777) == 0);
+    CHECK(refusal(parent).contains("others can change"));
+    REQUIRE(::chmod(parent.c_str(), 0700) == 0);
+    REQUIRE(::chown(parent.c_str(), somebody, somebody) == 0);
+    CHECK(refusal(parent).contains("others can change"));
+    CHECK(fs::is_empty(scratch.path("victim")));
+}
+
+TEST_CASE("an image is made where nobody can know or plant its name, and is its owner's alone") {
+    const support::ScratchFolder scratch, images;
+    const std::string image = images.path("disk.qcow2"), victim = scratch.path("victim");
+    std::ofstream(victim) << "precious";
+    fs::create_symlink(victim, std::format("{}.new-{}", image, ::getpid()));
+    const std::string qemu =
+        qemu_beside(scratch, "ls -A " + images.path() + " >" + scratch.path("seen") +
+                                 "\nfor target; do :; done\nwhile [ $# -gt 2 ]; do shift; done\nprintf made >\"$1\"\n");
+    const auto made = hostside::ensure_image(qemu, image, 64);
+    if (!made) FAIL(base::message(made.error()));
+    CHECK(*made);
+    CHECK(base::read_file(image) == "made");
+    CHECK(base::read_file(victim) == "precious");
+    CHECK((fs::status(image).permissions() & fs::perms::mask) == (fs::perms::owner_read | fs::perms::owner_write));
+    CHECK_FALSE(base::read_file(scratch.path("seen"))->contains("disk.qcow2\n"));
+    CHECK(std::distance(fs::directory_iterator(images.path()), {}) == 2);  // the image and the planted link
+    CHECK(hostside::ensure_image(qemu, image, 64) == false);
+}
+
+TEST_CASE("an image that could not be made leaves nothing, and a link to nowhere is said") {
+    const support::ScratchFolder scratch, images;
+    const std::string image = images.path("disk.qcow2");
+    const std::string failing = qemu_beside(scratch, "echo 'qemu-img: no' >&2; exit 1\n");
+    REQUIRE_FALSE(hostside::ensure_image(failing, image, 64));
+    CHECK(fs::is_empty(images.path()));
+    fs::create_symlink("gone", image);
+    const auto made = hostside::ensure_image(qemu_beside(scratch, "exit 0\n"), image, 64);
+    REQUIRE_FALSE(made);
+    CHECK(base::message(made.error()).contains("a link to where nothing is"));
+}

@@ -1,0 +1,88 @@
+// What a run leaves behind that came to nothing, and where it has no home.
+#include <sys/stat.h>
+
+#include <catch_amalgamated.hpp>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+
+#include "hostside/base/cache.h"
+#include "mounts/base/process.h"
+#include "tests/support/disk.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// A host with a QEMU that says its version alone, and a qemu-img that makes what it is told.
+struct Host {
+    support::ScratchFolder scratch;
+    std::vector<std::string> environment{"PATH=" + scratch.path("bin") + ":/usr/bin:/bin",
+                                         "XDG_RUNTIME_DIR=" + scratch.path("run")};
+    Host() {
+        for (const char *folder : {"bin", "run", "images"}) fs::create_directory(scratch.path(folder));
+        program("qemu-system-x86_64", "echo 'QEMU emulator version 10.0.0'\n");
+        program("qemu-img", "while [ $# -gt 2 ]; do shift; done\necho made >\"$1\"\n");
+        std::ofstream(scratch.path("kernel")) << "kernel";
+    }
+    void program(const std::string &name, const std::string &body) const {
+        std::ofstream(scratch.path("bin/" + name)) << "#!/bin/sh\n" << body;
+        fs::permissions(scratch.path("bin/" + name), fs::perms::owner_all);
+    }
+    [[nodiscard]] base::Exit runvm(std::vector<std::string> words) const {
+        const auto program = fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "runvm";
+        words.insert(words.begin(), {program.string(), "run"});
+        words.insert(words.end(), {"--store", "/tmp", "--accel", "tcg", "--disk-image", scratch.path("images/disk.qcow2")});
+        const auto exit = base::run({.argv = words, .environment = environment, .capture_output = true});
+        REQUIRE(exit);
+        return *exit;
+    }
+};
+
+}  // namespace
+
+TEST_CASE("a run that is refused leaves neither an image nor a stamp") {
+    const Host host;
+    const auto kernel = host.scratch.path("kernel");
+    for (const std::vector<std::string> &words : {std::vector<std::string>{"--toplevel", host.scratch.path("missing")},
+                                                  {"--kernel", kernel},  // no init
+                                                  {"--kernel", kernel, "--init", "/x", "--initrd", kernel, "--drives",
+                                                   R"({"file":")" + kernel + R"(","format":"raw","serial":"root"})"}}) {
+        const auto exit = host.runvm(words);
+        INFO(exit.output);
+        CHECK(exit.status == 124);
+        CHECK(fs::is_empty(host.scratch.path("images")));
+    }
+}
+
+TEST_CASE("without a home, or with one that is not there, runvm prints its command, and makes none") {
+    Host host;
+    const auto kernel = host.scratch.path("kernel");
+    const std::vector<std::string> words{"--print", "--kernel", kernel, "--init", "/x"};
+    CHECK(host.runvm(words).status == 0);
+    host.environment.push_back("HOME=" + host.scratch.path("homeless-shelter"));
+    const auto exit = host.runvm(words);
+    INFO(exit.output);
+    CHECK(exit.status == 0);
+    CHECK_FALSE(fs::exists(host.scratch.path("homeless-shelter")));
+    CHECK(fs::is_empty(host.scratch.path("images")));
+}
+
+TEST_CASE("the cache is bounded: what was used longest ago goes first") {
+    const support::ScratchFolder scratch;
+    ::setenv("XDG_CACHE_HOME", scratch.path("cache").c_str(), 1);
+    const auto entry = [&](const std::string &name) { return scratch.path("cache/runvm/" + name); };
+    REQUIRE(hostside::cache_path("first") == entry("first"));
+    const auto now = fs::file_time_type::clock::now();
+    for (int i = 1; i <= 4; ++i) {
+        const std::string path = entry(std::to_string(i));
+        support::make_sparse_file(path, uint64_t{200} << 20);
+        fs::last_write_time(path, now - std::chrono::hours(10 - i));
+    }
+    CHECK(hostside::cache_path("1") == entry("1"));  // used now, and so kept
+    CHECK(fs::exists(entry("1")));
+    CHECK_FALSE(fs::exists(entry("2")));
+    CHECK_FALSE(fs::exists(entry("3")));
+    CHECK(fs::exists(entry("4")));
+    ::unsetenv("XDG_CACHE_HOME");
+}
