@@ -100,6 +100,9 @@ else ifneq (,$(filter clean,$(MAKECMDGOALS)))
 .NOTPARALLEL:
 endif
 
+# The programs are the same whatever directory they are built in. Not one of the flags that are remembered: a copy of a work
+# tree with its build directory is up to date.
+here_is_nowhere := -ffile-prefix-map=$(CURDIR)=.
 # How many compiles there are to do: a `make -n` counts them when the first one begins.
 ifdef COUNT_COMPILES
 compile = : to compile in $(BUILD)
@@ -107,7 +110,7 @@ else
 to_compile = $(eval to_compile := $(shell $(MAKE) -n -j1 COUNT_COMPILES=1 $(MAKEOVERRIDES) $(MAKECMDGOALS) 2>/dev/null | \
     grep -cxF ': to compile in $(BUILD)'))$(to_compile)
 progress = $(eval compiled += x)[$(words $(compiled))/$(to_compile)]
-compile = echo '$(progress) CXX  $<'; $(CXX) $(ALL_CXXFLAGS) $(DEFINES) -MMD -MP -c -o $@ $<
+compile = echo '$(progress) CXX  $<'; $(CXX) $(ALL_CXXFLAGS) $(here_is_nowhere) $(DEFINES) -MMD -MP -c -o $@ $<
 endif
 $(call objects,$(VERSIONED)): private DEFINES = -DSTAGE1_VERSION='"$(VERSION)"'
 $(call objects,$(VERSIONED)): $(BUILD)/version
@@ -151,6 +154,20 @@ install: all ## into $(DESTDIR)$(PREFIX)
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system stage1/systemd/*.service
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system-generators
 	ln -sf ../../../bin/stage1 $(DESTDIR)$(PREFIX)/lib/systemd/system-generators/stage1-generator
+
+# Nothing in it tells who packed it, where and when: one commit and one sysroot make one file.
+DIST := stage1-$(VERSION)-x86_64-linux
+SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
+.PHONY: dist
+dist: all ## build/stage1-VERSION-x86_64-linux.tar.gz and its .sha256: both programs, manuals, completions, units
+	@rm -rf $(BUILD)/dist
+	@$(MAKE) --no-print-directory --silent install DESTDIR=$(abspath $(BUILD)/dist/$(DIST)) PREFIX= >/dev/null
+	@install -D -m 644 -t $(BUILD)/dist/$(DIST)/share/doc/stage1 README.md CHANGELOG.md LICENSE .toolchain/sources.lock
+	@tar -C $(BUILD)/dist --format=gnu --sort=name --mtime=@$(SOURCE_DATE_EPOCH) --owner=0 --group=0 --numeric-owner \
+	    --mode=u=rwX,go=rX -cf $(BUILD)/dist/tar $(DIST)
+	@gzip -9n <$(BUILD)/dist/tar >$(BUILD)/$(DIST).tar.gz
+	@rm -rf $(BUILD)/dist
+	@cd $(BUILD) && sha256sum $(DIST).tar.gz | tee $(DIST).tar.gz.sha256
 
 .PHONY: clean
 clean: ## removes build/; the cached sysroot stays

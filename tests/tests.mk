@@ -52,6 +52,10 @@ test-hostile: $(PROGRAMS) all test-tools ## layers, disks, images and inputs mad
 test-mutants: $(BUILD)/tests/unit $(BUILD)/tests/parity all test-tools ## breaks the code, one patch of tests/mutants at a time: a test must notice (root)
 	@tests/mutants/run $(BUILD) $(MUTANTS)
 
+.PHONY: test-dist
+test-dist: dist ## builds and packs a copy elsewhere, from nothing: the same tarball, byte for byte?
+	@SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) tests/support/same-dist $(BUILD)/$(DIST).tar.gz
+
 .PHONY: run
 run: all ## boots a machine with a real Nix store and shows it at work
 	@tests/support/with-machine tests/support/newcomer-run $(BUILD)/runvm
