@@ -1,6 +1,7 @@
 #include "unionfs/recovery/supervisor.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -50,6 +51,15 @@ class Log {
     const std::string &mountpoint_;
 };
 
+// Of the worker's threads: musl gives 128 KiB, glibc what the shell's limit says.
+void state_stack_size() {
+    pthread_attr_t attributes;
+    if (::pthread_attr_init(&attributes) != 0) return;
+    (void)::pthread_attr_setstacksize(&attributes, size_t{1} << 20);
+    (void)::pthread_setattr_default_np(&attributes);  // refused only when that is out of range
+    (void)::pthread_attr_destroy(&attributes);
+}
+
 // The worker runs in a thread, for clone(2) gives it no more than this stack.
 int run_worker(void *argument) {
     ::signal(SIGTERM, SIG_IGN);  // the supervisor's
@@ -57,6 +67,7 @@ int run_worker(void *argument) {
     ::signal(SIGIO, SIG_IGN);  // somebody opens a file while we look whether anybody has it open (written_through.cc)
     const sigset_t set = watched();
     ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+    state_stack_size();
     const auto &worker = *static_cast<const Supervised *>(argument);
     int code = 1;
     std::thread([&] { code = worker.work(worker.kept); }).join();
