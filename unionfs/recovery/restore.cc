@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <unordered_set>
 
 #include "unionfs/recovery/handover.h"
 #include "unionfs/tree/union.h"
@@ -22,6 +23,7 @@ class Restorer {
     void settle_made();
 
   private:
+    void restore_one(Node &node);
     void settle_rename(Entry &entry);
     void settle_removal(Entry &entry, Node &node);
     void find(Node &node);
@@ -39,7 +41,22 @@ bool Restorer::leads_to(Node &parent, const std::string &name, const Node &node)
     return key == node.upper_key || (!found.upper && key == node.lower_key);
 }
 
-void Restorer::restore(Node &node) {
+// Those above first, without a call within a call for each of them.
+void Restorer::restore(Node &first) {
+    std::vector<Node *> waiting{&first};
+    std::unordered_set<Node *> looked_above;
+    while (!waiting.empty()) {
+        Node *node = waiting.back();
+        if (!node->restored && looked_above.insert(node).second)
+            for (const Link &link : fs_.table.links(node))
+                if (!link.parent->restored) waiting.push_back(link.parent);
+        if (waiting.back() != node) continue;
+        waiting.pop_back();
+        restore_one(*node);
+    }
+}
+
+void Restorer::restore_one(Node &node) {
     if (node.restored) return;
     node.restored = true;
     if (&node == fs_.root) return;

@@ -1,9 +1,11 @@
 #include "unionfs/recovery/supervisor.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -30,8 +32,15 @@ sigset_t watched() {
 
 std::vector<int> open_descriptors() {
     std::vector<int> open;
-    for (int fd = 0; fd < 1024; ++fd)
-        if (::fcntl(fd, F_GETFD) >= 0) open.push_back(fd);
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) < 0) limit.rlim_cur = 1024;
+    // All are below the lowest number that is free, but for a few: one look at each of some more finds them.
+    constexpr int enough_free = 1024;
+    for (int fd = 0, free = 0; static_cast<rlim_t>(fd) < limit.rlim_cur && free < enough_free; ++fd)
+        if (::fcntl(fd, F_GETFD) >= 0)
+            open.push_back(fd);
+        else
+            ++free;
     return open;
 }
 
@@ -50,6 +59,15 @@ class Log {
     const std::string &mountpoint_;
 };
 
+// Of the worker's threads: musl gives 128 KiB, glibc what the shell's limit says.
+void state_stack_size() {
+    pthread_attr_t attributes;
+    if (::pthread_attr_init(&attributes) != 0) return;
+    (void)::pthread_attr_setstacksize(&attributes, size_t{1} << 20);
+    (void)::pthread_setattr_default_np(&attributes);  // refused only when that is out of range
+    (void)::pthread_attr_destroy(&attributes);
+}
+
 // The worker runs in a thread, for clone(2) gives it no more than this stack.
 int run_worker(void *argument) {
     ::signal(SIGTERM, SIG_IGN);  // the supervisor's
@@ -57,6 +75,7 @@ int run_worker(void *argument) {
     ::signal(SIGIO, SIG_IGN);  // somebody opens a file while we look whether anybody has it open (written_through.cc)
     const sigset_t set = watched();
     ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+    state_stack_size();
     const auto &worker = *static_cast<const Supervised *>(argument);
     int code = 1;
     std::thread([&] { code = worker.work(worker.kept); }).join();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <new>
+#include <utility>
 
 #include "unionfs/recovery/handover.h"
 
@@ -37,13 +38,13 @@ void InodeTable::add_name(Node *node, Node *parent, std::string_view name) {
     *at = names_.make(memory_.reference(parent), name, 0);
 }
 
-void InodeTable::drop_name(SharedMemory::Reference *at) {
+Node *InodeTable::take_name(SharedMemory::Reference *at) {
     const SharedMemory::Reference dropped = *at;
     Node *parent = memory_.at<Node>(names_.at(dropped)->parent);
     *at = names_.at(dropped)->next;
     names_.drop(dropped);
     --parent->children;
-    release(parent);
+    return parent;
 }
 
 Node *InodeTable::make_node() {
@@ -79,21 +80,27 @@ void InodeTable::forget(Node *node, uint64_t lookups) {
     release(node);
 }
 
+// With a folder's last child it goes too, and so on up, however deep that is. Only a file has several names.
 void InodeTable::release(Node *node) {
-    if (node->lookups != 0 || node->children != 0) return;
-    node->live = false;
-    std::atomic_signal_fence(std::memory_order_release);
-    for (const Key &key : {node->upper_key, node->lower_key}) by_key_.erase(key, node);
-    while (node->names != 0) drop_name(&node->names);
-    for (SharedMemory::Reference name = node->hidden; name != 0;) {
-        const SharedMemory::Reference next = names_.at(name)->next;
-        names_.drop(name);
-        name = next;
+    for (Node *above = nullptr; node != nullptr && node->lookups == 0 && node->children == 0;
+         node = std::exchange(above, nullptr)) {
+        node->live = false;
+        std::atomic_signal_fence(std::memory_order_release);
+        for (const Key &key : {node->upper_key, node->lower_key}) by_key_.erase(key, node);
+        while (node->names != 0) {
+            if (above != nullptr) release(above);
+            above = take_name(&node->names);
+        }
+        for (SharedMemory::Reference name = node->hidden; name != 0;) {
+            const SharedMemory::Reference next = names_.at(name)->next;
+            names_.drop(name);
+            name = next;
+        }
+        cache_.drop(node->slot);
+        node->~Node();
+        nodes_.give(node);
+        --count_;
     }
-    cache_.drop(node->slot);
-    node->~Node();
-    nodes_.give(node);
-    --count_;
 }
 
 void InodeTable::add_key(Node *node, const Key &key) {

@@ -72,7 +72,8 @@ class InodeTable {
     void remember(Node &node, Node *parent, std::string_view name);
     SharedMemory::Reference *find_name(Node *node, Node *parent, std::string_view name);
     void add_name(Node *node, Node *parent, std::string_view name);
-    void drop_name(SharedMemory::Reference *at);
+    void drop_name(SharedMemory::Reference *at) { release(take_name(at)); }
+    Node *take_name(SharedMemory::Reference *at);  // whose it was a child of, which may have to be released
     void release(Node *node);
     std::byte *first_node() const;
 

@@ -30,8 +30,10 @@ struct Key {
 inline Key key_of(const struct stat &status) { return {status.st_dev, status.st_ino}; }
 
 // A folder of a read-only layer. It never moves, so that its chain of names leads to it for ever.
+struct LowerDir;
+using LowerDirRef = std::shared_ptr<LowerDir>;
 struct LowerDir {
-    std::shared_ptr<LowerDir> parent{};  // null: the layer's root
+    LowerDirRef parent{};  // null: the layer's root
     std::string name{};
     Key key{};         // what the name led to; no inode: not known
     size_t layer = 0;  // index into Union::lowers
@@ -43,9 +45,14 @@ struct LowerDir {
     LowerDir &operator=(const LowerDir &) = delete;
     ~LowerDir() {
         if (cache != nullptr) cache->drop(slot);
+        // Those above that are nobody else's go one after the other: each within the other's end would cost stack.
+        while (parent && parent.use_count() == 1) {
+            std::atomic_thread_fence(std::memory_order_acquire);  // what was done by who let it go before
+            LowerDirRef above = std::move(parent->parent);
+            parent = std::move(above);
+        }
     }
 };
-using LowerDirRef = std::shared_ptr<LowerDir>;
 
 struct Node;
 struct Link {

@@ -15,10 +15,16 @@
 
 namespace unionfs {
 
-std::string lower_path(const LowerDirRef &dir) { return dir->parent ? lower_path(dir->parent) + "/" + dir->name : std::string{}; }
+std::string lower_path(const LowerDirRef &dir) {
+    std::vector<const LowerDir *> names;
+    std::string path;
+    for (const LowerDir *at = dir.get(); at->parent; at = at->parent.get()) names.push_back(at);
+    for (; !names.empty(); names.pop_back()) path.append("/").append(names.back()->name);
+    return path;
+}
 
-// Copies up all that a folder shows, so that it needs its lowers no more. Nothing that is seen changes by it.
-int Union::copy_up_tree(Node &folder) {
+// All that one folder shows; its folders come to `further`, each a lookup richer.
+int Union::copy_up_content(Node &folder, std::vector<Node *> &further) {
     Listing listing;
     int error = copy_up(folder);
     if (error == 0 && !folder.lowers.empty()) error = listing.load(*this, folder);
@@ -29,11 +35,28 @@ int Union::copy_up_tree(Node &folder) {
         if (error == ENOENT) error = 0;  // removed meanwhile
         if (error != 0) break;
         if (node == nullptr) continue;
-        error = node->is_dir() ? copy_up_tree(*node) : copy_up(*node);
-        if (error == 0 && !node->is_dir()) {
+        if (node->is_dir()) {
+            further.push_back(node);
+            continue;
+        }
+        error = copy_up(*node);
+        if (error == 0) {
             const std::lock_guard lock(node->mutex);
             error = link_up(*node, folder, listing.name_of(entry));
         }
+        table.forget(node, 1);
+    }
+    return error;
+}
+
+// Copies up all that a folder shows, so that it needs its lowers no more. Nothing that is seen changes by it.
+int Union::copy_up_tree(Node &folder) {
+    std::vector<Node *> left;
+    int error = copy_up_content(folder, left);
+    while (!left.empty()) {
+        Node *node = left.back();
+        left.pop_back();
+        if (error == 0) error = copy_up_content(*node, left);
         table.forget(node, 1);
     }
     return error;

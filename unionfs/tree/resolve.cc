@@ -24,18 +24,19 @@ int check_same(int fd, const Key &known) {
 
 }  // namespace
 
+// From the nearest folder above that is open, one after the other: a layer may be as deep as its owner likes.
 int Union::lower_dir(const LowerDirRef &dir, FdRef &fd) {
-    if (!dir->parent) {
-        fd = lowers[dir->layer];
-        return 0;
+    LowerDir *at = dir.get();
+    std::vector<LowerDir *> closed;
+    for (; at->parent && !(fd = cache.get(at->slot)); at = at->parent.get()) closed.push_back(at);
+    if (!at->parent) fd = lowers[at->layer];
+    for (; !closed.empty(); closed.pop_back()) {
+        at = closed.back();
+        base::Fd opened(::openat(fd->get(), at->name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        if (!opened) return errno;
+        if (const int error = check_same(opened.get(), at->key); error != 0) return error;
+        fd = cache.put(at->slot, std::move(opened));
     }
-    if ((fd = cache.get(dir->slot))) return 0;
-    FdRef above;
-    if (const int error = lower_dir(dir->parent, above); error != 0) return error;
-    base::Fd opened(::openat(above->get(), dir->name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (!opened) return errno;
-    if (const int error = check_same(opened.get(), dir->key); error != 0) return error;
-    fd = cache.put(dir->slot, std::move(opened));
     return 0;
 }
 
@@ -51,26 +52,31 @@ int Union::open_lower_dir(const LowerDirRef &dir, base::Fd &fd) {
     return fd ? check_same(fd.get(), dir->key) : errno;
 }
 
+// As lower_dir(), but folders of the upper move: ESTALE says that one did meanwhile.
+int Union::open_upper_dir(Node &node, FdRef &fd) {
+    std::vector<Link> closed;  // each with its name above it
+    Node *at = &node;
+    for (; at != root && !(fd = at->orphan()) && !(fd = cache.get(at->slot)); at = closed.back().parent) {
+        std::vector<Link> links = table.links(at);
+        if (links.empty()) return ENOENT;
+        closed.push_back(std::move(links.front()));
+    }
+    if (at == root) fd = upper;
+    for (; !closed.empty(); closed.pop_back()) {
+        Node &below = closed.size() == 1 ? node : *closed[closed.size() - 2].parent;
+        base::Fd opened(::openat(fd->get(), closed.back().name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        if (!opened && errno != ENOENT && errno != ENOTDIR) return errno;
+        if (!opened || check_same(opened.get(), below.upper_key) != 0) return ESTALE;
+        fd = cache.put(below.slot, std::move(opened));
+    }
+    return 0;
+}
+
 int Union::upper_dir(Node &node, FdRef &fd) {
-    if (&node == root) {
-        fd = upper;
-        return 0;
-    }
-    if ((fd = node.orphan())) return 0;
     // A rename of a folder above may come between reading the names and walking them: then look again.
-    for (int attempt = 0; attempt < 16; ++attempt) {
-        if ((fd = cache.get(node.slot))) return 0;
-        const std::vector<Link> links = table.links(&node);
-        if (links.empty()) return ESTALE;
-        FdRef above;
-        if (const int error = upper_dir(*links.front().parent, above); error != 0) return error;
-        base::Fd opened(::openat(above->get(), links.front().name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-        struct stat status{};
-        if (!opened || ::fstat(opened.get(), &status) < 0 || Key{status.st_dev, status.st_ino} != node.upper_key) continue;
-        fd = cache.put(node.slot, std::move(opened));
-        return 0;
-    }
-    return ESTALE;
+    int error = ESTALE;
+    for (int attempt = 0; attempt < 16 && error == ESTALE; ++attempt) error = open_upper_dir(node, fd);
+    return error == ENOENT ? ESTALE : error;
 }
 
 int Union::where_upper(Node &node, Where &place) {

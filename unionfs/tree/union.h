@@ -119,7 +119,9 @@ struct Union {
 
   private:
     int where_lower(Node &node, Where &place);
+    int open_upper_dir(Node &node, FdRef &fd);
     bool find_open(Node &node, Where &place);
+    int copy_up_above(Node &folder);
     int copy_up_locked(Node &node, off_t size);
     int copy_up_folder(Node &node);
     int copy_up_file(Node &node, off_t size, base::Fd &copy);  // leaves what it wrote to open
@@ -134,6 +136,7 @@ struct Union {
     void fill_root(Node &node);
     int clear_folder(Node &parent, const std::string &name, Node &folder);
     int copy_up_tree(Node &folder);
+    int copy_up_content(Node &folder, std::vector<Node *> &further);
     int path_in_lowers(Node &folder, std::string &path);
     struct Renaming;
     int mark_moved(Node &node, Node &parent, Node &new_parent, const std::string &new_name);

@@ -49,10 +49,27 @@ int Union::copy_up(Node &node, off_t size, Told told) {
     if (node.upper) return 0;
     if (!upper) return EROFS;
     if (!options.copy_on_write && !node.is_dir()) return EROFS;
+    if (node.is_dir())
+        if (const int error = copy_up_above(node); error != 0) return error;
     const std::lock_guard lock(node.mutex);
     if (node.upper) return 0;
     if (const int error = copy_up_locked(node, size); error != 0) return error;
     if (!node.is_dir() && told == Told::by_us) changed_by_us(node);
+    return 0;
+}
+
+// The folders above, from the top: one within the other's copy-up would cost stack for each.
+int Union::copy_up_above(Node &folder) {
+    std::vector<Node *> lacking;
+    for (Node *at = &folder;;) {
+        const std::vector<Link> links = table.links(at);
+        if (links.empty()) break;
+        at = links.front().parent;
+        if (at->upper) break;
+        lacking.push_back(at);
+    }
+    for (; !lacking.empty(); lacking.pop_back())
+        if (const int error = copy_up(*lacking.back()); error != 0) return error;
     return 0;
 }
 

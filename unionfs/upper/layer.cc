@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <map>
+#include <utility>
 
 #include "mounts/base/at.h"
 #include "unionfs/recovery/handover.h"
@@ -47,18 +49,30 @@ Result<FdRef> share_branch(const Options &options, const std::string &path) {
     return std::make_shared<const base::Fd>(std::move(*fd));
 }
 
-// Whether `inner` is `outer` or beneath it, by walking up from it.
-bool lies_within(int inner, int outer) {
-    struct stat wanted{}, at{}, above{};
-    if (::fstat(outer, &wanted) < 0) return false;
-    base::Fd current(::fcntl(inner, F_DUPFD_CLOEXEC, 0));
-    for (;;) {
-        if (::fstat(current.get(), &at) < 0) return false;
-        if (at.st_dev == wanted.st_dev && at.st_ino == wanted.st_ino) return true;
+// The folders above one, up to the root, as long as `visit` says true.
+template <class Visit>
+void each_above(int folder, const Visit &visit) {
+    struct stat at{}, above{};
+    base::Fd current(::fcntl(folder, F_DUPFD_CLOEXEC, 0));
+    if (::fstat(current.get(), &at) < 0) return;
+    for (bool more = true; more; at = above) {
         base::Fd up(::openat(current.get(), "..", O_PATH | O_DIRECTORY | O_CLOEXEC));
-        if (!up || ::fstat(up.get(), &above) < 0 || (above.st_dev == at.st_dev && above.st_ino == at.st_ino)) return false;
+        if (!up || ::fstat(up.get(), &above) < 0 || (above.st_dev == at.st_dev && above.st_ino == at.st_ino)) return;
+        more = visit(above);
         current = std::move(up);
     }
+}
+
+// Whether `inner` is `outer` or beneath it.
+bool lies_within(int inner, int outer) {
+    struct stat wanted{}, at{};
+    if (::fstat(outer, &wanted) < 0 || ::fstat(inner, &at) < 0) return false;
+    const auto is_wanted = [&](const struct stat &folder) {
+        return folder.st_dev == wanted.st_dev && folder.st_ino == wanted.st_ino;
+    };
+    bool found = is_wanted(at);
+    if (!found) each_above(inner, [&](const struct stat &above) { return !(found = is_wanted(above)); });
+    return found;
 }
 
 bool is_full(int error) { return error == ENOSPC || error == EDQUOT; }
@@ -113,14 +127,28 @@ Result<> open_upper(Union &fs) {
     return probe_upper(fs);
 }
 
+// One walk up from each branch, however many there are.
 Result<> check_apart(const Union &fs) {
     std::vector<std::pair<std::string, int>> branches;
     if (fs.upper) branches.emplace_back(fs.options.upper, fs.upper->get());
     for (size_t i = 0; i < fs.lowers.size(); ++i) branches.emplace_back(fs.options.lowers[i], fs.lowers[i]->get());
-    for (const auto &[inner, inner_fd] : branches)
-        for (const auto &[outer, outer_fd] : branches)
-            if (inner_fd != outer_fd && lies_within(inner_fd, outer_fd))
-                return fail(0, "branch", inner, inner == outer ? "is given twice" : "lies inside the branch '" + outer + "'");
+    std::map<std::pair<dev_t, ino_t>, std::string> places;
+    struct stat status{};
+    for (const auto &[path, fd] : branches) {
+        if (::fstat(fd, &status) < 0) return fail(errno, "branch", path);
+        const auto [other, is_new] = places.try_emplace({status.st_dev, status.st_ino}, path);
+        if (is_new) continue;
+        return fail(0, "branch", path, path == other->second ? "is given twice" : "is the branch '" + other->second + "' too");
+    }
+    for (const auto &[path, fd] : branches) {
+        std::string outer;
+        each_above(fd, [&](const struct stat &above) {
+            const auto found = places.find({above.st_dev, above.st_ino});
+            if (found != places.end()) outer = found->second;
+            return outer.empty();
+        });
+        if (!outer.empty()) return fail(0, "branch", path, "lies inside the branch '" + outer + "'");
+    }
     return {};
 }
 
