@@ -23,6 +23,7 @@
 #include "mounts/base/at.h"
 #include "mounts/base/log.h"
 #include "stage1/base/status_port.h"
+#include "stage1/steps/target.h"
 
 namespace stage1 {
 
@@ -160,11 +161,17 @@ base::Error switch_root(const std::string &target_root, const std::string &init)
     struct stat st{};
     if (!freeing.root || ::fstat(freeing.root.get(), &st) < 0) return fail(errno, "open", "/").error();
     freeing.device = st.st_dev;
-    for (const char *mount : {"/proc", "/sys", "/dev", "/run"}) {
-        const std::string target = target_root + mount;
-        if (::mount(mount, target.c_str(), nullptr, MS_MOVE, nullptr) < 0 && errno != EINVAL)
-            return fail(errno, "move mount", target).error();
+    // Links there are the guest's, and lead on within the root. All of them first: it takes /proc.
+    constexpr std::array<const char *, 4> moved{"/proc", "/sys", "/dev", "/run"};
+    std::array<std::string, moved.size()> targets;
+    for (size_t i = 0; i < moved.size(); ++i) {
+        auto target = real_path(target_root, target_root + moved[i]);
+        if (!target) return target.error();
+        targets[i] = std::move(*target);
     }
+    for (size_t i = 0; i < moved.size(); ++i)
+        if (::mount(moved[i], targets[i].c_str(), nullptr, MS_MOVE, nullptr) < 0 && errno != EINVAL)
+            return fail(errno, "move mount", targets[i]).error();
     if (::chdir(target_root.c_str()) < 0) return fail(errno, "chdir", target_root).error();
     if (::mount(".", "/", nullptr, MS_MOVE, nullptr) < 0) return fail(errno, "move the root mount", target_root).error();
     if (::chroot(".") < 0 || ::chdir("/") < 0) return fail(errno, "chroot", target_root).error();

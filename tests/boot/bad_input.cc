@@ -45,13 +45,14 @@ TEST_CASE("a disk whose /tmp, /nix, /boot and /run are absolute links boots, wit
     (void)boot_test::fixture();
     const std::string tree = machine.xchg() + ".tree";
     std::filesystem::create_directories(tree + "/var");
-    for (const auto &[name, to] : {std::pair{"tmp", "/var/tmp"}, {"nix", "/persist/nix"}, {"boot", "/efi"}})
+    for (const auto &[name, to] : {std::pair{"tmp", "/var/tmp"}, {"nix", "/persist/nix"}, {"boot", "/efi"}, {"run", "/var/run"}})
         std::filesystem::create_symlink(to, tree + "/" + name);
     boot_test::must_run({"qemu-img", "convert", "-f", "raw", "-O", "qcow2", make_disk(machine, tree), machine.disk()});
     const Boot b = machine.boot(
-        {.script = "readlink /tmp /nix /boot; stat -c '%n is %a' /var/tmp /run; awk '{ print $2, $3 }' /proc/mounts"});
+        {.script = "readlink /tmp /nix /boot /run; stat -c '%n is %a' /var/tmp /var/run; awk '{ print $2, $3 }' /proc/mounts"});
     CHECK(b.exit_code == 0);
-    CHECK_THAT(b.console, ContainsSubstring("/var/tmp is 1777\r\n/run is 755\r\n") && ContainsSubstring("/var/tmp/xchg 9p\r\n") &&
+    CHECK_THAT(b.console, ContainsSubstring("/var/tmp is 1777\r\n/var/run is 755\r\n") &&
+                              ContainsSubstring("/var/run tmpfs\r\n") && ContainsSubstring("/var/tmp/xchg 9p\r\n") &&
                               ContainsSubstring("/persist/nix/store overlay\r\n"));
 }
 
