@@ -29,6 +29,10 @@ Subject system_options() {
          std::move(registered),
          std::move(registration),
          text("init", &M::init, "PATH", "path of stage 2 in the guest instead of TOPLEVEL/init"),
+         choice(
+             "fstab", &M::fstab, {"auto", "yes", "no"}, "\"auto\"",
+             "whether systemd in stage 2 mounts what the system's etc/fstab names; auto: not when that names devices that this "
+             "machine has not, as a computer's /boot"),
          text("kernel", &M::kernel, "FILE", "the kernel instead of TOPLEVEL/kernel"),
          text("modules", &M::modules, "DIR", "the modules' folder instead of TOPLEVEL/kernel-modules"),
          text("initrd", &M::initrd, "FILE", "an initrd instead of the one that is built"),

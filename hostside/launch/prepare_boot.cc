@@ -105,6 +105,15 @@ Result<> prepare_boot(Prepared &prepared, const Machine &m, const PrepareOptions
         return fail(0, "find kernel", m.toplevel, "give --toplevel a NixOS system (it has a file 'kernel'), or --kernel FILE");
     if (boot->init.empty() && m.initrd.empty())
         return fail(0, "find init", "", "nothing says what the guest runs: give --toplevel, or --init PATH");
+    if (!boot->left_out.empty()) {
+        std::string list;
+        for (const auto &one : boot->left_out) list += (list.empty() ? "" : ", ") + one;
+        prepared.notes.push_back(
+            std::format("the system is made for another machine, its fstab has what this machine has not: {}; stage 2 leaves "
+                        "that table alone "
+                        "(fstab=no), --fstab yes has it mounted",
+                        list));
+    }
     // QEMU ends with the guest's first reboot, so that this is still so when stage 1 reads it.
     if (facts.root_image_empty && !m.allow_reboot)
         boot->command_line += std::format(" {}={}", protocol::fresh_disk_parameter, protocol::root_disk_serial);
