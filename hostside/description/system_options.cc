@@ -15,7 +15,10 @@ Subject system_options() {
     Option modules =
         texts("extraModules", &M::extra_modules, "NAME", "more kernel modules for the initrd, which the guest loads");
     modules.flags = "--module";
-    Option registration = text("regInfo", &M::reginfo, "PATH", "path in the guest of the closure's registration");
+    Option registration = text(
+        "regInfo", &M::reginfo, "PATH",
+        "path in the guest of the closure's registration; empty: the initrd that runvm makes has it from the database beside "
+        "the store, if there is one");
     registration.flags = "--reginfo";
     return {
         "System",
