@@ -9,6 +9,7 @@
 #include <format>
 
 #include "hostside/base/cache.h"
+#include "hostside/boot/guest_fstab.h"
 #include "hostside/boot/initrd.h"
 #include "hostside/boot/kernel_command_line.h"
 #include "hostside/boot/kernel_image.h"
@@ -26,6 +27,10 @@ namespace fs = std::filesystem;
 namespace protocol = mounts::protocol;
 
 bool exists(const std::string &path) { return ::access(path.c_str(), F_OK) == 0; }
+
+bool says_fstab(const Machine &m) {
+    return std::ranges::any_of(m.kernel_params, [](const std::string &word) { return word.starts_with("fstab="); });
+}
 
 }  // namespace
 
@@ -64,7 +69,14 @@ Result<Boot> boot_of(const Machine &m) {
     boot.modules = m.modules.empty() ? of_system("kernel-modules") : m.modules;
     boot.init = !m.init.empty() || m.toplevel.empty() ? m.init : in_guest + "/init";
     const std::string params = of_system("kernel-params");
-    boot.command_line = kernel_command_line(m, params.empty() ? "" : base::read_file(params).value_or(""), boot.init);
+    Machine decided = m;
+    if (m.fstab == "auto" && !toplevel.empty() && !says_fstab(m)) {
+        // NixOS's etc is a link, and the table in it another.
+        const std::string table = in_store(m.store, in_store(m.store, toplevel + "/etc") + "/fstab");
+        boot.left_out = absent_file_systems(base::read_file(table).value_or(""), m);
+        if (!boot.left_out.empty()) decided.fstab = "no";
+    }
+    boot.command_line = kernel_command_line(decided, params.empty() ? "" : base::read_file(params).value_or(""), boot.init);
     boot.initrd = m.initrd;
     if (!boot.initrd.empty() && !exists(boot.initrd))
         return fail(errno, "open initrd", boot.initrd, "name one with --initrd, or none, and runvm makes it");

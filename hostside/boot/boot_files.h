@@ -16,6 +16,7 @@ struct Boot {
     std::string initrd;  // a finished one; else `modules` and `names` say how to make it
     std::string stage1, modules;
     std::vector<std::string> names, load;
+    std::vector<std::string> left_out;                   // of the system's fstab, which stage 2 therefore leaves alone
     bool keep_signatures = false, keep_tracing = false;  // of modules (initrd.h)
 };
 base::Result<Boot> boot_of(const Machine &machine);

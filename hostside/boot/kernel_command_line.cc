@@ -51,6 +51,7 @@ std::string kernel_command_line(const Machine &m, std::string_view toplevel_para
         const bool blank = value.contains(' ');
         more(std::format("{}={}{}{}", protocol::share_parameter, blank ? "\"" : "", value, blank ? "\"" : ""));
     }
+    if (m.fstab == "no") more(m.initrd.empty() ? "fstab=no" : "fstab=no rd.fstab=yes");  // its own initrd's table is another
     for (const auto &p : m.kernel_params) more(p);
     return line;
 }

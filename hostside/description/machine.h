@@ -38,6 +38,7 @@ struct Machine {
     std::string name;
     // what is booted
     std::string store, toplevel, kernel, modules, initrd, init, reginfo, stage1, root_device;
+    std::string fstab;  // auto, yes, no: whether stage 2 mounts what its own etc/fstab names
     std::vector<std::string> kernel_params, consoles, extra_modules, paths_in_nix_db;
     bool module_tracing = false;  // the initrd's modules keep what only tracing them needs
     bool writable_store = true, writable_store_use_tmpfs = true, use_boot_loader = false;

@@ -15,7 +15,10 @@ Subject system_options() {
     Option modules =
         texts("extraModules", &M::extra_modules, "NAME", "more kernel modules for the initrd, which the guest loads");
     modules.flags = "--module";
-    Option registration = text("regInfo", &M::reginfo, "PATH", "path in the guest of the closure's registration");
+    Option registration = text(
+        "regInfo", &M::reginfo, "PATH",
+        "path in the guest of the closure's registration; empty: the initrd that runvm makes has it from the database beside "
+        "the store, if there is one");
     registration.flags = "--reginfo";
     return {
         "System",
@@ -29,6 +32,10 @@ Subject system_options() {
          std::move(registered),
          std::move(registration),
          text("init", &M::init, "PATH", "path of stage 2 in the guest instead of TOPLEVEL/init"),
+         choice(
+             "fstab", &M::fstab, {"auto", "yes", "no"}, "\"auto\"",
+             "whether systemd in stage 2 mounts what the system's etc/fstab names; auto: not when that names devices that this "
+             "machine has not, as a computer's /boot"),
          text("kernel", &M::kernel, "FILE", "the kernel instead of TOPLEVEL/kernel"),
          text("modules", &M::modules, "DIR", "the modules' folder instead of TOPLEVEL/kernel-modules"),
          text("initrd", &M::initrd, "FILE", "an initrd instead of the one that is built"),

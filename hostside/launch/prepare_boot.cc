@@ -37,23 +37,38 @@ Result<std::string> uncompressed(const std::string &kernel) {
     return path;
 }
 
-// The registration of pathsInNixDB and the system, from the database that belongs to the store. Empty: regInfo says it.
-Result<std::string> registration(const Machine &m, const Boot &boot) {
-    if (m.paths_in_nix_db.empty() || !m.reginfo.empty()) return std::string();
+// /nix/store and /nix/var are siblings, wherever they lie.
+std::string database_of(const Machine &m) { return m.store.substr(0, m.store.rfind('/')) + "/var/nix/db/db.sqlite"; }
+
+Result<std::string> registration_of(const Machine &m, const std::vector<std::string> &roots) {
+    auto infos = nixdb::closure(database_of(m), roots);
+    if (!infos) return std::unexpected(infos.error());
+    std::string text;
+    for (const auto &info : *infos) print(text, info, mounts::RegistrationFormat::dump_db);
+    return text;
+}
+
+// The registration of the system and pathsInNixDB, from the database that belongs to the store. Empty: regInfo says it, or an
+// initrd of the system's own. What nobody asked for is no reason not to boot.
+Result<std::string> registration(Prepared &prepared, const Machine &m, const Boot &boot) {
+    if (!m.reginfo.empty()) return std::string();
     std::vector<std::string> roots;
     if (!boot.system.empty()) roots.push_back(boot.system);
+    if (m.paths_in_nix_db.empty()) {
+        if (roots.empty() || !m.initrd.empty()) return std::string();
+        auto text = registration_of(m, roots);
+        if (!text)
+            prepared.notes.push_back(
+                "Nix in the guest will not know the system's closure, for it has no registration (regInfo): " +
+                base::message(text.error()));
+        return text.value_or("");
+    }
     for (const auto &path : m.paths_in_nix_db) {
         auto root = nixdb::store_path(path);
         if (!root) return std::unexpected(root.error());
         roots.push_back(std::move(*root));
     }
-    // /nix/store and /nix/var are siblings, wherever they lie.
-    const std::string database = m.store.substr(0, m.store.rfind('/')) + "/var/nix/db/db.sqlite";
-    auto infos = nixdb::closure(database, roots);
-    if (!infos) return std::unexpected(infos.error());
-    std::string text;
-    for (const auto &info : *infos) print(text, info, mounts::RegistrationFormat::dump_db);
-    return text;
+    return registration_of(m, roots);
 }
 
 Result<> choose_kernel(Prepared &prepared, const Machine &m, const Boot &boot, const PrepareOptions &options) {
@@ -105,13 +120,22 @@ Result<> prepare_boot(Prepared &prepared, const Machine &m, const PrepareOptions
         return fail(0, "find kernel", m.toplevel, "give --toplevel a NixOS system (it has a file 'kernel'), or --kernel FILE");
     if (boot->init.empty() && m.initrd.empty())
         return fail(0, "find init", "", "nothing says what the guest runs: give --toplevel, or --init PATH");
+    if (!boot->left_out.empty()) {
+        std::string list;
+        for (const auto &one : boot->left_out) list += (list.empty() ? "" : ", ") + one;
+        prepared.notes.push_back(
+            std::format("the system is made for another machine, its fstab has what this machine has not: {}; stage 2 leaves "
+                        "that table alone "
+                        "(fstab=no), --fstab yes has it mounted",
+                        list));
+    }
     // QEMU ends with the guest's first reboot, so that this is still so when stage 1 reads it.
     if (facts.root_image_empty && !m.allow_reboot)
         boot->command_line += std::format(" {}={}", protocol::fresh_disk_parameter, protocol::root_disk_serial);
     auto parts = command_line_parts(boot->command_line);
     if (!parts) return std::unexpected(parts.error());
     facts.command_line = parts->line;
-    auto registered = registration(m, *boot);
+    auto registered = registration(prepared, m, *boot);
     if (!registered) return std::unexpected(registered.error());
     if (auto chosen = choose_kernel(prepared, m, *boot, options); !chosen) return chosen;
     std::string archives;

@@ -1,6 +1,12 @@
 # Beside nixpkgs' own qemu-vm.nix, whose options, types and assertions stay as they are: `system.build.vm` starts runvm
 # with a description of what the user defined, and stage1 does the boot's own work in the initrd that NixOS makes.
 # What qemu-vm.nix defines for its own script (shares, drives, arguments of QEMU) stays out of the description.
+#
+# Not finished, and never built or booted. Seen so far: 25 configurations evaluated with nixpkgs' modules and lib of August 2024,
+# and each description, without its toplevel, taken by `runvm config`. Not evaluated: the assertions, the units' contents, the
+# hooks, the commands after boot, fileSystems and the script; nor qemu-vm.nix of 2025 and later. The units' order is that of
+# stage1/systemd, which was booted with Debian's systemd 252; stage1-emergency.service has no counterpart here yet. nixpkgs has no
+# package runvm: whoever imports this sets virtualisation.runvm.package, or an overlay does.
 { config, lib, pkgs, options, modulesPath, extendModules, ... }:
 
 let

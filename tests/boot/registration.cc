@@ -1,6 +1,7 @@
 // The Nix database at a boot: where the registration comes from, and rows of paths that are gone.
 
 #include <catch_amalgamated.hpp>
+#include <filesystem>
 #include <fstream>
 
 #include "hostside/boot/cpio.h"
@@ -43,6 +44,28 @@ echo "closure of $(nix-store -qR $system | wc -l) paths")",
                                  .registration = false});
     CHECK(b.exit_code == 0);
     CHECK_THAT(b.console, ContainsSubstring("closure of 7 paths"));
+}
+
+TEST_CASE("with a toplevel and nothing else Nix in the guest knows the closure, from the database beside the store") {
+    const Boot b = boot_test::boot({.script = R"(set -e
+grep -c regInfo= /proc/cmdline && exit 1
+system=$(sed -n 's|.*init=\([^ ]*\)/init.*|\1|p' /proc/cmdline)
+echo "closure of $(nix-store -qR $system | wc -l) paths")",
+                                    .registration = false});
+    CHECK(b.exit_code == 0);
+    CHECK_THAT(b.console, ContainsSubstring("closure of 7 paths") && !ContainsSubstring("will not know"));
+}
+
+TEST_CASE("a store without a database boots, and a note says that Nix in the guest will not know the closure") {
+    const Machine machine;
+    const std::string alone = machine.xchg() + ".nix";
+    std::filesystem::create_directory(alone);
+    std::filesystem::create_directory_symlink(boot_test::fixture() + "/root/nix/store", alone + "/store");
+    Machine other;
+    const Boot b = other.boot({.script = "exit 3", .arguments = {"--store", alone + "/store"}, .registration = false});
+    CHECK(b.exit_code == 3);
+    CHECK_THAT(b.console, ContainsSubstring("Nix in the guest will not know the system's closure") &&
+                              ContainsSubstring(alone + "/var/nix/db/db.sqlite"));
 }
 
 TEST_CASE("rows of paths that are gone from a persistent store: strict refuses them by name, else they are dropped by name") {
