@@ -5,10 +5,13 @@
 #include <exception>
 #include <format>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "hostside/base/exit_code.h"
+#include "hostside/base/nearest.h"
+#include "hostside/cli/arguments.h"
 #include "hostside/cli/completion_command.h"
 #include "hostside/cli/describe_command.h"
 #include "hostside/cli/life_command.h"
@@ -19,13 +22,24 @@
 
 namespace {
 
-// CLI11 takes the next word for the value of `--disk-image=`; as a word of its own it takes the empty one. Last first, as it
-// wants them.
+// CLI11 loses a `--` right after a switch, and takes the next word for the value of `--disk-image=`; as a word of its own it
+// takes the empty one. Last first, as it wants them.
 std::vector<std::string> words_of(int argc, char **argv) {
     std::vector<std::string> words;
     bool options = true;
+    const std::string_view verb = argc > 1 ? argv[1] : "";
+    const bool for_qemu = verb == "run" || verb == "start" || verb == "config" || verb == "initrd";
     for (int i = 1; i < argc; ++i) {
         std::string word = argv[i];
+        if (!options && for_qemu) {
+            words.emplace_back(hostside::after_dashes);
+            words.push_back(std::move(word));
+            continue;
+        }
+        if (options && word == "--" && for_qemu) {
+            options = false;
+            continue;
+        }
         options = options && word != "--";
         const bool empty_value = options && word.starts_with("--") && word.find('=') == word.size() - 1;
         if (empty_value) word.pop_back();
@@ -34,6 +48,32 @@ std::vector<std::string> words_of(int argc, char **argv) {
     }
     std::ranges::reverse(words);
     return words;
+}
+
+std::string did_you_mean(std::string_view word, const std::vector<std::string> &known) {
+    constexpr size_t near = 2;
+    const auto nearest =
+        std::ranges::min_element(known, {}, [&](const auto &name) { return hostside::letters_apart(word, name); });
+    if (nearest == known.end() || *nearest == word || hostside::letters_apart(word, *nearest) > near) return "";
+    return std::format("; did you mean {}?", *nearest);
+}
+
+std::string nearest_verb(const CLI::App &app, std::string_view word) {
+    std::vector<std::string> verbs;
+    for (const auto *verb : app.get_subcommands([](const CLI::App *) { return true; })) verbs.push_back(verb->get_name());
+    return std::format(": {}{}", word, did_you_mean(word, verbs));
+}
+
+// CLI11 names the words that it did not expect at the end of its message.
+std::string nearest_flag(const std::vector<CLI::App *> &used, const CLI::ParseError &error) {
+    const std::string message = error.what();
+    const size_t dashes = message.find(" --");
+    if (used.empty() || dashes == std::string::npos) return "";
+    const std::string word = message.substr(dashes + 1, message.find_first_of(" =", dashes + 1) - dashes - 1);
+    std::vector<std::string> flags;
+    for (const auto *option : used.front()->get_options())
+        for (const auto &name : option->get_lnames()) flags.push_back("--" + name);
+    return did_you_mean(word, flags);
 }
 
 int command_line(int argc, char **argv) {
@@ -52,7 +92,9 @@ int command_line(int argc, char **argv) {
     } catch (const CLI::ParseError &error) {
         if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
         const auto used = app.get_subcommands();
-        hostside::say(std::format("{}; see runvm {}--help", error.what(), used.empty() ? "" : used.front()->get_name() + " "));
+        const std::string verb = used.empty() ? "" : used.front()->get_name() + " ";
+        const std::string near = used.empty() && argc > 1 ? nearest_verb(app, argv[1]) : nearest_flag(used, error);
+        hostside::say(std::format("{}{}; see runvm {}--help", error.what(), near, verb));
         return hostside::launcher_error;
     }
     return status;

@@ -41,6 +41,11 @@ Result<std::string> description_in(const std::string &path) {
 
 Result<std::vector<Layer>> flag_layers(const Arguments &arguments) {
     std::vector<Layer> layers;
+    if (!arguments.system.empty()) {
+        auto layer = setting("toplevel", arguments.system, "the system");
+        if (!layer) return std::unexpected(layer.error());
+        layers.push_back(std::move(*layer));
+    }
     for (const auto &flag : arguments.flags)
         for (const auto &value : flag.values) {
             auto layer = setting(flag.key.path, flag.key.boolean && value.empty() ? "true" : value, flag.key.flag);
@@ -78,7 +83,14 @@ void add_description_flags(CLI::App &command, Arguments &arguments) {
         ->type_name("off|tmpfs|disk")
         ->check(CLI::IsMember({"off", "tmpfs", "disk"}).description(""))
         ->group("System");
-    command.add_option("arguments", arguments.extra, "after --: more arguments for QEMU, as they are")->type_name("ARGUMENT");
+    command.add_option("system", arguments.system, "a NixOS system, as --toplevel; after --: more arguments for QEMU")
+        ->type_name("DIR");
+    // What stands after `--` (main.cc): CLI11 gives it to whatever still takes words.
+    command.add_option(std::string(after_dashes), arguments.extra)
+        ->expected(1)
+        ->allow_extra_args(false)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->group("");
 }
 
 Result<std::vector<Layer>> layers_of(const Arguments &arguments) {

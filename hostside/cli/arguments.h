@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "hostside/description/description.h"
@@ -20,12 +21,15 @@ struct Flag {
 };
 
 struct Arguments {
-    std::string config, store_union;
+    std::string config, store_union, system;
     std::vector<Flag> flags;
     std::vector<std::string> extra;  // after `--`: for QEMU, as the 2013 script's "$@"
     bool print = false, console = false, json = false, fresh = false, notify_ready = false, background = false;
     std::string output, report;
 };
+
+// The flag, in no help, that a word after `--` is the value of.
+inline constexpr std::string_view after_dashes = "--qemu-argument";
 
 void add_description_flags(CLI::App &command, Arguments &arguments);
 

@@ -58,6 +58,7 @@ std::vector<Verb> verbs_of(const CLI::App &app) {
     for (const auto *command : app.get_subcommands([](const CLI::App *c) { return !c->get_group().empty(); })) {
         Verb verb{.name = command->get_name(), .help = command->get_description()};
         for (const auto *option : command->get_options()) {
+            if (option->get_group().empty()) continue;  // no person's
             if (!option->get_positional() || !option->get_lnames().empty())
                 verb.flags.push_back(flag_of(*option));
             else

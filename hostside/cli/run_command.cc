@@ -23,6 +23,7 @@
 #include "hostside/launch/prepare.h"
 #include "hostside/run/sd_notify.h"
 #include "hostside/run/supervise.h"
+#include "hostside/run/terminal.h"
 #include "mounts/base/at.h"
 #include "mounts/boot/boot_parameters.h"
 #include "mounts/boot/command_line.h"
@@ -71,7 +72,13 @@ bool wants_console(const Machine &machine) {
 
 // `started` is told once QEMU runs; for a machine in the background.
 int run_machine(const Arguments &arguments, const std::function<void(const std::string &failure)> &started) {
-    const bool person = ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1;
+    // A job of a shell's background: QEMU would set the terminal, and be stopped for it.
+    if (::isatty(STDIN_FILENO) == 1 && !at_terminal(STDIN_FILENO)) {
+        const base::Fd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+        if (!null || ::dup2(null.get(), STDIN_FILENO) < 0) return refuse({"open", "/dev/null", errno, ""});
+    }
+    const bool typing = at_terminal(STDIN_FILENO);
+    const bool person = typing && ::isatty(STDOUT_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1;
     std::optional<ConsoleView> view;
     if (person && !arguments.background && !arguments.json && !arguments.print) view.emplace(arguments.console);
     Reporter report(arguments.json, view ? &*view : nullptr);
@@ -93,7 +100,7 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
     auto prepared = prepare(*machine, {.run_folder = folder->path(),
                                        .fresh = arguments.fresh,
                                        .terminal = !arguments.background && !view,
-                                       .monitor = view || (!arguments.background && ::isatty(STDIN_FILENO) == 1),
+                                       .monitor = view || (!arguments.background && typing),
                                        .progress = [&](const std::string &what) { report.progress(what); }});
     if (!prepared) return give_up(prepared.error());
     auto console = ConsoleLog::create(folder->path());

@@ -1,9 +1,9 @@
 #include "hostside/description/check.h"
 
 #include <algorithm>
-#include <cctype>
 #include <format>
 
+#include "hostside/base/nearest.h"
 #include "hostside/base/shell_words.h"
 #include "hostside/description/parse.h"
 
@@ -14,29 +14,10 @@ namespace {
 using base::fail;
 using base::Result;
 
-// How many letters must be changed, added or left out, whatever their case (Levenshtein's distance).
-size_t distance(std::string_view a, std::string_view b) {
-    std::vector<size_t> row(b.size() + 1);
-    for (size_t j = 0; j < row.size(); ++j) row[j] = j;
-    for (size_t i = 1; i <= a.size(); ++i) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= b.size(); ++j) {
-            const bool same =
-                std::tolower(static_cast<unsigned char>(a[i - 1])) == std::tolower(static_cast<unsigned char>(b[j - 1]));
-            const size_t changed = diagonal + (same ? 0 : 1);
-            diagonal = row[j];
-            row[j] = std::min({changed, row[j] + 1, row[j - 1] + 1});
-        }
-    }
-    return row.back();
-}
-
 std::string advice(std::string_view key, const std::vector<Option> &fields) {
-    constexpr size_t longest = 64;  // the distance takes the product of both lengths
-    if (key.size() > longest) return "; `runvm schema` lists them";
-    const auto nearest = std::ranges::min_element(fields, {}, [&](const Option &o) { return distance(key, o.name); });
-    if (nearest != fields.end() && distance(key, nearest->name) <= 2) return std::format("; did you mean {}?", nearest->name);
+    const auto nearest = std::ranges::min_element(fields, {}, [&](const Option &o) { return letters_apart(key, o.name); });
+    if (nearest != fields.end() && letters_apart(key, nearest->name) <= 2)
+        return std::format("; did you mean {}?", nearest->name);
     return "; `runvm schema` lists them";
 }
 

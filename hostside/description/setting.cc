@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <format>
 
 #include "hostside/description/description.h"
@@ -79,12 +80,25 @@ bool is_utf8(const std::string &text) {
     }
 }
 
+// `2G` and `512M` as a number of MiB, with QEMU's meaning of these letters; anything else as it is.
+std::string in_mib(const std::string &text) {
+    constexpr long long largest = 1 << 24;  // 16 TiB; more is refused as it stands
+    long long number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    const std::string_view unit(end, text.data() + text.size());
+    if (error != std::errc{} || number < 0 || number > largest) return text;
+    if (unit == "M" || unit == "MiB") return std::to_string(number);
+    if (unit == "G" || unit == "GiB") return std::to_string(number << 10);
+    return text;
+}
+
 Result<Json> value_from(const Option &option, const std::string &text, const std::string &origin) {
     if (option.kind == Kind::text) return Json(text);
     if (option.kind == Kind::texts) return Json::array({text});
     if (option.kind == Kind::boolean && (text == "on" || text == "yes")) return Json(true);
     if (option.kind == Kind::boolean && (text == "off" || text == "no")) return Json(false);
     std::string json = text;
+    if (option.value == "MIB") json = in_mib(text);
     if (option.shorthand != nullptr && !text.starts_with('{') && !text.starts_with('[')) {
         auto shorthand = option.shorthand(text);
         if (!shorthand) return fail(0, origin, "", shorthand.error().hint);

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <format>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -107,14 +108,17 @@ uint64_t big_endian(std::string_view bytes) {
 
 constexpr std::string_view qcow2_magic = "QFI\xfb";
 
-// What an image's header names as what lies beneath it (QEMU, docs/interop/qcow2.txt); empty: nothing.
-std::string backing_name(int fd, std::string_view header) {
+// What an image's header names as what lies beneath it (QEMU, docs/interop/qcow2.txt); empty: nothing; none: it can't
+// be told.
+std::optional<std::string> backing_name(int fd, std::string_view header) {
     constexpr size_t longest = 1023;
     const uint64_t offset = big_endian(header.substr(8, 8));
     const size_t size = big_endian(header.substr(16, 4));
-    if (offset == 0 || size == 0 || size > longest) return {};
+    if (offset == 0) return "";
+    if (size == 0 || size > longest) return std::nullopt;
     std::string name(size, '\0');
-    if (::pread(fd, name.data(), size, static_cast<off_t>(offset)) != static_cast<ssize_t>(size)) return {};
+    if (::pread(fd, name.data(), size, static_cast<off_t>(offset)) != static_cast<ssize_t>(size)) return std::nullopt;
+    if (name.contains('\0')) return std::nullopt;
     return name;
 }
 
@@ -174,7 +178,9 @@ Result<> check_qcow2(const std::string &path, std::string_view start_over) {
                     std::format("its data is in another file, which the guest would write; convert it "
                                 "(qemu-img convert -O qcow2), or {}",
                                 start_over));
-    const std::string name = backing_name(fd->get(), header);
+    const auto named = backing_name(fd->get(), header);
+    if (!named) return fail(0, "use image", path, std::format("what it lies over has no name that can be read; {}", start_over));
+    const std::string &name = *named;
     if (!is_file_name(name))
         return fail(0, "use image", path, std::format("what it lies over has no plain file name; {}", start_over));
     const std::string backing = name.empty() ? "" : (fs::path(path).parent_path() / name).lexically_normal().string();

@@ -7,9 +7,16 @@
 
 namespace hostside {
 
+bool at_terminal(int fd) {
+    if (::isatty(fd) != 1) return false;
+    // One that is not our session's own has no foreground of ours to be outside of (ENOTTY).
+    const pid_t foreground = ::tcgetpgrp(fd);
+    return foreground < 0 || foreground == ::getpgrp();
+}
+
 Terminal::Terminal() {
     for (size_t i = 0; i < flags_.size(); ++i) flags_[i] = ::fcntl(static_cast<int>(i), F_GETFL);
-    is_terminal_ = ::tcgetattr(STDIN_FILENO, &settings_) == 0;
+    is_terminal_ = at_terminal(STDIN_FILENO) && ::tcgetattr(STDIN_FILENO, &settings_) == 0;
 }
 
 Terminal::~Terminal() {

@@ -8,6 +8,10 @@
 
 namespace hostside {
 
+// `fd` is a terminal, and we are the ones whom its keys reach: not in the background of a shell, where reading from it and
+// setting it stops a program (termios(3), "job control").
+bool at_terminal(int fd);
+
 class Terminal {
   public:
     // Remembers how standard input, output and error are.
@@ -17,7 +21,7 @@ class Terminal {
     Terminal(const Terminal &) = delete;
     Terminal &operator=(const Terminal &) = delete;
 
-    // Somebody sits at standard input.
+    // Somebody sits at standard input, and we are not in the background there.
     [[nodiscard]] bool interactive() const { return is_terminal_; }
 
     // Each key as it is typed, none with a meaning. Nothing when there is no terminal.

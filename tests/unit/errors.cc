@@ -292,7 +292,8 @@ TEST_CASE("a description that is wrong, or is not there") {
           "runvm: S/vm.json '/memorySize': must be a whole number, not \"2G\"\n");
     CHECK(scene.said({"--config", scene.at("none.json")}) ==
           "runvm: read description 'S/none.json': No such file or directory\n");
-    CHECK(scene.said({"--memry", "5"}) == "runvm: The following argument was not expected: --memry; see runvm run --help\n");
+    CHECK(scene.said({"--memry", "5"}) ==
+          "runvm: The following argument was not expected: --memry; did you mean --memory?; see runvm run --help\n");
 }
 
 TEST_CASE("no place for sockets: a folder that can't be made, and a path that is too long") {

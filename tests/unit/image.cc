@@ -83,6 +83,20 @@ TEST_CASE("a qcow2 image whose data is in another file is refused: the guest wou
           }).empty());
 }
 
+TEST_CASE("a qcow2 image over something whose name can't be read is refused, and not taken for one over nothing") {
+    for (const size_t size : {size_t{0}, size_t{1024}, size_t{0xffffffff}})
+        CHECK(refusal([&](std::string &b) {
+                  put(b, 8, 0x200, 8);
+                  put(b, 16, size, 4);
+                  b.replace(0x200, 6, "/a\0b/c", 6);
+              }).contains("no name that can be read"));
+    CHECK(refusal_over(std::string("/dev/null\0/x", 12)).contains("no name that can be read"));
+    CHECK(refusal([](std::string &b) {
+              put(b, 8, 0x7fffffff, 8);  // beyond the end
+              put(b, 16, 9, 4);
+          }).contains("no name that can be read"));
+}
+
 TEST_CASE("a qcow2 image over something that is no plain file name is refused") {
     CHECK(refusal_over("/dev/null").empty());
     CHECK(refusal_over("./image").empty());

@@ -1,0 +1,71 @@
+// What people type after `runvm`, and from where.
+#include <catch_amalgamated.hpp>
+#include <filesystem>
+#include <fstream>
+
+#include "mounts/base/process.h"
+#include "tests/support/disk.h"
+#include "tests/support/terminal.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using Catch::Matchers::ContainsSubstring;
+
+std::string runvm() { return (fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "runvm").string(); }
+
+std::string said(std::vector<std::string> words) {
+    words.insert(words.begin(), runvm());
+    const auto exit = base::run({.argv = words, .capture_output = true});
+    REQUIRE(exit);
+    return exit->output;
+}
+
+}  // namespace
+
+TEST_CASE("what stands after -- is QEMU's, whatever stands before it") {
+    for (const std::vector<std::string> &words : {std::vector<std::string>{"config", "--allow-reboot", "--", "-drive", "x y"},
+                                                  {"config", "--", "-drive", "x y"},
+                                                  {"config", "--memory", "512", "--", "-drive", "x y"}}) {
+        const std::string output = said(words);
+        INFO(output);
+        CHECK_THAT(output, ContainsSubstring(R"(qemu.options = ["-drive","'x y'"])") && !ContainsSubstring("did you mean"));
+    }
+    CHECK_THAT(said({"config", "--", "--", "[a,b]", ""}), ContainsSubstring(R"(["--","'[a,b]'","''"])"));
+}
+
+TEST_CASE("a word that runvm does not know is named, with the nearest that it does") {
+    CHECK_THAT(said({"run", "--memroy", "512", "--", "-drive", "x"}),
+               ContainsSubstring("--memroy; did you mean --memory?; see runvm run --help"));
+    CHECK_THAT(said({"stauts", "web"}), ContainsSubstring("stauts; did you mean status?"));
+}
+
+TEST_CASE("a system may be the one word of run, and sizes may have units") {
+    CHECK_THAT(said({"config", "./result", "--cores", "2"}), ContainsSubstring("toplevel = \"./result\"  # the system"));
+    CHECK_THAT(said({"config", "--memory", "2G", "--disk-size", "512M"}),
+               ContainsSubstring("memorySize = 2048  #") && ContainsSubstring("diskSize = 512  #"));
+    CHECK_THAT(said({"config", "--memory", "2X"}), ContainsSubstring("must be a whole number, not 2X"));
+}
+
+TEST_CASE("a run in the background of a person's shell is not stopped by the terminal") {
+    const support::ScratchFolder scratch;
+    fs::create_directory(scratch.path("bin"));
+    fs::create_directory(scratch.path("run"));
+    const std::string qemu = scratch.path("bin/qemu-system-x86_64");
+    // As QEMU does: the terminal that is its standard input is set, which stops who is not in its foreground.
+    std::ofstream(qemu) << "#!/bin/sh\ncase $1 in --version) echo QEMU emulator version 10.0.0; exit;; -sandbox) exit;; esac\n"
+                           "[ -t 0 ] && stty raw\necho the machine ran\n";
+    fs::permissions(qemu, fs::perms::owner_all);
+    std::ofstream(scratch.path("kernel")) << "kernel";
+    const std::string script =
+        "set -m\nexport XDG_RUNTIME_DIR=" + scratch.path("run") + " XDG_CACHE_HOME=" + scratch.path("run") + "\n" + runvm() +
+        " run --store /tmp --accel tcg --disk-image= --qemu " + qemu + " --kernel " + scratch.path("kernel") + " --init /x >" +
+        scratch.path("log") +
+        " 2>&1 &\nfor i in $(seq 100); do sleep 0.1; jobs -r | grep -q . || break; done\njobs\nkill -9 %1\n";
+    const support::Session session = support::at_a_terminal({"/bin/bash", "-c", script});
+    std::ifstream log(scratch.path("log"));
+    const std::string text{std::istreambuf_iterator<char>(log), {}};
+    INFO(session.screen << text);
+    CHECK_THAT(session.screen, !ContainsSubstring("Stopped"));
+    CHECK_THAT(text, ContainsSubstring("the machine ran"));
+}
