@@ -64,7 +64,7 @@ exit 7
 
 TEST_CASE("what make shell boots has a prompt with job control, and ends with the shell's exit status") {
     (void)boot_test::fixture();  // skips where there is none
-    const Session session = at_a_terminal(
+    const support::Session session = support::at_a_terminal(
         {"/usr/bin/env", "TERM=vt100", "tests/support/newcomer-run", (boot_test::build_folder() / "runvm").string(), "--shell"},
         "root@machine:~]# ", "tty; sleep 1000 & kill %1; nix-store --version; exit $((40 + 2))\r");
     INFO(session.screen);
