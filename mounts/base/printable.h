@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-namespace hostside {
+namespace base {
 
 // Valid UTF-8 without control characters (C0, DEL, C1) and without those that change the direction of text: each bad byte
 // or character becomes '?'. Pure.
@@ -14,4 +14,4 @@ std::string printable(std::string_view text);
 // that what remains reads well; anything else as above.
 std::string printable_lines(std::string_view text);
 
-}  // namespace hostside
+}  // namespace base

@@ -8,7 +8,7 @@
 
 #include "mounts/base/error.h"
 
-namespace hostside {
+namespace base {
 
 // Splits at blanks; understands '…', "…" (with \" \\ \$ \` inside) and \x (POSIX, XCU 2.2). `what` names the text in the
 // message of an open quote.
@@ -20,4 +20,4 @@ std::string quote_word(std::string_view word);
 // All of an argv on one line.
 std::string quote_words(const std::vector<std::string> &words);
 
-}  // namespace hostside
+}  // namespace base
