@@ -8,7 +8,9 @@
 #include <map>
 #include <ranges>
 
+#include "mounts/boot/phase.h"
 #include "mounts/boot/source.h"
+#include "mounts/boot/step.h"
 #include "mounts/protocol.h"
 
 namespace mounts {
@@ -116,11 +118,16 @@ Result<> parse_union_options(BootParameters &out, const std::string &value) {
     return {};
 }
 
-// A name that no phase has would be a boot that does not stop.
+// A name that nothing has would be a boot that does not stop.
 Result<> parse_break(BootParameters &out, const std::string &value) {
-    constexpr std::array<std::string_view, 6> phases{"modules", "devices", "mounts", "system", "register", "switch_root"};
-    if (!std::ranges::contains(phases, value))
-        return bad_value(protocol::break_parameter, value, "modules | devices | mounts | system | register | switch_root");
+    const std::string_view name = std::string_view(value).substr(0, value.find(':'));
+    if (!std::ranges::contains(phase_names, value) && !std::ranges::contains(step_kinds, name)) {
+        std::string expected = "a phase:";
+        for (const auto phase : phase_names) expected += std::format(" {}", phase);
+        expected += "; or a step, as mount or mount:/nix/store:";
+        for (const auto step : step_kinds) expected += std::format(" {}", step);
+        return bad_value(protocol::break_parameter, value, expected);
+    }
     out.break_before.push_back(value);
     return {};
 }

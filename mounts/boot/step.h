@@ -4,7 +4,9 @@
 
 #include <sys/types.h>
 
+#include <array>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -121,5 +123,9 @@ std::string describe(const Step &step);
 
 // What the step is called in errors, reports and `stage1.break=`: "mount", "union", "register".
 std::string_view kind(const Step &step);
+
+// All that kind() says, as they are named to a person.
+inline constexpr std::array<std::string_view, 13> step_kinds{
+    "modules", "wait", "format", "fsck", "fstab", "mkdir", "mount", "union", "mark", "grow", "register", "init", "switch_root"};
 
 }  // namespace mounts
