@@ -18,6 +18,7 @@
 #include "hostside/base/shell_words.h"
 #include "hostside/cli/arguments.h"
 #include "hostside/cli/reporter.h"
+#include "hostside/exec/hub.h"
 #include "hostside/host/guest_files.h"
 #include "hostside/host/run_directory.h"
 #include "hostside/launch/prepare.h"
@@ -70,7 +71,8 @@ bool wants_console(const Machine &machine) {
     return asked && (asked->stop_at_start || asked->stop_at_devices || asked->stop_at_mounts || !asked->break_before.empty());
 }
 
-// `started` is told once QEMU runs; for a machine in the background.
+}  // namespace
+
 int run_machine(const Arguments &arguments, const std::function<void(const std::string &failure)> &started) {
     // A job of a shell's background: QEMU would set the terminal, and be stopped for it.
     if (::isatty(STDIN_FILENO) == 1 && !at_terminal(STDIN_FILENO)) {
@@ -95,8 +97,9 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
     if (!machine) return give_up(machine.error());
     if (arguments.print) return print_command(*machine);
     if (view && wants_console(*machine)) view->open_console(false);
-    auto folder = RunFolder::create(machine->name, !arguments.background);
+    auto folder = RunFolder::create(machine->name, !arguments.background || arguments.told_folder);
     if (!folder) return give_up(folder.error());
+    if (arguments.told_folder) arguments.told_folder(folder->path());
     auto prepared = prepare(*machine, {.run_folder = folder->path(),
                                        .fresh = arguments.fresh,
                                        .terminal = !arguments.background && !view,
@@ -114,6 +117,7 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
         if (event == "ready" && arguments.notify_ready) notify_ready();
         report.event(event, detail);
     };
+    const HubProcess hub(prepared->facts.runvm, folder->path());
     auto code = supervise(
         {*argv, folder->path(), *console, machine->timeout_s, !arguments.background && !view, view ? &*view : nullptr, on_event});
     if (!code) return give_up(code.error());
@@ -126,6 +130,8 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
     leave_view();
     return *code;
 }
+
+namespace {
 
 // In a session of its own, without our terminal; this returns when QEMU runs, or did not come to that.
 int start_machine(const Arguments &arguments) {

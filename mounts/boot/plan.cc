@@ -123,18 +123,19 @@ Phase plan_system(const PlanInput &input) {
 }
 
 base::Result<std::vector<Phase>> plan_boot(const PlanInput &input) {
-    if (input.parameters.init.empty())
+    const AgentMode agent = input.parameters.agent;
+    if (input.parameters.init.empty() && agent != AgentMode::only)
         return base::fail(0, "kernel parameter", "init=",
                           "not given; it names the program of stage 2 in the target root, such as "
                           "init=/nix/store/…-nixos-system-…/init");
     std::vector<Phase> phases{plan_modules(input), plan_devices(input), plan_mounts(input), plan_system(input)};
-    phases.back().steps.push_back(CheckInit{input.target_root, input.parameters.init});
-    if (input.parameters.registration != RegisterMode::off)
+    if (agent != AgentMode::only) phases.back().steps.push_back(CheckInit{input.target_root, input.parameters.init});
+    if (agent != AgentMode::only && input.parameters.registration != RegisterMode::off)
         phases.push_back({"register",
                           {RegisterClosure{input.target_root, input.parameters.reginfo,
                                            input.parameters.init.substr(0, input.parameters.init.rfind('/')),
                                            input.parameters.registration}}});
-    phases.push_back({"switch_root", {SwitchRoot{input.target_root, input.parameters.init}}});
+    phases.push_back({"switch_root", {SwitchRoot{input.target_root, input.parameters.init, agent}}});
     return phases;
 }
 
