@@ -21,10 +21,12 @@ namespace {
 using base::log;
 using base::Priority;
 using base::Result;
+using mounts::protocol::BootPhase;
 
 bool breaks_before_phase(const mounts::Phase &phase, const mounts::BootParameters &parameters) {
-    return (parameters.stop_at_devices && phase.name == "devices") || (parameters.stop_at_mounts && phase.name == "mounts") ||
-           std::ranges::contains(parameters.break_before, phase.name);
+    return (parameters.stop_at_devices && phase.phase == BootPhase::devices) ||
+           (parameters.stop_at_mounts && phase.phase == BootPhase::mounts) ||
+           std::ranges::contains(parameters.break_before, phase.phase);
 }
 
 // An exception is a bug, or no memory is left: the step failed, and the person decides, as with any other failure.
@@ -57,7 +59,7 @@ void trace(std::string_view text) { (void)base::write_all(STDERR_FILENO, std::fo
 Scene Boot::scene(const mounts::Phase &phase, const mounts::Step *next) const {
     Scene scene{.plan = {}, .report = report_.json()};
     for (const auto &each : phases_) {
-        scene.plan += std::format("{}{}:\n", &each == &phase && next == nullptr ? "> " : "  ", each.name);
+        scene.plan += std::format("{}{}:\n", &each == &phase && next == nullptr ? "> " : "  ", each.name());
         for (const auto &step : each.steps) scene.plan += std::format("{}  {}\n", &step == next ? "> " : "  ", describe(step));
     }
     return scene;
@@ -71,7 +73,7 @@ void Boot::stop(const std::string &where, const mounts::Phase &phase, const moun
 }
 
 bool Boot::breaks_before(const mounts::Step &step) const {
-    return std::ranges::any_of(input_.parameters.break_before, [&](std::string_view wanted) {
+    return std::ranges::any_of(input_.parameters.break_before_steps, [&](std::string_view wanted) {
         const size_t colon = wanted.find(':');
         return wanted.substr(0, colon) == kind(step) &&
                (colon == std::string_view::npos || describe(step).contains(wanted.substr(colon + 1)));
@@ -83,8 +85,8 @@ Result<std::string> Boot::attempt(const mounts::Phase &phase, const mounts::Step
     // Before it starts, so that a hang has an address.
     log(Priority::debug, text);
     if (input_.parameters.trace) trace(text);
-    report_.begin(phase.name, std::string(kind(step)), text);
-    if (phase.name == "switch_root") log(Priority::notice, report_.summary());
+    report_.begin(std::string(phase.name()), std::string(kind(step)), text);
+    if (phase.phase == BootPhase::switch_root) log(Priority::notice, report_.summary());
     report_files_.write(report_.json());
     note_step(text);
     auto done = run_guarded(step, devices_);
@@ -119,8 +121,8 @@ void Boot::run_step(const mounts::Phase &phase, const mounts::Step &step) {
 
 void Boot::run_phase(const mounts::Phase &phase) {
     const bool stops = breaks_before_phase(phase, input_.parameters);
-    if (stops) stop(phase.name, phase, nullptr);
-    mention_to_host(std::format("phase {}", phase.name));
+    if (stops) stop(std::string(phase.name()), phase, nullptr);
+    mention_to_host(std::format("phase {}", phase.name()));
     for (const mounts::Step &step : phase.steps) {
         const bool stopped = stops && &step == phase.steps.data();
         if (!stopped && (one_step_ || breaks_before(step))) stop(describe(step), phase, &step);

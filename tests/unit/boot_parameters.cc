@@ -36,11 +36,11 @@ TEST_CASE("the kernel's, NixOS's and our own parameters get their values") {
     CHECK(p.union_engine == mounts::UnionEngine::fuse);
     CHECK(p.device_timeout_s == 3);
     CHECK(p.shares == std::vector<mounts::Share>{{"data", "/mnt/data", "ro,cache=none"}});
-    CHECK(p.break_before == std::vector<std::string>{"mounts"});
+    CHECK(p.break_before == std::vector{mounts::protocol::BootPhase::mounts});
 }
 
 TEST_CASE("a stop is before a phase, before each step of a kind, or before one step that says something") {
-    CHECK(parsed("stage1.break=mount stage1.break=mount:/nix/store stage1.break=grow").break_before ==
+    CHECK(parsed("stage1.break=mount stage1.break=mount:/nix/store stage1.break=grow").break_before_steps ==
           std::vector<std::string>{"mount", "mount:/nix/store", "grow"});
     const auto bad = mounts::boot_parameters({{"stage1.break", "mout"}});
     REQUIRE_FALSE(bad);

@@ -1,0 +1,150 @@
+// Copy-up: the object is made whole in the work folder and moved into the upper in one step, so that a crash leaves the
+// lower's or the copy, and never a part. Whoever wants the same object waits at its lock; nobody else does.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
+
+#include "unionfs/tree/preserved_times.h"
+#include "unionfs/tree/union.h"
+#include "unionfs/upper/xattr.h"
+
+namespace unionfs {
+
+int Union::copy_up(Node &node, off_t size, Told told) {
+    if (node.upper) return 0;
+    if (!layers.upper) return EROFS;
+    if (!options.copy_on_write && !node.is_dir()) return EROFS;
+    if (node.is_dir())
+        if (const int error = copy_up_above(node); error != 0) return error;
+    const std::lock_guard lock(node.mutex);
+    if (node.upper) return 0;
+    if (const int error = copy_up_locked(node, size); error != 0) return error;
+    if (!node.is_dir() && told == Told::by_us) changed_by_us(node);
+    return 0;
+}
+
+// The folders above, from the top: one within the other's copy-up would cost stack for each.
+int Union::copy_up_above(Node &folder) {
+    std::vector<Node *> lacking;
+    for (Node *at = &folder;;) {
+        const std::vector<Link> links = table.links(at);
+        if (links.empty()) break;
+        at = links.front().parent;
+        if (at->upper) break;
+        lacking.push_back(at);
+    }
+    for (; !lacking.empty(); lacking.pop_back())
+        if (const int error = copy_up(*lacking.back()); error != 0) return error;
+    return 0;
+}
+
+int Union::copy_up_locked(Node &node, off_t size) {
+    base::Fd copy;
+    const int error = node.is_dir() ? copy_up_folder(node) : copy_up_file(node, size, copy);
+    if (error != 0) return error;
+    table.add_key(&node, node.upper_key);
+    cache.drop(node.slot);  // of the lower
+    node.slot_writable = copy.valid();
+    if (copy) (void)cache.put(node.slot, std::move(copy));
+    node.upper = true;
+    return 0;
+}
+
+int Union::copy_up_folder(Node &node) {
+    const std::vector<Link> links = table.links(&node);
+    if (links.empty()) return ENOENT;
+    const Link &link = links.front();
+    FdRef target;
+    if (const int error = copy_up(*link.parent); error != 0) return error;
+    if (const int error = upper_dir(*link.parent, target); error != 0) return error;
+    Where from;
+    struct stat status{};
+    StagedCopy made;
+    if (const int error = where(node, from); error != 0) return error;
+    if (::fstat(from.fd(), &status) < 0) return errno;
+    if (const int error = layers.stage_directory(from.fd(), status, made); error != 0) return error;
+    int error = 0;
+    {
+        const UnseenChange unseen(*link.parent, target);
+        if (::renameat(layers.work->get(), made.entry.c_str(), target->get(), link.name.c_str()) < 0) error = errno;
+    }
+    if (error != 0) {
+        layers.discard(made.entry);
+        return error;
+    }
+    if (struct stat copy{}; ::fstatat(target->get(), link.name.c_str(), &copy, AT_SYMLINK_NOFOLLOW) == 0)
+        show_instead(node, status, copy);
+    node.upper_key = made.key;
+    return 0;
+}
+
+int Union::copy_up_file(Node &node, off_t size, base::Fd &copy) {
+    const std::vector<Link> links = table.links(&node);
+    Where from;
+    struct stat status{};
+    base::Fd source;
+    if (const int error = where(node, from); error != 0) return error;
+    if (node.is_file()) {
+        source.reset(::openat(from.fd(), from.name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+        if (!source) return errno;
+        if (const int error = layers.marks.check_has_data(source.get()); error != 0) return error;
+    }
+    const int from_dir = source ? source.get() : from.fd();
+    const char *from_name = source ? "" : from.name.c_str();
+    if (::fstatat(from_dir, from_name, &status, source ? AT_EMPTY_PATH : AT_SYMLINK_NOFOLLOW) < 0) return errno;
+    if (key_of(status) != node.lower_key) return ESTALE;  // the name leads to something else by now
+    for (const Link &link : links)
+        if (const int error = copy_up(*link.parent); error != 0) return error;
+    StagedCopy made;
+    int error = layers.stage_copy(source, from_dir, from_name, status, size, node.shown_inode, made);
+    if (error != 0) return error;
+    copy = std::move(made.file);
+    if (links.empty() && !copy) copy.reset(::openat(layers.work->get(), made.entry.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    const bool several = status.st_nlink > 1 && mark_hard_link(node, links, made.entry, status);
+    if (error = give_names(node, links, made.entry, several); error != 0) {
+        layers.discard(made.entry);
+        return error;
+    }
+    node.upper_key = made.key;
+    if (several) hard_links.add(node.shown_inode, made.key.inode);
+    node.indexed = several;
+    if (several && !links.empty()) (void)leave_index(node);
+    if (links.empty()) node.keep_orphan(std::make_shared<const base::Fd>(std::move(copy)));  // for whoever has it open
+    return 0;
+}
+
+// The last step of a copy-up: from the work folder to where it is seen.
+int Union::give_names(Node &node, const std::vector<Link> &links, const std::string &entry, bool several) {
+    FdRef target;
+    if (!several && links.empty()) return ::unlinkat(layers.work->get(), entry.c_str(), 0) < 0 ? errno : 0;
+    if (!several) {
+        for (size_t i = 1; i < links.size(); ++i) {  // of a hard link that the index can't hold: what is known of it stays one
+            if (upper_dir(*links[i].parent, target) != 0) continue;
+            const UnseenChange unseen(*links[i].parent, target);
+            (void)::linkat(layers.work->get(), entry.c_str(), target->get(), links[i].name.c_str(), 0);
+        }
+        if (const int error = upper_dir(*links.front().parent, target); error != 0) return error;
+        const UnseenChange unseen(*links.front().parent, target);
+        return ::renameat(layers.work->get(), entry.c_str(), target->get(), links.front().name.c_str()) < 0 ? errno : 0;
+    }
+    // Once it is in the index, all names lead to it; those that are known are for overlayfs, which knows only the upper's.
+    const int index = layers.links->get();
+    const std::string indexed = HardLinks::name_of(node.shown_inode);
+    if (::renameat(layers.work->get(), entry.c_str(), index, indexed.c_str()) < 0) return errno;
+    for (const Link &link : links) {
+        int error = upper_dir(*link.parent, target);
+        if (error == 0) {
+            const UnseenChange unseen(*link.parent, target);
+            if (::linkat(index, indexed.c_str(), target->get(), link.name.c_str(), 0) < 0) error = errno;
+        }
+        if (error == 0 || &link != &links.front()) continue;
+        (void)::unlinkat(index, indexed.c_str(), 0);  // else the next mount takes it for one that was cut short
+        return error;
+    }
+    return 0;
+}
+
+}  // namespace unionfs

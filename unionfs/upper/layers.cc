@@ -1,0 +1,171 @@
+// Opening the layers, and the checks that make a wrong stack an error before anything is mounted.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <map>
+#include <utility>
+
+#include "mounts/base/at.h"
+#include "unionfs/upper/layers.h"
+#include "unionfs/upper/workdir.h"
+#include "unionfs/upper/xattr.h"
+
+namespace unionfs {
+
+using base::fail;
+using base::Result;
+
+Result<base::Fd> open_branch(const Options &options, const std::string &path, int flags) {
+    const std::string full = options.chroot.empty() ? path : options.chroot + "/" + path;
+    Result<base::Fd> fd;
+    if (options.chroot.empty()) {
+        fd = base::open_at(AT_FDCWD, path, O_PATH | O_DIRECTORY | flags);
+    } else {
+        auto root = base::open_at(AT_FDCWD, options.chroot, O_PATH | O_DIRECTORY);
+        if (!root) return fail(root.error().code, "branch", full);
+        fd = base::open_in_root(root->get(), path, O_PATH | O_DIRECTORY | flags);
+    }
+    if (!fd) return fail(fd.error().code, "branch", full);
+    return fd;
+}
+
+namespace {
+
+Result<FdRef> share_branch(const Options &options, const std::string &path) {
+    auto fd = open_branch(options, path);
+    if (!fd) return std::unexpected(fd.error());
+    return std::make_shared<const base::Fd>(std::move(*fd));
+}
+
+// The folders above one, up to the root, as long as `visit` says true.
+template <class Visit>
+void each_above(int folder, const Visit &visit) {
+    struct stat at{}, above{};
+    base::Fd current(::fcntl(folder, F_DUPFD_CLOEXEC, 0));
+    if (::fstat(current.get(), &at) < 0) return;
+    for (bool more = true; more; at = above) {
+        base::Fd up(::openat(current.get(), "..", O_PATH | O_DIRECTORY | O_CLOEXEC));
+        if (!up || ::fstat(up.get(), &above) < 0 || (above.st_dev == at.st_dev && above.st_ino == at.st_ino)) return;
+        more = visit(above);
+        current = std::move(up);
+    }
+}
+
+// Whether `inner` is `outer` or beneath it.
+bool lies_within(int inner, int outer) {
+    struct stat wanted{}, at{};
+    if (::fstat(outer, &wanted) < 0 || ::fstat(inner, &at) < 0) return false;
+    const auto is_wanted = [&](const struct stat &folder) {
+        return folder.st_dev == wanted.st_dev && folder.st_ino == wanted.st_ino;
+    };
+    bool found = is_wanted(at);
+    if (!found) each_above(inner, [&](const struct stat &above) { return !(found = is_wanted(above)); });
+    return found;
+}
+
+bool is_full(int error) { return error == ENOSPC || error == EDQUOT; }
+
+// In a folder of its own, as those will be that count: what was made has to be read as one.
+Result<> probe_whiteout(Layers &layers) {
+    const std::string entry = layers.work_name();
+    base::Fd folder;
+    struct stat status{};
+    int error = ::mkdirat(layers.work->get(), entry.c_str(), 0700) < 0 ? errno : 0;
+    if (error == 0 && !(folder = open_inside(layers.work->get(), entry.c_str(), O_RDONLY | O_DIRECTORY))) error = errno;
+    if (error == 0) error = layers.make_whiteout(folder.get(), "hidden");
+    if (error == 0 && ::fstatat(folder.get(), "hidden", &status, AT_SYMLINK_NOFOLLOW) < 0) error = errno;
+    bool reads = false;
+    if (error == 0) error = layers.marks.is_whiteout(folder.get(), "hidden", status, reads);
+    layers.marked_whiteouts = reads && S_ISREG(status.st_mode);
+    layers.discard(entry);
+    if (is_full(error) || reads) return {};
+    return fail(error, "upper", layers.options.upper, "its file system can't hold a whiteout, so it can't hold an upper");
+}
+
+// An upper has to hold whiteouts and marks. Leaves in `mark` which attributes it takes. A full one is mounted, so that
+// something can be removed: the marks are tried on what is there, and a whiteout that finds no room counts as one.
+Result<> probe_upper(Layers &layers) {
+    const std::string &path = layers.options.upper;
+    const int work = layers.work->get();
+    int error = layers.options.user_xattr ? EPERM : -set_xattr(work, "", "trusted.overlay.probe", "y", 1);
+    if (error != 0 && !is_full(error)) {
+        layers.marks.prefix = "user.overlay.";
+        error = -set_xattr(work, "", "user.overlay.probe", "y", 1);
+    }
+    (void)remove_xattr(work, "", (layers.marks.prefix + "probe").c_str());  // one that stays means nothing
+    if (error == EOPNOTSUPP)
+        return fail(error, "upper", path, "its file system takes no extended attributes, so it can't hold an upper");
+    if (error != 0 && !is_full(error)) return fail(error, "upper", path, "it can't be written to");
+    return probe_whiteout(layers);
+}
+
+Result<> open_upper(Layers &layers) {
+    auto upper = share_branch(layers.options, layers.options.upper);
+    if (!upper) return std::unexpected(upper.error());
+    layers.upper = std::move(*upper);
+    struct stat status{};
+    if (::fstat(layers.upper->get(), &status) < 0) return fail(errno, "branch", layers.options.upper);
+    auto workdir = open_workdir(layers, status);
+    if (!workdir) return std::unexpected(workdir.error());
+    if (lies_within(workdir->get(), layers.upper->get()) || lies_within(layers.upper->get(), workdir->get()))
+        return fail(0, "workdir", layers.options.work, "has to lie beside the upper, not inside it or around it");
+    if (auto result = open_work_folders(layers, *workdir); !result) return result;
+    layers.clean_work();
+    return probe_upper(layers);
+}
+
+// One walk up from each branch, however many there are.
+Result<> check_apart(const Layers &layers) {
+    std::vector<std::pair<std::string, int>> branches;
+    if (layers.upper) branches.emplace_back(layers.options.upper, layers.upper->get());
+    for (size_t i = 0; i < layers.lowers.size(); ++i) branches.emplace_back(layers.options.lowers[i], layers.lowers[i]->get());
+    std::map<std::pair<dev_t, ino_t>, std::string> places;
+    struct stat status{};
+    for (const auto &[path, fd] : branches) {
+        if (::fstat(fd, &status) < 0) return fail(errno, "branch", path);
+        const auto [other, is_new] = places.try_emplace({status.st_dev, status.st_ino}, path);
+        if (is_new) continue;
+        return fail(0, "branch", path, path == other->second ? "is given twice" : "is the branch '" + other->second + "' too");
+    }
+    for (const auto &[path, fd] : branches) {
+        std::string outer;
+        each_above(fd, [&](const struct stat &above) {
+            const auto found = places.find({above.st_dev, above.st_ino});
+            if (found != places.end()) outer = found->second;
+            return outer.empty();
+        });
+        if (!outer.empty()) return fail(0, "branch", path, "lies inside the branch '" + outer + "'");
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<> Layers::open() {
+    struct stat status{};
+    for (const std::string &path : options.lowers) {
+        auto fd = share_branch(options, path);
+        if (!fd) return std::unexpected(fd.error());
+        if (::fstat((*fd)->get(), &status) < 0) return fail(errno, "branch", path);
+        if (!std::ranges::contains(devices, status.st_dev)) devices.push_back(status.st_dev);
+        lowers.push_back(std::move(*fd));
+    }
+    privileged = ::geteuid() == 0;
+    if (!options.upper.empty())
+        if (auto result = open_upper(*this); !result) return result;
+    if (auto result = check_apart(*this); !result) return result;
+    if (upper && ::fstat(upper->get(), &status) < 0) return fail(errno, "branch", options.upper);
+    if (upper && !std::ranges::contains(devices, status.st_dev)) devices.push_back(status.st_dev);
+    return {};
+}
+
+ino_t Layers::number_of(const Key &key) const {
+    const auto position = std::ranges::find(devices, key.device) - devices.begin();
+    return key.inode + (static_cast<ino_t>(position) << 56);
+}
+
+}  // namespace unionfs
