@@ -1,7 +1,6 @@
 #include "hostside/cli/run_command.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -9,15 +8,16 @@
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <print>
 
 #include "hostside/base/exit_code.h"
-#include "hostside/base/shell_words.h"
 #include "hostside/cli/arguments.h"
 #include "hostside/cli/reporter.h"
+#include "hostside/exec/hub.h"
 #include "hostside/host/guest_files.h"
 #include "hostside/host/run_directory.h"
 #include "hostside/launch/prepare.h"
@@ -38,17 +38,15 @@ int refuse(const base::Error &error) {
     return launcher_error;
 }
 
-int print_command(const Machine &machine) {
-    auto parent = runtime_folder();
-    if (!parent) return refuse(parent.error());
-    // What is printed has its sockets there, and without a cache the initrd. A later start sweeps it.
-    const std::string folder = *parent + "/" + machine.name;
-    if (::mkdir(folder.c_str(), 0700) < 0 && errno != EEXIST) return refuse({"mkdir", folder, errno, ""});
-    auto prepared = prepare(machine, {.run_folder = folder, .make = false, .progress = [](const std::string &) {}});
-    if (!prepared) return refuse(prepared.error());
-    auto argv = qemu_argv(machine, prepared->facts);
-    if (!argv) return refuse(argv.error());
-    std::println("{}", quote_words(*argv));
+// Relative names in it are meant from here.
+int print_command(const Machine &machine, const Arguments &arguments) {
+    std::vector<std::string> initrd{std::filesystem::read_symlink("/proc/self/exe"), "initrd", "--complete"};
+    for (auto &word : description_words(arguments)) initrd.push_back(std::move(word));
+    initrd.emplace_back("-o");
+    auto lines = printed_launch(
+        machine, {.run_folder = runtime_folder_path() + "/" + machine.name, .fresh = arguments.fresh, .pasted = true}, initrd);
+    if (!lines) return refuse(lines.error());
+    std::print("{}", *lines);
     return 0;
 }
 
@@ -70,7 +68,8 @@ bool wants_console(const Machine &machine) {
     return asked && (asked->stop_at_start || asked->stop_at_devices || asked->stop_at_mounts || !asked->break_before.empty());
 }
 
-// `started` is told once QEMU runs; for a machine in the background.
+}  // namespace
+
 int run_machine(const Arguments &arguments, const std::function<void(const std::string &failure)> &started) {
     // A job of a shell's background: QEMU would set the terminal, and be stopped for it.
     if (::isatty(STDIN_FILENO) == 1 && !at_terminal(STDIN_FILENO)) {
@@ -93,10 +92,11 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
     };
     auto machine = machine_of(arguments);
     if (!machine) return give_up(machine.error());
-    if (arguments.print) return print_command(*machine);
+    if (arguments.print) return print_command(*machine, arguments);
     if (view && wants_console(*machine)) view->open_console(false);
-    auto folder = RunFolder::create(machine->name, !arguments.background);
+    auto folder = RunFolder::create(machine->name, !arguments.background || arguments.told_folder);
     if (!folder) return give_up(folder.error());
+    if (arguments.told_folder) arguments.told_folder(folder->path());
     auto prepared = prepare(*machine, {.run_folder = folder->path(),
                                        .fresh = arguments.fresh,
                                        .terminal = !arguments.background && !view,
@@ -109,11 +109,12 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
     auto argv = qemu_argv(*machine, prepared->facts);
     if (!argv) return give_up(argv.error());
     for (const auto &note : prepared->notes) report.note(note);
-    const auto on_event = [&](std::string_view event, std::string_view detail) {
-        if (event == "started") started("");
-        if (event == "ready" && arguments.notify_ready) notify_ready();
-        report.event(event, detail);
+    const auto on_event = [&](const RunEvent &event) {
+        if (event.kind == RunEvent::started) started("");
+        if (event.kind == RunEvent::ready && arguments.notify_ready) notify_ready();
+        report.event(event);
     };
+    const HubProcess hub(prepared->facts.runvm, folder->path());
     auto code = supervise(
         {*argv, folder->path(), *console, machine->timeout_s, !arguments.background && !view, view ? &*view : nullptr, on_event});
     if (!code) return give_up(code.error());
@@ -122,10 +123,12 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
     if (!arguments.report.empty())
         if (auto kept = keep_report(prepared->facts.xchg, arguments.report); !kept)
             report.note(std::format("no {}: {}", arguments.report, base::message(kept.error())));
-    report.event("exit", std::to_string(*code));
+    report.event({.kind = RunEvent::exit, .number = *code});
     leave_view();
     return *code;
 }
+
+namespace {
 
 // In a session of its own, without our terminal; this returns when QEMU runs, or did not come to that.
 int start_machine(const Arguments &arguments) {
@@ -172,7 +175,7 @@ void add_run_commands(CLI::App &app, int &status) {
     };
     auto [run, arguments] = add("run", "start a machine and stay with it",
                                 [](const Arguments &a) { return run_machine(a, [](const std::string &) {}); });
-    run->add_flag("--print", arguments->print, "show QEMU's command, for pasting, and start nothing");
+    run->add_flag("--print", arguments->print, "show the commands that would start it, for pasting, and do nothing");
     run->add_flag("--console", arguments->console, "on a terminal, the console from its first word, instead of a line of phases");
     run->add_flag("--json", arguments->json, "events as JSON lines on stderr");
     add("start", "start a machine in the background", [](const Arguments &a) { return start_machine(a); }).second->background =

@@ -135,6 +135,20 @@ in
       })
     ];
 
+    # The guest's end of `runvm exec`, for commands with the programs of the running system.
+    systemd.services.stage1-agent = {
+      description = "Agent for commands of the host";
+      wantedBy = [ "multi-user.target" ];
+      after = [ "local-fs.target" ];
+      unitConfig = { DefaultDependencies = false; ConditionVirtualization = "vm"; };
+      serviceConfig = {
+        ExecStart = "${programs}/bin/stage1 agent --system /run/current-system";
+        Restart = "on-failure";
+        RestartSec = 1;
+        KillMode = "process";
+      };
+    };
+
     system.build.machineDescription = description;
     system.build.vm = lib.mkForce (cfg.host.pkgs.runCommand "nixos-vm"
       { preferLocalBuild = true; meta.mainProgram = "run-${config.system.name}-vm"; }

@@ -8,12 +8,14 @@
 
 #include "mounts/base/error.h"
 #include "mounts/boot/command_line.h"
+#include "mounts/protocol.h"
 
 namespace mounts {
 
 enum class UnionMode { off, tmpfs, disk };  // where the store's upper is; off: the store is read-only
 enum class UnionEngine { automatic, overlay, fuse };
 enum class RegisterMode { automatic, strict, off };
+enum class AgentMode { on, off, only };  // only: PID 1 itself, there is no stage 2
 
 std::string_view name(UnionMode mode);
 std::string_view name(UnionEngine engine);
@@ -42,7 +44,8 @@ struct BootParameters {
     std::string fresh_disk;     // serial of a disk to which, the launcher says, nothing was ever written; empty: none
     int device_timeout_s = 20;  // NixOS's stage 1 tries 20 times, a second apart
     RegisterMode registration = RegisterMode::automatic;
-    std::vector<std::string> break_before;  // names of phases (plan.h)
+    AgentMode agent = AgentMode::on;
+    std::vector<protocol::BootPhase> break_before;
     // NixOS's debugging parameters; each stop is a shell or the menu on the console.
     bool trace = false;            // boot.trace / debugtrace
     bool shell_on_fail = false;    // boot.shell_on_fail

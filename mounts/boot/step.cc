@@ -47,7 +47,9 @@ std::string describe(const Step &step) {
                                    s.target_root);
             },
             [](const CheckInit &s) { return std::format("find {} in {}", s.init, s.target_root); },
-            [](const SwitchRoot &s) { return std::format("switch_root {} {}", s.target_root, s.init); },
+            [](const SwitchRoot &s) {
+                return std::format("switch_root {} {}", s.target_root, s.agent == AgentMode::only ? "to the agent" : s.init);
+            },
         },
         step);
 }

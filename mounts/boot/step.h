@@ -113,6 +113,7 @@ struct CheckInit {
 struct SwitchRoot {
     std::string target_root;
     std::string init;
+    AgentMode agent = AgentMode::on;
 };
 
 using Step = std::variant<LoadModules, WaitForDevice, PrepareDisk, CheckFileSystem, PassOver, MakeBindPlaces, Mount, MountUnion,

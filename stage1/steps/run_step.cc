@@ -173,7 +173,7 @@ Line run(const mounts::CheckInit &step) {
     return find_stage2(step.target_root, step.init).transform([](const std::string &) { return std::string(); });
 }
 
-Line run(const mounts::SwitchRoot &step) { return std::unexpected(switch_root(step.target_root, step.init)); }
+Line run(const mounts::SwitchRoot &step) { return std::unexpected(switch_root(step)); }
 
 }  // namespace
 
