@@ -15,6 +15,7 @@
 #include "hostside/cli/completion_command.h"
 #include "hostside/cli/describe_command.h"
 #include "hostside/cli/life_command.h"
+#include "hostside/cli/look_command.h"
 #include "hostside/cli/reginfo_command.h"
 #include "hostside/cli/relay_command.h"
 #include "hostside/cli/reporter.h"
@@ -83,6 +84,7 @@ int command_line(int argc, char **argv) {
     int status = 0;
     hostside::add_run_commands(app, status);
     hostside::add_describe_commands(app, status);
+    hostside::add_look_commands(app, status);
     hostside::add_life_commands(app, status);
     hostside::add_reginfo_command(app, status);
     hostside::add_relay_command(app, status);

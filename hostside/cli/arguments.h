@@ -26,6 +26,7 @@ struct Arguments {
     std::vector<std::string> extra;  // after `--`: for QEMU, as the 2013 script's "$@"
     bool print = false, console = false, json = false, fresh = false, notify_ready = false, background = false;
     std::string output, report;
+    std::string wait;  // of start, for what: empty: QEMU; `stage2`, `ready`
 };
 
 // The flag, in no help, that a word after `--` is the value of.

@@ -10,17 +10,12 @@ namespace hostside {
 
 namespace {
 
+// What a person hears when it happens; how a run ended is told last (ending.h).
 std::string sentence(std::string_view event, std::string_view detail) {
     if (event == "ready") return "ready";
-    if (event == "guest-exit") return detail == "0" ? "" : std::format("the guest failed with status {}", detail);
-    if (event == "stage1-failed") return std::format("stage 1 failed: {}", detail);
-    if (event == "panic") return "the guest's kernel panicked; its last words are on the console";
     if (event == "disk-full") return std::format("no room on the host for the guest's disk '{}': free some", detail);
     if (event == "disk-error") return std::format("the host could not read or write the guest's disk '{}'", detail);
-    if (event == "timeout") return std::format("ended after its {} s (timeout)", detail);
-    if (event == "signal") return std::format("ended by signal {}", detail);
-    if (event == "qemu-said") return std::format("QEMU: {}", detail);
-    return "";  // started, phase, exit: nothing that a person at the console misses
+    return "";
 }
 
 }  // namespace
@@ -37,16 +32,20 @@ void tell(const std::string &line) {
 
 void say(const std::string &text) { tell("runvm: " + printable(text)); }
 
+double Reporter::seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+
 void Reporter::event(std::string_view event, std::string_view detail) const {
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
     if (json_) {
-        tell(std::format("{{\"event\":{},\"seconds\":{:.3f},\"detail\":{}}}", base::json_text(event), seconds,
+        tell(std::format("{{\"event\":{},\"seconds\":{:.3f},\"detail\":{}}}", base::json_text(event), seconds(),
                          base::json_text(detail)));
         return;
     }
     if (view_ != nullptr) view_->event(event, detail);
     const std::string line = sentence(event, detail);
-    if (!line.empty()) note(std::format("{:.1f} s: {}", seconds, line));
+    if (!line.empty()) note(std::format("{:.1f} s: {}", seconds(), line));
+    // Whoever sits there is asked what to do next.
+    if (view_ != nullptr && event == "stage1-failed")
+        note(std::format("{:.1f} s: stage 1 failed: {}; ctrl-a x ends the machine", seconds(), detail));
 }
 
 void Reporter::note(const std::string &text) const {

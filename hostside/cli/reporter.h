@@ -21,6 +21,7 @@ class Reporter {
     // `event` is one of those of supervise.h, `note` or `progress`.
     void event(std::string_view event, std::string_view detail) const;
     void note(const std::string &text) const;
+    [[nodiscard]] double seconds() const;  // since the launcher's start
     // Work that takes a while begins: "making the initrd".
     void progress(const std::string &text) const;
 
