@@ -105,7 +105,7 @@ RunRecord record_of(const Machine &machine) {
 }
 
 // What is left when QEMU is gone: the run among the last ones, and its last words.
-std::vector<std::string> conclude(const Heard &heard, const Machine &machine, const Prepared &prepared, RunRecord record,
+std::vector<std::string> conclude(const Heard &heard, const Machine &machine, const Prepared &prepared, RunRecord &record,
                                   int code, double seconds) {
     const std::string &folder = prepared.facts.run_folder;
     const Ending ending = ending_of(
