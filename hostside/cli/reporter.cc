@@ -11,10 +11,13 @@ namespace hostside {
 namespace {
 
 // What a person hears when it happens; how a run ended is told last (ending.h).
-std::string sentence(std::string_view event, std::string_view detail) {
-    if (event == "ready") return "ready";
-    if (event == "disk-full") return std::format("no room on the host for the guest's disk '{}': free some", detail);
-    if (event == "disk-error") return std::format("the host could not read or write the guest's disk '{}'", detail);
+std::string sentence(const RunEvent &event) {
+    switch (event.kind) {
+    case RunEvent::ready: return "ready";
+    case RunEvent::disk_full: return std::format("no room on the host for the guest's disk '{}': free some", event.text);
+    case RunEvent::disk_error: return std::format("the host could not read or write the guest's disk '{}'", event.text);
+    default: break;
+    }
     return "";
 }
 
@@ -34,23 +37,23 @@ void say(const std::string &text) { tell("runvm: " + printable(text)); }
 
 double Reporter::seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
 
-void Reporter::event(std::string_view event, std::string_view detail) const {
+void Reporter::event(const RunEvent &event) const {
     if (json_) {
-        tell(std::format("{{\"event\":{},\"seconds\":{:.3f},\"detail\":{}}}", base::json_text(event), seconds(),
-                         base::json_text(detail)));
+        tell(std::format("{{\"event\":{},\"seconds\":{:.3f},\"detail\":{}}}", base::json_text(name(event.kind)), seconds(),
+                         base::json_text(detail(event))));
         return;
     }
-    if (view_ != nullptr) view_->event(event, detail);
-    const std::string line = sentence(event, detail);
+    if (view_ != nullptr) view_->event(event);
+    const std::string line = sentence(event);
     if (!line.empty()) note(std::format("{:.1f} s: {}", seconds(), line));
     // Whoever sits there is asked what to do next.
-    if (view_ != nullptr && event == "stage1-failed")
-        note(std::format("{:.1f} s: stage 1 failed: {}; ctrl-a x ends the machine", seconds(), detail));
+    if (view_ != nullptr && event.kind == RunEvent::stage1_failure)
+        note(std::format("{:.1f} s: stage 1 failed: {}; ctrl-a x ends the machine", seconds(), event.text));
 }
 
 void Reporter::note(const std::string &text) const {
     if (json_)
-        event("note", text);
+        event({RunEvent::note, text});
     else if (view_ != nullptr)
         view_->note(printable(text));
     else
@@ -59,7 +62,7 @@ void Reporter::note(const std::string &text) const {
 
 void Reporter::progress(const std::string &text) const {
     if (json_)
-        event("progress", text);
+        event({RunEvent::progress, text});
     else if (view_ != nullptr)
         view_->doing(printable(text));
     else

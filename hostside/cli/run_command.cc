@@ -170,13 +170,13 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
     Heard heard;
     RunRecord record = record_of(*machine);
     note_run(folder->path(), record);
-    const auto on_event = [&](std::string_view event, std::string_view detail) {
-        heard.event(event, detail);
+    const auto on_event = [&](const RunEvent &event) {
+        heard.event(event);
         if (const std::string state = how_far(heard); state != std::exchange(record.state, state))
             note_run(folder->path(), record);
         if (far_enough(arguments.wait, heard)) started("");
-        if (event == "ready" && arguments.notify_ready) notify_ready();
-        report.event(event, detail);
+        if (event.kind == RunEvent::ready && arguments.notify_ready) notify_ready();
+        report.event(event);
     };
     auto code = supervise(
         {*argv, folder->path(), *console, machine->timeout_s, !arguments.background && !view, view ? &*view : nullptr, on_event});
@@ -185,8 +185,8 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
         if (auto kept = keep_report(prepared->facts.xchg, arguments.report); !kept)
             report.note(std::format("no {}: {}", arguments.report, base::message(kept.error())));
     const auto words = conclude(heard, *machine, *prepared, record, *code, report.seconds());
-    if (!record.cause.empty()) report.event("cause", record.cause);
-    report.event("exit", std::to_string(*code));
+    if (!record.cause.empty()) report.event({RunEvent::cause, record.cause});
+    report.event({.kind = RunEvent::exit, .number = *code});
     leave_view();
     started(words.empty() ? "the machine ended, status 0, before it came to what --wait waits for" : joined_lines(words));
     if (!arguments.json)

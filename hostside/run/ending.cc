@@ -1,25 +1,20 @@
 #include "hostside/run/ending.h"
 
-#include <charconv>
 #include <csignal>
-#include <cstring>
 #include <format>
 #include <string>
 
 #include "hostside/base/exit_code.h"
 #include "hostside/run/console_words.h"
+#include "mounts/protocol.h"
 
 namespace hostside {
 
 namespace {
 
-constexpr std::string_view last_phase = "switch_root";
+using mounts::protocol::BootPhase;
 
-int number(std::string_view text) {
-    int value = 0;
-    (void)std::from_chars(text.data(), text.data() + text.size(), value);
-    return value;
-}
+constexpr std::string_view last_phase = name(BootPhase::switch_root);
 
 std::string signal_name(int signal) {
     switch (signal) {
@@ -116,18 +111,21 @@ Ending of_qemu(const Heard &heard) {
 
 }  // namespace
 
-void Heard::event(std::string_view event, std::string_view detail) {
-    if (event == "started") started = true;
-    if (event == "phase") phase = detail;
-    if (event == "ready") ready = true;
-    if (event == "panic") panicked = true;
-    if (event == "stage1-failed" && stage1_failure.empty()) stage1_failure = detail;
-    if (event == "signal") signal = number(detail);
-    if (event == "qemu-killed") qemu_signal = number(detail);
-    if (event == "qemu-out-of-memory") out_of_memory = true;
-    if (event == "qemu-said") qemu_said.emplace_back(detail);
-    if (event == "disk-full") full_disks.emplace_back(detail);
-    if (event == "disk-error") failed_disks.emplace_back(detail);
+void Heard::event(const RunEvent &event) {
+    switch (event.kind) {
+    case RunEvent::started: started = true; break;
+    case RunEvent::phase: phase = event.text; break;
+    case RunEvent::ready: ready = true; break;
+    case RunEvent::stage1_failure:
+        if (stage1_failure.empty()) stage1_failure = event.text;
+        break;
+    case RunEvent::qemu_killed: qemu_signal = event.number; break;
+    case RunEvent::qemu_out_of_memory: out_of_memory = true; break;
+    case RunEvent::qemu_said: qemu_said.push_back(event.text); break;
+    case RunEvent::disk_full: full_disks.push_back(event.text); break;
+    case RunEvent::disk_error: failed_disks.push_back(event.text); break;
+    default: break;
+    }
 }
 
 std::string how_far(const Heard &heard) {

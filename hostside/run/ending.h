@@ -6,16 +6,17 @@
 #include <string_view>
 #include <vector>
 
+#include "hostside/run/run_event.h"
+
 namespace hostside {
 
 // What was heard of a run.
 struct Heard {
-    void event(std::string_view event, std::string_view detail);  // those of supervise.h
+    void event(const RunEvent &event);
 
     std::string stage1_failure;  // stage 1's own words
     std::string phase;           // the last of stage 1's; `switch_root`: stage 2 began
-    bool started = false, ready = false, panicked = false;
-    int signal = 0;              // that ended the launcher
+    bool started = false, ready = false;
     int qemu_signal = 0;         // that ended QEMU
     bool out_of_memory = false;  // the host's kernel says that it was this one's signal
     std::vector<std::string> qemu_said, full_disks, failed_disks;

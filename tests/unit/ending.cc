@@ -12,18 +12,21 @@ using hostside::Circumstances;
 using hostside::Ending;
 using hostside::ending_of;
 using hostside::Heard;
+using hostside::RunEvent;
 
-Heard heard(const std::vector<std::pair<std::string, std::string>> &events) {
+Heard heard(const std::vector<RunEvent> &events) {
     Heard all;
-    for (const auto &[event, detail] : events) all.event(event, detail);
+    for (const auto &event : events) all.event(event);
     return all;
 }
 
 }  // namespace
 
 TEST_CASE("stage 1's failure is told with its phase and its own words") {
-    const Ending e =
-        ending_of(heard({{"started", "7"}, {"phase", "mounts"}, {"stage1-failed", "mount '/x': no"}}), {.exit_code = 120});
+    const Ending e = ending_of(heard({{.kind = RunEvent::started, .number = 7},
+                                      {RunEvent::phase, "mounts"},
+                                      {RunEvent::stage1_failure, "mount '/x': no"}}),
+                               {.exit_code = 120});
     CHECK(hostside::cause(e) == "stage 1 failed in its phase 'mounts': mount '/x': no");
     CHECK(hostside::last_words(e, 120, 1.25, "runvm logs web") ==
           std::vector<std::string>{"1.2 s: stage 1 failed in its phase 'mounts'", "  why: mount '/x': no",
@@ -31,13 +34,16 @@ TEST_CASE("stage 1's failure is told with its phase and its own words") {
 }
 
 TEST_CASE("a run in order has no last words, and a guest's own status has one") {
-    CHECK(hostside::last_words(ending_of(heard({{"started", "7"}}), {}), 0, 1, "x").empty());
-    CHECK(hostside::last_words(ending_of(heard({{"started", "7"}, {"guest-exit", "3"}}), {.exit_code = 3}), 3, 2, "x") ==
-          std::vector<std::string>{"2.0 s: the guest failed with status 3"});
+    CHECK(hostside::last_words(ending_of(heard({{.kind = RunEvent::started, .number = 7}}), {}), 0, 1, "x").empty());
+    CHECK(hostside::last_words(
+              ending_of(heard({{.kind = RunEvent::started, .number = 7}, {.kind = RunEvent::guest_exit, .number = 3}}),
+                        {.exit_code = 3}),
+              3, 2, "x") == std::vector<std::string>{"2.0 s: the guest failed with status 3"});
 }
 
 TEST_CASE("a panic is told in the kernel's words, that of process 1 with how it ended") {
-    const Heard stage2 = heard({{"started", "7"}, {"phase", "switch_root"}, {"panic", ""}});
+    const Heard stage2 =
+        heard({{.kind = RunEvent::started, .number = 7}, {RunEvent::phase, "switch_root"}, {RunEvent::panic, ""}});
     const Ending e = ending_of(
         stage2,
         {.exit_code = 121, .console = R"([    4.711] Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000300
@@ -46,15 +52,15 @@ TEST_CASE("a panic is told in the kernel's words, that of process 1 with how it 
 [    4.714] ---[ end Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000300 ]---
 )"});
     CHECK(e.why == "stage 2 ended with status 3, and a kernel can't be without process 1");
-    CHECK(ending_of(heard({{"panic", ""}}),
+    CHECK(ending_of(heard({{RunEvent::panic, ""}}),
                     {.exit_code = 121, .console = "Kernel panic - not syncing: Attempted to kill init! exitcode=0x0000000b\n"})
               .why == "process 1 ended with signal 11, and a kernel can't be without process 1");
     const Ending memory = ending_of(
-        heard({{"panic", ""}}),
+        heard({{RunEvent::panic, ""}}),
         {.exit_code = 121, .memory_mib = 64, .console = "[ 1.0] Kernel panic - not syncing: System is deadlocked on memory\n"});
     CHECK(memory.why == "System is deadlocked on memory");
     CHECK(memory.remedy == "the machine has 64 MiB of memory; give it more with --memory");
-    const Ending initrd = ending_of(heard({{"panic", ""}}),
+    const Ending initrd = ending_of(heard({{RunEvent::panic, ""}}),
                                     {.exit_code = 121,
                                      .initrd = "/my/initrd",
                                      .console = R"([ 0.6] Initramfs unpacking failed: invalid magic at start of compressed archive
@@ -66,14 +72,15 @@ TEST_CASE("a panic is told in the kernel's words, that of process 1 with how it 
 }
 
 TEST_CASE("a timeout tells where the machine stood") {
-    const Ending kernel =
-        ending_of(heard({{"started", "7"}}), {.exit_code = 122, .timeout_s = 5, .console = "[ 0.1] one\n[ 0.2] two\n\n"});
+    const Ending kernel = ending_of(heard({{.kind = RunEvent::started, .number = 7}}),
+                                    {.exit_code = 122, .timeout_s = 5, .console = "[ 0.1] one\n[ 0.2] two\n\n"});
     CHECK(kernel.what == "the time was up, 5 s (--timeout); it was in: kernel");
     CHECK(kernel.why == "the console's last line: [ 0.2] two");
-    CHECK(ending_of(heard({{"started", "7"}, {"phase", "devices"}}), {.exit_code = 122})
+    CHECK(ending_of(heard({{.kind = RunEvent::started, .number = 7}, {RunEvent::phase, "devices"}}), {.exit_code = 122})
               .what.ends_with("it was in: stage 1: devices"));
-    CHECK(ending_of(heard({{"started", "7"}}), {.exit_code = 122}).why == "the console said nothing");
-    const Ending emergency = ending_of(heard({{"phase", "switch_root"}}), {.exit_code = 122, .console = R"([  OK  ] Started x.
+    CHECK(ending_of(heard({{.kind = RunEvent::started, .number = 7}}), {.exit_code = 122}).why == "the console said nothing");
+    const Ending emergency =
+        ending_of(heard({{RunEvent::phase, "switch_root"}}), {.exit_code = 122, .console = R"([  OK  ] Started x.
 [ TIME ] Timed out waiting for device /dev/disk/by-label/data.
 [DEPEND] Dependency failed for /data.
 [DEPEND] Dependency failed for Local File Systems.
@@ -87,10 +94,12 @@ to continue bootup.
 }
 
 TEST_CASE("a QEMU that was killed names the signal, and the OOM killer where the kernel's log does") {
-    const Ending killed = ending_of(heard({{"started", "7"}, {"qemu-killed", "9"}}), {.exit_code = 123});
+    const Ending killed = ending_of(
+        heard({{.kind = RunEvent::started, .number = 7}, {.kind = RunEvent::qemu_killed, .number = 9}}), {.exit_code = 123});
     CHECK(killed.what == "QEMU was killed by signal 9 (SIGKILL)");
     CHECK(killed.remedy.contains("dmesg"));
-    const Ending oom = ending_of(heard({{"qemu-killed", "9"}, {"qemu-out-of-memory", ""}}), {.exit_code = 123});
+    const Ending oom =
+        ending_of(heard({{.kind = RunEvent::qemu_killed, .number = 9}, {RunEvent::qemu_out_of_memory, ""}}), {.exit_code = 123});
     CHECK(oom.why == "the host ran out of memory, and its kernel chose QEMU (OOM killer)");
     constexpr auto line =
         "3,1143,98,-;Out of memory: Killed process 711 (qemu-system-x86) total-vm:3015732kB, anon-rss:1048576kB, file-rss:0kB";
@@ -98,12 +107,15 @@ TEST_CASE("a QEMU that was killed names the signal, and the OOM killer where the
     CHECK_FALSE(hostside::names_oom_kill(line, 71));
     CHECK(
         hostside::names_oom_kill("3,1,98,-;Memory cgroup out of memory: Killed process 711 (qemu-system-x86) total-vm:1kB", 711));
-    const Ending said = ending_of(heard({{"qemu-said", "qemu: no"}, {"qemu-said", "really"}}), {.exit_code = 123});
+    const Ending said =
+        ending_of(heard({{RunEvent::qemu_said, "qemu: no"}, {RunEvent::qemu_said, "really"}}), {.exit_code = 123});
     CHECK(hostside::cause(said) == "QEMU failed: qemu: no; really");
 }
 
 TEST_CASE("a disk of the host that took no more is the remedy, whatever then failed in the guest") {
-    const Ending e = ending_of(
-        heard({{"phase", "mounts"}, {"disk-full", "root"}, {"stage1-failed", "write: Input/output error"}}), {.exit_code = 120});
+    const Ending e = ending_of(heard({{RunEvent::phase, "mounts"},
+                                      {RunEvent::disk_full, "root"},
+                                      {RunEvent::stage1_failure, "write: Input/output error"}}),
+                               {.exit_code = 120});
     CHECK(e.remedy == "the host had no room for the guest's disk 'root': free some");
 }
