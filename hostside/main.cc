@@ -18,6 +18,7 @@
 #include "hostside/cli/look_command.h"
 #include "hostside/cli/reginfo_command.h"
 #include "hostside/cli/relay_command.h"
+#include "hostside/cli/report_command.h"
 #include "hostside/cli/reporter.h"
 #include "hostside/cli/run_command.h"
 
@@ -85,6 +86,7 @@ int command_line(int argc, char **argv) {
     hostside::add_run_commands(app, status);
     hostside::add_describe_commands(app, status);
     hostside::add_look_commands(app, status);
+    hostside::add_report_command(app, status);
     hostside::add_life_commands(app, status);
     hostside::add_reginfo_command(app, status);
     hostside::add_relay_command(app, status);

@@ -114,8 +114,10 @@ std::vector<std::string> conclude(const Heard &heard, const Machine &machine, co
     record.exit_code = code;
     record.cause = cause(ending);
     const std::string name = std::filesystem::path(folder).filename();
-    const bool kept = keep_run(folder, prepared.facts.xchg, record);
-    return last_words(ending, code, seconds, kept ? "runvm logs " + name : "");
+    std::string look;
+    if (keep_run(folder, prepared.facts.xchg, record)) look = "runvm logs " + name;
+    if (!look.empty() && last_report(name)) look += ", runvm report " + name;
+    return last_words(ending, code, seconds, look);
 }
 
 std::string joined_lines(const std::vector<std::string> &lines) {

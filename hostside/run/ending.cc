@@ -69,6 +69,8 @@ Ending of_panic(const Heard &heard, const Circumstances &m) {
     if (words.panic.contains("Unable to mount root fs") || words.panic.contains("No working init found"))
         ending.remedy =
             std::format("the kernel found no /init in the initrd {}, or takes none (CONFIG_BLK_DEV_INITRD)", m.initrd);
+    if (words.panic.contains("IO-APIC + timer doesn't work"))
+        ending.remedy = "an emulated timer that a busy host let come too late; run it again, or with --append no_timer_check";
     if (words.out_of_memory) ending.remedy = more_memory(m);
     return ending;
 }

@@ -31,7 +31,7 @@ TEST_CASE("a machine in the background that came to nothing says why, to whoever
     CHECK(start.status == 120);
     CHECK_THAT(start.output, ContainsSubstring(" s: stage 1 failed in its phase ") &&
                                  ContainsSubstring("runvm:   why: find init '/nix/store/none/init': No such file or directory") &&
-                                 EndsWith("runvm:   look: runvm logs web; exit status 120\n"));
+                                 ContainsSubstring("\nrunvm:   look: runvm logs web") && EndsWith("; exit status 120\n"));
     const auto status = place.runvm({"status", "web"});
     CHECK(status.status == 1);
     CHECK_THAT(status.output,
@@ -63,7 +63,9 @@ TEST_CASE("of a machine whose launcher was killed the console is kept, and where
     CHECK_FALSE(fs::exists(place.runtime() + "/web"));
 }
 
-TEST_CASE("start --wait=ready returns when the guest is ready, and tells of one that ended before") {
+TEST_CASE(
+    "start --wait=ready returns when the guest is ready, and tells of one that ended before; the report is there during and "
+    "after") {
     const Place place("[ -e /tmp/shared/early ] && exit 7; /tmp/shared/stage1 tell ready; sleep 1000");
     fs::copy_file(build_folder() / "stage1", place.shared() + "/stage1");
     std::ofstream(place.shared() + "/early") << "so";
@@ -75,6 +77,13 @@ TEST_CASE("start --wait=ready returns when the guest is ready, and tells of one 
     CHECK(ready.status == 0);
     CHECK(ready.output.empty());
     CHECK_THAT(place.runvm({"status", "web"}).output, ContainsSubstring(", at: ready, up "));
+    const std::string running = place.runvm({"report", "web"}).output;
+    CHECK_THAT(running, ContainsSubstring("web: stage 1 took ") && ContainsSubstring("\nkernel ") &&
+                            ContainsSubstring("\nslowest steps\n"));
+    CHECK(place.runvm({"stop", "web", "--now"}).status == 0);
+    CHECK(place.runvm({"report", "web"}).output == running);  // kept
+    CHECK(place.runvm({"report"}).output == running);         // the one that ended last
+    CHECK_THAT(place.runvm({"report", "--compare", "web", "web", "--limit", "0"}).output, ContainsSubstring("+0.0 ms  all\n"));
 }
 
 }  // namespace
