@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <format>
@@ -50,21 +51,21 @@ void trim(const std::string &folder, const std::string &needed) {
 std::string cache_path(std::string_view name) {
     const char *cache = std::getenv("XDG_CACHE_HOME");
     const char *home = std::getenv("HOME");
-    std::string folder;
+    std::filesystem::path parent;
     if (cache != nullptr && *cache == '/')
-        folder = cache;
+        parent = cache;
     else if (home != nullptr && *home == '/')
-        folder = std::string(home) + "/.cache";
+        parent = std::filesystem::path(home) / ".cache";
     else
         return {};
     // Nix's builders say HOME=/homeless-shelter, which is not there, so that nothing is written to it.
-    if (::access(std::filesystem::path(folder).parent_path().c_str(), X_OK) < 0) return {};
-    folder += "/runvm";
-    if (!base::make_directories_at(AT_FDCWD, folder) || ::access(folder.c_str(), W_OK) < 0) return {};
-    const std::string path = folder + "/" + std::string(name);
-    (void)::utimensat(AT_FDCWD, path.c_str(), nullptr, AT_SYMLINK_NOFOLLOW);  // used now, if it is there
-    trim(folder, path);
-    return path;
+    if (::access(parent.parent_path().c_str(), X_OK) < 0) return {};
+    const auto directory = parent / "runvm";
+    for (const auto &level : {directory, parent, parent.parent_path()}) {
+        if (::access(level.c_str(), W_OK | X_OK) == 0) return directory / name;
+        if (errno != ENOENT) break;
+    }
+    return {};
 }
 
 std::string file_identity(const std::string &path) {
@@ -85,8 +86,18 @@ std::optional<std::string> cached(const std::string &path) {
     return text ? std::optional(std::move(*text)) : std::nullopt;
 }
 
-void remember(const std::string &path, std::string_view data) {
-    if (!path.empty()) (void)base::replace_file(path, data);  // a cache that can't be written costs time, nothing else
+base::Result<> keep(const Remembered &entry) {
+    const std::string directory = std::filesystem::path(entry.path).parent_path();
+    if (auto made = base::make_directories_at(AT_FDCWD, directory); !made) return made;
+    // Used now, if it is there.
+    if (::utimensat(AT_FDCWD, entry.path.c_str(), nullptr, AT_SYMLINK_NOFOLLOW) < 0)
+        if (auto wrote = base::replace_file(entry.path, entry.data); !wrote) return wrote;
+    trim(directory, entry.path);
+    return {};
+}
+
+void remember(const Remembered &entry) {
+    if (!entry.path.empty()) (void)keep(entry);
 }
 
 }  // namespace hostside

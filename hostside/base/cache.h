@@ -6,10 +6,12 @@
 #include <string>
 #include <string_view>
 
+#include "mounts/base/error.h"
+
 namespace hostside {
 
-// Path of the entry, whether it is there or not; the folder is made, in a HOME that is there. One that is there counts as used
-// now: of more than 512 MiB the oldest go. Empty: no place for a cache (no HOME, one that can't be written).
+// Path of the entry, whether it is there or not. Empty: no place for a cache (no HOME, one that is not there or can't be
+// written). Nothing is made.
 std::string cache_path(std::string_view name);
 
 // device, inode, size and time of change of a file, as text; "absent" when it is not there. Follows symlinks.
@@ -19,6 +21,14 @@ std::string file_identity(const std::string &path);
 std::string short_hash(std::string_view text);
 
 std::optional<std::string> cached(const std::string &path);
-void remember(const std::string &path, std::string_view data);  // without success, the next run does the work again
+
+// What a run found out or made, to be kept for the next one.
+struct Remembered {
+    std::string path;  // empty: there is no cache
+    std::string data;
+};
+// One that is there counts as used now: of more than 512 MiB the oldest go.
+base::Result<> keep(const Remembered &entry);
+void remember(const Remembered &entry);  // without success, the next run does the work again
 
 }  // namespace hostside

@@ -148,6 +148,12 @@ std::string archive_of(std::string_view path, std::string_view text) {
     return std::move(cpio).finish();
 }
 
+std::string with_archives(std::string initrd, std::string_view archives) {
+    constexpr size_t alignment = 4;  // of an archive behind another (Linux, init/initramfs.c)
+    if (!archives.empty()) initrd.resize((initrd.size() + alignment - 1) / alignment * alignment, '\0');
+    return initrd.append(archives);
+}
+
 Result<std::string> build_initrd(const InitrdSpec &spec) {
     auto stage1 = base::read_file(spec.stage1);
     if (!stage1) {

@@ -24,7 +24,7 @@ struct Arguments {
     std::string config, store_union, system;
     std::vector<Flag> flags;
     std::vector<std::string> extra;  // after `--`: for QEMU, as the 2013 script's "$@"
-    bool print = false, console = false, json = false, fresh = false, notify_ready = false, background = false;
+    bool print = false, complete = false, console = false, json = false, fresh = false, notify_ready = false, background = false;
     std::string output, report;
     std::string wait;  // of start, for what: empty: QEMU; `stage2`, `ready`
 };
@@ -38,5 +38,8 @@ void add_description_flags(CLI::App &command, Arguments &arguments);
 base::Result<std::vector<Layer>> layers_of(const Arguments &arguments);
 
 base::Result<Machine> machine_of(const Arguments &arguments);
+
+// The words that say the description again, for a command that is printed; without those after `--`.
+std::vector<std::string> description_words(const Arguments &arguments);
 
 }  // namespace hostside

@@ -1,7 +1,6 @@
 #include "hostside/cli/run_command.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,7 +21,6 @@
 #include "hostside/base/line_reader.h"
 #include "hostside/base/printable.h"
 #include "hostside/base/run_names.h"
-#include "hostside/base/shell_words.h"
 #include "hostside/cli/arguments.h"
 #include "hostside/cli/reporter.h"
 #include "hostside/host/guest_files.h"
@@ -48,17 +46,15 @@ int refuse(const base::Error &error) {
     return launcher_error;
 }
 
-int print_command(const Machine &machine) {
-    auto parent = runtime_folder();
-    if (!parent) return refuse(parent.error());
-    // What is printed has its sockets there, and without a cache the initrd. A later start sweeps it.
-    const std::string folder = *parent + "/" + machine.name;
-    if (::mkdir(folder.c_str(), 0700) < 0 && errno != EEXIST) return refuse({"mkdir", folder, errno, ""});
-    auto prepared = prepare(machine, {.run_folder = folder, .make = false, .progress = [](const std::string &) {}});
-    if (!prepared) return refuse(prepared.error());
-    auto argv = qemu_argv(machine, prepared->facts);
-    if (!argv) return refuse(argv.error());
-    std::println("{}", quote_words(*argv));
+// Relative names in it are meant from here.
+int print_command(const Machine &machine, const Arguments &arguments) {
+    std::vector<std::string> initrd{std::filesystem::read_symlink("/proc/self/exe"), "initrd", "--complete"};
+    for (auto &word : description_words(arguments)) initrd.push_back(std::move(word));
+    initrd.emplace_back("-o");
+    auto lines = printed_launch(
+        machine, {.run_folder = runtime_folder_path() + "/" + machine.name, .fresh = arguments.fresh, .pasted = true}, initrd);
+    if (!lines) return refuse(lines.error());
+    std::print("{}", *lines);
     return 0;
 }
 
@@ -153,7 +149,7 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
     };
     auto machine = machine_of(arguments);
     if (!machine) return give_up(machine.error());
-    if (arguments.print) return print_command(*machine);
+    if (arguments.print) return print_command(*machine, arguments);
     if (view && wants_console(*machine)) view->open_console(false);
     auto folder = RunFolder::create(machine->name, !arguments.background);
     if (!folder) return give_up(folder.error());
@@ -242,7 +238,7 @@ void add_run_commands(CLI::App &app, int &status) {
     };
     auto [run, arguments] = add("run", "start a machine and stay with it",
                                 [](const Arguments &a) { return run_machine(a, [](const std::string &) {}); });
-    run->add_flag("--print", arguments->print, "show QEMU's command, for pasting, and start nothing");
+    run->add_flag("--print", arguments->print, "show the commands that would start it, for pasting, and do nothing");
     run->add_flag("--console", arguments->console, "on a terminal, the console from its first word, instead of a line of phases");
     run->add_flag("--json", arguments->json, "events as JSON lines on stderr");
     auto [start, in_background] =

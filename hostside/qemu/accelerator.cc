@@ -13,7 +13,6 @@
 #include <csignal>
 #include <format>
 
-#include "hostside/base/cache.h"
 #include "mounts/base/at.h"
 #include "mounts/base/process.h"
 
@@ -96,7 +95,8 @@ std::string run_guest(const std::string &qemu, const std::string &kernel) {
 }  // namespace
 
 base::Result<Accelerator> choose_accelerator(const std::string &wanted, const std::string &qemu, const std::string &kernel,
-                                             const std::function<void(const std::string &)> &progress) {
+                                             const std::function<void(const std::string &)> &progress,
+                                             std::vector<Remembered> &learned) {
     if (wanted == "tcg") return Accelerator{false, "emulation was asked for"};
     if (auto fd = base::open_at(AT_FDCWD, device, O_RDWR); !fd) {
         const std::string reason = why_not_opened(fd.error().code);
@@ -110,7 +110,7 @@ base::Result<Accelerator> choose_accelerator(const std::string &wanted, const st
     if (auto known = cached(path)) return Accelerator{known->empty(), *known};
     progress(std::format("proving KVM with a guest, once, for up to {} s", probe_limit.count()));
     const std::string reason = run_guest(qemu, kernel);
-    remember(path, reason);
+    learned.push_back({path, reason});
     return Accelerator{reason.empty(), reason};
 }
 

@@ -55,10 +55,10 @@ TEST_CASE("a run that is refused leaves neither an image nor a stamp") {
     }
 }
 
-TEST_CASE("without a home, or with one that is not there, runvm prints its command, and makes none") {
+TEST_CASE("without a home, or with one that is not there, runvm prints its command, and makes nothing") {
     Host host;
     const auto kernel = host.scratch.path("kernel");
-    const std::vector<std::string> words{"--print", "--kernel", kernel, "--init", "/x"};
+    const std::vector<std::string> words{"--print", "--kernel", kernel, "--init", "/x", "--vlans", "1"};
     CHECK(host.runvm(words).status == 0);
     host.environment.push_back("HOME=" + host.scratch.path("homeless-shelter"));
     const auto exit = host.runvm(words);
@@ -66,6 +66,45 @@ TEST_CASE("without a home, or with one that is not there, runvm prints its comma
     CHECK(exit.status == 0);
     CHECK_FALSE(fs::exists(host.scratch.path("homeless-shelter")));
     CHECK(fs::is_empty(host.scratch.path("images")));
+    CHECK(fs::is_empty(host.scratch.path("run")));
+}
+
+TEST_CASE("what runvm prints makes what its command names, where it was not, and runs twice") {
+    const Host host;
+    fs::create_directory(host.scratch.path("home"));
+    host.program("qemu-system-x86_64", "[ \"$1\" = --version ] || [ \"$1\" = -sandbox ] || ls " + host.scratch.path("images") +
+                                           " $(echo \"$*\" | grep -o -- '-initrd [^ ]*' | cut -d' ' -f2)\n"
+                                           "echo 'QEMU emulator version 10.0.0'\n");
+    const auto printed = host.runvm({"--print", "--kernel", host.scratch.path("kernel"), "--init", "/x", "--modules", "",
+                                     "--kernel-params", "stage1.device-timeout=" + std::string(4000, '0')});
+    INFO(printed.output);
+    REQUIRE(printed.status == 0);
+    CHECK(fs::is_empty(host.scratch.path("images")));
+    for (int time = 0; time < 2; ++time) {
+        const auto ran =
+            base::run({.argv = {"sh", "-ec", printed.output}, .environment = host.environment, .capture_output = true});
+        REQUIRE(ran);
+        INFO(ran->output);
+        CHECK(ran->status == 0);
+        CHECK(ran->output.contains("disk.qcow2"));
+        CHECK(ran->output.contains("/run/runvm/nixos/initrd"));
+        CHECK_FALSE(ran->output.contains("No such file"));
+    }
+    CHECK(fs::is_empty(host.scratch.path("home")));
+}
+
+TEST_CASE("a run that is refused holds nothing and leaves no cache") {
+    Host host;
+    fs::create_directory(host.scratch.path("home"));
+    host.environment.push_back("HOME=" + host.scratch.path("home"));
+    const auto kernel = host.scratch.path("kernel");
+    const auto exit = host.runvm(
+        {"--kernel", kernel, "--init", "/x", "--drives", R"({"file":")" + kernel + R"(","format":"raw","serial":"root"})"});
+    INFO(exit.output);
+    CHECK(exit.status == 124);
+    CHECK(exit.output.contains("serial root is another disk's"));
+    CHECK(fs::is_empty(host.scratch.path("home")));
+    CHECK(fs::is_empty(host.scratch.path("run/runvm")));
 }
 
 TEST_CASE("the cache is bounded: what was used longest ago goes first") {
@@ -73,13 +112,16 @@ TEST_CASE("the cache is bounded: what was used longest ago goes first") {
     ::setenv("XDG_CACHE_HOME", scratch.path("cache").c_str(), 1);
     const auto entry = [&](const std::string &name) { return scratch.path("cache/runvm/" + name); };
     REQUIRE(hostside::cache_path("first") == entry("first"));
+    CHECK_FALSE(fs::exists(scratch.path("cache")));  // asking makes nothing
+    REQUIRE(hostside::keep({entry("first"), ""}));
     const auto now = fs::file_time_type::clock::now();
     for (int i = 1; i <= 4; ++i) {
         const std::string path = entry(std::to_string(i));
         support::make_sparse_file(path, uint64_t{200} << 20);
         fs::last_write_time(path, now - std::chrono::hours(10 - i));
     }
-    CHECK(hostside::cache_path("1") == entry("1"));  // used now, and so kept
+    CHECK(hostside::keep({entry("1"), ""}));  // used now, and so kept
+    CHECK(fs::file_size(entry("1")) == uint64_t{200} << 20);
     CHECK(fs::exists(entry("1")));
     CHECK_FALSE(fs::exists(entry("2")));
     CHECK_FALSE(fs::exists(entry("3")));
