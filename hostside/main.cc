@@ -16,8 +16,10 @@
 #include "hostside/cli/describe_command.h"
 #include "hostside/cli/exec_command.h"
 #include "hostside/cli/life_command.h"
+#include "hostside/cli/look_command.h"
 #include "hostside/cli/reginfo_command.h"
 #include "hostside/cli/relay_command.h"
+#include "hostside/cli/report_command.h"
 #include "hostside/cli/reporter.h"
 #include "hostside/cli/run_command.h"
 
@@ -85,6 +87,8 @@ int command_line(int argc, char **argv) {
     int status = 0;
     hostside::add_run_commands(app, status);
     hostside::add_describe_commands(app, status);
+    hostside::add_look_commands(app, status);
+    hostside::add_report_command(app, status);
     hostside::add_life_commands(app, status);
     hostside::add_exec_commands(app, status);
     hostside::add_reginfo_command(app, status);

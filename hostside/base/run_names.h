@@ -19,6 +19,9 @@ inline constexpr std::string_view exec_events_socket = "exec-events";  // QEMU's
 inline constexpr std::string_view console_log = "console.log";
 inline constexpr std::string_view console_log_before = "console.log.1";
 
+// What the launcher notes of the run.
+inline constexpr std::string_view run_record = "run";
+
 // $runtime/.vlan-N: machines of one user and one XDG_RUNTIME_DIR meet there, and nobody else.
 std::string vlan_folder(const std::string &runtime, int vlan);
 // QEMU's socket, and the launcher's to which QEMU sends.

@@ -29,6 +29,7 @@ struct Arguments {
     std::string output, report;
     // For a machine that is booted for one command: told its run folder, which is then its own.
     std::function<void(const std::string &run_folder)> told_folder;
+    std::string wait;  // of start, for what: empty: QEMU; `stage2`, `ready`
 };
 
 // The flag, in no help, that a word after `--` is the value of.

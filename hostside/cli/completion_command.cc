@@ -28,7 +28,7 @@ struct Verb {
     std::vector<CompletedFlag> flags{};
 };
 
-constexpr const char *machines = "runvm list 2>/dev/null | cut -f 1";
+constexpr const char *machines = "runvm list --names 2>/dev/null";
 
 std::string joined(const std::vector<std::string> &words, std::string_view between) {
     std::string text;

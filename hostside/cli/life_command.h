@@ -1,4 +1,4 @@
-// `runvm list | status | stop | console | qmp | logs`: what one does with a machine that runs.
+// `runvm stop | console | qmp`: what one does with a machine that runs.
 #pragma once
 
 #include <string>
