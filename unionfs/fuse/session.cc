@@ -177,7 +177,7 @@ void serve_ring(Loop &loop, Ring &ring, std::span<char> request) {
 
 Result<> serve(Union &fs, const Device &device, Mode mode, const std::function<void()> &ready) {
     fs.attributes_changed = [&fs, fd = device.fd.get()](const Node &node) { drop_cached_attributes(fd, id_of(fs, node)); };
-    Session session{.fs = fs, .mode = mode, .device = device.fd.get()};
+    Session session{.fs = fs, .mode = mode, .device = device.fd.get(), .processes = device.processes.get()};
     fuse_lowlevel_ops ops{};
     ops.init = agree;
     add_names(ops);
