@@ -54,7 +54,8 @@ let
   unknown = lib.filter (name: !lib.elem name known) optionNames;
 
   # --- values that need words of their own ---
-  shell = text: lib.any (c: lib.hasInfix c text) [ "$" "`" ];
+  # The sockets of NixOS's test driver are all that runvm expands.
+  shell = text: lib.any (c: lib.hasInfix c (lib.replaceStrings [ "$QEMU_VDE_SOCKET_" ] [ "" ] text)) [ "$" "`" ];
   tags = lib.unique (lib.concatMap lib.attrNames (own opt.sharedDirectories));
   reserved = [ "nix-store" "xchg" "certs" "shared" ];
   shares = lib.genAttrs (lib.subtractLists reserved tags)
@@ -85,7 +86,8 @@ let
       initrd = cfg.directBoot.initrd;
       # The initrd's own table names the root.
       rootDevice = "fstab";
-      # Defaults of NixOS that are not runvm's.
+      # Defaults of NixOS that are not runvm's. A guest's reboot is one unless the arguments say -no-reboot.
+      allowReboot = true;
       inherit (cfg) graphics;
       qemu.guestAgent.enable = cfg.qemu.guestAgent.enable;
       qemu.program = "${cfg.qemu.package}/bin/qemu-system-x86_64";

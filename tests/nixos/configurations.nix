@@ -36,6 +36,13 @@ let
     store-on-disk = virtual { writableStoreUseTmpfs = false; };
     bios = virtual { bios = pkgs.qboot or (pkgs.runCommand "qboot" { } ""); };
     qemu-options = virtual { qemu.options = [ "-device usb-tablet" "-vga std" ]; qemu.networkingOptions = [ "-nic none" ]; };
+    test-driver = virtual {
+      qemu.options = [
+        "-device virtio-net-pci,netdev=vlan1,mac=52:54:00:12:01:01"
+        "-netdev vde,id=vlan1,sock=\"$QEMU_VDE_SOCKET_1\""
+      ];
+      qemu.consoles = [ "ttyS0" ];
+    };
     qemu-package = virtual { qemu.package = pkgs.qemu_test or (pkgs.runCommand "qemu_test" { } ""); };
     more-paths = virtual { additionalPaths = [ "/nix/store/00000000000000000000000000000000-hello" ]; };
     commands-after-boot = { boot.postBootCommands = "echo mine"; };
