@@ -11,6 +11,7 @@ inline constexpr std::string_view status_socket = "status";
 inline constexpr std::string_view qmp_socket = "qmp";        // for others
 inline constexpr std::string_view events_socket = "events";  // for the launcher
 inline constexpr std::string_view console_socket = "console";
+inline constexpr std::string_view relay_socket = "relay";  // for connections of the guest
 
 // What the console said: the newest part, and the part before it.
 inline constexpr std::string_view console_log = "console.log";
