@@ -14,6 +14,7 @@ inline constexpr std::string_view console_socket = "console";
 inline constexpr std::string_view exec_socket = "exec";                // the hub's, where each `runvm exec` connects
 inline constexpr std::string_view exec_port_socket = "exec-port";      // QEMU's end of the agent's port
 inline constexpr std::string_view exec_events_socket = "exec-events";  // QEMU's monitor that tells the hub of the port
+inline constexpr std::string_view relay_socket = "relay";              // for connections of the guest
 
 // What the console said: the newest part, and the part before it.
 inline constexpr std::string_view console_log = "console.log";

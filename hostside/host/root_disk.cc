@@ -5,7 +5,7 @@
 #include <cerrno>
 #include <format>
 
-#include "hostside/host/image.h"
+#include "hostside/host/qcow2.h"
 #include "hostside/host/run_directory.h"
 #include "mounts/base/at.h"
 
@@ -35,7 +35,8 @@ base::Result<RootImageFacts> look_at_root_image(const Machine &m, bool fresh) {
     for (int n = 1; fresh && (facts.put_aside.empty() || exists(facts.put_aside)); ++n)
         facts.put_aside = std::format("{}.old-{}", m.disk_image, n);
     if (fresh) return facts;
-    if (auto good = check_qcow2(m.disk_image, "start over with --fresh"); !good) return std::unexpected(good.error());
+    if (auto good = check_qcow2(m.disk_image, m.backing_files, "start over with --fresh"); !good)
+        return std::unexpected(good.error());
     facts.empty = !m.ephemeral && is_empty_qcow2(m.disk_image);
     facts.made_for = made_for(m.disk_image);
     return facts;

@@ -6,6 +6,7 @@
 
 #include "hostside/boot/initrd.h"
 #include "hostside/host/image.h"
+#include "hostside/host/qcow2.h"
 #include "hostside/host/run_directory.h"
 #include "mounts/base/at.h"
 
@@ -25,6 +26,12 @@ class Apply {
         auto port = VlanPort::join(step.runtime, step.vlan, step.node);
         if (!port) return std::unexpected(port.error());
         held_.vlans.push_back(std::move(*port));
+        return {};
+    }
+    Result<> operator()(const RelayGuest &step) {
+        auto relay = GuestRelay::listen(step.socket, step.targets);
+        if (!relay) return std::unexpected(relay.error());
+        held_.relays.push_back(std::move(*relay));
         return {};
     }
     Result<> operator()(const MakeOwnDirectory &step) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "hostside/base/file_lock.h"
+#include "hostside/host/guest_relay.h"
 #include "hostside/host/vlan.h"
 #include "hostside/launch/plan.h"
 #include "mounts/base/error.h"
@@ -15,6 +16,7 @@ namespace hostside {
 struct Held {
     std::vector<FileLock> locks;
     std::vector<VlanPort> vlans;
+    std::vector<GuestRelay> relays;
 };
 
 // Error: no room, or another came first.

@@ -8,9 +8,10 @@
 #include <filesystem>
 #include <format>
 
-#include "hostside/host/image.h"
 #include "hostside/host/ports.h"
+#include "hostside/host/qcow2.h"
 #include "hostside/host/run_directory.h"
+#include "hostside/host/share_probe.h"
 #include "hostside/host/vlan.h"
 #include "hostside/launch/boot_facts.h"
 #include "hostside/qemu/program.h"
@@ -29,6 +30,35 @@ Result<std::string> xchg_path(const std::string &run_directory) {
     const char *use = std::getenv("USE_TMPDIR");
     const bool kept = temporary != nullptr && *temporary != '\0' && use != nullptr && *use != '\0';
     return kept ? own_folder_path(fs::absolute(temporary), "xchg") : run_directory + "/xchg";
+}
+
+// Where QEMU, as root, could not keep the guest's owners beside the files.
+void look_at_attributes(LaunchFacts &facts, const Machine &m) {
+    HostFacts &host = facts.host;
+    if (!host.root) return;
+    if (!keeps_attributes(fs::path(host.xchg).parent_path())) {
+        host.without_attributes.insert(host.xchg);
+        facts.notes.push_back(
+            std::format("{} takes no extended attributes: what the guest makes there has its real owner", host.xchg));
+    }
+    std::vector<std::string> shared;
+    if (!m.shared_dir.empty()) shared.push_back(m.shared_dir);
+    for (const auto &s : m.shared_directories)
+        if (!s.read_only && s.security_model.empty()) shared.push_back(s.source);
+    for (const auto &path : shared) {
+        if (!keeps_attributes(path)) {
+            host.without_attributes.insert(path);
+            facts.notes.push_back(
+                std::format("{} takes no extended attributes: the guest's owners are kept in .virtfs_metadata "
+                            "(mapped-file)",
+                            path));
+        }
+        if (const std::string link = symlink_in(path); !link.empty())
+            facts.notes.push_back(
+                std::format("the guest can't read the host's own links in {}, as {}; share it read-only, or with "
+                            "securityModel none",
+                            path, link));
+    }
 }
 
 Result<> look_at_shares(HostFacts &facts, const Machine &m) {
@@ -53,11 +83,11 @@ Result<> look_at_boot_disk(LaunchFacts &facts, const Machine &m) {
     if (!m.use_boot_loader) return {};
     if (m.boot_disk.empty())
         return fail(0, "find boot disk", "", "useBootLoader needs bootDisk, the image that boots; name one with --boot-disk");
-    auto format = format_of(m.boot_disk);
-    if (!format) return fail(format.error().code, "open boot disk", m.boot_disk, "name one with --boot-disk");
-    if (*format == "qcow2")
-        if (auto good = check_qcow2(m.boot_disk, "name another with --boot-disk"); !good) return good;
-    facts.host.boot_disk_format = std::move(*format);
+    if (::access(m.boot_disk.c_str(), R_OK) < 0) return fail(errno, "open boot disk", m.boot_disk, "name one with --boot-disk");
+    if (m.boot_disk_format == "qcow2")
+        if (auto good = check_qcow2(m.boot_disk, m.backing_files, "say --boot-disk-format raw, or name another with --boot-disk");
+            !good)
+            return good;
     if (!m.paths_in_nix_db.empty())
         facts.notes.emplace_back("pathsInNixDB goes into the initrd, and a boot loader has its own: they are not registered");
     return {};
@@ -66,7 +96,7 @@ Result<> look_at_boot_disk(LaunchFacts &facts, const Machine &m) {
 Result<> look_at_drives(const Machine &m) {
     for (const auto &drive : m.drives) {
         if (drive.format == "qcow2") {
-            if (auto good = check_qcow2(drive.file, "name another file"); !good) return good;
+            if (auto good = check_qcow2(drive.file, m.backing_files, "name another file"); !good) return good;
         } else if (::access(drive.file.c_str(), drive.read_only ? R_OK : R_OK | W_OK) < 0) {
             return fail(errno, "use image", drive.file, "name another file");
         }
@@ -123,6 +153,7 @@ Result<LaunchFacts> look_at_host(const Machine &m, const PrepareOptions &options
              [&] { return look_at_vlans(host, m); }, [&] { return look_at_shares(host, m); },
              [&] { return look_at_boot_disk(facts, m); }})
         if (auto seen = look(); !seen) return std::unexpected(seen.error());
+    look_at_attributes(facts, m);
     auto root = look_at_root_image(m, options.fresh);
     if (!root) return std::unexpected(root.error());
     facts.root = std::move(*root);

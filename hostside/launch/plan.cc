@@ -3,6 +3,7 @@
 #include <format>
 #include <utility>
 
+#include "hostside/base/run_names.h"
 #include "hostside/boot/initrd.h"
 #include "hostside/boot/kernel_command_line.h"
 #include "mounts/protocol.h"
@@ -85,6 +86,11 @@ Result<LaunchPlan> plan_launch(const Machine &m, LaunchFacts facts) {
     HostFacts &host = plan.host;
     plan.notes = std::move(facts.notes);
     for (const int vlan : all_vlans(m)) plan.steps.emplace_back(JoinVlan{host.runtime, vlan, m.node_number});
+    RelayGuest relay{std::format("{}/{}", host.run_folder, relay_socket), {}};
+    for (const auto &p : m.forward_ports)
+        if (p.from == "guest")
+            relay.targets.push_back(std::format("{} {}", p.host_address.empty() ? "127.0.0.1" : p.host_address, p.host_port));
+    if (!relay.targets.empty()) plan.steps.emplace_back(std::move(relay));
     plan.steps.emplace_back(MakeOwnDirectory{host.xchg});
     const bool new_image = !facts.root.there || !facts.root.put_aside.empty();
     host.root_image = m.ephemeral && !m.disk_image.empty() ? host.run_folder + "/root.qcow2" : m.disk_image;

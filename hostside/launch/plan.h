@@ -46,7 +46,13 @@ struct OverlayImage {
 struct WriteStamp {
     std::string image, toplevel;
 };
-using LaunchStep = std::variant<JoinVlan, MakeOwnDirectory, WriteFile, HoldImage, PutAside, MakeImage, OverlayImage, WriteStamp>;
+// Connections of the guest to ports of the host.
+struct RelayGuest {
+    std::string socket;
+    std::vector<std::string> targets;
+};
+using LaunchStep =
+    std::variant<JoinVlan, RelayGuest, MakeOwnDirectory, WriteFile, HoldImage, PutAside, MakeImage, OverlayImage, WriteStamp>;
 
 struct LaunchPlan {
     std::vector<LaunchStep> steps;

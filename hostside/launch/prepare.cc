@@ -24,6 +24,7 @@ void make_paths_absolute(Machine &m) {
     std::error_code error;
     if (!m.bios.empty() && fs::is_directory(m.bios, error)) m.bios += "/bios.bin";
     for (auto &drive : m.drives) absolute(drive.file);
+    for (auto &file : m.backing_files) absolute(file);
     for (auto &share : m.shared_directories) absolute(share.source);
 }
 
@@ -34,7 +35,8 @@ base::Result<Prepared> prepare(const Machine &m, const PrepareOptions &options) 
     if (!plan) return std::unexpected(plan.error());
     auto held = apply(*plan);
     if (!held) return std::unexpected(held.error());
-    return Prepared{std::move(plan->host), std::move(plan->notes), std::move(held->locks), std::move(held->vlans)};
+    return Prepared{std::move(plan->host), std::move(plan->notes), std::move(held->locks), std::move(held->vlans),
+                    std::move(held->relays)};
 }
 
 base::Result<std::string> complete_initrd(const Machine &m) {

@@ -7,6 +7,7 @@
 
 #include "hostside/base/file_lock.h"
 #include "hostside/description/machine.h"
+#include "hostside/host/guest_relay.h"
 #include "hostside/host/vlan.h"
 #include "hostside/qemu/command.h"
 #include "mounts/base/error.h"
@@ -18,6 +19,7 @@ struct Prepared {
     std::vector<std::string> notes;  // for a person: an image that was created, why KVM is not used
     std::vector<FileLock> locks;     // of disk images, for as long as the machine runs
     std::vector<VlanPort> vlans;     // the same
+    std::vector<GuestRelay> relays;  // the same
 };
 
 struct PrepareOptions {

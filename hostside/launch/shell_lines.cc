@@ -27,6 +27,7 @@ class Line {
         words.push_back(step.path);
         return quote_words(words) + "\n";
     }
+    std::string operator()(const RelayGuest &) const { return ""; }
     std::string operator()(const HoldImage &) const { return ""; }
     std::string operator()(const PutAside &step) const { return quote_words({"mv", "-n", step.from, step.to}) + "\n"; }
     std::string operator()(const MakeImage &step) const {
@@ -49,7 +50,8 @@ base::Result<std::string> shell_lines(const LaunchPlan &plan, const Machine &mac
     auto argv = qemu_argv(machine, plan.host);
     if (!argv) return std::unexpected(argv.error());
     const std::string qemu_img = find_qemu_img(plan.host.qemu).value_or("qemu-img");
-    std::string lines = directory_line(plan.host.run_folder);
+    // Each by itself: -m is the last one's alone.
+    std::string lines = directory_line(plan.host.runtime) + directory_line(plan.host.run_folder);
     for (const auto &step : plan.steps) lines += std::visit(Line(qemu_img, initrd_command), step);
     return lines + quote_words(*argv) + "\n";
 }

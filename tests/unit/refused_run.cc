@@ -1,12 +1,17 @@
 // What a run leaves behind that came to nothing, and where it has no home.
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <catch_amalgamated.hpp>
 #include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <random>
 
 #include "hostside/base/cache.h"
+#include "mounts/base/at.h"
 #include "mounts/base/process.h"
 #include "tests/support/disk.h"
 
@@ -91,6 +96,8 @@ TEST_CASE("what runvm prints makes what its command names, where it was not, and
         CHECK_FALSE(ran->output.contains("No such file"));
     }
     CHECK(fs::is_empty(host.scratch.path("home")));
+    for (const char *place : {"run/runvm", "run/runvm/nixos", "run/runvm/nixos/xchg"})
+        CHECK((fs::status(host.scratch.path(place)).permissions() & fs::perms::mask) == fs::perms::owner_all);
 }
 
 TEST_CASE("a run that is refused holds nothing and leaves no cache") {
@@ -127,4 +134,35 @@ TEST_CASE("the cache is bounded: what was used longest ago goes first") {
     CHECK_FALSE(fs::exists(entry("3")));
     CHECK(fs::exists(entry("4")));
     ::unsetenv("XDG_CACHE_HOME");
+}
+
+TEST_CASE("a launcher that is ended at any moment of its start leaves a whole image or none") {
+    const Host host;
+    host.program("qemu-img",
+                 "while [ $# -gt 2 ]; do shift; done\nfor part in a b c d; do printf $part >>\"$1\"; sleep 0.01; done\n");
+    host.program("qemu-system-x86_64", "echo 'QEMU emulator version 10.0.0'; [ \"$1\" = --version ] || exec sleep 5\n");
+    const auto program = fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "runvm";
+    const auto kernel = host.scratch.path("kernel"), image = host.scratch.path("images/disk.qcow2");
+    std::mt19937 random(std::random_device{}());
+    int none = 0;
+    for (int i = 0; i < 60; ++i) {
+        fs::remove(image);
+        fs::remove(image + ".runvm");
+        auto child = base::start({.argv = {program, "run", "--store", "/tmp", "--accel", "tcg", "--kernel", kernel, "--initrd",
+                                           kernel, "--init", "/x", "--disk-image", image},
+                                  .environment = host.environment,
+                                  .capture_output = true});
+        REQUIRE(child);
+        ::usleep(std::uniform_int_distribution(0, 150'000)(random));
+        REQUIRE(::kill(child->pid, i % 2 == 0 ? SIGTERM : SIGKILL) == 0);
+        REQUIRE(::waitpid(child->pid, nullptr, 0) == child->pid);
+        none += fs::exists(image) ? 0 : 1;
+        for (const auto &entry : fs::directory_iterator(host.scratch.path("images"))) {
+            const std::string name = entry.path().filename();
+            INFO(name);
+            CHECK((name == "disk.qcow2" || name == "disk.qcow2.runvm" || name.starts_with("disk.qcow2.runvm.")));
+        }
+        if (fs::exists(image)) CHECK(base::read_file(image) == "abcd");
+    }
+    CHECK(none > 0);  // some were ended in time
 }
