@@ -64,7 +64,7 @@ std::string remedy(std::string_view module) {
     if (module.starts_with("9p"))
         return "take a kernel that has it (Debian's 'cloud' flavour has no 9p): the store comes over it";
     for (const std::string_view disk : {"virtio_blk", "virtio_scsi", "sd_mod", "ata_piix", "ahci"})
-        if (module == disk) return "take a kernel that has it, or another disk interface (--qemu-disk-interface)";
+        if (module == disk) return "take a kernel that has it, or another disk interface (--disk-interface)";
     return "take a kernel that has it, or leave it out of the machine's description";
 }
 
