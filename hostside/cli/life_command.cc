@@ -36,17 +36,6 @@ int refuse(const base::Error &error) {
     return launcher_error;
 }
 
-Result<Running> find_machine(const std::string &name) {
-    auto machines = running_machines();
-    if (!machines) return std::unexpected(machines.error());
-    std::string others;
-    for (const auto &m : *machines) {
-        if (m.name == name) return m;
-        others += (others.empty() ? "" : ", ") + m.name;
-    }
-    return base::fail(0, "find machine", name, others.empty() ? "no machine runs" : "not running; these are: " + others);
-}
-
 std::string in(const Running &m, std::string_view file) { return m.path + "/" + std::string(file); }
 
 bool gone_within(const Running &m, std::chrono::milliseconds limit) {
@@ -119,6 +108,17 @@ int ask(const std::string &name, const std::string &command) {
 }
 
 }  // namespace
+
+base::Result<Running> find_machine(const std::string &name) {
+    auto machines = running_machines();
+    if (!machines) return std::unexpected(machines.error());
+    std::string others;
+    for (const auto &m : *machines) {
+        if (m.name == name) return m;
+        others += (others.empty() ? "" : ", ") + m.name;
+    }
+    return base::fail(0, "find machine", name, others.empty() ? "no machine runs" : "not running; these are: " + others);
+}
 
 void add_life_commands(CLI::App &app, int &status) {
     struct Named {

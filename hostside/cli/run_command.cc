@@ -23,6 +23,7 @@
 #include "hostside/base/run_names.h"
 #include "hostside/cli/arguments.h"
 #include "hostside/cli/reporter.h"
+#include "hostside/exec/hub.h"
 #include "hostside/host/guest_files.h"
 #include "hostside/host/last_run.h"
 #include "hostside/host/run_directory.h"
@@ -73,7 +74,8 @@ bool wants_console(const Machine &machine) {
     std::string words;
     for (const auto &word : machine.kernel_params) (words += word) += ' ';
     const auto asked = mounts::boot_parameters(mounts::parse_command_line(words));
-    return asked && (asked->stop_at_start || asked->stop_at_devices || asked->stop_at_mounts || !asked->break_before.empty());
+    return asked && (asked->stop_at_start || asked->stop_at_devices || asked->stop_at_mounts || !asked->break_before.empty() ||
+                     !asked->break_before_steps.empty());
 }
 
 // Has a machine in the background come as far as whoever started it waits for?
@@ -130,6 +132,8 @@ base::Result<> leave_the_terminal_of_others() {
     return {};
 }
 
+}  // namespace
+
 // `started` is told once QEMU runs, or what was waited for has come; for a machine in the background.
 int run_machine(const Arguments &arguments, const std::function<void(const std::string &failure)> &started) {
     if (auto left = leave_the_terminal_of_others(); !left) return refuse(left.error());
@@ -151,8 +155,9 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
     if (!machine) return give_up(machine.error());
     if (arguments.print) return print_command(*machine, arguments);
     if (view && wants_console(*machine)) view->open_console(false);
-    auto folder = RunFolder::create(machine->name, !arguments.background);
+    auto folder = RunFolder::create(machine->name, !arguments.background || arguments.told_folder);
     if (!folder) return give_up(folder.error());
+    if (arguments.told_folder) arguments.told_folder(folder->path());
     auto prepared = prepare(*machine, {.run_folder = folder->path(),
                                        .fresh = arguments.fresh,
                                        .terminal = !arguments.background && !view,
@@ -176,6 +181,7 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
         if (event.kind == RunEvent::ready && arguments.notify_ready) notify_ready();
         report.event(event);
     };
+    const HubProcess hub(prepared->facts.runvm, folder->path());
     auto code = supervise(
         {*argv, folder->path(), *console, machine->timeout_s, !arguments.background && !view, view ? &*view : nullptr, on_event});
     if (!code) return give_up(code.error());
@@ -191,6 +197,8 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
         for (const auto &line : words) say(line);
     return *code;
 }
+
+namespace {
 
 // In a session of its own, without our terminal; this returns when QEMU runs, or did not come to that.
 int start_machine(const Arguments &arguments) {

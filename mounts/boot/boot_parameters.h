@@ -16,6 +16,7 @@ namespace mounts {
 enum class UnionMode { off, tmpfs, disk };  // where the store's upper is; off: the store is read-only
 enum class UnionEngine { automatic, overlay, fuse };
 enum class RegisterMode { automatic, strict, off };
+enum class AgentMode { on, off, only };  // only: PID 1 itself, there is no stage 2
 
 std::string_view name(UnionMode mode);
 std::string_view name(UnionEngine engine);
@@ -44,7 +45,9 @@ struct BootParameters {
     std::string fresh_disk;     // serial of a disk to which, the launcher says, nothing was ever written; empty: none
     int device_timeout_s = 20;  // NixOS's stage 1 tries 20 times, a second apart
     RegisterMode registration = RegisterMode::automatic;
+    AgentMode agent = AgentMode::on;
     std::vector<protocol::BootPhase> break_before;
+    std::vector<std::string> break_before_steps;  // mounts::kind() of them, or `KIND:TEXT` of those whose line has the text
     // NixOS's debugging parameters; each stop is a shell or the menu on the console.
     bool trace = false;            // boot.trace / debugtrace
     bool shell_on_fail = false;    // boot.shell_on_fail

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "mounts/base/at.h"
 #include "tests/boot/machine.h"
 
 namespace {
@@ -18,6 +19,17 @@ TEST_CASE("a missing stage 2 is named, and the launcher says that stage 1 failed
     const Boot b = boot({.arguments = {"--init=/tmp/xchg/none"}, .registration = false});
     CHECK(b.exit_code == 120);
     CHECK_THAT(b.console, ContainsSubstring("/tmp/xchg/none"));
+}
+
+TEST_CASE("the report of a boot that fails is the host's, with the step that failed and the one that never ended") {
+    boot_test::Machine machine;
+    CHECK(machine.boot({.arguments = {"--init=/nix/store/none/init"}, .registration = false}).exit_code == 120);
+    const std::string report = machine.xchg() + "/stage1-report.json";
+    CHECK_THAT(base::read_file(report).value_or(""), ContainsSubstring("\"error\": \"find init '/nix/store/none/init': "));
+    REQUIRE(std::filesystem::remove(report));
+    // It stands before stage 2 until its time is over.
+    CHECK(machine.boot({.parameters = {"stage1.break=switch_root"}, .arguments = {"--timeout", "90"}}).exit_code != 0);
+    CHECK_THAT(base::read_file(report).value_or(""), ContainsSubstring("\"phase\": \"register\"") && ContainsSubstring("]}\n"));
 }
 
 TEST_CASE("a stage 2 whose interpreter is missing is named, with why it can't be executed") {
