@@ -12,6 +12,7 @@
 #include "hostside/base/exit_code.h"
 #include "hostside/base/nearest.h"
 #include "hostside/cli/arguments.h"
+#include "hostside/cli/check_command.h"
 #include "hostside/cli/completion_command.h"
 #include "hostside/cli/describe_command.h"
 #include "hostside/cli/exec_command.h"
@@ -87,6 +88,7 @@ int command_line(int argc, char **argv) {
     int status = 0;
     hostside::add_run_commands(app, status);
     hostside::add_describe_commands(app, status);
+    hostside::add_check_command(app, status);
     hostside::add_look_commands(app, status);
     hostside::add_report_command(app, status);
     hostside::add_life_commands(app, status);

@@ -59,6 +59,15 @@ std::string prepared(std::string image, const InitrdSpec &spec) {
     return spec.keep_tracing ? image : without_tracing(std::move(image));
 }
 
+// For a machine that needs a module which its kernel has not.
+std::string remedy(std::string_view module) {
+    if (module.starts_with("9p"))
+        return "take a kernel that has it (Debian's 'cloud' flavour has no 9p): the store comes over it";
+    for (const std::string_view disk : {"virtio_blk", "virtio_scsi", "sd_mod", "ata_piix", "ahci"})
+        if (module == disk) return "take a kernel that has it, or another disk interface (--disk-interface)";
+    return "take a kernel that has it, or leave it out of the machine's description";
+}
+
 Result<> add_modules(Cpio &cpio, const InitrdSpec &spec) {
     auto folder = modules_folder(spec.modules, spec.release);
     if (!folder) return std::unexpected(folder.error());
@@ -68,9 +77,8 @@ Result<> add_modules(Cpio &cpio, const InitrdSpec &spec) {
     const auto plan = mounts::ModuleIndex(texts).plan(spec.names);
     if (!plan.missing.empty())
         return fail(0, "find module", plan.missing.front(),
-                    std::format("kernel {} has it neither as a module in {} nor built in; "
-                                "take a kernel that has it (Debian's 'cloud' flavour has no 9p), or another disk interface",
-                                release, *folder));
+                    std::format("kernel {} has it neither as a module in {} nor built in; {}", release, *folder,
+                                remedy(plan.missing.front())));
     std::set<std::string> names;
     std::vector<std::string> paths;
     for (const auto &step : plan.steps) {

@@ -10,6 +10,7 @@
 #include "hostside/boot/initrd.h"
 #include "hostside/boot/kernel_command_line.h"
 #include "hostside/boot/kernel_image.h"
+#include "hostside/launch/foresight.h"
 #include "hostside/nix/closure.h"
 #include "hostside/qemu/accelerator.h"
 #include "mounts/base/at.h"
@@ -100,6 +101,7 @@ Result<> look_at_initrd(LaunchFacts &facts, const Machine &m, const PrepareOptio
         return fail(0, "find kernel", m.toplevel, "give --toplevel a NixOS system (it has a file 'kernel'), or --kernel FILE");
     if (boot->init.empty() && m.initrd.empty())
         return fail(0, "find init", "", "nothing says what the guest runs: give --toplevel, or --init PATH");
+    if (auto foreseen = foresee(m, *boot); !foreseen) return foreseen;
     if (!boot->left_out.empty()) {
         std::string list;
         for (const auto &one : boot->left_out) list += (list.empty() ? "" : ", ") + one;

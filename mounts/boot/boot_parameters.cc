@@ -208,6 +208,13 @@ std::string_view name(UnionEngine engine) {
     return "?";
 }
 
+std::vector<std::string_view> own_parameters() {
+    std::vector<std::string_view> names;
+    for (const auto &[parameter, parser] : parsers())
+        if (parameter.starts_with("stage1.")) names.push_back(parameter);
+    return names;
+}
+
 Result<BootParameters> boot_parameters(const std::vector<Parameter> &parameters) {
     BootParameters out;
     for (const auto &[parameter, value] : parameters) {

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "mounts/base/error.h"
@@ -55,6 +56,9 @@ struct BootParameters {
     bool stop_at_devices = false;  // boot.debug1devices
     bool stop_at_mounts = false;   // boot.debug1mounts
 };
+
+// The names of those that are ours alone: `stage1.union` and so on, sorted.
+std::vector<std::string_view> own_parameters();
 
 // Error (code 0): a parameter of ours has a value that it does not take; the parameter is named. Parameters that are
 // not ours are left alone, whatever they hold. A parameter given twice: the later one counts, but shares add up.

@@ -26,11 +26,11 @@ int mode_of(const std::string &path) {
 
 TEST_CASE("a machine in the background that came to nothing says why, to whoever waits and to whoever asks later") {
     const Place place;
-    const auto start = place.runvm({"start", "--name", "web", "--wait", "--init=/nix/store/none/init"});
+    const auto start = place.runvm({"start", "--name", "web", "--wait", "--init=/tmp/xchg/none"});
     INFO(start.output);
     CHECK(start.status == 120);
     CHECK_THAT(start.output, ContainsSubstring(" s: stage 1 failed in its phase ") &&
-                                 ContainsSubstring("runvm:   why: find init '/nix/store/none/init': No such file or directory") &&
+                                 ContainsSubstring("runvm:   why: find init '/tmp/xchg/none': No such file or directory") &&
                                  ContainsSubstring("\nrunvm:   look: runvm logs web") && EndsWith("; exit status 120\n"));
     const auto status = place.runvm({"status", "web"});
     CHECK(status.status == 1);

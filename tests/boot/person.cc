@@ -137,9 +137,9 @@ TEST_CASE(
 
 TEST_CASE("r restarts the machine; without boot.shell_on_fail no shell is offered") {
     Machine machine;
-    Console console(machine, {.arguments = {"--init=/nix/store/none/init"}, .registration = false});
+    Console console(machine, {.arguments = {"--init=/tmp/xchg/none"}, .registration = false});
     console.wait_for(
-        "stage1: the boot failed: find init '/nix/store/none/init': No such file or directory; there is no such file in "
+        "stage1: the boot failed: find init '/tmp/xchg/none': No such file or directory; there is no such file in "
         "the target root /mnt-root: is the store mounted, and init= of this closure?\n");
     console.wait_for("*) to ignore the error and continue\n");
     console.type("r");

@@ -28,7 +28,7 @@ struct Host {
         for (const char *folder : {"bin", "run", "images"}) fs::create_directory(scratch.path(folder));
         program("qemu-system-x86_64", "echo 'QEMU emulator version 10.0.0'\n");
         program("qemu-img", "while [ $# -gt 2 ]; do shift; done\necho made >\"$1\"\n");
-        std::ofstream(scratch.path("kernel")) << "kernel";
+        std::ofstream(scratch.path("kernel")) << "\x7f" << "ELF";
     }
     void program(const std::string &name, const std::string &body) const {
         std::ofstream(scratch.path("bin/" + name)) << "#!/bin/sh\n" << body;
