@@ -99,7 +99,8 @@ int Union::copy_up_file(Node &node, off_t size, base::Fd &copy) {
     for (const Link &link : links)
         if (const int error = copy_up(*link.parent); error != 0) return error;
     StagedCopy made;
-    int error = layers.stage_copy(source, from_dir, from_name, status, size, node.shown_inode, made);
+    const std::string origin = std::to_string(node.shown_inode) + " " + lower_name(node, nullptr);
+    int error = layers.stage_copy(source, from_dir, from_name, status, size, origin, made);
     if (error != 0) return error;
     copy = std::move(made.file);
     if (links.empty() && !copy) copy.reset(::openat(layers.work->get(), made.entry.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));

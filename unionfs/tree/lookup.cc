@@ -167,6 +167,17 @@ int Union::find_copy(Found &found, bool &let_go) {
     return 0;
 }
 
+// 0: it has none, or the lower may have given it to another file since.
+ino_t Union::number_before_copy_up(const base::Fd &dir, const std::string &name) const {
+    std::string origin;
+    ino_t number = 0;
+    if (layers.marks.value(dir.get(), name.c_str(), "unionfs.ino", origin) != 0) return 0;
+    const char *const end = origin.data() + origin.size();
+    const char *const space = std::from_chars(origin.data(), end, number).ptr;  // a damaged one counts as none
+    if (end - space > 2 && *space == ' ' && layers.is_gone(std::string(space + 1, end), number)) return 0;
+    return number;
+}
+
 Node *Union::intern(Node &parent, const std::string &name, Found &found) {
     const Key key{found.status.st_dev, found.status.st_ino};
     ino_t shown = found.indexed;
@@ -176,12 +187,7 @@ Node *Union::intern(Node &parent, const std::string &name, Found &found) {
             return known;
         }
         FdRef dir;
-        std::array<char, 32> text{};
-        if (shown == 0 && upper_dir(parent, dir) == 0) {
-            const ssize_t n =
-                get_xattr(dir->get(), name.c_str(), (layers.marks.prefix + "unionfs.ino").c_str(), text.data(), text.size());
-            if (n > 0) (void)std::from_chars(text.data(), text.data() + n, shown);  // a damaged one counts as none
-        }
+        if (shown == 0 && upper_dir(parent, dir) == 0) shown = number_before_copy_up(*dir, name);
     }
     if (shown == 0) {
         // A directory keeps its topmost lower's number, whether it was copied up or not.

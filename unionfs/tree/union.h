@@ -92,6 +92,7 @@ class Union {
     int open_upper_dir(Node &node, FdRef &fd);
     bool find_open(Node &node, Location &place);
 
+    [[nodiscard]] ino_t number_before_copy_up(const base::Fd &dir, const std::string &name) const;
     Node *intern(Node &parent, const std::string &name, Found &found);
     int lower_has(Node &parent, const std::string &name, bool &has);  // a lower layer would show through
     int is_empty(Node &directory);

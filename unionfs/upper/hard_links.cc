@@ -85,7 +85,7 @@ bool is_of_this_upper(const Layers &layers, const std::string &path, ino_t numbe
         if (layers.marks.is_whiteout(at.get(), name.c_str(), status, hides) != 0 || hides) return true;
         if (!S_ISDIR(status.st_mode))
             return status.st_ino == inode || layers.marks.value(at.get(), name.c_str(), "unionfs.ino", value) != 0 ||
-                   value != std::to_string(number);
+                   !(value + " ").starts_with(std::to_string(number) + " ");
         if (layers.marks.is_opaque(at.get(), name.c_str(), hides) != 0 || hides) return true;
         if (layers.marks.value(at.get(), name.c_str(), "redirect", value) != 0 || !value.empty()) return true;
         at.reset(::openat(at.get(), name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));

@@ -163,6 +163,15 @@ Result<> Layers::open() {
     return {};
 }
 
+bool Layers::is_gone(const std::string &path, ino_t number) const {
+    return std::ranges::none_of(lowers, [&](const FdRef &lower) {
+        struct stat status{};
+        if (::fstatat(lower->get(), path.c_str() + 1, &status, AT_SYMLINK_NOFOLLOW) < 0)
+            return errno != ENOENT && errno != ENOTDIR;
+        return number_of(key_of(status)) == number;
+    });
+}
+
 ino_t Layers::number_of(const Key &key) const {
     const auto position = std::ranges::find(devices, key.device) - devices.begin();
     return key.inode + (static_cast<ino_t>(position) << 56);
