@@ -1,5 +1,5 @@
-// An inode's number that the upper gives to the next object, which ext4 does at once and tmpfs never: what is new must not
-// be taken for what had the number before.
+// An inode's number that a layer gives to the next object, which ext4 does at once and tmpfs never: what is new must not be
+// taken for what had the number before.
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,6 +9,7 @@
 
 #include "tests/parity/mounted.h"
 #include "tests/parity/place.h"
+#include "tests/support/backing.h"
 #include "tests/support/disk.h"
 
 namespace fs = std::filesystem;
@@ -37,5 +38,34 @@ TEST_CASE("a folder that gets the number of one that a rename replaced is a fold
         CHECK(fs::remove_all(root / "replaced") == 2);
     }
     CHECK(stack.worker() == worker);
+    CHECK(stack.unmount() == 0);
+}
+
+TEST_CASE("a lower file that gets the number of one that was copied up and removed from the lower is another file") {
+    if (std::string reason = parity::missing() + support::loop_devices_missing(); !reason.empty()) SKIP(reason);
+    const std::string mode = GENERATE("store", "throughput");
+    CAPTURE(mode);
+    parity::Mounted stack(mode);
+    const support::Backing disk(stack.lower(), "ext4", 64 << 20);
+    const auto number_of = [](const fs::path &path) {
+        struct stat status{};
+        REQUIRE(::lstat(path.c_str(), &status) == 0);
+        return status.st_ino;
+    };
+    for (const char *name : {"gone", "stays"}) std::ofstream(stack.lower() / name) << name;
+    const ino_t reused = number_of(stack.lower() / "gone");
+    stack.mount();
+    for (const char *name : {"gone", "stays"}) {
+        std::ofstream(stack.root() / name, std::ios::app) << "!";
+        fs::rename(stack.root() / name, stack.root() / (std::string(name) + "-moved"));
+    }
+    const ino_t kept = number_of(stack.root() / "stays-moved");
+    REQUIRE(stack.unmount() == 0);
+    REQUIRE(fs::remove(stack.lower() / "gone"));
+    std::ofstream(stack.lower() / "new") << "new";
+    REQUIRE(number_of(stack.lower() / "new") == reused);
+    stack.mount();
+    CHECK(number_of(stack.root() / "new") != number_of(stack.root() / "gone-moved"));
+    CHECK(number_of(stack.root() / "stays-moved") == kept);
     CHECK(stack.unmount() == 0);
 }

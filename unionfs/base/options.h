@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace unionfs {
@@ -31,6 +32,10 @@ struct Options {
     bool help = false;
     bool version = false;
     unsigned max_files = 4096;  // descriptors kept open, whatever the number of inodes
+
+    [[nodiscard]] bool hides(std::string_view name) const {
+        return hide_meta_files && (name.starts_with(".unionfs") || name.starts_with(".fuse_hidden"));
+    }
 };
 
 }  // namespace unionfs

@@ -63,7 +63,7 @@ void settle() {
     for (int fd = 0; null && fd <= 2; ++fd) ::dup2(null.get(), fd);
 }
 
-// One write per byte of readahead the kernel would not give us otherwise (it takes 128 KiB from the device's default).
+// The kernel reads 128 KiB ahead on a FUSE mount, whatever is asked for at INIT; root may have it read more.
 void widen_readahead(const std::string &mountpoint) {
     struct stat status{};
     if (::stat(mountpoint.c_str(), &status) < 0) return;
@@ -158,7 +158,7 @@ int command_main(int argc, char **argv) {
     SharedMemory memory;
     if (auto result = memory.make(); !result) return refuse(result.error());
     if (char *full = ::realpath(options->mountpoint.c_str(), nullptr)) {
-        options->mountpoint = full;  // we leave the working folder
+        options->mountpoint = full;  // we leave the working directory
         std::free(full);
     }
     Layers layers(std::move(*options));

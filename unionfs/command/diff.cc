@@ -3,18 +3,18 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <memory>
 #include <set>
 #include <string_view>
 
 #include "mounts/base/at.h"
+#include "unionfs/upper/marks.h"
 #include "unionfs/upper/redirect.h"
-#include "unionfs/upper/xattr.h"
 
 namespace unionfs {
 
@@ -25,24 +25,33 @@ namespace {
 
 using Directories = std::vector<std::shared_ptr<Fd>>;
 
-std::string mark_of(int dir, const char *name, const std::string &mark) {
-    for (const char *prefix : {"trusted.overlay.", "user.overlay."})
-        if (std::string value; xattr_value(dir, name, prefix + mark, value) == 0 && !value.empty()) return value;
+// An upper has marks of one kind or the other; nobody tells which.
+const std::array<Marks, 2> kinds{{{"trusted.overlay."}, {"user.overlay."}}};
+
+std::string redirect_of(int dir, const char *name) {
+    std::string value;
+    for (const Marks &marks : kinds)
+        if (marks.value(dir, name, "redirect", value) == 0 && !value.empty()) return value;
     return {};
 }
 
-bool is_opaque(int dir, const char *name) { return mark_of(dir, name, "opaque") == "y"; }
+bool is_opaque(int dir, const char *name) {
+    return std::ranges::any_of(kinds, [&](const Marks &marks) {
+        bool is = false;
+        return marks.is_opaque(dir, name, is) == 0 && is;
+    });
+}
 
 std::string joined(const std::string &path, const std::string &name) { return path.empty() ? name : path + "/" + name; }
 
 bool hides(int dir, const char *name, const struct stat &status) {
-    if (S_ISCHR(status.st_mode)) return status.st_rdev == makedev(0, 0);
-    if (!S_ISREG(status.st_mode) || status.st_size != 0) return false;
-    return get_xattr(dir, name, "user.overlay.whiteout", nullptr, 0) >= 0 ||
-           get_xattr(dir, name, "trusted.overlay.whiteout", nullptr, 0) >= 0;
+    return std::ranges::any_of(kinds, [&](const Marks &marks) {
+        bool is = false;
+        return marks.is_whiteout(dir, name, status, is) == 0 && is;
+    });
 }
 
-// The folders of that name that show through one another: anything else, and an opaque one, hides those further down.
+// The directories of that name that show through one another: anything else, and an opaque one, hides those further down.
 Directories merged(const Directories &lowers, const char *name) {
     Directories found;
     for (const auto &lower : lowers) {
@@ -55,7 +64,7 @@ Directories merged(const Directories &lowers, const char *name) {
     return found;
 }
 
-// The lowers' folders at a path of a redirect.
+// The lowers' directories at a path of a redirect.
 Directories at_path(Directories lowers, std::string_view path) {
     while (!path.empty()) {
         const size_t end = std::min(path.find('/'), path.size());
@@ -65,8 +74,8 @@ Directories at_path(Directories lowers, std::string_view path) {
     return lowers;
 }
 
-// A folder of the union: where it is, and what of the lowers shows in it.
-struct Folder {
+// A directory of the union: where it is, and what of the lowers shows in it.
+struct Directory {
     std::string path;
     Directories lowers;
     std::string lower_path;  // by which the lowers have it
@@ -76,7 +85,7 @@ struct Walk {
     Directories roots;
     std::vector<Difference> found{};
 
-    Result<> folder(int upper, const Folder &at) {
+    Result<> directory(int upper, const Directory &at) {
         const std::unique_ptr<DIR, int (*)(DIR *)> entries(::fdopendir(::openat(upper, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)),
                                                            ::closedir);
         if (!entries) return base::fail(errno, "read", at.path);
@@ -88,8 +97,8 @@ struct Walk {
         return {};
     }
 
-    Result<> one(int upper, const std::string &name, const Folder &parent) {
-        Folder at{.path = joined(parent.path, name), .lowers = {}, .lower_path = joined(parent.lower_path, name)};
+    Result<> one(int upper, const std::string &name, const Directory &parent) {
+        Directory at{.path = joined(parent.path, name), .lowers = {}, .lower_path = joined(parent.lower_path, name)};
         struct stat status{}, below{};
         if (::fstatat(upper, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) return base::fail(errno, "stat", at.path);
         bool had = false;
@@ -103,27 +112,26 @@ struct Walk {
             return {};
         }
         const bool opaque = S_ISDIR(status.st_mode) && is_opaque(upper, name.c_str());
-        if (const std::string to = opaque ? std::string{} : mark_of(upper, name.c_str(), "redirect");
-            !to.empty() && !redirect_names(to))
+        if (const std::string to = opaque ? std::string{} : redirect_of(upper, name.c_str()); !to.empty() && !redirect_names(to))
             return base::fail(EINVAL, "redirect", at.path);
         const bool moved = S_ISDIR(status.st_mode) && !opaque && look_where_it_was(upper, name, parent, at);
-        const bool both_folders = had && S_ISDIR(status.st_mode) && S_ISDIR(below.st_mode);
+        const bool both_directories = had && S_ISDIR(status.st_mode) && S_ISDIR(below.st_mode);
         const bool same_attributes =
             status.st_mode == below.st_mode && status.st_uid == below.st_uid && status.st_gid == below.st_gid;
         if (moved)
             found.push_back({Change::moved, at.path, status.st_mode, status.st_size, at.lower_path});
-        else if (!both_folders || !same_attributes || opaque)
+        else if (!both_directories || !same_attributes || opaque)
             found.push_back({had ? Change::modified : Change::added, at.path, status.st_mode, status.st_size});
         if (!S_ISDIR(status.st_mode)) return {};
         if (!moved && !opaque) at.lowers = merged(parent.lowers, name.c_str());
         auto inside = base::open_at(upper, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
         if (!inside) return std::unexpected(inside.error());
-        return folder(inside->get(), at);
+        return directory(inside->get(), at);
     }
 
-    // Follows a redirect: a name beside, or a path from the roots. False: there is none, or it leads to where the folder is.
-    bool look_where_it_was(int upper, const std::string &name, const Folder &parent, Folder &at) const {
-        const std::string target = mark_of(upper, name.c_str(), "redirect");
+    // Follows a redirect: a name beside, or a path from the roots. False: there is none, or it leads to where the directory is.
+    bool look_where_it_was(int upper, const std::string &name, const Directory &parent, Directory &at) const {
+        const std::string target = redirect_of(upper, name.c_str());
         if (target.empty()) return false;
         const bool from_roots = target.starts_with('/');
         const std::string path = from_roots ? target.substr(1) : joined(parent.lower_path, target);
@@ -133,7 +141,7 @@ struct Walk {
         return true;
     }
 
-    // The whiteout where a moved folder was says nothing new.
+    // The whiteout where a moved directory was says nothing new.
     void drop_old_places() {
         std::set<std::string_view> old_places;
         for (const Difference &difference : found)
@@ -158,7 +166,7 @@ Result<std::vector<Difference>> differences(const std::string &upper, const std:
         if (!fd) return std::unexpected(fd.error());
         walk.roots.push_back(std::make_shared<Fd>(std::move(*fd)));
     }
-    if (auto result = walk.folder(top->get(), {.path = {}, .lowers = walk.roots, .lower_path = {}}); !result)
+    if (auto result = walk.directory(top->get(), {.path = {}, .lowers = walk.roots, .lower_path = {}}); !result)
         return std::unexpected(result.error());
     walk.drop_old_places();
     std::ranges::sort(walk.found, {}, &Difference::path);

@@ -13,7 +13,7 @@ namespace {
 constexpr const char *usage =
     "usage: stage1 union diff [--json] UPPER LOWER…\n"
     "What the upper of a union changed against its lowers, the topmost first.\n"
-    "  --json   a list of objects: change, path, mode, size; from, of a moved folder\n";
+    "  --json   a list of objects: change, path, mode, size; from, of a moved directory\n";
 
 const char *word(Change change) {
     switch (change) {
@@ -55,7 +55,7 @@ void print_json(const std::vector<Difference> &differences) {
 }  // namespace
 
 int diff_main(int argc, char **argv) {
-    std::vector<std::string> folders;
+    std::vector<std::string> directories;
     bool json = false;
     for (int i = 1; i < argc; ++i) {
         const std::string_view argument(argv[i]);
@@ -64,10 +64,10 @@ int diff_main(int argc, char **argv) {
         else if (argument == "-h" || argument == "--help")
             return std::fputs(usage, stdout) < 0 ? 1 : 0;
         else
-            folders.emplace_back(argument);
+            directories.emplace_back(argument);
     }
-    if (folders.size() < 2 || folders.front().starts_with('-')) return std::fputs(usage, stderr) < 0 ? 1 : 2;
-    auto found = differences(folders.front(), {folders.begin() + 1, folders.end()});
+    if (directories.size() < 2 || directories.front().starts_with('-')) return std::fputs(usage, stderr) < 0 ? 1 : 2;
+    auto found = differences(directories.front(), {directories.begin() + 1, directories.end()});
     if (!found) {
         std::println(stderr, "stage1 union diff: {}", base::message(found.error()));
         return 1;

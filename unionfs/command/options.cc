@@ -16,7 +16,7 @@ const char *const options_help =
     "\n"
     "  lowerdir=A:B       read-only branches, the topmost first; `\\:` is a colon in a name\n"
     "  upperdir=DIR       where changes go; without it the union is read-only\n"
-    "  workdir=DIR        an empty folder beside the upper, on the same file system\n"
+    "  workdir=DIR        an empty directory beside the upper, on the same file system\n"
     "  cow                copy a file of a read-only branch up when it is changed\n"
     "  mode=auto|store|throughput\n"
     "                     store: warm opens and reads cost no message; throughput: the kernel reads and writes the\n"
@@ -57,7 +57,7 @@ Result<> parse_branches(std::string_view text, Options &options) {
         const size_t equals = branch.rfind('=');
         std::string path = branch.substr(0, equals);
         const std::string kind = equals == std::string::npos ? "RO" : branch.substr(equals + 1);
-        if (path.empty()) return fail(0, "branch", branch, "has no folder");
+        if (path.empty()) return fail(0, "branch", branch, "has no directory");
         if (kind == "RW" || kind == "rw") {
             if (!options.upper.empty()) return fail(0, "branch", branch, "is a second RW branch; one can be written to");
             if (!options.lowers.empty()) return fail(0, "branch", branch, "RW has to be the first branch");
@@ -75,7 +75,8 @@ Result<> parse_value(const std::string &name, const std::string &value, Options 
     if (value.empty()) return fail(0, "option", name, "needs a value");
     if (name == "lowerdir") {
         options.lowers = split(value, ':');
-        if (std::ranges::any_of(options.lowers, &std::string::empty)) return fail(0, "option", name, "has an empty folder name");
+        if (std::ranges::any_of(options.lowers, &std::string::empty))
+            return fail(0, "option", name, "has an empty directory name");
     } else if (name == "upperdir") {
         options.upper = value;
     } else if (name == "workdir") {

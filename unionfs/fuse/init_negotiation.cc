@@ -28,7 +28,7 @@ bool kernel_has(const fuse_buf &request, unsigned feature) {
 
 }  // namespace
 
-void agree(void *userdata, fuse_conn_info *connection) {
+void negotiate_init(void *userdata, fuse_conn_info *connection) {
     auto &session = *static_cast<Session *>(userdata);
     const auto want = [&](uint64_t feature) {
         return (connection->capable_ext & feature) != 0 && fuse_set_feature_flag(connection, feature);

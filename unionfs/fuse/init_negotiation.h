@@ -9,7 +9,7 @@
 namespace unionfs {
 
 // libfuse's callback; `userdata` is the Session.
-void agree(void *userdata, fuse_conn_info *connection);
+void negotiate_init(void *userdata, fuse_conn_info *connection);
 
 // Keeps the request: a successor must learn what was agreed, and the kernel asks once a connection.
 void save_init(Union &fs, const fuse_buf &buffer);

@@ -51,7 +51,7 @@ namespace {
 
 void reply(fuse_req_t request, Node &node) {
     struct stat status{};
-    end_written_through(union_of(request), node);
+    end_passthrough_writes(union_of(request), node);
     const int error = union_of(request).attributes(node, status);
     if (error != 0)
         fuse_reply_err(request, error);
@@ -61,7 +61,7 @@ void reply(fuse_req_t request, Node &node) {
 
 void getattr(fuse_req_t request, fuse_ino_t id, fuse_file_info *) { reply(request, node_of(request, id)); }
 
-int set_times(const Where &place, const struct stat &wanted, int which) {
+int set_times(const Location &place, const struct stat &wanted, int which) {
     timespec times[2] = {{.tv_sec = 0, .tv_nsec = UTIME_OMIT}, {.tv_sec = 0, .tv_nsec = UTIME_OMIT}};
     if ((which & FUSE_SET_ATTR_ATIME_NOW) != 0)
         times[0].tv_nsec = UTIME_NOW;
@@ -88,7 +88,7 @@ int change_nothing(fuse_req_t request, Node &node) {
 }
 
 // chown(2) of a file by whoever is not of its group takes set-group-ID without group execute too: ours would leave it.
-int change_owner(fuse_req_t request, Node &node, const Where &place, uid_t uid, gid_t gid) {
+int change_owner(fuse_req_t request, Node &node, const Location &place, uid_t uid, gid_t gid) {
     Union &fs = union_of(request);
     struct stat status{};
     mode_t drop = 0;
@@ -105,9 +105,9 @@ int change(fuse_req_t request, Node &node, const struct stat &wanted, int which)
     Union &fs = union_of(request);
     const bool truncate = (which & FUSE_SET_ATTR_SIZE) != 0;
     if (const int error = fs.copy_up(node, truncate ? wanted.st_size : -1, Told::by_the_answer); error != 0) return error;
-    let_change_be_seen(node);
-    Where place;
-    if (const int error = fs.reach(node, place); error != 0) return error;
+    let_change_show(node);
+    Location place;
+    if (const int error = fs.resolve_open(node, place); error != 0) return error;
     if ((which & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)) != 0) {
         const uid_t uid = (which & FUSE_SET_ATTR_UID) != 0 ? wanted.st_uid : static_cast<uid_t>(-1);
         const gid_t gid = (which & FUSE_SET_ATTR_GID) != 0 ? wanted.st_gid : static_cast<gid_t>(-1);
@@ -142,8 +142,8 @@ void setattr(fuse_req_t request, fuse_ino_t id, struct stat *wanted, int which, 
 }
 
 void readlink(fuse_req_t request, fuse_ino_t id) {
-    Where place;
-    int error = union_of(request).hold(node_of(request, id), place);
+    Location place;
+    int error = union_of(request).resolve_held(node_of(request, id), place);
     std::array<char, PATH_MAX + 1> target{};
     if (error == 0 && ::readlinkat(place.fd(), place.name.c_str(), target.data(), PATH_MAX) < 0) error = errno;
     if (error != 0)

@@ -53,8 +53,8 @@ constexpr uint64_t by_page_cache = 2;
 // only without passthrough (FUSE_HANDLE_KILLPRIV_V2).
 bool has_privileges(Union &fs, Node &node) {
     struct stat status{};
-    Where place;
-    if (fs.attributes(node, status) != 0 || fs.hold(node, place) != 0) return true;
+    Location place;
+    if (fs.attributes(node, status) != 0 || fs.resolve_held(node, place) != 0) return true;
     if ((status.st_mode & (S_ISUID | S_ISGID)) != 0) return true;
     const ssize_t n = get_xattr(place.fd(), place.name.c_str(), "security.capability", nullptr, 0);
     return n >= 0 || !is_no_attribute(static_cast<int>(-n));
@@ -112,7 +112,7 @@ int open_file(Session &session, fuse_req_t request, Node &node, fuse_file_info &
     const bool counted = fs.journal.counted(file);
     const bool through = counted ? node.opens != 0 : wanted;  // one kind at a time, so it tells which it was
     info.fh = through && pass_through(request, node, fd ? fd->get() : -1, info) ? by_passthrough : by_page_cache;
-    if (info.fh == by_passthrough && write) begin_written_through(fs, node, (info.flags & O_CREAT) != 0);
+    if (info.fh == by_passthrough && write) begin_passthrough_writes(fs, node, (info.flags & O_CREAT) != 0);
     if (counted) return 0;
     if (info.fh == by_passthrough)
         fs.journal.count(Step::open, file, node.opens, 1, node.cached_opens);

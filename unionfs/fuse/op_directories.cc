@@ -1,5 +1,5 @@
-// Reading folders. There is no opened folder on our side: a listing belongs to the Node and is dropped at its end, and
-// the kernel keeps what it was told until the folder changes.
+// Reading directories. There is no opened directory on our side: a listing belongs to the Node and is dropped at its end, and
+// the kernel keeps what it was told until the directory changes.
 #include <dirent.h>
 #include <unistd.h>
 
@@ -15,16 +15,16 @@ namespace unionfs {
 
 namespace {
 
-std::shared_ptr<Listing> listing_of(Union &fs, Node &folder, off_t offset, int &error) {
+std::shared_ptr<Listing> listing_of(Union &fs, Node &directory, off_t offset, int &error) {
     {
-        const std::lock_guard lock(folder.mutex);
-        if (folder.listing && offset != 0) return folder.listing;
+        const std::lock_guard lock(directory.mutex);
+        if (directory.listing && offset != 0) return directory.listing;
     }
     auto listing = std::make_shared<Listing>();
-    if (folder.removed) return listing;  // removed while somebody stands in it: nothing is left
-    error = listing->load(fs, folder);
-    const std::lock_guard lock(folder.mutex);
-    folder.listing = listing;
+    if (directory.removed) return listing;  // removed while somebody stands in it: nothing is left
+    error = listing->load(fs, directory);
+    const std::lock_guard lock(directory.mutex);
+    directory.listing = listing;
     return listing;
 }
 
@@ -33,41 +33,42 @@ void opendir(fuse_req_t request, fuse_ino_t, fuse_file_info *) {
 }
 
 // A node id of 0 says that there are no attributes (fuse_direntplus_link in linux/fs/fuse/readdir.c).
-fuse_entry_param bare_entry(const ListingEntry &listed) {
+fuse_entry_param plain_entry(const ListingEntry &listed) {
     fuse_entry_param entry{};
     entry.attr.st_ino = listed.number != 0 ? listed.number : listed.cookie;  // of 0 readdir(3) thinks that it is gone
     entry.attr.st_mode = DTTOIF(listed.type);
     return entry;
 }
 
-int full_entry(Union &fs, Node &folder, const ListingEntry &listed, const std::string &name, fuse_entry_param &entry) {
+int full_entry(Union &fs, Node &directory, const ListingEntry &listed, const std::string &name, fuse_entry_param &entry) {
     Node *node = nullptr;
     struct stat status{};
-    const int error = fs.lookup(folder, name, node, status, listed.type == DT_DIR ? 0 : listed.layer);
+    const int error = fs.lookup(directory, name, node, status, listed.type == DT_DIR ? 0 : listed.layer);
     if (error != 0) return error;
     entry = entry_of(*node, status);
     if (listed.number != 0 && (listed.number != status.st_ino || DTTOIF(listed.type) != (status.st_mode & S_IFMT)))
-        fs.walks.stop();
+        fs.readdirplus.stop();
     return 0;
 }
 
 void readdirplus(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset, fuse_file_info *) {
     Union &fs = union_of(request);
-    Node &folder = node_of(request, id);
+    Node &directory = node_of(request, id);
     int error = 0;
-    const std::shared_ptr<Listing> listing = listing_of(fs, folder, offset, error);
+    const std::shared_ptr<Listing> listing = listing_of(fs, directory, offset, error);
     if (error != 0) {
         fuse_reply_err(request, error);
         return;
     }
-    if (offset == 0) folder.bare = fs.walks.begin(fuse_req_ctx(request)->pid, listing->files, listing->has_subfolders);
-    const bool bare = fs.walks.goes_on(folder.bare);
+    if (offset == 0)
+        directory.plain_token = fs.readdirplus.begin(fuse_req_ctx(request)->pid, listing->files, listing->has_subdirectories);
+    const bool plain = fs.readdirplus.goes_on(directory.plain_token);
     char *const buffer = reply_buffer(size);
     size_t used = 0;
     // `.` and `..` carry no node: what the kernel has of them stays as it is.
     for (off_t dot = offset; dot < 2; ++dot) {
         fuse_entry_param entry{};
-        entry.attr.st_ino = folder.shown_inode;
+        entry.attr.st_ino = directory.shown_inode;
         entry.attr.st_mode = S_IFDIR;
         used += fuse_add_direntry_plus(request, buffer + used, size - used, dot == 0 ? "." : "..", &entry, dot + 1);
     }
@@ -78,26 +79,26 @@ void readdirplus(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset, f
         const size_t needed = fuse_add_direntry_plus(request, nullptr, 0, name.c_str(), nullptr, 0);
         if (used + needed > size) break;
         fuse_entry_param entry{};
-        if (bare && at->number != 0)
-            entry = bare_entry(*at);
-        else if (const int failed = full_entry(fs, folder, *at, name, entry); failed == ENOENT)
+        if (plain && at->number != 0)
+            entry = plain_entry(*at);
+        else if (const int failed = full_entry(fs, directory, *at, name, entry); failed == ENOENT)
             continue;  // gone meanwhile
         else if (failed != 0)
-            entry = bare_entry(*at);  // who looks it up learns why
+            entry = plain_entry(*at);  // who looks it up learns why
         used += fuse_add_direntry_plus(request, buffer + used, size - used, name.c_str(), &entry, static_cast<off_t>(at->cookie));
     }
     if (used == 0) {
-        const std::lock_guard lock(folder.mutex);
-        folder.listing.reset();
+        const std::lock_guard lock(directory.mutex);
+        directory.listing.reset();
     }
     fuse_reply_buf(request, buffer, used);
 }
 
 void fsyncdir(fuse_req_t request, fuse_ino_t id, int, fuse_file_info *) {
     Union &fs = union_of(request);
-    Node &folder = node_of(request, id);
+    Node &directory = node_of(request, id);
     FdRef dir;
-    if (!folder.upper || fs.upper_dir(folder, dir) != 0) {
+    if (!directory.upper || fs.upper_dir(directory, dir) != 0) {
         fuse_reply_err(request, 0);  // nothing of it is ours
         return;
     }
@@ -107,7 +108,7 @@ void fsyncdir(fuse_req_t request, fuse_ino_t id, int, fuse_file_info *) {
 
 }  // namespace
 
-void add_folders(fuse_lowlevel_ops &ops) {
+void add_directories(fuse_lowlevel_ops &ops) {
     guard<opendir>(ops.opendir);
     guard<readdirplus>(ops.readdirplus);
     guard<fsyncdir>(ops.fsyncdir);

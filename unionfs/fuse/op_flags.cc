@@ -32,14 +32,14 @@ const Question *question_of(unsigned command) {
     return nullptr;
 }
 
-// A file's or folder's own descriptor: an O_PATH one takes no ioctl.
+// A file's or directory's own descriptor: an O_PATH one takes no ioctl.
 int open_object(Union &fs, Node &node, bool is_change, FdRef &fd) {
     if (node.is_file()) return fs.data(node, is_change, fd);
     if (!node.is_dir()) return ENOTTY;
     if (is_change)
         if (const int error = fs.copy_up(node); error != 0) return error;
-    Where place;
-    if (const int error = fs.where(node, place); error != 0) return error;
+    Location place;
+    if (const int error = fs.resolve(node, place); error != 0) return error;
     base::Fd opened(::openat(place.fd(), place.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!opened) return errno;
     fd = std::make_shared<const base::Fd>(std::move(opened));
@@ -60,7 +60,7 @@ void ioctl(fuse_req_t request, fuse_ino_t id, unsigned command, void *, fuse_fil
     alignas(8) std::array<char, sizeof(fsxattr)> value{};
     if (question->is_change) {
         std::memcpy(value.data(), in, question->size);
-        let_change_be_seen(node);
+        let_change_show(node);
     }
     if (error == 0 && ::ioctl(fd->get(), static_cast<int>(question->command), value.data()) < 0) error = errno;
     if (question->is_change) fs.changed_by_us(node);  // ctime; fuse_fileattr_set (linux/fs/fuse/ioctl.c) forgets nothing

@@ -25,12 +25,12 @@ void lookup(fuse_req_t request, fuse_ino_t parent, const char *name) {
     Node *node = nullptr;
     struct stat status{};
     Union &fs = union_of(request);
-    Node &folder = node_of(request, parent);
-    const int error = fs.lookup(folder, name, node, status);
+    Node &directory = node_of(request, parent);
+    const int error = fs.lookup(directory, name, node, status);
     fuse_entry_param entry{};
     if (error == 0) {
         entry = entry_of(*node, status);
-        if (folder.bare != 0 && !node->is_dir()) fs.walks.looked_up(folder.bare.exchange(0));
+        if (directory.plain_token != 0 && !node->is_dir()) fs.readdirplus.looked_up(directory.plain_token.exchange(0));
     } else if (error == ENOENT) {
         entry.entry_timeout = forever;  // a name that is missing is worth remembering too
     } else {
@@ -68,18 +68,18 @@ class Forgotten {
 };
 
 // Makes a name as the caller and answers with its entry.
-void make_entry(fuse_req_t request, fuse_ino_t parent, const char *name, bool folder,
+void make_entry(fuse_req_t request, fuse_ino_t parent, const char *name, bool directory,
                 const std::function<int(int, const char *)> &create) {
     Union &fs = union_of(request);
     Node &dir = node_of(request, parent);
     const fuse_ctx *context = fuse_req_ctx(request);
-    int error = fs.make(dir, name, folder, [&](int at, const char *as) {
+    int error = fs.make(dir, name, directory, [&](int at, const char *as) {
         const Caller caller(fs.layers.privileged, context->uid, context->gid, context->umask);
         return create(at, as) < 0 ? errno : 0;
     });
     Node *node = nullptr;
     struct stat status{};
-    if (error == 0) error = fs.take_made(dir, name, {}, node, status);
+    if (error == 0) error = fs.intern_made(dir, name, {}, node, status);
     if (error != 0) {
         fuse_reply_err(request, error);
         return;
@@ -119,7 +119,7 @@ void create(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode
     if (error == EEXIST && (info->flags & O_EXCL) == 0) error = 0;
     Node *node = nullptr;
     struct stat status{};
-    if (error == 0) error = file ? fs.take_made(dir, name, std::move(file), node, status) : fs.lookup(dir, name, node, status);
+    if (error == 0) error = file ? fs.intern_made(dir, name, std::move(file), node, status) : fs.lookup(dir, name, node, status);
     Forgotten unless_told(fs, node);
     if (error == 0) error = open_file(session, request, *node, *info);
     if (error != 0) {
@@ -150,7 +150,7 @@ void tmpfile(fuse_req_t request, fuse_ino_t parent, mode_t mode, fuse_file_info 
     Node *node = nullptr;
     if (error == 0) {
         const Key key{status.st_dev, status.st_ino};
-        node = fs.table.take(key, nullptr, {}, [&](Node &made) {
+        node = fs.table.intern(key, nullptr, {}, [&](Node &made) {
             made.type = S_IFREG;
             made.upper = true;
             made.upper_key = key;

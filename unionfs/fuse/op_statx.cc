@@ -54,12 +54,12 @@ constexpr uint32_t error_length = 16;
 Time time_of(const statx_timestamp &time) { return {time.tv_sec, time.tv_nsec, 0}; }
 
 int fill(Union &fs, Node &node, Statx &out) {
-    Where place;
+    Location place;
     struct stat shown{};
     struct statx found{};
-    end_written_through(fs, node);
+    end_passthrough_writes(fs, node);
     if (const int error = fs.attributes(node, shown); error != 0) return error;
-    if (const int error = fs.hold(node, place); error != 0) return error;
+    if (const int error = fs.resolve_held(node, place); error != 0) return error;
     if (::statx(place.fd(), place.name.c_str(), place.flags(), STATX_BASIC_STATS | STATX_BTIME, &found) < 0) return errno;
     out.mask = found.stx_mask & (STATX_BASIC_STATS | STATX_BTIME);
     out.blksize = found.stx_blksize;

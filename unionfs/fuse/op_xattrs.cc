@@ -20,7 +20,7 @@ namespace {
 bool is_ours(Union &fs, const char *name) { return std::string_view(name).starts_with(fs.layers.marks.prefix); }
 
 // XATTR_CREATE, XATTR_REPLACE and removal ask what was there before the first try; a resent request may find its own work.
-int check_first(Union &fs, Node &node, const Where &place, Step step, const char *name, int flags) {
+int check_first(Union &fs, Node &node, const Location &place, Step step, const char *name, int flags) {
     const ssize_t n = get_xattr(place.fd(), place.name.c_str(), name, nullptr, 0);
     const bool exists = n >= 0;
     if (!exists && !is_no_attribute(static_cast<int>(-n))) return static_cast<int>(-n);
@@ -30,7 +30,7 @@ int check_first(Union &fs, Node &node, const Where &place, Step step, const char
 }
 
 // An access ACL by an owner who is not of the file's group. We are of all, and the file system beneath keeps the bit.
-int drop_set_group_id(const Where &place) {
+int drop_set_group_id(const Location &place) {
     struct stat status{};
     if (::fstatat(place.fd(), place.name.c_str(), &status, place.flags()) < 0) return errno;
     if ((status.st_mode & S_ISGID) == 0) return 0;
@@ -42,11 +42,11 @@ int drop_set_group_id(const Where &place) {
 void setxattr(fuse_req_t request, fuse_ino_t id, const char *name, const char *value, size_t size, int flags) {
     Union &fs = union_of(request);
     Node &node = node_of(request, id);
-    Where place;
+    Location place;
     int error = is_ours(fs, name) ? EOPNOTSUPP : fs.copy_up(node);
-    if (error == 0) error = fs.reach(node, place);
+    if (error == 0) error = fs.resolve_open(node, place);
     if (error == 0 && flags != 0) error = check_first(fs, node, place, Step::set_attribute, name, flags);
-    let_change_be_seen(node);
+    let_change_show(node);
     if (error == 0) error = -set_xattr(place.fd(), place.name.c_str(), name, value, size, 0);
     if (error == 0 && kill_set_id) error = drop_set_group_id(place);
     fuse_reply_err(request, error);
@@ -54,8 +54,8 @@ void setxattr(fuse_req_t request, fuse_ino_t id, const char *name, const char *v
 
 void getxattr(fuse_req_t request, fuse_ino_t id, const char *name, size_t size) {
     Union &fs = union_of(request);
-    Where place;
-    const int error = is_ours(fs, name) ? ENODATA : fs.hold(node_of(request, id), place);
+    Location place;
+    const int error = is_ours(fs, name) ? ENODATA : fs.resolve_held(node_of(request, id), place);
     if (error != 0) {
         fuse_reply_err(request, error);
         return;
@@ -72,9 +72,9 @@ void getxattr(fuse_req_t request, fuse_ino_t id, const char *name, size_t size) 
 
 void listxattr(fuse_req_t request, fuse_ino_t id, size_t size) {
     Union &fs = union_of(request);
-    Where place;
+    Location place;
     std::vector<std::string> names;
-    int error = fs.hold(node_of(request, id), place);
+    int error = fs.resolve_held(node_of(request, id), place);
     if (error == 0) error = xattr_names(place.fd(), place.name.c_str(), names);
     if (error != 0) {
         fuse_reply_err(request, error);
@@ -101,15 +101,15 @@ void listxattr(fuse_req_t request, fuse_ino_t id, size_t size) {
 void removexattr(fuse_req_t request, fuse_ino_t id, const char *name) {
     Union &fs = union_of(request);
     Node &node = node_of(request, id);
-    Where place;
-    int error = is_ours(fs, name) ? ENODATA : fs.where(node, place);
+    Location place;
+    int error = is_ours(fs, name) ? ENODATA : fs.resolve(node, place);
     // Nothing is copied up for an attribute that isn't there.
     if (error == 0 && !node.upper)
         if (const ssize_t n = get_xattr(place.fd(), place.name.c_str(), name, nullptr, 0); n < 0) error = static_cast<int>(-n);
     if (error == 0) error = fs.copy_up(node);
-    if (error == 0) error = fs.reach(node, place);
+    if (error == 0) error = fs.resolve_open(node, place);
     if (error == 0) error = check_first(fs, node, place, Step::remove_attribute, name, XATTR_REPLACE);
-    let_change_be_seen(node);
+    let_change_show(node);
     if (error == 0) error = -remove_xattr(place.fd(), place.name.c_str(), name);
     if (error == ENODATA && fs.journal.inherited()) error = 0;
     fuse_reply_err(request, error);

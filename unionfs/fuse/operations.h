@@ -21,8 +21,8 @@ struct Session {
 
 // Nobody changes the layers but us, and what we change the kernel knows: nothing it cached ever expires.
 inline constexpr double forever = 1e9;  // seconds
-// But of a file that was left to its readers, for it changes through another Node, and of one that is written to unseen.
-inline double attributes_stay(const Node &node) { return node.left || node.is_written_through() ? 0 : forever; }
+// Except of a file that was left to its readers, which changes through another Node, and of one that is written to unseen.
+inline double attributes_stay(const Node &node) { return node.left || node.has_passthrough_writers() ? 0 : forever; }
 
 // The kernel's wish that set-ID bits are dropped, which libfuse's write, setattr and setxattr don't pass on; the loop sets it.
 extern thread_local bool kill_set_id;
@@ -45,8 +45,8 @@ int drop_set_id(fuse_req_t request, Node &node, Kill kill);
 // Room for an answer, this thread's until it asks again; freed at the thread's end.
 char *reply_buffer(size_t size);
 void free_reply_buffer();
-// Has this thread's reply_buffer give that room where it suffices. The end of the request may lie there, which of READ and
-// READDIR there is none.
+// From now on this thread's reply_buffer gives that room where it suffices. The end of the request lies there too, but READ
+// and READDIR, which ask for room, have nothing that far back.
 void lend_reply_buffer(std::span<char> buffer);
 
 // Opens for a client: sets what the kernel is to do with the file.
@@ -55,7 +55,7 @@ int open_file(Session &session, fuse_req_t request, Node &node, fuse_file_info &
 void add_names(fuse_lowlevel_ops &ops);  // lookup, forget, create, mkdir, mknod, symlink, link, unlink, rmdir, rename, tmpfile
 void add_attributes(fuse_lowlevel_ops &ops);  // getattr, setattr, readlink, statfs
 void add_xattrs(fuse_lowlevel_ops &ops);
-void add_folders(fuse_lowlevel_ops &ops);
+void add_directories(fuse_lowlevel_ops &ops);
 void add_data(fuse_lowlevel_ops &ops);   // open, read, write, fallocate, …
 void add_flags(fuse_lowlevel_ops &ops);  // ioctl
 

@@ -61,7 +61,7 @@ size_t size_of(const iovec *parts, int count) {
     return std::accumulate(parts, parts + count, size_t{0}, [](size_t n, const iovec &part) { return n + part.iov_len; });
 }
 
-// What was done before an answer is seen by whoever serves a request made after it: the kernel sees to that, and this tells
+// Whoever serves a later request sees what was done before an answer. The kernel guarantees that; this counter tells it to
 // the memory model, which knows nothing of io_uring.
 std::atomic<unsigned> answers = 0;
 
@@ -179,11 +179,11 @@ Result<> serve(Union &fs, const Device &device, Mode mode, const std::function<v
     fs.attributes_changed = [&fs, fd = device.fd.get()](const Node &node) { drop_cached_attributes(fd, id_of(fs, node)); };
     Session session{.fs = fs, .mode = mode, .device = device.fd.get(), .processes = device.processes.get()};
     fuse_lowlevel_ops ops{};
-    ops.init = agree;
+    ops.init = negotiate_init;
     add_names(ops);
     add_attributes(ops);
     add_xattrs(ops);
-    add_folders(ops);
+    add_directories(ops);
     add_data(ops);
     add_flags(ops);
     const char *words[] = {"unionfs", "-d", nullptr};

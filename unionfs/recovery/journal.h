@@ -2,7 +2,7 @@
 // what it is about to do; when it dies before it answered, its successor finds out on disk whether that was done, and
 // when the kernel sends the request again it is answered instead of repeated.
 //
-// One system call makes each such change visible, so it was done or not; the kernel holds the folders locked until the
+// One system call makes each such change visible, so it was done or not; the kernel holds the directories locked until the
 // answer, so nobody else can have done it (linux/Documentation/filesystems/locking.rst).
 #pragma once
 

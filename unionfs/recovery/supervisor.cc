@@ -61,7 +61,7 @@ class Log {
     const std::string &mountpoint_;
 };
 
-// Of the worker's threads: musl gives 128 KiB, glibc what the shell's limit says.
+// The size of the worker's threads' stacks. musl gives 128 KiB, glibc what the shell's limit says.
 void state_stack_size() {
     pthread_attr_t attributes;
     if (::pthread_attr_init(&attributes) != 0) return;
@@ -70,11 +70,11 @@ void state_stack_size() {
     (void)::pthread_attr_destroy(&attributes);
 }
 
-// The worker runs in a thread, for clone(2) gives it no more than this stack.
+// The worker runs in a thread, because clone(2) gives it no more than this stack.
 int run_worker(void *argument) {
     ::signal(SIGTERM, SIG_IGN);  // the supervisor's
     ::signal(SIGINT, SIG_IGN);
-    ::signal(SIGIO, SIG_IGN);  // somebody opens a file while we look whether anybody has it open (written_through.cc)
+    ::signal(SIGIO, SIG_IGN);  // comes when a file is opened on which end_passthrough_writes has a lease
     const sigset_t set = watched();
     ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
     state_stack_size();

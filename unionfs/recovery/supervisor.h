@@ -1,4 +1,4 @@
-// How the union survives kill -9. This comment tells the whole protocol; the other files of this folder are its parts.
+// How the union survives kill -9. This comment tells the whole protocol; the other files of this directory are its parts.
 //
 // Two processes share one table of descriptors (CLONE_FILES), so neither /dev/fuse nor an unlinked file goes away with
 // one of them. The supervisor only waits. The worker serves. Both map the shared memory at the same address

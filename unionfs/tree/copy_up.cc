@@ -1,4 +1,4 @@
-// Copy-up: the object is made whole in the work folder and moved into the upper in one step, so that a crash leaves the
+// Copy-up: the object is made whole in the work directory and moved into the upper in one step, so that a crash leaves the
 // lower's or the copy, and never a part. Whoever wants the same object waits at its lock; nobody else does.
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -26,10 +26,10 @@ int Union::copy_up(Node &node, off_t size, Told told) {
     return 0;
 }
 
-// The folders above, from the top: one within the other's copy-up would cost stack for each.
-int Union::copy_up_above(Node &folder) {
+// The directories above, from the top: one within the other's copy-up would cost stack for each.
+int Union::copy_up_above(Node &directory) {
     std::vector<Node *> lacking;
-    for (Node *at = &folder;;) {
+    for (Node *at = &directory;;) {
         const std::vector<Link> links = table.links(at);
         if (links.empty()) break;
         at = links.front().parent;
@@ -43,7 +43,7 @@ int Union::copy_up_above(Node &folder) {
 
 int Union::copy_up_locked(Node &node, off_t size) {
     base::Fd copy;
-    const int error = node.is_dir() ? copy_up_folder(node) : copy_up_file(node, size, copy);
+    const int error = node.is_dir() ? copy_up_directory(node) : copy_up_file(node, size, copy);
     if (error != 0) return error;
     table.add_key(&node, node.upper_key);
     cache.drop(node.slot);  // of the lower
@@ -53,22 +53,22 @@ int Union::copy_up_locked(Node &node, off_t size) {
     return 0;
 }
 
-int Union::copy_up_folder(Node &node) {
+int Union::copy_up_directory(Node &node) {
     const std::vector<Link> links = table.links(&node);
     if (links.empty()) return ENOENT;
     const Link &link = links.front();
     FdRef target;
     if (const int error = copy_up(*link.parent); error != 0) return error;
     if (const int error = upper_dir(*link.parent, target); error != 0) return error;
-    Where from;
+    Location from;
     struct stat status{};
     StagedCopy made;
-    if (const int error = where(node, from); error != 0) return error;
+    if (const int error = resolve(node, from); error != 0) return error;
     if (::fstat(from.fd(), &status) < 0) return errno;
     if (const int error = layers.stage_directory(from.fd(), status, made); error != 0) return error;
     int error = 0;
     {
-        const UnseenChange unseen(*link.parent, target);
+        const PreservedTimes preserved(*link.parent, target);
         if (::renameat(layers.work->get(), made.entry.c_str(), target->get(), link.name.c_str()) < 0) error = errno;
     }
     if (error != 0) {
@@ -76,17 +76,17 @@ int Union::copy_up_folder(Node &node) {
         return error;
     }
     if (struct stat copy{}; ::fstatat(target->get(), link.name.c_str(), &copy, AT_SYMLINK_NOFOLLOW) == 0)
-        show_instead(node, status, copy);
+        show_as_before(node, status, copy);
     node.upper_key = made.key;
     return 0;
 }
 
 int Union::copy_up_file(Node &node, off_t size, base::Fd &copy) {
     const std::vector<Link> links = table.links(&node);
-    Where from;
+    Location from;
     struct stat status{};
     base::Fd source;
-    if (const int error = where(node, from); error != 0) return error;
+    if (const int error = resolve(node, from); error != 0) return error;
     if (node.is_file()) {
         source.reset(::openat(from.fd(), from.name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
         if (!source) return errno;
@@ -99,7 +99,8 @@ int Union::copy_up_file(Node &node, off_t size, base::Fd &copy) {
     for (const Link &link : links)
         if (const int error = copy_up(*link.parent); error != 0) return error;
     StagedCopy made;
-    int error = layers.stage_copy(source, from_dir, from_name, status, size, node.shown_inode, made);
+    const std::string origin = std::to_string(node.shown_inode) + " " + lower_name(node, nullptr);
+    int error = layers.stage_copy(source, from_dir, from_name, status, size, origin, made);
     if (error != 0) return error;
     copy = std::move(made.file);
     if (links.empty() && !copy) copy.reset(::openat(layers.work->get(), made.entry.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
@@ -116,18 +117,18 @@ int Union::copy_up_file(Node &node, off_t size, base::Fd &copy) {
     return 0;
 }
 
-// The last step of a copy-up: from the work folder to where it is seen.
+// The last step of a copy-up: from the work directory to where it is seen.
 int Union::give_names(Node &node, const std::vector<Link> &links, const std::string &entry, bool several) {
     FdRef target;
     if (!several && links.empty()) return ::unlinkat(layers.work->get(), entry.c_str(), 0) < 0 ? errno : 0;
     if (!several) {
         for (size_t i = 1; i < links.size(); ++i) {  // of a hard link that the index can't hold: what is known of it stays one
             if (upper_dir(*links[i].parent, target) != 0) continue;
-            const UnseenChange unseen(*links[i].parent, target);
+            const PreservedTimes preserved(*links[i].parent, target);
             (void)::linkat(layers.work->get(), entry.c_str(), target->get(), links[i].name.c_str(), 0);
         }
         if (const int error = upper_dir(*links.front().parent, target); error != 0) return error;
-        const UnseenChange unseen(*links.front().parent, target);
+        const PreservedTimes preserved(*links.front().parent, target);
         return ::renameat(layers.work->get(), entry.c_str(), target->get(), links.front().name.c_str()) < 0 ? errno : 0;
     }
     // Once it is in the index, all names lead to it; those that are known are for overlayfs, which knows only the upper's.
@@ -137,7 +138,7 @@ int Union::give_names(Node &node, const std::vector<Link> &links, const std::str
     for (const Link &link : links) {
         int error = upper_dir(*link.parent, target);
         if (error == 0) {
-            const UnseenChange unseen(*link.parent, target);
+            const PreservedTimes preserved(*link.parent, target);
             if (::linkat(index, indexed.c_str(), target->get(), link.name.c_str(), 0) < 0) error = errno;
         }
         if (error == 0 || &link != &links.front()) continue;

@@ -12,7 +12,7 @@
 
 namespace unionfs {
 
-int Union::make(Node &parent, const std::string &name, bool folder, const std::function<int(int, const char *)> &create) {
+int Union::make(Node &parent, const std::string &name, bool directory, const std::function<int(int, const char *)> &create) {
     if (const int error = copy_up(parent); error != 0) return error;
     FdRef dir;
     if (const int error = upper_dir(parent, dir); error != 0) return error;
@@ -25,7 +25,7 @@ int Union::make(Node &parent, const std::string &name, bool folder, const std::f
     if (::fstatat(dir->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) return errno == ENOENT ? EEXIST : errno;
     if (error = layers.marks.is_whiteout(dir->get(), name.c_str(), status, hides); error != 0) return error;
     if (!hides) return EEXIST;
-    // Over a whiteout: made in a folder like the parent (default ACL, set-group-ID), then moved onto it.
+    // Over a whiteout: made in a directory like the parent (default ACL, set-group-ID), then moved onto it.
     const std::string stage = layers.work_name();
     struct stat made{};
     if (::mkdirat(layers.work->get(), stage.c_str(), 0700) < 0) return errno;
@@ -35,14 +35,14 @@ int Union::make(Node &parent, const std::string &name, bool folder, const std::f
     else
         error = copy_attributes(dir->get(), ".", layers.work->get(), stage.c_str(), status, layers.marks, made);
     if (error == 0) error = create(at.get(), "new");
-    if (error == 0 && folder) error = layers.marks.make_opaque(at.get(), "new");
-    if (error == 0 && ::syscall(SYS_renameat2, at.get(), "new", dir->get(), name.c_str(), folder ? RENAME_EXCHANGE : 0U) < 0)
+    if (error == 0 && directory) error = layers.marks.make_opaque(at.get(), "new");
+    if (error == 0 && ::syscall(SYS_renameat2, at.get(), "new", dir->get(), name.c_str(), directory ? RENAME_EXCHANGE : 0U) < 0)
         error = errno;
     layers.discard(stage);
     return error;
 }
 
-// Where a successor finds a lower object that no name leads to.
+// Location a successor finds a lower object that no name leads to.
 void Union::remember_place(Node &node) {
     if (node.hidden != 0) return;
     std::vector<std::string> path;
@@ -64,21 +64,21 @@ int Union::keep_unlinked(Node &node) {
         node.keep_orphan(fd);
         return 0;
     }
-    Where place;
-    if (const int error = where_upper(node, place); error != 0) return error;
+    Location place;
+    if (const int error = resolve_upper(node, place); error != 0) return error;
     base::Fd opened(::openat(place.fd(), place.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
     if (!opened) return errno;
     node.keep_orphan(std::make_shared<const base::Fd>(std::move(opened)));
     return 0;
 }
 
-// A folder stays for those who stand in it.
-void Union::keep_removed_folder(Node &folder) {
+// A directory stays for those who stand in it.
+void Union::keep_removed_directory(Node &directory) {
     FdRef itself;
-    if (!folder.upper)
-        remember_place(folder);
-    else if (upper_dir(folder, itself) == 0)
-        folder.keep_orphan(itself);
+    if (!directory.upper)
+        remember_place(directory);
+    else if (upper_dir(directory, itself) == 0)
+        directory.keep_orphan(itself);
 }
 
 // Before a name goes: no copy-up is under way that would put it back, and none begins while this is held.
@@ -91,20 +91,20 @@ std::unique_lock<NodeMutex> Union::hold_for_removal(Node &node, bool last_name, 
     }
 }
 
-int Union::remove(Node &parent, const std::string &name, bool folder) {
+int Union::remove(Node &parent, const std::string &name, bool directory) {
     if (!layers.upper) return EROFS;
     if (journal.done()) return 0;
     Found found;
     if (const int error = probe(parent, name, found); error != 0) return error;
-    if (folder && !S_ISDIR(found.status.st_mode)) return ENOTDIR;
-    if (!folder && S_ISDIR(found.status.st_mode)) return EISDIR;
+    if (directory && !S_ISDIR(found.status.st_mode)) return ENOTDIR;
+    if (!directory && S_ISDIR(found.status.st_mode)) return EISDIR;
     bool in_upper = found.upper && found.indexed == 0;
     if (!options.copy_on_write && !in_upper) return EROFS;
-    Node *node = take(parent, name, found);
-    // A whiteout takes the place of whatever the folder holds, so it is looked into first; rmdir(2) looks by itself.
+    Node *node = intern(parent, name, found);
+    // A whiteout takes the place of whatever the directory holds, so it is looked into first; rmdir(2) looks by itself.
     bool hides = true;
     int error = found.upper ? lower_has(parent, name, hides) : 0;
-    if (error == 0 && folder && (hides || !node->lowers.empty())) error = is_empty(*node);
+    if (error == 0 && directory && (hides || !node->lowers.empty())) error = is_empty(*node);
     if (error == 0) error = copy_up(parent);
     FdRef dir;
     if (error == 0) error = upper_dir(parent, dir);
@@ -120,18 +120,18 @@ int Union::remove(Node &parent, const std::string &name, bool folder) {
         in_upper = true;
     }
     const Link link{&parent, name};
-    const bool several = !folder && !node->upper && found.status.st_nlink > 1;
-    if (error == 0 && folder) keep_removed_folder(*node);
+    const bool several = !directory && !node->upper && found.status.st_nlink > 1;
+    if (error == 0 && directory) keep_removed_directory(*node);
     if (error == 0) {
         journal.note({.step = Step::remove, .node = table.reference(node), .parent = table.reference(&parent), .name = name});
         if (several) hard_links.note_removal(node->shown_inode, lower_name(*node, &link));
         if (!in_upper)
             error = layers.make_whiteout(dir->get(), name);
         else if (hides)
-            error = layers.replace_by_whiteout(dir->get(), name, folder);
-        else if (::unlinkat(dir->get(), name.c_str(), folder ? AT_REMOVEDIR : 0) < 0)
+            error = layers.replace_by_whiteout(dir->get(), name, directory);
+        else if (::unlinkat(dir->get(), name.c_str(), directory ? AT_REMOVEDIR : 0) < 0)
             error = errno;
-        if (error == ENOTEMPTY && folder && is_empty(*node) == 0) {  // only whiteouts are in it
+        if (error == ENOTEMPTY && directory && is_empty(*node) == 0) {  // only whiteouts are in it
             const std::string entry = layers.work_name();
             error = ::renameat(dir->get(), name.c_str(), layers.work->get(), entry.c_str()) < 0 ? errno : 0;
             if (error == 0) layers.discard(entry);
@@ -142,7 +142,7 @@ int Union::remove(Node &parent, const std::string &name, bool folder) {
     } else {
         if (several) hard_links.count_removal(node->shown_inode);
         if (!node->upper) node->lose_lower_name();
-        lose_name(*node, parent, name, folder || found.status.st_nlink <= 1);
+        lose_name(*node, parent, name, directory || found.status.st_nlink <= 1);
     }
     held.unlock();
     table.forget(node, 1);
@@ -173,8 +173,8 @@ int Union::link(Node &node, Node &new_parent, const std::string &new_name) {
     if (journal.done()) return 0;
     if (const int error = copy_up(node); error != 0) return error;
     std::unique_lock held(node.mutex);
-    Where from;
-    if (const int error = where_upper(node, from); error != 0) return error;
+    Location from;
+    if (const int error = resolve_upper(node, from); error != 0) return error;
     journal.note({.step = Step::link, .node = table.reference(&node), .parent = table.reference(&new_parent), .name = new_name});
     if (node.indexed)
         if (const int error = hard_links.count_by_links(node.shown_inode); error != 0) return error;

@@ -21,7 +21,7 @@ std::string Union::lower_name(const Node &node, const Link *link) {
     return lower_path(node.lower_parent) + "/" + node.lower_name;
 }
 
-// Of a copy that still lies in the work folder. False: see HardLinks::mark.
+// Of a copy that still lies in the work directory. False: see HardLinks::mark.
 bool Union::mark_hard_link(const Node &node, const std::vector<Link> &links, const std::string &entry, const struct stat &lower) {
     const long left = static_cast<long>(lower.st_nlink) + node.names_changed();
     return hard_links.mark(entry, lower_name(node, links.empty() ? nullptr : &links.front()), left);
@@ -35,14 +35,14 @@ int Union::link_up(Node &node, Node &parent, const std::string &name) {
     if (const int error = copy_up(parent); error != 0) return error;
     if (const int error = upper_dir(parent, dir); error != 0) return error;
     if (::fstatat(dir->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) return 0;
-    Where from;
-    if (const int error = where_upper(node, from); error != 0) return error;
+    Location from;
+    if (const int error = resolve_upper(node, from); error != 0) return error;
     if (node.indexed) {
         if (::fstatat(from.fd(), from.name.c_str(), &status, from.flags()) < 0) return errno;
         if (const int error = hard_links.count_absolutely(node.shown_inode, from.fd(), from.name, status.st_nlink); error != 0)
             return error;
     }
-    const UnseenChange unseen(parent, dir);
+    const PreservedTimes preserved(parent, dir);
     const int how = from.name.empty() ? AT_EMPTY_PATH : 0;
     return ::linkat(from.fd(), from.name.c_str(), dir->get(), name.c_str(), how) < 0 && errno != EEXIST ? errno : 0;
 }

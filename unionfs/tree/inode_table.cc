@@ -23,7 +23,7 @@ InodeTable::InodeTable(FdCache &cache, SharedMemory &memory)
       nodes_(first_node(), nodes_stretch, sizeof(Node)),
       names_(memory, memory.start() + SharedMemory::header_bytes + nodes_stretch) {}
 
-// Where the reference to that name stands; null when the Node has no such name.
+// Location the reference to that name stands; null when the Node has no such name.
 SharedMemory::Reference *InodeTable::find_name(Node *node, Node *parent, std::string_view name) {
     const SharedMemory::Reference wanted = memory_.reference(parent);
     for (SharedMemory::Reference *at = &node->names; *at != 0; at = &names_.at(*at)->next)
@@ -58,7 +58,7 @@ Node *InodeTable::make_node() {
 
 void InodeTable::remember(Node &node, Node *parent, std::string_view name) {
     if (parent != nullptr && find_name(&node, parent, name) == nullptr) {
-        // A folder has one name; a rename of a layer behind our back must not give it two.
+        // A directory has one name; a rename of a layer behind our back must not give it two.
         const bool had_name = node.is_dir() && node.names != 0;
         add_name(&node, parent, name);
         if (had_name) drop_name(&node.names);
@@ -81,7 +81,7 @@ void InodeTable::forget(Node *node, uint64_t lookups) {
     release(node);
 }
 
-// With a folder's last child it goes too, and so on up, however deep that is. Only a file has several names.
+// With a directory's last child it goes too, and so on up, however deep that is. Only a file has several names.
 void InodeTable::release(Node *node) {
     for (Node *above = nullptr; node != nullptr && node->lookups == 0 && node->children == 0;
          node = std::exchange(above, nullptr)) {

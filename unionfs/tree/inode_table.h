@@ -19,7 +19,7 @@ class InodeTable {
 
     // The Node of an object, one lookup richer, with (parent, name) among its links. `fill` completes a new one.
     template <class Fill>
-    Node *take(const Key &key, Node *parent, std::string_view name, const Fill &fill) {
+    Node *intern(const Key &key, Node *parent, std::string_view name, const Fill &fill) {
         const std::lock_guard lock(mutex_);
         Node *node = by_key_.find(key);
         if (node == nullptr) {
@@ -91,7 +91,7 @@ class InodeTable {
     FdCache &cache_;
     SharedMemory &memory_;
     ItemPool nodes_;
-    Names names_;
+    NamePool names_;
 };
 
 }  // namespace unionfs

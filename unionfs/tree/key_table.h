@@ -1,5 +1,5 @@
-// Nodes by the keys of what lies beneath them: one array, in which a key stands at the first free place from its hash on, so
-// that a new Node takes no memory of its own here. Not thread-safe: the InodeTable's lock guards it.
+// Finds a Node by the key of what lies beneath it: a hash table with open addressing, in one array, so that a new Node takes no
+// memory of its own here. Not thread-safe: the InodeTable's lock guards it.
 #pragma once
 
 #include <cstddef>

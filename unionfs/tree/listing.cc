@@ -57,7 +57,7 @@ int Listing::read_layer(Union &fs, int dir, uint16_t layer) {
             at_byte += entry.d_reclen;
             const std::string_view name(entry.d_name);
             if (name == "." || name == "..") continue;
-            if (fs.options.hide_meta_files && (name.starts_with(".unionfs") || name.starts_with(".fuse_hidden"))) continue;
+            if (fs.options.hides(name)) continue;
             unsigned char type = 0;
             if (const int error = look_for_whiteout(fs, dir, entry, marked, type); error != 0) return error;
             const bool has_number = has_numbers && type != DT_DIR && type != DT_UNKNOWN;
@@ -85,16 +85,16 @@ void Listing::keep_topmost() {
     entries.erase(kept, entries.end());
 }
 
-int Listing::load(Union &fs, Node &folder) {
+int Listing::load(Union &fs, Node &directory) {
     *this = {};
-    if (folder.upper) {
+    if (directory.upper) {
         FdRef dir;
-        if (const int error = fs.upper_dir(folder, dir); error != 0) return error;
+        if (const int error = fs.upper_dir(directory, dir); error != 0) return error;
         const base::Fd fd(::openat(dir->get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         if (!fd) return errno;
         if (const int error = read_layer(fs, fd.get(), 0); error != 0) return error;
     }
-    for (const LowerDirRef &dir : folder.lowers) {
+    for (const LowerDirRef &dir : directory.lowers) {
         base::Fd fd;
         if (const int error = fs.open_lower_dir(dir, fd); error != 0) return error;
         if (const int error = read_layer(fs, fd.get(), static_cast<uint16_t>(dir->layer + 1)); error != 0) return error;
@@ -106,7 +106,7 @@ int Listing::load(Union &fs, Node &folder) {
     for (size_t i = 0; i < entries.size(); ++i) {
         if (i > 0) entries[i].cookie = std::max(entries[i].cookie, entries[i - 1].cookie + 1);
         files += entries[i].number != 0 ? 1 : 0;
-        has_subfolders |= entries[i].type == DT_DIR || entries[i].type == DT_UNKNOWN;
+        has_subdirectories |= entries[i].type == DT_DIR || entries[i].type == DT_UNKNOWN;
     }
     return 0;
 }

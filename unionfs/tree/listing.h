@@ -1,4 +1,4 @@
-// The merged names of a folder, in an order that doesn't depend on what else is in it: by a hash of the name. So an
+// The merged names of a directory, in an order that doesn't depend on what else is in it: by a hash of the name. So an
 // offset that telldir gave stays good while names come and go, after the listing was dropped and read again, and in
 // another process.
 #pragma once
@@ -25,9 +25,9 @@ struct Listing {
     std::vector<ListingEntry> entries;  // ascending by cookie
     std::vector<char> names;            // each with a zero byte at its end
     size_t files = 0;                   // of which the number is known
-    bool has_subfolders = false;
+    bool has_subdirectories = false;
 
-    int load(Union &fs, Node &folder);
+    int load(Union &fs, Node &directory);
     [[nodiscard]] const char *name_of(const ListingEntry &entry) const { return names.data() + entry.name; }
 
   private:

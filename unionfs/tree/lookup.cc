@@ -1,4 +1,4 @@
-// What a name means in a folder of the union: the topmost layer that has it, and for folders all that merge.
+// What a name means in a directory of the union: the topmost layer that has it, and for directories all that merge.
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -16,13 +16,7 @@
 
 namespace unionfs {
 
-namespace {
-
-bool is_meta(const Options &options, const std::string &name) {
-    return options.hide_meta_files && (name.starts_with(".unionfs") || name.starts_with(".fuse_hidden"));
-}
-
-}  // namespace
+namespace {}  // namespace
 
 LowerDirRef lower_child(Union &fs, const LowerDirRef &parent, const std::string &name, const Key &key) {
     auto dir = std::make_shared<LowerDir>();
@@ -37,15 +31,15 @@ LowerDirRef lower_child(Union &fs, const LowerDirRef &parent, const std::string 
 
 namespace {
 
-// By which names further layers have a folder, while redirects change them from one layer to the next.
+// By which names further layers have a directory, while redirects change them from one layer to the next.
 struct Trail {
-    const std::vector<LowerDirRef> *from;  // the folders in which the names begin
+    const std::vector<LowerDirRef> *from;  // the directories in which the names begin
     std::vector<std::string> names;
 
     // `tail`: names that follow the one that has the redirect.
     int turn(Union &fs, const std::string &target, size_t tail) {
         if (fs.layers.marks.anybody_may_set())
-            return EPERM;  // whoever may write to the folder could write it; none of ours are so
+            return EPERM;  // whoever may write to the directory could write it; none of ours are so
         auto to = redirect_names(target);
         if (!to) return EINVAL;
         const auto after = names.end() - static_cast<std::ptrdiff_t>(tail);
@@ -65,7 +59,7 @@ struct Trail {
     }
 };
 
-// The folders of the layers from `layer` on that belong to one with a redirect, which was found in the layer before.
+// The directories of the layers from `layer` on that belong to one with a redirect, which was found in the layer before.
 int follow_redirect(Union &fs, const std::string &target, const std::vector<LowerDirRef> &beside, size_t layer, Found &found) {
     Trail trail{.from = &beside, .names = {""}};
     if (const int error = trail.turn(fs, target, 0); error != 0) return error;
@@ -103,7 +97,7 @@ int follow_redirect(Union &fs, const std::string &target, const std::vector<Lowe
 }  // namespace
 
 int Union::probe(Node &parent, const std::string &name, Found &found, size_t first_layer) {
-    if (is_meta(options, name)) return ENOENT;
+    if (options.hides(name)) return ENOENT;
     if (name.size() > NAME_MAX) return ENAMETOOLONG;
     FdRef fd;
     struct stat status{};
@@ -135,7 +129,7 @@ int Union::probe(Node &parent, const std::string &name, Found &found, size_t fir
         if (const int error = layers.marks.is_whiteout(fd->get(), name.c_str(), status, hides); error != 0) return error;
         if (hides) break;
         if (!S_ISDIR(status.st_mode)) {
-            if (have) break;  // a file beneath a folder is hidden
+            if (have) break;  // a file beneath a directory is hidden
             found.status = status;
             found.lower_parent = dir;
             found.lower_key = {status.st_dev, status.st_ino};
@@ -173,7 +167,18 @@ int Union::find_copy(Found &found, bool &let_go) {
     return 0;
 }
 
-Node *Union::take(Node &parent, const std::string &name, Found &found) {
+// 0: it has none, or the lower may have given it to another file since.
+ino_t Union::number_before_copy_up(const base::Fd &dir, const std::string &name) const {
+    std::string origin;
+    ino_t number = 0;
+    if (layers.marks.value(dir.get(), name.c_str(), "unionfs.ino", origin) != 0) return 0;
+    const char *const end = origin.data() + origin.size();
+    const char *const space = std::from_chars(origin.data(), end, number).ptr;  // a damaged one counts as none
+    if (end - space > 2 && *space == ' ' && layers.is_gone(std::string(space + 1, end), number)) return 0;
+    return number;
+}
+
+Node *Union::intern(Node &parent, const std::string &name, Found &found) {
     const Key key{found.status.st_dev, found.status.st_ino};
     ino_t shown = found.indexed;
     if (found.upper && !found.is_new && !S_ISDIR(found.status.st_mode)) {
@@ -182,18 +187,13 @@ Node *Union::take(Node &parent, const std::string &name, Found &found) {
             return known;
         }
         FdRef dir;
-        std::array<char, 32> text{};
-        if (shown == 0 && upper_dir(parent, dir) == 0) {
-            const ssize_t n =
-                get_xattr(dir->get(), name.c_str(), (layers.marks.prefix + "unionfs.ino").c_str(), text.data(), text.size());
-            if (n > 0) (void)std::from_chars(text.data(), text.data() + n, shown);  // a damaged one counts as none
-        }
+        if (shown == 0 && upper_dir(parent, dir) == 0) shown = number_before_copy_up(*dir, name);
     }
     if (shown == 0) {
-        // A folder keeps its topmost lower's number, whether it was copied up or not.
+        // A directory keeps its topmost lower's number, whether it was copied up or not.
         shown = layers.number_of(S_ISDIR(found.status.st_mode) && found.lower_key.inode != 0 ? found.lower_key : key);
     }
-    return table.take(key, &parent, name, [&](Node &node) {
+    return table.intern(key, &parent, name, [&](Node &node) {
         node.shown_inode = shown;
         node.type = found.status.st_mode & S_IFMT;
         node.upper = found.upper;
@@ -209,14 +209,14 @@ Node *Union::take(Node &parent, const std::string &name, Found &found) {
 }
 
 // What was made just now in the upper: it has no marks yet, and nothing lies beneath it. A file's descriptor is kept.
-int Union::take_made(Node &parent, const std::string &name, base::Fd file, Node *&node, struct stat &status) {
+int Union::intern_made(Node &parent, const std::string &name, base::Fd file, Node *&node, struct stat &status) {
     FdRef dir;
     if (!file)
         if (const int error = upper_dir(parent, dir); error != 0) return error;
     if ((file ? ::fstat(file.get(), &status) : ::fstatat(dir->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW)) < 0)
         return errno;
     Found found{.status = status, .upper = true, .is_new = true};
-    node = take(parent, name, found);
+    node = intern(parent, name, found);
     if (!file) {
         show(*node, status);
         return 0;
@@ -233,7 +233,7 @@ int Union::lookup(Node &parent, const std::string &name, Node *&node, struct sta
     if (const int error = probe(parent, name, found, first_layer); error != 0) return error;
     status = found.status;
     const bool linked = !found.upper && !S_ISDIR(status.st_mode) && status.st_nlink > 1;
-    node = take(parent, name, found);
+    node = intern(parent, name, found);
     if (found.indexed != 0) {
         table.add_lower_key(node, found.lower_key);
         (void)bring_name(*node, parent, name);  // what can't come to the upper the index goes on to serve
@@ -265,9 +265,9 @@ int Union::lower_has(Node &parent, const std::string &name, bool &has) {
     return 0;
 }
 
-int Union::is_empty(Node &folder) {
+int Union::is_empty(Node &directory) {
     Listing listing;
-    if (const int error = listing.load(*this, folder); error != 0) return error;
+    if (const int error = listing.load(*this, directory); error != 0) return error;
     return listing.entries.empty() ? 0 : ENOTEMPTY;
 }
 

@@ -12,7 +12,7 @@ constexpr size_t head = offsetof(Name, bytes);
 
 }  // namespace
 
-Names::Names(SharedMemory &memory, std::byte *begin)
+NamePool::NamePool(SharedMemory &memory, std::byte *begin)
     : memory_(memory),
       pools_{ItemPool(begin, stretch, sizes[0]),
              ItemPool(begin + stretch, stretch, sizes[1]),
@@ -23,13 +23,13 @@ Names::Names(SharedMemory &memory, std::byte *begin)
              ItemPool(begin + 6 * stretch, stretch, sizes[6]),
              ItemPool(begin + 7 * stretch, stretch, sizes[7])} {}
 
-ItemPool &Names::pool_for(size_t text_size) {
+ItemPool &NamePool::pool_for(size_t text_size) {
     size_t i = 0;
     while (sizes[i] < head + text_size) ++i;
     return pools_[i];
 }
 
-SharedMemory::Reference Names::make(SharedMemory::Reference parent, std::string_view text, SharedMemory::Reference next) {
+SharedMemory::Reference NamePool::make(SharedMemory::Reference parent, std::string_view text, SharedMemory::Reference next) {
     auto *name = static_cast<Name *>(pool_for(text.size()).take());
     name->next = next;
     name->parent = parent;
@@ -39,11 +39,11 @@ SharedMemory::Reference Names::make(SharedMemory::Reference parent, std::string_
     return memory_.reference(name);
 }
 
-void Names::drop(SharedMemory::Reference name) { pool_for(at(name)->size).give(at(name)); }
+void NamePool::drop(SharedMemory::Reference name) { pool_for(at(name)->size).give(at(name)); }
 
-void Names::claim(SharedMemory::Reference name) { pool_for(at(name)->size).claim(at(name)); }
+void NamePool::claim(SharedMemory::Reference name) { pool_for(at(name)->size).claim(at(name)); }
 
-void Names::claimed() {
+void NamePool::claimed() {
     for (ItemPool &pool : pools_) pool.claimed();
 }
 

@@ -11,18 +11,18 @@ namespace unionfs {
 
 struct Name {
     SharedMemory::Reference next;
-    SharedMemory::Reference parent;  // the folder's Node; in the path of a lower object: the layer
+    SharedMemory::Reference parent;  // the directory's Node; in the path of a lower object: the layer
     uint8_t size;                    // NAME_MAX at most
     char bytes[255];                 // as many as there are
 
     [[nodiscard]] std::string_view text() const { return {bytes, size}; }
 };
 
-class Names {
+class NamePool {
   public:
     static constexpr size_t stretch = size_t{1} << 30;  // of each size
 
-    Names(SharedMemory &memory, std::byte *begin);
+    NamePool(SharedMemory &memory, std::byte *begin);
 
     SharedMemory::Reference make(SharedMemory::Reference parent, std::string_view text, SharedMemory::Reference next);
     void drop(SharedMemory::Reference name);

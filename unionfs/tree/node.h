@@ -21,7 +21,7 @@
 
 namespace unionfs {
 
-// A folder of a read-only layer. It never moves, so that its chain of names leads to it for ever.
+// A directory of a read-only layer. It never moves, so that its chain of names leads to it for ever.
 struct LowerDir;
 using LowerDirRef = std::shared_ptr<LowerDir>;
 struct LowerDir {
@@ -70,12 +70,12 @@ struct NodeKept {
     unsigned cached_opens = 0;           // through the page cache; an inode has only one kind at a time
     bool lower_backing = false;          // `backing_id` is of a lower's file
     bool left = false;                   // to those who read the lower's file: its names lead to another Node
-    bool written_through = false;        // the kernel may write to it by a mapping, unseen (written_through.h)
+    bool passthrough_writers = false;    // the kernel may write to it by a mapping, unseen (passthrough_writers.h)
     bool live = false;                   // written last: the Node is whole
 };
 
-// What a folder shows in place of what the disk says of it (unseen_change.h).
-struct FolderShown {
+// What a directory shows in place of what the disk says of it (preserved_times.h).
+struct DirectoryShown {
     timespec modified, on_disk;  // mtime and ctime on the disk for which that holds
     timespec changed;            // ctime
     off_t size;
@@ -87,18 +87,19 @@ struct alignas(SharedMemory::unit) Node : NodeKept {
     std::atomic<bool> removed = false;  // no name leads to it any more
     std::atomic<bool> indexed = false;  // the copy of a lower hard link, in the index (hard_links.h)
 
-    std::vector<LowerDirRef> lowers{};  // a folder's, the topmost first
+    std::vector<LowerDirRef> lowers{};  // a directory's, the topmost first
     LowerDirRef lower_parent{};         // a file's place in a layer
     std::string lower_name{};
 
     NodeMutex mutex{};
-    FdCache::Slot slot{};  // a folder's upper O_PATH, or a file's data
+    FdCache::Slot slot{};  // a directory's upper O_PATH, or a file's data
     bool slot_writable = false;
-    bool restored = false;                         // by a successor
-    FdRef orphan_ref{};                            // by orphan() and its kin alone
-    std::shared_ptr<Listing> listing{};            // while somebody reads the folder
-    std::atomic<Walks::Trial> bare = 0;            // its files were listed so, and none was looked up since
-    std::unique_ptr<FolderShown> shown_instead{};  // by unseen_change.h alone
+    bool restored = false;               // by a successor
+    FdRef orphan_ref{};                  // by orphan() and its kin alone
+    std::shared_ptr<Listing> listing{};  // while somebody reads the directory
+    std::atomic<ReaddirplusPolicy::Token> plain_token =
+        0;                                            // of the listing that its files were named by, while none was looked up
+    std::unique_ptr<DirectoryShown> shown_instead{};  // by preserved_times.h alone
     uint64_t children = 0;
 
     Node() = default;
@@ -119,8 +120,8 @@ struct alignas(SharedMemory::unit) Node : NodeKept {
     [[nodiscard]] int names_changed() const { return __atomic_load_n(&nlink_change, __ATOMIC_RELAXED); }
     void lose_lower_name() { __atomic_fetch_sub(&nlink_change, 1, __ATOMIC_RELAXED); }
     // Asked for by whoever tells the kernel of attributes, with no lock.
-    [[nodiscard]] bool is_written_through() const { return __atomic_load_n(&written_through, __ATOMIC_ACQUIRE); }
-    void set_written_through(bool is) { __atomic_store_n(&written_through, is, __ATOMIC_RELEASE); }
+    [[nodiscard]] bool has_passthrough_writers() const { return __atomic_load_n(&passthrough_writers, __ATOMIC_ACQUIRE); }
+    void set_passthrough_writers(bool is) { __atomic_store_n(&passthrough_writers, is, __ATOMIC_RELEASE); }
     [[nodiscard]] bool is_dir() const { return S_ISDIR(type); }
     [[nodiscard]] bool is_file() const { return S_ISREG(type); }
 };

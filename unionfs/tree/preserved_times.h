@@ -1,7 +1,7 @@
-// A copy-up makes or fills a folder of the upper, and that is no change of the folder: it keeps its mtime on disk, and what the
-// disk can't keep (ctime, size) it goes on showing as before, until something else changes it. So nothing that the kernel
-// has cached of it becomes false, and tar(1) finds no folder changed while it read it. Forgotten with the Node, and by a
-// successor of the daemon.
+// A copy-up changes a directory of the upper, and nobody asked for that change. So the directory keeps its mtime on disk. What
+// the disk can't keep (ctime, size) it goes on showing as it was, until something else changes it. Then nothing that the
+// kernel has cached of it becomes false, and tar(1) finds no directory changed while it read it. This is forgotten with the
+// Node, and by a successor of the daemon.
 #pragma once
 
 #include <sys/stat.h>
@@ -10,28 +10,28 @@
 
 namespace unionfs {
 
-// While it lives a copy comes to `folder`, which is open as `dir`. What another request changes there at the same moment may
+// While it lives a copy comes to `directory`, which is open as `dir`. What another request changes there at the same moment may
 // lose its mtime, as with overlayfs.
-class UnseenChange {
+class PreservedTimes {
   public:
-    UnseenChange(Node &folder, FdRef dir);
-    ~UnseenChange();
-    UnseenChange(const UnseenChange &) = delete;
-    UnseenChange &operator=(const UnseenChange &) = delete;
+    PreservedTimes(Node &directory, FdRef dir);
+    ~PreservedTimes();
+    PreservedTimes(const PreservedTimes &) = delete;
+    PreservedTimes &operator=(const PreservedTimes &) = delete;
 
   private:
-    Node &folder_;
+    Node &directory_;
     FdRef dir_;
     struct stat before_{};
 };
 
-// The folder shows `shown` as long as the disk says `on_disk`.
-void show_instead(Node &folder, const struct stat &shown, const struct stat &on_disk);
+// The directory shows `shown` as long as the disk says `on_disk`.
+void show_as_before(Node &directory, const struct stat &shown, const struct stat &on_disk);
 
 // Puts what is to be shown in place of what the disk says.
-void hide_unseen_change(const Node &folder, struct stat &status);
+void apply_shown(const Node &directory, struct stat &status);
 
-// Before a change of the folder's own attributes: before Linux 6.13 it may fall into the same tick of the clock.
-void let_change_be_seen(Node &node);
+// Before a change of the directory's own attributes: before Linux 6.13 it may fall into the same tick of the clock.
+void let_change_show(Node &node);
 
 }  // namespace unionfs

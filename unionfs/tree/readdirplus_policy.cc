@@ -4,43 +4,43 @@
 
 namespace unionfs {
 
-Walks::Trial Walks::begin(pid_t caller, size_t files, bool has_subfolders) {
+ReaddirplusPolicy::Token ReaddirplusPolicy::begin(pid_t caller, size_t files, bool has_subdirectories) {
     if (caller == 0 || stopped_) return 0;  // 0: of a process namespace that we don't see
     const std::lock_guard lock(mutex_);
     const size_t place = static_cast<size_t>(caller) % most;
-    Walk &walk = walks_[place];
-    if (walk.caller != caller) walk = {.caller = caller, .distance = first_distance, .left = first_distance};
-    if (walk.trial == 0) {
-        if (walk.left != 0) {
-            --walk.left;
+    Reader &reader = readers_[place];
+    if (reader.caller != caller) reader = {.caller = caller, .distance = first_distance, .left = first_distance};
+    if (reader.token == 0) {
+        if (reader.left != 0) {
+            --reader.left;
             return 0;
         }
-        if (files == 0 || files > first_files || has_subfolders) return 0;
-        walk.trial = ++trials_ * most + static_cast<Trial>(place);
-        walk.ignored = 0;
-        walk.last = files;
-        return walk.trial;
+        if (files == 0 || files > first_files || has_subdirectories) return 0;
+        reader.token = ++tokens_ * most + static_cast<Token>(place);
+        reader.ignored = 0;
+        reader.last = files;
+        return reader.token;
     }
-    walk.ignored += walk.last;
-    walk.last = 0;
+    reader.ignored += reader.last;
+    reader.last = 0;
     // A wrong guess costs a message for each file, so it is never about more files than were guessed right.
-    if (files > std::max(first_files, walk.ignored)) return 0;
-    walk.last = files;
-    return walk.trial;
+    if (files > std::max(first_files, reader.ignored)) return 0;
+    reader.last = files;
+    return reader.token;
 }
 
-bool Walks::goes_on(Trial trial) {
+bool ReaddirplusPolicy::goes_on(Token token) {
     const std::lock_guard lock(mutex_);
-    return trial != 0 && walks_[trial % most].trial == trial;
+    return token != 0 && readers_[token % most].token == token;
 }
 
-void Walks::looked_up(Trial trial) {
+void ReaddirplusPolicy::looked_up(Token token) {
     const std::lock_guard lock(mutex_);
-    Walk &walk = walks_[trial % most];
-    if (trial == 0 || walk.trial != trial) return;
-    walk.trial = 0;
-    walk.distance = walk.distance > UINT32_MAX / growth ? UINT32_MAX : walk.distance * growth;
-    walk.left = walk.distance;
+    Reader &reader = readers_[token % most];
+    if (token == 0 || reader.token != token) return;
+    reader.token = 0;
+    reader.distance = reader.distance > UINT32_MAX / growth ? UINT32_MAX : reader.distance * growth;
+    reader.left = reader.distance;
 }
 
 }  // namespace unionfs

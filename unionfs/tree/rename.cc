@@ -1,5 +1,5 @@
-// rename(2). A folder with lowers keeps them by a redirect, as overlayfs's redirect_dir=on writes it; where the marks are
-// user.overlay.*, overlayfs follows none (overlayfs.rst, "User xattr"), and the folder moves whole.
+// rename(2). A directory with lowers keeps them by a redirect, as overlayfs's redirect_dir=on writes it; where the marks are
+// user.overlay.*, overlayfs follows none (overlayfs.rst, "User xattr"), and the directory moves whole.
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/stat.h>
@@ -23,15 +23,15 @@ std::string lower_path(const LowerDirRef &dir) {
     return path;
 }
 
-// All that one folder shows; its folders come to `further`, each a lookup richer.
-int Union::copy_up_content(Node &folder, std::vector<Node *> &further) {
+// All that one directory shows; its directories come to `further`, each a lookup richer.
+int Union::copy_up_content(Node &directory, std::vector<Node *> &further) {
     Listing listing;
-    int error = copy_up(folder);
-    if (error == 0 && !folder.lowers.empty()) error = listing.load(*this, folder);
+    int error = copy_up(directory);
+    if (error == 0 && !directory.lowers.empty()) error = listing.load(*this, directory);
     for (const ListingEntry &entry : listing.entries) {
         Node *node = nullptr;
         struct stat status{};
-        if (error == 0) error = lookup(folder, listing.name_of(entry), node, status);
+        if (error == 0) error = lookup(directory, listing.name_of(entry), node, status);
         if (error == ENOENT) error = 0;  // removed meanwhile
         if (error != 0) break;
         if (node == nullptr) continue;
@@ -42,17 +42,17 @@ int Union::copy_up_content(Node &folder, std::vector<Node *> &further) {
         error = copy_up(*node);
         if (error == 0) {
             const std::lock_guard lock(node->mutex);
-            error = link_up(*node, folder, listing.name_of(entry));
+            error = link_up(*node, directory, listing.name_of(entry));
         }
         table.forget(node, 1);
     }
     return error;
 }
 
-// Copies up all that a folder shows, so that it needs its lowers no more. Nothing that is seen changes by it.
-int Union::copy_up_tree(Node &folder) {
+// Copies up all that a directory shows, so that it needs its lowers no more. Nothing that is seen changes by it.
+int Union::copy_up_tree(Node &directory) {
     std::vector<Node *> left;
-    int error = copy_up_content(folder, left);
+    int error = copy_up_content(directory, left);
     while (!left.empty()) {
         Node *node = left.back();
         left.pop_back();
@@ -62,10 +62,10 @@ int Union::copy_up_tree(Node &folder) {
     return error;
 }
 
-// From the lowers' roots, as the topmost of them has to be asked: a lower may have moved folders itself, and then the path in
+// From the lowers' roots, as the topmost of them has to be asked: a lower may have moved directories itself, and then the path in
 // a further one isn't it.
-int Union::path_in_lowers(Node &folder, std::string &path) {
-    for (Node *at = &folder; at != root;) {
+int Union::path_in_lowers(Node &directory, std::string &path) {
+    for (Node *at = &directory; at != root;) {
         const std::vector<Link> links = table.links(at);
         if (links.empty()) break;
         std::string name = links.front().name, target;
@@ -84,11 +84,11 @@ int Union::path_in_lowers(Node &folder, std::string &path) {
     return 0;
 }
 
-// Before the move: what the folder needs so that at its new place it shows what it shows now, and nothing else.
+// Before the move: what the directory needs so that at its new place it shows what it shows now, and nothing else.
 int Union::mark_moved(Node &node, Node &parent, Node &new_parent, const std::string &new_name) {
     if (!node.is_dir()) return 0;
-    Where at;
-    if (const int error = where_upper(node, at); error != 0) return error;
+    Location at;
+    if (const int error = resolve_upper(node, at); error != 0) return error;
     if (node.lowers.empty()) {
         bool hides = false;
         const int error = lower_has(new_parent, new_name, hides);
@@ -110,8 +110,8 @@ int Union::mark_moved(Node &node, Node &parent, Node &new_parent, const std::str
     return layers.marks.set(at.fd(), ".", "redirect", target);
 }
 
-// An empty folder of the upper that still holds whiteouts, or lies over a lower: replaced by a truly empty one.
-int Union::clear_folder(Node &parent, const std::string &name, Node &folder) {
+// An empty directory of the upper that still holds whiteouts, or lies over a lower: replaced by a truly empty one.
+int Union::clear_directory(Node &parent, const std::string &name, Node &directory) {
     FdRef dir;
     struct stat status{};
     if (const int error = upper_dir(parent, dir); error != 0) return error;
@@ -125,10 +125,10 @@ int Union::clear_folder(Node &parent, const std::string &name, Node &folder) {
     if (error == 0 && ::syscall(SYS_renameat2, layers.work->get(), entry.c_str(), dir->get(), name.c_str(), RENAME_EXCHANGE) < 0)
         error = errno;
     if (error == 0 && ::fstatat(dir->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) {
-        table.remove_keys(&folder);                         // the next folder that is made may get the old one's number
-        folder.upper_key = {status.st_dev, status.st_ino};  // it is the folder now, should the rename fail
-        table.add_key(&folder, folder.upper_key);
-        cache.drop(folder.slot);
+        table.remove_keys(&directory);                         // the next directory that is made may get the old one's number
+        directory.upper_key = {status.st_dev, status.st_ino};  // it is the directory now, should the rename fail
+        table.add_key(&directory, directory.upper_key);
+        cache.drop(directory.slot);
     }
     layers.discard(entry);
     return error;
@@ -198,10 +198,10 @@ struct Union::Renaming {
         if (!other->is_dir()) return node->is_dir() ? ENOTDIR : 0;
         if (!node->is_dir()) return EISDIR;
         if (const int error = fs.is_empty(*other); error != 0) return error;
-        return other->upper ? fs.clear_folder(*to.parent, to.name, *other) : 0;
+        return other->upper ? fs.clear_directory(*to.parent, to.name, *other) : 0;
     }
 
-    // Whoever looks at a file that moves finds it by a name. Nobody waits for the second lock with the first in hand.
+    // A file is found by its name, so nobody may look for it while that changes.
     void hold_what_moves() {
         if (!node->is_dir()) moving = std::unique_lock(node->mutex, std::defer_lock);
         if (exchange && !other->is_dir()) coming = std::unique_lock(other->mutex, std::defer_lock);
@@ -226,7 +226,7 @@ struct Union::Renaming {
     int prepare_loss() {
         int error = hold_what_is_lost();
         if (error != 0) return error;
-        if (other->is_dir()) fs.keep_removed_folder(*other);
+        if (other->is_dir()) fs.keep_removed_directory(*other);
         several = !other->is_dir() && !other->upper && static_cast<long>(other_status.st_nlink) - other->names_changed() > 1;
         if (several) fs.hard_links.note_removal(other->shown_inode, fs.lower_name(*other, &to));
         if (!other->indexed) return 0;
@@ -239,12 +239,12 @@ struct Union::Renaming {
         if (const int error = fs.upper_dir(*from.parent, source); error != 0) return error;
         if (const int error = fs.upper_dir(*to.parent, target); error != 0) return error;
         if (!losing) hold_what_moves();
-        // A folder can't be renamed onto a whiteout: that is exchanged first, and then is what the old name needs.
-        bool folder_onto_whiteout = false;
+        // A directory can't be renamed onto a whiteout: that is exchanged first, and then is what the old name needs.
+        bool directory_onto_whiteout = false;
         if (!exchange && node->is_dir())
-            if (const int error = look_for_whiteout(*target, folder_onto_whiteout); error != 0) return error;
+            if (const int error = look_for_whiteout(*target, directory_onto_whiteout); error != 0) return error;
         unsigned how = 0;
-        if (exchange || folder_onto_whiteout)
+        if (exchange || directory_onto_whiteout)
             how = RENAME_EXCHANGE;
         else if (hides)
             how = RENAME_WHITEOUT;
@@ -256,11 +256,11 @@ struct Union::Renaming {
                          .new_parent = fs.table.reference(to.parent),
                          .new_name = to.name,
                          .exchange = exchange});
-        if (fs.layers.marked_whiteouts && (hides || folder_onto_whiteout))
+        if (fs.layers.marked_whiteouts && (hides || directory_onto_whiteout))
             if (const int error = fs.layers.marks.admit_marked_whiteouts(source->get()); error != 0) return error;
         const int error = rename_on_disk(*source, *target, how);
         if (error == EINVAL && how == RENAME_WHITEOUT) return move_by_exchange(*source, *target);
-        if (error == 0 && folder_onto_whiteout && !hides) (void)::unlinkat(source->get(), from.name.c_str(), 0);
+        if (error == 0 && directory_onto_whiteout && !hides) (void)::unlinkat(source->get(), from.name.c_str(), 0);
         return error;
     }
 
@@ -274,7 +274,7 @@ struct Union::Renaming {
         return fs.layers.marks.is_whiteout(target.get(), to.name.c_str(), status, is);
     }
 
-    // Where the file system makes no whiteout by rename: what then has the old name is hidden.
+    // Location the file system makes no whiteout by rename: what then has the old name is hidden.
     int move_by_exchange(const base::Fd &source, const base::Fd &target) {
         bool hidden = false;
         int error = other == nullptr ? look_for_whiteout(target, hidden) : 0;

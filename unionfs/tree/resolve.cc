@@ -1,4 +1,4 @@
-// Where an object is, as (descriptor, name). A descriptor that the cache gave up is opened again from its parent's.
+// Location an object is, as (descriptor, name). A descriptor that the cache gave up is opened again from its parent's.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,7 +13,7 @@ namespace unionfs {
 
 namespace {
 
-// A name is opened long after it was looked up, and a layer may have folders that others write to: what it leads to now must
+// A name is opened long after it was looked up, and a layer may have directories that others write to: what it leads to now must
 // be what the caller was judged by.
 int check_same(int fd, const Key &known) {
     struct stat status{};
@@ -23,7 +23,7 @@ int check_same(int fd, const Key &known) {
 
 }  // namespace
 
-// From the nearest folder above that is open, one after the other: a layer may be as deep as its owner likes.
+// From the nearest directory above that is open, one after the other: a layer may be as deep as its owner likes.
 int Union::lower_dir(const LowerDirRef &dir, FdRef &fd) {
     LowerDir *at = dir.get();
     std::vector<LowerDir *> closed;
@@ -51,7 +51,7 @@ int Union::open_lower_dir(const LowerDirRef &dir, base::Fd &fd) {
     return fd ? check_same(fd.get(), dir->key) : errno;
 }
 
-// As lower_dir(), but folders of the upper move: ESTALE says that one did meanwhile.
+// As lower_dir(), but directories of the upper move: ESTALE says that one did meanwhile.
 int Union::open_upper_dir(Node &node, FdRef &fd) {
     std::vector<Link> closed;  // each with its name above it
     Node *at = &node;
@@ -72,13 +72,13 @@ int Union::open_upper_dir(Node &node, FdRef &fd) {
 }
 
 int Union::upper_dir(Node &node, FdRef &fd) {
-    // A rename of a folder above may come between reading the names and walking them: then look again.
+    // A rename of a directory above may come between reading the names and walking them: then look again.
     int error = ESTALE;
     for (int attempt = 0; attempt < 16 && error == ESTALE; ++attempt) error = open_upper_dir(node, fd);
     return error == ENOENT ? ESTALE : error;
 }
 
-int Union::where_upper(Node &node, Where &place) {
+int Union::resolve_upper(Node &node, Location &place) {
     if (node.is_dir()) {
         place.name = ".";
         return upper_dir(node, place.dir);
@@ -107,32 +107,32 @@ int Union::where_upper(Node &node, Where &place) {
     return error;
 }
 
-int Union::where(Node &node, Where &place) { return node.upper ? where_upper(node, place) : where_lower(node, place); }
+int Union::resolve(Node &node, Location &place) { return node.upper ? resolve_upper(node, place) : resolve_lower(node, place); }
 
 // A file's own descriptor, if it is open: nothing is looked up by it, and no name has to be kept.
-bool Union::find_open(Node &node, Where &place) {
+bool Union::find_open(Node &node, Location &place) {
     if (!node.upper || !node.is_file()) return false;  // from when it turned true there is only the upper's in the slot
     place.dir = cache.get(node.slot);
     place.name.clear();
     return place.dir != nullptr;
 }
 
-int Union::reach(Node &node, Where &place) {
+int Union::resolve_open(Node &node, Location &place) {
     if (find_open(node, place)) return 0;
-    if (const int error = where(node, place); error != 0 || node.is_dir()) return error;
+    if (const int error = resolve(node, place); error != 0 || node.is_dir()) return error;
     struct stat status{};
     if (::fstatat(place.fd(), place.name.c_str(), &status, place.flags()) < 0) return errno;
     return key_of(status) == (node.upper ? node.upper_key : node.lower_key) ? 0 : ESTALE;
 }
 
-int Union::hold(Node &node, Where &place) {
-    if (!node.upper) return where_lower(node, place);
+int Union::resolve_held(Node &node, Location &place) {
+    if (!node.upper) return resolve_lower(node, place);
     if (find_open(node, place)) return 0;
     if (!node.is_dir()) place.held = std::unique_lock(node.mutex);
-    return where_upper(node, place);
+    return resolve_upper(node, place);
 }
 
-int Union::where_lower(Node &node, Where &place) {
+int Union::resolve_lower(Node &node, Location &place) {
     if (node.is_dir()) {
         place.name = ".";
         return node.lowers.empty() ? ESTALE : lower_dir(node.lowers.front(), place.dir);
@@ -151,8 +151,8 @@ int Union::data(Node &node, bool write, FdRef &fd) {
     if ((fd = cache.get(node.slot)) && (!write || node.slot_writable)) return 0;
     cache.drop(node.slot);
     node.slot_writable = false;
-    Where place;
-    if (const int error = where(node, place); error != 0) return error;
+    Location place;
+    if (const int error = resolve(node, place); error != 0) return error;
     const int access = node.upper ? O_RDWR : O_RDONLY;
     base::Fd opened(
         ::openat(place.fd(), place.name.c_str(), access | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | (node.upper ? 0 : O_NOATIME)));
@@ -169,7 +169,7 @@ int Union::data(Node &node, bool write, FdRef &fd) {
 
 void Union::show(const Node &node, struct stat &status) const {
     if (node.is_dir() && node.upper && !node.lowers.empty()) status.st_nlink = 1;  // find(1): the count tells nothing
-    if (node.is_dir() && node.upper) hide_unseen_change(node, status);
+    if (node.is_dir() && node.upper) apply_shown(node, status);
     if (node.is_dir() && node.removed) status.st_nlink = 0;  // a lower one is still there
     status.st_ino = node.shown_inode;
     if (node.indexed)
@@ -183,9 +183,9 @@ void Union::changed_by_us(const Node &node) const {
 }
 
 int Union::attributes(Node &node, struct stat &status) {
-    Where place;
+    Location place;
     const bool of_lower = !node.upper;
-    if (const int error = hold(node, place); error != 0) return error;
+    if (const int error = resolve_held(node, place); error != 0) return error;
     const int result =
         node.is_dir() ? ::fstat(place.fd(), &status) : ::fstatat(place.fd(), place.name.c_str(), &status, place.flags());
     if (result < 0) return errno;

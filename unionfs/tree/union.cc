@@ -21,7 +21,7 @@ void Union::make_root() {
     struct stat status{};
     (void)::fstat((layers.upper ? layers.upper : layers.lowers.front())->get(), &status);  // an open descriptor's
     const Key key{status.st_dev, status.st_ino};
-    root = table.take(key, nullptr, {}, [&](Node &node) {
+    root = table.intern(key, nullptr, {}, [&](Node &node) {
         node.type = S_IFDIR;
         (layers.upper ? node.upper_key : node.lower_key) = key;
         node.shown_inode = layers.number_of(key);

@@ -15,7 +15,7 @@
 
 namespace unionfs {
 
-struct Where {  // for the *at calls; a folder is (itself, "."), an unlinked file (itself, "")
+struct Location {  // for the *at calls; a directory is (itself, "."), an unlinked file (itself, "")
     FdRef dir{};
     std::string name{};
     std::unique_lock<NodeMutex> held{};  // of the Node: the name leads to it until then
@@ -31,7 +31,7 @@ struct Found {  // what a name means
     struct stat status{};
     bool upper = false;
     ino_t indexed = 0;                  // not the upper has the name but a lower, whose copy the index has: its st_ino
-    std::vector<LowerDirRef> lowers{};  // of a folder
+    std::vector<LowerDirRef> lowers{};  // of a directory
     LowerDirRef lower_parent{};         // of a file of a lower layer
     Key lower_key{};
     bool is_new = false;  // just made: it has no st_ino from before
@@ -49,7 +49,7 @@ class Union {
     FdCache cache;
     InodeTable table;
     HardLinks hard_links;
-    Walks walks;
+    ReaddirplusPolicy readdirplus;
     Node *root = nullptr;
     // Attributes of a Node changed, and no answer to a request tells it. Called with locks held: it takes none of ours.
     std::function<void(const Node &)> attributes_changed{};
@@ -61,10 +61,12 @@ class Union {
     int lower_dir(const LowerDirRef &dir, FdRef &fd);
     int open_lower_dir(const LowerDirRef &dir, base::Fd &fd);
     int upper_dir(Node &node, FdRef &fd);
-    int where(Node &node, Where &place);  // the object that shows
-    int where_upper(Node &node, Where &place);
-    int hold(Node &node, Where &place);   // as where(), for whom neither the Node's mutex nor the kernel's inode lock keeps names
-    int reach(Node &node, Where &place);  // as where(), but (itself, "") if it is open; linkat(2) asks for a privilege then
+    int resolve(Node &node, Location &place);  // the object that shows
+    int resolve_upper(Node &node, Location &place);
+    int resolve_held(Node &node,
+                     Location &place);  // as resolve(), for whom neither the Node's mutex nor the kernel's inode lock keeps names
+    int resolve_open(Node &node,
+                     Location &place);  // as resolve(), but (itself, "") if it is open; linkat(2) asks for a privilege then
     int data(Node &node, bool write, FdRef &fd);
     int attributes(Node &node, struct stat &status);
     void show(const Node &node, struct stat &status) const;  // the layer's numbers into ours
@@ -73,32 +75,33 @@ class Union {
     // --- names (lookup.cc) ---
     int probe(Node &parent, const std::string &name, Found &found, size_t first_layer = 0);
     int lookup(Node &parent, const std::string &name, Node *&node, struct stat &status, size_t first_layer = 0);
-    int take_made(Node &parent, const std::string &name, base::Fd file, Node *&node, struct stat &status);
+    int intern_made(Node &parent, const std::string &name, base::Fd file, Node *&node, struct stat &status);
 
     // --- changes (copy_up.cc, create_remove.cc, rename.cc) ---
     [[nodiscard]] bool takes_changes() const { return layers.upper && options.copy_on_write; }  // of the lowers' files
     // `size`: a truncation follows, no more needs to be copied.
     int copy_up(Node &node, off_t size = -1, Told told = Told::by_us);
-    int make(Node &parent, const std::string &name, bool folder, const std::function<int(int, const char *)> &create);
-    int remove(Node &parent, const std::string &name, bool folder);
+    int make(Node &parent, const std::string &name, bool directory, const std::function<int(int, const char *)> &create);
+    int remove(Node &parent, const std::string &name, bool directory);
     int rename(Node &parent, const std::string &name, Node &new_parent, const std::string &new_name, unsigned flags);
     int link(Node &node, Node &new_parent, const std::string &new_name);
     int leave_to_readers(Node &node);  // ESTALE if that was done: the kernel looks the name up again
 
   private:
-    int where_lower(Node &node, Where &place);
+    int resolve_lower(Node &node, Location &place);
     int open_upper_dir(Node &node, FdRef &fd);
-    bool find_open(Node &node, Where &place);
+    bool find_open(Node &node, Location &place);
 
-    Node *take(Node &parent, const std::string &name, Found &found);
+    [[nodiscard]] ino_t number_before_copy_up(const base::Fd &dir, const std::string &name) const;
+    Node *intern(Node &parent, const std::string &name, Found &found);
     int lower_has(Node &parent, const std::string &name, bool &has);  // a lower layer would show through
-    int is_empty(Node &folder);
+    int is_empty(Node &directory);
     int find_copy(Found &found, bool &let_go);
     void fill_root(Node &node);
 
-    int copy_up_above(Node &folder);
+    int copy_up_above(Node &directory);
     int copy_up_locked(Node &node, off_t size);
-    int copy_up_folder(Node &node);
+    int copy_up_directory(Node &node);
     int copy_up_file(Node &node, off_t size, base::Fd &copy);  // leaves what it wrote to open
     int give_names(Node &node, const std::vector<Link> &links, const std::string &entry, bool several);
 
@@ -110,19 +113,19 @@ class Union {
     std::string lower_name(const Node &node, const Link *link);
 
     struct Renaming;
-    int clear_folder(Node &parent, const std::string &name, Node &folder);
-    int copy_up_tree(Node &folder);
-    int copy_up_content(Node &folder, std::vector<Node *> &further);
-    int path_in_lowers(Node &folder, std::string &path);
+    int clear_directory(Node &parent, const std::string &name, Node &directory);
+    int copy_up_tree(Node &directory);
+    int copy_up_content(Node &directory, std::vector<Node *> &further);
+    int path_in_lowers(Node &directory, std::string &path);
     int mark_moved(Node &node, Node &parent, Node &new_parent, const std::string &new_name);
     int keep_unlinked(Node &node);
-    void keep_removed_folder(Node &folder);
+    void keep_removed_directory(Node &directory);
     std::unique_lock<NodeMutex> hold_for_removal(Node &node, bool last_name, int &error);
     void remember_place(Node &node);
     void lose_name(Node &node, Node &parent, const std::string &name, bool last_on_disk);
 };
 
-inline int Where::flags() const { return name.empty() ? AT_EMPTY_PATH : AT_SYMLINK_NOFOLLOW; }
+inline int Location::flags() const { return name.empty() ? AT_EMPTY_PATH : AT_SYMLINK_NOFOLLOW; }
 
 LowerDirRef lower_child(Union &fs, const LowerDirRef &parent, const std::string &name, const Key &key = {});
 

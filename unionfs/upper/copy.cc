@@ -97,7 +97,7 @@ int copy_attributes(int from_dir, const char *from, int to_dir, const char *to, 
 }
 
 int Layers::fill_copy(const base::Fd &source, int from_dir, const char *from_name, const struct stat &status, off_t size,
-                      ino_t shown_inode, StagedCopy &made) const {
+                      const std::string &origin, StagedCopy &made) const {
     int error = 0;
     if (source) {
         const bool has_holes = status.st_blocks < (status.st_size + 511) / 512;
@@ -111,14 +111,14 @@ int Layers::fill_copy(const base::Fd &source, int from_dir, const char *from_nam
     if (error != 0) return error;
     made.key = key_of(empty);
     // user.* goes on files only; without it the number changes at the next mount, no more.
-    (void)marks.set(to_dir, to_name, "unionfs.ino", std::to_string(shown_inode));
+    (void)marks.set(to_dir, to_name, "unionfs.ino", origin);
     // A power cut must not leave a name in the upper whose data never reached the disk: overlayfs waits for it too.
     if (source && !options.is_volatile && ::fsync(made.file.get()) < 0) return errno;
     return 0;
 }
 
 int Layers::stage_copy(const base::Fd &source, int from_dir, const char *from_name, const struct stat &status, off_t size,
-                       ino_t shown_inode, StagedCopy &made) {
+                       const std::string &origin, StagedCopy &made) {
     made.entry = work_name();
     if (source) {
         made.file.reset(::openat(work->get(), made.entry.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, status.st_mode & 0777));
@@ -132,7 +132,7 @@ int Layers::stage_copy(const base::Fd &source, int from_dir, const char *from_na
     } else if (::mknodat(work->get(), made.entry.c_str(), status.st_mode & (S_IFMT | 0600), status.st_rdev) < 0) {
         return errno;
     }
-    const int error = fill_copy(source, from_dir, from_name, status, size, shown_inode, made);
+    const int error = fill_copy(source, from_dir, from_name, status, size, origin, made);
     if (error != 0) discard(made.entry);
     return error;
 }

@@ -85,7 +85,7 @@ bool is_of_this_upper(const Layers &layers, const std::string &path, ino_t numbe
         if (layers.marks.is_whiteout(at.get(), name.c_str(), status, hides) != 0 || hides) return true;
         if (!S_ISDIR(status.st_mode))
             return status.st_ino == inode || layers.marks.value(at.get(), name.c_str(), "unionfs.ino", value) != 0 ||
-                   value != std::to_string(number);
+                   !(value + " ").starts_with(std::to_string(number) + " ");
         if (layers.marks.is_opaque(at.get(), name.c_str(), hides) != 0 || hides) return true;
         if (layers.marks.value(at.get(), name.c_str(), "redirect", value) != 0 || !value.empty()) return true;
         at.reset(::openat(at.get(), name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -123,8 +123,8 @@ nlink_t HardLinks::names_of(const std::string &entry, nlink_t on_disk) const {
 
 // Counts the names that are gone. What turned out not to be, or stands there twice, is left out of the file.
 void HardLinks::load_removals() {
-    const int folder = layers_.links->get();
-    const std::string text = content_of(folder, removals);
+    const int directory = layers_.links->get();
+    const std::string text = content_of(directory, removals);
     std::string kept;
     std::set<std::string_view> seen;
     for (size_t begin = 0, end = 0; (end = text.find('\0', begin)) != std::string::npos; begin = end + 1) {
@@ -142,7 +142,8 @@ void HardLinks::load_removals() {
     const std::string entry = layers_.work_name();
     const base::Fd fd(::openat(layers_.work->get(), entry.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (fd && ::write(fd.get(), kept.data(), kept.size()) == static_cast<ssize_t>(kept.size()))
-        (void)::renameat(layers_.work->get(), entry.c_str(), folder, removals);  // else the longer one stays, which says the same
+        (void)::renameat(layers_.work->get(), entry.c_str(), directory,
+                         removals);  // else the longer one stays, which says the same
     layers_.discard(entry);
 }
 
@@ -150,18 +151,18 @@ void HardLinks::load_removals() {
 void HardLinks::load() {
     if (!layers_.links) return;
     load_removals();
-    const int folder = layers_.links->get();
+    const int directory = layers_.links->get();
     std::vector<std::string> garbage;
-    DIR *entries = ::fdopendir(::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    DIR *entries = ::fdopendir(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     while (const dirent *entry = entries == nullptr ? nullptr : ::readdir(entries)) {
         const std::string name(entry->d_name);
         ino_t number = 0;
         struct stat status{};
         if (std::from_chars(name.data(), name.data() + name.size(), number).ptr != name.data() + name.size())
             continue;  // . and ..
-        if (::fstatat(folder, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0 || S_ISDIR(status.st_mode)) continue;
+        if (::fstatat(directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0 || S_ISDIR(status.st_mode)) continue;
         std::string path;
-        if (layers_.marks.value(folder, name.c_str(), origin, path) != 0) continue;
+        if (layers_.marks.value(directory, name.c_str(), origin, path) != 0) continue;
         if (!is_of_these_lowers(layers_, path, number)) continue;
         if (names_of(name, status.st_nlink) < status.st_nlink || !is_of_this_upper(layers_, path, number, status.st_ino))
             garbage.push_back(name);
@@ -169,7 +170,7 @@ void HardLinks::load() {
             add(number, status.st_ino);
     }
     if (entries != nullptr) ::closedir(entries);
-    for (const std::string &name : garbage) (void)::unlinkat(folder, name.c_str(), 0);  // tried again at the next mount
+    for (const std::string &name : garbage) (void)::unlinkat(directory, name.c_str(), 0);  // tried again at the next mount
 }
 
 bool HardLinks::mark(const std::string &work_entry, const std::string &path, long left) const {

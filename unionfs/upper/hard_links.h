@@ -1,16 +1,16 @@
-// The copies of lower files that have several names. As long as not all of these have come to the upper, the copy has one
-// more, in the folder `links` of the workdir: there the others find it, in this mount and the next ones. A name comes to
-// the upper when it is looked up, for overlayfs reads nothing else. Its own index (overlayfs.rst, "Inode properties") goes
-// by file handles; a lower on 9p has none, so ours goes by st_ino, and overlayfs lets it lie.
+// The copies of lower files that have several names. A name comes to the upper when it is looked up. As long as some names
+// have not come, the copy has one more, in the directory `links` of the workdir. There those names find it, in this mount and
+// the next ones. overlayfs has an index of its own (overlayfs.rst, "Inode properties") that goes by file handles. A lower on
+// 9p has none, so ours goes by st_ino. overlayfs doesn't read it, and shows the names that are in the upper.
 //
-// On disk: links/N, where N is the st_ino shown, in decimal, is the copy itself. Its overlay.unionfs.origin is the lower
-// name that it was made for, from its layer's root: what tells after a change of the lowers whether it is still theirs.
-// Its overlay.unionfs.names counts its names in the union: "=3" is three, "-1" one fewer than its links on disk. Which of
-// the two stands there makes each change of a name one step: a name that comes to the upper leaves "=3" true, and one
-// that is made or removed leaves "-1" true.
+// On disk: links/N is the copy itself; N is the st_ino shown, in decimal. Its overlay.unionfs.origin is the lower name that it
+// was made for, from its layer's root: after a change of the lowers it tells whether the copy is still theirs. Its
+// overlay.unionfs.names counts its names in the union: "=3" is three, "-1" is one fewer than its links on disk. Which of the two
+// stands there makes each change of a name one step: a name that comes to the upper leaves "=3" true, and one that is made or
+// removed leaves "-1" true.
 //
-// Names of a file that was never copied up may be removed too. Each is noted in links/removed before its whiteout is made,
-// as "N PATH" and a zero byte, and counts if that path of the lower is indeed hidden.
+// Names of a file that was never copied up may be removed too. Each is noted in links/removed before its whiteout is made, as
+// "N PATH" and a zero byte. It counts if that path of the lower is indeed hidden.
 #pragma once
 
 #include <sys/types.h>

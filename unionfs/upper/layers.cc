@@ -41,11 +41,11 @@ Result<FdRef> share_branch(const Options &options, const std::string &path) {
     return std::make_shared<const base::Fd>(std::move(*fd));
 }
 
-// The folders above one, up to the root, as long as `visit` says true.
+// The directories above one, up to the root, as long as `visit` says true.
 template <class Visit>
-void each_above(int folder, const Visit &visit) {
+void each_above(int directory, const Visit &visit) {
     struct stat at{}, above{};
-    base::Fd current(::fcntl(folder, F_DUPFD_CLOEXEC, 0));
+    base::Fd current(::fcntl(directory, F_DUPFD_CLOEXEC, 0));
     if (::fstat(current.get(), &at) < 0) return;
     for (bool more = true; more; at = above) {
         base::Fd up(::openat(current.get(), "..", O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -59,8 +59,8 @@ void each_above(int folder, const Visit &visit) {
 bool lies_within(int inner, int outer) {
     struct stat wanted{}, at{};
     if (::fstat(outer, &wanted) < 0 || ::fstat(inner, &at) < 0) return false;
-    const auto is_wanted = [&](const struct stat &folder) {
-        return folder.st_dev == wanted.st_dev && folder.st_ino == wanted.st_ino;
+    const auto is_wanted = [&](const struct stat &directory) {
+        return directory.st_dev == wanted.st_dev && directory.st_ino == wanted.st_ino;
     };
     bool found = is_wanted(at);
     if (!found) each_above(inner, [&](const struct stat &above) { return !(found = is_wanted(above)); });
@@ -69,17 +69,17 @@ bool lies_within(int inner, int outer) {
 
 bool is_full(int error) { return error == ENOSPC || error == EDQUOT; }
 
-// In a folder of its own, as those will be that count: what was made has to be read as one.
+// In a directory of its own, as those will be that count: what was made has to be read as one.
 Result<> probe_whiteout(Layers &layers) {
     const std::string entry = layers.work_name();
-    base::Fd folder;
+    base::Fd directory;
     struct stat status{};
     int error = ::mkdirat(layers.work->get(), entry.c_str(), 0700) < 0 ? errno : 0;
-    if (error == 0 && !(folder = open_inside(layers.work->get(), entry.c_str(), O_RDONLY | O_DIRECTORY))) error = errno;
-    if (error == 0) error = layers.make_whiteout(folder.get(), "hidden");
-    if (error == 0 && ::fstatat(folder.get(), "hidden", &status, AT_SYMLINK_NOFOLLOW) < 0) error = errno;
+    if (error == 0 && !(directory = open_inside(layers.work->get(), entry.c_str(), O_RDONLY | O_DIRECTORY))) error = errno;
+    if (error == 0) error = layers.make_whiteout(directory.get(), "hidden");
+    if (error == 0 && ::fstatat(directory.get(), "hidden", &status, AT_SYMLINK_NOFOLLOW) < 0) error = errno;
     bool reads = false;
-    if (error == 0) error = layers.marks.is_whiteout(folder.get(), "hidden", status, reads);
+    if (error == 0) error = layers.marks.is_whiteout(directory.get(), "hidden", status, reads);
     layers.marked_whiteouts = reads && S_ISREG(status.st_mode);
     layers.discard(entry);
     if (is_full(error) || reads) return {};
@@ -113,7 +113,7 @@ Result<> open_upper(Layers &layers) {
     if (!workdir) return std::unexpected(workdir.error());
     if (lies_within(workdir->get(), layers.upper->get()) || lies_within(layers.upper->get(), workdir->get()))
         return fail(0, "workdir", layers.options.work, "has to lie beside the upper, not inside it or around it");
-    if (auto result = open_work_folders(layers, *workdir); !result) return result;
+    if (auto result = open_work_directories(layers, *workdir); !result) return result;
     layers.clean_work();
     return probe_upper(layers);
 }
@@ -161,6 +161,15 @@ Result<> Layers::open() {
     if (upper && ::fstat(upper->get(), &status) < 0) return fail(errno, "branch", options.upper);
     if (upper && !std::ranges::contains(devices, status.st_dev)) devices.push_back(status.st_dev);
     return {};
+}
+
+bool Layers::is_gone(const std::string &path, ino_t number) const {
+    return std::ranges::none_of(lowers, [&](const FdRef &lower) {
+        struct stat status{};
+        if (::fstatat(lower->get(), path.c_str() + 1, &status, AT_SYMLINK_NOFOLLOW) < 0)
+            return errno != ENOENT && errno != ENOTDIR;
+        return number_of(key_of(status)) == number;
+    });
 }
 
 ino_t Layers::number_of(const Key &key) const {

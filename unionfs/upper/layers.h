@@ -50,6 +50,8 @@ struct Layers {
     base::Result<> open();
 
     [[nodiscard]] ino_t number_of(const Key &key) const;  // the st_ino that is shown
+    // Whether no lower has a file of that number at `path` (with a leading slash). What can't be looked at may be there.
+    [[nodiscard]] bool is_gone(const std::string &path, ino_t number) const;
 
     // --- in the work directory (workdir.cc) ---
     std::string work_name();                      // one that is free
@@ -62,14 +64,15 @@ struct Layers {
 
     // --- copy.cc ---
     // `source`: a regular file's data, else invalid; then (from_dir, from_name) is the object. `size`: no more is copied.
+    // `origin`: what it keeps as overlay.unionfs.ino.
     int stage_copy(const base::Fd &source, int from_dir, const char *from_name, const struct stat &status, off_t size,
-                   ino_t shown_inode, StagedCopy &made);
+                   const std::string &origin, StagedCopy &made);
     // A directory with the attributes of another, empty.
     int stage_directory(int from_dir, const struct stat &status, StagedCopy &made);
 
   private:
     int fill_copy(const base::Fd &source, int from_dir, const char *from_name, const struct stat &status, off_t size,
-                  ino_t shown_inode, StagedCopy &made) const;
+                  const std::string &origin, StagedCopy &made) const;
 
     std::atomic<uint64_t> next_work_name_ = 0;
 };

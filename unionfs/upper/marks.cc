@@ -38,7 +38,8 @@ int Marks::check_has_data(int file) const {
     return elsewhere ? EIO : error;
 }
 
-// overlayfs reads whiteouts made of an attribute only in folders marked "x". A listing asks once a folder, not of each file.
+// overlayfs reads whiteouts made of an attribute only in directories marked "x". A listing asks once a directory, not of each
+// file.
 int Marks::may_hold_marked_whiteouts(int dir, bool &may) const {
     may = true;
     return anybody_may_set() ? 0 : has(dir, ".", "opaque", may);

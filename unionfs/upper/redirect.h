@@ -1,4 +1,4 @@
-// overlay.redirect: where a moved folder's lowers are. A name beside, or a path from the layers' roots.
+// overlay.redirect: where a moved directory's lowers are. A name beside, or a path from the layers' roots.
 #pragma once
 
 #include <optional>

@@ -16,7 +16,7 @@ std::string Layers::work_name() { return "#" + std::to_string(++next_work_name_)
 
 // Whiteouts are links to one, as overlayfs's are: on ext4 that costs half, both now and when they go, and takes no inode.
 int Layers::make_whiteout(int dir, const std::string &name) {
-    static constexpr const char *shared = "../whiteout";  // in the workdir, seen from its folder `work`
+    static constexpr const char *shared = "../whiteout";  // in the workdir, seen from its directory `work`
     for (bool is_new = false;; is_new = true) {
         if (::linkat(work->get(), shared, dir, name.c_str(), 0) == 0) return 0;
         if (errno == EMLINK)
@@ -36,7 +36,7 @@ int Layers::make_whiteout(int dir, const std::string &name) {
     return error;
 }
 
-int Layers::replace_by_whiteout(int dir, const std::string &name, bool folder) {
+int Layers::replace_by_whiteout(int dir, const std::string &name, bool directory) {
     const std::string entry = work_name();
     // RENAME_WHITEOUT does it in one step.
     if (::syscall(SYS_renameat2, dir, name.c_str(), work->get(), entry.c_str(), RENAME_WHITEOUT) == 0) {
@@ -48,8 +48,8 @@ int Layers::replace_by_whiteout(int dir, const std::string &name, bool folder) {
     if (marked_whiteouts)
         if (const int error = marks.admit_marked_whiteouts(dir); error != 0) return error;
     const int error =
-        ::syscall(SYS_renameat2, work->get(), entry.c_str(), dir, name.c_str(), folder ? RENAME_EXCHANGE : 0U) < 0 ? errno : 0;
-    if (error != 0 || folder) discard(entry);
+        ::syscall(SYS_renameat2, work->get(), entry.c_str(), dir, name.c_str(), directory ? RENAME_EXCHANGE : 0U) < 0 ? errno : 0;
+    if (error != 0 || directory) discard(entry);
     return error;
 }
 

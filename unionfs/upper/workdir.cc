@@ -39,18 +39,18 @@ std::string why_no_note(const struct stat &status, off_t most_bytes) {
 
 namespace {
 
-std::vector<std::string> names_in(Fd folder) {
+std::vector<std::string> names_in(Fd directory) {
     std::vector<std::string> names;
-    DIR *entries = folder ? ::fdopendir(folder.get()) : nullptr;
+    DIR *entries = directory ? ::fdopendir(directory.get()) : nullptr;
     if (entries == nullptr) return names;
-    (void)folder.release();
+    (void)directory.release();
     while (const dirent *entry = ::readdir(entries))
         if (const std::string_view name(entry->d_name); name != "." && name != "..") names.emplace_back(name);
     ::closedir(entries);
     return names;
 }
 
-// Where the workdir is when none was named: beside the upper, hidden.
+// Location the workdir is when none was named: beside the upper, hidden.
 std::string default_work(std::string upper) {
     while (upper.size() > 1 && upper.ends_with('/')) upper.pop_back();
     const size_t name = upper.rfind('/') + 1;  // 0 without a slash
@@ -59,13 +59,13 @@ std::string default_work(std::string upper) {
 
 std::string in_workdir(const Layers &layers, const char *name) { return layers.options.work + "/" + name; }
 
-// A folder of ours is ours, or whose the workdir is: another's was moved here, to be emptied by us.
+// A directory of ours is ours, or whose the workdir is: another's was moved here, to be emptied by us.
 Result<> check_owner(const struct stat &status, uid_t or_owner, const std::string &path) {
     if (status.st_uid == ::geteuid() || status.st_uid == or_owner) return {};
     return fail(0, "workdir", path, "belongs to uid " + std::to_string(status.st_uid) + "; remove it or name another workdir");
 }
 
-Result<FdRef> open_folder(const Layers &layers, const Fd &workdir, const char *name, int flags) {
+Result<FdRef> open_directory(const Layers &layers, const Fd &workdir, const char *name, int flags) {
     const std::string path = in_workdir(layers, name);
     if (::mkdirat(workdir.get(), name, 0700) < 0 && errno != EEXIST) return fail(errno, "workdir", layers.options.work);
     struct stat at_workdir{}, status{};
@@ -77,13 +77,13 @@ Result<FdRef> open_folder(const Layers &layers, const Fd &workdir, const char *n
     if (!place || ::fstat(place.get(), &status) < 0) return fail(errno, "workdir", path);
     if (status.st_dev != at_workdir.st_dev) return fail(0, "workdir", path, "is on another file system");
     if (auto result = check_owner(status, at_workdir.st_uid, path); !result) return std::unexpected(result.error());
-    Fd folder = open_inside(place.get(), ".", flags);
-    if (!folder && errno == EACCES) {
+    Fd directory = open_inside(place.get(), ".", flags);
+    if (!directory && errno == EACCES) {
         (void)::fchmodat(workdir.get(), name, 0700, AT_SYMLINK_NOFOLLOW);  // rootless: overlayfs makes it with mode 0
-        folder = open_inside(place.get(), ".", flags);
+        directory = open_inside(place.get(), ".", flags);
     }
-    if (!folder) return fail(errno, "workdir", path);
-    return std::make_shared<const Fd>(std::move(folder));
+    if (!directory) return fail(errno, "workdir", path);
+    return std::make_shared<const Fd>(std::move(directory));
 }
 
 Result<> check_whiteout(const Layers &layers, const Fd &workdir) {
@@ -163,10 +163,10 @@ Result<Fd> open_workdir(Layers &layers, const struct stat &upper) {
     return std::move(*workdir);
 }
 
-Result<> open_work_folders(Layers &layers, const Fd &workdir) {
-    auto work = open_folder(layers, workdir, "work", O_RDONLY | O_DIRECTORY);
+Result<> open_work_directories(Layers &layers, const Fd &workdir) {
+    auto work = open_directory(layers, workdir, "work", O_RDONLY | O_DIRECTORY);
     if (!work) return std::unexpected(work.error());
-    auto links = open_folder(layers, workdir, "links", O_PATH | O_DIRECTORY);
+    auto links = open_directory(layers, workdir, "links", O_PATH | O_DIRECTORY);
     if (!links) return std::unexpected(links.error());
     (void)::fchmod((*work)->get(), 0700);
     layers.work = std::move(*work);
@@ -190,21 +190,21 @@ void Layers::clean_work() {
     for (const std::string &name : names_in(open_inside(work->get(), ".", O_RDONLY | O_DIRECTORY))) discard(name);
 }
 
-// A folder's folders are moved up into the work folder, so that no depth costs stack or descriptors. What can't be removed
-// now, a mount point above all, is tried at the next mount.
+// A directory's directories are moved up into the work directory, so that no depth costs stack or descriptors. What can't be
+// removed now, a mount point above all, is tried at the next mount.
 void Layers::discard(const std::string &first) {
     std::vector<std::string> left{first};
     for (size_t i = 0; i < left.size(); ++i) {
         if (is_removed(work->get(), left[i].c_str())) continue;
-        const Fd folder = open_inside(work->get(), left[i].c_str(), O_RDONLY | O_DIRECTORY);
-        if (!folder) continue;
-        for (const std::string &name : names_in(open_inside(folder.get(), ".", O_RDONLY | O_DIRECTORY))) {
-            if (is_removed(folder.get(), name.c_str())) continue;
+        const Fd directory = open_inside(work->get(), left[i].c_str(), O_RDONLY | O_DIRECTORY);
+        if (!directory) continue;
+        for (const std::string &name : names_in(open_inside(directory.get(), ".", O_RDONLY | O_DIRECTORY))) {
+            if (is_removed(directory.get(), name.c_str())) continue;
             std::string moved;
             int error = 0;
             do {
                 moved = work_name();
-                error = ::renameat(folder.get(), name.c_str(), work->get(), moved.c_str()) < 0 ? errno : 0;
+                error = ::renameat(directory.get(), name.c_str(), work->get(), moved.c_str()) < 0 ? errno : 0;
             } while (error == EEXIST || error == ENOTEMPTY);  // of a mount before
             if (error == 0) left.push_back(std::move(moved));
         }

@@ -23,11 +23,11 @@ constexpr off_t most_removals = off_t{64} << 20;
 // One name in `dir`: no symbolic link is followed and no mount entered. An invalid Fd: errno tells why.
 base::Fd open_inside(int dir, const char *name, int flags, mode_t mode = 0);
 
-// Made if it is the default one and not there. `upper`: of the upper's folder.
+// Made if it is the default one and not there. `upper`: of the upper's directory.
 base::Result<base::Fd> open_workdir(Layers &layers, const struct stat &upper);
 
 // `work` and `links`, made if they are not there. `work` stays locked while a process of the mount has it open.
-base::Result<> open_work_folders(Layers &layers, const base::Fd &workdir);
+base::Result<> open_work_directories(Layers &layers, const base::Fd &workdir);
 
 // An open file that holds notes of ours: a plain one with no other name, and not longer than such are. Empty, or why not.
 std::string why_no_note(const struct stat &status, off_t most_bytes);

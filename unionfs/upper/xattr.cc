@@ -33,7 +33,7 @@ bool have_at_calls() {
 
 unsigned at_flags(const char *name) { return AT_SYMLINK_NOFOLLOW | (*name == '\0' ? AT_EMPTY_PATH : 0U); }
 
-// Set once, before any thread: the process's own folder of descriptors is reached by this.
+// Set once, before any thread: the process's own directory of descriptors is reached by this.
 const char *descriptors = "/proc/self/fd/";
 
 // The path of an object for calls that take no descriptor of O_PATH.

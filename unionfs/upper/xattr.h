@@ -1,5 +1,5 @@
 // Extended attributes of (dirfd, name), never following a symlink. An empty name is the descriptor itself, O_PATH too.
-// Return: bytes or 0, else -errno. Linux 6.13 has system calls for it; before, a regular file or folder is opened
+// Return: bytes or 0, else -errno. Linux 6.13 has system calls for it; before, a regular file or directory is opened
 // and anything else reached through /proc.
 #pragma once
 
@@ -12,7 +12,7 @@
 
 namespace unionfs {
 
-// Makes the process's folder of descriptors its working folder. switch_root moves /proc out of a daemon's sight, and
+// Makes the process's directory of descriptors its working directory. switch_root moves /proc out of a daemon's sight, and
 // before Linux 6.13 attributes are reached through it. False: no /proc; then nothing was changed.
 bool keep_descriptors_reachable();
 
