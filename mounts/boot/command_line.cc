@@ -1,5 +1,7 @@
 #include "mounts/boot/command_line.h"
 
+#include <algorithm>
+
 namespace mounts {
 
 namespace {
@@ -42,6 +44,18 @@ std::vector<Parameter> parse_command_line(std::string_view text) {
         else
             parameters.push_back({std::string(word.substr(0, equals)), std::string(unquote(word.substr(equals + 1)))});
     }
+}
+
+std::string module_options(const std::vector<Parameter> &parameters, std::string_view module) {
+    const auto same = [](char a, char b) { return a == b || ((a == '-' || a == '_') && (b == '-' || b == '_')); };
+    std::string options;
+    for (const auto &[name, value] : parameters) {
+        const size_t dot = name.find('.');
+        if (dot == std::string::npos || !std::ranges::equal(std::string_view(name).substr(0, dot), module, same)) continue;
+        (options += options.empty() ? "" : " ") += name.substr(dot + 1);
+        if (value) options += value->contains(' ') ? "=\"" + *value + "\"" : "=" + *value;
+    }
+    return options;
 }
 
 }  // namespace mounts

@@ -19,4 +19,8 @@ struct Parameter {
 // In order of appearance. Never fails: the kernel takes any text. What follows a bare `--` belongs to init and is left out.
 std::vector<Parameter> parse_command_line(std::string_view text);
 
+// What `MODULE.NAME=VALUE` parameters say to one module, as init_module(2) takes it: `NAME=VALUE NAME`. `-` and `_` are the same
+// in a module's name.
+std::string module_options(const std::vector<Parameter> &parameters, std::string_view module);
+
 }  // namespace mounts

@@ -28,17 +28,22 @@ Table mounts_now() { return {mnt_new_table_from_file("/proc/self/mountinfo"), &m
 
 std::string text(const char *s) { return s != nullptr ? s : ""; }
 
+// Empty: the host offers it, and the errno says what else is wrong. Without the driver there are no tags to look at.
+std::string why_no_tag(const std::string &tag) {
+    if (!has_nine_p_driver())
+        return std::format(
+            "'{}' can't be looked for: this kernel has no 9p over virtio, and the initrd no module of it (9pnet_virtio, 9p)",
+            tag);
+    const auto tags = offered_tags();
+    if (std::ranges::contains(tags, tag)) return {};
+    std::string present;
+    for (const auto &other : tags) present += (present.empty() ? "" : ", ") + other;
+    return std::format("tag '{}' not offered by the host; tags present: {}", tag, present.empty() ? "none" : present);
+}
+
 // What the bare errno does not tell, in the words of somebody who knows this kind of mount.
+// Empty: nothing better than that.
 std::string explain(const Mount &mount, int code) {
-    if (mount.type == "9p") {
-        const auto tags = offered_tags();
-        if (std::ranges::find(tags, mount.source) == tags.end()) {
-            std::string present;
-            for (const auto &tag : tags) present += (present.empty() ? "" : ", ") + tag;
-            return std::format("tag '{}' not offered by the host; tags present: {}", mount.source,
-                               present.empty() ? "none" : present);
-        }
-    }
     if (code == ENODEV)
         return std::format("this kernel has no file system '{}', built in or as a module of the initrd", mount.type);
     if (code == EINVAL)
@@ -68,8 +73,9 @@ Result<> mount_with_libmount(const Mount &mount) {
 
     const int code =
         mnt_context_syscall_called(context.get()) != 0 ? mnt_context_get_syscall_errno(context.get()) : std::abs(result);
-    if (std::string hint = explain(mount, code); !hint.empty())
-        return fail(hint.starts_with("tag ") ? 0 : code, "mount", mount.target, hint);
+    if (mount.type == "9p")
+        if (const std::string why = why_no_tag(mount.source); !why.empty()) return fail(0, "mount", mount.target, why);
+    if (const std::string hint = explain(mount, code); !hint.empty()) return fail(code, "mount", mount.target, hint);
     std::array<char, 512> words{};
     (void)mnt_context_get_excode(context.get(), result, words.data(), words.size());
     return fail(code, "mount", mount.target, std::format("of '{}', type {}: {}", mount.source, mount.type, words.data()));

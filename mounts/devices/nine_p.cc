@@ -1,16 +1,26 @@
 #include "mounts/devices/nine_p.h"
 
 #include <dirent.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <memory>
+#include <string_view>
 
 #include "mounts/base/at.h"
 
 namespace mounts {
 
+namespace {
+
+constexpr std::string_view driver_directory = "/bus/virtio/drivers/9pnet_virtio";
+
+}  // namespace
+
+bool has_nine_p_driver(const std::string &sysfs) { return ::access((sysfs + std::string(driver_directory)).c_str(), F_OK) == 0; }
+
 std::vector<std::string> offered_tags(const std::string &sysfs) {
-    const std::string drivers = sysfs + "/bus/virtio/drivers/9pnet_virtio";
+    const std::string drivers = sysfs + std::string(driver_directory);
     const std::unique_ptr<DIR, decltype(&::closedir)> dir(::opendir(drivers.c_str()), &::closedir);
     std::vector<std::string> tags;
     while (const dirent *entry = dir ? ::readdir(dir.get()) : nullptr) {

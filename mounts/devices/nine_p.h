@@ -7,6 +7,9 @@
 
 namespace mounts {
 
+// Whether the kernel has, or has loaded, the driver that knows tags.
+bool has_nine_p_driver(const std::string &sysfs = "/sys");
+
 // The tags that the host offers, sorted, read from sysfs (drivers/9pnet_virtio/virtio*/mount_tag). Empty also when the
 // driver is not loaded.
 std::vector<std::string> offered_tags(const std::string &sysfs = "/sys");

@@ -7,7 +7,7 @@ namespace stage1 {
 namespace {
 
 constexpr std::string_view give_up_hint =
-    "if nothing on it is wanted, overwrite all of it with zeros (blkdiscard --zeroout) and start again";
+    "if nothing on it is wanted, begin with a new disk (runvm --fresh), or overwrite all of it with zeros (blkdiscard --zeroout)";
 
 Verdict refuse(std::string reason) { return {Action::refuse, std::move(reason)}; }
 

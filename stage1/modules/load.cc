@@ -18,6 +18,7 @@
 #include "mounts/base/at.h"
 #include "mounts/base/log.h"
 #include "mounts/kernel/decompress.h"
+#include "mounts/protocol.h"
 
 namespace stage1 {
 
@@ -59,11 +60,20 @@ std::string kernel_release() {
 std::string hint_for(int code) {
     switch (code) {
     case ENOEXEC: return "not a module of this kernel, or damaged";
+    case EINVAL: return "a parameter of it on the kernel's command line may have a value that it does not take";
     case EKEYREJECTED:
     case ENOKEY: return "the kernel enforces module signatures, and this one has none that it trusts";
     case ENOENT: return "it uses a symbol that neither the kernel nor a loaded module has";
     default: return {};
     }
+}
+
+// What is no module's, or can't be read, changes no module.
+std::vector<mounts::Parameter> kernel_parameters() {
+    auto parameters = mounts::parse_command_line(base::read_file("/proc/cmdline").value_or(""));
+    for (auto &more : mounts::parse_command_line(base::read_file(std::string(mounts::protocol::parameters_file)).value_or("")))
+        parameters.push_back(std::move(more));
+    return parameters;
 }
 
 // Each kernel unpacks one kind (ABI/testing/sysfs-module), and complains on the console about any other.
@@ -77,24 +87,27 @@ bool kernel_unpacks(std::string_view path) {
 Result<Modules> Modules::open(const std::string &root) {
     const std::string folder = std::format("{}/lib/modules/{}", root, kernel_release());
     const auto text = [&](const char *name) { return base::read_file(folder + "/" + name).value_or(""); };
-    return Modules(folder, mounts::ModuleIndex(
-                               {text("modules.dep"), text("modules.alias"), text("modules.softdep"), text("modules.builtin")}));
+    return Modules(
+        folder,
+        mounts::ModuleIndex({text("modules.dep"), text("modules.alias"), text("modules.softdep"), text("modules.builtin")}),
+        kernel_parameters());
 }
 
 Result<> Modules::load_file(const std::string &path) const {
     const std::string file = folder_ + "/" + path;
     auto fd = base::open_at(AT_FDCWD, file, O_RDONLY);
     if (!fd) return std::unexpected(fd.error());
+    const std::string options = mounts::module_options(parameters_, mounts::module_name(path));
     const bool compressed = !path.ends_with(".ko");
     if (!compressed || kernel_unpacks(path)) {
-        if (::syscall(SYS_finit_module, fd->get(), "", compressed ? MODULE_INIT_COMPRESSED_FILE : 0) == 0) return {};
+        if (::syscall(SYS_finit_module, fd->get(), options.c_str(), compressed ? MODULE_INIT_COMPRESSED_FILE : 0) == 0) return {};
         if (errno == EEXIST) return {};
         if (!compressed) return fail(errno, "load module", file, hint_for(errno));
     }
     // The kernel does not take this kind of compression (CONFIG_MODULE_DECOMPRESS, Linux 5.17): we do.
     auto image = mounts::decompress_module(fd->get(), file);
     if (!image) return std::unexpected(image.error());
-    if (::syscall(SYS_init_module, image->data(), image->size(), "") == 0 || errno == EEXIST) return {};
+    if (::syscall(SYS_init_module, image->data(), image->size(), options.c_str()) == 0 || errno == EEXIST) return {};
     return fail(errno, "load module", file, hint_for(errno));
 }
 

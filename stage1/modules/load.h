@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "mounts/base/error.h"
+#include "mounts/boot/command_line.h"
 #include "mounts/kernel/module_index.h"
 
 namespace stage1 {
@@ -29,13 +30,15 @@ class Modules {
     base::Result<size_t> load_for_devices();
 
   private:
-    Modules(std::string folder, mounts::ModuleIndex index) : folder_(std::move(folder)), index_(std::move(index)) {}
+    Modules(std::string folder, mounts::ModuleIndex index, std::vector<mounts::Parameter> parameters)
+        : folder_(std::move(folder)), index_(std::move(index)), parameters_(std::move(parameters)) {}
     base::Result<size_t> run(const mounts::ModulePlan &plan);
     [[nodiscard]] base::Result<> load_file(const std::string &path) const;
 
     std::string folder_;
     mounts::ModuleIndex index_;
-    std::unordered_set<std::string> loaded_;  // paths
+    std::vector<mounts::Parameter> parameters_;  // the kernel's, some of which are a module's
+    std::unordered_set<std::string> loaded_;     // paths
 };
 
 // `stage1` under the name modprobe, as the kernel calls it (kernel/module/kmod.c): modprobe -q -- NAME. The exit code.

@@ -70,8 +70,10 @@ Line run(const mounts::WaitForDevice &step, FoundDevices &devices) {
     auto error = found.error();
     error.step = "wait for";
     error.path = step.spec;
-    error.hint = std::format("did not come within {} s ({}=SECONDS); there is: {}", step.timeout_s, "stage1.device-timeout",
-                             mounts::describe(mounts::list_devices()));
+    const auto there = mounts::list_devices();
+    error.hint = std::format("did not come within {} s ({}=SECONDS); there is: {}{}", step.timeout_s, "stage1.device-timeout",
+                             mounts::describe(there),
+                             there.empty() ? "; is the disk's driver (virtio_blk, say) in the kernel or in the initrd?" : "");
     return std::unexpected(std::move(error));
 }
 
@@ -166,7 +168,10 @@ Line run(const mounts::MarkFile &step) {
 Line run(const mounts::GrowFileSystem &step) { return real_path(step.root, step.target).and_then(grow_file_system); }
 
 Line run(const mounts::RegisterClosure &step) {
-    return nixdb::register_closure({step.target_root, step.reginfo, step.mode, step.system}).transform(nixdb::describe);
+    auto done = nixdb::register_closure({step.target_root, step.reginfo, step.mode, step.system}).transform(nixdb::describe);
+    // Nix alone needs it: a person who only wants to look has a way on.
+    if (!done) done.error().hint += std::string(done.error().hint.empty() ? "" : "; ") + "stage1.register=off boots without it";
+    return done;
 }
 
 Line run(const mounts::CheckInit &step) {

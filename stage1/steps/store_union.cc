@@ -34,7 +34,8 @@ std::string layers(const mounts::MountUnion &step) {
 }
 
 Result<> mount_overlay(const mounts::MountUnion &step) {
-    auto mounted = mounts::mount_file_system({"overlay", step.target, "overlay", layers(step)});
+    // Whatever the kernel or its parameters have as default: an upper with files that are only attributes is unionfs's no more.
+    auto mounted = mounts::mount_file_system({"overlay", step.target, "overlay", layers(step) + ",metacopy=off"});
     if (!mounted) return std::unexpected(mounted.error());
     return {};
 }

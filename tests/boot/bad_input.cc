@@ -77,7 +77,9 @@ TEST_CASE("a root on a tmpfs that is full is named") {
 
 TEST_CASE("a /dev/vda that is not there is named, and so is that there is no disk at all") {
     check_failed(boot({.parameters = {"root=/dev/vda", "stage1.device-timeout=1"}, .disk = false}),
-                 "wait for '/dev/vda': No such device; did not come within 1 s (stage1.device-timeout=SECONDS); there is: none");
+                 "wait for '/dev/vda': No such device; did not come within 1 s (stage1.device-timeout=SECONDS); there is: none; "
+                 "is the disk's "
+                 "driver (virtio_blk, say) in the kernel or in the initrd?");
 }
 
 TEST_CASE("an init that is not executable is named") {

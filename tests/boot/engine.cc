@@ -27,6 +27,14 @@ TEST_CASE("our own union makes the store writable, with its upper on tmpfs") {
     CHECK(b.exit_code == 0);
 }
 
+TEST_CASE("a module has its parameters of the command line, and the store's overlay is whole files whatever they say") {
+    const auto b = boot({.store_union = "tmpfs",
+                         .script = "cat /sys/module/overlay/parameters/metacopy; grep ' /nix/store ' /proc/mounts",
+                         .parameters = {"overlay.metacopy=on"}});
+    CHECK(b.exit_code == 0);
+    CHECK_THAT(b.console, ContainsSubstring("\nY\r\n") && ContainsSubstring("metacopy=off"));
+}
+
 TEST_CASE("our own union is mounted with the options of the kernel's command line, or it is said which is wrong") {
     Machine machine;
     const auto chosen = machine.boot(

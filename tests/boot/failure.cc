@@ -53,6 +53,25 @@ TEST_CASE("a bad value of a parameter of ours, and an init that the store has no
     CHECK_THAT(none.console, ContainsSubstring("runvm: find init '/nix/store/none/init': No such file or directory; the store "));
 }
 
+TEST_CASE("a registration that can't be read is named, with how to boot without it") {
+    const Boot b = boot({.parameters = {"regInfo=/nowhere"}, .registration = false});
+    CHECK(b.exit_code == 120);
+    CHECK_THAT(b.console, ContainsSubstring("register '/nowhere': No such file or directory; the closure's registration, in the "
+                                            "target root or outside; stage1.register=off boots without it"));
+}
+
+TEST_CASE("an initrd without 9p is told from a host that offers no share") {
+    boot_test::Machine machine;
+    (void)boot_test::fixture();
+    const std::string initrd = machine.xchg() + ".initrd";
+    boot_test::must_run({"/usr/bin/env", "MODULES=virtio_pci virtio_blk ext4 crc32c_generic virtio_console",
+                         "tests/support/shell-initrd", initrd, (boot_test::build_folder() / "stage1").string()});
+    const Boot b = machine.boot({.store_union = "off", .arguments = {"--initrd", initrd}});
+    CHECK(b.exit_code == 120);
+    CHECK_THAT(b.console, ContainsSubstring("'store' can't be looked for: this kernel has no 9p over virtio, and the initrd no "
+                                            "module of it (9pnet_virtio, 9p)"));
+}
+
 TEST_CASE("a mount tag that the host does not offer is named, with those that it does") {
     const Boot b = boot({.parameters = {"stage1.share=nowhere:/mnt/nowhere"}});
     CHECK(b.exit_code == 120);

@@ -43,7 +43,7 @@ Signature found(const char *type, const char *usage) {
 }
 
 constexpr const char *give_up =
-    "if nothing on it is wanted, overwrite all of it with zeros (blkdiscard --zeroout) and start again";
+    "if nothing on it is wanted, begin with a new disk (runvm --fresh), or overwrite all of it with zeros (blkdiscard --zeroout)";
 
 }  // namespace
 

@@ -14,6 +14,13 @@ TEST_CASE("quotes hide spaces, around the value or the whole word") {
     CHECK(parse_command_line(R"(a="b c" "d=e f" g="")") == std::vector<Parameter>{{"a", "b c"}, {"d", "e f"}, {"g", ""}});
 }
 
+TEST_CASE("what the command line says to a module is the module's, as init_module takes it") {
+    const auto parameters = parse_command_line("overlay.metacopy=on kvm-intel.nested quiet overlay.redirect_dir=\"a b\" .x= y.=");
+    CHECK(mounts::module_options(parameters, "overlay") == "metacopy=on redirect_dir=\"a b\"");
+    CHECK(mounts::module_options(parameters, "kvm_intel") == "nested");
+    CHECK(mounts::module_options(parameters, "over").empty());
+}
+
 TEST_CASE("an empty value is not an absent one") {
     CHECK(parse_command_line("a= b") == std::vector<Parameter>{{"a", ""}, {"b", std::nullopt}});
 }
