@@ -1,6 +1,7 @@
 // The command line of the commands that take a description: a flag for each option, and where the layers come from.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -26,6 +27,9 @@ struct Arguments {
     std::vector<std::string> extra;  // after `--`: for QEMU, as the 2013 script's "$@"
     bool print = false, complete = false, console = false, json = false, fresh = false, notify_ready = false, background = false;
     std::string output, report;
+    // For a machine that is booted for one command: told its run folder, which is then its own.
+    std::function<void(const std::string &run_folder)> told_folder;
+    std::string wait;  // of start, for what: empty: QEMU; `stage2`, `ready`
 };
 
 // The flag, in no help, that a word after `--` is the value of.

@@ -12,6 +12,7 @@
 
 #include "hostside/base/printable.h"
 #include "hostside/host/guest_files.h"
+#include "hostside/host/last_run.h"
 #include "mounts/base/at.h"
 
 namespace hostside {
@@ -57,12 +58,14 @@ std::vector<Lock> locks_in(const std::string &parent) {
     return locks;
 }
 
-// What a killed launcher left: locks that nobody holds, and the folders of machines.
-void sweep_abandoned(const std::string &parent) {
+// What a killed launcher left: locks that nobody holds, and the folders of machines. With a name, that one's alone.
+void sweep_abandoned(const std::string &parent, const std::string &name = {}) {
     for (const auto &lock : locks_in(parent)) {
+        if (!name.empty() && lock.folder != parent + "/" + name) continue;
         if (FileLock::holder(lock.path) != 0) continue;
         auto ours = FileLock::take(lock.path, lock.path);  // and its end removes it
         if (!ours || lock.folder.empty()) continue;
+        keep_abandoned_run(lock.folder);
         (void)remove_guest_folder(lock.folder);  // the next start of this name says why it can't
     }
 }
@@ -124,6 +127,10 @@ Result<RunFolder> RunFolder::create(const std::string &name, bool another) {
     if (auto swept = remove_guest_folder(path); !swept) return std::unexpected(swept.error());
     if (auto made = private_folder(path); !made) return std::unexpected(made.error());
     return RunFolder(path, std::move(*lock));
+}
+
+void keep_if_abandoned(const std::string &name) {
+    if (auto parent = runtime_folder()) sweep_abandoned(*parent, name);
 }
 
 RunFolder::~RunFolder() {

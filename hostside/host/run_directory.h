@@ -1,6 +1,6 @@
 // The folder of one running machine: ${XDG_RUNTIME_DIR}/runvm/NAME, else /tmp/runvm-UID/NAME, mode 0700, with its sockets,
-// its console's log, its xchg. Held by a lock for as long as the launcher lives; what a killed launcher left is swept when
-// any machine is started next.
+// its console's log, its xchg. Held by a lock for as long as the launcher lives; what a killed launcher left is kept as its
+// last run (last_run.h) and swept when any machine is started next.
 #pragma once
 
 #include <string>
@@ -29,6 +29,9 @@ class RunFolder {
     std::string path_;
     FileLock lock_;
 };
+
+// What a killed launcher of this name left is swept now.
+void keep_if_abandoned(const std::string &name);
 
 // Where all of this user's are; made if it is not there. Error: it is there, and not ours alone.
 base::Result<std::string> runtime_folder();

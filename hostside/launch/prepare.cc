@@ -20,6 +20,9 @@ void make_paths_absolute(Machine &m) {
     for (auto *path :
          {&m.store, &m.kernel, &m.modules, &m.initrd, &m.stage1, &m.boot_disk, &m.bios, &m.disk_image, &m.shared_dir})
         absolute(*path);
+    // NixOS names a package, which has the file.
+    std::error_code error;
+    if (!m.bios.empty() && fs::is_directory(m.bios, error)) m.bios += "/bios.bin";
     for (auto &drive : m.drives) absolute(drive.file);
     for (auto &file : m.backing_files) absolute(file);
     for (auto &share : m.shared_directories) absolute(share.source);

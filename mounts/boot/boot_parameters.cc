@@ -157,6 +157,8 @@ const std::map<std::string_view, Parser> &parsers() {
         {protocol::register_parameter,
          one_of(protocol::register_parameter, &B::registration,
                 {{"auto", RegisterMode::automatic}, {"strict", RegisterMode::strict}, {"off", RegisterMode::off}})},
+        {protocol::agent_parameter, one_of(protocol::agent_parameter, &B::agent,
+                                           {{"on", AgentMode::on}, {"off", AgentMode::off}, {"only", AgentMode::only}})},
         {protocol::share_parameter, parse_share},
         {protocol::fresh_disk_parameter, text(&B::fresh_disk)},
         {protocol::device_timeout_parameter, parse_timeout},

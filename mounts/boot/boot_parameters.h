@@ -15,6 +15,7 @@ namespace mounts {
 enum class UnionMode { off, tmpfs, disk };  // where the store's upper is; off: the store is read-only
 enum class UnionEngine { automatic, overlay, fuse };
 enum class RegisterMode { automatic, strict, off };
+enum class AgentMode { on, off, only };  // only: PID 1 itself, there is no stage 2
 
 std::string_view name(UnionMode mode);
 std::string_view name(UnionEngine engine);
@@ -43,6 +44,7 @@ struct BootParameters {
     std::string fresh_disk;     // serial of a disk to which, the launcher says, nothing was ever written; empty: none
     int device_timeout_s = 20;  // NixOS's stage 1 tries 20 times, a second apart
     RegisterMode registration = RegisterMode::automatic;
+    AgentMode agent = AgentMode::on;
     std::vector<protocol::BootPhase> break_before;
     // NixOS's debugging parameters; each stop is a shell or the menu on the console.
     bool trace = false;            // boot.trace / debugtrace

@@ -35,6 +35,8 @@ struct WaitForDevice {
 struct PrepareDisk {
     std::string spec;
     bool vouched = false;  // the launcher knows that nothing was ever written to it
+    // LABEL= or UUID= that the root is known by: what is made gets it, unless a device has it already. Empty: any will do.
+    std::string content{};
 };
 
 struct Mount {
@@ -111,6 +113,7 @@ struct CheckInit {
 struct SwitchRoot {
     std::string target_root;
     std::string init;
+    AgentMode agent = AgentMode::on;
 };
 
 using Step = std::variant<LoadModules, WaitForDevice, PrepareDisk, CheckFileSystem, PassOver, MakeBindPlaces, Mount, MountUnion,
