@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "mounts/base/at.h"
+#include "mounts/base/fnv.h"
 
 namespace hostside {
 
@@ -74,11 +75,7 @@ std::string file_identity(const std::string &path) {
     return std::format("{}:{}:{}:{}:{}.{}", path, st.st_dev, st.st_ino, st.st_size, st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
 }
 
-std::string short_hash(std::string_view text) {
-    uint64_t hash = 0xcbf29ce484222325;
-    for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-    return std::format("{:016x}", hash);
-}
+std::string short_hash(std::string_view text) { return std::format("{:016x}", base::fnv1a(text)); }
 
 std::optional<std::string> cached(const std::string &path) {
     if (path.empty()) return std::nullopt;

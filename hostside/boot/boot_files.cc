@@ -9,6 +9,7 @@
 #include <format>
 
 #include "hostside/base/cache.h"
+#include "hostside/base/exists.h"
 #include "hostside/boot/guest_fstab.h"
 #include "hostside/boot/initrd.h"
 #include "hostside/boot/kernel_command_line.h"
@@ -25,8 +26,6 @@ using base::fail;
 using base::Result;
 namespace fs = std::filesystem;
 namespace protocol = mounts::protocol;
-
-bool exists(const std::string &path) { return ::access(path.c_str(), F_OK) == 0; }
 
 bool says_fstab(const Machine &m) {
     return std::ranges::any_of(m.kernel_params, [](const std::string &word) { return word.starts_with("fstab="); });

@@ -18,11 +18,6 @@ namespace hostside {
 
 namespace {
 
-int refuse(const base::Error &error) {
-    say(base::message(error));
-    return launcher_error;
-}
-
 int make_initrd(const Arguments &arguments) {
     auto machine = machine_of(arguments);
     if (!machine) return refuse(machine.error());

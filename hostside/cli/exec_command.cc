@@ -36,11 +36,6 @@ struct ExecArguments {
     int patience_s = 10, power_off_s = 30;
 };
 
-int refuse(const base::Error &error) {
-    say(base::message(error));
-    return launcher_error;
-}
-
 int status_of(const End &end) {
     if (end.kind == End::exited) return end.code;
     if (end.kind == End::signalled) return signal_base + end.code;

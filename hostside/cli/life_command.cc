@@ -31,11 +31,6 @@ namespace {
 
 using base::Result;
 
-int refuse(const base::Error &error) {
-    say(base::message(error));
-    return launcher_error;
-}
-
 std::string in(const Running &m, std::string_view file) { return m.path + "/" + std::string(file); }
 
 bool gone_within(const Running &m, std::chrono::milliseconds limit) {

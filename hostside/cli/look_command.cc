@@ -29,11 +29,6 @@ using base::Result;
 
 constexpr int not_running = 1;
 
-int refuse(const base::Error &error) {
-    say(base::message(error));
-    return launcher_error;
-}
-
 // A machine that runs, or one that did.
 struct Seen {
     std::string name, path;

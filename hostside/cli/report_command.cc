@@ -36,11 +36,6 @@ struct Wish {
     double limit_percent = -1;  // negative: none
 };
 
-int refuse(const base::Error &error) {
-    say(base::message(error));
-    return launcher_error;
-}
-
 Result<std::string> file(const std::string &path) {
     auto fd = base::open_at(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     if (!fd) return base::fail(fd.error().code, "read report", path);

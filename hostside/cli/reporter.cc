@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <format>
 
+#include "hostside/base/exit_code.h"
 #include "hostside/base/printable.h"
 #include "mounts/base/json_text.h"
 
@@ -34,6 +35,11 @@ void tell(const std::string &line) {
 }  // namespace
 
 void say(const std::string &text) { tell("runvm: " + printable(text)); }
+
+int refuse(const base::Error &error) {
+    say(base::message(error));
+    return launcher_error;
+}
 
 double Reporter::seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
 

@@ -6,11 +6,15 @@
 
 #include "hostside/run/console_view.h"
 #include "hostside/run/run_event.h"
+#include "mounts/base/error.h"
 
 namespace hostside {
 
 // One line for a person: `runvm: TEXT`, printable, whatever names and labels of others are in it.
 void say(const std::string &text);
+
+// Says the error; returns the exit code of a launcher that failed.
+int refuse(const base::Error &error);
 
 class Reporter {
   public:

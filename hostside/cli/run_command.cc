@@ -42,11 +42,6 @@ namespace hostside {
 
 namespace {
 
-int refuse(const base::Error &error) {
-    say(base::message(error));
-    return launcher_error;
-}
-
 // Relative names in it are meant from here.
 int print_command(const Machine &machine, const Arguments &arguments) {
     std::vector<std::string> initrd{std::filesystem::read_symlink("/proc/self/exe"), "initrd", "--complete"};

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <format>
 
+#include "hostside/base/exists.h"
 #include "hostside/host/qcow2.h"
 #include "hostside/host/run_directory.h"
 #include "mounts/base/at.h"
@@ -12,8 +13,6 @@
 namespace hostside {
 
 namespace {
-
-bool exists(const std::string &path) { return ::access(path.c_str(), F_OK) == 0; }
 
 // Its stamp's first line.
 std::string made_for(const std::string &image) {

@@ -6,6 +6,7 @@
 #include <format>
 
 #include "hostside/base/cache.h"
+#include "hostside/base/exists.h"
 #include "hostside/boot/boot_files.h"
 #include "hostside/boot/initrd.h"
 #include "hostside/boot/kernel_command_line.h"
@@ -23,8 +24,6 @@ namespace {
 using base::fail;
 using base::Result;
 namespace protocol = mounts::protocol;
-
-bool exists(const std::string &path) { return ::access(path.c_str(), F_OK) == 0; }
 
 // A kernel without that way in boots as it is, and so does one that has no place in the cache.
 BootFile uncompressed(const std::string &kernel, bool may_make) {

@@ -6,6 +6,8 @@
 #include <string>
 #include <type_traits>
 
+#include "mounts/base/fnv.h"
+
 namespace stage1 {
 
 namespace {
@@ -28,13 +30,8 @@ constexpr std::array<char, 16> magic{'s', 't', 'a', 'g', 'e', '1', ' ', 'f', 'o'
 // Goes up whenever the same recipe would make other bytes (another mke2fs, other options).
 constexpr uint32_t version = 1;
 
-// FNV-1a, 64 bits: finds a torn or foreign sector. It is no proof, and none rests on it: what is finished is compared
-// byte by byte first.
-uint64_t checksum(std::span<const std::byte> bytes) {
-    uint64_t hash = 0xcbf29ce484222325;
-    for (const std::byte b : bytes) hash = (hash ^ static_cast<uint64_t>(b)) * 0x100000001b3;
-    return hash;
-}
+// Finds a torn or foreign sector. It is no proof, and none rests on it: what is finished is compared byte by byte first.
+uint64_t checksum(std::span<const std::byte> bytes) { return base::fnv1a(bytes); }
 
 template <size_t N>
 void put(std::array<char, N> &field, const std::string &text) {
