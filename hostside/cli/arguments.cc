@@ -12,6 +12,7 @@
 
 #include "hostside/base/shell_words.h"
 #include "hostside/description/environment.h"
+#include "hostside/description/qemu_words.h"
 #include "hostside/launch/prepare.h"
 #include "mounts/base/at.h"
 
@@ -131,7 +132,10 @@ std::vector<std::string> description_words(const Arguments &arguments) {
 Result<Machine> machine_of(const Arguments &arguments) {
     return layers_of(arguments)
         .and_then([](const std::vector<Layer> &layers) { return machine_from(layers); })
-        .transform([](Machine machine) {
+        .and_then([](Machine machine) -> Result<Machine> {
+            take_qemu_words(machine);
+            if (auto done = expand_vde_sockets(machine, [](const char *name) { return std::getenv(name); }); !done)
+                return std::unexpected(done.error());
             make_paths_absolute(machine);
             return machine;
         });

@@ -47,6 +47,7 @@ let
     isLinux = true;
     isx86_64 = true;
     isDarwin = false;
+    isi686 = false;
   };
   kernel = package "linux" // rec {
     version = "6.12.1";

@@ -1,0 +1,151 @@
+# The options of NixOS's qemu-vm.nix of October 2013 under their names, with its defaults and what it set in the guest, by
+# runvm and stage1: it stands in the place of that file (modules/virtualisation/qemu-vm.nix), and needs nothing but the modules
+# of its time. stage1 does what the hooks of that file did, in the scripted stage 1 of its time. Options, settings and description
+# were evaluated among all modules of that NixOS but one (make test-nixos); it was never built or booted. stage1 needs a newer
+# kernel than that time's: Linux 5.10.
+{ config, pkgs, ... }:
+
+with pkgs.lib;
+
+let
+  cfg = config.virtualisation;
+  name = if config.networking.hostName == "" then "noname" else config.networking.hostName;
+  programs = cfg.runvm.package;
+  system = config.system.build.toplevel;
+
+  # Forced, because the machine is a real one's otherwise.
+  force = mkOverride 50;
+
+  description = {
+    inherit name;
+    toplevel = "${system}";
+    initrd = "${system}/initrd";
+    allowReboot = true;
+    inherit (cfg) memorySize diskSize diskImage emptyDiskImages graphics vlans writableStore writableStoreUseTmpfs useBootLoader;
+    pathsInNixDB = map toString cfg.pathsInNixDB;
+    qemu.options = cfg.qemu.options;
+    qemu.program = "${pkgs.qemu_kvm}/bin/qemu-kvm";
+  } // (if cfg.useBootLoader then { bootDisk = "${bootDisk}/disk.img"; } else { });
+
+  file = pkgs.writeText "${name}.json" (builtins.toJSON description);
+  script = pkgs.writeScript "run-nixos-vm" ''
+    #! ${pkgs.stdenv.shell}
+    exec ${programs}/bin/runvm run --config ${file} -- "$@"
+  '';
+
+  # A disk of one partition with GRUB and its menu, which only a virtual machine can make.
+  bootDisk = pkgs.vmTools.runInLinuxVM (pkgs.runCommand "nixos-boot-disk"
+    {
+      buildInputs = [ pkgs.utillinux ];
+      preVM = ''
+        mkdir $out
+        diskImage=$out/disk.img
+        ${pkgs.qemu_kvm}/bin/qemu-img create -f qcow2 $diskImage 32M
+      '';
+    }
+    ''
+      ${pkgs.parted}/sbin/parted --script /dev/vda mklabel msdos mkpart primary ext2 1M 100%
+      . /sys/class/block/vda1/uevent
+      mknod /dev/vda1 b $MAJOR $MINOR
+      . /sys/class/block/vda/uevent
+      mknod /dev/vda b $MAJOR $MINOR || true
+      ${pkgs.e2fsprogs}/sbin/mkfs.ext4 -L boot /dev/vda1
+      mkdir -p /boot /nix/var/nix/profiles
+      mount /dev/vda1 /boot
+      mkdir -p /boot/grub
+      echo '(hd0) /dev/vda' >/boot/grub/device.map
+      touch /etc/NIXOS
+      ${system}/bin/switch-to-configuration boot
+      umount /boot
+    '');
+in
+{
+  options = {
+    virtualisation.memorySize = mkOption { default = 384; description = "Memory of the machine, in MiB."; };
+    virtualisation.diskSize = mkOption { default = 512; description = "Size of a root disk that is created, in MiB."; };
+    virtualisation.diskImage = mkOption {
+      default = "./${name}.qcow2";
+      description = "The root disk's image, made when it is not there.";
+    };
+    virtualisation.emptyDiskImages = mkOption {
+      default = [ ];
+      type = types.listOf types.int;
+      description = "Sizes in MiB of more disks, new and empty in every run.";
+    };
+    virtualisation.graphics = mkOption { default = true; description = "A window; otherwise the serial port on the terminal."; };
+    virtualisation.pathsInNixDB = mkOption {
+      default = [ ];
+      description = "Store paths whose closure Nix in the guest knows. All others of the host are there, too, but count as garbage.";
+    };
+    virtualisation.vlans = mkOption {
+      default = [ 1 ];
+      example = [ 1 2 ];
+      description = "Numbers of the virtual networks that the machine is on; on number N its address is 192.168.N.M for machine M.";
+    };
+    virtualisation.writableStore = mkOption { default = false; description = "A union over the store, so that the guest can add to it."; };
+    virtualisation.writableStoreUseTmpfs = mkOption {
+      default = true;
+      description = "What the guest adds to the store lives in memory, not on its root disk.";
+    };
+    networking.primaryIPAddress = mkOption { default = ""; internal = true; description = "The address that /etc/hosts has."; };
+    virtualisation.qemu.options = mkOption { default = [ ]; example = [ "-vga std" ]; description = "More arguments for QEMU."; };
+    virtualisation.useBootLoader = mkOption {
+      default = false;
+      description = "Boot by GRUB from a disk of its own, instead of kernel and initrd directly.";
+    };
+    virtualisation.runvm.package = mkOption {
+      default = pkgs.runvm;
+      description = "The package with runvm and the static stage1 that the initrd gets.";
+    };
+  };
+
+  config = {
+    boot.loader.grub.device = force "/dev/vda";
+    boot.initrd.availableKernelModules = [ "virtio_net" "virtio_pci" "virtio_blk" "virtio_console" "9p" "9pnet_virtio" ];
+    boot.kernelModules = [ "virtio_balloon" "virtio_console" ];
+    # The union is stage1's own, where the kernel has no overlayfs.
+    boot.initrd.kernelModules = optional cfg.writableStore "fuse";
+    boot.initrd.extraUtilsCommands = "cp ${programs}/bin/stage1 $out/bin";
+    boot.initrd.postDeviceCommands = "stage1 devices --device /dev/vda || fail";
+    # /etc/NIXOS, /tmp, /boot, the shares, the store and the union over it; then the database.
+    boot.initrd.postMountCommands = ''
+      stage1 mounts --target-root $targetRoot || fail
+      stage1 register --target-root $targetRoot || fail
+    '';
+
+    virtualisation.pathsInNixDB = [ system ];
+
+    # Instead of the real machine's, whose disks are not there.
+    fileSystems = mkOverride 10 ({
+      "/".device = "/dev/vda";
+    } // optionalAttrs cfg.useBootLoader {
+      "/boot" = { device = "/dev/disk/by-label/boot"; fsType = "ext4"; options = "ro"; noCheck = true; };
+    });
+    swapDevices = force [ ];
+
+    # The clock is the host's.
+    services.ntp.enable = false;
+
+    services.xserver.videoDriver = force null;
+    services.xserver.videoDrivers = force [ "vesa" ];
+    services.xserver.defaultDepth = force 0;
+    services.xserver.resolutions = force [{ x = 1024; y = 768; }];
+    services.xserver.monitorSection = ''
+      HorizSync 30-140
+      VertRefresh 50-160
+    '';
+    networking.wireless.enable = force false;
+
+    system.requiredKernelConfig = with config.lib.kernelConfig;
+      map isEnabled [ "VIRTIO_BLK" "VIRTIO_PCI" "VIRTIO_NET" "EXT4_FS" ]
+      ++ map isYes ([ "BLK_DEV" "PCI" "EXPERIMENTAL" "NETDEVICES" "NET_CORE" "INET" "NETWORK_FILESYSTEMS" ]
+        ++ optionals (!cfg.graphics) [ "SERIAL_8250_CONSOLE" "SERIAL_8250" ]);
+
+    system.build.machineDescription = description;
+    system.build.vm = pkgs.runCommand "nixos-vm" { preferLocalBuild = true; } ''
+      mkdir -p $out/bin
+      ln -s ${system} $out/system
+      ln -s ${script} $out/bin/run-${name}-vm
+    '';
+  };
+}
