@@ -17,10 +17,8 @@ namespace hostside {
 
 namespace {
 
-constexpr uintmax_t limit_bytes = uintmax_t{512} << 20;
-
 // Oldest first, until the rest has room; not `needed`, which is about to be read.
-void trim(const std::string &folder, const std::string &needed) {
+void trim(const std::string &folder, const std::string &needed, uint64_t limit_bytes) {
     namespace fs = std::filesystem;
     struct Entry {
         fs::file_time_type used;
@@ -47,7 +45,7 @@ void trim(const std::string &folder, const std::string &needed) {
 
 }  // namespace
 
-std::string cache_path(std::string_view name) {
+std::string cache_path(std::string_view name, CacheRoom room) {
     const char *cache = std::getenv("XDG_CACHE_HOME");
     const char *home = std::getenv("HOME");
     std::string folder;
@@ -60,10 +58,11 @@ std::string cache_path(std::string_view name) {
     // Nix's builders say HOME=/homeless-shelter, which is not there, so that nothing is written to it.
     if (::access(std::filesystem::path(folder).parent_path().c_str(), X_OK) < 0) return {};
     folder += "/runvm";
+    folder.append(room.folder.empty() ? "" : "/").append(room.folder);
     if (!base::make_directories_at(AT_FDCWD, folder) || ::access(folder.c_str(), W_OK) < 0) return {};
     const std::string path = folder + "/" + std::string(name);
     (void)::utimensat(AT_FDCWD, path.c_str(), nullptr, AT_SYMLINK_NOFOLLOW);  // used now, if it is there
-    trim(folder, path);
+    trim(folder, path, room.limit_bytes);
     return path;
 }
 

@@ -2,15 +2,24 @@
 // holds the identity of all that it was made from, so that none is ever stale.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 
 namespace hostside {
 
+// What is kept together, and how much of it.
+struct CacheRoom {
+    std::string_view folder;  // beneath the cache; empty: the cache itself
+    uint64_t limit_bytes;
+};
+inline constexpr CacheRoom small_things{"", uint64_t{512} << 20};
+inline constexpr CacheRoom store_images{"store-images", uint64_t{16} << 30};
+
 // Path of the entry, whether it is there or not; the folder is made, in a HOME that is there. One that is there counts as used
-// now: of more than 512 MiB the oldest go. Empty: no place for a cache (no HOME, one that can't be written).
-std::string cache_path(std::string_view name);
+// now: of more than the room's limit the oldest go. Empty: no place for a cache (no HOME, one that can't be written).
+std::string cache_path(std::string_view name, CacheRoom room = small_things);
 
 // device, inode, size and time of change of a file, as text; "absent" when it is not there. Follows symlinks.
 std::string file_identity(const std::string &path);

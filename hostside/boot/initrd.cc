@@ -67,10 +67,11 @@ Result<> add_modules(Cpio &cpio, const InitrdSpec &spec) {
                                     text_of(*folder + "/modules.softdep"), text_of(*folder + "/modules.builtin")};
     const auto plan = mounts::ModuleIndex(texts).plan(spec.names);
     if (!plan.missing.empty())
-        return fail(0, "find module", plan.missing.front(),
-                    std::format("kernel {} has it neither as a module in {} nor built in; "
-                                "take a kernel that has it (Debian's 'cloud' flavour has no 9p), or another disk interface",
-                                release, *folder));
+        return fail(
+            0, "find module", plan.missing.front(),
+            std::format("kernel {} has it neither as a module in {} nor built in; "
+                        "take a kernel that has it (Debian's 'cloud' flavour has no 9p), or another disk interface or storeKind",
+                        release, *folder));
     std::set<std::string> names;
     std::vector<std::string> paths;
     for (const auto &step : plan.steps) {

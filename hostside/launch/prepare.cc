@@ -14,6 +14,7 @@
 #include "hostside/host/run_directory.h"
 #include "hostside/launch/prepare_boot.h"
 #include "hostside/qemu/program.h"
+#include "hostside/store/store.h"
 #include "mounts/base/at.h"
 
 namespace hostside {
@@ -127,7 +128,8 @@ Result<> join_vlans(Prepared &prepared, const Machine &m) {
 
 }  // namespace
 
-Result<Prepared> prepare(const Machine &m, const PrepareOptions &options) {
+Result<Prepared> prepare(const Machine &described, const PrepareOptions &options) {
+    Machine m = described;
     Prepared prepared;
     HostFacts &facts = prepared.facts;
     auto qemu = find_qemu(m.qemu);
@@ -151,6 +153,11 @@ Result<Prepared> prepare(const Machine &m, const PrepareOptions &options) {
         if (auto joined = join_vlans(prepared, m); !joined) return std::unexpected(joined.error());
     if (auto done = prepare_folders(facts, m, options); !done) return std::unexpected(done.error());
     if (auto done = prepare_boot_disk(prepared, m); !done) return std::unexpected(done.error());
+    auto store = plan_store(m, options.run_folder);
+    if (!store) return std::unexpected(store.error());
+    m.store_kind = store->kind;
+    facts.store_image = store->image;
+    for (auto &note : store->notes) prepared.notes.push_back(std::move(note));
     const RootDiskWish wish{facts.qemu, options.run_folder, options.fresh};
     RootDisk disk{.image = m.disk_image};
     if (options.make) {
@@ -167,6 +174,13 @@ Result<Prepared> prepare(const Machine &m, const PrepareOptions &options) {
     if (auto argv = qemu_argv(m, facts); !argv) return std::unexpected(argv.error());
     if (options.make)
         if (auto made = make_images(prepared, disk, m, wish); !made) return std::unexpected(made.error());
+    if (options.make) {
+        auto provided = provide_store(*store, m, options.run_folder, options.progress);
+        if (!provided) return std::unexpected(provided.error());
+        facts.store_folder = provided->folder;
+        for (auto &note : provided->notes) prepared.notes.push_back(std::move(note));
+        prepared.store = std::move(*provided);
+    }
     return prepared;
 }
 

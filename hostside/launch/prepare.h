@@ -10,6 +10,7 @@
 #include "hostside/description/machine.h"
 #include "hostside/host/vlan.h"
 #include "hostside/qemu/command.h"
+#include "hostside/store/store.h"
 #include "mounts/base/error.h"
 
 namespace hostside {
@@ -19,6 +20,7 @@ struct Prepared {
     std::vector<std::string> notes;  // for a person: an image that was created, why KVM is not used
     std::vector<FileLock> locks;     // of disk images, for as long as the machine runs
     std::vector<VlanPort> vlans;     // the same
+    ProvidedStore store;             // the same; QEMU inherits its view's folder
 };
 
 struct PrepareOptions {

@@ -37,7 +37,8 @@ base::Result<> add_shares(Argv &argv, const Machine &m, const HostFacts &facts) 
     const std::string_view safe = facts.root ? "mapped-xattr" : "none";
     std::set<std::string, std::less<>> tags;
     if (!m.store.empty()) {
-        add_share(argv, m.store, protocol::store_tag, "none", true);
+        if (facts.store_image.empty())
+            add_share(argv, facts.store_folder.empty() ? m.store : facts.store_folder, protocol::store_tag, "none", true);
         tags.emplace(protocol::store_tag);
     }
     for (const auto &[tag, path] : {std::pair{protocol::xchg_tag, facts.xchg}, {protocol::shared_tag, facts.shared}}) {

@@ -255,9 +255,11 @@ class Run {
 base::Result<int> supervise(const Supervision &s) {
     const Terminal terminal;
     Signals signals;
+    std::vector<int> inherited{s.console.writer()};
+    if (s.inherited >= 0) inherited.push_back(s.inherited);
     auto child = base::start({.argv = s.argv,
                               .standard_input = s.terminal ? STDIN_FILENO : -1,
-                              .inherited = {s.console.writer()},
+                              .inherited = inherited,
                               .capture_output = s.view != nullptr,
                               .dies_with_parent = true});
     if (!child) return std::unexpected(child.error());

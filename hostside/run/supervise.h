@@ -18,6 +18,7 @@ struct Supervision {
     std::vector<std::string> argv;
     std::string run_folder;
     ConsoleLog &console;          // argv names its writer
+    int inherited = -1;           // a descriptor that argv names and QEMU has; -1: none
     int timeout_s = 0;            // 0: none
     bool terminal = true;         // QEMU has our stdin and stdout; not with a view
     ConsoleView *view = nullptr;  // shows the console to a person, and keeps QEMU's own words for its failure
