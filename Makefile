@@ -72,8 +72,8 @@ $(BUILD)/runvm: $(call objects,$(MOUNTS) $(HOSTSIDE) hostside/main.cc)
 
 # The union's operations are where time is spent; elsewhere size counts.
 hot := $(addprefix fuse/,op_attributes op_data op_directories op_names op_xattrs session) \
-    $(addprefix tree/,lookup resolve inode_table key_table name_pool fd_cache listing readdirplus_policy) \
-    upper/layer recovery/shared_memory
+    $(addprefix tree/,lookup resolve inode_table key_table name_pool listing readdirplus_policy) \
+    upper/layers base/fd_cache recovery/shared_memory
 $(hot:%=$(BUILD)/obj/unionfs/%.o): private OPTIMIZE := -O2
 # So does a registration's text, and the database that is made of it.
 written := mounts/nix/registration mounts/nix/nix_hash stage1/nixdb/fingerprint stage1/nixdb/path_index stage1/nixdb/sqlite_file

@@ -1,8 +1,11 @@
 // What the guest (stage1) and the host (runvm) must agree on, stated once: kernel parameters, mount tags, disk serials,
-// and the names of files that one writes and the other reads. No code, only names and formats.
+// and the names of files that one writes and the other reads. Only names and formats.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
+#include <optional>
 #include <string_view>
 
 namespace mounts::protocol {
@@ -53,6 +56,17 @@ inline constexpr std::string_view fstab_file = "/etc/stage1/fstab";            /
 inline constexpr std::string_view modules_file = "/etc/stage1/modules";        // names to load always, one a line
 inline constexpr std::string_view reginfo_file =
     "/etc/stage1/reginfo";  // registration, or a path's text, for boots by a boot loader
+
+// --- phases of stage 1, in their order: of reports, of `stage1.break=`, of the status port ---
+enum class BootPhase { modules, devices, mounts, system, registration, switch_root };
+inline constexpr std::array<std::string_view, 6> boot_phase_names{"modules", "devices",  "mounts",
+                                                                  "system",  "register", "switch_root"};
+constexpr std::string_view name(BootPhase phase) { return boot_phase_names[static_cast<size_t>(phase)]; }
+constexpr std::optional<BootPhase> boot_phase(std::string_view name) {
+    const auto *const found = std::ranges::find(boot_phase_names, name);
+    if (found == boot_phase_names.end()) return std::nullopt;
+    return static_cast<BootPhase>(found - boot_phase_names.begin());
+}
 
 // --- the status port: a virtio-serial port. The guest writes one line `exit CODE\n` or `stage1-failed TEXT\n` or
 // `ready\n`; the host answers each with `ack\n`, so that a guest that waits for it knows that nothing was lost. In passing,

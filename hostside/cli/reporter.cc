@@ -10,17 +10,25 @@ namespace hostside {
 
 namespace {
 
-std::string sentence(std::string_view event, std::string_view detail) {
-    if (event == "ready") return "ready";
-    if (event == "guest-exit") return detail == "0" ? "" : std::format("the guest failed with status {}", detail);
-    if (event == "stage1-failed") return std::format("stage 1 failed: {}", detail);
-    if (event == "panic") return "the guest's kernel panicked; its last words are on the console";
-    if (event == "disk-full") return std::format("no room on the host for the guest's disk '{}': free some", detail);
-    if (event == "disk-error") return std::format("the host could not read or write the guest's disk '{}'", detail);
-    if (event == "timeout") return std::format("ended after its {} s (timeout)", detail);
-    if (event == "signal") return std::format("ended by signal {}", detail);
-    if (event == "qemu-said") return std::format("QEMU: {}", detail);
-    return "";  // started, phase, exit: nothing that a person at the console misses
+// Empty: nothing that a person at the console misses.
+std::string sentence(const RunEvent &event) {
+    switch (event.kind) {
+    case RunEvent::ready: return "ready";
+    case RunEvent::guest_exit: return event.number == 0 ? "" : std::format("the guest failed with status {}", event.number);
+    case RunEvent::stage1_failure: return std::format("stage 1 failed: {}", event.text);
+    case RunEvent::panic: return "the guest's kernel panicked; its last words are on the console";
+    case RunEvent::disk_full: return std::format("no room on the host for the guest's disk '{}': free some", event.text);
+    case RunEvent::disk_error: return std::format("the host could not read or write the guest's disk '{}'", event.text);
+    case RunEvent::timeout: return std::format("ended after its {} s (timeout)", event.number);
+    case RunEvent::signal: return std::format("ended by signal {}", event.number);
+    case RunEvent::qemu_said: return std::format("QEMU: {}", event.text);
+    case RunEvent::note:
+    case RunEvent::progress:
+    case RunEvent::started:
+    case RunEvent::phase:
+    case RunEvent::exit: break;
+    }
+    return "";
 }
 
 }  // namespace
@@ -37,21 +45,21 @@ void tell(const std::string &line) {
 
 void say(const std::string &text) { tell("runvm: " + printable(text)); }
 
-void Reporter::event(std::string_view event, std::string_view detail) const {
+void Reporter::event(const RunEvent &event) const {
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
     if (json_) {
-        tell(std::format("{{\"event\":{},\"seconds\":{:.3f},\"detail\":{}}}", base::json_text(event), seconds,
-                         base::json_text(detail)));
+        tell(std::format("{{\"event\":{},\"seconds\":{:.3f},\"detail\":{}}}", base::json_text(name(event.kind)), seconds,
+                         base::json_text(detail(event))));
         return;
     }
-    if (view_ != nullptr) view_->event(event, detail);
-    const std::string line = sentence(event, detail);
+    if (view_ != nullptr) view_->event(event);
+    const std::string line = sentence(event);
     if (!line.empty()) note(std::format("{:.1f} s: {}", seconds, line));
 }
 
 void Reporter::note(const std::string &text) const {
     if (json_)
-        event("note", text);
+        event({RunEvent::note, text});
     else if (view_ != nullptr)
         view_->note(printable(text));
     else
@@ -60,7 +68,7 @@ void Reporter::note(const std::string &text) const {
 
 void Reporter::progress(const std::string &text) const {
     if (json_)
-        event("progress", text);
+        event({RunEvent::progress, text});
     else if (view_ != nullptr)
         view_->doing(printable(text));
     else

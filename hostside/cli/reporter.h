@@ -3,9 +3,9 @@
 
 #include <chrono>
 #include <string>
-#include <string_view>
 
 #include "hostside/run/console_view.h"
+#include "hostside/run/run_event.h"
 
 namespace hostside {
 
@@ -18,8 +18,7 @@ class Reporter {
     Reporter(bool json, ConsoleView *view) : json_(json), view_(view) {}
     void without_view() { view_ = nullptr; }
 
-    // `event` is one of those of supervise.h, `note` or `progress`.
-    void event(std::string_view event, std::string_view detail) const;
+    void event(const RunEvent &event) const;
     void note(const std::string &text) const;
     // Work that takes a while begins: "making the initrd".
     void progress(const std::string &text) const;

@@ -109,10 +109,10 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
     auto argv = qemu_argv(*machine, prepared->facts);
     if (!argv) return give_up(argv.error());
     for (const auto &note : prepared->notes) report.note(note);
-    const auto on_event = [&](std::string_view event, std::string_view detail) {
-        if (event == "started") started("");
-        if (event == "ready" && arguments.notify_ready) notify_ready();
-        report.event(event, detail);
+    const auto on_event = [&](const RunEvent &event) {
+        if (event.kind == RunEvent::started) started("");
+        if (event.kind == RunEvent::ready && arguments.notify_ready) notify_ready();
+        report.event(event);
     };
     auto code = supervise({*argv, folder->path(), *console, prepared->store.view.folder.get(), machine->timeout_s,
                            !arguments.background && !view, view ? &*view : nullptr, on_event});
@@ -122,7 +122,7 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
     if (!arguments.report.empty())
         if (auto kept = keep_report(prepared->facts.xchg, arguments.report); !kept)
             report.note(std::format("no {}: {}", arguments.report, base::message(kept.error())));
-    report.event("exit", std::to_string(*code));
+    report.event({.kind = RunEvent::exit, .number = *code});
     leave_view();
     return *code;
 }

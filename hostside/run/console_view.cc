@@ -10,6 +10,7 @@
 
 #include "hostside/base/unix_socket.h"
 #include "mounts/base/at.h"
+#include "mounts/protocol.h"
 
 namespace hostside {
 
@@ -57,14 +58,23 @@ void ConsoleView::doing(std::string_view what) {
     tick();
 }
 
-void ConsoleView::event(std::string_view event, std::string_view detail) {
-    if (event == "started") line_.enter("kernel", now_s());
-    if (event == "phase" && detail == "switch_root")
-        open_console(false);
-    else if (event == "phase")
-        line_.enter("stage 1", now_s());
-    else if (event == "stage1-failed" || event == "panic" || event == "timeout" || (event == "exit" && detail != "0"))
-        open_console(true);
+void ConsoleView::event(const RunEvent &event) {
+    switch (event.kind) {
+    case RunEvent::started: line_.enter("kernel", now_s()); break;
+    case RunEvent::phase:
+        if (event.text == name(mounts::protocol::BootPhase::switch_root))
+            open_console(false);
+        else
+            line_.enter("stage 1", now_s());
+        break;
+    case RunEvent::stage1_failure:
+    case RunEvent::panic:
+    case RunEvent::timeout: open_console(true); break;
+    case RunEvent::exit:
+        if (event.number != 0) open_console(true);
+        break;
+    default: break;  // told in a note
+    }
     tick();
 }
 

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "hostside/run/phase_line.h"
+#include "hostside/run/run_event.h"
 #include "hostside/run/terminal.h"
 #include "mounts/base/fd.h"
 
@@ -23,13 +24,13 @@ class ConsoleView {
     ConsoleView(const ConsoleView &) = delete;
     ConsoleView &operator=(const ConsoleView &) = delete;
 
-    void open_console(bool with_what_was_said);                   // instead of the line, from now on
-    void doing(std::string_view what);                            // long work before QEMU starts
-    void event(std::string_view event, std::string_view detail);  // those of supervise.h
-    void note(const std::string &text);                           // a line for the person, between those of the rest
-    void show(std::string_view console_text);                     // what the guest's console said
-    void connect(const std::string &console_socket);              // QEMU listens there
-    void tick();  // draws the line anew, shows what waited; every 100 ms while wants_ticks()
+    void open_console(bool with_what_was_said);  // instead of the line, from now on
+    void doing(std::string_view what);           // long work before QEMU starts
+    void event(const RunEvent &event);
+    void note(const std::string &text);               // a line for the person, between those of the rest
+    void show(std::string_view console_text);         // what the guest's console said
+    void connect(const std::string &console_socket);  // QEMU listens there
+    void tick();                                      // draws the line anew, shows what waited; every 100 ms while wants_ticks()
     [[nodiscard]] bool live() const { return live_; }
     [[nodiscard]] bool wants_ticks() const { return live_ || !notes_.empty(); }
     [[nodiscard]] int input_fd() const { return input_ended_ ? -1 : STDIN_FILENO; }

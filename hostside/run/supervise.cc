@@ -20,16 +20,17 @@
 #include "hostside/run/terminal.h"
 #include "mounts/base/fd.h"
 #include "mounts/base/process.h"
+#include "mounts/protocol.h"
 
 namespace hostside {
 
 namespace {
 
 using base::Fd;
+using mounts::protocol::BootPhase;
 using Clock = std::chrono::steady_clock;
 
 constexpr size_t line_limit_bytes = 4096;
-constexpr std::string_view last_phase = "switch_root";  // of stage 1; if that fails, it says so
 constexpr auto connect_pause = std::chrono::milliseconds(20);
 // For QEMU to flush its disks after SIGTERM, and for a guest that failed to end by itself, with no one to look at its menu.
 constexpr auto grace = std::chrono::seconds(3);
@@ -96,8 +97,8 @@ class Run {
     }
 
   private:
-    void report(std::string_view event, std::string_view detail = {}) const {
-        if (supervision_.report) supervision_.report(event, detail);
+    void report(const RunEvent &event) const {
+        if (supervision_.report) supervision_.report(event);
     }
     // The first reason for an end counts.
     void conclude(int code) {
@@ -113,7 +114,7 @@ class Run {
         status_ = StatusPort(std::move(*status));
         if (auto events = to(events_socket)) events_ = QemuEvents(std::move(*events));
         if (supervision_.view != nullptr) supervision_.view->connect(supervision_.run_folder + "/" + std::string(console_socket));
-        report("started", std::to_string(qemu_));
+        report({.kind = RunEvent::started, .number = qemu_});
     }
 
     [[nodiscard]] int wait_ms() const {
@@ -133,19 +134,20 @@ class Run {
         for (const auto &line : status_.receive()) switch (line.kind) {
             case StatusLine::ready:
                 stage1_phase_.clear();
-                report("ready");
+                report({RunEvent::ready});
                 break;
             case StatusLine::phase:
-                stage1_phase_ = line.text == last_phase ? "" : line.text;
-                report("phase", line.text);
+                // The last one; if that fails, stage 1 says so.
+                stage1_phase_ = line.text == name(BootPhase::switch_root) ? "" : line.text;
+                report({RunEvent::phase, line.text});
                 break;
             case StatusLine::exit:
                 conclude(std::min<int>(line.code, guest_status_limit));
-                report("guest-exit", std::to_string(line.code));
+                report({.kind = RunEvent::guest_exit, .number = line.code});
                 break;
             case StatusLine::failed:
                 conclude(stage1_failed);
-                report("stage1-failed", line.text);
+                report({RunEvent::stage1_failure, line.text});
                 if (!interactive_) kill_at_ = Clock::now() + grace;
                 break;
             case StatusLine::unknown: break;
@@ -177,7 +179,7 @@ class Run {
             case QemuEvent::disk_full:
             case QemuEvent::disk_error:
                 if (failed_disks_.insert(event.disk).second)
-                    report(event.kind == QemuEvent::disk_full ? "disk-full" : "disk-error", event.disk);
+                    report({event.kind == QemuEvent::disk_full ? RunEvent::disk_full : RunEvent::disk_error, event.disk});
                 break;
             case QemuEvent::other: break;
             }
@@ -187,14 +189,14 @@ class Run {
         // At a terminal, ctrl-c is the guest's, once its console is there.
         const bool live = supervision_.view != nullptr && supervision_.view->live();
         if (asked == 0 || (interactive_ && !live && asked == SIGINT)) return;
-        report("signal", std::to_string(asked));
+        report({.kind = RunEvent::signal, .number = asked});
         end_qemu(128 + asked);
     }
 
     void check_time() {
         if (deadline_ && Clock::now() >= *deadline_) {
             deadline_.reset();
-            report("timeout", std::to_string(supervision_.timeout_s));
+            report({.kind = RunEvent::timeout, .number = supervision_.timeout_s});
             end_qemu(timed_out);
         }
         if (kill_at_ && Clock::now() >= *kill_at_) {
@@ -223,16 +225,16 @@ class Run {
         if (code_) return *code_;
         // A kernel that panics resets the machine; whoever powers it off may have printed those words.
         if (panicked_ || (supervision_.console.ends_in_panic() && end_ != QemuEvent::power_off)) {
-            report("panic");
+            report({RunEvent::panic});
             return guest_panic;
         }
         if (end_ != QemuEvent::other && !stage1_phase_.empty()) {
-            report("stage1-failed", std::format("the guest {} in its phase '{}', before stage 2",
-                                                end_ == QemuEvent::reset ? "rebooted" : "powered off", stage1_phase_));
+            report({RunEvent::stage1_failure, std::format("the guest {} in its phase '{}', before stage 2",
+                                                          end_ == QemuEvent::reset ? "rebooted" : "powered off", stage1_phase_)});
             return stage1_failed;
         }
         if (qemu_status == 0) return 0;
-        for (const auto &line : LineReader(line_limit_bytes).take(qemu_said_)) report("qemu-said", printable(line));
+        for (const auto &line : LineReader(line_limit_bytes).take(qemu_said_)) report({RunEvent::qemu_said, printable(line)});
         return qemu_failed;
     }
 

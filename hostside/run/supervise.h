@@ -4,12 +4,12 @@
 
 #include <functional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "hostside/base/exit_code.h"
 #include "hostside/run/console_log.h"
 #include "hostside/run/console_view.h"
+#include "hostside/run/run_event.h"
 #include "mounts/base/error.h"
 
 namespace hostside {
@@ -22,10 +22,7 @@ struct Supervision {
     int timeout_s = 0;            // 0: none
     bool terminal = true;         // QEMU has our stdin and stdout; not with a view
     ConsoleView *view = nullptr;  // shows the console to a person, and keeps QEMU's own words for its failure
-    // `event` is one of started, phase, ready, guest-exit, stage1-failed, panic, disk-full, disk-error, timeout, signal,
-    // qemu-said, exit.
-    // What a guest said is printable.
-    std::function<void(std::string_view event, std::string_view detail)> report;
+    std::function<void(const RunEvent &)> report;
 };
 
 // The exit code. Error: QEMU could not be started.

@@ -118,10 +118,13 @@ Result<> parse_union_options(BootParameters &out, const std::string &value) {
 
 // A name that no phase has would be a boot that does not stop.
 Result<> parse_break(BootParameters &out, const std::string &value) {
-    constexpr std::array<std::string_view, 6> phases{"modules", "devices", "mounts", "system", "register", "switch_root"};
-    if (!std::ranges::contains(phases, value))
-        return bad_value(protocol::break_parameter, value, "modules | devices | mounts | system | register | switch_root");
-    out.break_before.push_back(value);
+    const auto phase = protocol::boot_phase(value);
+    if (!phase) {
+        std::string expected;
+        for (const auto name : protocol::boot_phase_names) expected += std::format("{}{}", expected.empty() ? "" : " | ", name);
+        return bad_value(protocol::break_parameter, value, expected);
+    }
+    out.break_before.push_back(*phase);
     return {};
 }
 

@@ -8,6 +8,7 @@
 
 #include "mounts/base/error.h"
 #include "mounts/boot/command_line.h"
+#include "mounts/protocol.h"
 
 namespace mounts {
 
@@ -44,7 +45,7 @@ struct BootParameters {
     std::string fresh_disk;     // serial of a disk to which, the launcher says, nothing was ever written; empty: none
     int device_timeout_s = 20;  // NixOS's stage 1 tries 20 times, a second apart
     RegisterMode registration = RegisterMode::automatic;
-    std::vector<std::string> break_before;  // names of phases (plan.h)
+    std::vector<protocol::BootPhase> break_before;
     // NixOS's debugging parameters; each stop is a shell or the menu on the console.
     bool trace = false;            // boot.trace / debugtrace
     bool shell_on_fail = false;    // boot.shell_on_fail

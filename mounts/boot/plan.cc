@@ -58,11 +58,11 @@ Phase plan_modules(const PlanInput &input) {
         const bool fuse = input.parameters.union_engine == UnionEngine::fuse;
         add(load.modules, fuse ? "fs-fuse" : "fs-overlay", "the union at " + fs.target);
     }
-    return {"modules", {std::move(load)}};
+    return {protocol::BootPhase::modules, {std::move(load)}};
 }
 
 Phase plan_devices(const PlanInput &input) {
-    Phase phase{"devices", {}};
+    Phase phase{protocol::BootPhase::devices, {}};
     for (const FileSystem &fs : input.file_systems) {
         const auto devices = device_sources(fs.source, fs.type, fs.options);
         // An optional one is waited for when it is mounted, by whoever mounts it: not at all.
@@ -79,7 +79,7 @@ Phase plan_devices(const PlanInput &input) {
 }
 
 Phase plan_mounts(const PlanInput &input) {
-    Phase phase{"mounts", {}};
+    Phase phase{protocol::BootPhase::mounts, {}};
     for (const std::string &text : input.passed_over) phase.steps.push_back(PassOver{text});
     for (const FileSystem &fs : input.file_systems) {
         const bool is_root = fs.target == "/";
@@ -112,7 +112,7 @@ Phase plan_mounts(const PlanInput &input) {
 
 Phase plan_system(const PlanInput &input) {
     const std::string &root = input.target_root;
-    Phase phase{"system", {}};
+    Phase phase{protocol::BootPhase::system, {}};
     // NixOS's tools refuse a root that is not marked; stage 2 makes all else but needs somewhere to mount to.
     for (const char *directory : {"/etc", "/proc", "/sys", "/dev", "/run"})
         phase.steps.push_back(MakeDirectory{.path = root + directory, .root = root});
@@ -130,11 +130,11 @@ base::Result<std::vector<Phase>> plan_boot(const PlanInput &input) {
     std::vector<Phase> phases{plan_modules(input), plan_devices(input), plan_mounts(input), plan_system(input)};
     phases.back().steps.push_back(CheckInit{input.target_root, input.parameters.init});
     if (input.parameters.registration != RegisterMode::off)
-        phases.push_back({"register",
+        phases.push_back({protocol::BootPhase::registration,
                           {RegisterClosure{input.target_root, input.parameters.reginfo,
                                            input.parameters.init.substr(0, input.parameters.init.rfind('/')),
                                            input.parameters.registration}}});
-    phases.push_back({"switch_root", {SwitchRoot{input.target_root, input.parameters.init}}});
+    phases.push_back({protocol::BootPhase::switch_root, {SwitchRoot{input.target_root, input.parameters.init}}});
     return phases;
 }
 

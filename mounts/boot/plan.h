@@ -7,14 +7,15 @@
 
 #include "mounts/boot/fstab.h"
 #include "mounts/boot/step.h"
+#include "mounts/protocol.h"
 
 namespace mounts {
 
-// The phases of a boot, in order. Each is planned and run before the next one; their names are those of reports and of
-// `stage1.break=`.
+// The phases of a boot, in order. Each is planned and run before the next one.
 struct Phase {
-    std::string name;  // modules, devices, mounts, system, register, switch_root
+    protocol::BootPhase phase;
     std::vector<Step> steps;
+    [[nodiscard]] std::string_view name() const { return protocol::name(phase); }
 };
 
 struct PlanInput {

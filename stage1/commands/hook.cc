@@ -1,5 +1,6 @@
 #include "stage1/commands/hook.h"
 
+#include <format>
 #include <print>
 
 #include "mounts/base/log.h"
@@ -10,7 +11,7 @@ namespace stage1 {
 
 base::Result<> run_aloud(const mounts::Phase &phase) {
     FoundDevices devices;
-    mention_to_host("phase " + phase.name);
+    mention_to_host(std::format("phase {}", phase.name()));
     for (const mounts::Step &step : phase.steps) {
         const auto done = run_step(step, devices);
         if (!done) return std::unexpected(done.error());

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
+#include <format>
 #include <memory>
 #include <ranges>
 #include <vector>
@@ -31,7 +32,7 @@ base::Result<> mount_all(const std::string &target_root) {
     for (const mounts::Phase &phase : {plan_modules(*input), plan_mounts(*input), plan_system(*input)})
         if (auto done = run_aloud(phase); !done) return done;
     // What is left to whoever called us; a machine that ends from here on is not taken for one that never came to stage 2.
-    mention_to_host("phase switch_root");
+    mention_to_host(std::format("phase {}", name(mounts::protocol::BootPhase::switch_root)));
     return {};
 }
 

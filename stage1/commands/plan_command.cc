@@ -24,7 +24,7 @@ struct PlanOptions {
 
 void print_text(const std::vector<mounts::Phase> &phases) {
     for (const auto &phase : phases) {
-        std::println("{}:", phase.name);
+        std::println("{}:", phase.name());
         for (const auto &step : phase.steps) std::println("  {}", describe(step));
     }
 }
@@ -33,7 +33,7 @@ void print_json(const std::vector<mounts::Phase> &phases) {
     std::string text = "[";
     for (const auto &phase : phases) {
         text += &phase == phases.data() ? "\n" : ",\n";
-        text += std::format(" {{\"phase\": {}, \"steps\": [", base::json_text(phase.name));
+        text += std::format(" {{\"phase\": {}, \"steps\": [", base::json_text(phase.name()));
         for (const auto &step : phase.steps) {
             text += &step == phase.steps.data() ? "\n" : ",\n";
             text += std::format("  {{\"step\": {}, \"text\": {}}}", base::json_text(kind(step)), base::json_text(describe(step)));

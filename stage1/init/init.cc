@@ -25,6 +25,7 @@ namespace {
 
 using base::log;
 using base::Priority;
+using mounts::protocol::BootPhase;
 
 constexpr std::string_view report_path = "/run/stage1/report.json";
 
@@ -50,8 +51,9 @@ void write_report(const Report &report, const std::string &target_root) {
 }
 
 bool breaks_before(const mounts::Phase &phase, const mounts::BootParameters &parameters) {
-    return (parameters.stop_at_devices && phase.name == "devices") || (parameters.stop_at_mounts && phase.name == "mounts") ||
-           std::ranges::contains(parameters.break_before, phase.name);
+    return (parameters.stop_at_devices && phase.phase == BootPhase::devices) ||
+           (parameters.stop_at_mounts && phase.phase == BootPhase::mounts) ||
+           std::ranges::contains(parameters.break_before, phase.phase);
 }
 
 // An exception is a bug, or no memory is left: the step failed, and the person decides, as with any other failure.
@@ -70,16 +72,16 @@ void reap() {
 }
 
 void run_phase(const mounts::Phase &phase, const mounts::PlanInput &input, FoundDevices &devices, Report &report) {
-    if (breaks_before(phase, input.parameters)) stop_at(phase.name, input.parameters);
-    mention_to_host(std::format("phase {}", phase.name));
+    if (breaks_before(phase, input.parameters)) stop_at(std::string(phase.name()), input.parameters);
+    mention_to_host(std::format("phase {}", phase.name()));
     for (const mounts::Step &step : phase.steps) {
         const std::string text = describe(step);
         // Before it starts, so that a hang has an address.
         log(Priority::debug, text);
         // `quiet` or not: who asked for a trace is at the console.
         if (input.parameters.trace) (void)base::write_all(STDERR_FILENO, "stage1: " + text + "\n", "console");
-        report.begin(phase.name, std::string(kind(step)), text);
-        if (phase.name == "switch_root") write_report(report, input.target_root);
+        report.begin(std::string(phase.name()), std::string(kind(step)), text);
+        if (phase.phase == BootPhase::switch_root) write_report(report, input.target_root);
         note_step(text);
         const auto done = run_guarded(step, devices);
         reap();

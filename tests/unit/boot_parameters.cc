@@ -36,7 +36,7 @@ TEST_CASE("the kernel's, NixOS's and our own parameters get their values") {
     CHECK(p.union_engine == mounts::UnionEngine::fuse);
     CHECK(p.device_timeout_s == 3);
     CHECK(p.shares == std::vector<mounts::Share>{{"data", "/mnt/data", "ro,cache=none"}});
-    CHECK(p.break_before == std::vector<std::string>{"mounts"});
+    CHECK(p.break_before == std::vector{mounts::protocol::BootPhase::mounts});
 }
 
 TEST_CASE("the later of two counts, and what is not ours is left alone") {

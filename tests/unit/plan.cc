@@ -108,7 +108,7 @@ TEST_CASE("the phases of a boot are in the order in which they build on each oth
     const auto plan = plan_boot(input("init=/nix/store/s/init regInfo=/nix/store/r/registration"));
     REQUIRE(plan.has_value());
     std::string names;
-    for (const Phase &phase : *plan) names += phase.name + " ";
+    for (const Phase &phase : *plan) (names += phase.name()) += ' ';
     CHECK(names == "modules devices mounts system register switch_root ");
     CHECK(text((*plan)[4]) == "register /nix/store/r/registration in /mnt-root\n");
 }

@@ -16,6 +16,7 @@
 
 #include "mounts/base/at.h"
 #include "unionfs/command/mode.h"
+#include "unionfs/command/options.h"
 #include "unionfs/fuse/session.h"
 #include "unionfs/recovery/supervisor.h"
 #include "unionfs/upper/xattr.h"
@@ -79,7 +80,7 @@ void tell_limits(const Union &fs) {
         std::println(
             stderr,
             "unionfs: io_uring=on: the mount ends if its daemon crashes: the kernel doesn't send again what went that way");
-    else if (!handover.kernel_resends())
+    else if (!handover.kernel_resends)
         std::println(stderr,
                      "unionfs: this kernel sends no request twice (Linux 6.9 does): the mount ends if its daemon crashes");
     if (fs.options.io_uring && !handover.over_io_uring)
@@ -93,8 +94,9 @@ int work(Union &fs, const Device &device, Mode mode, std::vector<int> kept, int 
         fs.make_root();
     } else {
         std::ranges::copy(fs.table.orphans(), std::back_inserter(kept));
-        take_over(device, std::move(kept));
-        if (fs.work) fs.clean_work();
+        ask_to_resend(device);
+        close_all_but(std::move(kept));
+        if (fs.layers.work) fs.layers.clean_work();
         fs.restore();
     }
     const auto result = serve(fs, device, mode, [&] {
@@ -106,9 +108,11 @@ int work(Union &fs, const Device &device, Mode mode, std::vector<int> kept, int 
 
 int serve_here(Union &fs, const Device &device, Mode mode, int ready_fd) {
     make_room_for_descriptors(fs.options.max_files);
-    return supervise({.options = fs.options, .handover = handover_of(fs.memory), .work = [&](const std::vector<int> &kept) {
-                          return work(fs, device, mode, kept, ready_fd);
-                      }});
+    return supervise({.mountpoint = fs.options.mountpoint,
+                      .has_terminal = fs.options.foreground,
+                      .handover = handover_of(fs.memory),
+                      .work = [&](const std::vector<int> &kept) { return work(fs, device, mode, kept, ready_fd); },
+                      .unmount = [&] { unmount_device(fs.options); }});
 }
 
 int serve_detached(Union &fs, const Device &device, Mode mode) {
@@ -153,12 +157,13 @@ int command_main(int argc, char **argv) {
     fit_cache(*options);
     SharedMemory memory;
     if (auto result = memory.make(); !result) return refuse(result.error());
-    Union fs(std::move(*options), memory);
-    if (char *full = ::realpath(fs.options.mountpoint.c_str(), nullptr)) {
-        fs.options.mountpoint = full;  // we leave the working folder
+    if (char *full = ::realpath(options->mountpoint.c_str(), nullptr)) {
+        options->mountpoint = full;  // we leave the working folder
         std::free(full);
     }
-    if (auto result = fs.open_layers(); !result) return refuse(result.error());
+    Layers layers(std::move(*options));
+    if (auto result = layers.open(); !result) return refuse(result.error());
+    Union fs(layers, memory);
     auto device = mount_device(fs.options);
     if (!device) return refuse(device.error());
     if (!device->complaint.empty()) std::println(stderr, "unionfs: {}", device->complaint);

@@ -48,7 +48,7 @@ LayerFacts look(const Union &fs, bool rootless) {
                      .stale_readers = fs.options.stale_readers};
     const auto mountinfo = base::read_file("/proc/self/mountinfo");  // without it a server is not seen
     uint64_t bytes = 0, files = 0;
-    for (const FdRef &lower : fs.lowers) {
+    for (const FdRef &lower : fs.layers.lowers) {
         struct stat status{};
         struct statvfs space{};
         if (::fstat(lower->get(), &status) < 0 || ::fstatvfs(lower->get(), &space) < 0) continue;

@@ -1,6 +1,7 @@
 #include "unionfs/fuse/device.h"
 
 #include <fcntl.h>
+#include <linux/fuse.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
@@ -25,8 +26,6 @@ using base::fail;
 using base::Result;
 
 namespace {
-
-constexpr unsigned long clone_request = 0x8004E500;  // FUSE_DEV_IOC_CLONE, linux/fuse.h
 
 unsigned long flags_of(const Options &options) {
     static constexpr std::array<std::pair<std::string_view, unsigned long>, 8> known{{{"ro", MS_RDONLY},
@@ -126,21 +125,24 @@ Result<Device> mount_device(const Options &options) {
 base::Fd clone_device(int device) {
     base::Fd fd(::open("/dev/fuse", O_RDWR | O_CLOEXEC));
     auto master = static_cast<uint32_t>(device);
-    if (fd && ::ioctl(fd.get(), clone_request, &master) < 0) fd.reset();
+    if (fd && ::ioctl(fd.get(), FUSE_DEV_IOC_CLONE, &master) < 0) fd.reset();
     return fd;
 }
 
 void drop_cached_attributes(int device, uint64_t node_id) {
-    // struct fuse_out_header of a notification, FUSE_NOTIFY_INVAL_INODE, and struct fuse_notify_inval_inode_out of linux/fuse.h.
-    const struct {
-        uint32_t length = 40;
-        int32_t code = 2;
-        uint64_t unique = 0;
-        uint64_t node;
-        int64_t offset = -1;  // no pages
-        int64_t size = 0;
-    } notice{.node = node_id};
+    struct {
+        fuse_out_header header{sizeof(fuse_out_header) + sizeof(fuse_notify_inval_inode_out), FUSE_NOTIFY_INVAL_INODE, 0};
+        fuse_notify_inval_inode_out which{};
+    } notice;
+    notice.which.ino = node_id;
+    notice.which.off = -1;                           // no pages
     (void)!::write(device, &notice, sizeof notice);  // ENOENT: the kernel knows nothing of it that could be stale
+}
+
+void ask_to_resend(const Device &device) {
+    constexpr int resend = 7;  // FUSE_NOTIFY_RESEND, linux/fuse.h of 6.9
+    const fuse_out_header notice{sizeof notice, resend, 0};
+    (void)!::write(device.fd.get(), &notice, sizeof notice);  // the kernel can: the supervisor looked
 }
 
 void unmount_device(const Options &options) {

@@ -6,7 +6,7 @@
 
 #include "mounts/base/error.h"
 #include "mounts/base/fd.h"
-#include "unionfs/command/options.h"
+#include "unionfs/base/options.h"
 
 namespace unionfs {
 
@@ -23,6 +23,9 @@ base::Fd clone_device(int device);
 
 // The kernel asks for a node's attributes anew. May be called while the node is being worked on: no lock of it is taken.
 void drop_cached_attributes(int device, uint64_t node_id);
+
+// The kernel sends again what a dead worker read and did not answer (Linux 6.9).
+void ask_to_resend(const Device &device);
 
 void unmount_device(const Options &options);
 

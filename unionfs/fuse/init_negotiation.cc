@@ -11,6 +11,23 @@
 
 namespace unionfs {
 
+namespace {
+
+// Numbers of bits in `flags` and `flags2` of INIT, linux/fuse.h of 6.9 and 6.14.
+constexpr unsigned resend = 39;
+constexpr unsigned over_io_uring = 41;
+
+// `feature`: 32 at least.
+bool kernel_has(const fuse_buf &request, unsigned feature) {
+    fuse_init_in init{};
+    if (request.size < sizeof(fuse_in_header) + offsetof(fuse_init_in, flags2) + sizeof init.flags2) return false;
+    const char *begin = static_cast<const char *>(request.mem) + sizeof(fuse_in_header);
+    std::memcpy(&init, begin, std::min(sizeof init, request.size - sizeof(fuse_in_header)));
+    return (init.flags & FUSE_INIT_EXT) != 0 && (init.flags2 & (1U << (feature - 32))) != 0;
+}
+
+}  // namespace
+
 void agree(void *userdata, fuse_conn_info *connection) {
     auto &session = *static_cast<Session *>(userdata);
     const auto want = [&](uint64_t feature) {
@@ -41,12 +58,14 @@ void save_init(Union &fs, const fuse_buf &buffer) {
     Handover &handover = handover_of(fs.memory);
     if (buffer.size > sizeof handover.init) return;  // a successor is not possible then
     std::memcpy(handover.init, buffer.mem, buffer.size);
+    handover.kernel_resends = kernel_has(buffer, resend);
+    handover.kernel_has_io_uring = kernel_has(buffer, over_io_uring);
     handover.init_size = static_cast<uint32_t>(buffer.size);
 }
 
 void offer_rings(const Union &fs, RingThreads &rings, const iovec *parts, int count) {
     Handover &handover = handover_of(fs.memory);
-    if (!fs.options.io_uring || !handover.kernel_has_io_uring()) return;
+    if (!fs.options.io_uring || !handover.kernel_has_io_uring) return;
     if (count < 2 || parts[1].iov_len < offsetof(fuse_init_out, flags2) + sizeof(uint32_t)) return;  // an error
     auto &answer = *static_cast<fuse_init_out *>(parts[1].iov_base);
     const size_t pages_bytes = answer.max_pages * static_cast<size_t>(::getpagesize());
@@ -54,7 +73,6 @@ void offer_rings(const Union &fs, RingThreads &rings, const iovec *parts, int co
         handover.io_uring_error = prepared.error().code;
         return;
     }
-    constexpr unsigned over_io_uring = 41;
     answer.flags2 |= 1U << (over_io_uring - 32);
     handover.over_io_uring = true;
 }

@@ -154,7 +154,7 @@ void readlink(fuse_req_t request, fuse_ino_t id) {
 void statfs(fuse_req_t request, fuse_ino_t) {
     Union &fs = union_of(request);
     struct statvfs status{};
-    if (::fstatvfs((fs.upper ? fs.upper : fs.lowers.front())->get(), &status) < 0)
+    if (::fstatvfs((fs.layers.upper ? fs.layers.upper : fs.layers.lowers.front())->get(), &status) < 0)
         fuse_reply_err(request, errno);
     else
         fuse_reply_statfs(request, &status);

@@ -57,7 +57,7 @@ void make_entry(fuse_req_t request, fuse_ino_t parent, const char *name, bool fo
     Node &dir = node_of(request, parent);
     const fuse_ctx *context = fuse_req_ctx(request);
     int error = fs.make(dir, name, folder, [&](int at, const char *as) {
-        const Caller caller(fs.privileged, context->uid, context->gid, context->umask);
+        const Caller caller(fs.layers.privileged, context->uid, context->gid, context->umask);
         return create(at, as) < 0 ? errno : 0;
     });
     Node *node = nullptr;
@@ -95,7 +95,7 @@ void create(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode
     const fuse_ctx *context = fuse_req_ctx(request);
     base::Fd file;
     int error = fs.make(dir, name, false, [&](int at, const char *as) {
-        const Caller caller(fs.privileged, context->uid, context->gid, context->umask);
+        const Caller caller(fs.layers.privileged, context->uid, context->gid, context->umask);
         file.reset(::openat(at, as, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
         return file ? 0 : errno;
     });
@@ -122,7 +122,7 @@ void tmpfile(fuse_req_t request, fuse_ino_t parent, mode_t mode, fuse_file_info 
     int error = fs.copy_up(dir);
     if (error == 0) error = fs.upper_dir(dir, at);
     if (error == 0) {
-        const Caller caller(fs.privileged, context->uid, context->gid, context->umask);
+        const Caller caller(fs.layers.privileged, context->uid, context->gid, context->umask);
         fd.reset(::openat(at->get(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, mode));
         if (!fd) error = errno;
     }
@@ -135,7 +135,7 @@ void tmpfile(fuse_req_t request, fuse_ino_t parent, mode_t mode, fuse_file_info 
             made.type = S_IFREG;
             made.upper = true;
             made.upper_key = key;
-            made.shown_inode = fs.number_of(key);
+            made.shown_inode = fs.layers.number_of(key);
         });
         node->removed = true;
         node->keep_orphan(std::make_shared<const base::Fd>(std::move(fd)));

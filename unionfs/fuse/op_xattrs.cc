@@ -16,7 +16,7 @@ namespace unionfs {
 
 namespace {
 
-bool is_ours(Union &fs, const char *name) { return std::string_view(name).starts_with(fs.mark); }
+bool is_ours(Union &fs, const char *name) { return std::string_view(name).starts_with(fs.layers.marks.prefix); }
 
 // XATTR_CREATE, XATTR_REPLACE and removal ask what was there before the first try; a resent request may find its own work.
 int check_first(Union &fs, Node &node, const Where &place, Step step, const char *name, int flags) {

@@ -32,6 +32,10 @@ inline Node &node_of(fuse_req_t request, fuse_ino_t id) {
     return id == FUSE_ROOT_ID ? *union_of(request).root
                               : *reinterpret_cast<Node *>(id);  // NOLINT(performance-no-int-to-ptr): what a node id is
 }
+inline fuse_ino_t id_of(const Union &fs, const Node &node) {
+    return &node == fs.root ? FUSE_ROOT_ID : reinterpret_cast<fuse_ino_t>(&node);
+}
+
 fuse_entry_param entry_of(const Node &node, const struct stat &status);
 // What a write takes from a file's mode. `always`: the kernel has judged already that the caller may not keep it.
 enum class Kill { always, unless_capable };

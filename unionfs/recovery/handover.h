@@ -11,17 +11,11 @@ struct Handover {
     std::atomic<uint64_t> largest_request;  // bytes
     uint32_t init_size;                     // 0: the kernel has not asked yet
     char init[512];                         // its INIT request: it asks once a connection
+    bool kernel_resends;                    // what a dead worker read and did not answer: Linux 6.9
+    bool kernel_has_io_uring;               // Linux 6.14 with fuse.enable_uring=1
     bool over_io_uring;                     // requests come that way
     int32_t io_uring_error;                 // asked for, and the kernel offers it: an errno that says why not
     Entry journal[Journal::size];
-
-    // Linux 6.9 sends again what a dead worker read and did not answer.
-    [[nodiscard]] bool kernel_resends() const;
-    // Linux 6.14 with fuse.enable_uring=1.
-    [[nodiscard]] bool kernel_has_io_uring() const;
-
-  private:
-    [[nodiscard]] bool kernel_has(unsigned feature) const;
 };
 static_assert(sizeof(Handover) <= SharedMemory::header_bytes);
 

@@ -8,9 +8,10 @@
 
 #include <array>
 #include <atomic>
+#include <cstdint>
 #include <string_view>
 
-#include "unionfs/tree/node.h"
+#include "unionfs/recovery/shared_memory.h"
 
 namespace unionfs {
 

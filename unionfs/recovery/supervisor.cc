@@ -16,6 +16,8 @@
 #include <ctime>
 #include <thread>
 
+#include "mounts/base/fd.h"
+
 namespace unionfs {
 
 namespace {
@@ -46,8 +48,8 @@ std::vector<int> open_descriptors() {
 
 class Log {
   public:
-    explicit Log(const Options &options) : mountpoint_(options.mountpoint) {
-        if (!options.foreground) kmsg_.reset(::open("/dev/kmsg", O_WRONLY | O_CLOEXEC));
+    explicit Log(const Supervised &supervised) : mountpoint_(supervised.mountpoint) {
+        if (!supervised.has_terminal) kmsg_.reset(::open("/dev/kmsg", O_WRONLY | O_CLOEXEC));
     }
     void tell(const std::string &text) const {
         const std::string line = (kmsg_ ? "<3>unionfs: " : "unionfs: ") + mountpoint_ + ": " + text + "\n";
@@ -115,7 +117,7 @@ std::string hopeless(const Supervised &supervised, Deaths &deaths) {
     if (supervised.handover.init_size == 0) return "it never served";
     if (supervised.handover.over_io_uring)
         return "the kernel doesn't send again what came over io_uring, so the mount is lost: unmount it and mount it anew";
-    if (!supervised.handover.kernel_resends())
+    if (!supervised.handover.kernel_resends)
         return "the kernel can't send its requests again (Linux 6.9 can), so the mount is lost: unmount it and mount it anew";
     if (deaths.too_many())
         return "so did four before it within a second each, so the mount is given up: unmount it and mount it anew";
@@ -128,7 +130,7 @@ int supervise(Supervised supervised) {
     // /init executed us by /proc/self/exe, which makes our name `exe`; NixOS's stage 1 of 2013 spares `unionfs` by this name
     // alone. The worker's is a copy of it.
     (void)::prctl(PR_SET_NAME, "unionfs");
-    const Log log(supervised.options);
+    const Log log(supervised);
     supervised.kept = open_descriptors();
     const sigset_t set = watched();
     ::sigprocmask(SIG_BLOCK, &set, nullptr);
@@ -142,7 +144,7 @@ int supervise(Supervised supervised) {
         int signal = 0, status = 0;
         if (::sigwait(&set, &signal) != 0) continue;
         if (signal != SIGCHLD) {
-            if (!unmounted) unmount_device(supervised.options);
+            if (!unmounted) supervised.unmount();
             unmounted = true;
             continue;
         }
@@ -158,14 +160,7 @@ int supervise(Supervised supervised) {
     return 1;
 }
 
-void take_over(const Device &device, std::vector<int> kept) {
-    // struct fuse_out_header of a notification: length, code, unique 0. FUSE_NOTIFY_RESEND is 7.
-    struct {
-        uint32_t length = 16;
-        int32_t code = 7;
-        uint64_t unique = 0;
-    } resend;
-    (void)!::write(device.fd.get(), &resend, sizeof resend);  // the kernel can: the supervisor looked
+void close_all_but(std::vector<int> kept) {
     std::ranges::sort(kept);
     int next = 0;
     for (const int fd : kept) {

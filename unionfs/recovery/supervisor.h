@@ -11,7 +11,7 @@
 //               older than Linux 6.9, requests came over io_uring, the worker never served, or five workers in a row
 //               lived less than a second each.
 //   take-over   Otherwise it starts a new worker. That one first asks the kernel to send all unanswered requests again
-//               (FUSE_NOTIFY_RESEND), and closes what its predecessor had open, except `kept` (take_over below).
+//               (FUSE_NOTIFY_RESEND), and closes what its predecessor had open (close_all_but below).
 //   restoring   It answers the saved INIT request to its own libfuse session, because the kernel asks only once. Then
 //               restore.cc gives each node back what only the dead worker's own memory had: it looks the names up again
 //               in the layers. For each journal entry it finds out on disk whether the change was made. The kernel has
@@ -23,18 +23,20 @@
 #pragma once
 
 #include <functional>
+#include <string>
 #include <vector>
 
-#include "unionfs/fuse/device.h"
 #include "unionfs/recovery/handover.h"
 
 namespace unionfs {
 
 struct Supervised {
-    const Options &options;
+    const std::string &mountpoint;
+    bool has_terminal;  // what happens is told on stderr, not in the kernel's log
     const Handover &handover;
     // In a process of its own; its exit code. `kept`: the supervisor's own descriptors.
     std::function<int(const std::vector<int> &kept)> work;
+    std::function<void()> unmount;
     std::vector<int> kept{};
 };
 
@@ -42,8 +44,7 @@ struct Supervised {
 // told in one line in the kernel's log, or on stderr where that is not ours.
 int supervise(Supervised supervised);
 
-// A successor's first step: the kernel is asked for what its predecessor did not answer, and what the predecessor had
-// open is closed, but for `kept`.
-void take_over(const Device &device, std::vector<int> kept);
+// A successor closes what its predecessor had open, but for `kept`.
+void close_all_but(std::vector<int> kept);
 
 }  // namespace unionfs

@@ -23,22 +23,22 @@ int Union::make(Node &parent, const std::string &name, bool folder, const std::f
     struct stat status{};
     bool hides = false;
     if (::fstatat(dir->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) return errno == ENOENT ? EEXIST : errno;
-    if (error = is_whiteout(dir->get(), name.c_str(), status, hides); error != 0) return error;
+    if (error = layers.marks.is_whiteout(dir->get(), name.c_str(), status, hides); error != 0) return error;
     if (!hides) return EEXIST;
     // Over a whiteout: made in a folder like the parent (default ACL, set-group-ID), then moved onto it.
-    const std::string stage = work_name();
+    const std::string stage = layers.work_name();
     struct stat made{};
-    if (::mkdirat(work->get(), stage.c_str(), 0700) < 0) return errno;
-    const base::Fd at(::openat(work->get(), stage.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (::mkdirat(layers.work->get(), stage.c_str(), 0700) < 0) return errno;
+    const base::Fd at(::openat(layers.work->get(), stage.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!at || ::fstat(dir->get(), &status) < 0)
         error = errno;
     else
-        error = copy_attributes(dir->get(), ".", work->get(), stage.c_str(), status, mark, made);
+        error = copy_attributes(dir->get(), ".", layers.work->get(), stage.c_str(), status, layers.marks, made);
     if (error == 0) error = create(at.get(), "new");
-    if (error == 0 && folder) error = make_opaque(at.get(), "new");
+    if (error == 0 && folder) error = layers.marks.make_opaque(at.get(), "new");
     if (error == 0 && ::syscall(SYS_renameat2, at.get(), "new", dir->get(), name.c_str(), folder ? RENAME_EXCHANGE : 0U) < 0)
         error = errno;
-    discard(stage);
+    layers.discard(stage);
     return error;
 }
 
@@ -83,7 +83,7 @@ std::unique_lock<std::mutex> Union::hold_for_removal(Node &node, bool last_name,
 }
 
 int Union::remove(Node &parent, const std::string &name, bool folder) {
-    if (!upper) return EROFS;
+    if (!layers.upper) return EROFS;
     if (journal.done()) return 0;
     Found found;
     if (const int error = probe(parent, name, found); error != 0) return error;
@@ -107,7 +107,7 @@ int Union::remove(Node &parent, const std::string &name, bool folder) {
     }
     if (error == 0 && node->indexed) {
         if (!in_upper) error = link_up(*node, parent, name);
-        if (error == 0) error = count_by_links(*node);
+        if (error == 0) error = hard_links.count_by_links(node->shown_inode);
         in_upper = true;
     }
     const Link link{&parent, name};
@@ -121,15 +121,15 @@ int Union::remove(Node &parent, const std::string &name, bool folder) {
         journal.note({.step = Step::remove, .node = table.reference(node), .parent = table.reference(&parent), .name = name});
         if (several) hard_links.note_removal(node->shown_inode, lower_name(*node, &link));
         if (!in_upper)
-            error = make_whiteout(dir->get(), name);
+            error = layers.make_whiteout(dir->get(), name);
         else if (hides)
-            error = replace_by_whiteout(dir->get(), name, folder);
+            error = layers.replace_by_whiteout(dir->get(), name, folder);
         else if (::unlinkat(dir->get(), name.c_str(), folder ? AT_REMOVEDIR : 0) < 0)
             error = errno;
         if (error == ENOTEMPTY && folder && is_empty(*node) == 0) {  // only whiteouts are in it
-            const std::string entry = work_name();
-            error = ::renameat(dir->get(), name.c_str(), work->get(), entry.c_str()) < 0 ? errno : 0;
-            if (error == 0) discard(entry);
+            const std::string entry = layers.work_name();
+            error = ::renameat(dir->get(), name.c_str(), layers.work->get(), entry.c_str()) < 0 ? errno : 0;
+            if (error == 0) layers.discard(entry);
         }
     }
     if (error != 0) {
@@ -172,7 +172,7 @@ int Union::link(Node &node, Node &new_parent, const std::string &new_name) {
     if (const int error = where_upper(node, from); error != 0) return error;
     journal.note({.step = Step::link, .node = table.reference(&node), .parent = table.reference(&new_parent), .name = new_name});
     if (node.indexed)
-        if (const int error = count_by_links(node); error != 0) return error;
+        if (const int error = hard_links.count_by_links(node.shown_inode); error != 0) return error;
     const int error = make(new_parent, new_name, false, [&](int dir, const char *name) {
         return ::linkat(from.fd(), from.name.c_str(), dir, name, from.name.empty() ? AT_EMPTY_PATH : 0) < 0 ? errno : 0;
     });

@@ -30,7 +30,7 @@ int look_for_whiteout(const Union &fs, int dir, const dirent &entry, bool marked
     type = entry.d_type;
     if (type != DT_CHR && type != DT_UNKNOWN && (type != DT_REG || !marked)) return 0;
     if (::fstatat(dir, entry.d_name, &status, AT_SYMLINK_NOFOLLOW) < 0) return errno == ENOENT ? 0 : errno;
-    const int error = fs.is_whiteout(dir, entry.d_name, status, is);
+    const int error = fs.layers.marks.is_whiteout(dir, entry.d_name, status, is);
     if (is) type = DT_WHT;
     return error == ENOENT ? 0 : error;
 }
@@ -39,9 +39,9 @@ int look_for_whiteout(const Union &fs, int dir, const dirent &entry, bool marked
 
 int Listing::read_layer(Union &fs, int dir, uint16_t layer) {
     struct stat at{};
-    const bool has_numbers = layer != 0 && ::fstat(dir, &at) == 0 && std::ranges::contains(fs.devices, at.st_dev);
+    const bool has_numbers = layer != 0 && ::fstat(dir, &at) == 0 && std::ranges::contains(fs.layers.devices, at.st_dev);
     bool marked = false;
-    if (const int error = fs.may_hold_marked_whiteouts(dir, marked); error != 0) return error;
+    if (const int error = fs.layers.marks.may_hold_marked_whiteouts(dir, marked); error != 0) return error;
     static constexpr size_t size = 32768;
     alignas(dirent) static thread_local char buffer[size];  // from the heap it would be mapped and unmapped each time
     for (;;) {
@@ -62,7 +62,7 @@ int Listing::read_layer(Union &fs, int dir, uint16_t layer) {
             if (const int error = look_for_whiteout(fs, dir, entry, marked, type); error != 0) return error;
             const bool has_number = has_numbers && type != DT_DIR && type != DT_UNKNOWN;
             entries.push_back({.cookie = cookie_of(name),
-                               .number = has_number ? fs.number_of({at.st_dev, entry.d_ino}) : 0,
+                               .number = has_number ? fs.layers.number_of({at.st_dev, entry.d_ino}) : 0,
                                .name = static_cast<uint32_t>(names.size()),
                                .layer = layer,
                                .type = type});

@@ -11,7 +11,7 @@
 namespace unionfs {
 
 struct Node;
-struct Union;
+class Union;
 
 struct ListingEntry {
     uint64_t cookie;     // 3 or more: 1 and 2 are `.` and `..`

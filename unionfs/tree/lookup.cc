@@ -43,7 +43,8 @@ struct Trail {
 
     // `tail`: names that follow the one that has the redirect.
     int turn(Union &fs, const std::string &target, size_t tail) {
-        if (fs.mark.starts_with("user.")) return EPERM;  // whoever may write to the folder could write it; none of ours are so
+        if (fs.layers.marks.anybody_may_set())
+            return EPERM;  // whoever may write to the folder could write it; none of ours are so
         auto to = redirect_names(target);
         if (!to) return EINVAL;
         const auto after = names.end() - static_cast<std::ptrdiff_t>(tail);
@@ -67,7 +68,7 @@ struct Trail {
 int follow_redirect(Union &fs, const std::string &target, const std::vector<LowerDirRef> &beside, size_t layer, Found &found) {
     Trail trail{.from = &beside, .names = {""}};
     if (const int error = trail.turn(fs, target, 0); error != 0) return error;
-    for (bool hides = false; layer < fs.lowers.size() && !hides; ++layer) {
+    for (bool hides = false; layer < fs.layers.lowers.size() && !hides; ++layer) {
         LowerDirRef dir = trail.begin_in(layer);
         Trail next = trail;
         struct stat status{};
@@ -84,10 +85,10 @@ int follow_redirect(Union &fs, const std::string &target, const std::vector<Lowe
             dir = lower_child(fs, dir, name, key_of(status));
             if (dir->last) continue;
             if (!hides)
-                if (const int error = fs.is_opaque(fd->get(), name.c_str(), hides); error != 0) return error;
+                if (const int error = fs.layers.marks.is_opaque(fd->get(), name.c_str(), hides); error != 0) return error;
             if (hides) continue;
             std::string further;
-            if (const int error = fs.mark_value(fd->get(), name.c_str(), "redirect", further); error != 0) return error;
+            if (const int error = fs.layers.marks.value(fd->get(), name.c_str(), "redirect", further); error != 0) return error;
             if (further.empty()) continue;
             if (const int error = next.turn(fs, further, trail.names.size() - 1 - i); error != 0) return error;
         }
@@ -110,14 +111,14 @@ int Union::probe(Node &parent, const std::string &name, Found &found, size_t fir
     if (parent.upper && first_layer == 0) {
         if (const int error = upper_dir(parent, fd); error != 0) return error;
         if (::fstatat(fd->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) {
-            if (const int error = is_whiteout(fd->get(), name.c_str(), status, hides); error != 0) return error;
+            if (const int error = layers.marks.is_whiteout(fd->get(), name.c_str(), status, hides); error != 0) return error;
             if (hides) return ENOENT;
             found.status = status;
             found.upper = have = true;
             if (!S_ISDIR(status.st_mode)) return 0;
-            if (const int error = mark_value(fd->get(), name.c_str(), "redirect", target); error != 0) return error;
+            if (const int error = layers.marks.value(fd->get(), name.c_str(), "redirect", target); error != 0) return error;
             if (target.empty() && parent.lowers.empty()) return 0;
-            if (const int error = is_opaque(fd->get(), name.c_str(), hides); error != 0 || hides) return error;
+            if (const int error = layers.marks.is_opaque(fd->get(), name.c_str(), hides); error != 0 || hides) return error;
             if (!target.empty()) return follow_redirect(*this, target, parent.lowers, 0, found);
         } else if (errno != ENOENT) {
             return errno;
@@ -130,14 +131,14 @@ int Union::probe(Node &parent, const std::string &name, Found &found, size_t fir
             if (errno == ENOENT) continue;
             return errno;
         }
-        if (const int error = is_whiteout(fd->get(), name.c_str(), status, hides); error != 0) return error;
+        if (const int error = layers.marks.is_whiteout(fd->get(), name.c_str(), status, hides); error != 0) return error;
         if (hides) break;
         if (!S_ISDIR(status.st_mode)) {
             if (have) break;  // a file beneath a folder is hidden
             found.status = status;
             found.lower_parent = dir;
             found.lower_key = {status.st_dev, status.st_ino};
-            if (status.st_nlink <= 1 || !hard_links.folder) return 0;
+            if (status.st_nlink <= 1 || !layers.links) return 0;
             bool let_go = false;
             if (const int error = find_copy(found, let_go); error != 0) return error;
             return let_go ? probe(parent, name, found = {}) : 0;
@@ -147,9 +148,9 @@ int Union::probe(Node &parent, const std::string &name, Found &found, size_t fir
         have = true;
         found.lowers.push_back(lower_child(*this, dir, name, key_of(status)));
         if (dir->last) continue;
-        if (const int error = is_opaque(fd->get(), name.c_str(), hides); error != 0) return error;
+        if (const int error = layers.marks.is_opaque(fd->get(), name.c_str(), hides); error != 0) return error;
         if (hides) break;
-        if (const int error = mark_value(fd->get(), name.c_str(), "redirect", target); error != 0) return error;
+        if (const int error = layers.marks.value(fd->get(), name.c_str(), "redirect", target); error != 0) return error;
         if (!target.empty()) return follow_redirect(*this, target, parent.lowers, dir->layer + 1, found);
     }
     return have ? 0 : ENOENT;
@@ -158,10 +159,10 @@ int Union::probe(Node &parent, const std::string &name, Found &found, size_t fir
 // Another name of a lower hard link may have been copied up: then its copy is what this one means too. `let_go`: the index
 // did so just now, for the upper has this name as well.
 int Union::find_copy(Found &found, bool &let_go) {
-    const ino_t number = number_of(found.lower_key);
+    const ino_t number = layers.number_of(found.lower_key);
     if (hard_links.find(number) == 0) return 0;
     const std::string entry = HardLinks::name_of(number);
-    if (::fstatat(hard_links.folder->get(), entry.c_str(), &found.status, AT_SYMLINK_NOFOLLOW) < 0) {
+    if (::fstatat(layers.links->get(), entry.c_str(), &found.status, AT_SYMLINK_NOFOLLOW) < 0) {
         const int error = errno;
         let_go = error == ENOENT && hard_links.find(number) == 0;
         return let_go ? 0 : error;
@@ -169,11 +170,6 @@ int Union::find_copy(Found &found, bool &let_go) {
     found.upper = true;
     found.indexed = number;
     return 0;
-}
-
-ino_t Union::number_of(const Key &key) const {
-    const auto position = std::ranges::find(devices, key.device) - devices.begin();
-    return key.inode + (static_cast<ino_t>(position) << 56);
 }
 
 Node *Union::take(Node &parent, const std::string &name, Found &found) {
@@ -187,13 +183,14 @@ Node *Union::take(Node &parent, const std::string &name, Found &found) {
         FdRef dir;
         std::array<char, 32> text{};
         if (shown == 0 && upper_dir(parent, dir) == 0) {
-            const ssize_t n = get_xattr(dir->get(), name.c_str(), (mark + "unionfs.ino").c_str(), text.data(), text.size());
+            const ssize_t n =
+                get_xattr(dir->get(), name.c_str(), (layers.marks.prefix + "unionfs.ino").c_str(), text.data(), text.size());
             if (n > 0) (void)std::from_chars(text.data(), text.data() + n, shown);  // a damaged one counts as none
         }
     }
     if (shown == 0) {
         // A folder keeps its topmost lower's number, whether it was copied up or not.
-        shown = number_of(S_ISDIR(found.status.st_mode) && found.lower_key.inode != 0 ? found.lower_key : key);
+        shown = layers.number_of(S_ISDIR(found.status.st_mode) && found.lower_key.inode != 0 ? found.lower_key : key);
     }
     return table.take(key, &parent, name, [&](Node &node) {
         node.shown_inode = shown;
@@ -256,7 +253,7 @@ int Union::lower_has(Node &parent, const std::string &name, bool &has) {
             if (errno == ENOENT) continue;
             return errno;
         }
-        const int error = is_whiteout(fd->get(), name.c_str(), status, hides);
+        const int error = layers.marks.is_whiteout(fd->get(), name.c_str(), status, hides);
         has = error == 0 && !hides;
         return error;
     }

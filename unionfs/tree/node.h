@@ -14,20 +14,12 @@
 #include <string>
 #include <vector>
 
+#include "unionfs/base/fd_cache.h"
 #include "unionfs/recovery/shared_memory.h"
-#include "unionfs/tree/fd_cache.h"
 #include "unionfs/tree/readdirplus_policy.h"
+#include "unionfs/upper/layers.h"
 
 namespace unionfs {
-
-// The identity of a file beneath: device and inode number.
-struct Key {
-    dev_t device = 0;
-    ino_t inode = 0;
-    bool operator==(const Key &) const = default;
-};
-
-inline Key key_of(const struct stat &status) { return {status.st_dev, status.st_ino}; }
 
 // A folder of a read-only layer. It never moves, so that its chain of names leads to it for ever.
 struct LowerDir;

@@ -71,7 +71,7 @@ int Union::path_in_lowers(Node &folder, std::string &path) {
         std::string name = links.front().name, target;
         if (FdRef dir; at->upper) {
             if (const int error = upper_dir(*links.front().parent, dir); error != 0) return error;
-            if (const int error = mark_value(dir->get(), name.c_str(), "redirect", target); error != 0) return error;
+            if (const int error = layers.marks.value(dir->get(), name.c_str(), "redirect", target); error != 0) return error;
             if (!target.empty()) name = target;
         }
         if (name.starts_with('/')) {
@@ -92,11 +92,11 @@ int Union::mark_moved(Node &node, Node &parent, Node &new_parent, const std::str
     if (node.lowers.empty()) {
         bool hides = false;
         const int error = lower_has(new_parent, new_name, hides);
-        return hides ? make_opaque(at.fd(), ".") : error;
+        return hides ? layers.marks.make_opaque(at.fd(), ".") : error;
     }
-    if (mark.starts_with("user.")) {
+    if (layers.marks.anybody_may_set()) {
         if (const int error = copy_up_tree(node); error != 0) return error;
-        return make_opaque(at.fd(), ".");
+        return layers.marks.make_opaque(at.fd(), ".");
     }
     const LowerDirRef &lower = node.lowers.front();
     const bool beside = &parent == &new_parent && !parent.lowers.empty() && lower->parent == parent.lowers.front();
@@ -107,7 +107,7 @@ int Union::mark_moved(Node &node, Node &parent, Node &new_parent, const std::str
         target = lower_path(lower);
     else if (const int error = path_in_lowers(node, target); error != 0)
         return error;
-    return -set_xattr(at.fd(), ".", (mark + "redirect").c_str(), target.data(), target.size());
+    return layers.marks.set(at.fd(), ".", "redirect", target);
 }
 
 // An empty folder of the upper that still holds whiteouts, or lies over a lower: replaced by a truly empty one.
@@ -116,13 +116,13 @@ int Union::clear_folder(Node &parent, const std::string &name, Node &folder) {
     struct stat status{};
     if (const int error = upper_dir(parent, dir); error != 0) return error;
     if (::fstatat(dir->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) return errno;
-    const std::string entry = work_name();
-    if (::mkdirat(work->get(), entry.c_str(), 0700) < 0) return errno;
+    const std::string entry = layers.work_name();
+    if (::mkdirat(layers.work->get(), entry.c_str(), 0700) < 0) return errno;
     base::Fd old(::openat(dir->get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     struct stat made{};
-    int error = old ? copy_attributes(old.get(), ".", work->get(), entry.c_str(), status, mark, made) : errno;
-    if (error == 0) error = make_opaque(work->get(), entry.c_str());
-    if (error == 0 && ::syscall(SYS_renameat2, work->get(), entry.c_str(), dir->get(), name.c_str(), RENAME_EXCHANGE) < 0)
+    int error = old ? copy_attributes(old.get(), ".", layers.work->get(), entry.c_str(), status, layers.marks, made) : errno;
+    if (error == 0) error = layers.marks.make_opaque(layers.work->get(), entry.c_str());
+    if (error == 0 && ::syscall(SYS_renameat2, layers.work->get(), entry.c_str(), dir->get(), name.c_str(), RENAME_EXCHANGE) < 0)
         error = errno;
     if (error == 0 && ::fstatat(dir->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) {
         table.remove_keys(&folder);                         // the next folder that is made may get the old one's number
@@ -130,7 +130,7 @@ int Union::clear_folder(Node &parent, const std::string &name, Node &folder) {
         table.add_key(&folder, folder.upper_key);
         cache.drop(folder.slot);
     }
-    discard(entry);
+    layers.discard(entry);
     return error;
 }
 
@@ -227,7 +227,7 @@ struct Union::Renaming {
         if (several) fs.hard_links.note_removal(other->shown_inode, fs.lower_name(*other, &to));
         if (!other->indexed) return 0;
         error = fs.link_up(*other, *to.parent, to.name);
-        return error == 0 ? fs.count_by_links(*other) : error;
+        return error == 0 ? fs.hard_links.count_by_links(other->shown_inode) : error;
     }
 
     int move() {
@@ -252,8 +252,8 @@ struct Union::Renaming {
                          .new_parent = fs.table.reference(to.parent),
                          .new_name = to.name,
                          .exchange = exchange});
-        if (fs.marked_whiteouts && (hides || folder_onto_whiteout))
-            if (const int error = fs.admit_marked_whiteouts(source->get()); error != 0) return error;
+        if (fs.layers.marked_whiteouts && (hides || folder_onto_whiteout))
+            if (const int error = fs.layers.marks.admit_marked_whiteouts(source->get()); error != 0) return error;
         const int error = rename_on_disk(*source, *target, how);
         if (error == EINVAL && how == RENAME_WHITEOUT) return move_by_exchange(*source, *target);
         if (error == 0 && folder_onto_whiteout && !hides) (void)::unlinkat(source->get(), from.name.c_str(), 0);
@@ -267,16 +267,16 @@ struct Union::Renaming {
     [[nodiscard]] int look_for_whiteout(const base::Fd &target, bool &is) const {
         struct stat status{};
         if (::fstatat(target.get(), to.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) return errno == ENOENT ? 0 : errno;
-        return fs.is_whiteout(target.get(), to.name.c_str(), status, is);
+        return fs.layers.marks.is_whiteout(target.get(), to.name.c_str(), status, is);
     }
 
     // Where the file system makes no whiteout by rename: what then has the old name is hidden.
     int move_by_exchange(const base::Fd &source, const base::Fd &target) {
         bool hidden = false;
         int error = other == nullptr ? look_for_whiteout(target, hidden) : 0;
-        if (error == 0 && other == nullptr && !hidden) error = fs.make_whiteout(target.get(), to.name);
+        if (error == 0 && other == nullptr && !hidden) error = fs.layers.make_whiteout(target.get(), to.name);
         if (error == 0) error = rename_on_disk(source, target, RENAME_EXCHANGE);
-        if (error == 0 && other != nullptr) error = fs.replace_by_whiteout(source.get(), from.name, other->is_dir());
+        if (error == 0 && other != nullptr) error = fs.layers.replace_by_whiteout(source.get(), from.name, other->is_dir());
         return error;
     }
 
@@ -292,7 +292,7 @@ struct Union::Renaming {
 };
 
 int Union::rename(Node &parent, const std::string &name, Node &new_parent, const std::string &new_name, unsigned flags) {
-    if (!upper) return EROFS;
+    if (!layers.upper) return EROFS;
     if ((flags & RENAME_WHITEOUT) != 0) return EINVAL;  // what it leaves is one of ours: nobody would see it
     if (journal.done()) return 0;
     return Renaming(*this, {&parent, name}, {&new_parent, new_name}, flags).run();

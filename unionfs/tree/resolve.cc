@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "unionfs/fuse/device.h"
 #include "unionfs/tree/preserved_times.h"
 #include "unionfs/tree/union.h"
 
@@ -29,7 +28,7 @@ int Union::lower_dir(const LowerDirRef &dir, FdRef &fd) {
     LowerDir *at = dir.get();
     std::vector<LowerDir *> closed;
     for (; at->parent && !(fd = cache.get(at->slot)); at = at->parent.get()) closed.push_back(at);
-    if (!at->parent) fd = lowers[at->layer];
+    if (!at->parent) fd = layers.lowers[at->layer];
     for (; !closed.empty(); closed.pop_back()) {
         at = closed.back();
         base::Fd opened(::openat(fd->get(), at->name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -42,7 +41,7 @@ int Union::lower_dir(const LowerDirRef &dir, FdRef &fd) {
 
 // A descriptor of its own, to read the names by.
 int Union::open_lower_dir(const LowerDirRef &dir, base::Fd &fd) {
-    FdRef above = dir->parent ? cache.get(dir->slot) : lowers[dir->layer];
+    FdRef above = dir->parent ? cache.get(dir->slot) : layers.lowers[dir->layer];
     const char *name = ".";
     if (!above) {
         if (const int error = lower_dir(dir->parent, above); error != 0) return error;
@@ -61,7 +60,7 @@ int Union::open_upper_dir(Node &node, FdRef &fd) {
         if (links.empty()) return ENOENT;
         closed.push_back(std::move(links.front()));
     }
-    if (at == root) fd = upper;
+    if (at == root) fd = layers.upper;
     for (; !closed.empty(); closed.pop_back()) {
         Node &below = closed.size() == 1 ? node : *closed[closed.size() - 2].parent;
         base::Fd opened(::openat(fd->get(), closed.back().name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -89,7 +88,7 @@ int Union::where_upper(Node &node, Where &place) {
         return 0;
     }
     if (node.indexed) {
-        place.dir = hard_links.folder;
+        place.dir = layers.links;
         place.name = HardLinks::name_of(node.shown_inode);
         return 0;
     }
@@ -162,7 +161,7 @@ int Union::data(Node &node, bool write, FdRef &fd) {
         opened.reset(::openat(place.fd(), place.name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
     if (!opened) return errno;
     if (const int error = check_same(opened.get(), node.upper ? node.upper_key : node.lower_key); error != 0) return error;
-    if (const int error = check_has_data(opened.get()); error != 0) return error;
+    if (const int error = layers.marks.check_has_data(opened.get()); error != 0) return error;
     node.slot_writable = writable;
     fd = cache.put(node.slot, std::move(opened));
     return 0;
@@ -173,14 +172,13 @@ void Union::show(const Node &node, struct stat &status) const {
     if (node.is_dir() && node.upper) hide_unseen_change(node, status);
     status.st_ino = node.shown_inode;
     if (node.indexed)
-        status.st_nlink = count_names(node, status.st_nlink);
+        status.st_nlink = hard_links.count_names(node.shown_inode, status.st_nlink);
     else if (!node.upper)
         status.st_nlink = static_cast<nlink_t>(std::max(0, static_cast<int>(status.st_nlink) + node.names_changed()));
 }
 
 void Union::changed_by_us(const Node &node) const {
-    constexpr uint64_t root_id = 1;
-    if (device >= 0) drop_cached_attributes(device, &node == root ? root_id : reinterpret_cast<uint64_t>(&node));
+    if (attributes_changed) attributes_changed(node);
 }
 
 int Union::attributes(Node &node, struct stat &status) {

@@ -19,18 +19,20 @@
 #include <string>
 #include <unordered_map>
 
-#include "unionfs/tree/fd_cache.h"
+#include "unionfs/upper/layers.h"
 
 namespace unionfs {
 
 class HardLinks {
   public:
-    FdRef folder;  // null: no upper
+    explicit HardLinks(Layers &layers) : layers_(layers) {}
+
+    // What the workdir holds of it, at the mount's beginning and a successor's.
+    void load();
 
     // The inode of the copy, or 0. Thread-safe.
     ino_t find(ino_t number);
     void add(ino_t number, ino_t inode);
-    void remove(ino_t number);
 
     // How many names of a lower file are gone. Thread-safe.
     int removed(ino_t number);
@@ -39,7 +41,27 @@ class HardLinks {
 
     static std::string name_of(ino_t number) { return std::to_string(number); }
 
+    // --- of one copy; its Node is locked ---
+    // Of one that still lies in the work directory: `path` is its lower name, `left` how many names it has. False: it can't
+    // be marked (user.* goes on files only), and its further names are lost over a remount.
+    [[nodiscard]] bool mark(const std::string &work_entry, const std::string &path, long left) const;
+    // The names in the union of a copy that has `on_disk` links, its index's among them.
+    [[nodiscard]] nlink_t count_names(ino_t number, nlink_t on_disk) const;
+    // Before a name that shows it comes to the upper; (dir, name) is the copy.
+    [[nodiscard]] int count_absolutely(ino_t number, int dir, const std::string &name, nlink_t on_disk) const;
+    // Before a link is made or removed.
+    [[nodiscard]] int count_by_links(ino_t number) const;
+    // After a change of names: the copy of which all names are in the upper needs no index, nor does one that has none.
+    // `left`: how many names it has then.
+    [[nodiscard]] bool is_needless(ino_t number, nlink_t &left) const;
+    void remove(ino_t number);
+
   private:
+    void load_removals();
+    [[nodiscard]] int set_text(int dir, const std::string &name, const char *attribute, const std::string &text) const;
+    [[nodiscard]] nlink_t names_of(const std::string &entry, nlink_t on_disk) const;
+
+    Layers &layers_;
     std::mutex mutex_;
     std::unordered_map<ino_t, ino_t> copies_;
     std::unordered_map<ino_t, int> removed_;

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "mounts/base/at.h"
-#include "unionfs/tree/union.h"
+#include "unionfs/upper/layers.h"
 
 namespace unionfs {
 
@@ -57,7 +57,7 @@ std::string default_work(std::string upper) {
     return upper.substr(0, name) + "." + upper.substr(name) + ".work";
 }
 
-std::string in_workdir(const Union &fs, const char *name) { return fs.options.work + "/" + name; }
+std::string in_workdir(const Layers &layers, const char *name) { return layers.options.work + "/" + name; }
 
 // A folder of ours is ours, or whose the workdir is: another's was moved here, to be emptied by us.
 Result<> check_owner(const struct stat &status, uid_t or_owner, const std::string &path) {
@@ -65,11 +65,11 @@ Result<> check_owner(const struct stat &status, uid_t or_owner, const std::strin
     return fail(0, "workdir", path, "belongs to uid " + std::to_string(status.st_uid) + "; remove it or name another workdir");
 }
 
-Result<FdRef> open_folder(const Union &fs, const Fd &workdir, const char *name, int flags) {
-    const std::string path = in_workdir(fs, name);
-    if (::mkdirat(workdir.get(), name, 0700) < 0 && errno != EEXIST) return fail(errno, "workdir", fs.options.work);
+Result<FdRef> open_folder(const Layers &layers, const Fd &workdir, const char *name, int flags) {
+    const std::string path = in_workdir(layers, name);
+    if (::mkdirat(workdir.get(), name, 0700) < 0 && errno != EEXIST) return fail(errno, "workdir", layers.options.work);
     struct stat at_workdir{}, status{};
-    if (::fstat(workdir.get(), &at_workdir) < 0) return fail(errno, "workdir", fs.options.work);
+    if (::fstat(workdir.get(), &at_workdir) < 0) return fail(errno, "workdir", layers.options.work);
     if (::fstatat(workdir.get(), name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(status.st_mode))
         return fail(0, "workdir", path, "is a symbolic link");
     const Fd place = open_inside(workdir.get(), name, O_PATH | O_DIRECTORY);
@@ -86,18 +86,18 @@ Result<FdRef> open_folder(const Union &fs, const Fd &workdir, const char *name, 
     return std::make_shared<const Fd>(std::move(folder));
 }
 
-Result<> check_whiteout(const Union &fs, const Fd &workdir) {
+Result<> check_whiteout(const Layers &layers, const Fd &workdir) {
     struct stat status{};
     if (::fstatat(workdir.get(), "whiteout", &status, AT_SYMLINK_NOFOLLOW) < 0)
-        return errno == ENOENT ? Result<>{} : fail(errno, "workdir", in_workdir(fs, "whiteout"));
+        return errno == ENOENT ? Result<>{} : fail(errno, "workdir", in_workdir(layers, "whiteout"));
     if (S_ISCHR(status.st_mode) && status.st_rdev == makedev(0, 0)) return {};
-    return fail(0, "workdir", in_workdir(fs, "whiteout"), "is no whiteout");
+    return fail(0, "workdir", in_workdir(layers, "whiteout"), "is no whiteout");
 }
 
-Result<> check_removals(const Union &fs) {
+Result<> check_removals(const Layers &layers) {
     struct stat status{};
-    const std::string path = in_workdir(fs, "links/removed");
-    if (::fstatat(fs.hard_links.folder->get(), "removed", &status, AT_SYMLINK_NOFOLLOW) < 0)
+    const std::string path = in_workdir(layers, "links/removed");
+    if (::fstatat(layers.links->get(), "removed", &status, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? Result<>{} : fail(errno, "workdir", path);
     if (const std::string reason = why_no_note(status, most_removals); !reason.empty()) return fail(0, "workdir", path, reason);
     return {};
@@ -127,13 +127,13 @@ pid_t holder_of(const Fd &locked) {
 
 // One mount at a time: another's beginnings would be taken for what a crash left. The lock goes with the last process that
 // has the descriptor; a daemon whose mount just went is given the time to end.
-Result<> lock_work(const Union &fs) {
+Result<> lock_work(const Layers &layers) {
     constexpr int attempts = 300;
-    for (int i = 0; ::flock(fs.work->get(), LOCK_EX | LOCK_NB) < 0; ++i) {
+    for (int i = 0; ::flock(layers.work->get(), LOCK_EX | LOCK_NB) < 0; ++i) {
         if (errno != EWOULDBLOCK) return {};  // a file system without locks
         if (i == attempts) {
-            const pid_t holder = holder_of(*fs.work);
-            return fail(0, "workdir", fs.options.work,
+            const pid_t holder = holder_of(*layers.work);
+            return fail(0, "workdir", layers.options.work,
                         "is in use by another mount" + (holder == 0 ? std::string{} : ", of process " + std::to_string(holder)));
         }
         ::usleep(10000);
@@ -143,37 +143,37 @@ Result<> lock_work(const Union &fs) {
 
 }  // namespace
 
-Result<Fd> open_workdir(Union &fs, const struct stat &upper) {
-    const bool is_default = fs.options.work.empty();
-    if (is_default) fs.options.work = default_work(fs.options.upper);
-    const size_t name = fs.options.work.rfind('/') + 1;
+Result<Fd> open_workdir(Layers &layers, const struct stat &upper) {
+    const bool is_default = layers.options.work.empty();
+    if (is_default) layers.options.work = default_work(layers.options.upper);
+    const size_t name = layers.options.work.rfind('/') + 1;
     if (is_default) {
-        auto above = open_branch(fs.options, name == 0 ? "." : fs.options.work.substr(0, name));
+        auto above = open_branch(layers.options, name == 0 ? "." : layers.options.work.substr(0, name));
         if (!above) return above;
-        if (::mkdirat(above->get(), fs.options.work.c_str() + name, 0700) < 0 && errno != EEXIST)
-            return fail(errno, "workdir", fs.options.work, "name one with workdir=");
+        if (::mkdirat(above->get(), layers.options.work.c_str() + name, 0700) < 0 && errno != EEXIST)
+            return fail(errno, "workdir", layers.options.work, "name one with workdir=");
     }
-    auto workdir = open_branch(fs.options, fs.options.work, is_default ? O_NOFOLLOW : 0);
+    auto workdir = open_branch(layers.options, layers.options.work, is_default ? O_NOFOLLOW : 0);
     if (!workdir) return workdir;
     struct stat status{};
-    if (::fstat(workdir->get(), &status) < 0) return fail(errno, "workdir", fs.options.work);
-    if (status.st_dev != upper.st_dev) return fail(0, "workdir", fs.options.work, "has to be on the upper's file system");
+    if (::fstat(workdir->get(), &status) < 0) return fail(errno, "workdir", layers.options.work);
+    if (status.st_dev != upper.st_dev) return fail(0, "workdir", layers.options.work, "has to be on the upper's file system");
     if (is_default)
-        if (auto result = check_owner(status, upper.st_uid, fs.options.work); !result) return std::unexpected(result.error());
+        if (auto result = check_owner(status, upper.st_uid, layers.options.work); !result) return std::unexpected(result.error());
     return std::move(*workdir);
 }
 
-Result<> open_work_folders(Union &fs, const Fd &workdir) {
-    auto work = open_folder(fs, workdir, "work", O_RDONLY | O_DIRECTORY);
+Result<> open_work_folders(Layers &layers, const Fd &workdir) {
+    auto work = open_folder(layers, workdir, "work", O_RDONLY | O_DIRECTORY);
     if (!work) return std::unexpected(work.error());
-    auto links = open_folder(fs, workdir, "links", O_PATH | O_DIRECTORY);
+    auto links = open_folder(layers, workdir, "links", O_PATH | O_DIRECTORY);
     if (!links) return std::unexpected(links.error());
     (void)::fchmod((*work)->get(), 0700);
-    fs.work = std::move(*work);
-    if (auto result = lock_work(fs); !result) return result;
-    fs.hard_links.folder = std::move(*links);
-    if (auto result = check_whiteout(fs, workdir); !result) return result;
-    return check_removals(fs);
+    layers.work = std::move(*work);
+    if (auto result = lock_work(layers); !result) return result;
+    layers.links = std::move(*links);
+    if (auto result = check_whiteout(layers, workdir); !result) return result;
+    return check_removals(layers);
 }
 
 namespace {
@@ -186,13 +186,13 @@ bool is_removed(int dir, const char *name) {
 }  // namespace
 
 // What a crash left behind was never visible.
-void Union::clean_work() {
+void Layers::clean_work() {
     for (const std::string &name : names_in(open_inside(work->get(), ".", O_RDONLY | O_DIRECTORY))) discard(name);
 }
 
 // A folder's folders are moved up into the work folder, so that no depth costs stack or descriptors. What can't be removed
 // now, a mount point above all, is tried at the next mount.
-void Union::discard(const std::string &first) {
+void Layers::discard(const std::string &first) {
     std::vector<std::string> left{first};
     for (size_t i = 0; i < left.size(); ++i) {
         if (is_removed(work->get(), left[i].c_str())) continue;

@@ -11,8 +11,8 @@
 
 namespace unionfs {
 
+struct Layers;
 struct Options;
-struct Union;
 
 // O_PATH. With chroot= neither a link nor `..` leads out of that.
 base::Result<base::Fd> open_branch(const Options &options, const std::string &path, int flags = 0);
@@ -24,10 +24,10 @@ constexpr off_t most_removals = off_t{64} << 20;
 base::Fd open_inside(int dir, const char *name, int flags, mode_t mode = 0);
 
 // Made if it is the default one and not there. `upper`: of the upper's folder.
-base::Result<base::Fd> open_workdir(Union &fs, const struct stat &upper);
+base::Result<base::Fd> open_workdir(Layers &layers, const struct stat &upper);
 
 // `work` and `links`, made if they are not there. `work` stays locked while a process of the mount has it open.
-base::Result<> open_work_folders(Union &fs, const base::Fd &workdir);
+base::Result<> open_work_folders(Layers &layers, const base::Fd &workdir);
 
 // An open file that holds notes of ours: a plain one with no other name, and not longer than such are. Empty, or why not.
 std::string why_no_note(const struct stat &status, off_t most_bytes);

@@ -1,4 +1,4 @@
-#include "unionfs/tree/fd_cache.h"
+#include "unionfs/base/fd_cache.h"
 
 namespace unionfs {
 

@@ -10,8 +10,7 @@
 #include <utility>
 
 #include "mounts/base/at.h"
-#include "unionfs/recovery/handover.h"
-#include "unionfs/tree/union.h"
+#include "unionfs/upper/layers.h"
 #include "unionfs/upper/workdir.h"
 #include "unionfs/upper/xattr.h"
 
@@ -19,13 +18,6 @@ namespace unionfs {
 
 using base::fail;
 using base::Result;
-
-Union::Union(Options given, SharedMemory &shared)
-    : options(std::move(given)),
-      memory(shared),
-      journal(handover_of(shared).journal),
-      cache(options.max_files),
-      table(cache, shared) {}
 
 Result<base::Fd> open_branch(const Options &options, const std::string &path, int flags) {
     const std::string full = options.chroot.empty() ? path : options.chroot + "/" + path;
@@ -78,60 +70,59 @@ bool lies_within(int inner, int outer) {
 bool is_full(int error) { return error == ENOSPC || error == EDQUOT; }
 
 // In a folder of its own, as those will be that count: what was made has to be read as one.
-Result<> probe_whiteout(Union &fs) {
-    const std::string entry = fs.work_name();
+Result<> probe_whiteout(Layers &layers) {
+    const std::string entry = layers.work_name();
     base::Fd folder;
     struct stat status{};
-    int error = ::mkdirat(fs.work->get(), entry.c_str(), 0700) < 0 ? errno : 0;
-    if (error == 0 && !(folder = open_inside(fs.work->get(), entry.c_str(), O_RDONLY | O_DIRECTORY))) error = errno;
-    if (error == 0) error = fs.make_whiteout(folder.get(), "hidden");
+    int error = ::mkdirat(layers.work->get(), entry.c_str(), 0700) < 0 ? errno : 0;
+    if (error == 0 && !(folder = open_inside(layers.work->get(), entry.c_str(), O_RDONLY | O_DIRECTORY))) error = errno;
+    if (error == 0) error = layers.make_whiteout(folder.get(), "hidden");
     if (error == 0 && ::fstatat(folder.get(), "hidden", &status, AT_SYMLINK_NOFOLLOW) < 0) error = errno;
     bool reads = false;
-    if (error == 0) error = fs.is_whiteout(folder.get(), "hidden", status, reads);
-    fs.marked_whiteouts = reads && S_ISREG(status.st_mode);
-    fs.discard(entry);
+    if (error == 0) error = layers.marks.is_whiteout(folder.get(), "hidden", status, reads);
+    layers.marked_whiteouts = reads && S_ISREG(status.st_mode);
+    layers.discard(entry);
     if (is_full(error) || reads) return {};
-    return fail(error, "upper", fs.options.upper, "its file system can't hold a whiteout, so it can't hold an upper");
+    return fail(error, "upper", layers.options.upper, "its file system can't hold a whiteout, so it can't hold an upper");
 }
 
 // An upper has to hold whiteouts and marks. Leaves in `mark` which attributes it takes. A full one is mounted, so that
 // something can be removed: the marks are tried on what is there, and a whiteout that finds no room counts as one.
-Result<> probe_upper(Union &fs) {
-    const std::string &path = fs.options.upper;
-    const int work = fs.work->get();
-    int error = fs.options.user_xattr ? EPERM : -set_xattr(work, "", "trusted.overlay.probe", "y", 1);
+Result<> probe_upper(Layers &layers) {
+    const std::string &path = layers.options.upper;
+    const int work = layers.work->get();
+    int error = layers.options.user_xattr ? EPERM : -set_xattr(work, "", "trusted.overlay.probe", "y", 1);
     if (error != 0 && !is_full(error)) {
-        fs.mark = "user.overlay.";
+        layers.marks.prefix = "user.overlay.";
         error = -set_xattr(work, "", "user.overlay.probe", "y", 1);
     }
-    (void)remove_xattr(work, "", (fs.mark + "probe").c_str());  // one that stays means nothing
+    (void)remove_xattr(work, "", (layers.marks.prefix + "probe").c_str());  // one that stays means nothing
     if (error == EOPNOTSUPP)
         return fail(error, "upper", path, "its file system takes no extended attributes, so it can't hold an upper");
     if (error != 0 && !is_full(error)) return fail(error, "upper", path, "it can't be written to");
-    return probe_whiteout(fs);
+    return probe_whiteout(layers);
 }
 
-Result<> open_upper(Union &fs) {
-    auto upper = share_branch(fs.options, fs.options.upper);
+Result<> open_upper(Layers &layers) {
+    auto upper = share_branch(layers.options, layers.options.upper);
     if (!upper) return std::unexpected(upper.error());
-    fs.upper = std::move(*upper);
+    layers.upper = std::move(*upper);
     struct stat status{};
-    if (::fstat(fs.upper->get(), &status) < 0) return fail(errno, "branch", fs.options.upper);
-    fs.upper_device = status.st_dev;
-    auto workdir = open_workdir(fs, status);
+    if (::fstat(layers.upper->get(), &status) < 0) return fail(errno, "branch", layers.options.upper);
+    auto workdir = open_workdir(layers, status);
     if (!workdir) return std::unexpected(workdir.error());
-    if (lies_within(workdir->get(), fs.upper->get()) || lies_within(fs.upper->get(), workdir->get()))
-        return fail(0, "workdir", fs.options.work, "has to lie beside the upper, not inside it or around it");
-    if (auto result = open_work_folders(fs, *workdir); !result) return result;
-    fs.clean_work();
-    return probe_upper(fs);
+    if (lies_within(workdir->get(), layers.upper->get()) || lies_within(layers.upper->get(), workdir->get()))
+        return fail(0, "workdir", layers.options.work, "has to lie beside the upper, not inside it or around it");
+    if (auto result = open_work_folders(layers, *workdir); !result) return result;
+    layers.clean_work();
+    return probe_upper(layers);
 }
 
 // One walk up from each branch, however many there are.
-Result<> check_apart(const Union &fs) {
+Result<> check_apart(const Layers &layers) {
     std::vector<std::pair<std::string, int>> branches;
-    if (fs.upper) branches.emplace_back(fs.options.upper, fs.upper->get());
-    for (size_t i = 0; i < fs.lowers.size(); ++i) branches.emplace_back(fs.options.lowers[i], fs.lowers[i]->get());
+    if (layers.upper) branches.emplace_back(layers.options.upper, layers.upper->get());
+    for (size_t i = 0; i < layers.lowers.size(); ++i) branches.emplace_back(layers.options.lowers[i], layers.lowers[i]->get());
     std::map<std::pair<dev_t, ino_t>, std::string> places;
     struct stat status{};
     for (const auto &[path, fd] : branches) {
@@ -154,7 +145,7 @@ Result<> check_apart(const Union &fs) {
 
 }  // namespace
 
-Result<> Union::open_layers() {
+Result<> Layers::open() {
     struct stat status{};
     for (const std::string &path : options.lowers) {
         auto fd = share_branch(options, path);
@@ -167,35 +158,14 @@ Result<> Union::open_layers() {
     if (!options.upper.empty())
         if (auto result = open_upper(*this); !result) return result;
     if (auto result = check_apart(*this); !result) return result;
-    if (upper && !std::ranges::contains(devices, upper_device)) devices.push_back(upper_device);
-
+    if (upper && ::fstat(upper->get(), &status) < 0) return fail(errno, "branch", options.upper);
+    if (upper && !std::ranges::contains(devices, status.st_dev)) devices.push_back(status.st_dev);
     return {};
 }
 
-void Union::make_root() {
-    struct stat status{};
-    (void)::fstat((upper ? upper : lowers.front())->get(), &status);  // an open descriptor's
-    const Key key{status.st_dev, status.st_ino};
-    root = table.take(key, nullptr, {}, [&](Node &node) {
-        node.type = S_IFDIR;
-        (upper ? node.upper_key : node.lower_key) = key;
-        node.shown_inode = number_of(key);
-        fill_root(node);
-    });
-    handover_of(memory).root = table.reference(root);
-    load_hard_links();
-}
-
-void Union::fill_root(Node &node) {
-    node.restored = true;
-    node.upper = upper != nullptr;
-    if (bool opaque = false; upper && is_opaque(upper->get(), ".", opaque) == 0 && opaque) return;
-    for (size_t i = 0; i < lowers.size(); ++i) {
-        auto dir = std::make_shared<LowerDir>();
-        dir->layer = i;
-        dir->last = i + 1 == lowers.size();
-        node.lowers.push_back(std::move(dir));
-    }
+ino_t Layers::number_of(const Key &key) const {
+    const auto position = std::ranges::find(devices, key.device) - devices.begin();
+    return key.inode + (static_cast<ino_t>(position) << 56);
 }
 
 }  // namespace unionfs

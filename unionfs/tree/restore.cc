@@ -149,7 +149,7 @@ void Restorer::find(Node &node) {
 void Restorer::find_hidden(Node &node) {
     size_t layer = 0;
     std::vector<std::string> path = fs_.table.hidden_path(&node, layer);
-    if (path.empty() || layer >= fs_.lowers.size()) return;
+    if (path.empty() || layer >= fs_.layers.lowers.size()) return;
     LowerDirRef at;
     for (const LowerDirRef &top : fs_.root->lowers)
         if (top->layer == layer) at = top;
@@ -172,7 +172,7 @@ void Union::restore() {
     const std::vector<Node *> nodes = table.inherit();
     root = table.at(handover_of(memory).root);
     fill_root(*root);
-    load_hard_links();
+    hard_links.load();
     table.join(root);
     Restorer restorer(*this);
     for (Node *node : nodes) restorer.restore(*node);

@@ -1,0 +1,38 @@
+#include "hostside/run/run_event.h"
+
+#include <array>
+
+namespace hostside {
+
+namespace {
+
+struct Row {
+    std::string_view name;
+    bool has_number = false;
+};
+
+// In the order of the enumeration.
+constexpr std::array<Row, RunEvent::exit + 1> rows{{
+    {"note"},
+    {"progress"},
+    {"started", true},
+    {"phase"},
+    {"ready"},
+    {"guest-exit", true},
+    {"stage1-failed"},
+    {"panic"},
+    {"disk-full"},
+    {"disk-error"},
+    {"timeout", true},
+    {"signal", true},
+    {"qemu-said"},
+    {"exit", true},
+}};
+
+}  // namespace
+
+std::string_view name(RunEvent::Kind kind) { return rows[kind].name; }
+
+std::string detail(const RunEvent &event) { return rows[event.kind].has_number ? std::to_string(event.number) : event.text; }
+
+}  // namespace hostside

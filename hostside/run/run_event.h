@@ -1,0 +1,36 @@
+// What happens in a run, as the launcher tells it: to a person as a sentence, to a program as a JSON line, to the terminal.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace hostside {
+
+struct RunEvent {
+    enum Kind {
+        note,            // what a person would be told, in words
+        progress,        // work that takes a while begins, in words
+        started,         // QEMU runs; its process id
+        phase,           // a phase of stage 1 begins; its name
+        ready,           // the guest says that it is
+        guest_exit,      // the guest's own exit status
+        stage1_failure,  // why, in words
+        panic,           // the guest's kernel panicked
+        disk_full,       // the host had no room for this disk of the guest's
+        disk_error,      // the host could not read or write this disk of the guest's
+        timeout,         // the time was up; the limit in seconds
+        signal,          // the launcher was told to end; the signal
+        qemu_said,       // a line of QEMU's own
+        exit,            // the last one: the exit code of runvm
+    } kind;
+    std::string text{};  // printable, whoever said it
+    int number = 0;      // of those that have one
+};
+
+// As `runvm run --json` writes it: `guest-exit` and so on (runvm(1), EVENTS).
+std::string_view name(RunEvent::Kind kind);
+
+// The number or the text, whichever this kind has.
+std::string detail(const RunEvent &event);
+
+}  // namespace hostside

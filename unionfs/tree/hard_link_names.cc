@@ -1,0 +1,68 @@
+// The names of copied-up hard links (hard_links.h) as the tree knows them: a name that shows one comes to the upper.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "unionfs/tree/preserved_times.h"
+#include "unionfs/tree/union.h"
+
+namespace unionfs {
+
+// The name of a lower file in its layer, for one of its names in the union; without that the one that it was found by.
+std::string Union::lower_name(const Node &node, const Link *link) {
+    for (const LowerDirRef &dir : link == nullptr ? std::vector<LowerDirRef>{} : link->parent->lowers) {
+        FdRef fd;
+        struct stat status{};
+        if (lower_dir(dir, fd) != 0 || ::fstatat(fd->get(), link->name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
+        if (Key{status.st_dev, status.st_ino} == node.lower_key) return lower_path(dir) + "/" + link->name;
+    }
+    return lower_path(node.lower_parent) + "/" + node.lower_name;
+}
+
+// Of a copy that still lies in the work folder. False: see HardLinks::mark.
+bool Union::mark_hard_link(const Node &node, const std::vector<Link> &links, const std::string &entry, const struct stat &lower) {
+    const long left = static_cast<long>(lower.st_nlink) + node.names_changed();
+    return hard_links.mark(entry, lower_name(node, links.empty() ? nullptr : &links.front()), left);
+}
+
+// A name that shows a lower hard link, of which the copy is in the index: from now on it is in the upper, where overlayfs
+// sees it, and where it can be moved and removed. The Node is locked.
+int Union::link_up(Node &node, Node &parent, const std::string &name) {
+    FdRef dir;
+    struct stat status{};
+    if (const int error = copy_up(parent); error != 0) return error;
+    if (const int error = upper_dir(parent, dir); error != 0) return error;
+    if (::fstatat(dir->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) return 0;
+    Where from;
+    if (const int error = where_upper(node, from); error != 0) return error;
+    if (node.indexed) {
+        if (::fstatat(from.fd(), from.name.c_str(), &status, from.flags()) < 0) return errno;
+        if (const int error = hard_links.count_absolutely(node.shown_inode, from.fd(), from.name, status.st_nlink); error != 0)
+            return error;
+    }
+    const UnseenChange unseen(parent, dir);
+    const int how = from.name.empty() ? AT_EMPTY_PATH : 0;
+    return ::linkat(from.fd(), from.name.c_str(), dir->get(), name.c_str(), how) < 0 && errno != EEXIST ? errno : 0;
+}
+
+// True: no name of it is left. The Node is locked.
+bool Union::leave_index(Node &node) {
+    nlink_t left = 0;
+    if (!hard_links.is_needless(node.shown_inode, left)) return false;
+    node.indexed = false;
+    hard_links.remove(node.shown_inode);
+    return left == 0;
+}
+
+int Union::bring_name(Node &node, Node &parent, const std::string &name) {
+    const std::lock_guard lock(node.mutex);
+    if (!node.indexed) return 0;
+    const int error = link_up(node, parent, name);
+    if (error == 0) (void)leave_index(node);
+    changed_by_us(node);
+    return error;
+}
+
+}  // namespace unionfs
