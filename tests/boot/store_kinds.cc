@@ -107,32 +107,24 @@ TEST_CASE("a system of systemd's comes up from an image of its store") {
     CHECK_THAT(b.console, ContainsSubstring("up from erofs"));
 }
 
-TEST_CASE("the guest sees its closure and additionalPaths, and nothing else by name, by traversal or by another mount") {
+TEST_CASE("the guest sees its closure and additionalPaths, and nothing else by name, by traversal or by a descriptor") {
     const std::string hidden = name_of_system("systemd");
     const Boot b = boot({.script = look_around + std::format(R"sh(hidden={}
 set +e
 for path in /nix/store/$hidden $lower/$hidden $lower/../store/$hidden $lower/../../nix/store/$hidden \
     $lower/$(basename $system)/../$hidden $lower/../$hidden; do cat $path/init >/dev/null 2>&1 && echo READ $path; done
-mkdir /tmp/again
-for name in / /nix/store .. ../$hidden; do
-    mount -t 9p -o trans=virtio,version=9p2000.L,ro,aname=$name store /tmp/again || continue
-    echo "again: $(ls /tmp/again | sort | tr '\n' ' ')"
-    (cd /tmp/again; ls -d ../$hidden $hidden 2>/dev/null && echo SEEN; cat /proc/self/cwd/../$hidden/init 2>/dev/null && echo READ)
-    exec 5</tmp/again; ls -d /proc/self/fd/5/../$hidden 2>/dev/null && echo SEEN; exec 5<&-
-    umount /tmp/again
+exec 5<$lower
+for name in .. ../store ../../nix/store ../../../../nix/store; do
+    ls -d /proc/self/fd/5/$name/$hidden 2>/dev/null && echo SEEN
 done
-for name in $hidden ../store/$hidden; do
-    mount -t 9p -o trans=virtio,version=9p2000.L,ro store /tmp/again; ls -d /tmp/again/$name 2>/dev/null && echo SEEN; umount /tmp/again
-done
+(cd $lower; ls -d ../$hidden ../store/$hidden 2>/dev/null && echo SEEN)
 touch $lower/new 2>/dev/null && echo WRITTEN
 true)sh",
                                                              hidden)});
     CHECK(b.exit_code == 0);
-    std::string again = listing("");
-    again.replace(0, again.find(':'), "again");
-    CHECK_THAT(b.console, ContainsSubstring("verified") && ContainsSubstring(listing("")) && ContainsSubstring(again));
+    CHECK_THAT(b.console, ContainsSubstring("verified") && ContainsSubstring(listing("")));
     CHECK_THAT(b.console, !ContainsSubstring("SEEN") && !ContainsSubstring("READ") && !ContainsSubstring("WRITTEN"));
-    const Boot more = boot({.script = "ls -d /nix/store/" + hidden, .arguments = {"--additional-paths", "/nix/store/" + hidden}});
+    const Boot more = boot({.script = "ls -d /nix/store/" + hidden, .arguments = {"--paths-in-nix-db", "/nix/store/" + hidden}});
     CHECK(more.exit_code == 0);
     CHECK(boot({.script = "ls -d /nix/store/" + hidden, .arguments = {"--store-view", "all"}}).exit_code == 0);
 }
