@@ -18,6 +18,7 @@ std::string sentence(const RunEvent &event) {
     case RunEvent::stage1_failure: return std::format("stage 1 failed: {}", event.text);
     case RunEvent::panic: return "the guest's kernel panicked; its last words are on the console";
     case RunEvent::disk_full: return std::format("no room on the host for the guest's disk '{}': free some", event.text);
+    case RunEvent::store_lost: return std::format("the guest lost its store, and ends: {}", event.text);
     case RunEvent::disk_error: return std::format("the host could not read or write the guest's disk '{}'", event.text);
     case RunEvent::timeout: return std::format("ended after its {} s (timeout)", event.number);
     case RunEvent::signal: return std::format("ended by signal {}", event.number);

@@ -114,8 +114,8 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
         if (event.kind == RunEvent::ready && arguments.notify_ready) notify_ready();
         report.event(event);
     };
-    auto code = supervise({*argv, folder->path(), *console, prepared->store.view.folder.get(), machine->timeout_s,
-                           !arguments.background && !view, view ? &*view : nullptr, on_event});
+    auto code = supervise({*argv, folder->path(), *console, prepared->store.view.folder.get(), &prepared->store.daemon,
+                           machine->timeout_s, !arguments.background && !view, view ? &*view : nullptr, on_event});
     if (!code) return give_up(code.error());
     started("QEMU ended at once; `runvm run` with the same words shows what it says");
     if (*code == qemu_failed) report.note("QEMU failed; what it said is above");

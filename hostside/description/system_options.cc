@@ -26,9 +26,9 @@ Subject system_options() {
          std::move(system),
          with_default("\"/nix/store\"",
                       text("store", &M::store, "DIR", "the folder that the guest has as its /nix/store, read-only")),
-         choice(
-             "storeKind", &M::store_kind, {"auto", "9p", "erofs", "virtiofs"}, "\"auto\"",
-             "how the guest gets it: shared over 9p or virtiofs, or as a disk, an erofs image that is made of the closure once"),
+         choice("storeKind", &M::store_kind, {"auto", "9p", "erofs", "virtiofs"}, "\"auto\"",
+                "how the guest gets it: shared over 9p or virtiofs, or as a disk, an erofs image that is made of the closure "
+                "once; auto: such an image, if one was made, else 9p"),
          choice("storeView", &M::store_view, {"auto", "closure", "all"}, "\"auto\"",
                 "what of it the guest sees: the closure of the system and of pathsInNixDB, or all; auto: the closure, where that "
                 "is known and this host lets us"),

@@ -157,6 +157,7 @@ Result<Prepared> prepare(const Machine &described, const PrepareOptions &options
     if (!store) return std::unexpected(store.error());
     m.store_kind = store->kind;
     facts.store_image = store->image;
+    facts.store_socket = store->socket;
     for (auto &note : store->notes) prepared.notes.push_back(std::move(note));
     const RootDiskWish wish{facts.qemu, options.run_folder, options.fresh};
     RootDisk disk{.image = m.disk_image};

@@ -25,6 +25,7 @@ struct HostFacts {
     std::vector<std::string> empty_images;
     std::string store_folder;  // what is shared as the store, which may be less than the machine's `store`; empty: that one
     std::string store_image;   // what is its disk instead; empty: none
+    std::string store_socket;  // of the virtiofsd that shares it instead; empty: none
     std::string xchg, shared;  // folders
     std::string runtime;       // the folder of all run folders and vlans
     std::string run_folder;    // for sockets and the console's log, 0700

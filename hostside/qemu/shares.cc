@@ -37,7 +37,10 @@ base::Result<> add_shares(Argv &argv, const Machine &m, const HostFacts &facts) 
     const std::string_view safe = facts.root ? "mapped-xattr" : "none";
     std::set<std::string, std::less<>> tags;
     if (!m.store.empty()) {
-        if (facts.store_image.empty())
+        if (!facts.store_socket.empty()) {
+            add(argv, "-chardev", std::format("socket,id=store,path={}", escaped(facts.store_socket)));
+            add(argv, "-device", std::format("vhost-user-fs-pci,chardev=store,tag={}", protocol::store_tag));
+        } else if (facts.store_image.empty())
             add_share(argv, facts.store_folder.empty() ? m.store : facts.store_folder, protocol::store_tag, "none", true);
         tags.emplace(protocol::store_tag);
     }

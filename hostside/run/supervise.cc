@@ -90,6 +90,7 @@ class Run {
             if (polls[5].revents != 0) view->type();
             if (view != nullptr) view->tick();
             take_signal(signals.take());
+            check_store();
             check_time();
             int wait_status = 0;
             if (::waitpid(qemu_, &wait_status, WNOHANG) == qemu_) return ended(base::exit_code(wait_status));
@@ -121,7 +122,7 @@ class Run {
         constexpr long long redraw_ms = 100;
         long long wait = connected_ ? -1 : connect_pause.count();
         if (connected_ && supervision_.view != nullptr && supervision_.view->wants_ticks()) wait = redraw_ms;
-        for (const auto &end : {deadline_, kill_at_}) {
+        for (const auto &end : {deadline_, kill_at_, store_lost_at_}) {
             if (!end) continue;
             const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*end - Clock::now()).count() + 1;
             const long long bounded = std::clamp<long long>(left, 0, 1 << 30);
@@ -193,6 +194,20 @@ class Run {
         end_qemu(128 + asked);
     }
 
+    void tell_store_lost() {
+        store_lost_at_.reset();
+        const std::string words = supervision_.store->last_words();
+        report({RunEvent::store_lost, "virtiofsd has ended" + (words.empty() ? words : ": " + words)});
+    }
+
+    // It also ends when QEMU does, which is then about to be seen: so QEMU has a moment.
+    void check_store() {
+        if (supervision_.store != nullptr && supervision_.store->ended()) store_lost_at_ = Clock::now() + std::chrono::seconds(1);
+        if (!store_lost_at_ || Clock::now() < *store_lost_at_) return;
+        tell_store_lost();
+        end_qemu(qemu_failed);
+    }
+
     void check_time() {
         if (deadline_ && Clock::now() >= *deadline_) {
             deadline_.reset();
@@ -234,6 +249,7 @@ class Run {
             return stage1_failed;
         }
         if (qemu_status == 0) return 0;
+        if (store_lost_at_ || (supervision_.store != nullptr && supervision_.store->ended())) tell_store_lost();
         for (const auto &line : LineReader(line_limit_bytes).take(qemu_said_)) report({RunEvent::qemu_said, printable(line)});
         return qemu_failed;
     }
@@ -249,7 +265,7 @@ class Run {
     QemuEvents events_{Fd()};
     std::set<std::string> failed_disks_;
     std::optional<int> code_;
-    std::optional<Clock::time_point> deadline_, kill_at_;
+    std::optional<Clock::time_point> deadline_, kill_at_, store_lost_at_;
 };
 
 }  // namespace

@@ -10,16 +10,18 @@
 #include "hostside/store/contents.h"
 #include "hostside/store/gc_root.h"
 #include "hostside/store/view.h"
+#include "hostside/store/virtiofsd.h"
 #include "mounts/base/error.h"
 
 namespace hostside {
 
 struct StorePlan {
-    std::string kind = "9p";                // 9p, erofs
+    std::string kind = "9p";                // 9p, erofs, virtiofs
     std::optional<StoreContents> contents;  // absent: not known, or nobody needs to
     bool closure_alone = false;             // the guest sees no more than the contents
     bool demanded = false;                  // and if that can't be had, the machine does not start
     std::string image;                      // path, of erofs
+    std::string socket;                     // path, of virtiofs
     std::vector<std::string> notes;         // for a person
 };
 
@@ -31,6 +33,7 @@ struct ProvidedStore {
     std::string folder;  // what QEMU shares; empty: the image is the store, or the machine's own folder as it is
     std::string image;
     StoreView view;
+    Virtiofsd daemon;
     GcRoot gc_root;
     std::vector<std::string> notes;
 };

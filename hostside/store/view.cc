@@ -272,24 +272,31 @@ Result<StoreView> open_view(const ViewSpec &spec) {
     return told ? error_of(message) : fail(0, step, spec.store, "who made it was killed");
 }
 
-Result<base::Exit> run_over_view(const ViewSpec &spec, const std::vector<std::string> &argv, const std::function<void()> &tick) {
+Result<base::Child> start_over_view(const ViewSpec &spec, const std::vector<std::string> &argv) {
     if (auto few = check_count(spec); !few) return std::unexpected(few.error());
     std::vector<char *> words;
     for (const auto &word : argv) words.push_back(const_cast<char *>(word.c_str()));
     words.push_back(nullptr);
     std::array<int, 2> ends{};
     if (::pipe2(ends.data(), O_CLOEXEC) < 0) return fail(errno, step, "pipe");
-    const Fd output(ends[0]);
+    Fd output(ends[0]);
     Fd childs(ends[1]);
     auto child = fork_with_socket();
     if (!child) return std::unexpected(child.error());
     if (child->pid == 0) execute(spec, words, child->socket.get(), childs.get());
     childs.reset();
-    base::Exit exit{.output = listen(output.get(), tick)};
-    exit.status = wait_for(child->pid);
     Message message;
     StoreView none;
-    if (receive(child->socket.get(), message, none)) return error_of(message);
+    if (!receive(child->socket.get(), message, none)) return base::Child{child->pid, std::move(output)};  // it closed on exec
+    (void)wait_for(child->pid);
+    return error_of(message);
+}
+
+Result<base::Exit> run_over_view(const ViewSpec &spec, const std::vector<std::string> &argv, const std::function<void()> &tick) {
+    auto child = start_over_view(spec, argv);
+    if (!child) return std::unexpected(child.error());
+    base::Exit exit{.output = listen(child->output.get(), tick)};
+    exit.status = wait_for(child->pid);
     return exit;
 }
 

@@ -29,8 +29,11 @@ struct StoreView {
 // Error: namespaces are denied, more paths than a namespace may have mounts (fs.mount-max), a path that is not there.
 base::Result<StoreView> open_view(const ViewSpec &spec);
 
-// Runs a program that sees the view at `place`, and all else as it is; its output is captured, its descriptors are ours but
-// those that close on exec. `tick` is called about once a second.
+// Starts a program that sees the view at `place`, and all else as it is; its output is captured, and it has our descriptors but
+// those that close on exec. It dies with us. In a user namespace of its own, others' files are nobody's to it.
+base::Result<base::Child> start_over_view(const ViewSpec &spec, const std::vector<std::string> &argv);
+
+// Such a program, to its end. `tick` is called about once a second.
 base::Result<base::Exit> run_over_view(const ViewSpec &spec, const std::vector<std::string> &argv,
                                        const std::function<void()> &tick);
 

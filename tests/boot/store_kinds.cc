@@ -1,6 +1,8 @@
 // How the guest gets its store, and what of the host's it sees.
 
 #include <catch_amalgamated.hpp>
+#include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <format>
 #include <fstream>
@@ -156,4 +158,53 @@ TEST_CASE("where namespaces are denied the guest sees all of the store, and a no
     const auto refused = place.runvm({"run", "--timeout", "200", "--store-view", "closure"});
     CHECK(refused.status == 124);
     CHECK_THAT(refused.output, ContainsSubstring("this host lets us have none"));
+}
+
+TEST_CASE("virtiofsd shares the closure alone with each union, its end is the machine's, and nothing of it stays") {
+    const char *const program = std::getenv("VIRTIOFSD");
+    if (program == nullptr) SKIP("no virtiofsd: VIRTIOFSD is not set; tests/support/with-machine provides it");
+    const std::string before = std::getenv("PATH");
+    ::setenv("PATH", (fs::path(program).parent_path().string() + ":" + before).c_str(), 1);
+    for (const std::string store_union : {"off", "tmpfs", "disk"}) {
+        INFO(store_union);
+        const Boot b = boot({.store_union = store_union,
+                             .script = look_around + std::string("grep \" $lower virtiofs ro\" /proc/mounts"),
+                             .arguments = {"--store-kind", "virtiofs"}});
+        CHECK(b.exit_code == 0);
+        CHECK_THAT(b.console, ContainsSubstring("verified") && ContainsSubstring(listing("")));
+    }
+    Place place("ls /nix/.ro-store | wc -l >/tmp/shared/up; stat -c 'owned by %u' /nix/.ro-store/*-busybox; sleep 1000");
+    place.before = {"unshare", "--user", "--map-user=1000", "--map-group=1000"};
+    const pid_t launcher = place.launch({"run", "--timeout", "300", "--store-kind", "virtiofs"});
+    CHECK(place.wait_for("up") == "7\n");
+    pid_t daemon = 0;
+    std::istringstream children(base::read_file(std::format("/proc/{0}/task/{0}/children", launcher), 4096).value_or(""));
+    for (pid_t pid = 0; children >> pid;)
+        if (base::read_file(std::format("/proc/{}/cmdline", pid), 4096).value_or("").contains("--shared-dir")) daemon = pid;
+    REQUIRE(daemon != 0);
+    CHECK(::kill(daemon, SIGKILL) == 0);
+    CHECK(wait_for_end(launcher) == 123);
+    ::setenv("PATH", before.c_str(), 1);
+    CHECK_THAT(place.output(), ContainsSubstring("the guest lost its store, and ends: virtiofsd has ended"));
+    CHECK(fs::is_empty(place.runtime()));
+}
+
+TEST_CASE("virtiofs without a virtiofsd, and with fewer descriptors than the closure has files, is refused in words") {
+    Place place;
+    const auto none = place.runvm({"run", "--store-kind", "virtiofs", "--name", "none"});
+    CHECK(none.status == 124);
+    CHECK_THAT(none.output, ContainsSubstring("there is none: install virtiofsd 1.x and have it in PATH"));
+    const char *const program = std::getenv("VIRTIOFSD");
+    if (program == nullptr) SKIP("no virtiofsd: VIRTIOFSD is not set; tests/support/with-machine provides it");
+    place.before = {"unshare",
+                    "--user",
+                    "--map-user=1000",
+                    "--map-group=1000",
+                    "sh",
+                    "-c",
+                    "ulimit -n 1100; PATH=" + fs::path(program).parent_path().string() + ":$PATH; exec \"$@\"",
+                    "sh"};
+    const auto few = place.runvm({"run", "--store-kind", "virtiofs", "--name", "few"});
+    CHECK(few.status == 124);
+    CHECK_THAT(few.output, ContainsSubstring("the store has more files than virtiofsd may have descriptors (1100)"));
 }
