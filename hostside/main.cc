@@ -12,31 +12,36 @@
 #include "hostside/base/exit_code.h"
 #include "hostside/base/nearest.h"
 #include "hostside/cli/arguments.h"
+#include "hostside/cli/check_command.h"
 #include "hostside/cli/completion_command.h"
 #include "hostside/cli/describe_command.h"
+#include "hostside/cli/exec_command.h"
 #include "hostside/cli/life_command.h"
+#include "hostside/cli/look_command.h"
 #include "hostside/cli/reginfo_command.h"
 #include "hostside/cli/relay_command.h"
+#include "hostside/cli/report_command.h"
 #include "hostside/cli/reporter.h"
 #include "hostside/cli/run_command.h"
 
 namespace {
 
 // CLI11 loses a `--` right after a switch, and takes the next word for the value of `--disk-image=`; as a word of its own it
-// takes the empty one. Last first, as it wants them.
+// takes the empty one. What stands behind `--` is QEMU's, or a command of the guest's. Last first, as it wants them.
 std::vector<std::string> words_of(int argc, char **argv) {
     std::vector<std::string> words;
     bool options = true;
     const std::string_view verb = argc > 1 ? argv[1] : "";
-    const bool for_qemu = verb == "run" || verb == "start" || verb == "config" || verb == "initrd";
+    const bool kept =
+        verb == "run" || verb == "start" || verb == "config" || verb == "initrd" || verb == "exec" || verb == "in-vm";
     for (int i = 1; i < argc; ++i) {
         std::string word = argv[i];
-        if (!options && for_qemu) {
+        if (!options && kept) {
             words.emplace_back(hostside::after_dashes);
             words.push_back(std::move(word));
             continue;
         }
-        if (options && word == "--" && for_qemu) {
+        if (options && word == "--" && kept) {
             options = false;
             continue;
         }
@@ -83,7 +88,11 @@ int command_line(int argc, char **argv) {
     int status = 0;
     hostside::add_run_commands(app, status);
     hostside::add_describe_commands(app, status);
+    hostside::add_check_command(app, status);
+    hostside::add_look_commands(app, status);
+    hostside::add_report_command(app, status);
     hostside::add_life_commands(app, status);
+    hostside::add_exec_commands(app, status);
     hostside::add_reginfo_command(app, status);
     hostside::add_relay_command(app, status);
     hostside::add_completion_command(app, status);

@@ -74,6 +74,10 @@ constexpr std::optional<BootPhase> boot_phase(std::string_view name) {
 // `switch_root`, has not booted ---
 inline constexpr std::string_view status_port = "org.nixos.runvm.status";
 
+// --- the port of the agent, by which the host runs commands in the guest (mounts/exec/frame.h) ---
+inline constexpr std::string_view exec_port = "org.nixos.runvm.exec";
+inline constexpr std::string_view agent_parameter = "stage1.agent";  // on | off | only: stage 2 is the agent
+
 // --- files in xchg ---
 inline constexpr std::string_view report_file = "stage1-report.json";  // guest to host: steps with start and end
 

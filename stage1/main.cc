@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "mounts/base/log.h"
+#include "stage1/commands/agent_command.h"
 #include "stage1/commands/devices_command.h"
 #include "stage1/commands/generator.h"
 #include "stage1/commands/mounts_command.h"
@@ -44,6 +45,7 @@ int command_line(int argc, char **argv) {
     stage1::add_register_command(app, status);
     stage1::add_plan_command(app, status);
     stage1::add_tell_command(app, status);
+    stage1::add_agent_command(app, status);
     app.add_subcommand("init", "be PID 1: the whole of stage 1, up to the exec of stage 2")->callback([] {
         throw CLI::ValidationError("init", "only PID 1 can be init; 'stage1 plan' shows what it would do");
     });
@@ -61,8 +63,8 @@ int command_line(int argc, char **argv) {
 bool is_init(int argc, char **argv, std::string_view name) {
     if (::getpid() != 1) return false;
     if (name == "init") return true;
-    constexpr std::array<std::string_view, 8> others{"devices", "mounts",  "register", "plan",
-                                                     "tell",    "unionfs", "union",    "--version"};
+    constexpr std::array<std::string_view, 9> others{"devices", "mounts",  "register", "plan",     "tell",
+                                                     "agent",   "unionfs", "union",    "--version"};
     return union_words(argc, argv) == nullptr && name != "modprobe" && (argc < 2 || !std::ranges::contains(others, argv[1]));
 }
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <format>
@@ -48,22 +49,22 @@ void trim(const std::string &folder, const std::string &needed, uint64_t limit_b
 std::string cache_path(std::string_view name, CacheRoom room) {
     const char *cache = std::getenv("XDG_CACHE_HOME");
     const char *home = std::getenv("HOME");
-    std::string folder;
+    std::filesystem::path parent;
     if (cache != nullptr && *cache == '/')
-        folder = cache;
+        parent = cache;
     else if (home != nullptr && *home == '/')
-        folder = std::string(home) + "/.cache";
+        parent = std::filesystem::path(home) / ".cache";
     else
         return {};
     // Nix's builders say HOME=/homeless-shelter, which is not there, so that nothing is written to it.
-    if (::access(std::filesystem::path(folder).parent_path().c_str(), X_OK) < 0) return {};
-    folder += "/runvm";
-    folder.append(room.folder.empty() ? "" : "/").append(room.folder);
-    if (!base::make_directories_at(AT_FDCWD, folder) || ::access(folder.c_str(), W_OK) < 0) return {};
-    const std::string path = folder + "/" + std::string(name);
-    (void)::utimensat(AT_FDCWD, path.c_str(), nullptr, AT_SYMLINK_NOFOLLOW);  // used now, if it is there
-    trim(folder, path, room.limit_bytes);
-    return path;
+    if (::access(parent.parent_path().c_str(), X_OK) < 0) return {};
+    const auto cache_directory = parent / "runvm";
+    const auto directory = room.folder.empty() ? cache_directory : cache_directory / room.folder;
+    for (const auto &level : {directory, cache_directory, parent, parent.parent_path()}) {
+        if (::access(level.c_str(), W_OK | X_OK) == 0) return directory / name;
+        if (errno != ENOENT) break;
+    }
+    return {};
 }
 
 std::string file_identity(const std::string &path) {
@@ -84,8 +85,23 @@ std::optional<std::string> cached(const std::string &path) {
     return text ? std::optional(std::move(*text)) : std::nullopt;
 }
 
-void remember(const std::string &path, std::string_view data) {
-    if (!path.empty()) (void)base::replace_file(path, data);  // a cache that can't be written costs time, nothing else
+base::Result<> keep(const Remembered &entry) {
+    const std::string directory = std::filesystem::path(entry.path).parent_path();
+    if (auto made = base::make_directories_at(AT_FDCWD, directory); !made) return made;
+    // Used now, if it is there.
+    if (::utimensat(AT_FDCWD, entry.path.c_str(), nullptr, AT_SYMLINK_NOFOLLOW) < 0)
+        if (auto wrote = base::replace_file(entry.path, entry.data); !wrote) return wrote;
+    trim(directory, entry.path, small_things.limit_bytes);
+    return {};
+}
+
+void use_entry(const std::string &path, CacheRoom room) {
+    (void)::utimensat(AT_FDCWD, path.c_str(), nullptr, AT_SYMLINK_NOFOLLOW);  // it may have been removed meanwhile
+    trim(std::filesystem::path(path).parent_path(), path, room.limit_bytes);
+}
+
+void remember(const Remembered &entry) {
+    if (!entry.path.empty()) (void)keep(entry);
 }
 
 }  // namespace hostside

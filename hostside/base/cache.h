@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "mounts/base/error.h"
+
 namespace hostside {
 
 // What is kept together, and how much of it.
@@ -17,8 +19,8 @@ struct CacheRoom {
 inline constexpr CacheRoom small_things{"", uint64_t{512} << 20};
 inline constexpr CacheRoom store_images{"store-images", uint64_t{16} << 30};
 
-// Path of the entry, whether it is there or not; the folder is made, in a HOME that is there. One that is there counts as used
-// now: of more than the room's limit the oldest go. Empty: no place for a cache (no HOME, one that can't be written).
+// Path of the entry, whether it is there or not. Empty: no place for a cache (no HOME, one that is not there or can't be
+// written). Nothing is made.
 std::string cache_path(std::string_view name, CacheRoom room = small_things);
 
 // device, inode, size and time of change of a file, as text; "absent" when it is not there. Follows symlinks.
@@ -28,6 +30,16 @@ std::string file_identity(const std::string &path);
 std::string short_hash(std::string_view text);
 
 std::optional<std::string> cached(const std::string &path);
-void remember(const std::string &path, std::string_view data);  // without success, the next run does the work again
+
+// What a run found out or made, to be kept for the next one.
+struct Remembered {
+    std::string path;  // empty: there is no cache
+    std::string data;
+};
+// One that is there counts as used now: of more than 512 MiB the oldest go.
+base::Result<> keep(const Remembered &entry);
+// An entry that others wrote counts as used now: of more than the room's limit the oldest go.
+void use_entry(const std::string &path, CacheRoom room);
+void remember(const Remembered &entry);  // without success, the next run does the work again
 
 }  // namespace hostside

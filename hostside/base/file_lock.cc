@@ -23,6 +23,10 @@ long pid_in(int lock) {
     return text ? std::strtol(text->c_str(), nullptr, 10) : 0;
 }
 
+std::unexpected<base::Error> in_use(const std::string &what, long pid) {
+    return base::fail(0, "lock", what, std::format("in use by the runvm with pid {}; stop that one, or use another", pid));
+}
+
 }  // namespace
 
 base::Result<FileLock> FileLock::take(const std::string &path, const std::string &what) {
@@ -41,9 +45,7 @@ base::Result<FileLock> FileLock::take(const std::string &path, const std::string
             return wrote ? base::Result<FileLock>(std::move(lock)) : std::unexpected(wrote.error());
         }
         if (errno != EWOULDBLOCK) return base::fail(errno, "lock", path);
-        if (i >= tries)
-            return base::fail(0, "lock", what,
-                              std::format("in use by the runvm with pid {}; stop that one, or use another", pid_in(fd->get())));
+        if (i >= tries) return in_use(what, pid_in(fd->get()));
         std::this_thread::sleep_for(pause);
     }
 }
@@ -51,6 +53,11 @@ base::Result<FileLock> FileLock::take(const std::string &path, const std::string
 FileLock::~FileLock() {
     // While it is held: who opened the file before, and gets the lock now, sees that it has no name.
     if (held()) (void)::unlink(path_.c_str());
+}
+
+base::Result<> FileLock::is_free(const std::string &path, const std::string &what) {
+    const long pid = holder(path);
+    return pid == 0 ? base::Result<>{} : in_use(what, pid);
 }
 
 long FileLock::holder(const std::string &path) {

@@ -26,6 +26,9 @@ class FileLock {
     // Not after it was moved from.
     [[nodiscard]] bool held() const { return fd_.valid(); }
 
+    // The error that `take` would give; takes nothing.
+    static base::Result<> is_free(const std::string &path, const std::string &what);
+
     // Who holds the lock at `path`: its launcher's pid; 0: nobody, or no such file.
     static long holder(const std::string &path);
 

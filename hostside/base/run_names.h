@@ -11,10 +11,17 @@ inline constexpr std::string_view status_socket = "status";
 inline constexpr std::string_view qmp_socket = "qmp";        // for others
 inline constexpr std::string_view events_socket = "events";  // for the launcher
 inline constexpr std::string_view console_socket = "console";
+inline constexpr std::string_view exec_socket = "exec";                // the hub's, where each `runvm exec` connects
+inline constexpr std::string_view exec_port_socket = "exec-port";      // QEMU's end of the agent's port
+inline constexpr std::string_view exec_events_socket = "exec-events";  // QEMU's monitor that tells the hub of the port
+inline constexpr std::string_view relay_socket = "relay";              // for connections of the guest
 
 // What the console said: the newest part, and the part before it.
 inline constexpr std::string_view console_log = "console.log";
 inline constexpr std::string_view console_log_before = "console.log.1";
+
+// What the launcher notes of the run.
+inline constexpr std::string_view run_record = "run";
 
 // $runtime/.vlan-N: machines of one user and one XDG_RUNTIME_DIR meet there, and nobody else.
 std::string vlan_folder(const std::string &runtime, int vlan);

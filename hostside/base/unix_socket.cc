@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -38,16 +39,33 @@ base::Result<std::string> answer(int socket, std::string &buffer, const std::str
     }
 }
 
+bool fill(sockaddr_un &address, const std::string &path) {
+    address.sun_family = AF_UNIX;
+    if (path.size() >= sizeof address.sun_path) return false;
+    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+    return true;
+}
+
 }  // namespace
 
 base::Result<base::Fd> connect_unix(const std::string &path) {
     base::Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof address.sun_path) return base::fail(ENAMETOOLONG, "connect to", path);
-    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+    if (!fill(address, path)) return base::fail(ENAMETOOLONG, "connect to", path);
     if (!socket || ::connect(socket.get(), reinterpret_cast<const sockaddr *>(&address), sizeof address) < 0)
         return base::fail(errno, "connect to", path);
+    return socket;
+}
+
+base::Result<base::Fd> listen_unix(const std::string &path) {
+    constexpr int waiting = 512;
+    base::Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    sockaddr_un address{};
+    if (!fill(address, path)) return base::fail(ENAMETOOLONG, "listen on", path);
+    (void)::unlink(path.c_str());
+    if (!socket || ::bind(socket.get(), reinterpret_cast<const sockaddr *>(&address), sizeof address) < 0 ||
+        ::listen(socket.get(), waiting) < 0)
+        return base::fail(errno, "listen on", path);
     return socket;
 }
 

@@ -10,6 +10,8 @@
 namespace hostside {
 
 base::Result<base::Fd> connect_unix(const std::string &path);
+// Non-blocking; what lay there is replaced.
+base::Result<base::Fd> listen_unix(const std::string &path);
 
 // One command of QEMU's machine protocol over a new connection: the greeting, qmp_capabilities, then `command` (JSON).
 // Returns the answer's line; events in between are passed over. Error: no answer within 5 s.

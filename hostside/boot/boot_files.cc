@@ -113,15 +113,12 @@ Result<std::string> made_initrd_path(const Boot &boot) {
     return cache_path("made-initrd-" + short_hash(key));
 }
 
-Result<Initrd> initrd_of(const Boot &boot) {
+Result<std::string> initrd_of(const Boot &boot) {
     auto path = made_initrd_path(boot);
     if (!path) return std::unexpected(path.error());
-    if (auto known = cached(*path)) return Initrd{std::move(*known), std::move(*path)};
-    auto bytes =
-        build_initrd({boot.stage1, boot.modules, boot.release, boot.names, boot.load, boot.keep_signatures, boot.keep_tracing});
-    if (!bytes) return std::unexpected(bytes.error());
-    remember(*path, *bytes);
-    return Initrd{std::move(*bytes), exists(*path) ? *path : ""};
+    if (auto known = cached(*path)) return std::move(*known);
+    return build_initrd(
+        {boot.stage1, boot.modules, boot.release, boot.names, boot.load, boot.keep_signatures, boot.keep_tracing});
 }
 
 }  // namespace hostside

@@ -27,10 +27,7 @@ std::string in_store(const std::string &store, std::string path);
 // Where the cache has, or would have, the initrd of a Boot: all that it is made from is in the name. Empty: no cache.
 base::Result<std::string> made_initrd_path(const Boot &boot);
 
-// The `initrd` bytes of a Boot, from the cache where they were made before, and their file there (empty: no cache).
-struct Initrd {
-    std::string bytes, path;
-};
-base::Result<Initrd> initrd_of(const Boot &boot);
+// The initrd of a Boot, from the cache where it was made before.
+base::Result<std::string> initrd_of(const Boot &boot);
 
 }  // namespace hostside

@@ -59,6 +59,16 @@ std::string prepared(std::string image, const InitrdSpec &spec) {
     return spec.keep_tracing ? image : without_tracing(std::move(image));
 }
 
+// For a machine that needs a module which its kernel has not.
+std::string remedy(std::string_view module) {
+    if (module.starts_with("9p"))
+        return "take a kernel that has it (Debian's 'cloud' flavour has no 9p): the store comes over it";
+    if (module == "erofs" || module == "virtiofs") return "take a kernel that has it, or get the store over 9p (--store-kind 9p)";
+    for (const std::string_view disk : {"virtio_blk", "virtio_scsi", "sd_mod", "ata_piix", "ahci"})
+        if (module == disk) return "take a kernel that has it, or another disk interface (--disk-interface)";
+    return "take a kernel that has it, or leave it out of the machine's description";
+}
+
 Result<> add_modules(Cpio &cpio, const InitrdSpec &spec) {
     auto folder = modules_folder(spec.modules, spec.release);
     if (!folder) return std::unexpected(folder.error());
@@ -67,11 +77,9 @@ Result<> add_modules(Cpio &cpio, const InitrdSpec &spec) {
                                     text_of(*folder + "/modules.softdep"), text_of(*folder + "/modules.builtin")};
     const auto plan = mounts::ModuleIndex(texts).plan(spec.names);
     if (!plan.missing.empty())
-        return fail(
-            0, "find module", plan.missing.front(),
-            std::format("kernel {} has it neither as a module in {} nor built in; "
-                        "take a kernel that has it (Debian's 'cloud' flavour has no 9p), or another disk interface or storeKind",
-                        release, *folder));
+        return fail(0, "find module", plan.missing.front(),
+                    std::format("kernel {} has it neither as a module in {} nor built in; {}", release, *folder,
+                                remedy(plan.missing.front())));
     std::set<std::string> names;
     std::vector<std::string> paths;
     for (const auto &step : plan.steps) {
@@ -147,6 +155,12 @@ std::string archive_of(std::string_view path, std::string_view text) {
     Cpio cpio;
     cpio.file(path.substr(1), text);
     return std::move(cpio).finish();
+}
+
+std::string with_archives(std::string initrd, std::string_view archives) {
+    constexpr size_t alignment = 4;  // of an archive behind another (Linux, init/initramfs.c)
+    if (!archives.empty()) initrd.resize((initrd.size() + alignment - 1) / alignment * alignment, '\0');
+    return initrd.append(archives);
 }
 
 Result<std::string> build_initrd(const InitrdSpec &spec) {

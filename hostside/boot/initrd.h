@@ -36,4 +36,7 @@ bool signatures_enforced(std::string_view kernel_config, std::string_view comman
 // A small archive to append: one file of the initrd, its path absolute (mounts/protocol.h: parameters_file, reginfo_file).
 std::string archive_of(std::string_view path, std::string_view text);
 
+// An initrd with such archives behind it, or none.
+std::string with_archives(std::string initrd, std::string_view archives);
+
 }  // namespace hostside

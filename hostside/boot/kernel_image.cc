@@ -53,13 +53,17 @@ std::string kernel_release(std::string_view image) {
     return std::string(text.substr(0, text.find_first_of(std::string_view(" \0", 2))));
 }
 
-base::Result<std::string> uncompressed_kernel(std::string_view image, const std::string &name) {
+base::Result<std::string> kernel_payload(std::string_view image, const std::string &name) {
     if (!is_bzimage(image)) return base::fail(0, "extract kernel", name, "not a bzImage");
     const size_t sectors = image[setup_sectors_at] != 0 ? static_cast<unsigned char>(image[setup_sectors_at]) : 4;
     const size_t at = (sectors + 1) * 512 + little_endian(image, payload_at, 4), length = little_endian(image, payload_at + 4, 4);
     if (length < 4 || at + length > image.size()) return base::fail(0, "extract kernel", name, "its header leads past its end");
     // The last four bytes are the size, which the kernel's build appends.
-    auto elf = mounts::decompress(image.substr(at, length - 4), name);
+    return mounts::decompress(image.substr(at, length - 4), name);
+}
+
+base::Result<std::string> uncompressed_kernel(std::string_view image, const std::string &name) {
+    auto elf = kernel_payload(image, name);
     if (!elf) return elf;
     if (!elf->starts_with(ELFMAG) || !has_pvh_note(*elf))
         return base::fail(0, "extract kernel", name, "it has no PVH entry, which QEMU needs for an uncompressed kernel");

@@ -12,6 +12,9 @@ namespace hostside {
 // `6.12.95+deb12-amd64`; empty for a file that is no bzImage.
 std::string kernel_release(std::string_view image);
 
+// What a bzImage unpacks into memory, an ELF file. Error: no bzImage, or a compression that we don't know.
+base::Result<std::string> kernel_payload(std::string_view image, const std::string &name);
+
 // The ELF inside. Error: no bzImage, a compression that we don't know, or a kernel without QEMU's direct entry (PVH).
 base::Result<std::string> uncompressed_kernel(std::string_view image, const std::string &name);
 

@@ -114,6 +114,20 @@ Result<std::vector<Layer>> layers_of(const Arguments &arguments) {
     return layers;
 }
 
+std::vector<std::string> description_words(const Arguments &arguments) {
+    std::vector<std::string> words;
+    const auto add = [&](const std::string &flag, const std::string &value) {
+        if (!value.empty()) words.push_back(flag + "=" + value);
+    };
+    add("--config", arguments.config);
+    for (const auto &flag : arguments.flags)
+        for (const auto &value : flag.values)
+            words.push_back(flag.key.boolean && value.empty() ? flag.key.flag : flag.key.flag + "=" + value);
+    add("--union", arguments.store_union);
+    if (!arguments.system.empty()) words.push_back(arguments.system);
+    return words;
+}
+
 Result<Machine> machine_of(const Arguments &arguments) {
     return layers_of(arguments)
         .and_then([](const std::vector<Layer> &layers) { return machine_from(layers); })

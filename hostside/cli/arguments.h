@@ -1,6 +1,7 @@
 // The command line of the commands that take a description: a flag for each option, and where the layers come from.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -24,8 +25,11 @@ struct Arguments {
     std::string config, store_union, system;
     std::vector<Flag> flags;
     std::vector<std::string> extra;  // after `--`: for QEMU, as the 2013 script's "$@"
-    bool print = false, console = false, json = false, fresh = false, notify_ready = false, background = false;
+    bool print = false, complete = false, console = false, json = false, fresh = false, notify_ready = false, background = false;
     std::string output, report;
+    // For a machine that is booted for one command: told its run folder, which is then its own.
+    std::function<void(const std::string &run_folder)> told_folder;
+    std::string wait;  // of start, for what: empty: QEMU; `stage2`, `ready`
 };
 
 // The flag, in no help, that a word after `--` is the value of.
@@ -37,5 +41,8 @@ void add_description_flags(CLI::App &command, Arguments &arguments);
 base::Result<std::vector<Layer>> layers_of(const Arguments &arguments);
 
 base::Result<Machine> machine_of(const Arguments &arguments);
+
+// The words that say the description again, for a command that is printed; without those after `--`.
+std::vector<std::string> description_words(const Arguments &arguments);
 
 }  // namespace hostside

@@ -28,7 +28,7 @@ struct Verb {
     std::vector<CompletedFlag> flags{};
 };
 
-constexpr const char *machines = "runvm list 2>/dev/null | cut -f 1";
+constexpr const char *machines = "runvm list --names 2>/dev/null";
 
 std::string joined(const std::vector<std::string> &words, std::string_view between) {
     std::string text;
@@ -62,7 +62,7 @@ std::vector<Verb> verbs_of(const CLI::App &app) {
             if (!option->get_positional() || !option->get_lnames().empty())
                 verb.flags.push_back(flag_of(*option));
             else
-                verb.takes_machine = verb.takes_machine || option->get_name() == "name";
+                verb.takes_machine = verb.takes_machine || option->get_name() == "name" || option->get_name() == "NAME";
         }
         for (const auto *inner : command->get_subcommands([](const CLI::App *) { return true; }))
             verb.words.push_back(inner->get_name());

@@ -11,6 +11,7 @@
 #include "hostside/boot/boot_files.h"
 #include "hostside/cli/arguments.h"
 #include "hostside/cli/reporter.h"
+#include "hostside/launch/prepare.h"
 #include "mounts/base/at.h"
 
 namespace hostside {
@@ -25,12 +26,10 @@ int refuse(const base::Error &error) {
 int make_initrd(const Arguments &arguments) {
     auto machine = machine_of(arguments);
     if (!machine) return refuse(machine.error());
-    auto boot = boot_of(*machine);
-    if (!boot) return refuse(boot.error());
-    auto initrd = initrd_of(*boot);
+    auto initrd = arguments.complete ? complete_initrd(*machine) : boot_of(*machine).and_then(initrd_of);
     if (!initrd) return refuse(initrd.error());
-    auto done = arguments.output == "-" ? base::write_all(STDOUT_FILENO, initrd->bytes, "stdout")
-                                        : base::replace_file(arguments.output, initrd->bytes);
+    auto done = arguments.output == "-" ? base::write_all(STDOUT_FILENO, *initrd, "stdout")
+                                        : base::replace_file(arguments.output, *initrd);
     return done ? 0 : refuse(done.error());
 }
 
@@ -56,6 +55,8 @@ void add_describe_commands(CLI::App &app, int &status) {
     auto [config, values] = add("config", "show the description and where each value comes from", print_config);
     config->add_flag("--json", values->json, "as one description, for --config");
     auto [initrd, arguments] = add("initrd", "write the initrd of a machine", make_initrd);
+    initrd->add_flag("--complete", arguments->complete,
+                     "as `runvm run` boots it: with the registration and what the command line can't carry");
     initrd->add_option("-o,--output", arguments->output, "the file; - is stdout")->type_name("FILE")->required();
     app.add_subcommand("schema", "print the JSON Schema of a description")->callback([&status] {
         std::print("{}", schema());

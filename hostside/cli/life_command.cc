@@ -31,46 +31,12 @@ namespace {
 
 using base::Result;
 
-constexpr size_t log_limit_bytes = size_t{16} << 20;  // more than the launcher writes (console_log.h)
-
 int refuse(const base::Error &error) {
     say(base::message(error));
     return launcher_error;
 }
 
-Result<Running> find_machine(const std::string &name) {
-    auto machines = running_machines();
-    if (!machines) return std::unexpected(machines.error());
-    std::string others;
-    for (const auto &m : *machines) {
-        if (m.name == name) return m;
-        others += (others.empty() ? "" : ", ") + m.name;
-    }
-    return base::fail(0, "find machine", name, others.empty() ? "no machine runs" : "not running; these are: " + others);
-}
-
 std::string in(const Running &m, std::string_view file) { return m.path + "/" + std::string(file); }
-
-int list() {
-    auto machines = running_machines();
-    if (!machines) return refuse(machines.error());
-    for (const auto &m : *machines) std::println("{}\tpid {}", printable(m.name), m.holder);
-    return 0;
-}
-
-int status_of(const std::string &name) {
-    auto m = find_machine(name);
-    if (!m) return refuse(m.error());
-    auto answer = qmp(in(*m, qmp_socket), R"({"execute":"query-status"})");
-    if (!answer) return refuse(answer.error());
-    constexpr std::string_view key = "\"status\": \"";
-    const size_t at = answer->find(key);
-    const std::string state = at == std::string::npos
-                                  ? "unknown"
-                                  : answer->substr(at + key.size(), answer->find('"', at + key.size()) - at - key.size());
-    std::println("{}: {}, pid {}", printable(m->name), printable(state), m->holder);
-    return 0;
-}
 
 bool gone_within(const Running &m, std::chrono::milliseconds limit) {
     const auto end = std::chrono::steady_clock::now() + limit;
@@ -94,23 +60,6 @@ int stop(const std::string &name, bool now, int patience_s) {
         return 0;
     }
     return refuse({"stop", name, 0, std::format("its launcher, pid {}, does not end", m->holder)});
-}
-
-int logs(const std::string &name) {
-    auto m = find_machine(name);
-    if (!m) return refuse(m.error());
-    for (const std::string_view part : {console_log_before, console_log}) {
-        auto log = base::open_at(AT_FDCWD, in(*m, part), O_RDONLY | O_NOFOLLOW);
-        if (!log && log.error().code == ENOENT) continue;  // nothing was said yet, or not that much
-        if (!log) return refuse(log.error());
-        auto text = base::read_all(log->get(), in(*m, part), log_limit_bytes);
-        if (!text) return refuse(text.error());
-        // A terminal would obey what the guest says; a file or a pipe has it as it was.
-        const bool terminal = ::isatty(STDOUT_FILENO) == 1;
-        if (auto wrote = base::write_all(STDOUT_FILENO, terminal ? printable_lines(*text) : *text, "stdout"); !wrote)
-            return refuse(wrote.error());
-    }
-    return 0;
 }
 
 int console(const std::string &name) {
@@ -160,8 +109,18 @@ int ask(const std::string &name, const std::string &command) {
 
 }  // namespace
 
+base::Result<Running> find_machine(const std::string &name) {
+    auto machines = running_machines();
+    if (!machines) return std::unexpected(machines.error());
+    std::string others;
+    for (const auto &m : *machines) {
+        if (m.name == name) return m;
+        others += (others.empty() ? "" : ", ") + m.name;
+    }
+    return base::fail(0, "find machine", name, others.empty() ? "no machine runs" : "not running; these are: " + others);
+}
+
 void add_life_commands(CLI::App &app, int &status) {
-    app.add_subcommand("list", "the machines that run")->callback([&status] { status = list(); });
     struct Named {
         std::string name, command;
         bool now = false;
@@ -174,13 +133,11 @@ void add_life_commands(CLI::App &app, int &status) {
         command->callback([&status, named, body] { status = body(*named); });
         return std::pair{command, named};
     };
-    add("status", "how a machine is", [](const Named &n) { return status_of(n.name); });
     auto [stop_command, stop_named] = add("stop", "press a machine's power button, and end it if that does not help",
                                           [](const Named &n) { return stop(n.name, n.now, n.patience_s); });
     stop_command->add_flag("--now", stop_named->now, "without the power button");
     stop_command->add_option("--patience", stop_named->patience_s, "seconds for the guest to shut down")
         ->check(CLI::Range(0, 3600));
-    add("logs", "what a machine wrote on its console", [](const Named &n) { return logs(n.name); });
     add("console", "join a machine's console", [](const Named &n) { return console(n.name); });
     auto [qmp_command, qmp_named] =
         add("qmp", "send a command to QEMU's monitor", [](const Named &n) { return ask(n.name, n.command); });

@@ -8,10 +8,12 @@
 #include <CLI/CLI.hpp>
 #include <array>
 #include <cerrno>
+#include <format>
 #include <memory>
 #include <string>
 
 #include "hostside/base/exit_code.h"
+#include "hostside/host/guest_relay.h"
 #include "mounts/base/at.h"
 #include "mounts/base/fd.h"
 
@@ -51,15 +53,20 @@ int relay(const std::string &address, int port) {
 
 void add_relay_command(CLI::App &app, int &status) {
     struct Words {
-        std::string address;
+        std::string socket, address;
         int port = 0;
     };
     auto words = std::make_shared<Words>();
     CLI::App *command = app.add_subcommand("relay", "join standard input and output to a TCP port");
     command->group("");  // QEMU's, not a person's
+    command->add_option("socket", words->socket)->required();
     command->add_option("address", words->address)->required();
     command->add_option("port", words->port)->required();
-    command->callback([&status, words] { status = relay(words->address, words->port); });
+    command->callback([&status, words] {
+        // A machine that was started without a launcher (--print) has no relay but this.
+        const bool taken = hand_over(words->socket, std::format("{} {}", words->address, words->port), STDIN_FILENO).has_value();
+        status = taken ? 0 : relay(words->address, words->port);
+    });
 }
 
 }  // namespace hostside

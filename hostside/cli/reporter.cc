@@ -10,24 +10,14 @@ namespace hostside {
 
 namespace {
 
-// Empty: nothing that a person at the console misses.
+// What a person hears when it happens; how a run ended is told last (ending.h).
 std::string sentence(const RunEvent &event) {
     switch (event.kind) {
     case RunEvent::ready: return "ready";
-    case RunEvent::guest_exit: return event.number == 0 ? "" : std::format("the guest failed with status {}", event.number);
-    case RunEvent::stage1_failure: return std::format("stage 1 failed: {}", event.text);
-    case RunEvent::panic: return "the guest's kernel panicked; its last words are on the console";
     case RunEvent::disk_full: return std::format("no room on the host for the guest's disk '{}': free some", event.text);
     case RunEvent::store_lost: return std::format("the guest lost its store, and ends: {}", event.text);
     case RunEvent::disk_error: return std::format("the host could not read or write the guest's disk '{}'", event.text);
-    case RunEvent::timeout: return std::format("ended after its {} s (timeout)", event.number);
-    case RunEvent::signal: return std::format("ended by signal {}", event.number);
-    case RunEvent::qemu_said: return std::format("QEMU: {}", event.text);
-    case RunEvent::note:
-    case RunEvent::progress:
-    case RunEvent::started:
-    case RunEvent::phase:
-    case RunEvent::exit: break;
+    default: break;
     }
     return "";
 }
@@ -46,16 +36,20 @@ void tell(const std::string &line) {
 
 void say(const std::string &text) { tell("runvm: " + printable(text)); }
 
+double Reporter::seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+
 void Reporter::event(const RunEvent &event) const {
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
     if (json_) {
-        tell(std::format("{{\"event\":{},\"seconds\":{:.3f},\"detail\":{}}}", base::json_text(name(event.kind)), seconds,
+        tell(std::format("{{\"event\":{},\"seconds\":{:.3f},\"detail\":{}}}", base::json_text(name(event.kind)), seconds(),
                          base::json_text(detail(event))));
         return;
     }
     if (view_ != nullptr) view_->event(event);
     const std::string line = sentence(event);
-    if (!line.empty()) note(std::format("{:.1f} s: {}", seconds, line));
+    if (!line.empty()) note(std::format("{:.1f} s: {}", seconds(), line));
+    // Whoever sits there is asked what to do next.
+    if (view_ != nullptr && event.kind == RunEvent::stage1_failure)
+        note(std::format("{:.1f} s: stage 1 failed: {}; ctrl-a x ends the machine", seconds(), event.text));
 }
 
 void Reporter::note(const std::string &text) const {

@@ -20,6 +20,7 @@ class Reporter {
 
     void event(const RunEvent &event) const;
     void note(const std::string &text) const;
+    [[nodiscard]] double seconds() const;  // since the launcher's start
     // Work that takes a while begins: "making the initrd".
     void progress(const std::string &text) const;
 

@@ -1,7 +1,6 @@
 #include "hostside/cli/run_command.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -9,22 +8,32 @@
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <ctime>
+#include <filesystem>
+#include <format>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <print>
+#include <utility>
 
 #include "hostside/base/exit_code.h"
-#include "hostside/base/shell_words.h"
+#include "hostside/base/line_reader.h"
+#include "hostside/base/printable.h"
+#include "hostside/base/run_names.h"
 #include "hostside/cli/arguments.h"
 #include "hostside/cli/reporter.h"
+#include "hostside/exec/hub.h"
 #include "hostside/host/guest_files.h"
+#include "hostside/host/last_run.h"
 #include "hostside/host/run_directory.h"
 #include "hostside/launch/prepare.h"
+#include "hostside/run/ending.h"
 #include "hostside/run/sd_notify.h"
 #include "hostside/run/supervise.h"
 #include "hostside/run/terminal.h"
 #include "mounts/base/at.h"
+#include "mounts/base/process.h"
 #include "mounts/boot/boot_parameters.h"
 #include "mounts/boot/command_line.h"
 #include "mounts/protocol.h"
@@ -38,17 +47,15 @@ int refuse(const base::Error &error) {
     return launcher_error;
 }
 
-int print_command(const Machine &machine) {
-    auto parent = runtime_folder();
-    if (!parent) return refuse(parent.error());
-    // What is printed has its sockets there, and without a cache the initrd. A later start sweeps it.
-    const std::string folder = *parent + "/" + machine.name;
-    if (::mkdir(folder.c_str(), 0700) < 0 && errno != EEXIST) return refuse({"mkdir", folder, errno, ""});
-    auto prepared = prepare(machine, {.run_folder = folder, .make = false, .progress = [](const std::string &) {}});
-    if (!prepared) return refuse(prepared.error());
-    auto argv = qemu_argv(machine, prepared->facts);
-    if (!argv) return refuse(argv.error());
-    std::println("{}", quote_words(*argv));
+// Relative names in it are meant from here.
+int print_command(const Machine &machine, const Arguments &arguments) {
+    std::vector<std::string> initrd{std::filesystem::read_symlink("/proc/self/exe"), "initrd", "--complete"};
+    for (auto &word : description_words(arguments)) initrd.push_back(std::move(word));
+    initrd.emplace_back("-o");
+    auto lines = printed_launch(
+        machine, {.run_folder = runtime_folder_path() + "/" + machine.name, .fresh = arguments.fresh, .pasted = true}, initrd);
+    if (!lines) return refuse(lines.error());
+    std::print("{}", *lines);
     return 0;
 }
 
@@ -67,16 +74,69 @@ bool wants_console(const Machine &machine) {
     std::string words;
     for (const auto &word : machine.kernel_params) (words += word) += ' ';
     const auto asked = mounts::boot_parameters(mounts::parse_command_line(words));
-    return asked && (asked->stop_at_start || asked->stop_at_devices || asked->stop_at_mounts || !asked->break_before.empty());
+    return asked && (asked->stop_at_start || asked->stop_at_devices || asked->stop_at_mounts || !asked->break_before.empty() ||
+                     !asked->break_before_steps.empty());
 }
 
-// `started` is told once QEMU runs; for a machine in the background.
+// Has a machine in the background come as far as whoever started it waits for?
+bool far_enough(const std::string &wait, const Heard &heard) {
+    if (wait.empty()) return heard.started;
+    return heard.ready || (wait == "stage2" && how_far(heard) == "stage 2");
+}
+
+// Both parts of the console's log, their end.
+std::string console_tail(const std::string &run_folder) {
+    constexpr size_t enough_bytes = size_t{64} << 10;
+    std::string text;
+    for (const std::string_view part : {console_log_before, console_log})
+        text += base::read_file(run_folder + "/" + std::string(part)).value_or("");
+    if (text.size() > enough_bytes) text.erase(0, text.size() - enough_bytes);
+    return printable_lines(text);
+}
+
+RunRecord record_of(const Machine &machine) {
+    RunRecord record{.started_s = ::time(nullptr), .memory_mib = machine.memory_mib, .ports = "", .state = "disk", .cause = ""};
+    for (const auto &port : machine.forward_ports)
+        record.ports += std::format("{}{}{}{}", record.ports.empty() ? "" : ", ", port.host_port,
+                                    port.from == "host" ? "->" : "<-", port.guest_port);
+    return record;
+}
+
+// What is left when QEMU is gone: the run among the last ones, and its last words.
+std::vector<std::string> conclude(const Heard &heard, const Machine &machine, const Prepared &prepared, RunRecord &record,
+                                  int code, double seconds) {
+    const std::string &folder = prepared.facts.run_folder;
+    const Ending ending = ending_of(
+        heard, {code, machine.timeout_s, machine.memory_mib, prepared.facts.initrd, code == 0 ? "" : console_tail(folder)});
+    record.ended_s = ::time(nullptr);
+    record.exit_code = code;
+    record.cause = cause(ending);
+    const std::string name = std::filesystem::path(folder).filename();
+    std::string look;
+    if (keep_run(folder, prepared.facts.xchg, record)) look = "runvm logs " + name;
+    if (!look.empty() && last_report(name)) look += ", runvm report " + name;
+    return last_words(ending, code, seconds, look);
+}
+
+std::string joined_lines(const std::vector<std::string> &lines) {
+    std::string text;
+    for (const auto &line : lines) text += (text.empty() ? "" : "\n") + line;
+    return text;
+}
+
+// A job of a shell's background: QEMU would set the terminal, and be stopped for it.
+base::Result<> leave_the_terminal_of_others() {
+    if (::isatty(STDIN_FILENO) != 1 || at_terminal(STDIN_FILENO)) return {};
+    const base::Fd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    if (!null || ::dup2(null.get(), STDIN_FILENO) < 0) return base::fail(errno, "open", "/dev/null");
+    return {};
+}
+
+}  // namespace
+
+// `started` is told once QEMU runs, or what was waited for has come; for a machine in the background.
 int run_machine(const Arguments &arguments, const std::function<void(const std::string &failure)> &started) {
-    // A job of a shell's background: QEMU would set the terminal, and be stopped for it.
-    if (::isatty(STDIN_FILENO) == 1 && !at_terminal(STDIN_FILENO)) {
-        const base::Fd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-        if (!null || ::dup2(null.get(), STDIN_FILENO) < 0) return refuse({"open", "/dev/null", errno, ""});
-    }
+    if (auto left = leave_the_terminal_of_others(); !left) return refuse(left.error());
     const bool typing = at_terminal(STDIN_FILENO);
     const bool person = typing && ::isatty(STDOUT_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1;
     std::optional<ConsoleView> view;
@@ -93,10 +153,11 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
     };
     auto machine = machine_of(arguments);
     if (!machine) return give_up(machine.error());
-    if (arguments.print) return print_command(*machine);
+    if (arguments.print) return print_command(*machine, arguments);
     if (view && wants_console(*machine)) view->open_console(false);
-    auto folder = RunFolder::create(machine->name, !arguments.background);
+    auto folder = RunFolder::create(machine->name, !arguments.background || arguments.told_folder);
     if (!folder) return give_up(folder.error());
+    if (arguments.told_folder) arguments.told_folder(folder->path());
     auto prepared = prepare(*machine, {.run_folder = folder->path(),
                                        .fresh = arguments.fresh,
                                        .terminal = !arguments.background && !view,
@@ -109,23 +170,35 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
     auto argv = qemu_argv(*machine, prepared->facts);
     if (!argv) return give_up(argv.error());
     for (const auto &note : prepared->notes) report.note(note);
+    Heard heard;
+    RunRecord record = record_of(*machine);
+    note_run(folder->path(), record);
     const auto on_event = [&](const RunEvent &event) {
-        if (event.kind == RunEvent::started) started("");
+        heard.event(event);
+        if (const std::string state = how_far(heard); state != std::exchange(record.state, state))
+            note_run(folder->path(), record);
+        if (far_enough(arguments.wait, heard)) started("");
         if (event.kind == RunEvent::ready && arguments.notify_ready) notify_ready();
         report.event(event);
     };
+    const HubProcess hub(prepared->facts.runvm, folder->path());
     auto code = supervise({*argv, folder->path(), *console, prepared->store.view.folder.get(), &prepared->store.daemon,
                            machine->timeout_s, !arguments.background && !view, view ? &*view : nullptr, on_event});
     if (!code) return give_up(code.error());
-    started("QEMU ended at once; `runvm run` with the same words shows what it says");
-    if (*code == qemu_failed) report.note("QEMU failed; what it said is above");
     if (!arguments.report.empty())
         if (auto kept = keep_report(prepared->facts.xchg, arguments.report); !kept)
             report.note(std::format("no {}: {}", arguments.report, base::message(kept.error())));
+    const auto words = conclude(heard, *machine, *prepared, record, *code, report.seconds());
+    if (!record.cause.empty()) report.event({RunEvent::cause, record.cause});
     report.event({.kind = RunEvent::exit, .number = *code});
     leave_view();
+    started(words.empty() ? "the machine ended, status 0, before it came to what --wait waits for" : joined_lines(words));
+    if (!arguments.json)
+        for (const auto &line : words) say(line);
     return *code;
 }
+
+namespace {
 
 // In a session of its own, without our terminal; this returns when QEMU runs, or did not come to that.
 int start_machine(const Arguments &arguments) {
@@ -139,10 +212,11 @@ int start_machine(const Arguments &arguments) {
         write_end.reset();
         const std::string failure = base::read_all(read_end.get(), "background launcher", 65536).value_or("no answer");
         if (failure.empty()) return 0;
-        say(failure);
+        for (const auto &line : LineReader(failure.size()).take(failure + "\n")) say(line);
         int status = 0;
         (void)::waitpid(pid, &status, 0);
-        return launcher_error;
+        const int code = base::exit_code(status);
+        return code == 0 ? launcher_error : code;
     }
     read_end.reset();
     (void)::setsid();
@@ -172,11 +246,17 @@ void add_run_commands(CLI::App &app, int &status) {
     };
     auto [run, arguments] = add("run", "start a machine and stay with it",
                                 [](const Arguments &a) { return run_machine(a, [](const std::string &) {}); });
-    run->add_flag("--print", arguments->print, "show QEMU's command, for pasting, and start nothing");
+    run->add_flag("--print", arguments->print, "show the commands that would start it, for pasting, and do nothing");
     run->add_flag("--console", arguments->console, "on a terminal, the console from its first word, instead of a line of phases");
     run->add_flag("--json", arguments->json, "events as JSON lines on stderr");
-    add("start", "start a machine in the background", [](const Arguments &a) { return start_machine(a); }).second->background =
-        true;
+    auto [start, in_background] =
+        add("start", "start a machine in the background", [](const Arguments &a) { return start_machine(a); });
+    in_background->background = true;
+    start
+        ->add_flag("--wait{stage2}", in_background->wait,
+                   "return when stage 2 begins, with =ready when the guest says that it is ready; a failure before that is told")
+        ->type_name("stage2|ready")
+        ->check(CLI::IsMember({"stage2", "ready"}).description(""));
 }
 
 }  // namespace hostside

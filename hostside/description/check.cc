@@ -5,6 +5,7 @@
 
 #include "hostside/base/nearest.h"
 #include "hostside/base/shell_words.h"
+#include "hostside/description/nixos_words.h"
 #include "hostside/description/parse.h"
 
 namespace hostside {
@@ -138,6 +139,7 @@ class Check {
 }  // namespace
 
 base::Result<> check(Json &description, const std::string &origin) {
+    if (auto ours = in_our_words(description, origin); !ours) return ours;
     return Check(origin).object(description, options(), "", false, false);
 }
 

@@ -13,6 +13,9 @@ Subject disk_options() {
                              boolean("readOnly", nullptr, false, "the guest can't write")});
     drives.shorthand = drive_from;
     drives.shorthand_form = "FILE";
+    Option backing = texts("backingFiles", &M::backing_files, "FILE",
+                           "files that an image may lie over, whichever; what an image names itself is refused");
+    backing.flag = "--backing-file";
     return {"Disks",
             {text("diskImage", &M::disk_image, "FILE",
                   "the root disk, created when absent; ./NAME.qcow2 unless given; empty or null: a root on tmpfs"),
@@ -22,7 +25,7 @@ Subject disk_options() {
                   "the guest's root: a path below /dev, LABEL=, UUID=, serial=; empty: the root disk"),
              integers("emptyDiskImages", &M::empty_disks_mib, {1, 64 << 20}, "MIB",
                       "sizes in MiB of more, empty disks, new in every run"),
-             std::move(drives)}};
+             std::move(drives), std::move(backing)}};
 }
 
 }  // namespace hostside

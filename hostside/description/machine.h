@@ -46,7 +46,7 @@ struct Machine {
     std::vector<std::string> kernel_params, consoles, extra_modules, paths_in_nix_db;
     bool module_tracing = false;  // the initrd's modules keep what only tracing them needs
     bool writable_store = true, writable_store_use_tmpfs = true, use_boot_loader = false;
-    std::string boot_disk, bios;
+    std::string boot_disk, boot_disk_format, bios;
     // hardware
     int memory_mib = 0, cores = 0;
     std::string cpu, accelerator, machine_type, disk_interface;
@@ -59,6 +59,7 @@ struct Machine {
     int disk_mib = 0;
     std::vector<int> empty_disks_mib;
     std::vector<Drive> drives;
+    std::vector<std::string> backing_files;  // that an image may lie over
     bool ephemeral = false;
     // shares and networks
     std::string shared_dir;

@@ -56,6 +56,7 @@ Subject system_options() {
          boolean("useBootLoader", &M::use_boot_loader, false,
                  "boot from bootDisk, with the firmware's boot menu, instead of a kernel"),
          text("bootDisk", &M::boot_disk, "FILE", "the boot loader's disk image, which is only read"),
+         choice("bootDiskFormat", &M::boot_disk_format, {"qcow2", "raw"}, "\"qcow2\"", "of that image, which is not guessed"),
          text("bios", &M::bios, "FILE", "firmware instead of QEMU's own"),
          later("useEFIBoot", "EFI firmware is not built in yet; boot a kernel, or with a BIOS boot loader"),
          boolean("useNixStoreImage", &M::use_nix_store_image, false, "NixOS's word for storeKind erofs")}};

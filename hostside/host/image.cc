@@ -11,7 +11,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <format>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -100,40 +99,6 @@ class NewFile {
     std::string name_;
 };
 
-uint64_t big_endian(std::string_view bytes) {
-    uint64_t value = 0;
-    for (const char c : bytes) value = value << 8 | static_cast<unsigned char>(c);
-    return value;
-}
-
-constexpr std::string_view qcow2_magic = "QFI\xfb";
-
-// What an image's header names as what lies beneath it (QEMU, docs/interop/qcow2.txt); empty: nothing; none: it can't
-// be told.
-std::optional<std::string> backing_name(int fd, std::string_view header) {
-    constexpr size_t longest = 1023;
-    const uint64_t offset = big_endian(header.substr(8, 8));
-    const size_t size = big_endian(header.substr(16, 4));
-    if (offset == 0) return "";
-    if (size == 0 || size > longest) return std::nullopt;
-    std::string name(size, '\0');
-    if (::pread(fd, name.data(), size, static_cast<off_t>(offset)) != static_cast<ssize_t>(size)) return std::nullopt;
-    if (name.contains('\0')) return std::nullopt;
-    return name;
-}
-
-// QEMU takes what is before a first colon, if no slash is before that, for a protocol or driver: json:, nbd:, fat:rw:, file:.
-bool is_file_name(std::string_view name) {
-    const size_t end = name.find_first_of(":/");
-    return end == std::string_view::npos || name[end] == '/';
-}
-
-// The guest's writes would go to any file that the image names (data_file): whoever made the image chose it.
-bool has_external_data(std::string_view header) {
-    constexpr uint64_t external_data = 4;  // an incompatible feature, of version 3
-    return big_endian(header.substr(4, 4)) >= 3 && (big_endian(header.substr(72, 8)) & external_data) != 0;
-}
-
 }  // namespace
 
 Result<bool> ensure_image(const std::string &qemu, const std::string &path, int size_mib) {
@@ -162,61 +127,6 @@ Result<> overlay_image(const std::string &qemu, const std::string &overlay, cons
     auto first = file->put_at(overlay);
     if (!first) return std::unexpected(first.error());
     return *first ? Result<>{} : fail(EEXIST, "create image", overlay);
-}
-
-Result<> check_qcow2(const std::string &path, std::string_view start_over) {
-    auto fd = base::open_at(AT_FDCWD, path, O_RDONLY);
-    if (!fd) return fail(fd.error().code, "use image", path, start_over);
-    constexpr ssize_t least_bytes = 72;         // a header of version 2
-    std::string header(least_bytes + 8, '\0');  // and the features of version 3
-    const ssize_t got = ::pread(fd->get(), header.data(), header.size(), 0);
-    if (got < least_bytes || !header.starts_with(qcow2_magic))
-        return fail(0, "use image", path,
-                    std::format("not a qcow2 image; convert it (qemu-img convert -O qcow2), or {}", start_over));
-    if (has_external_data(header))
-        return fail(0, "use image", path,
-                    std::format("its data is in another file, which the guest would write; convert it "
-                                "(qemu-img convert -O qcow2), or {}",
-                                start_over));
-    const auto named = backing_name(fd->get(), header);
-    if (!named) return fail(0, "use image", path, std::format("what it lies over has no name that can be read; {}", start_over));
-    const std::string &name = *named;
-    if (!is_file_name(name))
-        return fail(0, "use image", path, std::format("what it lies over has no plain file name; {}", start_over));
-    const std::string backing = name.empty() ? "" : (fs::path(path).parent_path() / name).lexically_normal().string();
-    if (!backing.empty() && ::access(backing.c_str(), R_OK) < 0)
-        return fail(errno, "use image", path,
-                    std::format("it lies over {}, which is gone (was it garbage-collected?); bring that back, or {}", backing,
-                                start_over));
-    return {};
-}
-
-bool is_empty_qcow2(const std::string &path) {
-    constexpr size_t header_bytes = 104;  // of version 3; qcow2.txt names the fields and their places
-    const auto fd = base::open_at(AT_FDCWD, path, O_RDONLY);
-    std::string header(header_bytes, '\0');
-    if (!fd || ::pread(fd->get(), header.data(), header.size(), 0) != static_cast<ssize_t>(header.size())) return false;
-    const auto field = [&](size_t offset, size_t size) { return big_endian(std::string_view(header).substr(offset, size)); };
-    const bool plain = header.starts_with(qcow2_magic) && field(4, 4) == 3 && field(8, 8) == 0 /* backing file */ &&
-                       field(32, 4) == 0 /* encryption */ && field(60, 4) == 0 /* snapshots */ &&
-                       field(72, 8) == 0 /* incompatible features: dirty, corrupt, data elsewhere … */;
-    if (!plain) return false;
-    // A first-level entry of 0: none of its clusters is allocated, and what is not allocated reads as zeros.
-    constexpr size_t largest_table_bytes = size_t{1} << 20;
-    const uint64_t table_bytes = field(36, 4) * 8;
-    if (table_bytes == 0 || table_bytes > largest_table_bytes) return false;
-    std::string table(table_bytes, '\0');
-    return ::pread(fd->get(), table.data(), table.size(), static_cast<off_t>(field(40, 8))) ==
-               static_cast<ssize_t>(table.size()) &&
-           table.find_first_not_of('\0') == std::string::npos;
-}
-
-Result<std::string> format_of(const std::string &path) {
-    auto fd = base::open_at(AT_FDCWD, path, O_RDONLY);
-    if (!fd) return std::unexpected(fd.error());
-    std::string magic(qcow2_magic.size(), '\0');
-    if (::pread(fd->get(), magic.data(), magic.size(), 0) < 0) return fail(errno, "read", path);
-    return std::string(magic == qcow2_magic ? "qcow2" : "raw");
 }
 
 }  // namespace hostside

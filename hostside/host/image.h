@@ -1,4 +1,4 @@
-// Disk images: made with qemu-img, and looked at before QEMU is, for messages that help.
+// Disk images, made with qemu-img.
 #pragma once
 
 #include <string>
@@ -14,16 +14,5 @@ base::Result<bool> ensure_image(const std::string &qemu, const std::string &path
 
 // A qcow2 image for a run, over one that it leaves as it is.
 base::Result<> overlay_image(const std::string &qemu, const std::string &overlay, const std::string &backing);
-
-// Error: not there, not to be read, no qcow2 image, a backing file that is gone or no plain file, data in another file.
-// `start_over` is the advice then.
-base::Result<> check_qcow2(const std::string &path, std::string_view start_over);
-
-// Reads as zeros, all of it: a qcow2 image without a backing file to which nothing was ever written. False also when that
-// is not certain.
-bool is_empty_qcow2(const std::string &path);
-
-// qcow2 by its magic, else raw. Only for images that no guest writes: a guest could give a raw disk that magic.
-base::Result<std::string> format_of(const std::string &path);
 
 }  // namespace hostside

@@ -12,6 +12,7 @@
 
 #include "hostside/base/printable.h"
 #include "hostside/host/guest_files.h"
+#include "hostside/host/last_run.h"
 #include "mounts/base/at.h"
 
 namespace hostside {
@@ -57,27 +58,32 @@ std::vector<Lock> locks_in(const std::string &parent) {
     return locks;
 }
 
-// What a killed launcher left: locks that nobody holds, and the folders of machines.
-void sweep_abandoned(const std::string &parent) {
+// What a killed launcher left: locks that nobody holds, and the folders of machines. With a name, that one's alone.
+void sweep_abandoned(const std::string &parent, const std::string &name = {}) {
     for (const auto &lock : locks_in(parent)) {
+        if (!name.empty() && lock.folder != parent + "/" + name) continue;
         if (FileLock::holder(lock.path) != 0) continue;
         auto ours = FileLock::take(lock.path, lock.path);  // and its end removes it
         if (!ours || lock.folder.empty()) continue;
+        keep_abandoned_run(lock.folder);
         (void)remove_guest_folder(lock.folder);  // the next start of this name says why it can't
     }
 }
 
 }  // namespace
 
-Result<std::string> runtime_folder() {
+std::string runtime_folder_path() {
     const char *runtime = std::getenv("XDG_RUNTIME_DIR");
-    const std::string path =
-        runtime != nullptr && *runtime == '/' ? std::string(runtime) + "/runvm" : std::format("/tmp/runvm-{}", ::geteuid());
+    return runtime != nullptr && *runtime == '/' ? std::string(runtime) + "/runvm" : std::format("/tmp/runvm-{}", ::geteuid());
+}
+
+Result<std::string> runtime_folder() {
+    const std::string path = runtime_folder_path();
     if (auto made = private_folder(path); !made) return std::unexpected(made.error());
     return path;
 }
 
-Result<std::string> own_folder(const std::string &parent, const std::string &name) {
+Result<std::string> own_folder_path(const std::string &parent, const std::string &name) {
     const std::string path = parent + "/" + name;
     auto dir = base::open_at(AT_FDCWD, parent, O_RDONLY | O_DIRECTORY);
     if (!dir) return std::unexpected(dir.error());
@@ -86,15 +92,21 @@ Result<std::string> own_folder(const std::string &parent, const std::string &nam
     const bool others_write = (st.st_mode & 022) != 0 && (st.st_mode & S_ISVTX) == 0;
     if ((st.st_uid != ::geteuid() && st.st_uid != 0) || others_write)
         return fail(0, "use", path, std::format("others can change what is in {}; name a folder of yours", parent));
-    if (::mkdirat(dir->get(), name.c_str(), 0700) < 0 && errno != EEXIST) return fail(errno, "mkdir", path);
     auto folder = base::open_beneath(dir->get(), name, O_RDONLY | O_DIRECTORY);
     if (!folder && (folder.error().code == ELOOP || folder.error().code == ENOTDIR))
         return fail(folder.error().code, "use", path, "it must be a folder; remove what is there");
-    if (!folder) return fail(folder.error().code, "use", path);
-    if (::fstat(folder->get(), &st) < 0) return fail(errno, "stat", path);
-    if (st.st_uid != ::geteuid())
+    if (!folder && folder.error().code != ENOENT) return fail(folder.error().code, "use", path);
+    if (folder && ::fstat(folder->get(), &st) < 0) return fail(errno, "stat", path);
+    if (folder && st.st_uid != ::geteuid())
         return fail(0, "use", path, "another user's folder, who would read and write the guest's files; remove it");
-    return base::path_of(folder->get(), path);
+    return base::path_of(dir->get(), parent).transform([&](const std::string &real) { return real + "/" + name; });
+}
+
+Result<std::string> own_folder(const std::string &parent, const std::string &name) {
+    auto path = own_folder_path(parent, name);
+    if (!path) return path;
+    if (::mkdir(path->c_str(), 0700) < 0 && errno != EEXIST) return fail(errno, "mkdir", *path);
+    return own_folder_path(parent, name);  // what is there now, whoever made it
 }
 
 Result<RunFolder> RunFolder::create(const std::string &name, bool another) {
@@ -117,6 +129,10 @@ Result<RunFolder> RunFolder::create(const std::string &name, bool another) {
     return RunFolder(path, std::move(*lock));
 }
 
+void keep_if_abandoned(const std::string &name) {
+    if (auto parent = runtime_folder()) sweep_abandoned(*parent, name);
+}
+
 RunFolder::~RunFolder() {
     if (lock_.held()) (void)remove_guest_folder(path_);  // the next start sweeps what could not be removed
 }
@@ -134,13 +150,27 @@ Result<std::vector<Running>> running_machines() {
     return result;
 }
 
+namespace {
+
+std::string image_lock(const std::string &parent, const struct stat &image) {
+    return std::format("{}/{}{}-{}", parent, image_prefix, image.st_dev, image.st_ino);
+}
+
+}  // namespace
+
+Result<> image_is_free(const std::string &path) {
+    struct stat st{};
+    if (::stat(path.c_str(), &st) < 0) return fail(errno, "stat", path);
+    return FileLock::is_free(image_lock(runtime_folder_path(), st), path);
+}
+
 Result<FileLock> lock_image(const std::string &path) {
     auto parent = runtime_folder();
     if (!parent) return std::unexpected(parent.error());
     for (;;) {
         struct stat before{}, now{};
         if (::stat(path.c_str(), &before) < 0) return fail(errno, "stat", path);
-        auto lock = FileLock::take(std::format("{}/{}{}-{}", *parent, image_prefix, before.st_dev, before.st_ino), path);
+        auto lock = FileLock::take(image_lock(*parent, before), path);
         // Another may have put it aside before we held it.
         if (!lock || (::stat(path.c_str(), &now) == 0 && now.st_dev == before.st_dev && now.st_ino == before.st_ino)) return lock;
     }

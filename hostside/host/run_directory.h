@@ -1,6 +1,6 @@
 // The folder of one running machine: ${XDG_RUNTIME_DIR}/runvm/NAME, else /tmp/runvm-UID/NAME, mode 0700, with its sockets,
-// its console's log, its xchg. Held by a lock for as long as the launcher lives; what a killed launcher left is swept when
-// any machine is started next.
+// its console's log, its xchg. Held by a lock for as long as the launcher lives; what a killed launcher left is kept as its
+// last run (last_run.h) and swept when any machine is started next.
 #pragma once
 
 #include <string>
@@ -30,18 +30,27 @@ class RunFolder {
     FileLock lock_;
 };
 
-// Where all of this user's are.
+// What a killed launcher of this name left is swept now.
+void keep_if_abandoned(const std::string &name);
+
+// Where all of this user's are; made if it is not there. Error: it is there, and not ours alone.
 base::Result<std::string> runtime_folder();
+std::string runtime_folder_path();
 
 // The folder `name` in `parent`, made if it is not there, for a guest to write into: its path without links. Error: it is a
 // link, another user's, or others could put something else in its place.
 base::Result<std::string> own_folder(const std::string &parent, const std::string &name);
+// Where it would be, and whether it can be; makes nothing.
+base::Result<std::string> own_folder_path(const std::string &parent, const std::string &name);
 
 struct Running {
     std::string name, path;
     long holder = 0;  // the launcher's pid
 };
 base::Result<std::vector<Running>> running_machines();
+
+// Error: a launcher holds it, with its pid.
+base::Result<> image_is_free(const std::string &path);
 
 // Holds a disk image, beside the run folders and by the file's identity: the image's own folder may not be ours to write.
 base::Result<FileLock> lock_image(const std::string &path);

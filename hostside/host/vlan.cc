@@ -51,11 +51,15 @@ Result<sockaddr_un> address_of(const std::string &path) {
     return address;
 }
 
+std::string place_lock(const std::string &folder, int node) { return std::format("{}/{}.lock", folder, node); }
+
+std::string place_name(int vlan, int node) { return std::format("place {} on vlan {}", node, vlan); }
+
 Result<FileLock> take_place(const std::string &folder, int vlan, int node) {
     constexpr int tries = 10;  // one that leaves may remove the empty folder just now
     for (int i = 0;; ++i) {
         if (::mkdir(folder.c_str(), 0700) < 0 && errno != EEXIST) return fail(errno, "mkdir", folder);
-        auto lock = FileLock::take(std::format("{}/{}.lock", folder, node), std::format("place {} on vlan {}", node, vlan));
+        auto lock = FileLock::take(place_lock(folder, node), place_name(vlan, node));
         if (!lock && lock.error().code == ENOENT && i < tries) continue;
         if (!lock && lock.error().code == 0) lock.error().hint += " nodeNumber";
         return lock;
@@ -155,6 +159,14 @@ VlanPort::~VlanPort() {
     const std::string folder = forwarder_->folder();
     forwarder_.reset();
     (void)::rmdir(folder.c_str());  // not while others are there
+}
+
+Result<> VlanPort::is_free(const std::string &runtime, int vlan, int node) {
+    const std::string folder = vlan_folder(runtime, vlan);
+    if (auto address = address_of(vlan_switch_socket(folder, node)); !address) return std::unexpected(address.error());
+    auto free = FileLock::is_free(place_lock(folder, node), place_name(vlan, node));
+    if (!free) free.error().hint += " nodeNumber";
+    return free;
 }
 
 Result<VlanPort> VlanPort::join(const std::string &runtime, int vlan, int node) {

@@ -15,6 +15,8 @@ class VlanPort {
   public:
     // Error: another machine has this number there, with its launcher's pid; a folder too long for a socket.
     static base::Result<VlanPort> join(const std::string &runtime, int vlan, int node);
+    // The error that `join` would give, as far as it can be known; makes nothing.
+    static base::Result<> is_free(const std::string &runtime, int vlan, int node);
     VlanPort(VlanPort &&) noexcept;
     VlanPort &operator=(VlanPort &&) = delete;
     VlanPort(const VlanPort &) = delete;

@@ -1,5 +1,4 @@
-// From a description to what QEMU needs on this host: the program and its abilities, the kernel and initrd to boot, the
-// accelerator, disks and folders. All that is looked at or made before the start happens here; see qemu.h for the rest.
+// A launch from end to end: the facts of this host (facts.h), the plan (plan.h), and what has an effect (apply.h).
 #pragma once
 
 #include <functional>
@@ -8,6 +7,7 @@
 
 #include "hostside/base/file_lock.h"
 #include "hostside/description/machine.h"
+#include "hostside/host/guest_relay.h"
 #include "hostside/host/vlan.h"
 #include "hostside/qemu/command.h"
 #include "hostside/store/store.h"
@@ -20,22 +20,30 @@ struct Prepared {
     std::vector<std::string> notes;  // for a person: an image that was created, why KVM is not used
     std::vector<FileLock> locks;     // of disk images, for as long as the machine runs
     std::vector<VlanPort> vlans;     // the same
+    std::vector<GuestRelay> relays;  // the same
     ProvidedStore store;             // the same; QEMU inherits its view's folder
 };
 
 struct PrepareOptions {
     std::string run_folder;
-    bool make = true;      // false: only look, for --print: no image is created or locked
     bool fresh = false;    // an existing root disk is put aside first
+    bool pasted = false;   // a person runs the command, later and perhaps twice, and without us
     bool terminal = true;  // see HostFacts
     bool monitor = false;
-    std::function<void(const std::string &what)> progress;  // told before work that takes a while
+    std::function<void(const std::string &what)> progress = [](const std::string &) {};  // told before work that takes a while
 };
 
 // Paths of the host as they are from here, so that what is printed can be pasted elsewhere.
 void make_paths_absolute(Machine &machine);
 
-// `machine`: with absolute paths.
+// `machine`: with absolute paths. What is refused leaves nothing.
 base::Result<Prepared> prepare(const Machine &machine, const PrepareOptions &options);
+
+// The initrd that the machine would boot.
+base::Result<std::string> complete_initrd(const Machine &machine);
+
+// What `prepare` would do and QEMU's command, as lines for a shell; see shell_lines.h. Has no effect.
+base::Result<std::string> printed_launch(const Machine &machine, const PrepareOptions &options,
+                                         const std::vector<std::string> &initrd_command);
 
 }  // namespace hostside

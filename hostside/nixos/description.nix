@@ -1,5 +1,6 @@
 # The description for runvm, made of the options of nixpkgs' qemu-vm.nix: what the user defined, by the file that each
-# definition stands in. `unmapped` names what was defined and can't be obeyed, with the reason.
+# definition stands in. `unmapped` names what was defined and can't be obeyed, with the reason. `handled` names every option of
+# qemu-vm.nix that was known when this was written, and what becomes of it; what a later one adds is refused once it is defined.
 { config, lib, pkgs, options }:
 
 let
@@ -7,8 +8,9 @@ let
   opt = options.virtualisation;
 
   # --- who defined what ---
-  theirs = [ "/virtualisation/qemu-vm.nix" "/virtualisation/disk-size-option.nix" "/hostside/nixos/qemu-vm.nix" ];
-  isOwn = definition: !lib.any (file: lib.hasSuffix file (toString definition.file)) theirs;
+  theirs = map (name: "/virtualisation/${name}.nix") [ "qemu-vm" "disk-size-option" "credentials-options" "guest-networking-options" ];
+  isOf = ends: file: lib.any (end: lib.hasSuffix end (toString file)) ends;
+  isOwn = definition: !isOf (theirs ++ [ "/hostside/nixos/qemu-vm.nix" ]) definition.file;
   ownDefinitions = option: lib.filter isOwn option.definitionsWithLocations;
   own = option: map (d: d.value) (ownDefinitions option);
   ownIn = option: lib.concatLists (own option);
@@ -17,8 +19,43 @@ let
   when = path: value: lib.optionalAttrs (defined path) (lib.setAttrByPath path value);
   same = path: when path (lib.getAttrFromPath path cfg);
 
+  # --- what there is, and what becomes of it ---
+  pathsIn = prefix: set: lib.concatMap
+    (name:
+      let path = prefix ++ [ name ]; inner = set.${name};
+      in if inner._type or "" == "option" then lib.optional (lib.any (isOf theirs) inner.declarations) path else pathsIn path inner)
+    (lib.filter (name: !lib.hasPrefix "_" name) (lib.attrNames set));
+  handled = {
+    # A key of the description.
+    described = [
+      "memorySize" "cores" "graphics" "resolution" "msize" "diskImage" "diskSize" "emptyDiskImages" "additionalPaths"
+      "pathsInNixDB" "sharedDirectories" "forwardPorts" "restrictNetwork" "vlans" "interfaces" "writableStore"
+      "writableStoreUseTmpfs" "bios" "directBoot.initrd" "credentials" "qemu.package" "qemu.options" "qemu.networkingOptions"
+      "qemu.consoles" "qemu.diskInterface" "qemu.guestAgent.enable" "qemu.virtioKeyboard" "qemu.forceAccel"
+      "qemu.enableSharedMemory"
+    ];
+    # Obeyed by the modules themselves.
+    evaluated = [ "fileSystems" "rootDevice" "useDefaultFilesystems" "host.pkgs" "diskSizeAutoSupported" ];
+    # Refused at any value but the one that is obeyed anyway (`unmapped`).
+    refused = [
+      "useBootLoader" "useEFIBoot" "useSecureBoot" "tpm.enable" "useNixStoreImage" "mountHostNixStore" "useHostCerts"
+      "directBoot.enable" "qemu.drives" "nixStore9pCache"
+    ];
+    # Of no meaning until an option of the last list is obeyed.
+    idle = [
+      "bootLoaderDevice" "bootPartition" "installBootLoader" "useBIOSBoot" "efi.OVMF" "efi.firmware" "efi.variables"
+      "efi.keepVariables" "tpm.package" "tpm.deviceModel" "tpm.provisioning" "allInterfaces"
+    ];
+    # Removed from NixOS, which says so itself.
+    gone = [ "bootDevice" "efiVars" "persistBootDevice" ];
+  };
+  known = lib.concatLists (lib.attrValues handled);
+  optionNames = map (lib.concatStringsSep ".") (pathsIn [ ] opt);
+  unknown = lib.filter (name: !lib.elem name known) optionNames;
+
   # --- values that need words of their own ---
-  shell = text: lib.any (c: lib.hasInfix c text) [ "$" "`" ];
+  # The sockets of NixOS's test driver are all that runvm expands.
+  shell = text: lib.any (c: lib.hasInfix c (lib.replaceStrings [ "$QEMU_VDE_SOCKET_" ] [ "" ] text)) [ "$" "`" ];
   tags = lib.unique (lib.concatMap lib.attrNames (own opt.sharedDirectories));
   reserved = [ "nix-store" "xchg" "certs" "shared" ];
   shares = lib.genAttrs (lib.subtractLists reserved tags)
@@ -26,6 +63,15 @@ let
   sizeOf = disk: disk.size or disk;
   oddDisks = lib.filter (disk: lib.isAttrs disk && oddDrive (disk.driveConfig or { })) cfg.emptyDiskImages;
   oddDrive = drive: lib.any (name: !lib.elem drive.${name} [ null "" { } [ ] ]) (lib.attrNames drive);
+  # systemd finds them there as well as in SMBIOS, whose files would have to be made at each start.
+  credentials = lib.mapAttrsToList
+    (name: credential: "-fw_cfg ${lib.escapeShellArg "name=opt/io.systemd.credentials/${name},file=${lib.replaceStrings [ "," ] [ ",," ] (toString credential.source)}"}")
+    (cfg.credentials or { });
+  sharedMemory = lib.optionals (cfg.qemu.enableSharedMemory or false) [
+    "-object memory-backend-memfd,id=mem0,size=${toString cfg.memorySize}M,share=on"
+    "-machine memory-backend=mem0"
+  ];
+  arguments = ownIn opt.qemu.options ++ sharedMemory ++ credentials;
   byLabel = "/dev/disk/by-label/nixos";
   # By its label an empty disk would never be found.
   rootDevice = if lib.elem cfg.rootDevice [ null byLabel ] then "/dev/disk/by-id/virtio-root" else cfg.rootDevice;
@@ -40,7 +86,8 @@ let
       initrd = cfg.directBoot.initrd;
       # The initrd's own table names the root.
       rootDevice = "fstab";
-      # Defaults of NixOS that are not runvm's.
+      # Defaults of NixOS that are not runvm's. A guest's reboot is one unless the arguments say -no-reboot.
+      allowReboot = true;
       inherit (cfg) graphics;
       qemu.guestAgent.enable = cfg.qemu.guestAgent.enable;
       qemu.program = "${cfg.qemu.package}/bin/qemu-system-x86_64";
@@ -48,8 +95,9 @@ let
     (lib.optionalAttrs cfg.runvm.register { regInfo = "${registration}/registration"; })
     (when [ "emptyDiskImages" ] (map sizeOf cfg.emptyDiskImages))
     (when [ "bios" ] (if cfg.bios == null then null else "${cfg.bios}/bios.bin"))
-    (when [ "interfaces" ] (lib.mapAttrs (_: i: { inherit (i) vlan assignIP; }) cfg.interfaces))
-    (when [ "qemu" "options" ] (ownIn opt.qemu.options))
+    (when [ "interfaces" ] (lib.mapAttrs' (name: i: lib.nameValuePair (i.name or name) { inherit (i) vlan assignIP; }) cfg.interfaces))
+    (lib.optionalAttrs (arguments != [ ]) { qemu.options = arguments; })
+    (lib.optionalAttrs (cfg.qemu.forceAccel or false) { accelerator = "kvm"; })
     (when [ "qemu" "networkingOptions" ] (ownIn opt.qemu.networkingOptions))
     (lib.optionalAttrs (shares != { }) { sharedDirectories = shares; })
     (lib.optionalAttrs (lib.elem "shared" tags) { sharedDir = cfg.sharedDirectories.shared.source; })
@@ -66,14 +114,17 @@ let
     "nixpkgs.hostPlatform" = on (!pkgs.stdenv.hostPlatform.isx86_64) "only x86_64 is booted";
     "virtualisation.useBootLoader" = on cfg.useBootLoader "an image with a boot loader ${notYet}; runvm boots the kernel";
     "virtualisation.useEFIBoot" = on cfg.useEFIBoot "EFI firmware ${notYet}";
-    "virtualisation.useSecureBoot" = on (cfg.useSecureBoot or false) "EFI firmware ${notYet}";
+    # NixOS of 2026 has removed it: then even to read it fails.
+    "virtualisation.useSecureBoot" = on (opt ? useSecureBoot && lib.elem true (own opt.useSecureBoot)) "EFI firmware ${notYet}";
     "virtualisation.tpm.enable" = on (cfg.tpm.enable or false) "a TPM ${notYet}";
     "virtualisation.useNixStoreImage" = on cfg.useNixStoreImage "the store is shared over 9p; an image of it ${notYet}";
     "virtualisation.mountHostNixStore" = on (!cfg.mountHostNixStore) "the guest's store is the host's";
-    "virtualisation.useHostCerts" = on (cfg.useHostCerts or false) "certificates of the host ${notYet}";
+    "virtualisation.useHostCerts" = on (cfg.useHostCerts or false) "a share of the host's certificates ${notYet}";
     "virtualisation.directBoot.enable" = on (!cfg.directBoot.enable) "runvm boots the kernel directly";
     "virtualisation.qemu.drives" = on (defined [ "qemu" "drives" ]) "drives as QEMU's own text are not taken; use emptyDiskImages or qemu.options";
-    "virtualisation.credentials" = on (defined [ "credentials" ]) "credentials of systemd ${notYet}";
+    "virtualisation.nixStore9pCache" = on ((cfg.nixStore9pCache or "loose") != "loose") "the store is cached loosely, as it never changes";
+    "virtualisation.credentials" =
+      on (lib.any (c: c.source == null) (lib.attrValues (cfg.credentials or { }))) "each needs a source or a text";
     "virtualisation.qemu.diskInterface" = on (cfg.qemu.diskInterface != "virtio") "the initrd finds the root disk as virtio's alone";
     "virtualisation.qemu.options" = on (lib.any shell (ownIn opt.qemu.options)) "nothing of a shell is expanded ($ or `)";
     "virtualisation.qemu.networkingOptions" =
@@ -87,6 +138,8 @@ let
       on (lib.any (i: i.vlan < 1 || i.vlan > 255) (lib.attrValues (cfg.interfaces or { }))) "a vlan is a number from 1 to 255";
     "boot.initrd.systemd.root" =
       on (config.boot.initrd.systemd.enable && (config.boot.initrd.systemd.root or "fstab") == "gpt-auto") "a root by gpt-auto is never an empty disk's; use fstab";
-  };
+  } // lib.listToAttrs (map
+    (name: lib.nameValuePair "virtualisation.${name}" "NixOS has this option since this module was written; it is not known here")
+    (lib.filter (name: defined (lib.splitString "." name)) unknown));
 in
-{ inherit description unmapped ownDefinitions rootDevice; }
+{ inherit description unmapped ownDefinitions rootDevice handled optionNames unknown; }

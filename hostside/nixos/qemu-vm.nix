@@ -2,11 +2,9 @@
 # with a description of what the user defined, and stage1 does the boot's own work in the initrd that NixOS makes.
 # What qemu-vm.nix defines for its own script (shares, drives, arguments of QEMU) stays out of the description.
 #
-# Not finished, and never built or booted. Seen so far: 25 configurations evaluated with nixpkgs' modules and lib of August 2024,
-# and each description, without its toplevel, taken by `runvm config`. Not evaluated: the assertions, the units' contents, the
-# hooks, the commands after boot, fileSystems and the script; nor qemu-vm.nix of 2025 and later. The units' order is that of
-# stage1/systemd, which was booted with Debian's systemd 252; stage1-emergency.service has no counterpart here yet. nixpkgs has no
-# package runvm: whoever imports this sets virtualisation.runvm.package, or an overlay does.
+# Seen so far (tests/nixos): 40 configurations evaluated wholly by the modules of August 2024 with their own lib and with that of
+# June 2026, and with a qemu-vm.nix of 2026 put among them; their descriptions taken by `runvm config`, their units the same as stage1/systemd's.
+# Never built by Nix. nixpkgs has no package runvm: whoever imports this sets virtualisation.runvm.package, or an overlay does.
 { config, lib, pkgs, options, modulesPath, extendModules, ... }:
 
 let
@@ -27,8 +25,15 @@ let
   # takes all others' place can't see them, so they are read from the same configuration without it.
   others = (extendModules { modules = [{ virtualisation.runvm.register = false; }]; }).options.boot.postBootCommands;
 
-  oneshot = { Type = "oneshot"; RemainAfterExit = true; };
+  # The units are stage1/systemd's; only the root disk is named, because the initrd's own table may say by-label.
   failing = { DefaultDependencies = false; OnFailureJobMode = "replace-irreversibly"; };
+  oneshot = command: {
+    Type = "oneshot";
+    RemainAfterExit = true;
+    ExecStart = "/bin/stage1 ${command}";
+    StandardOutput = "journal+console";
+    StandardError = "journal+console";
+  };
   # Whatever looks for stage 2 in the new root looks after us.
   beforeStage2 = [ "initrd-fs.target" "initrd.target" "initrd-find-nixos-closure.service" "initrd-nixos-activation.service" ];
   units = {
@@ -40,17 +45,18 @@ let
       before = [ "systemd-fsck-root.service" "sysroot.mount" "initrd-root-fs.target" ];
       onFailure = [ "emergency.target" ];
       unitConfig = failing;
-      serviceConfig = oneshot // { ExecStart = "/bin/stage1 devices --device ${rootDevice}"; };
+      serviceConfig = oneshot "devices --device ${rootDevice}";
     };
     stage1-mounts = {
       description = "Shares and store of the virtual machine";
       requiredBy = [ "initrd-fs.target" ];
-      after = [ "initrd-root-fs.target" ];
+      requires = [ "sysroot.mount" ];
+      after = [ "sysroot.mount" "initrd-root-fs.target" ];
       before = beforeStage2;
-      # /tmp may be a tmpfs of the guest's own; the shares lie in it.
       onFailure = [ "emergency.target" ];
+      # /tmp may be a tmpfs of the guest's own; the shares lie in it.
       unitConfig = failing // { RequiresMountsFor = "/sysroot/nix/store /sysroot/tmp"; };
-      serviceConfig = oneshot // { ExecStart = "/bin/stage1 mounts --target-root /sysroot"; };
+      serviceConfig = oneshot "mounts --target-root /sysroot";
     };
     stage1-register = lib.mkIf cfg.runvm.register {
       description = "Registration of the closure in the Nix database";
@@ -60,7 +66,14 @@ let
       before = beforeStage2;
       onFailure = [ "emergency.target" ];
       unitConfig = failing;
-      serviceConfig = oneshot // { ExecStart = "/bin/stage1 register --target-root /sysroot"; };
+      serviceConfig = oneshot "register --target-root /sysroot";
+    };
+    # Emergency mode waits for a person; the launcher is told at once.
+    stage1-emergency = {
+      description = "Failure of the initrd, told to the launcher";
+      wantedBy = [ "emergency.target" ];
+      unitConfig.DefaultDependencies = false;
+      serviceConfig = removeAttrs (oneshot "tell failed") [ "RemainAfterExit" ];
     };
   };
   # systemd.unit(5): how a path is written as a unit's name.
@@ -95,6 +108,8 @@ in
     # One step before the override that qemu-vm.nix uses.
     fileSystems = lib.mkIf (cfg.fileSystems != { }) (lib.mkOverride 9 fileSystems);
 
+    # qemu-vm.nix of 2026 loads the registration in a service of stage 2's.
+    systemd.services.register-nix-paths.enable = lib.mkIf cfg.runvm.register (lib.mkForce false);
     boot.postBootCommands = lib.mkIf cfg.runvm.register
       (lib.mkForce (lib.concatMapStringsSep "\n" (d: d.value) (ownDefinitions others)));
 
@@ -119,6 +134,20 @@ in
         '';
       })
     ];
+
+    # The guest's end of `runvm exec`, for commands with the programs of the running system.
+    systemd.services.stage1-agent = {
+      description = "Agent for commands of the host";
+      wantedBy = [ "multi-user.target" ];
+      after = [ "local-fs.target" ];
+      unitConfig = { DefaultDependencies = false; ConditionVirtualization = "vm"; };
+      serviceConfig = {
+        ExecStart = "${programs}/bin/stage1 agent --system /run/current-system";
+        Restart = "on-failure";
+        RestartSec = 1;
+        KillMode = "process";
+      };
+    };
 
     system.build.machineDescription = description;
     system.build.vm = lib.mkForce (cfg.host.pkgs.runCommand "nixos-vm"

@@ -13,7 +13,6 @@
 #include <csignal>
 #include <format>
 
-#include "hostside/base/cache.h"
 #include "mounts/base/at.h"
 #include "mounts/base/process.h"
 
@@ -34,6 +33,11 @@ std::string why_not_opened(int code) {
     if (code != EACCES && code != EPERM) return std::format("{}: {}", device, base::errno_text(code));
     struct stat st{};
     if (::stat(device, &st) < 0) return std::format("{}: {}", device, base::errno_text(errno));
+    if ((st.st_mode & 0060) != 0060)  // no group helps
+        return std::format(
+            "{} has mode {:04o}, for its owner alone: `chgrp kvm {} && chmod 0660 {}` as root opens it to the group "
+            "kvm, and a udev rule keeps it so (KERNEL==\"kvm\", GROUP=\"kvm\", MODE=\"0660\")",
+            device, st.st_mode & 07777, device, device);
     const struct group *group = ::getgrgid(st.st_gid);
     const std::string name = group != nullptr ? group->gr_name : std::to_string(st.st_gid);
     return std::format("{} has mode {:04o} and is for the group {}: join it (usermod -aG {} USER) and log in again", device,
@@ -96,7 +100,8 @@ std::string run_guest(const std::string &qemu, const std::string &kernel) {
 }  // namespace
 
 base::Result<Accelerator> choose_accelerator(const std::string &wanted, const std::string &qemu, const std::string &kernel,
-                                             const std::function<void(const std::string &)> &progress) {
+                                             const std::function<void(const std::string &)> &progress,
+                                             std::vector<Remembered> &learned) {
     if (wanted == "tcg") return Accelerator{false, "emulation was asked for"};
     if (auto fd = base::open_at(AT_FDCWD, device, O_RDWR); !fd) {
         const std::string reason = why_not_opened(fd.error().code);
@@ -110,7 +115,7 @@ base::Result<Accelerator> choose_accelerator(const std::string &wanted, const st
     if (auto known = cached(path)) return Accelerator{known->empty(), *known};
     progress(std::format("proving KVM with a guest, once, for up to {} s", probe_limit.count()));
     const std::string reason = run_guest(qemu, kernel);
-    remember(path, reason);
+    learned.push_back({path, reason});
     return Accelerator{reason.empty(), reason};
 }
 

@@ -1,11 +1,13 @@
 // KVM or emulation. That /dev/kvm opens says little: on some hosts it makes a machine in which an ordinary kernel hangs.
 // So the kernel that is to be booted is booted once, without disk or initrd, until it panics for want of a root: a guest
-// that gets there runs. The answer is remembered for this boot of this host, this QEMU and this kernel.
+// that gets there runs. The answer is for the cache: it is that of this boot of this host, this QEMU and this kernel.
 #pragma once
 
 #include <functional>
 #include <string>
+#include <vector>
 
+#include "hostside/base/cache.h"
 #include "mounts/base/error.h"
 
 namespace hostside {
@@ -17,6 +19,7 @@ struct Accelerator {
 
 // `wanted` is auto, kvm or tcg. At most 10 s, once; `progress` is told before. Error: kvm is wanted and does not open.
 base::Result<Accelerator> choose_accelerator(const std::string &wanted, const std::string &qemu, const std::string &kernel,
-                                             const std::function<void(const std::string &)> &progress);
+                                             const std::function<void(const std::string &)> &progress,
+                                             std::vector<Remembered> &learned);
 
 }  // namespace hostside

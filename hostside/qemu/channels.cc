@@ -22,6 +22,18 @@ base::Result<std::string> socket_path(const HostFacts &facts, std::string_view n
     return path;
 }
 
+base::Result<> add_exec_port(Argv &argv, const HostFacts &facts) {
+    auto port = socket_path(facts, exec_port_socket);
+    if (!port) return std::unexpected(port.error());
+    auto events = socket_path(facts, exec_events_socket);
+    if (!events) return std::unexpected(events.error());
+    add(argv, "-chardev", std::format("socket,id=exec-events,path={},server=on,wait=off", escaped(*events)));
+    add(argv, "-mon", "chardev=exec-events,mode=control");
+    add(argv, "-chardev", std::format("socket,id=exec,path={},server=on,wait=off", escaped(*port)));
+    add(argv, "-device", std::format("virtserialport,chardev=exec,id={0},name={0}", protocol::exec_port));
+    return {};
+}
+
 }  // namespace
 
 base::Result<> add_channels(Argv &argv, const Machine &m, const HostFacts &facts) {
@@ -53,6 +65,8 @@ base::Result<> add_channels(Argv &argv, const Machine &m, const HostFacts &facts
     add(argv, "-mon", "chardev=events,mode=control");
     add(argv, "-device", "pvpanic");
     add(argv, "-device", "virtio-serial-pci");
+    // Before the status port, which the launcher takes for the sign that QEMU listens everywhere.
+    if (auto added = add_exec_port(argv, facts); !added) return added;
     add(argv, "-chardev", std::format("socket,id=status,path={},server=on,wait=off", escaped(*status)));
     add(argv, "-device", std::format("virtserialport,chardev=status,name={}", protocol::status_port));
     if (m.guest_agent) {

@@ -1,5 +1,7 @@
 #include "hostside/qemu/command.h"
 
+#include <algorithm>
+#include <array>
 #include <format>
 
 #include "hostside/qemu/parts.h"
@@ -37,6 +39,17 @@ void add_display(Argv &argv, const Machine &m) {
     add(argv, "-device", "usb-tablet");
 }
 
+// QEMU starts a program for a connection of the guest's to the host, and for some of what a person may ask for: a bridge's
+// helper, a tap's script, exec: and cmd:; a window's libraries may, too.
+bool starts_programs(const Machine &m) {
+    if (m.graphics || !m.networking_options.empty()) return true;
+    if (std::ranges::any_of(m.forward_ports, [](const ForwardPort &p) { return p.from == "guest"; })) return true;
+    constexpr std::array<std::string_view, 8> telling{"tap", "bridge", "cmd:", "exec:", "smb=", "script", "helper", "-display"};
+    std::string words = m.user_network_options;
+    for (const auto &word : m.qemu_options) (words += ' ') += word;
+    return std::ranges::any_of(telling, [&](std::string_view one) { return words.contains(one); });
+}
+
 }  // namespace
 
 std::string escaped(std::string_view value) {
@@ -47,7 +60,8 @@ std::string escaped(std::string_view value) {
 
 base::Result<Argv> qemu_argv(const Machine &m, const HostFacts &facts) {
     Argv argv{facts.qemu, "-name", "guest=" + escaped(m.name), "-nodefaults", "-no-user-config"};
-    if (facts.sandbox && m.sandbox) add(argv, "-sandbox", "on");
+    if (facts.sandbox && m.sandbox)
+        add(argv, "-sandbox", std::format("on,obsolete=deny{}", starts_programs(m) ? "" : ",elevateprivileges=deny,spawn=deny"));
     if (!m.allow_reboot) argv.emplace_back("-no-reboot");
     add_accelerator(argv, m, facts);
     add_display(argv, m);

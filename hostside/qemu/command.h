@@ -1,6 +1,7 @@
 // From a machine's description and what this host is like to QEMU's argv. Pure: nothing is looked at or created here.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,17 +22,17 @@ struct HostFacts {
     std::string command_line;       // of the kernel
     std::string root_image;         // empty: no root disk
     bool root_image_empty = false;  // nothing was ever written to it: the guest need not read all of it to know
-    std::string boot_disk_format = "qcow2";
     std::vector<std::string> empty_images;
     std::string store_folder;  // what is shared as the store, which may be less than the machine's `store`; empty: that one
     std::string store_image;   // what is its disk instead; empty: none
     std::string store_socket;  // of the virtiofsd that shares it instead; empty: none
-    std::string xchg, shared;  // folders
-    std::string runtime;       // the folder of all run folders and vlans
-    std::string run_folder;    // for sockets and the console's log, 0700
-    bool terminal = true;      // the console is on stdin and stdout; else on a socket, for `runvm console`
-    int console_log_fd = -1;   // QEMU inherits it and writes the console's log there; -1: into a file (--print)
-    bool monitor = false;      // ctrl-a c on the console leads to QEMU's monitor
+    std::set<std::string> without_attributes;  // directories in which mapped-xattr would fail
+    std::string xchg, shared;                  // folders
+    std::string runtime;                       // the folder of all run folders and vlans
+    std::string run_folder;                    // for sockets and the console's log, 0700
+    bool terminal = true;                      // the console is on stdin and stdout; else on a socket, for `runvm console`
+    int console_log_fd = -1;                   // QEMU inherits it and writes the console's log there; -1: into a file (--print)
+    bool monitor = false;                      // ctrl-a c on the console leads to QEMU's monitor
 };
 
 // Error: a path too long for a socket, shares or ports that clash.

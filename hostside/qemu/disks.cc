@@ -67,7 +67,7 @@ base::Result<> add_disks(Argv &argv, const Machine &m, const HostFacts &facts) {
         disks.push_back(
             {"root", facts.root_image, "qcow2", std::string(protocol::root_disk_serial), false, m.use_boot_loader ? 2 : 0});
     // After the root disk, which a guest without a `root=` of ours takes for /dev/vda, but booted before it.
-    if (m.use_boot_loader) disks.push_back({"boot", m.boot_disk, facts.boot_disk_format, "boot", true, 1});
+    if (m.use_boot_loader) disks.push_back({"boot", m.boot_disk, m.boot_disk_format, "boot", true, 1});
     for (size_t i = 0; i < facts.empty_images.size(); ++i) {
         const std::string name = std::format("empty{}", i);
         disks.push_back({name, facts.empty_images[i], "qcow2", name});

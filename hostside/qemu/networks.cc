@@ -57,10 +57,10 @@ std::string user_network(const Machine &m, const HostFacts &facts) {
         if (p.from == "host")
             net += std::format(",hostfwd={}:{}:{}-{}:{}", p.protocol, p.host_address, p.host_port, p.guest_address, p.guest_port);
         else
-            net += std::format(",guestfwd={}:{}:{}-cmd:{}", p.protocol, p.guest_address.empty() ? guest_end : p.guest_address,
-                               p.guest_port,
-                               escaped(quote_words({facts.runvm, "relay", p.host_address.empty() ? "127.0.0.1" : p.host_address,
-                                                    std::to_string(p.host_port)})));
+            net += std::format(
+                ",guestfwd={}:{}:{}-cmd:{}", p.protocol, p.guest_address.empty() ? guest_end : p.guest_address, p.guest_port,
+                escaped(quote_words({facts.runvm, "relay", std::format("{}/{}", facts.run_folder, relay_socket),
+                                     p.host_address.empty() ? "127.0.0.1" : p.host_address, std::to_string(p.host_port)})));
     // Users write it with a leading comma or without.
     const std::string &more = m.user_network_options;
     return net + (more.empty() || more.starts_with(',') ? "" : ",") + more;

@@ -9,7 +9,6 @@
 #include <optional>
 #include <ranges>
 
-#include "hostside/base/cache.h"
 #include "mounts/base/process.h"
 
 namespace hostside {
@@ -78,7 +77,7 @@ Result<std::string> find_qemu_img(const std::string &qemu) {
                 std::format("neither beside {} nor in PATH; install it (Debian: qemu-utils, NixOS: qemu)", qemu));
 }
 
-Result<Abilities> abilities_of(const std::string &qemu) {
+Result<Abilities> abilities_of(const std::string &qemu, std::vector<Remembered> &learned) {
     const std::string path = cache_path("qemu-" + short_hash(file_identity(qemu)));
     Abilities a;
     if (auto known = cached(path)) a = remembered(*known);
@@ -86,7 +85,7 @@ Result<Abilities> abilities_of(const std::string &qemu) {
         auto asked = ask(qemu);
         if (!asked) return asked;
         a = *asked;
-        remember(path, std::format("{}{}", a.major, a.sandbox ? " sandbox" : ""));
+        learned.push_back({path, std::format("{}{}", a.major, a.sandbox ? " sandbox" : "")});
     }
     if (a.major < oldest_qemu)
         return fail(

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
+#include "hostside/base/cache.h"
 #include "mounts/base/error.h"
 
 namespace hostside {
@@ -18,7 +20,7 @@ struct Abilities {
     bool sandbox = false;  // takes -sandbox on
 };
 
-// Asked once a program, then remembered. Error: it is no QEMU, or an older one than we need.
-base::Result<Abilities> abilities_of(const std::string &qemu);
+// Asked, unless the cache knows it; what was learned is for the cache. Error: it is no QEMU, or an older one than we need.
+base::Result<Abilities> abilities_of(const std::string &qemu, std::vector<Remembered> &learned);
 
 }  // namespace hostside

@@ -30,11 +30,17 @@ base::Result<> check_share(const SharedDirectory &s) {
     return {};
 }
 
+// As root, `none` would make a guest's setuid bits, owners and devices real on the host: not where others can get at them, as
+// they can't at xchg, and where the guest can't write there are none. There, links of the host's are links for the guest.
+std::string_view security_model(const HostFacts &facts, const std::string &path, bool read_only) {
+    if (!facts.root || read_only) return "none";
+    if (!facts.without_attributes.contains(path)) return "mapped-xattr";
+    return path == facts.xchg ? "none" : "mapped-file";
+}
+
 }  // namespace
 
 base::Result<> add_shares(Argv &argv, const Machine &m, const HostFacts &facts) {
-    // As root, `none` would make a guest's setuid bits, owners and devices real on the host.
-    const std::string_view safe = facts.root ? "mapped-xattr" : "none";
     std::set<std::string, std::less<>> tags;
     if (!m.store.empty()) {
         if (!facts.store_socket.empty()) {
@@ -46,7 +52,7 @@ base::Result<> add_shares(Argv &argv, const Machine &m, const HostFacts &facts) 
     }
     for (const auto &[tag, path] : {std::pair{protocol::xchg_tag, facts.xchg}, {protocol::shared_tag, facts.shared}}) {
         if (path.empty()) continue;
-        add_share(argv, path, tag, safe, false);
+        add_share(argv, path, tag, security_model(facts, path, false), false);
         tags.emplace(tag);
     }
     for (const auto &s : m.shared_directories) {
@@ -54,7 +60,8 @@ base::Result<> add_shares(Argv &argv, const Machine &m, const HostFacts &facts) 
         if (!tags.emplace(s.tag).second)
             return base::fail(0, "share", s.tag,
                               "the tag is taken (store, xchg and shared are the launcher's own); choose another name");
-        add_share(argv, s.source, s.tag, s.security_model.empty() ? safe : std::string_view(s.security_model), s.read_only);
+        const std::string_view model = s.security_model.empty() ? security_model(facts, s.source, s.read_only) : s.security_model;
+        add_share(argv, s.source, s.tag, model, s.read_only);
     }
     return {};
 }

@@ -27,6 +27,9 @@ constexpr std::array<Row, RunEvent::exit + 1> rows{{
     {"timeout", true},
     {"signal", true},
     {"qemu-said"},
+    {"qemu-killed", true},
+    {"qemu-out-of-memory"},
+    {"cause"},
     {"exit", true},
 }};
 

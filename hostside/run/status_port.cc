@@ -47,7 +47,8 @@ std::vector<StatusLine> StatusPort::receive() {
         }
         constexpr std::string_view acknowledgement = "ack\n";
         // A guest that does not read its answers goes without.
-        (void)::send(socket_.get(), acknowledgement.data(), acknowledgement.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (status.kind != StatusLine::failed || answers_failure_)
+            (void)::send(socket_.get(), acknowledgement.data(), acknowledgement.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
         if (!std::exchange(seen_[status.kind], true)) news.push_back(std::move(status));
     }
     return news;

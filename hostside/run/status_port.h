@@ -24,8 +24,10 @@ StatusLine parse_status(std::string_view line);
 
 class StatusPort {
   public:
-    // `socket`: connected to QEMU's chardev.
-    explicit StatusPort(base::Fd socket) : socket_(std::move(socket)) {}
+    // `socket`: connected to QEMU's chardev. Without `answers_failure` a guest that failed goes without an answer, for which it
+    // waits some seconds: whoever ends it then is spared the menu that nobody reads.
+    explicit StatusPort(base::Fd socket, bool answers_failure = true)
+        : socket_(std::move(socket)), answers_failure_(answers_failure) {}
     [[nodiscard]] int fd() const { return socket_.get(); }
 
     // What one read brings, each line acknowledged if the protocol knows it. Never blocks; fd() is -1 after the other end
@@ -34,6 +36,7 @@ class StatusPort {
 
   private:
     base::Fd socket_;
+    bool answers_failure_;
     LineReader lines_{4096};
     bool seen_[3] = {};
     std::set<std::string> phases_;

@@ -16,6 +16,7 @@
 #include "hostside/base/unix_socket.h"
 #include "hostside/qemu/command.h"
 #include "hostside/qemu/events.h"
+#include "hostside/run/oom.h"
 #include "hostside/run/status_port.h"
 #include "hostside/run/terminal.h"
 #include "mounts/base/fd.h"
@@ -32,7 +33,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr size_t line_limit_bytes = 4096;
 constexpr auto connect_pause = std::chrono::milliseconds(20);
-// For QEMU to flush its disks after SIGTERM, and for a guest that failed to end by itself, with no one to look at its menu.
+// For QEMU to flush its disks after SIGTERM.
 constexpr auto grace = std::chrono::seconds(3);
 
 // Signals as a descriptor, so that one poll waits for everything.
@@ -112,7 +113,7 @@ class Run {
         auto status = to(status_socket);
         if (!status) return;
         connected_ = true;
-        status_ = StatusPort(std::move(*status));
+        status_ = StatusPort(std::move(*status), interactive_);
         if (auto events = to(events_socket)) events_ = QemuEvents(std::move(*events));
         if (supervision_.view != nullptr) supervision_.view->connect(supervision_.run_folder + "/" + std::string(console_socket));
         report({.kind = RunEvent::started, .number = qemu_});
@@ -149,7 +150,7 @@ class Run {
             case StatusLine::failed:
                 conclude(stage1_failed);
                 report({RunEvent::stage1_failure, line.text});
-                if (!interactive_) kill_at_ = Clock::now() + grace;
+                if (!interactive_) end_qemu(stage1_failed);
                 break;
             case StatusLine::unknown: break;
             }
@@ -250,6 +251,10 @@ class Run {
         }
         if (qemu_status == 0) return 0;
         if (store_lost_at_ || (supervision_.store != nullptr && supervision_.store->ended())) tell_store_lost();
+        if (qemu_status > signal_base) {
+            report({.kind = RunEvent::qemu_killed, .number = qemu_status - signal_base});
+            if (qemu_status == signal_base + SIGKILL && killed_for_memory(qemu_)) report({RunEvent::qemu_out_of_memory});
+        }
         for (const auto &line : LineReader(line_limit_bytes).take(qemu_said_)) report({RunEvent::qemu_said, printable(line)});
         return qemu_failed;
     }
@@ -278,7 +283,7 @@ base::Result<int> supervise(const Supervision &s) {
     auto child = base::start({.argv = s.argv,
                               .standard_input = s.terminal ? STDIN_FILENO : -1,
                               .inherited = inherited,
-                              .capture_output = s.view != nullptr,
+                              .capture_output = !s.terminal,
                               .dies_with_parent = true});
     if (!child) return std::unexpected(child.error());
     s.console.close_writer();

@@ -9,6 +9,7 @@
 #include <ranges>
 
 #include "mounts/boot/source.h"
+#include "mounts/boot/step.h"
 #include "mounts/protocol.h"
 
 namespace mounts {
@@ -116,15 +117,20 @@ Result<> parse_union_options(BootParameters &out, const std::string &value) {
     return {};
 }
 
-// A name that no phase has would be a boot that does not stop.
+// A name that nothing has would be a boot that does not stop.
 Result<> parse_break(BootParameters &out, const std::string &value) {
-    const auto phase = protocol::boot_phase(value);
-    if (!phase) {
-        std::string expected;
-        for (const auto name : protocol::boot_phase_names) expected += std::format("{}{}", expected.empty() ? "" : " | ", name);
+    const std::string_view name = std::string_view(value).substr(0, value.find(':'));
+    if (const auto phase = protocol::boot_phase(value)) {
+        out.break_before.push_back(*phase);
+    } else if (std::ranges::contains(step_kinds, name)) {
+        out.break_before_steps.push_back(value);
+    } else {
+        std::string expected = "a phase:";
+        for (const auto phase : protocol::boot_phase_names) expected += std::format(" {}", phase);
+        expected += "; or a step, as mount or mount:/nix/store:";
+        for (const auto step : step_kinds) expected += std::format(" {}", step);
         return bad_value(protocol::break_parameter, value, expected);
     }
-    out.break_before.push_back(*phase);
     return {};
 }
 
@@ -160,6 +166,8 @@ const std::map<std::string_view, Parser> &parsers() {
         {protocol::register_parameter,
          one_of(protocol::register_parameter, &B::registration,
                 {{"auto", RegisterMode::automatic}, {"strict", RegisterMode::strict}, {"off", RegisterMode::off}})},
+        {protocol::agent_parameter, one_of(protocol::agent_parameter, &B::agent,
+                                           {{"on", AgentMode::on}, {"off", AgentMode::off}, {"only", AgentMode::only}})},
         {protocol::share_parameter, parse_share},
         {protocol::fresh_disk_parameter, text(&B::fresh_disk)},
         {protocol::device_timeout_parameter, parse_timeout},
@@ -201,6 +209,13 @@ std::string_view name(UnionEngine engine) {
     case UnionEngine::fuse: return "fuse";
     }
     return "?";
+}
+
+std::vector<std::string_view> own_parameters() {
+    std::vector<std::string_view> names;
+    for (const auto &[parameter, parser] : parsers())
+        if (parameter.starts_with("stage1.")) names.push_back(parameter);
+    return names;
 }
 
 Result<BootParameters> boot_parameters(const std::vector<Parameter> &parameters) {

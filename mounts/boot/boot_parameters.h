@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "mounts/base/error.h"
@@ -16,6 +17,7 @@ enum class UnionMode { off, tmpfs, disk };  // where the store's upper is; off: 
 enum class UnionEngine { automatic, overlay, fuse };
 enum class StoreKind { nine_p, erofs, virtiofs };  // what the host gives the guest as its store
 enum class RegisterMode { automatic, strict, off };
+enum class AgentMode { on, off, only };  // only: PID 1 itself, there is no stage 2
 
 std::string_view name(UnionMode mode);
 std::string_view name(UnionEngine engine);
@@ -45,7 +47,9 @@ struct BootParameters {
     std::string fresh_disk;     // serial of a disk to which, the launcher says, nothing was ever written; empty: none
     int device_timeout_s = 20;  // NixOS's stage 1 tries 20 times, a second apart
     RegisterMode registration = RegisterMode::automatic;
+    AgentMode agent = AgentMode::on;
     std::vector<protocol::BootPhase> break_before;
+    std::vector<std::string> break_before_steps;  // mounts::kind() of them, or `KIND:TEXT` of those whose line has the text
     // NixOS's debugging parameters; each stop is a shell or the menu on the console.
     bool trace = false;            // boot.trace / debugtrace
     bool shell_on_fail = false;    // boot.shell_on_fail
@@ -54,6 +58,9 @@ struct BootParameters {
     bool stop_at_devices = false;  // boot.debug1devices
     bool stop_at_mounts = false;   // boot.debug1mounts
 };
+
+// The names of those that are ours alone: `stage1.union` and so on, sorted.
+std::vector<std::string_view> own_parameters();
 
 // Error (code 0): a parameter of ours has a value that it does not take; the parameter is named. Parameters that are
 // not ours are left alone, whatever they hold. A parameter given twice: the later one counts, but shares add up.

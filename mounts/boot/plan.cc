@@ -1,6 +1,7 @@
 #include "mounts/boot/plan.h"
 
 #include <algorithm>
+#include <cctype>
 #include <format>
 
 #include "mounts/boot/source.h"
@@ -44,6 +45,15 @@ bool goes_along(std::string_view target) {
     return top == "/proc" || top == "/sys" || top == "/dev" || top == "/run";
 }
 
+// A name that is in the file system, not in the device's own nature: an empty disk can't have it.
+bool names_content(std::string_view source) {
+    std::string lower(source);
+    std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    return std::ranges::any_of(
+        std::initializer_list<std::string_view>{"label=", "uuid=", "/dev/disk/by-label/", "/dev/disk/by-uuid/"},
+        [&](std::string_view name) { return lower.starts_with(name); });
+}
+
 }  // namespace
 
 Phase plan_modules(const PlanInput &input) {
@@ -65,13 +75,15 @@ Phase plan_devices(const PlanInput &input) {
     Phase phase{protocol::BootPhase::devices, {}};
     for (const FileSystem &fs : input.file_systems) {
         const auto devices = device_sources(fs.source, fs.type, fs.options);
+        const std::string fresh = input.parameters.fresh_disk.empty() ? "" : "serial=" + input.parameters.fresh_disk;
+        if (fs.mkfs && !fresh.empty() && names_content(fs.source)) {
+            phase.steps.push_back(WaitForDevice{fresh, input.parameters.device_timeout_s});
+            phase.steps.push_back(PrepareDisk{fresh, true, fs.source});
+        }
         // An optional one is waited for when it is mounted, by whoever mounts it: not at all.
         for (const std::string &device : devices)
             if (!fs.optional) phase.steps.push_back(WaitForDevice{device, input.parameters.device_timeout_s});
-        if (fs.mkfs) {
-            const std::string &fresh = input.parameters.fresh_disk;
-            phase.steps.push_back(PrepareDisk{fs.source, !fresh.empty() && fs.source == "serial=" + fresh});
-        }
+        if (fs.mkfs) phase.steps.push_back(PrepareDisk{.spec = fs.source, .vouched = fs.source == fresh});
         // One of several devices has its check in its own file system.
         if (fs.check_pass > 0 && devices.size() == 1) phase.steps.push_back(CheckFileSystem{fs.source, fs.type});
     }
@@ -123,18 +135,19 @@ Phase plan_system(const PlanInput &input) {
 }
 
 base::Result<std::vector<Phase>> plan_boot(const PlanInput &input) {
-    if (input.parameters.init.empty())
+    const AgentMode agent = input.parameters.agent;
+    if (input.parameters.init.empty() && agent != AgentMode::only)
         return base::fail(0, "kernel parameter", "init=",
                           "not given; it names the program of stage 2 in the target root, such as "
                           "init=/nix/store/…-nixos-system-…/init");
     std::vector<Phase> phases{plan_modules(input), plan_devices(input), plan_mounts(input), plan_system(input)};
-    phases.back().steps.push_back(CheckInit{input.target_root, input.parameters.init});
-    if (input.parameters.registration != RegisterMode::off)
+    if (agent != AgentMode::only) phases.back().steps.push_back(CheckInit{input.target_root, input.parameters.init});
+    if (agent != AgentMode::only && input.parameters.registration != RegisterMode::off)
         phases.push_back({protocol::BootPhase::registration,
                           {RegisterClosure{input.target_root, input.parameters.reginfo,
                                            input.parameters.init.substr(0, input.parameters.init.rfind('/')),
                                            input.parameters.registration}}});
-    phases.push_back({protocol::BootPhase::switch_root, {SwitchRoot{input.target_root, input.parameters.init}}});
+    phases.push_back({protocol::BootPhase::switch_root, {SwitchRoot{input.target_root, input.parameters.init, agent}}});
     return phases;
 }
 

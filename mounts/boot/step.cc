@@ -24,7 +24,10 @@ std::string describe(const Step &step) {
         Overloaded{
             [](const LoadModules &s) { return std::format("load modules {} for the file systems", names_of(s.modules)); },
             [](const WaitForDevice &s) { return std::format("wait for {} at most {} s", s.spec, s.timeout_s); },
-            [](const PrepareDisk &s) { return std::format("format {} as ext4 if it is proven empty, else keep it", s.spec); },
+            [](const PrepareDisk &s) {
+                const std::string unless = s.content.empty() ? "" : std::format(" as {}, unless a device has that", s.content);
+                return std::format("format {} as ext4 if it is proven empty{}, else keep it", s.spec, unless);
+            },
             [](const CheckFileSystem &s) { return std::format("check {} ({}) if the initrd has its fsck", s.spec, s.type); },
             [](const PassOver &s) { return s.text; },
             [](const MakeBindPlaces &s) { return std::format("make {} and, of its kind, {}", s.source, s.target); },
@@ -44,7 +47,9 @@ std::string describe(const Step &step) {
                                    s.target_root);
             },
             [](const CheckInit &s) { return std::format("find {} in {}", s.init, s.target_root); },
-            [](const SwitchRoot &s) { return std::format("switch_root {} {}", s.target_root, s.init); },
+            [](const SwitchRoot &s) {
+                return std::format("switch_root {} {}", s.target_root, s.agent == AgentMode::only ? "to the agent" : s.init);
+            },
         },
         step);
 }

@@ -4,7 +4,9 @@
 
 #include <sys/types.h>
 
+#include <array>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -35,6 +37,8 @@ struct WaitForDevice {
 struct PrepareDisk {
     std::string spec;
     bool vouched = false;  // the launcher knows that nothing was ever written to it
+    // LABEL= or UUID= that the root is known by: what is made gets it, unless a device has it already. Empty: any will do.
+    std::string content{};
 };
 
 struct Mount {
@@ -111,6 +115,7 @@ struct CheckInit {
 struct SwitchRoot {
     std::string target_root;
     std::string init;
+    AgentMode agent = AgentMode::on;
 };
 
 using Step = std::variant<LoadModules, WaitForDevice, PrepareDisk, CheckFileSystem, PassOver, MakeBindPlaces, Mount, MountUnion,
@@ -121,5 +126,9 @@ std::string describe(const Step &step);
 
 // What the step is called in errors, reports and `stage1.break=`: "mount", "union", "register".
 std::string_view kind(const Step &step);
+
+// All that kind() says, as they are named to a person.
+inline constexpr std::array<std::string_view, 13> step_kinds{
+    "modules", "wait", "format", "fsck", "fstab", "mkdir", "mount", "union", "mark", "grow", "register", "init", "switch_root"};
 
 }  // namespace mounts

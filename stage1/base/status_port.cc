@@ -1,17 +1,16 @@
 #include "stage1/base/status_port.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <filesystem>
 #include <string>
 
 #include "mounts/base/at.h"
 #include "mounts/protocol.h"
+#include "stage1/base/virtio_port.h"
 
 namespace stage1 {
 
@@ -22,26 +21,13 @@ using base::Result;
 
 constexpr int acknowledge_timeout_ms = 5000;
 
-// Ports are numbered; their names are in sysfs. No udev has made /dev/virtio-ports yet.
-Result<base::Fd> open_port() {
-    std::error_code error;
-    for (const auto &port : std::filesystem::directory_iterator("/sys/class/virtio-ports", error)) {
-        auto name = base::read_file(port.path() / "name", 4096);
-        if (!name) continue;
-        while (name->ends_with('\n')) name->pop_back();
-        if (*name == mounts::protocol::status_port)
-            return base::open_at(AT_FDCWD, "/dev/" + port.path().filename().string(), O_RDWR | O_NONBLOCK);
-    }
-    return fail(ENODEV, "find port", mounts::protocol::status_port, "was this machine started by runvm?");
-}
-
 // Open from the first word to the exec of stage 2, as the log is: at each open and close the processor spins until the host
 // has taken note (Linux, drivers/char/virtio_console.c, __send_control_msg). -1: there is none, or not yet.
 base::Fd held;
 
 Result<int> port() {
     if (!held) {
-        auto opened = open_port();
+        auto opened = open_virtio_port(mounts::protocol::status_port);
         if (!opened) return std::unexpected(opened.error());
         held = std::move(*opened);
     }

@@ -3,7 +3,9 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include <uuid/uuid.h>
 
+#include <array>
 #include <cerrno>
 #include <format>
 #include <optional>
@@ -102,6 +104,17 @@ DiskOutcome formatted(const Ext4Recipe &recipe, bool finished, bool dry_run) {
             std::move(text)};
 }
 
+// A vfat's, of nine characters, is none that an ext4 can have.
+base::Result<std::string> lower_case_uuid(const std::string &text, const std::string &path) {
+    if (text.empty()) return text;
+    std::array<unsigned char, 16> raw{};
+    if (::uuid_parse(text.c_str(), raw.data()) < 0)
+        return base::fail(0, "use disk", path, std::format("no ext4 can have the UUID '{}'", text));
+    std::array<char, 37> lower{};
+    ::uuid_unparse_lower(raw.data(), lower.data());
+    return std::string(lower.data());
+}
+
 }  // namespace
 
 base::Result<DiskOutcome> prepare_disk(const DiskRequest &request) {
@@ -109,6 +122,8 @@ base::Result<DiskOutcome> prepare_disk(const DiskRequest &request) {
     if (request.label.size() > ext4_label_bytes)
         return base::fail(0, "use disk", path,
                           std::format("the label '{}' is longer than {} bytes", request.label, ext4_label_bytes));
+    const auto uuid = lower_case_uuid(request.uuid, path);
+    if (!uuid) return std::unexpected(uuid.error());
     const auto disk = open_disk(path);
     if (!disk && disk.error().code == EBUSY)
         if (const auto at = mounts::mounted_at(path); !at.target.empty()) return kept_mounted(at);
@@ -122,6 +137,7 @@ base::Result<DiskOutcome> prepare_disk(const DiskRequest &request) {
     if (verdict.action == Action::examine) {
         recipe = facts->intent ? *facts->intent
                                : new_ext4_recipe(facts->identity.size_bytes, facts->identity.sector_bytes, request.label);
+        if (!facts->intent && !request.uuid.empty()) recipe.uuid = *uuid;
         if (auto looked = look_closer(*facts, disk->get(), request, recipe, image); !looked)
             return std::unexpected(looked.error());
         verdict = decide(*facts);

@@ -12,6 +12,7 @@ namespace stage1 {
 struct DiskRequest {
     std::string device{mounts::protocol::default_root_device};
     std::string label{mounts::protocol::root_label};  // of an ext4 that is made; at most 16 bytes
+    std::string uuid{};                               // of it; empty: a random one
     bool dry_run = false;                             // opens for reading only and says what would be done
     // The launcher says that nothing was ever written to the image: the disk is probed as ever, but not read to its end
     // (emptiness.h).

@@ -99,7 +99,7 @@ void crashed(const char *what) {
     is_second_life = 1;
     (void)base::log_to_kmsg();  // without it, stderr is the console
     const mounts::BootParameters policy = failure_policy();
-    for (;;) fail_boot({"a bug in stage1, please report it", "", 0, what}, policy);
+    for (;;) (void)fail_boot({"a bug in stage1, please report it", "", 0, what}, policy);
 }
 
 }  // namespace stage1

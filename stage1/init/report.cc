@@ -13,6 +13,24 @@ int64_t boot_time_us() {
     return int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000;
 }
 
+namespace {
+
+std::string json_of(const StepRecord &r) {
+    std::string text = " {\"phase\": " + base::json_text(r.phase);
+    const auto field = [&](std::string_view name, std::string_view value) {
+        ((text += ", \"") += name) += "\": ";
+        text += value;
+    };
+    field("step", base::json_text(r.step));
+    field("text", base::json_text(r.text));
+    field("start_us", std::to_string(r.start_us));
+    if (r.end_us != 0) field("end_us", std::to_string(r.end_us));
+    if (!r.error.empty()) field("error", base::json_text(r.error));
+    return text += '}';
+}
+
+}  // namespace
+
 void Report::begin(std::string phase, std::string step, std::string text) {
     records_.push_back({std::move(phase), std::move(step), std::move(text), boot_time_us(), 0, {}});
 }
@@ -22,25 +40,12 @@ void Report::end(std::string result, std::string error) {
     record.end_us = boot_time_us();
     if (!result.empty()) record.text = std::move(result);
     record.error = std::move(error);
+    ended_text_ += (ended_text_.empty() ? "\n" : ",\n") + json_of(record);
 }
 
 std::string Report::json() const {
-    std::string text = "{\"version\": 1, \"steps\": [";
-    text.reserve(records_.size() * 256);
-    for (const StepRecord &r : records_) {
-        const auto field = [&](std::string_view name, std::string_view value) {
-            ((text += ", \"") += name) += "\": ";
-            text += value;
-        };
-        text += &r == records_.data() ? "\n {\"phase\": " : ",\n {\"phase\": ";
-        text += base::json_text(r.phase);
-        field("step", base::json_text(r.step));
-        field("text", base::json_text(r.text));
-        field("start_us", std::to_string(r.start_us));
-        if (r.end_us != 0) field("end_us", std::to_string(r.end_us));
-        if (!r.error.empty()) field("error", base::json_text(r.error));
-        text += '}';
-    }
+    std::string text = "{\"version\": 1, \"steps\": [" + ended_text_;
+    if (!records_.empty() && records_.back().end_us == 0) text += (ended_text_.empty() ? "\n" : ",\n") + json_of(records_.back());
     return text += "\n]}\n";
 }
 

@@ -30,6 +30,7 @@ class Report {
 
   private:
     std::vector<StepRecord> records_;
+    std::string ended_text_;  // the JSON of those that ended: written at each step's end, it is made once
 };
 
 // CLOCK_BOOTTIME now.

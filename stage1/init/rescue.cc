@@ -10,6 +10,8 @@
 
 #include <csignal>
 #include <format>
+#include <functional>
+#include <optional>
 
 #include "mounts/base/at.h"
 #include "mounts/base/log.h"
@@ -37,22 +39,19 @@ void take_console(int console) {
     for (const int standard : {0, 1, 2}) (void)::dup2(console, standard);
 }
 
-// Runs the initrd's shell on the console in a session of its own and waits for its end. That hangs the terminal up: whoever
-// has it open must open it anew.
-bool run_shell(int console) {
-    const char *shell = nullptr;
+const char *shell_of_initrd() {
     for (const char *path : {"/bin/ash", "/bin/sh", "/bin/bash"})
-        if (shell == nullptr && ::access(path, X_OK) == 0) shell = path;
-    if (shell == nullptr) {
-        say(console, "This initrd has no shell (/bin/sh).\n");
-        return false;
-    }
+        if (::access(path, X_OK) == 0) return path;
+    return nullptr;
+}
+
+// Runs `job` on the console in a session of its own and waits for its end: its wait status. The end hangs the terminal up:
+// whoever has it open must open it anew.
+int run_on_console(int console, const std::function<int()> &job) {
     const pid_t pid = ::fork();
     if (pid == 0) {
         take_console(console);
-        (void)::setenv("PATH", "/bin:/sbin:/usr/bin:/usr/sbin", 1);
-        ::execl(shell, shell, "-i", nullptr);
-        ::_exit(127);
+        ::_exit(job());
     }
     int status = 0;
     // Others' orphans end up here too: PID 1 reaps whatever it is given.
@@ -60,7 +59,30 @@ bool run_shell(int console) {
         ended = ::waitpid(-1, &status, 0);
         if (ended < 0 && errno != EINTR) break;
     }
-    return true;
+    return status;
+}
+
+[[noreturn]] void restart() {
+    ::sync();
+    (void)::reboot(RB_AUTOBOOT);
+    for (;;) ::pause();
+}
+
+// The initrd's shell, or the built-in prompt where it has none. Nothing: the prompt failed itself, and told nothing.
+std::optional<Answer> run_shell(int console, const Scene &scene) {
+    if (const char *shell = shell_of_initrd()) {
+        (void)run_on_console(console, [shell] {
+            (void)::setenv("PATH", "/bin:/sbin:/usr/bin:/usr/sbin", 1);
+            ::execl(shell, shell, "-i", nullptr);
+            return 127;
+        });
+        return Answer::go_on;
+    }
+    const int status = run_on_console(console, [&] { return static_cast<int>(prompt(STDIN_FILENO, scene)); });
+    if (!WIFEXITED(status) || WEXITSTATUS(status) > static_cast<int>(Answer::reboot)) return std::nullopt;
+    const auto answer = static_cast<Answer>(WEXITSTATUS(status));
+    if (answer == Answer::reboot) restart();
+    return answer;
 }
 
 // Waits until the console can be read; what others leave to PID 1 meanwhile is reaped.
@@ -90,20 +112,21 @@ char read_key(int console) {
     return n == 1 ? key : '\0';
 }
 
-[[noreturn]] void restart() {
-    ::sync();
-    (void)::reboot(RB_AUTOBOOT);
-    for (;;) ::pause();
+void say_menu(int console, const mounts::BootParameters &parameters, const Scene &scene) {
+    say(console, "\nAn error occurred in stage 1 of the boot process. Press one of the following keys:\n\n");
+    if (parameters.shell_on_fail && shell_of_initrd() != nullptr)
+        say(console, "  i) to launch an interactive shell\n  f) to start an interactive shell having pid 1\n");
+    else if (parameters.shell_on_fail)
+        say(console, "  i) to launch stage 1's own prompt, for this initrd has no shell\n");
+    if (scene.has_failed) say(console, "  t) to try the failed step again\n");
+    say(console, "  r) to reboot immediately\n  *) to ignore the error and continue\n");
 }
 
-void menu(const mounts::BootParameters &parameters) {
+Answer menu(const mounts::BootParameters &parameters, const Scene &scene) {
     for (;;) {
         const base::Fd terminal = open_console(parameters);
         const int console = terminal.get();
-        say(console, "\nAn error occurred in stage 1 of the boot process. Press one of the following keys:\n\n");
-        if (parameters.shell_on_fail)
-            say(console, "  i) to launch an interactive shell\n  f) to start an interactive shell having pid 1\n");
-        say(console, "  r) to reboot immediately\n  *) to ignore the error and continue\n");
+        say_menu(console, parameters, scene);
         const char key = read_key(console);
         if (key == '\0') {
             // Nobody can ever answer: stay, for the message is on the screen and an exit would be a panic.
@@ -111,18 +134,21 @@ void menu(const mounts::BootParameters &parameters) {
         }
         if (key == 'r') restart();
         if (key == 'i' && parameters.shell_on_fail) {
-            (void)run_shell(console);
+            const bool own = shell_of_initrd() == nullptr;
+            const auto answer = run_shell(console, scene);
+            if (own && answer) return *answer;
             continue;
         }
-        if (key == 'f' && parameters.shell_on_fail) {
+        if (key == 'f' && parameters.shell_on_fail && shell_of_initrd() != nullptr) {
             take_console(console);
             ::execl("/bin/sh", "sh", nullptr);
             say(console, "This initrd has no shell (/bin/sh).\n");
             continue;
         }
         if (key == '\n' || key == '\r') continue;
+        if (key == 't' && scene.has_failed) return Answer::retry;
         say(console, "Continuing...\n");
-        return;
+        return Answer::go_on;
     }
 }
 
@@ -138,7 +164,7 @@ void panic() {
     for (;;) ::pause();
 }
 
-void fail_boot(const base::Error &error, const mounts::BootParameters &parameters) {
+Answer fail_boot(const base::Error &error, const mounts::BootParameters &parameters, const Scene &scene) {
     const std::string text = message(error);
     base::log(error);
     const base::Fd console = open_console(parameters);
@@ -147,13 +173,16 @@ void fail_boot(const base::Error &error, const mounts::BootParameters &parameter
     (void)::tcdrain(console.get());
     (void)tell_host("stage1-failed " + text);
     if (parameters.panic_on_fail) panic();
-    menu(parameters);
+    return menu(parameters, scene);
 }
 
-void stop_at(const std::string &where, const mounts::BootParameters &parameters) {
+Answer stop_at(const std::string &where, const mounts::BootParameters &parameters, const Scene &scene) {
     const base::Fd console = open_console(parameters);
-    say(console.get(), std::format("\nstage1: stopped before {}; the boot goes on when this shell ends.\n", where));
-    (void)run_shell(console.get());
+    say(console.get(),
+        shell_of_initrd() != nullptr
+            ? std::format("\nstage1: stopped before {}; the boot goes on when this shell ends.\n", where)
+            : std::format("\nstage1: stopped before {}; 'continue' goes on, 'help' lists what there is.\n", where));
+    return run_shell(console.get(), scene).value_or(Answer::go_on);
 }
 
 }  // namespace stage1

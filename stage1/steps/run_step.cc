@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <format>
 
@@ -75,9 +76,16 @@ Line run(const mounts::WaitForDevice &step, FoundDevices &devices) {
 }
 
 Line run(const mounts::PrepareDisk &step, FoundDevices &devices) {
+    DiskRequest request;
+    if (!step.content.empty()) {
+        // One device of that name is the root; of several, the wait for it tells.
+        if (const auto named = find(step.content, devices); named || named.error().code != ENODEV) return std::string();
+        const auto spec = mounts::parse_device_spec(step.content);
+        if (!spec) return std::unexpected(spec.error());
+        (spec->kind == mounts::DeviceSpec::Kind::uuid ? request.uuid : request.label) = spec->value;
+    }
     auto device = find(step.spec, devices);
     if (!device) return device;
-    DiskRequest request;
     request.device = *device;
     request.vouched = step.vouched;
     const auto outcome = prepare_disk(request);
@@ -165,7 +173,7 @@ Line run(const mounts::CheckInit &step) {
     return find_stage2(step.target_root, step.init).transform([](const std::string &) { return std::string(); });
 }
 
-Line run(const mounts::SwitchRoot &step) { return std::unexpected(switch_root(step.target_root, step.init)); }
+Line run(const mounts::SwitchRoot &step) { return std::unexpected(switch_root(step)); }
 
 }  // namespace
 

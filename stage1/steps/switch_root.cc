@@ -22,6 +22,7 @@
 
 #include "mounts/base/at.h"
 #include "mounts/base/log.h"
+#include "stage1/agent/agent.h"
 #include "stage1/base/status_port.h"
 #include "stage1/steps/target.h"
 
@@ -152,10 +153,13 @@ Result<std::string> find_stage2(const std::string &target_root, const std::strin
     return init;
 }
 
-base::Error switch_root(const std::string &target_root, const std::string &init) {
-    const auto stage2 = find_stage2(target_root, init);
+base::Error switch_root(const mounts::SwitchRoot &step) {
+    const auto &[target_root, init, agent] = step;
+    const bool alone = agent == mounts::AgentMode::only;
+    const auto stage2 = alone ? Result<std::string>("") : find_stage2(target_root, init);
     if (!stage2) return stage2.error();
-    if (*stage2 != init) base::log(base::Priority::info, std::format("executing {}, which activates the system", *stage2));
+    if (!alone && *stage2 != init)
+        base::log(base::Priority::info, std::format("executing {}, which activates the system", *stage2));
     Freeing freeing;
     freeing.root.reset(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     struct stat st{};
@@ -176,6 +180,9 @@ base::Error switch_root(const std::string &target_root, const std::string &init)
     if (::mount(".", "/", nullptr, MS_MOVE, nullptr) < 0) return fail(errno, "move the root mount", target_root).error();
     if (::chroot(".") < 0 || ::chdir("/") < 0) return fail(errno, "chroot", target_root).error();
     hang_up();  // before the child has a copy that keeps stage 2 from it
+    const std::string system = init.substr(0, init.rfind('/') == std::string::npos ? 0 : init.rfind('/'));
+    if (alone) be_agent(system);
+    if (agent == mounts::AgentMode::on) start_agent(system);
     if (is_initramfs(freeing.root.get())) free_initramfs(freeing);
 
     // Stage 2 begins as a fresh PID 1: no signal ignored or blocked.

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "mounts/base/error.h"
+#include "mounts/boot/step.h"
 
 namespace stage1 {
 
@@ -13,7 +14,8 @@ namespace stage1 {
 base::Result<std::string> find_stage2(const std::string &target_root, const std::string &init);
 
 // Moves /proc, /sys, /dev and /run into the target root, makes it "/", frees the initramfs and executes the program that
-// find_stage2 names. Returns only on failure. Up to the move of the root, a failure leaves everything in place.
-base::Error switch_root(const std::string &target_root, const std::string &init);
+// find_stage2 names, beside which the agent runs from then on; with AgentMode::only it becomes the agent instead. Returns only on
+// failure. Up to the move of the root, a failure leaves everything in place.
+base::Error switch_root(const mounts::SwitchRoot &step);
 
 }  // namespace stage1

@@ -81,9 +81,10 @@ TEST_CASE("a /dev/vda that is not there is named, and so is that there is no dis
 }
 
 TEST_CASE("an init that is not executable is named") {
-    const std::string init = boot_test::fixture_toplevel() + "/system";
-    check_failed(boot({.arguments = {"--init=" + init}, .registration = false}),
-                 std::format("find init '{}': Permission denied; the file is not executable", init));
+    Machine machine;
+    std::ofstream(machine.xchg() + "/init") << "#!/bin/sh\n";
+    check_failed(machine.boot({.arguments = {"--init=/tmp/xchg/init"}, .registration = false}),
+                 "find init '/tmp/xchg/init': Permission denied; the file is not executable");
 }
 
 TEST_CASE("a scripted stage 1 reads on its console what is wrong with its file system table and its target root") {

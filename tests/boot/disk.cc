@@ -25,6 +25,27 @@ TEST_CASE("a fresh disk is formatted once; the second boot keeps it and what was
     CHECK_THAT(second.console, ContainsSubstring("kept") && ContainsSubstring("nixos") && !ContainsSubstring("created"));
 }
 
+TEST_CASE("a new disk gets the label or the UUID by which the root is named, and is found by it from then on") {
+    for (const std::string root : {"--root-device=/dev/disk/by-label/nixos", "--root-device=LABEL=data",
+                                   "--root-device=UUID=1234ABCD-1111-4222-8333-444455556666"}) {
+        Machine machine;
+        for (const bool again : {false, true}) {
+            const Boot b = machine.boot({.script = "blkid /dev/vda; ls /root/kept; touch /root/kept", .arguments = {root}});
+            INFO(b.console);
+            CHECK(b.exit_code == 0);
+            CHECK(b.console.contains("\n/root/kept") == again);
+            const std::string name = root.substr(root.find_last_of("=/") + 1);
+            CHECK_THAT(b.console, Catch::Matchers::ContainsSubstring("=\"" + name + "\"", Catch::CaseSensitive::No));
+        }
+    }
+}
+
+TEST_CASE("a new disk whose root's name no ext4 can have is refused at once") {
+    const Boot b = boot({.arguments = {"--root-device=UUID=12CE-A600"}});
+    CHECK(b.exit_code == 120);
+    CHECK_THAT(b.console, ContainsSubstring("use disk '/dev/vda': no ext4 can have the UUID '12CE-A600'"));
+}
+
 TEST_CASE("a disk that holds something else is refused, named, and left as it was") {
     Machine machine;
     // Four thousand bytes of somebody's, in the middle of nothing that blkid knows.

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "mounts/base/at.h"
 #include "tests/boot/machine.h"
 
 namespace {
@@ -15,9 +16,20 @@ using Catch::Matchers::ContainsSubstring;
 TEST_CASE("the exit status of what the guest ran is runvm's") { CHECK(boot({.script = "exit 42"}).exit_code == 42); }
 
 TEST_CASE("a missing stage 2 is named, and the launcher says that stage 1 failed") {
-    const Boot b = boot({.arguments = {"--init=/nix/store/none/init"}, .registration = false});
+    const Boot b = boot({.arguments = {"--init=/tmp/xchg/none"}, .registration = false});
     CHECK(b.exit_code == 120);
-    CHECK_THAT(b.console, ContainsSubstring("/nix/store/none/init"));
+    CHECK_THAT(b.console, ContainsSubstring("/tmp/xchg/none"));
+}
+
+TEST_CASE("the report of a boot that fails is the host's, with the step that failed and the one that never ended") {
+    boot_test::Machine machine;
+    CHECK(machine.boot({.arguments = {"--init=/nix/store/none/init"}, .registration = false}).exit_code == 120);
+    const std::string report = machine.xchg() + "/stage1-report.json";
+    CHECK_THAT(base::read_file(report).value_or(""), ContainsSubstring("\"error\": \"find init '/nix/store/none/init': "));
+    REQUIRE(std::filesystem::remove(report));
+    // It stands before stage 2 until its time is over.
+    CHECK(machine.boot({.parameters = {"stage1.break=switch_root"}, .arguments = {"--timeout", "90"}}).exit_code != 0);
+    CHECK_THAT(base::read_file(report).value_or(""), ContainsSubstring("\"phase\": \"register\"") && ContainsSubstring("]}\n"));
 }
 
 TEST_CASE("a stage 2 whose interpreter is missing is named, with why it can't be executed") {
@@ -32,12 +44,13 @@ TEST_CASE("a stage 2 whose interpreter is missing is named, with why it can't be
                                  "(the #! line, or the dynamic loader) is not in the target root\r\n"));
 }
 
-TEST_CASE("a bad value of a parameter of ours is named") {
+TEST_CASE("a bad value of a parameter of ours, and an init that the store has not, are named before the boot") {
     const Boot b = boot({.parameters = {"stage1.union.engine=steam"}});
-    CHECK(b.exit_code == 120);
-    CHECK_THAT(
-        b.console,
-        ContainsSubstring("the boot failed: kernel parameter 'stage1.union.engine=steam': expected auto | overlay | fuse\r\n"));
+    CHECK(b.exit_code == 124);
+    CHECK(b.console == "runvm: kernel parameter 'stage1.union.engine=steam': expected auto | overlay | fuse\n");
+    const Boot none = boot({.arguments = {"--init=/nix/store/none/init"}, .registration = false});
+    CHECK(none.exit_code == 124);
+    CHECK_THAT(none.console, ContainsSubstring("runvm: find init '/nix/store/none/init': No such file or directory; the store "));
 }
 
 TEST_CASE("a mount tag that the host does not offer is named, with those that it does") {

@@ -49,8 +49,11 @@ echo the button was pressed)");
     INFO(start.output);
     REQUIRE(start.status == 0);
     const pid_t holder = place.holder("web");
-    CHECK(place.runvm({"list"}).output == std::format("web\tpid {}\n", holder));
-    CHECK(place.runvm({"status", "web"}).output == std::format("web: running, pid {}\n", holder));
+    CHECK(place.runvm({"list", "--names"}).output == "web\n");
+    const std::string listed = place.runvm({"list"}).output;
+    CHECK_THAT(listed, ContainsSubstring("NAME  STATE ") && ContainsSubstring("\nweb   ") &&
+                           ContainsSubstring(std::format("  1024 MiB  {:>8}  -\n", holder)));
+    CHECK_THAT(place.runvm({"status", "web"}).output, ContainsSubstring(std::format("web: running, pid {}, at: ", holder)));
     CHECK_THAT(place.runvm({"qmp", "web", "query-name"}).output, ContainsSubstring(R"({"return": {"name": "web"}})"));
 
     const auto refusal = std::format("in use by the runvm with pid {}; stop that one, or use another", holder);
@@ -85,8 +88,11 @@ echo the button was pressed)");
     CHECK(place.runvm({"list"}).output.empty());
     CHECK(nothing_left(place));
     const auto gone = place.runvm({"status", "web"});
-    CHECK(gone.status == 124);
-    CHECK(gone.output == "runvm: find machine 'web': no machine runs\n");
+    CHECK(gone.status == 1);
+    CHECK_THAT(gone.output, ContainsSubstring("web: ended "));
+    const auto never = place.runvm({"status", "other"});
+    CHECK(never.status == 124);
+    CHECK(never.output == "runvm: find machine 'other': no machine runs, and no run of this name was kept\n");
 }
 
 TEST_CASE("QEMU ends with its launcher, and what a killed launcher left is swept at the next start") {
@@ -98,6 +104,9 @@ TEST_CASE("QEMU ends with its launcher, and what a killed launcher left is swept
     CHECK(within(5, [&] { return !alive(qemu); }));
     CHECK(place.runvm({"list"}).output.empty());
     CHECK(fs::exists(place.runtime() + "/one"));
+    const auto cut = place.runvm({"status", "one"});
+    CHECK(cut.status == 1);
+    CHECK_THAT(cut.output, ContainsSubstring("one: cut off ") && ContainsSubstring(" ago: its launcher was killed"));
     REQUIRE(place.runvm({"start", "--name", "two"}).status == 0);
     CHECK_FALSE(fs::exists(place.runtime() + "/one"));
     const auto stop = place.runvm({"stop", "two", "--patience", "1"});  // its kernel is not that far
@@ -113,7 +122,7 @@ TEST_CASE("SIGTERM ends a machine in order, and its launcher says so") {
     const pid_t qemu = Place::qemu_of(launcher);
     REQUIRE(::kill(launcher, SIGTERM) == 0);
     CHECK(wait_for_end(launcher) == 128 + SIGTERM);
-    CHECK_THAT(place.output(), ContainsSubstring("ended by signal 15"));
+    CHECK_THAT(place.output(), ContainsSubstring("ended by signal 15 (SIGTERM)"));
     CHECK_FALSE(alive(qemu));
     CHECK(nothing_left(place));
 }

@@ -78,7 +78,7 @@ std::vector<std::string> Machine::words(const Setup &setup) const {
     const std::string parts = fixture();
     std::ofstream(xchg() + "/cmd") << setup.script << '\n';
     // The 2013 script's way to name the folder that holds xchg, and the disk.
-    std::vector<std::string> argv{"/usr/bin/env", "USE_TMPDIR=1", "TMPDIR=" + folder_,
+    std::vector<std::string> argv{"/usr/bin/env", "USE_TMPDIR=1", "TMPDIR=" + folder_, "XDG_STATE_HOME=" + folder_ + "/state",
                                   "NIX_DISK_IMAGE=" + (setup.disk ? disk() : std::string())};
     argv.insert(argv.end(), {build_folder() / "runvm", "run", "--accel", "tcg", "--timeout", std::to_string(setup.timeout_s)});
     const std::string system = parts + "/" + setup.system;

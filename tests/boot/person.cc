@@ -87,11 +87,59 @@ TEST_CASE(
     CHECK(console.finish().exit_code == 120);  // it failed, and the launcher was told; what then became of it is the person's
 }
 
+TEST_CASE(
+    "an initrd without a shell has a prompt of its own: before a phase and a step, and where a step fails, which it tries "
+    "again") {
+    Machine machine;
+    Console console(
+        machine, {.script = "cat /run/stage1/report.json; exit 4",
+                  .parameters = {"stage1.break=devices", "stage1.break=mount:/tmp/shared", "boot.shell_on_fail", "boot.trace"}});
+    console.wait_for("stage1: stopped before devices; 'continue' goes on, 'help' lists what there is.");
+    console.command("lsx");
+    console.wait_for("prompt 'lsx': there is no such command; 'help' lists those that there are");
+    console.command("blkid");
+    console.wait_for("vda (");
+    console.command("plan");
+    console.wait_for("> devices:\n");
+    console.command("cat /run/stage1/report.json");
+    console.wait_for("\"step\": \"modules\", \"text\": \"modules: ");
+    console.wait_for("\"end_us\": ");
+    console.command("retry");
+    console.wait_for("retry: no step failed; 'continue' goes on");
+    console.command("lsmod");
+    console.wait_for("9pnet_virtio");
+    console.command("dmesg");
+    console.wait_for("stage1 ");
+    console.command("step");
+    console.wait_for("stage1: wait for serial=root at most 20 s\n");
+    console.wait_for(" s: device: serial=root is /dev/vda\n");
+    console.wait_for("stage1: stopped before ");
+    console.command("contx\x7finue");
+    console.wait_for("stage1: stopped before mount -t 9p ");
+    console.command("mount -t tmpfs none /mnt-root/tmp/shared");
+    console.command("ls /mnt-root/tmp");
+    console.wait_for("d1777     0     0           40 shared\n");
+    console.command("continue");
+    console.wait_for(" s: failed\n");
+    console.wait_for("stage1: the boot failed: mount '/mnt-root/tmp/shared': ");
+    console.wait_for(
+        "  i) to launch stage 1's own prompt, for this initrd has no shell\n  t) to try the failed step again\n"
+        "  r) to reboot immediately\n");
+    console.type("i");
+    console.command("report");
+    console.wait_for("\"error\": \"mount '/mnt-root/tmp/shared': ");
+    console.command("umount /mnt-root/tmp/shared");
+    console.command("retry");
+    const Boot b = console.finish();
+    CHECK(b.exit_code == 120);  // the launcher was told of the failure, and what a person mends it doesn't know
+    CHECK_THAT(b.console, ContainsSubstring("\"step\": \"switch_root\""));
+}
+
 TEST_CASE("r restarts the machine; without boot.shell_on_fail no shell is offered") {
     Machine machine;
-    Console console(machine, {.arguments = {"--init=/nix/store/none/init"}, .registration = false});
+    Console console(machine, {.arguments = {"--init=/tmp/xchg/none"}, .registration = false});
     console.wait_for(
-        "stage1: the boot failed: find init '/nix/store/none/init': No such file or directory; there is no such file in "
+        "stage1: the boot failed: find init '/tmp/xchg/none': No such file or directory; there is no such file in "
         "the target root /mnt-root: is the store mounted, and init= of this closure?\n");
     console.wait_for("*) to ignore the error and continue\n");
     console.type("r");

@@ -32,16 +32,17 @@ Place::Place(const std::string &script) {
 }
 
 Place::~Place() {
-    std::istringstream lines(runvm({"list"}).output);
+    std::istringstream lines(runvm({"list", "--names"}).output);
     for (std::string line; std::getline(lines, line);)
-        (void)runvm({"stop", "--now", line.substr(0, line.find('\t'))});  // a machine that is left fails other tests
+        (void)runvm({"stop", "--now", line});  // a machine that is left fails other tests
     (void)hostside::remove_guest_folder(folder_);
 }
 
 std::vector<std::string> Place::words(std::vector<std::string> arguments) const {
     std::vector<std::string> all = before;
-    all.insert(all.end(), {"/usr/bin/env", "-u", "TMPDIR", "XDG_RUNTIME_DIR=" + folder_ + "/run", "NIX_DISK_IMAGE=" + disk(),
-                           "SHARED_DIR=" + shared(), build_folder() / "runvm"});
+    all.insert(all.end(),
+               {"/usr/bin/env", "-u", "TMPDIR", "XDG_RUNTIME_DIR=" + folder_ + "/run", "XDG_STATE_HOME=" + folder_ + "/state",
+                "NIX_DISK_IMAGE=" + disk(), "SHARED_DIR=" + shared(), build_folder() / "runvm"});
     const std::string verb = arguments.front();
     all.push_back(verb);
     if (verb == "run" || verb == "start")
@@ -77,9 +78,9 @@ std::string Place::wait_for(const std::string &name) const {
 pid_t Place::holder(const std::string &name) const {
     pid_t pid = 0;
     const bool listed = within(20, [&] {
-        std::istringstream lines(runvm({"list"}).output);
-        for (std::string line; std::getline(lines, line);)
-            if (line.starts_with(name + "\tpid ")) pid = std::stoi(line.substr(name.size() + 5));
+        constexpr std::string_view key = "\"pid\":";
+        const std::string told = runvm({"status", "--json", name}).output;
+        if (const size_t at = told.find(key); at != std::string::npos) pid = std::stoi(told.substr(at + key.size()));
         return pid != 0 && qemu_of(pid) != 0 && runvm({"status", name}).status == 0;
     });
     REQUIRE(listed);

@@ -37,7 +37,7 @@ class Place {
 
     // A file of the shared folder, with its content, once the guest has made it. Fails the test after two minutes.
     std::string wait_for(const std::string &name) const;
-    // The launcher's pid, as `runvm list` tells it; waits until it does.
+    // The launcher's pid, as `runvm status` tells it; waits until it does.
     pid_t holder(const std::string &name) const;
     // QEMU's pid: the launcher's child.
     static pid_t qemu_of(pid_t launcher);

@@ -173,7 +173,9 @@ TEST_CASE("virtiofsd shares the closure alone with each union, its end is the ma
         CHECK(b.exit_code == 0);
         CHECK_THAT(b.console, ContainsSubstring("verified") && ContainsSubstring(listing("")));
     }
-    Place place("ls /nix/.ro-store | wc -l >/tmp/shared/up; stat -c 'owned by %u' /nix/.ro-store/*-busybox; sleep 1000");
+    Place place(
+        "ls /nix/.ro-store | wc -l >/tmp/count; cp /tmp/count /tmp/shared/up.part; mv /tmp/shared/up.part /tmp/shared/up; stat "
+        "-c 'owned by %u' /nix/.ro-store/*-busybox; sleep 1000");
     place.before = {"unshare", "--user", "--map-user=1000", "--map-group=1000"};
     const pid_t launcher = place.launch({"run", "--timeout", "300", "--store-kind", "virtiofs"});
     CHECK(place.wait_for("up") == "7\n");

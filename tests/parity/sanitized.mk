@@ -9,7 +9,7 @@ $(BUILD)/sanitized-union/unionfs: $(call objects,$(MOUNTS) $(UNIONFS) $(STAGE1) 
 	@ln -sf unionfs $(@D)/stage1
 
 thread := -fsanitize=thread -fno-omit-frame-pointer
-sanitized_union = $(gnu) BUILD=build/$1 CXXFLAGS="-O1 -g1 $2" LDFLAGS="$2" build/$1/sanitized-union/unionfs
+sanitized_union = $(gnu) BUILD=build/$1 CXXFLAGS="-O1 -g1 -DCHECK_LOCK_ORDER $2" LDFLAGS="$2" build/$1/sanitized-union/unionfs
 run_sanitized = rm -rf build/$1/said && mkdir -p build/$1/said && UNIONFS=build/$1/sanitized-union/unionfs \
     $2="log_path=$(CURDIR)/build/$1/said/what $3" $(BUILD)/tests/parity '~"max_files*"~"an upper or workdir*"' && \
     { [ -z "$$(ls build/$1/said)" ] || { head -n 60 build/$1/said/* >&2; exit 1; }; }

@@ -39,6 +39,17 @@ TEST_CASE("the kernel's, NixOS's and our own parameters get their values") {
     CHECK(p.break_before == std::vector{mounts::protocol::BootPhase::mounts});
 }
 
+TEST_CASE("a stop is before a phase, before each step of a kind, or before one step that says something") {
+    CHECK(parsed("stage1.break=mount stage1.break=mount:/nix/store stage1.break=grow").break_before_steps ==
+          std::vector<std::string>{"mount", "mount:/nix/store", "grow"});
+    const auto bad = mounts::boot_parameters({{"stage1.break", "mout"}});
+    REQUIRE_FALSE(bad);
+    CHECK(
+        message(bad.error()) ==
+        "kernel parameter 'stage1.break=mout': expected a phase: modules devices mounts system register switch_root; or a step, "
+        "as mount or mount:/nix/store: modules wait format fsck fstab mkdir mount union mark grow register init switch_root");
+}
+
 TEST_CASE("the later of two counts, and what is not ours is left alone") {
     CHECK(parsed("stage1.union=disk stage1.union=off").store_union == mounts::UnionMode::off);
     CHECK_FALSE(parsed("ro rw").root_read_only);

@@ -56,7 +56,7 @@ TEST_CASE("a run in the background of a person's shell is not stopped by the ter
     std::ofstream(qemu) << "#!/bin/sh\ncase $1 in --version) echo QEMU emulator version 10.0.0; exit;; -sandbox) exit;; esac\n"
                            "[ -t 0 ] && stty raw\necho the machine ran\n";
     fs::permissions(qemu, fs::perms::owner_all);
-    std::ofstream(scratch.path("kernel")) << "kernel";
+    std::ofstream(scratch.path("kernel")) << "\x7f" << "ELF";
     const std::string script =
         "set -m\nexport XDG_RUNTIME_DIR=" + scratch.path("run") + " XDG_CACHE_HOME=" + scratch.path("run") + "\n" + runvm() +
         " run --store /tmp --accel tcg --disk-image= --qemu " + qemu + " --kernel " + scratch.path("kernel") + " --init /x >" +

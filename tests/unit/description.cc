@@ -122,6 +122,61 @@ TEST_CASE("what NixOS calls additionalPaths now is pathsInNixDB, once") {
           "vm.json '/additionalPaths': given twice; pathsInNixDB is the same");
 }
 
+TEST_CASE("what NixOS says in other words is what we say in ours") {
+    const std::vector<std::pair<const char *, const char *>> words{
+        {R"({"directBoot":{"enable":true,"initrd":"/i"}})", R"({"initrd":"/i"})"},
+        {R"({"qemu":{"package":"/nix/store/q","enableSharedMemory":false}})",
+         R"({"qemu":{"program":"/nix/store/q/bin/qemu-system-x86_64"}})"},
+        {R"({"qemu":{"forceAccel":true}})", R"({"accelerator":"kvm"})"},
+        {R"({"qemu":{"forceAccel":false}})", "{}"},
+        {R"({"diskSize":"auto"})", "{}"},
+        {R"({"diskSize":null})", "{}"},
+        {R"({"emptyDiskImages":[20,{"size":40,"driveConfig":{"deviceExtraOpts":{},"driveExtraOpts":{},"name":null}}]})",
+         R"({"emptyDiskImages":[20,40]})"},
+        {R"({"credentials":{"token":{"source":"./a, b","text":null,"mechanism":"smbios"}}})",
+         R"({"qemu":{"options":["-fw_cfg 'name=opt/io.systemd.credentials/token,file=./a,, b'"]}})"},
+        {R"({"mountHostNixStore":true,"useSecureBoot":false,"useHostCerts":false,"nixStore9pCache":"loose","useBIOSBoot":false,
+             "useDefaultFilesystems":true,"bootLoaderDevice":"/dev/vda","bootPartition":null,"installBootLoader":false,
+             "fileSystems":{"/":{"fsType":"ext4"}},"efi":{"keepVariables":false},"diskSizeAutoSupported":false,
+             "tpm":{"enable":false,"deviceModel":"tpm-tis","package":"/nix/store/swtpm","provisioning":null},
+             "allInterfaces":{},"host":{}})",
+         "{}"}};
+    for (const auto &[theirs, ours] : words) {
+        INFO(theirs);
+        const auto said = hostside::describe_json({{"vm.json", theirs, false}});
+        if (!said) FAIL(base::message(said.error()));
+        CHECK(*said == hostside::describe_json({{"vm.json", ours, false}}).value());
+    }
+}
+
+TEST_CASE("a value of NixOS's that is not obeyed is refused with the reason") {
+    const auto wrong = GENERATE(values<Wrong>({
+        {R"({"directBoot":{"enable":false}})",
+         "vm.json '/directBoot/enable': runvm boots the kernel directly; with a boot loader: useBootLoader and bootDisk"},
+        {R"({"mountHostNixStore":false})", "vm.json '/mountHostNixStore': the guest's store is the host's"},
+        {R"({"useSecureBoot":true})", "vm.json '/useSecureBoot': EFI firmware is not built in yet"},
+        {R"({"useHostCerts":true})", "vm.json '/useHostCerts': a share of the host's certificates is not built in yet"},
+        {R"({"nixStore9pCache":"none"})", "vm.json '/nixStore9pCache': the store is cached loosely, as it never changes"},
+        {R"({"directBoot":{"initrd":"/i"},"initrd":"/j"})", "vm.json '/directBoot/initrd': given twice; initrd is the same"},
+        {R"({"directBoot":{"initrd":1}})", "vm.json '/directBoot/initrd': must be a string"},
+        {R"({"directBoot":{"other":1}})", "vm.json '/directBoot': no such option; `runvm schema` lists them"},
+        {R"({"qemu":{"forceAccel":"yes"}})", "vm.json '/qemu/forceAccel': must be true or false"},
+        {R"({"qemu":{"enableSharedMemory":true}})",
+         "vm.json '/qemu/enableSharedMemory': shared memory is not built in; its arguments are QEMU's, in qemu.options"},
+        {R"({"emptyDiskImages":[{"size":40,"driveConfig":{"deviceExtraOpts":{"serial":"x"}}}]})",
+         "vm.json '/emptyDiskImages/0/driveConfig': of it only the defaults are taken; a disk of your own is one of drives"},
+        {R"({"emptyDiskImages":[{"driveConfig":{}}]})",
+         "vm.json '/emptyDiskImages/0/size': missing; it is a whole number: size in MiB"},
+        {R"({"emptyDiskImages":[{"size":"big"}]})", "vm.json '/emptyDiskImages/0': must be a whole number, not \"big\""},
+        {R"({"credentials":{"a":{"text":"x"}}})", "vm.json '/credentials/a/source': missing; it is a string: a file of the host"},
+        {R"({"credentials":{"a,b":{"source":"x"}}})",
+         "vm.json '/credentials/a,b': no name of a credential: it has none of / , ="},
+        {R"({"credentials":{"a":{"source":"x"}},"qemu":7})", "vm.json '/qemu': must be an object"},
+        {R"({"diskSize":"huge"})", "vm.json '/diskSize': must be a whole number, not \"huge\""},
+    }));
+    CHECK(refusal(wrong.json) == wrong.message);
+}
+
 TEST_CASE("a flag may say an object in short, and a list in JSON takes the place of the file's") {
     struct Short {
         const char *key, *text, *json;

@@ -51,7 +51,7 @@ class Scene {
                "for last; do :; done\nfor file; do case $file in */*) { printf 'QFI\\373'; head -c 65536 /dev/zero; } >\"$file\" "
                "|| exit 1; exit;; esac; done");
         environment = {"PATH=" + at("bin") + ":/usr/bin:/bin", "XDG_RUNTIME_DIR=" + at("run"), "XDG_CACHE_HOME=" + at("cache")};
-        std::ofstream(at("kernel")) << "kernel";
+        std::ofstream(at("kernel")) << "\x7f" << "ELF";
         std::ofstream(at("initrd")) << "initrd";
     }
     ~Scene() {
@@ -249,7 +249,7 @@ TEST_CASE("a kernel without 9p") {
     CHECK(scene.said({"--initrd", "", "--init", "/x", "--modules", scene.at("modules"), "--stage1", scene.at("kernel")}) ==
           "runvm: making the initrd\n"
           "runvm: find module '9p': kernel 6.1-cloud has it neither as a module in S/modules/lib/modules/6.1-cloud nor built in; "
-          "take a kernel that has it (Debian's 'cloud' flavour has no 9p), or another disk interface\n");
+          "take a kernel that has it (Debian's 'cloud' flavour has no 9p): the store comes over it\n");
 }
 
 TEST_CASE("files that a machine is made of and that are not there") {

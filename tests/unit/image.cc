@@ -1,4 +1,4 @@
-#include "hostside/host/image.h"
+#include "hostside/host/qcow2.h"
 
 #include <catch_amalgamated.hpp>
 #include <cstdint>
@@ -36,21 +36,28 @@ bool is_empty(const std::function<void(std::string &)> &change) {
 }
 
 // What is said of that image; empty: it is taken.
-std::string refusal(const std::function<void(std::string &)> &change) {
+std::string refusal(const std::function<void(std::string &)> &change, const hostside::BackingFiles &backing_files = {}) {
     const support::ScratchFolder scratch;
     std::string bytes = image();
     change(bytes);
     REQUIRE(base::replace_file(scratch.path("image"), bytes));
-    const auto good = hostside::check_qcow2(scratch.path("image"), "name another");
+    const auto good = hostside::check_qcow2(scratch.path("image"), backing_files, "name another");
     return good ? "" : base::message(good.error());
 }
 
-std::string refusal_over(const std::string &backing) {
-    return refusal([&](std::string &b) {
-        put(b, 8, 0x200, 8);
-        put(b, 16, backing.size(), 4);
-        b.replace(0x200, backing.size(), backing);
-    });
+std::string refusal_over(const std::string &backing, const hostside::BackingFiles &backing_files = {},
+                         const std::string &format = "raw") {
+    return refusal(
+        [&](std::string &b) {
+            put(b, 8, 0x200, 8);
+            put(b, 16, backing.size(), 4);
+            b.replace(0x200, backing.size(), backing);
+            if (format.empty()) return;
+            put(b, 112, 0xe2792aca, 4);
+            put(b, 116, format.size(), 4);
+            b.replace(120, format.size(), format);
+        },
+        backing_files);
 }
 
 }  // namespace
@@ -98,9 +105,45 @@ TEST_CASE("a qcow2 image over something whose name can't be read is refused, and
 }
 
 TEST_CASE("a qcow2 image over something that is no plain file name is refused") {
-    CHECK(refusal_over("/dev/null").empty());
-    CHECK(refusal_over("./image").empty());
     for (const char *name :
          {R"(json:{"driver":"file","filename":"/etc/shadow"})", "nbd://host/x", "nbd:unix:/run/socket", "fat:rw:/home"})
         CHECK(refusal_over(name).contains("no plain file name"));
+}
+
+TEST_CASE("what lies beneath a qcow2 image is read only if it was named, and its format is not guessed") {
+    const support::ScratchFolder scratch;
+    const std::string secret = scratch.path("secret");
+    REQUIRE(base::replace_file(secret, std::string(4096, 's')));
+    CHECK(refusal_over(secret).contains("the guest could read; allow that with --backing-file " + secret));
+    CHECK(refusal_over(secret, {scratch.path("other")}).contains("--backing-file"));
+    CHECK(refusal_over(secret, {secret}).empty());
+    CHECK(refusal_over(secret, {scratch.path("../") + scratch.path().substr(5) + "/secret"}).empty());  // another name of it
+    CHECK(refusal_over(secret, {secret}, "").contains("that is not guessed"));
+    CHECK(refusal_over(secret, {secret}, "vmdk").contains("that is not guessed"));
+    CHECK(refusal_over(secret, {secret}, "qcow2").contains("not a qcow2 image"));
+    // The same for what lies beneath that.
+    const std::string middle = scratch.path("middle");
+    std::string bytes = image();
+    put(bytes, 8, 0x200, 8);
+    put(bytes, 16, secret.size(), 4);
+    bytes.replace(0x200, secret.size(), secret);
+    REQUIRE(base::replace_file(middle, bytes));
+    CHECK(refusal_over(middle, {middle}, "qcow2").contains("it lies over " + secret + ", which the guest could read"));
+    CHECK(refusal_over(middle, {middle, secret}, "qcow2").contains("whether " + secret + " beneath it is raw or qcow2"));
+}
+
+TEST_CASE("an image that lies over itself is refused") {
+    const support::ScratchFolder scratch;
+    const std::string path = scratch.path("image");
+    std::string bytes = image();
+    put(bytes, 8, 0x200, 8);
+    put(bytes, 16, path.size(), 4);
+    bytes.replace(0x200, path.size(), path);
+    put(bytes, 112, 0xe2792aca, 4);
+    put(bytes, 116, 5, 4);
+    bytes.replace(120, 5, "qcow2");
+    REQUIRE(base::replace_file(path, bytes));
+    const auto good = hostside::check_qcow2(path, {path}, "name another");
+    REQUIRE_FALSE(good);
+    CHECK(base::message(good.error()).contains("more than 64 images"));
 }

@@ -59,6 +59,21 @@ TEST_CASE("only what this boot needs is loaded, and only its devices are waited 
           "check /dev/vda (ext4) if the initrd has its fsck\n");
 }
 
+TEST_CASE("a root that is named by its content is made on the disk that nothing was ever written to") {
+    CHECK(text(plan_devices(input("init=/i root=/dev/disk/by-label/data stage1.fresh-disk=root"))) ==
+          "wait for serial=root at most 20 s\n"
+          "format serial=root as ext4 if it is proven empty as /dev/disk/by-label/data, unless a device has that, else keep it\n"
+          "wait for /dev/disk/by-label/data at most 20 s\n"
+          "format /dev/disk/by-label/data as ext4 if it is proven empty, else keep it\n"
+          "check /dev/disk/by-label/data (ext4) if the initrd has its fsck\n");
+    for (const char *root : {"root=uuid=\"22222222-2222-2222-2222-222222222222\"", "root=LABEL=nixos"})
+        CHECK(text(plan_devices(input(std::string("init=/i stage1.fresh-disk=root ") + root)))
+                  .contains("unless a device has that"));
+    for (const char *other : {"root=LABEL=x", "root=/dev/vda stage1.fresh-disk=root", "root=PARTLABEL=x stage1.fresh-disk=root",
+                              "root=serial=root stage1.fresh-disk=root", "root=LABEL=x rootfstype=xfs stage1.fresh-disk=root"})
+        CHECK_FALSE(text(plan_devices(input(std::string("init=/i ") + other))).contains("unless a device has that"));
+}
+
 TEST_CASE("a bind mount and an overlay are of places in the root, and wait for no device; several devices are waited for") {
     PlanInput table = input("init=/i");
     auto parsed = parse_fstab(

@@ -41,13 +41,17 @@ struct Option {
 TEST_CASE("the command line of a plain machine") {
     CHECK(
         command("{}") ==
-        "qemu -name guest=nixos -nodefaults -no-user-config -sandbox on -no-reboot -machine pc -accel tcg -cpu max -smp 1 -m "
+        "qemu -name guest=nixos -nodefaults -no-user-config -sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny "
+        "-no-reboot -machine pc -accel tcg -cpu max -smp 1 -m "
         "1024M "
         "-display none "
         "-chardev stdio,id=console,logfile=/r/console.log -serial chardev:console -chardev "
         "socket,id=qmp,path=/r/qmp,server=on,wait=off "
         "-mon chardev=qmp,mode=control -chardev socket,id=events,path=/r/events,server=on,wait=off -mon "
-        "chardev=events,mode=control -device pvpanic -device virtio-serial-pci -chardev "
+        "chardev=events,mode=control -device pvpanic -device virtio-serial-pci "
+        "-chardev socket,id=exec-events,path=/r/exec-events,server=on,wait=off -mon chardev=exec-events,mode=control "
+        "-chardev socket,id=exec,path=/r/exec-port,server=on,wait=off "
+        "-device virtserialport,chardev=exec,id=org.nixos.runvm.exec,name=org.nixos.runvm.exec -chardev "
         "socket,id=status,path=/r/status,server=on,wait=off "
         "-device virtserialport,chardev=status,name=org.nixos.runvm.status "
         "-drive if=none,id=root,file=/d/root.qcow2,format=qcow2,cache=writeback,werror=report -device "
@@ -82,7 +86,7 @@ TEST_CASE("each option reaches the command line") {
         {R"({"restrictNetwork":true})", "-netdev user,id=user.0,restrict=on "},
         {R"({"forwardPorts":[{"host":{"port":2222},"guest":{"port":22}}]})", "-netdev user,id=user.0,hostfwd=tcp::2222-:22 "},
         {R"({"forwardPorts":[{"from":"guest","host":{"port":80},"guest":{"port":8080}}]})",
-         "-netdev 'user,id=user.0,guestfwd=tcp:10.0.2.100:8080-cmd:/bin/runvm relay 127.0.0.1 80' "},
+         "-netdev 'user,id=user.0,guestfwd=tcp:10.0.2.100:8080-cmd:/bin/runvm relay /r/relay 127.0.0.1 80' "},
         {R"({"vlans":[1,3],"nodeNumber":2})",
          "-netdev dgram,id=vlan1,local.type=unix,local.path=/r/.vlan-1/2,remote.type=unix,remote.path=/r/.vlan-1/2.switch "
          "-device "
@@ -111,6 +115,25 @@ TEST_CASE("as root, the guest's owners and setuid bits stay in attributes") {
     CHECK_THAT(command("{}", facts), Catch::Matchers::ContainsSubstring("path=/r/xchg,security_model=mapped-xattr,"));
     CHECK_THAT(command("{}", facts),
                Catch::Matchers::ContainsSubstring("path=/nix/store,security_model=none,mount_tag=store,readonly=on,"));
+    // What can't be written needs no such care, and the host's links stay links.
+    const char *shares = R"({"sharedDirectories":[{"tag":"a","source":"/s","target":"/a","readOnly":true},
+                                                  {"tag":"b","source":"/t","target":"/b"}]})";
+    CHECK_THAT(command(shares, facts),
+               Catch::Matchers::ContainsSubstring("path=/s,security_model=none,mount_tag=a,readonly=on,"));
+    CHECK_THAT(command(shares, facts), Catch::Matchers::ContainsSubstring("path=/t,security_model=mapped-xattr,mount_tag=b,"));
+    facts.without_attributes = {"/r/xchg", "/t"};
+    CHECK_THAT(command(shares, facts), Catch::Matchers::ContainsSubstring("path=/r/xchg,security_model=none,mount_tag=xchg,"));
+    CHECK_THAT(command(shares, facts), Catch::Matchers::ContainsSubstring("path=/t,security_model=mapped-file,mount_tag=b,"));
+}
+
+TEST_CASE("QEMU may start programs where a machine needs that, and nowhere else") {
+    const auto may = [](const char *json) { return !command(json).contains("spawn=deny"); };
+    CHECK_FALSE(may("{}"));
+    CHECK_FALSE(may(R"({"forwardPorts":[{"host":{"port":2222},"guest":{"port":22}}],"vlans":[1],"qemu":{"options":["-s"]}})"));
+    CHECK(may(R"({"forwardPorts":[{"from":"guest","host":{"port":80},"guest":{"port":8080}}]})"));
+    CHECK(may(R"({"qemu":{"networkingOptions":["-nic bridge"]}})"));
+    CHECK(may(R"({"qemu":{"options":["-netdev tap,id=n"]}})"));
+    CHECK(may(R"({"graphics":true})"));
 }
 
 TEST_CASE("an old QEMU does not emulate cmpxchg16b, and KVM takes the host's CPU") {

@@ -1,12 +1,17 @@
 // What a run leaves behind that came to nothing, and where it has no home.
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <catch_amalgamated.hpp>
 #include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <random>
 
 #include "hostside/base/cache.h"
+#include "mounts/base/at.h"
 #include "mounts/base/process.h"
 #include "tests/support/disk.h"
 
@@ -23,7 +28,7 @@ struct Host {
         for (const char *folder : {"bin", "run", "images"}) fs::create_directory(scratch.path(folder));
         program("qemu-system-x86_64", "echo 'QEMU emulator version 10.0.0'\n");
         program("qemu-img", "while [ $# -gt 2 ]; do shift; done\necho made >\"$1\"\n");
-        std::ofstream(scratch.path("kernel")) << "kernel";
+        std::ofstream(scratch.path("kernel")) << "\x7f" << "ELF";
     }
     void program(const std::string &name, const std::string &body) const {
         std::ofstream(scratch.path("bin/" + name)) << "#!/bin/sh\n" << body;
@@ -55,10 +60,10 @@ TEST_CASE("a run that is refused leaves neither an image nor a stamp") {
     }
 }
 
-TEST_CASE("without a home, or with one that is not there, runvm prints its command, and makes none") {
+TEST_CASE("without a home, or with one that is not there, runvm prints its command, and makes nothing") {
     Host host;
     const auto kernel = host.scratch.path("kernel");
-    const std::vector<std::string> words{"--print", "--kernel", kernel, "--init", "/x"};
+    const std::vector<std::string> words{"--print", "--kernel", kernel, "--init", "/x", "--vlans", "1"};
     CHECK(host.runvm(words).status == 0);
     host.environment.push_back("HOME=" + host.scratch.path("homeless-shelter"));
     const auto exit = host.runvm(words);
@@ -66,6 +71,47 @@ TEST_CASE("without a home, or with one that is not there, runvm prints its comma
     CHECK(exit.status == 0);
     CHECK_FALSE(fs::exists(host.scratch.path("homeless-shelter")));
     CHECK(fs::is_empty(host.scratch.path("images")));
+    CHECK(fs::is_empty(host.scratch.path("run")));
+}
+
+TEST_CASE("what runvm prints makes what its command names, where it was not, and runs twice") {
+    const Host host;
+    fs::create_directory(host.scratch.path("home"));
+    host.program("qemu-system-x86_64", "[ \"$1\" = --version ] || [ \"$1\" = -sandbox ] || ls " + host.scratch.path("images") +
+                                           " $(echo \"$*\" | grep -o -- '-initrd [^ ]*' | cut -d' ' -f2)\n"
+                                           "echo 'QEMU emulator version 10.0.0'\n");
+    const auto printed = host.runvm({"--print", "--kernel", host.scratch.path("kernel"), "--init", "/x", "--modules", "",
+                                     "--kernel-params", "stage1.device-timeout=" + std::string(4000, '0')});
+    INFO(printed.output);
+    REQUIRE(printed.status == 0);
+    CHECK(fs::is_empty(host.scratch.path("images")));
+    for (int time = 0; time < 2; ++time) {
+        const auto ran =
+            base::run({.argv = {"sh", "-ec", printed.output}, .environment = host.environment, .capture_output = true});
+        REQUIRE(ran);
+        INFO(ran->output);
+        CHECK(ran->status == 0);
+        CHECK(ran->output.contains("disk.qcow2"));
+        CHECK(ran->output.contains("/run/runvm/nixos/initrd"));
+        CHECK_FALSE(ran->output.contains("No such file"));
+    }
+    CHECK(fs::is_empty(host.scratch.path("home")));
+    for (const char *place : {"run/runvm", "run/runvm/nixos", "run/runvm/nixos/xchg"})
+        CHECK((fs::status(host.scratch.path(place)).permissions() & fs::perms::mask) == fs::perms::owner_all);
+}
+
+TEST_CASE("a run that is refused holds nothing and leaves no cache") {
+    Host host;
+    fs::create_directory(host.scratch.path("home"));
+    host.environment.push_back("HOME=" + host.scratch.path("home"));
+    const auto kernel = host.scratch.path("kernel");
+    const auto exit = host.runvm(
+        {"--kernel", kernel, "--init", "/x", "--drives", R"({"file":")" + kernel + R"(","format":"raw","serial":"root"})"});
+    INFO(exit.output);
+    CHECK(exit.status == 124);
+    CHECK(exit.output.contains("serial root is another disk's"));
+    CHECK(fs::is_empty(host.scratch.path("home")));
+    CHECK(fs::is_empty(host.scratch.path("run/runvm")));
 }
 
 TEST_CASE("the cache is bounded: what was used longest ago goes first") {
@@ -73,16 +119,50 @@ TEST_CASE("the cache is bounded: what was used longest ago goes first") {
     ::setenv("XDG_CACHE_HOME", scratch.path("cache").c_str(), 1);
     const auto entry = [&](const std::string &name) { return scratch.path("cache/runvm/" + name); };
     REQUIRE(hostside::cache_path("first") == entry("first"));
+    CHECK_FALSE(fs::exists(scratch.path("cache")));  // asking makes nothing
+    REQUIRE(hostside::keep({entry("first"), ""}));
     const auto now = fs::file_time_type::clock::now();
     for (int i = 1; i <= 4; ++i) {
         const std::string path = entry(std::to_string(i));
         support::make_sparse_file(path, uint64_t{200} << 20);
         fs::last_write_time(path, now - std::chrono::hours(10 - i));
     }
-    CHECK(hostside::cache_path("1") == entry("1"));  // used now, and so kept
+    CHECK(hostside::keep({entry("1"), ""}));  // used now, and so kept
+    CHECK(fs::file_size(entry("1")) == uint64_t{200} << 20);
     CHECK(fs::exists(entry("1")));
     CHECK_FALSE(fs::exists(entry("2")));
     CHECK_FALSE(fs::exists(entry("3")));
     CHECK(fs::exists(entry("4")));
     ::unsetenv("XDG_CACHE_HOME");
+}
+
+TEST_CASE("a launcher that is ended at any moment of its start leaves a whole image or none") {
+    const Host host;
+    host.program("qemu-img",
+                 "while [ $# -gt 2 ]; do shift; done\nfor part in a b c d; do printf $part >>\"$1\"; sleep 0.01; done\n");
+    host.program("qemu-system-x86_64", "echo 'QEMU emulator version 10.0.0'; [ \"$1\" = --version ] || exec sleep 5\n");
+    const auto program = fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "runvm";
+    const auto kernel = host.scratch.path("kernel"), image = host.scratch.path("images/disk.qcow2");
+    std::mt19937 random(std::random_device{}());
+    int none = 0;
+    for (int i = 0; i < 60; ++i) {
+        fs::remove(image);
+        fs::remove(image + ".runvm");
+        auto child = base::start({.argv = {program, "run", "--store", "/tmp", "--accel", "tcg", "--kernel", kernel, "--initrd",
+                                           kernel, "--init", "/x", "--disk-image", image},
+                                  .environment = host.environment,
+                                  .capture_output = true});
+        REQUIRE(child);
+        ::usleep(std::uniform_int_distribution(0, 150'000)(random));
+        REQUIRE(::kill(child->pid, i % 2 == 0 ? SIGTERM : SIGKILL) == 0);
+        REQUIRE(::waitpid(child->pid, nullptr, 0) == child->pid);
+        none += fs::exists(image) ? 0 : 1;
+        for (const auto &entry : fs::directory_iterator(host.scratch.path("images"))) {
+            const std::string name = entry.path().filename();
+            INFO(name);
+            CHECK((name == "disk.qcow2" || name == "disk.qcow2.runvm" || name.starts_with("disk.qcow2.runvm.")));
+        }
+        if (fs::exists(image)) CHECK(base::read_file(image) == "abcd");
+    }
+    CHECK(none > 0);  // some were ended in time
 }

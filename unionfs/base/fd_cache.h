@@ -6,9 +6,9 @@
 #include <cstddef>
 #include <list>
 #include <memory>
-#include <mutex>
 
 #include "mounts/base/fd.h"
+#include "unionfs/base/lock_order.h"
 
 namespace unionfs {
 
@@ -30,7 +30,7 @@ class FdCache {
     void drop(Slot &slot);
 
   private:
-    std::mutex mutex_;
+    Mutex<Rank::cache> mutex_;
     std::list<Slot *> used_;  // most recent first
     size_t limit_;
 };

@@ -7,13 +7,14 @@
 #include <cstdlib>
 
 #include "mounts/base/fd.h"
+#include "unionfs/fuse/operations.h"
 
 namespace unionfs {
 
 namespace {
 
-std::string text_of(const std::string &path) {
-    const base::Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+std::string text_of(int processes, const std::string &path) {
+    const base::Fd fd(::openat(processes, path.c_str(), O_RDONLY | O_CLOEXEC));
     std::string text;
     char part[4096];
     for (ssize_t n = 0; fd && (n = ::read(fd.get(), part, sizeof part)) > 0;) text.append(part, static_cast<size_t>(n));
@@ -27,10 +28,11 @@ std::string line_of(const std::string &text, const std::string &word) {
     return text.substr(begin, text.find('\n', begin) - begin);
 }
 
-bool is_of_our_namespace(const std::string &process) {
+bool is_of_our_namespace(int processes, const std::string &process) {
     struct stat ours{}, theirs{};
-    return ::stat("/proc/self/ns/user", &ours) == 0 && ::stat((process + "/ns/user").c_str(), &theirs) == 0 &&
-           ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+    return ::fstatat(processes, "self/ns/user", &ours, 0) == 0 &&
+           ::fstatat(processes, (process + "/ns/user").c_str(), &theirs, 0) == 0 && ours.st_dev == theirs.st_dev &&
+           ours.st_ino == theirs.st_ino;
 }
 
 }  // namespace
@@ -38,10 +40,11 @@ bool is_of_our_namespace(const std::string &process) {
 Credentials::Credentials(fuse_req_t request) : group_(fuse_req_ctx(request)->gid) {
     const pid_t pid = fuse_req_ctx(request)->pid;
     if (pid <= 0) return;
-    const std::string process = "/proc/" + std::to_string(pid);
-    const std::string status = text_of(process + "/status");
+    const int processes = session_of(request).processes;
+    const std::string process = std::to_string(pid);
+    const std::string status = text_of(processes, process + "/status");
     groups_ = line_of(status, "Groups");
-    if (is_of_our_namespace(process)) capabilities_ = std::strtoull(line_of(status, "CapEff").c_str(), nullptr, 16);
+    if (is_of_our_namespace(processes, process)) capabilities_ = std::strtoull(line_of(status, "CapEff").c_str(), nullptr, 16);
 }
 
 bool Credentials::is_in_group(gid_t group) const {

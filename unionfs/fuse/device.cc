@@ -73,6 +73,9 @@ std::string explained(std::string said) {
     return said;
 }
 
+// Without it callers are taken for such as may do little.
+base::Fd open_processes() { return base::Fd(::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC)); }
+
 Result<Device> mount_with_helper(const Options &options) {
     std::array<int, 2> ends{};
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) < 0) return fail(errno, "socketpair", "fusermount3");
@@ -91,7 +94,7 @@ Result<Device> mount_with_helper(const Options &options) {
     const std::string said = explained(std::move(exit->output));
     base::Fd fd(receive_fd(ours.get()));
     if (!fd) return fail(0, "mount", options.mountpoint, said.empty() ? "fusermount3 refused" : said);
-    return Device{std::move(fd), true, said};
+    return Device{.fd = std::move(fd), .rootless = true, .complaint = said, .processes = open_processes()};
 }
 
 // Passthrough is for those who are root on the machine, not in a user namespace (user_namespaces(7): its map says which).
@@ -119,7 +122,7 @@ Result<Device> mount_device(const Options &options) {
         if (errno == EPERM) return mount_with_helper(options);
         return fail(errno, "mount", options.mountpoint);
     }
-    return Device{std::move(*fd), !in_first_namespace()};
+    return Device{.fd = std::move(*fd), .rootless = !in_first_namespace(), .complaint = {}, .processes = open_processes()};
 }
 
 base::Fd clone_device(int device) {

@@ -14,6 +14,7 @@ struct Device {
     base::Fd fd{};
     bool rootless = false;    // mounted by fusermount3 or in a user namespace: no passthrough
     std::string complaint{};  // of fusermount3, though it mounted; on one line
+    base::Fd processes{};     // /proc as it was then: switch_root moves it out of the daemon's sight
 };
 
 base::Result<Device> mount_device(const Options &options);

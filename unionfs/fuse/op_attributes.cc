@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "unionfs/fuse/credentials.h"
+#include "unionfs/fuse/guarded.h"
 #include "unionfs/fuse/operations.h"
 #include "unionfs/fuse/passthrough_writers.h"
 #include "unionfs/tree/preserved_times.h"
@@ -163,10 +164,10 @@ void statfs(fuse_req_t request, fuse_ino_t) {
 }  // namespace
 
 void add_attributes(fuse_lowlevel_ops &ops) {
-    ops.getattr = getattr;
-    ops.setattr = setattr;
-    ops.readlink = readlink;
-    ops.statfs = statfs;
+    guard<getattr>(ops.getattr);
+    guard<setattr>(ops.setattr);
+    guard<readlink>(ops.readlink);
+    guard<statfs>(ops.statfs);
 }
 
 }  // namespace unionfs

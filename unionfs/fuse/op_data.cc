@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "unionfs/fuse/guarded.h"
 #include "unionfs/fuse/operations.h"
 #include "unionfs/fuse/passthrough_writers.h"
 #include "unionfs/upper/xattr.h"
@@ -238,14 +239,14 @@ void copy_file_range(fuse_req_t request, fuse_ino_t id_in, off_t from, fuse_file
 }  // namespace
 
 void add_data(fuse_lowlevel_ops &ops) {
-    ops.open = open;
-    ops.release = release;
-    ops.read = read;
-    ops.write = write;
-    ops.fsync = fsync;
-    ops.fallocate = fallocate;
-    ops.lseek = lseek;
-    ops.copy_file_range = copy_file_range;
+    guard<open>(ops.open);
+    guard<release>(ops.release);
+    guard<read>(ops.read);
+    guard<write>(ops.write);
+    guard<fsync>(ops.fsync);
+    guard<fallocate>(ops.fallocate);
+    guard<lseek>(ops.lseek);
+    guard<copy_file_range>(ops.copy_file_range);
 }
 
 }  // namespace unionfs

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <memory>
 
+#include "unionfs/fuse/guarded.h"
 #include "unionfs/fuse/operations.h"
 #include "unionfs/tree/listing.h"
 
@@ -107,9 +108,9 @@ void fsyncdir(fuse_req_t request, fuse_ino_t id, int, fuse_file_info *) {
 }  // namespace
 
 void add_folders(fuse_lowlevel_ops &ops) {
-    ops.opendir = opendir;
-    ops.readdirplus = readdirplus;
-    ops.fsyncdir = fsyncdir;
+    guard<opendir>(ops.opendir);
+    guard<readdirplus>(ops.readdirplus);
+    guard<fsyncdir>(ops.fsyncdir);
 }
 
 }  // namespace unionfs

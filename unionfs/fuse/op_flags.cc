@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "unionfs/fuse/guarded.h"
 #include "unionfs/fuse/operations.h"
 #include "unionfs/tree/preserved_times.h"
 
@@ -71,6 +72,6 @@ void ioctl(fuse_req_t request, fuse_ino_t id, unsigned command, void *, fuse_fil
 
 }  // namespace
 
-void add_flags(fuse_lowlevel_ops &ops) { ops.ioctl = ioctl; }
+void add_flags(fuse_lowlevel_ops &ops) { guard<ioctl>(ops.ioctl); }
 
 }  // namespace unionfs

@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "unionfs/fuse/caller.h"
+#include "unionfs/fuse/guarded.h"
 #include "unionfs/fuse/operations.h"
 
 namespace unionfs {
@@ -49,6 +50,22 @@ void forget_multi(fuse_req_t request, size_t count, fuse_forget_data *forgets) {
         if (forgets[i].ino != FUSE_ROOT_ID) union_of(request).table.forget(&node_of(request, forgets[i].ino), forgets[i].nlookup);
     fuse_reply_none(request);
 }
+
+// Gives a Node's lookup back unless the kernel is told of it, which then does so itself.
+class Forgotten {
+  public:
+    Forgotten(Union &fs, Node *node) : fs_(fs), node_(node) {}
+    ~Forgotten() {
+        if (node_ != nullptr) fs_.table.forget(node_, 1);
+    }
+    Forgotten(const Forgotten &) = delete;
+    Forgotten &operator=(const Forgotten &) = delete;
+    void keep() { node_ = nullptr; }
+
+  private:
+    Union &fs_;
+    Node *node_;
+};
 
 // Makes a name as the caller and answers with its entry.
 void make_entry(fuse_req_t request, fuse_ino_t parent, const char *name, bool folder,
@@ -103,11 +120,13 @@ void create(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode
     Node *node = nullptr;
     struct stat status{};
     if (error == 0) error = file ? fs.take_made(dir, name, std::move(file), node, status) : fs.lookup(dir, name, node, status);
+    Forgotten unless_told(fs, node);
     if (error == 0) error = open_file(session, request, *node, *info);
     if (error != 0) {
         fuse_reply_err(request, error);
         return;
     }
+    unless_told.keep();
     const fuse_entry_param entry = entry_of(*node, status);
     fuse_reply_create(request, &entry, info);
 }
@@ -139,12 +158,14 @@ void tmpfile(fuse_req_t request, fuse_ino_t parent, mode_t mode, fuse_file_info 
         });
         node->removed = true;
         node->keep_orphan(std::make_shared<const base::Fd>(std::move(fd)));
-        error = open_file(session, request, *node, *info);
     }
+    Forgotten unless_told(fs, node);
+    if (error == 0) error = open_file(session, request, *node, *info);
     if (error != 0) {
         fuse_reply_err(request, error);
         return;
     }
+    unless_told.keep();
     fs.show(*node, status);
     const fuse_entry_param entry = entry_of(*node, status);
     fuse_reply_create(request, &entry, info);
@@ -183,18 +204,18 @@ void rename(fuse_req_t request, fuse_ino_t parent, const char *name, fuse_ino_t 
 }  // namespace
 
 void add_names(fuse_lowlevel_ops &ops) {
-    ops.lookup = lookup;
-    ops.forget = forget;
-    ops.forget_multi = forget_multi;
-    ops.mknod = mknod;
-    ops.mkdir = mkdir;
-    ops.symlink = symlink;
-    ops.create = create;
-    ops.tmpfile = tmpfile;
-    ops.link = link;
-    ops.unlink = unlink;
-    ops.rmdir = rmdir;
-    ops.rename = rename;
+    guard<lookup>(ops.lookup);
+    guard<forget>(ops.forget);
+    guard<forget_multi>(ops.forget_multi);
+    guard<mknod>(ops.mknod);
+    guard<mkdir>(ops.mkdir);
+    guard<symlink>(ops.symlink);
+    guard<create>(ops.create);
+    guard<tmpfile>(ops.tmpfile);
+    guard<link>(ops.link);
+    guard<unlink>(ops.unlink);
+    guard<rmdir>(ops.rmdir);
+    guard<rename>(ops.rename);
 }
 
 }  // namespace unionfs

@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <new>
 
 #include "unionfs/fuse/passthrough_writers.h"
 
@@ -89,7 +90,11 @@ bool answer_statx(Union &fs, const fuse_buf &request, StatxAnswer &answer) {
     out.unique = header.unique;
     Node &node =
         header.node == FUSE_ROOT_ID ? *fs.root : *reinterpret_cast<Node *>(header.node);  // NOLINT(performance-no-int-to-ptr)
-    out.error = -fill(fs, node, out.status);
+    try {
+        out.error = -fill(fs, node, out.status);
+    } catch (const std::bad_alloc &) {
+        out.error = -ENOMEM;
+    }
     out.valid_seconds = static_cast<uint64_t>(attributes_stay(node));
     out.length = out.error == 0 ? sizeof out : error_length;
     std::memcpy(answer.bytes, &out, sizeof out);

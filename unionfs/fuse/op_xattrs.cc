@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "unionfs/fuse/credentials.h"
+#include "unionfs/fuse/guarded.h"
 #include "unionfs/fuse/operations.h"
 #include "unionfs/tree/preserved_times.h"
 #include "unionfs/upper/xattr.h"
@@ -117,10 +118,10 @@ void removexattr(fuse_req_t request, fuse_ino_t id, const char *name) {
 }  // namespace
 
 void add_xattrs(fuse_lowlevel_ops &ops) {
-    ops.setxattr = setxattr;
-    ops.getxattr = getxattr;
-    ops.listxattr = listxattr;
-    ops.removexattr = removexattr;
+    guard<setxattr>(ops.setxattr);
+    guard<getxattr>(ops.getxattr);
+    guard<listxattr>(ops.listxattr);
+    guard<removexattr>(ops.removexattr);
 }
 
 }  // namespace unionfs

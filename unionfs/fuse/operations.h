@@ -14,6 +14,7 @@ struct Session {
     Union &fs;
     Mode mode;                 // never automatic
     int device = -1;           // /dev/fuse, for backing files
+    int processes = -1;        // /proc, for what the kernel's messages leave out of a caller
     bool passthrough = false;  // taken by the kernel at INIT
     bool no_open = false;
 };

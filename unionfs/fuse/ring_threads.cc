@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <charconv>
+#include <exception>
 #include <string>
 #include <thread>
 
@@ -55,12 +56,18 @@ void RingThreads::start() {
 
 void RingThreads::start(std::unique_ptr<Ring> ring) {
     ++running_;
-    ++queues_[ring->processor()].threads;
-    std::thread([this, own = std::move(ring)]() mutable {
-        run(*own);
-        own.reset();
+    Queue &queue = queues_[ring->processor()];
+    ++queue.threads;
+    try {
+        std::thread([this, own = std::move(ring)]() mutable {
+            run(*own);
+            own.reset();
+            --running_;
+        }).detach();
+    } catch (const std::exception &) {
+        --queue.threads;  // those that are there go on; the next request tries again
         --running_;
-    }).detach();
+    }
 }
 
 void RingThreads::run(Ring &ring) {

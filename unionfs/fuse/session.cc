@@ -9,10 +9,12 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <exception>
 #include <numeric>
 #include <span>
 #include <thread>
 
+#include "unionfs/fuse/guarded.h"
 #include "unionfs/fuse/init_negotiation.h"
 #include "unionfs/fuse/op_statx.h"
 #include "unionfs/fuse/request.h"
@@ -23,6 +25,8 @@ namespace unionfs {
 
 using base::fail;
 using base::Result;
+
+thread_local bool answered = false;
 
 namespace {
 
@@ -67,6 +71,7 @@ thread_local Loop *greeting = nullptr;  // the request is INIT
 
 ssize_t write_device(int, iovec *parts, int count, void *) {
     if (replaying) return static_cast<ssize_t>(size_of(parts, count));  // the answer to an INIT that was answered long ago
+    answered = true;
     answers.fetch_add(1, std::memory_order_release);
     if (thread_ring != nullptr) {
         thread_ring->answer(parts, count);
@@ -102,6 +107,7 @@ void start_thread(Loop &loop);
 
 void serve_request(Loop &loop, fuse_buf &buffer) {
     (void)answers.load(std::memory_order_acquire);
+    answered = false;
     kill_set_id = wants_kill(buffer);
     loop.fs.journal.begin(unique_of(buffer));
     if (StatxAnswer answer; answer_statx(loop.fs, buffer, answer)) {
@@ -151,7 +157,11 @@ void run_thread(Loop &loop, bool is_first) {
 void start_thread(Loop &loop) {
     if (loop.threads >= most_threads) return;
     ++loop.threads;
-    std::thread([&loop] { run_thread(loop, false); }).detach();
+    try {
+        std::thread([&loop] { run_thread(loop, false); }).detach();
+    } catch (const std::exception &) {
+        --loop.threads;  // those that are there go on; the next request tries again
+    }
 }
 
 void serve_ring(Loop &loop, Ring &ring, std::span<char> request) {
@@ -167,7 +177,7 @@ void serve_ring(Loop &loop, Ring &ring, std::span<char> request) {
 
 Result<> serve(Union &fs, const Device &device, Mode mode, const std::function<void()> &ready) {
     fs.attributes_changed = [&fs, fd = device.fd.get()](const Node &node) { drop_cached_attributes(fd, id_of(fs, node)); };
-    Session session{.fs = fs, .mode = mode, .device = device.fd.get()};
+    Session session{.fs = fs, .mode = mode, .device = device.fd.get(), .processes = device.processes.get()};
     fuse_lowlevel_ops ops{};
     ops.init = agree;
     add_names(ops);

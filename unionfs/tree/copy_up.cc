@@ -48,8 +48,8 @@ int Union::copy_up_locked(Node &node, off_t size) {
     table.add_key(&node, node.upper_key);
     cache.drop(node.slot);  // of the lower
     node.slot_writable = copy.valid();
-    if (copy) (void)cache.put(node.slot, std::move(copy));
     node.upper = true;
+    if (copy) (void)cache.put(node.slot, std::move(copy));
     return 0;
 }
 

@@ -72,8 +72,17 @@ int Union::keep_unlinked(Node &node) {
     return 0;
 }
 
+// A folder stays for those who stand in it.
+void Union::keep_removed_folder(Node &folder) {
+    FdRef itself;
+    if (!folder.upper)
+        remember_place(folder);
+    else if (upper_dir(folder, itself) == 0)
+        folder.keep_orphan(itself);
+}
+
 // Before a name goes: no copy-up is under way that would put it back, and none begins while this is held.
-std::unique_lock<std::mutex> Union::hold_for_removal(Node &node, bool last_name, int &error) {
+std::unique_lock<NodeMutex> Union::hold_for_removal(Node &node, bool last_name, int &error) {
     for (;;) {
         const bool was_upper = node.upper;
         if (error == 0 && last_name && !node.is_dir()) error = keep_unlinked(node);
@@ -112,11 +121,7 @@ int Union::remove(Node &parent, const std::string &name, bool folder) {
     }
     const Link link{&parent, name};
     const bool several = !folder && !node->upper && found.status.st_nlink > 1;
-    if (error == 0 && folder && !in_upper) remember_place(*node);
-    if (error == 0 && folder && in_upper) {
-        FdRef itself;  // stays open for those who stand in it
-        if (upper_dir(*node, itself) == 0) node->keep_orphan(itself);
-    }
+    if (error == 0 && folder) keep_removed_folder(*node);
     if (error == 0) {
         journal.note({.step = Step::remove, .node = table.reference(node), .parent = table.reference(&parent), .name = name});
         if (several) hard_links.note_removal(node->shown_inode, lower_name(*node, &link));

@@ -32,10 +32,10 @@ SharedMemory::Reference *InodeTable::find_name(Node *node, Node *parent, std::st
 }
 
 void InodeTable::add_name(Node *node, Node *parent, std::string_view name) {
-    ++parent->children;
     SharedMemory::Reference *at = &node->names;
     while (*at != 0) at = &names_.at(*at)->next;
     *at = names_.make(memory_.reference(parent), name, 0);
+    ++parent->children;
 }
 
 Node *InodeTable::take_name(SharedMemory::Reference *at) {
@@ -57,12 +57,13 @@ Node *InodeTable::make_node() {
 }
 
 void InodeTable::remember(Node &node, Node *parent, std::string_view name) {
-    ++node.lookups;
     if (parent != nullptr && find_name(&node, parent, name) == nullptr) {
         // A folder has one name; a rename of a layer behind our back must not give it two.
-        if (node.is_dir() && node.names != 0) drop_name(&node.names);
+        const bool had_name = node.is_dir() && node.names != 0;
         add_name(&node, parent, name);
+        if (had_name) drop_name(&node.names);
     }
+    ++node.lookups;
     std::atomic_signal_fence(std::memory_order_release);
     node.live = true;
 }

@@ -24,10 +24,18 @@ class InodeTable {
         Node *node = by_key_.find(key);
         if (node == nullptr) {
             node = make_node();
-            fill(*node);
-            by_key_.put(key, node);
+            try {
+                fill(*node);
+                by_key_.put(key, node);
+                remember(*node, parent, name);
+            } catch (...) {
+                by_key_.erase(key, node);
+                release(node);
+                throw;
+            }
+        } else {
+            remember(*node, parent, name);
         }
-        remember(*node, parent, name);
         return node;
     }
     // The Node of an object, one lookup richer, or null.
@@ -77,7 +85,7 @@ class InodeTable {
     void release(Node *node);
     std::byte *first_node() const;
 
-    std::mutex mutex_;
+    Mutex<Rank::table> mutex_;
     KeyTable by_key_;
     size_t count_ = 0;
     FdCache &cache_;

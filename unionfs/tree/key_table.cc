@@ -1,6 +1,7 @@
 #include "unionfs/tree/key_table.h"
 
 #include <bit>
+#include <new>
 #include <utility>
 
 namespace unionfs {
@@ -20,10 +21,10 @@ size_t KeyTable::place_of(const Key &key) const {
 Node *KeyTable::find(const Key &key) const { return places_[place_of(key)].node; }
 
 void KeyTable::put(const Key &key, Node *node) {
+    if (used_ + 1 > places_.size() / 4 * 3 && !resize(places_.size() * 2) && used_ + 2 > places_.size()) throw std::bad_alloc();
     Place &place = places_[place_of(key)];
     used_ += place.node == nullptr ? 1 : 0;
     place = {key, node};
-    if (used_ > places_.size() / 4 * 3) resize(places_.size() * 2);
 }
 
 void KeyTable::erase(const Key &key, const Node *node) {
@@ -38,13 +39,20 @@ void KeyTable::erase(const Key &key, const Node *node) {
     }
     places_[hole] = {};
     --used_;
-    if (places_.size() > least && used_ < places_.size() / 8) resize(places_.size() / 2);
+    if (places_.size() > least && used_ < places_.size() / 8) (void)resize(places_.size() / 2);  // else it stays larger
 }
 
-void KeyTable::resize(size_t places) {
-    const std::vector<Place> old = std::exchange(places_, std::vector<Place>(places));
+bool KeyTable::resize(size_t places) {
+    std::vector<Place> made;
+    try {
+        made.resize(places);
+    } catch (const std::bad_alloc &) {
+        return false;
+    }
+    const std::vector<Place> old = std::exchange(places_, std::move(made));
     for (const Place &place : old)
         if (place.node != nullptr) places_[place_of(place.key)] = place;
+    return true;
 }
 
 }  // namespace unionfs

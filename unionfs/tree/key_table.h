@@ -13,7 +13,7 @@ class KeyTable {
   public:
     // Null when there is none.
     [[nodiscard]] Node *find(const Key &key) const;
-    // The key is this Node's from now on.
+    // The key is this Node's from now on. Throws std::bad_alloc only where the last place would be taken, and then before that.
     void put(const Key &key, Node *node);
     // Unless the key is another Node's by now.
     void erase(const Key &key, const Node *node);
@@ -27,7 +27,8 @@ class KeyTable {
 
     [[nodiscard]] size_t home_of(const Key &key) const;
     [[nodiscard]] size_t place_of(const Key &key) const;  // where it is, or would be
-    void resize(size_t places);
+    // Whether there was memory for that.
+    bool resize(size_t places);
 
     std::vector<Place> places_ = std::vector<Place>(least);  // a power of two, at most three quarters in use
     size_t used_ = 0;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <utility>
 
 #include "unionfs/tree/listing.h"
 #include "unionfs/tree/union.h"
@@ -237,9 +238,13 @@ int Union::lookup(Node &parent, const std::string &name, Node *&node, struct sta
         table.add_lower_key(node, found.lower_key);
         (void)bring_name(*node, parent, name);  // what can't come to the upper the index goes on to serve
     }
-    if (found.indexed != 0 || (linked && node->upper)) return attributes(*node, status);  // of the copy
-    show(*node, status);
-    return 0;
+    if (found.indexed == 0 && !(linked && node->upper)) {
+        show(*node, status);
+        return 0;
+    }
+    const int error = attributes(*node, status);  // of the copy
+    if (error != 0) table.forget(std::exchange(node, nullptr), 1);
+    return error;
 }
 
 int Union::lower_has(Node &parent, const std::string &name, bool &has) {

@@ -2,7 +2,7 @@
 // its copy-up, and so do its st_ino and its place in the kernel's caches; its address and its NodeKept outlive the worker.
 //
 // Guarded by the InodeTable's mutex: names, lookups, children, keys. Guarded by the Node's own: upper (written), the
-// data descriptor, backing. `upper` may be read by anyone: it only ever turns true, after the copy is in place.
+// data descriptor, backing (lock_order.h). `upper` may be read by anyone: it only ever turns true, after the copy is in place.
 #pragma once
 
 #include <sys/stat.h>
@@ -10,11 +10,11 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "unionfs/base/fd_cache.h"
+#include "unionfs/base/lock_order.h"
 #include "unionfs/recovery/shared_memory.h"
 #include "unionfs/tree/readdirplus_policy.h"
 #include "unionfs/upper/layers.h"
@@ -91,7 +91,7 @@ struct alignas(SharedMemory::unit) Node : NodeKept {
     LowerDirRef lower_parent{};         // a file's place in a layer
     std::string lower_name{};
 
-    std::mutex mutex{};
+    NodeMutex mutex{};
     FdCache::Slot slot{};  // a folder's upper O_PATH, or a file's data
     bool slot_writable = false;
     bool restored = false;                         // by a successor

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 
-#include <mutex>
 #include <utility>
 
 namespace unionfs {
@@ -10,7 +9,7 @@ namespace unionfs {
 namespace {
 
 // Of all folders: it is held for a comparison and a copy.
-std::mutex mutex;
+Mutex<Rank::times> mutex;
 
 bool same(const timespec &one, const timespec &two) { return one.tv_sec == two.tv_sec && one.tv_nsec == two.tv_nsec; }
 

@@ -13,7 +13,8 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
+
+#include "unionfs/base/lock_order.h"
 
 namespace unionfs {
 
@@ -46,7 +47,7 @@ class Walks {
     };
     static constexpr size_t most = 64;  // walks; one more takes another's place
 
-    std::mutex mutex_;
+    Mutex<Rank::readdir> mutex_;
     std::array<Walk, most> walks_{};
     Trial trials_ = 0;
     std::atomic<bool> stopped_ = false;

@@ -142,16 +142,16 @@ struct Union::Renaming {
     bool exchange = (flags & RENAME_EXCHANGE) != 0;
     Node *node = nullptr, *other = nullptr;  // at the old name, and at the new one if anything is there
     struct stat other_status{};
-    bool hides = false;                                         // the old name needs a whiteout: a lower has it
-    bool several = false;                                       // what is replaced is one name of a lower's file that has more
-    std::unique_lock<std::mutex> losing{}, moving{}, coming{};  // of `other`, replaced; of `node`; of `other`, exchanged
+    bool hides = false;                                        // the old name needs a whiteout: a lower has it
+    bool several = false;                                      // what is replaced is one name of a lower's file that has more
+    std::unique_lock<NodeMutex> losing{}, moving{}, coming{};  // of `other`, replaced; of `node`; of `other`, exchanged
 
     Renaming(Union &in, Link old_place, Link new_place, unsigned how)
         : fs(in), from(std::move(old_place)), to(std::move(new_place)), flags(how) {}
     Renaming(const Renaming &) = delete;
     Renaming &operator=(const Renaming &) = delete;
     ~Renaming() {
-        for (std::unique_lock<std::mutex> *lock : {&losing, &moving, &coming})
+        for (std::unique_lock<NodeMutex> *lock : {&losing, &moving, &coming})
             if (*lock) lock->unlock();
         for (Node *found : {other, node})
             if (found != nullptr) fs.table.forget(found, 1);
@@ -166,7 +166,10 @@ struct Union::Renaming {
         if (error == 0 && exchange) error = fs.mark_moved(*other, *to.parent, *from.parent, from.name);
         if (error == 0 && other != nullptr && !exchange) error = prepare_loss();
         if (error == 0) error = move();
-        if (error == 0) settle();
+        if (error == 0)
+            settle();
+        else if (other != nullptr && other->is_dir() && !exchange)
+            other->drop_orphan();
         return error;
     }
 
@@ -223,6 +226,7 @@ struct Union::Renaming {
     int prepare_loss() {
         int error = hold_what_is_lost();
         if (error != 0) return error;
+        if (other->is_dir()) fs.keep_removed_folder(*other);
         several = !other->is_dir() && !other->upper && static_cast<long>(other_status.st_nlink) - other->names_changed() > 1;
         if (several) fs.hard_links.note_removal(other->shown_inode, fs.lower_name(*other, &to));
         if (!other->indexed) return 0;

@@ -170,6 +170,7 @@ int Union::data(Node &node, bool write, FdRef &fd) {
 void Union::show(const Node &node, struct stat &status) const {
     if (node.is_dir() && node.upper && !node.lowers.empty()) status.st_nlink = 1;  // find(1): the count tells nothing
     if (node.is_dir() && node.upper) hide_unseen_change(node, status);
+    if (node.is_dir() && node.removed) status.st_nlink = 0;  // a lower one is still there
     status.st_ino = node.shown_inode;
     if (node.indexed)
         status.st_nlink = hard_links.count_names(node.shown_inode, status.st_nlink);

@@ -18,7 +18,7 @@ namespace unionfs {
 struct Where {  // for the *at calls; a folder is (itself, "."), an unlinked file (itself, "")
     FdRef dir{};
     std::string name{};
-    std::unique_lock<std::mutex> held{};  // of the Node: the name leads to it until then
+    std::unique_lock<NodeMutex> held{};  // of the Node: the name leads to it until then
     [[nodiscard]] int fd() const { return dir->get(); }
     [[nodiscard]] int flags() const;  // AT_SYMLINK_NOFOLLOW, or AT_EMPTY_PATH: fstat(2)'s shorter way
 };
@@ -116,7 +116,8 @@ class Union {
     int path_in_lowers(Node &folder, std::string &path);
     int mark_moved(Node &node, Node &parent, Node &new_parent, const std::string &new_name);
     int keep_unlinked(Node &node);
-    std::unique_lock<std::mutex> hold_for_removal(Node &node, bool last_name, int &error);
+    void keep_removed_folder(Node &folder);
+    std::unique_lock<NodeMutex> hold_for_removal(Node &node, bool last_name, int &error);
     void remember_place(Node &node);
     void lose_name(Node &node, Node &parent, const std::string &name, bool last_on_disk);
 };

@@ -15,10 +15,10 @@
 
 #include <sys/types.h>
 
-#include <mutex>
 #include <string>
 #include <unordered_map>
 
+#include "unionfs/base/lock_order.h"
 #include "unionfs/upper/layers.h"
 
 namespace unionfs {
@@ -62,7 +62,7 @@ class HardLinks {
     [[nodiscard]] nlink_t names_of(const std::string &entry, nlink_t on_disk) const;
 
     Layers &layers_;
-    std::mutex mutex_;
+    Mutex<Rank::hard_links> mutex_;
     std::unordered_map<ino_t, ino_t> copies_;
     std::unordered_map<ino_t, int> removed_;
     base::Fd removals_;

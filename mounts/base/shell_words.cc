@@ -1,6 +1,6 @@
-#include "hostside/base/shell_words.h"
+#include "mounts/base/shell_words.h"
 
-namespace hostside {
+namespace base {
 
 namespace {
 
@@ -66,4 +66,4 @@ std::string quote_words(const std::vector<std::string> &words) {
     return line;
 }
 
-}  // namespace hostside
+}  // namespace base

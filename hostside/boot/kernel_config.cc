@@ -1,0 +1,146 @@
+#include "hostside/boot/kernel_config.h"
+
+#include <elf.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <array>
+#include <filesystem>
+#include <format>
+#include <set>
+
+#include "hostside/boot/kernel_image.h"
+#include "mounts/base/at.h"
+#include "mounts/kernel/decompress.h"
+
+namespace hostside {
+
+namespace {
+
+using base::fail;
+using base::Result;
+
+constexpr std::string_view step = "read kernel configuration";
+
+struct Need {
+    std::string_view option, without;
+    bool module = true;  // may be one
+    bool fatal = true;
+};
+
+constexpr std::array<Need, 34> needs{{
+    {"BLK_DEV_INITRD", "no initrd: stage 1 never runs", false},
+    {"RD_GZIP", "no initrd that is compressed with gzip", false, false},
+    {"BINFMT_ELF", "no program runs", false},
+    {"BINFMT_SCRIPT", "stage 2, a script, can't be executed"},
+    {"MODULES", "no module is loaded: all must be built in", false, false},
+    {"DEVTMPFS", "no device has a name", false},
+    {"PROC_FS", "stage 1 reads no parameters", false},
+    {"SYSFS", "no device is found", false},
+    {"TMPFS", "no /run, and no union or root in memory", false},
+    {"UNIX", "no socket of the system's own"},
+    {"PCI", "no virtio device", false},
+    {"VIRTIO_PCI", "no virtio device"},
+    {"BLK_DEV", "no disk", false},
+    {"VIRTIO_BLK", "no root disk with qemu.diskInterface virtio"},
+    {"EXT4_FS", "no root disk"},
+    {"NETWORK_FILESYSTEMS", "no share: the store doesn't come", false},
+    {"NET_9P", "no share: the store doesn't come"},
+    {"NET_9P_VIRTIO", "no share: the store doesn't come"},
+    {"9P_FS", "no share: the store doesn't come"},
+    {"OVERLAY_FS", "the union is unionfs, which needs FUSE_FS", true, false},
+    {"FUSE_FS", "no unionfs: with stage1.union.engine=fuse, or without OVERLAY_FS", true, false},
+    {"NET", "no network and no share", false},
+    {"INET", "no network", false, false},
+    {"NETDEVICES", "no network", false, false},
+    {"NET_CORE", "no network", false, false},
+    {"VIRTIO_NET", "no network", true, false},
+    {"SERIAL_8250", "no console on the terminal", false, false},
+    {"SERIAL_8250_CONSOLE", "nothing is said on the terminal (console=ttyS0)", false, false},
+    {"VIRTIO_CONSOLE", "no exit status, no ready, no reason of a failure: the status port is missing", true, false},
+    {"HW_RANDOM_VIRTIO", "no random numbers from the host (rng)", true, false},
+    {"SCSI_VIRTIO", "no disk with qemu.diskInterface scsi", true, false},
+    {"VIRTIO_BALLOON", "no balloon", true, false},
+    {"VIRTIO_VSOCKETS", "no vsock (vsockCid)", true, false},
+    {"PVPANIC", "a panic is known by the console alone", true, false},
+}};
+
+Result<std::string> head_of(const std::string &path, size_t bytes) {
+    auto file = base::open_at(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    if (!file) return fail(file.error().code, step, path);
+    std::string head(bytes, '\0');
+    const ssize_t n = ::pread(file->get(), head.data(), head.size(), 0);
+    if (n < 0) return fail(errno, step, path);
+    head.resize(static_cast<size_t>(n));
+    return head;
+}
+
+// What CONFIG_IKCONFIG puts into the kernel, between two marks (Linux, kernel/configs.c). Empty: it is not there.
+std::string carried(std::string_view kernel, const std::string &path) {
+    constexpr std::string_view begin = "IKCFG_ST", end = "IKCFG_ED";
+    for (size_t at = kernel.find(begin); at != std::string_view::npos; at = kernel.find(begin, at + 1)) {
+        const std::string_view packed = kernel.substr(at + begin.size());
+        const size_t length = packed.find(end);
+        if (length == std::string_view::npos) return {};
+        if (auto text = mounts::decompress(packed.substr(0, length), path)) return std::move(*text);
+    }
+    return {};
+}
+
+Result<std::string> of_kernel(const std::string &image, const std::string &path) {
+    std::string text;
+    if (image.starts_with(ELFMAG)) {
+        text = carried(image, path);
+    } else if (auto elf = kernel_payload(image, path)) {
+        text = carried(*elf, path);
+    }
+    if (!text.empty()) return text;
+    const std::filesystem::path directory = std::filesystem::path(path).parent_path();
+    const std::string release = kernel_release(image);
+    for (const std::string &beside : {(directory / "config").string(), (directory / ("config-" + release)).string()})
+        if (auto found = base::read_file(beside)) return found;
+    return fail(0, step, path,
+                std::format("it doesn't carry its configuration (CONFIG_IKCONFIG), and there is none beside it as config or "
+                            "config-{}; name the configuration itself",
+                            release.empty() ? "RELEASE" : release));
+}
+
+}  // namespace
+
+Result<std::string> kernel_config(const std::string &path) {
+    auto head = head_of(path, 4096);
+    if (!head) return head;
+    auto whole = base::read_file(path, mounts::module_limit_bytes);
+    if (!whole) return whole;
+    if (head->starts_with(ELFMAG) || !kernel_release(whole->substr(0, 65536)).empty()) return of_kernel(*whole, path);
+    if (!head->contains("CONFIG_")) {
+        auto unpacked = mounts::decompress(*whole, path);
+        if (unpacked && unpacked->contains("CONFIG_")) return unpacked;
+        return fail(0, step, path, "it is neither a kernel for x86 nor a kernel's configuration, plain or compressed");
+    }
+    return whole;
+}
+
+std::vector<Lack> lacks(std::string_view config) {
+    std::set<std::string_view> yes, module;
+    while (!config.empty()) {
+        const size_t end = config.find('\n');
+        const std::string_view line = config.substr(0, end);
+        if (line.ends_with("=y")) yes.insert(line.substr(0, line.size() - 2));
+        if (line.ends_with("=m")) module.insert(line.substr(0, line.size() - 2));
+        config.remove_prefix(end == std::string_view::npos ? config.size() : end + 1);
+    }
+    std::vector<Lack> result;
+    for (const auto &need : needs) {
+        const std::string option = "CONFIG_" + std::string(need.option);
+        if (yes.contains(option) || (need.module && module.contains(option))) continue;
+        const bool only_built_in = module.contains(option);
+        result.push_back(
+            {option, std::string(need.without) + (only_built_in ? "; as a module it comes too late" : ""), need.fatal});
+    }
+    return result;
+}
+
+size_t needed_options() { return needs.size(); }
+
+}  // namespace hostside

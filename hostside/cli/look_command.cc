@@ -1,0 +1,202 @@
+#include "hostside/cli/look_command.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
+#include <ctime>
+#include <format>
+#include <memory>
+#include <print>
+
+#include "hostside/base/exit_code.h"
+#include "hostside/base/printable.h"
+#include "hostside/base/run_names.h"
+#include "hostside/base/unix_socket.h"
+#include "hostside/cli/reporter.h"
+#include "hostside/host/last_run.h"
+#include "hostside/host/run_directory.h"
+#include "mounts/base/at.h"
+#include "mounts/base/json_text.h"
+
+namespace hostside {
+
+namespace {
+
+using base::Result;
+
+constexpr int not_running = 1;
+
+int refuse(const base::Error &error) {
+    say(base::message(error));
+    return launcher_error;
+}
+
+// A machine that runs, or one that did.
+struct Seen {
+    std::string name, path;
+    RunRecord record;
+    long pid = 0;  // the launcher's; 0: it does not run
+};
+
+struct Looked {
+    std::string name;
+    bool json = false, all = false, names = false;
+};
+
+Result<std::vector<Seen>> all_seen(bool past) {
+    auto machines = running_machines();
+    if (!machines) return std::unexpected(machines.error());
+    std::vector<Seen> seen;
+    for (const auto &m : *machines) seen.push_back({m.name, m.path, noted_run(m.path).value_or(RunRecord{}), m.holder});
+    if (!past) return seen;
+    for (auto &last : last_runs())
+        if (std::ranges::none_of(*machines, [&](const Running &m) { return m.name == last.name; }))
+            seen.push_back({std::move(last.name), "", std::move(last.record), 0});
+    return seen;
+}
+
+Result<Seen> find_seen(const std::string &name) {
+    keep_if_abandoned(name);
+    auto seen = all_seen(false);
+    if (!seen) return std::unexpected(seen.error());
+    std::string others;
+    for (auto &one : *seen) {
+        if (one.name == name) return std::move(one);
+        others += (others.empty() ? "" : ", ") + one.name;
+    }
+    auto last = last_run(name);
+    if (last) return Seen{name, "", std::move(*last), 0};
+    return base::fail(0, "find machine", name,
+                      others.empty() ? "no machine runs, and no run of this name was kept" : "not running; these are: " + others);
+}
+
+int64_t now_s() { return ::time(nullptr); }
+
+std::string uptime(const Seen &one) {
+    if (one.record.started_s == 0) return "-";
+    return duration((one.pid != 0 ? now_s() : one.record.ended_s) - one.record.started_s);
+}
+
+std::string state(const Seen &one) {
+    if (one.pid != 0) return one.record.state.empty() ? "disk" : one.record.state;
+    if (one.record.exit_code == 0) return "ended";
+    return one.record.exit_code < 0 ? "cut off" : std::format("failed ({})", one.record.exit_code);
+}
+
+std::string json(const Seen &one) {
+    const RunRecord &r = one.record;
+    std::string text = std::format(R"({{"name":{},"running":{},"state":{},"memory_mib":{},"ports":{})", base::json_text(one.name),
+                                   one.pid != 0, base::json_text(state(one)), r.memory_mib, base::json_text(r.ports));
+    if (one.pid != 0) text += std::format(R"(,"pid":{})", one.pid);
+    if (r.started_s != 0) text += std::format(R"(,"started":{})", r.started_s);
+    if (one.pid == 0 && r.ended_s != 0) text += std::format(R"(,"ended":{})", r.ended_s);
+    if (one.pid == 0 && r.exit_code >= 0) text += std::format(R"(,"exit":{})", r.exit_code);
+    if (!r.cause.empty()) text += std::format(R"(,"cause":{})", base::json_text(r.cause));
+    return text + "}";
+}
+
+int list(const Looked &how) {
+    auto seen = all_seen(how.all);
+    if (!seen) return refuse(seen.error());
+    if (how.json) {
+        std::string text;
+        for (const auto &one : *seen) text += (text.empty() ? "" : ",\n ") + json(one);
+        std::println("[{}]", text);
+        return 0;
+    }
+    const bool table = !how.names && !seen->empty();
+    size_t width = 4;
+    for (const auto &one : *seen) width = std::max(width, one.name.size());
+    if (table)
+        std::println("{:<{}}  {:<22}  {:>8}  {:>10}  {:>8}  {}", "NAME", width, "STATE", "UPTIME", "MEMORY", "PID", "PORTS");
+    for (const auto &one : *seen) {
+        const std::string name = printable(one.name);
+        if (how.names)
+            std::println("{}", name);
+        else
+            std::println("{:<{}}  {:<22}  {:>8}  {:>6} MiB  {:>8}  {}", name, width, state(one), uptime(one),
+                         one.record.memory_mib, one.pid == 0 ? "-" : std::to_string(one.pid),
+                         one.record.ports.empty() ? "-" : one.record.ports);
+    }
+    return 0;
+}
+
+// QEMU's own word: running, paused, …
+std::string qemu_state(const Seen &one) {
+    auto answer = qmp(one.path + "/" + std::string(qmp_socket), R"({"execute":"query-status"})");
+    constexpr std::string_view key = "\"status\": \"";
+    const size_t at = answer ? answer->find(key) : std::string::npos;
+    if (at == std::string::npos) return "not answering";
+    return printable(answer->substr(at + key.size(), answer->find('"', at + key.size()) - at - key.size()));
+}
+
+int status_of(const Looked &how) {
+    auto one = find_seen(how.name);
+    if (!one) return refuse(one.error());
+    if (how.json) {
+        std::println("{}", json(*one));
+    } else if (one->pid == 0) {
+        std::println("{}: {}", printable(one->name), how_it_ended(one->record, now_s()));
+    } else {
+        std::println("{}: {}, pid {}, at: {}, up {}, {} MiB{}", printable(one->name), qemu_state(*one), one->pid, state(*one),
+                     uptime(*one), one->record.memory_mib, one->record.ports.empty() ? "" : ", ports " + one->record.ports);
+    }
+    return one->pid == 0 ? not_running : 0;
+}
+
+Result<std::string> console_of(const Seen &one) {
+    if (one.pid == 0) return last_console(one.name);
+    constexpr size_t limit_bytes = size_t{16} << 20;  // more than the launcher writes (console_log.h)
+    std::string all;
+    for (const std::string_view part : {console_log_before, console_log}) {
+        const std::string path = one.path + "/" + std::string(part);
+        auto log = base::open_at(AT_FDCWD, path, O_RDONLY | O_NOFOLLOW);
+        if (!log && log.error().code == ENOENT) continue;  // nothing was said yet, or not that much
+        if (!log) return std::unexpected(log.error());
+        auto text = base::read_all(log->get(), path, limit_bytes);
+        if (!text) return text;
+        all += *text;
+    }
+    return all;
+}
+
+int logs(const Looked &how) {
+    auto one = find_seen(how.name);
+    if (!one) return refuse(one.error());
+    auto text = console_of(*one);
+    if (!text) return refuse(text.error());
+    // A terminal would obey what the guest says; a file or a pipe has it as it was.
+    const bool terminal = ::isatty(STDOUT_FILENO) == 1;
+    if (auto wrote = base::write_all(STDOUT_FILENO, terminal ? printable_lines(*text) : *text, "stdout"); !wrote)
+        return refuse(wrote.error());
+    if (one->pid == 0) say(std::format("{}: {}", one->name, how_it_ended(one->record, now_s())));
+    return 0;
+}
+
+}  // namespace
+
+void add_look_commands(CLI::App &app, int &status) {
+    const auto add = [&](const char *verb, const char *help, int (*body)(const Looked &)) {
+        auto how = std::make_shared<Looked>();
+        CLI::App *command = app.add_subcommand(verb, help);
+        command->callback([&status, how, body] { status = body(*how); });
+        return std::pair{command, how};
+    };
+    const auto named = [&](const char *verb, const char *help, int (*body)(const Looked &)) {
+        auto [command, how] = add(verb, help, body);
+        command->add_option("name", how->name, "the machine, or one that ran")->required();
+        return std::pair{command, how};
+    };
+    auto [list_command, list_how] = add("list", "the machines that run", list);
+    list_command->add_flag("--all", list_how->all, "the last run of each name too");
+    list_command->add_flag("--names", list_how->names, "their names alone, one a line");
+    list_command->add_flag("--json", list_how->json, "as a list in JSON");
+    auto [status_command, status_how] = named("status", "how a machine is, or how its last run ended", status_of);
+    status_command->add_flag("--json", status_how->json, "as an object in JSON");
+    named("logs", "what a machine wrote on its console, or its last run did", logs);
+}
+
+}  // namespace hostside

@@ -1,0 +1,134 @@
+#include "hostside/cli/report_command.h"
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cmath>
+#include <format>
+#include <memory>
+
+#include "hostside/base/exit_code.h"
+#include "hostside/base/printable.h"
+#include "hostside/cli/reporter.h"
+#include "hostside/host/guest_files.h"
+#include "hostside/host/last_run.h"
+#include "hostside/host/run_directory.h"
+#include "hostside/report/boot_report.h"
+#include "hostside/report/report_picture.h"
+#include "hostside/report/report_text.h"
+#include "mounts/base/at.h"
+#include "mounts/protocol.h"
+
+namespace hostside {
+
+namespace {
+
+using base::Result;
+
+struct Wish {
+    std::string what, output;
+    std::vector<std::string> pair;
+    bool json = false, svg = false, html = false;
+    double limit_percent = -1;  // negative: none
+};
+
+int refuse(const base::Error &error) {
+    say(base::message(error));
+    return launcher_error;
+}
+
+Result<std::string> file(const std::string &path) {
+    auto fd = base::open_at(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    if (!fd) return base::fail(fd.error().code, "read report", path);
+    struct stat st{};
+    if (::fstat(fd->get(), &st) < 0 || !S_ISREG(st.st_mode)) return base::fail(0, "read report", path, "it is no regular file");
+    return base::read_all(fd->get(), path, report_limit_bytes);
+}
+
+// A machine's name, or a file's: that has a slash or ends in .json. Empty: of the run that ended last.
+Result<std::string> text_of(std::string &what) {
+    if (what.contains('/') || what.ends_with(".json")) return file(what);
+    auto machines = running_machines();
+    if (!machines) return std::unexpected(machines.error());
+    for (const auto &m : *machines)
+        if (m.name == what)
+            return read_from_guest(m.path + "/xchg", std::string(mounts::protocol::report_file), report_limit_bytes);
+    if (what.empty()) {
+        const auto runs = last_runs();
+        if (runs.empty()) return base::fail(0, "find report", "", "no run was kept; name a machine or a file");
+        what = runs.front().name;
+    }
+    keep_if_abandoned(what);
+    return last_report(what);
+}
+
+Result<BootReport> read(std::string &what) {
+    auto text = text_of(what);
+    if (!text) return std::unexpected(text.error());
+    return boot_report(*text, what);
+}
+
+size_t columns() {
+    winsize size{};
+    constexpr size_t usual = 100;
+    const bool known = ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+    return known ? size.ws_col - 1 : usual;
+}
+
+int put(const Wish &wish, const std::string &text) {
+    auto done = wish.output.empty() ? base::write_all(STDOUT_FILENO, text, "stdout") : base::replace_file(wish.output, text);
+    return done ? 0 : refuse(done.error());
+}
+
+int compare(const Wish &wish) {
+    std::string first = wish.pair.front(), second = wish.pair.back();
+    auto a = read(first);
+    if (!a) return refuse(a.error());
+    auto b = read(second);
+    if (!b) return refuse(b.error());
+    if (const int failed = put(wish, comparison(*a, *b)); failed != 0) return failed;
+    const double slower = slower_percent(*a, *b);
+    if (wish.limit_percent < 0 || slower <= wish.limit_percent) return 0;
+    say(std::format("{} is slower than {} by {:.1f} %, more than {} %", second, first, slower, wish.limit_percent));
+    return 1;
+}
+
+int report(Wish wish) {
+    if (!wish.pair.empty()) return compare(wish);
+    auto read_one = read(wish.what);
+    if (!read_one) return refuse(read_one.error());
+    const std::string name = printable(wish.what);
+    if (wish.json) return put(wish, as_json(*read_one));
+    if (wish.svg) return put(wish, as_svg(*read_one, name));
+    if (wish.html) return put(wish, as_html(*read_one, name));
+    return put(wish, as_text(*read_one, name, columns()));
+}
+
+}  // namespace
+
+void add_report_command(CLI::App &app, int &status) {
+    auto wish = std::make_shared<Wish>();
+    CLI::App *command = app.add_subcommand("report", "where the time of a boot went, and what failed in it");
+    command->add_option("name", wish->what, "a machine, or a file of run --report; without: the run that ended last");
+    auto *json = command->add_flag("--json", wish->json, "for programs");
+    auto *svg = command->add_flag("--svg", wish->svg, "as a picture")->excludes(json);
+    auto *html = command->add_flag("--html", wish->html, "as a page that stands alone")->excludes(json)->excludes(svg);
+    command->add_option("-o,--output", wish->output, "a file instead of standard output")->type_name("FILE");
+    auto *pair = command->add_option("--compare", wish->pair, "two of these: what got slower from the first to the second")
+                     ->expected(2)
+                     ->type_name("FILE")
+                     ->excludes(json)
+                     ->excludes(svg)
+                     ->excludes(html);
+    command->add_option("--limit", wish->limit_percent, "exit status 1 when the second is slower by more than that")
+        ->type_name("PERCENT")
+        ->check(CLI::Range(0.0, 1e6).description(""))
+        ->needs(pair);
+    command->callback([&status, wish] { status = report(*wish); });
+}
+
+}  // namespace hostside

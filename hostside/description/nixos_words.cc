@@ -1,0 +1,167 @@
+#include "hostside/description/nixos_words.h"
+
+#include <algorithm>
+#include <array>
+#include <format>
+#include <string_view>
+
+#include "hostside/base/shell_words.h"
+#include "hostside/description/parse.h"
+
+namespace hostside {
+
+namespace {
+
+using base::fail;
+using base::Result;
+
+// A key with the one value, as JSON, that is obeyed; empty: any will do, because it means something to an option alone that
+// is refused, or to the guest's own configuration.
+struct Obeyed {
+    std::string_view group, key, value, why;
+};
+constexpr std::string_view not_yet = "EFI firmware is not built in yet";
+constexpr std::array obeyed{
+    Obeyed{"", "mountHostNixStore", "true", "the guest's store is the host's"},
+    Obeyed{"", "useSecureBoot", "false", not_yet},
+    Obeyed{"", "useHostCerts", "false", "a share of the host's certificates is not built in yet"},
+    Obeyed{"", "nixStore9pCache", R"("loose")", "the store is cached loosely, as it never changes"},
+    Obeyed{"", "bootLoaderDevice", "", ""},
+    Obeyed{"", "bootPartition", "", ""},
+    Obeyed{"", "installBootLoader", "", ""},
+    Obeyed{"", "useBIOSBoot", "", ""},
+    Obeyed{"", "useDefaultFilesystems", "", ""},
+    Obeyed{"", "diskSizeAutoSupported", "", ""},
+    Obeyed{"", "fileSystems", "", ""},
+    Obeyed{"", "allInterfaces", "", ""},
+    Obeyed{"", "host", "", ""},
+    Obeyed{"", "efi", "", ""},
+    Obeyed{"tpm", "package", "", ""},
+    Obeyed{"tpm", "deviceModel", "", ""},
+    Obeyed{"tpm", "provisioning", "", ""},
+    Obeyed{"directBoot", "enable", "true", "runvm boots the kernel directly; with a boot loader: useBootLoader and bootDisk"},
+    Obeyed{"qemu", "enableSharedMemory", "false", "shared memory is not built in; its arguments are QEMU's, in qemu.options"},
+};
+
+class Words {
+  public:
+    Words(Json &description, const std::string &origin) : all_(description), origin_(origin) {}
+
+    Result<> drop_obeyed() {
+        for (const auto &[group, key, value, why] : obeyed) {
+            Json *set = group_of(group);
+            if (set == nullptr || !set->contains(key)) continue;
+            if (!value.empty() && (*set)[std::string(key)] != Json::parse(value))
+                return refuse(std::format("{}/{}", group.empty() ? "" : std::format("/{}", group), key), why);
+            set->erase(std::string(key));
+        }
+        return {};
+    }
+
+    Result<> rename() {
+        if (auto done = move("directBoot", "initrd", "", "initrd", ""); !done) return done;
+        if (auto done = move("qemu", "package", "qemu", "program", "/bin/qemu-system-x86_64"); !done) return done;
+        if (Json *qemu = group_of("qemu"); qemu != nullptr && qemu->contains("forceAccel")) {
+            const Json force = (*qemu)["forceAccel"];
+            if (!force.is_boolean()) return refuse("/qemu/forceAccel", "must be true or false");
+            if (force.get<bool>()) all_["accelerator"] = "kvm";
+            group_of("qemu")->erase("forceAccel");
+        }
+        // `auto` is NixOS's word for the size that it chooses itself; so do we.
+        if (all_.contains("diskSize") && (all_["diskSize"] == "auto" || all_["diskSize"].is_null())) all_.erase("diskSize");
+        if (const Json *direct = group_of("directBoot"); direct != nullptr && direct->empty()) all_.erase("directBoot");
+        return {};
+    }
+
+    // {size, driveConfig} is a size where driveConfig says nothing.
+    Result<> sizes_of_disks() {
+        if (!all_.contains("emptyDiskImages") || !all_["emptyDiskImages"].is_array()) return {};
+        Json &disks = all_["emptyDiskImages"];
+        for (size_t i = 0; i < disks.size(); ++i) {
+            if (!disks[i].is_object()) continue;
+            const std::string here = std::format("/emptyDiskImages/{}", i);
+            for (const auto &[key, value] : disks[i].items())
+                if (key != "size" && key != "driveConfig") return refuse(here + "/" + pointer_token(key), "no such option");
+            if (!disks[i].contains("size")) return refuse(here + "/size", "missing; it is a whole number: size in MiB");
+            if (disks[i].contains("driveConfig") && !says_nothing(disks[i]["driveConfig"]))
+                return refuse(here + "/driveConfig", "of it only the defaults are taken; a disk of your own is one of drives");
+            disks[i] = Json(disks[i]["size"]);
+        }
+        return {};
+    }
+
+    // systemd finds them as files of fw_cfg.
+    Result<> credentials() {
+        if (!all_.contains("credentials")) return {};
+        const Json credentials = all_["credentials"];
+        all_.erase("credentials");
+        if (!credentials.is_object()) return refuse("/credentials", "must be an object");
+        for (const auto &[name, credential] : credentials.items()) {
+            const std::string here = "/credentials/" + pointer_token(name);
+            if (!credential.is_object() || !credential.contains("source") || !credential["source"].is_string())
+                return refuse(here + "/source", "missing; it is a string: a file of the host");
+            if (auto added = add_credential(name, credential["source"], here); !added) return added;
+        }
+        return {};
+    }
+
+  private:
+    [[nodiscard]] std::unexpected<base::Error> refuse(const std::string &path, std::string_view why) const {
+        return fail(0, origin_, path, std::string(why));
+    }
+
+    Json *group_of(std::string_view name) {
+        if (name.empty()) return &all_;
+        const auto found = all_.find(name);
+        return found != all_.end() && found->is_object() ? &*found : nullptr;
+    }
+
+    Result<> move(const char *group, const char *key, const char *to_group, const char *to, const std::string &end) {
+        Json *set = group_of(group);
+        if (set == nullptr || !set->contains(key)) return {};
+        const std::string here = std::format("/{}/{}", group, key);
+        const Json value = (*set)[key];
+        set->erase(key);
+        if (!value.is_string()) return refuse(here, "must be a string");
+        Json *target = group_of(to_group);
+        if (target->contains(to)) return refuse(here, std::format("given twice; {} is the same", to));
+        (*target)[to] = value.get<std::string>() + end;
+        return {};
+    }
+
+    static bool says_nothing(const Json &value) {
+        if (value.is_object())
+            return std::ranges::all_of(value.items(), [](const auto &item) { return says_nothing(item.value()); });
+        return value.is_null() || value == "" || (value.is_array() && value.empty());
+    }
+
+    Result<> add_credential(const std::string &name, const std::string &source, const std::string &here) {
+        if (name.empty() || name.find_first_of("/,=") != std::string::npos)
+            return refuse(here, "no name of a credential: it has none of / , =");
+        std::string file;
+        for (const char c : source) file.append(c == ',' ? 2 : 1, c);
+        if (!all_.contains("qemu")) all_["qemu"] = Json::object();
+        Json *qemu = group_of("qemu");
+        if (qemu == nullptr) return refuse("/qemu", "must be an object");
+        if (!qemu->contains("options")) (*qemu)["options"] = Json::array();
+        Json &options = (*qemu)["options"];
+        if (!options.is_array()) return refuse("/qemu/options", "must be a list of strings");
+        options.push_back(quote_words({"-fw_cfg", std::format("name=opt/io.systemd.credentials/{},file={}", name, file)}));
+        return {};
+    }
+
+    Json &all_;
+    const std::string &origin_;
+};
+
+}  // namespace
+
+base::Result<> in_our_words(Json &description, const std::string &origin) {
+    if (!description.is_object()) return {};
+    Words words(description, origin);
+    for (const auto step : {&Words::drop_obeyed, &Words::rename, &Words::sizes_of_disks, &Words::credentials})
+        if (auto done = (words.*step)(); !done) return done;
+    return {};
+}
+
+}  // namespace hostside

@@ -1,0 +1,255 @@
+#include "hostside/exec/client.h"
+
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <format>
+#include <optional>
+#include <thread>
+
+#include "hostside/base/printable.h"
+#include "hostside/base/run_names.h"
+#include "hostside/base/unix_socket.h"
+#include "hostside/run/terminal.h"
+#include "mounts/base/fd.h"
+#include "mounts/exec/byte_queue.h"
+#include "mounts/exec/frame.h"
+
+namespace hostside {
+
+namespace {
+
+using base::fail;
+using base::Fd;
+using base::Result;
+using mounts::exec::Credit;
+using mounts::exec::End;
+using mounts::exec::Frame;
+using mounts::exec::FrameType;
+using mounts::exec::Stream;
+using Clock = std::chrono::steady_clock;
+
+// Those that are the command's, as a descriptor.
+class CaughtSignals {
+  public:
+    explicit CaughtSignals(bool wanted) {
+        sigemptyset(&set_);
+        if (wanted)
+            for (const int s : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH}) sigaddset(&set_, s);
+        (void)::sigprocmask(SIG_BLOCK, &set_, &old_);
+        if (wanted) fd_ = Fd(::signalfd(-1, &set_, SFD_CLOEXEC | SFD_NONBLOCK));
+    }
+    ~CaughtSignals() { (void)::sigprocmask(SIG_SETMASK, &old_, nullptr); }
+    CaughtSignals(const CaughtSignals &) = delete;
+    CaughtSignals &operator=(const CaughtSignals &) = delete;
+    [[nodiscard]] int fd() const { return fd_.get(); }
+    // 0: none.
+    [[nodiscard]] int take() const {
+        signalfd_siginfo info{};
+        return ::read(fd_.get(), &info, sizeof info) == sizeof info ? static_cast<int>(info.ssi_signo) : 0;
+    }
+
+  private:
+    sigset_t set_{}, old_{};
+    Fd fd_;
+};
+
+// What came for one of our streams and is not written yet.
+struct Sink {
+    int fd;
+    Stream stream;
+    mounts::ByteQueue waiting{};
+    size_t written = 0;  // since the last credit
+};
+
+class Client {
+  public:
+    Client(const ExecWish &wish, Fd socket)
+        : wish_(wish),
+          socket_(std::move(socket)),
+          signals_(wish.streams.signals),
+          output_{wish.streams.output, Stream::output},
+          errors_{wish.streams.errors, Stream::errors} {
+        if (wish.patience_s >= 0) deadline_ = Clock::now() + std::chrono::seconds(wish.patience_s);
+    }
+
+    Result<End> to_the_end() {
+        for (;;) {
+            const bool may_type = started_ && !input_ended_ && credit_ > 0 && out_.size() < mounts::exec::window_bytes;
+            std::array<pollfd, 5> polls{{{socket_.get(), static_cast<short>(out_.empty() ? POLLIN : POLLIN | POLLOUT), 0},
+                                         {may_type ? wish_.streams.input : -1, POLLIN, 0},
+                                         {output_.waiting.empty() ? -1 : output_.fd, POLLOUT, 0},
+                                         {errors_.waiting.empty() ? -1 : errors_.fd, POLLOUT, 0},
+                                         {signals_.fd(), POLLIN, 0}}};
+            const int ready = ::poll(polls.data(), polls.size(), end_ ? 0 : wait_ms());
+            if (end_ && ready == 0 && output_.waiting.empty() && errors_.waiting.empty()) return *end_;
+            if (!started_ && deadline_ && Clock::now() >= *deadline_) return no_agent();
+            if (polls[1].revents != 0) read_input();
+            if (polls[4].revents != 0)
+                if (const int signal = signals_.take(); signal != 0 && !pass_on(signal))
+                    return End{End::signalled, static_cast<uint8_t>(signal), ""};
+            if (polls[0].revents != 0 && !end_ && !receive()) return machine_ended();
+            for (Sink *sink : {&output_, &errors_})
+                if (!sink->waiting.empty()) write(*sink);
+            if (auto sent = send(); !sent && !end_) return machine_ended();
+            if (end_ && end_->kind == End::failed && end_->code == 0) return fail(0, "run in", wish_.machine, end_->text);
+        }
+    }
+
+  private:
+    [[nodiscard]] int wait_ms() const {
+        if (started_ || !deadline_) return -1;
+        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*deadline_ - Clock::now()).count() + 1;
+        return static_cast<int>(std::max<long long>(left, 0));
+    }
+
+    [[nodiscard]] std::unexpected<base::Error> no_agent() const {
+        return fail(
+            0, "run in", wish_.machine,
+            std::format("no agent answers in the guest within {} s: it may still be booting (--patience SECONDS), or it has "
+                        "none: stage 1 of runvm's own initrd starts it, unless stage1.agent=off; a system with an initrd of "
+                        "its own needs the unit stage1-agent.service",
+                        wish_.patience_s));
+    }
+    [[nodiscard]] std::unexpected<base::Error> machine_ended() const {
+        return fail(0, "run in", wish_.machine, "the machine ended before the command did");
+    }
+
+    bool receive() {
+        std::array<char, 65536> chunk;
+        const ssize_t n = ::recv(socket_.get(), chunk.data(), chunk.size(), MSG_DONTWAIT);
+        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) return false;
+        if (n > 0) in_.take({chunk.data(), static_cast<size_t>(n)});
+        while (const auto frame = in_.next()) take(*frame);
+        return true;
+    }
+
+    void take(const Frame &frame) {
+        switch (frame.type) {
+        case FrameType::agent:
+            if (frame.payload == "1" && !started_) start();
+            break;
+        case FrameType::output: output_.waiting.append(frame.payload); break;
+        case FrameType::errors: errors_.waiting.append(frame.payload); break;
+        case FrameType::credit:
+            if (const auto credit = mounts::exec::parse_credit(frame.payload); credit && credit->stream == Stream::input)
+                credit_ = std::min(credit_ + credit->bytes, mounts::exec::window_bytes);
+            break;
+        case FrameType::exit:
+            end_ = mounts::exec::parse_end(frame.payload).value_or(End{End::failed, 0, "the guest's answer can't be read"});
+            break;
+        default: break;
+        }
+        if (end_) end_->text = printable(end_->text);
+    }
+
+    void start() {
+        started_ = true;
+        append_frames(out_.tail(), FrameType::request, 0, request_text(wish_.request));
+        append_frame(out_.tail(), FrameType::start, 0);
+        if (wish_.request.terminal) terminal_.make_raw();
+        if (wish_.streams.input < 0) end_input();
+    }
+
+    void end_input() {
+        append_frame(out_.tail(), FrameType::input_end, 0);
+        input_ended_ = true;
+    }
+
+    void read_input() {
+        std::array<char, mounts::exec::payload_limit_bytes> chunk;
+        const ssize_t n = ::read(wish_.streams.input, chunk.data(), std::min(chunk.size(), credit_));
+        if (n < 0 && (errno == EINTR || errno == EAGAIN)) return;
+        if (n <= 0) return end_input();
+        append_frame(out_.tail(), FrameType::input, 0, {chunk.data(), static_cast<size_t>(n)});
+        credit_ -= static_cast<size_t>(n);
+    }
+
+    // Without waiting where the stream can tell. One that takes no more has its end: what comes is let go, as the command's own
+    // pipe would tell it by SIGPIPE.
+    void write(Sink &sink) {
+        pollfd wait{sink.fd, POLLOUT, 0};
+        if (sink.fd >= 0 && ::poll(&wait, 1, 0) == 0) return;
+        constexpr size_t most = 65536;
+        const ssize_t n = sink.fd < 0 ? -1 : ::write(sink.fd, sink.waiting.front().data(), std::min(sink.waiting.size(), most));
+        if (n < 0 && sink.fd >= 0 && (errno == EINTR || errno == EAGAIN)) return;
+        if (n < 0 && sink.fd >= 0) {
+            append_frame(out_.tail(), FrameType::signal, 0, std::string(1, static_cast<char>(SIGPIPE)));
+            sink.fd = -1;
+        }
+        const size_t taken = n < 0 ? sink.waiting.size() : static_cast<size_t>(n);
+        sink.waiting.consume(taken);
+        sink.written += taken;
+        if (sink.written < mounts::exec::window_bytes / 4) return;
+        append_frame(out_.tail(), FrameType::credit, 0,
+                     mounts::exec::credit_payload({sink.stream, static_cast<uint32_t>(sink.written)}));
+        sink.written = 0;
+    }
+
+    // False: there is no command yet that could have it.
+    bool pass_on(int signal) {
+        if (signal == SIGWINCH) {
+            if (started_ && wish_.request.terminal)
+                append_frame(out_.tail(), FrameType::resize, 0, size_payload(terminal_size(wish_.streams.input)));
+            return true;
+        }
+        if (!started_) return false;
+        append_frame(out_.tail(), FrameType::signal, 0, std::string(1, static_cast<char>(signal)));
+        return true;
+    }
+
+    Result<> send() {
+        while (!out_.empty()) {
+            const ssize_t n = ::send(socket_.get(), out_.front().data(), out_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+            if (n < 0 && errno == EINTR) continue;
+            if (n < 0 && errno == EAGAIN) return {};
+            if (n < 0) return fail(errno, "send to", wish_.machine);
+            out_.consume(static_cast<size_t>(n));
+        }
+        return {};
+    }
+
+    const ExecWish &wish_;
+    Fd socket_;
+    CaughtSignals signals_;
+    Terminal terminal_;
+    mounts::exec::FrameReader in_;
+    mounts::ByteQueue out_;
+    Sink output_, errors_;
+    size_t credit_ = mounts::exec::window_bytes;
+    bool started_ = false, input_ended_ = false;
+    std::optional<End> end_;
+    std::optional<Clock::time_point> deadline_;
+};
+
+}  // namespace
+
+Result<End> run_in_guest(const ExecWish &wish) {
+    // The hub of a machine that has only just begun to start may not listen yet.
+    constexpr int most_tries = 100;
+    constexpr auto pause = std::chrono::milliseconds(50);
+    for (int i = 0;; ++i, std::this_thread::sleep_for(pause)) {
+        auto socket = connect_unix(wish.run_folder + "/" + std::string(exec_socket));
+        if (socket) return Client(wish, std::move(*socket)).to_the_end();
+        const bool not_yet = socket.error().code == ENOENT || socket.error().code == ECONNREFUSED;
+        if (not_yet && i < most_tries && ::access(wish.run_folder.c_str(), F_OK) == 0) continue;
+        socket.error().hint = std::format("machine {} takes no commands: an older runvm started it, or it ended", wish.machine);
+        return std::unexpected(socket.error());
+    }
+}
+
+mounts::exec::Size terminal_size(int fd) {
+    winsize size{};
+    if (::ioctl(fd, TIOCGWINSZ, &size) < 0 || size.ws_row == 0 || size.ws_col == 0) return {24, 80};
+    return {size.ws_row, size.ws_col};
+}
+
+}  // namespace hostside

@@ -1,0 +1,87 @@
+#include "hostside/exec/copy.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <format>
+
+#include "mounts/base/at.h"
+#include "mounts/base/fd.h"
+
+namespace hostside {
+
+namespace {
+
+using base::fail;
+using base::Result;
+using mounts::exec::End;
+
+constexpr std::string_view through_tar = "a folder goes through tar: tar -C FOLDER -c . | runvm exec NAME -- tar -C FOLDER -x";
+
+// The colon of NAME:FILE; npos for a file of the host's.
+size_t colon_of(const std::string &word) {
+    const size_t colon = word.find(':');
+    return colon == 0 || word.find('/') < colon ? std::string::npos : colon;
+}
+
+std::string own_name(const std::string &path) { return path.substr(path.rfind('/') + 1); }
+
+Result<End> put(const Copy &copy, ExecWish wish) {
+    auto file = base::open_at(AT_FDCWD, copy.here, O_RDONLY | O_NOCTTY);
+    if (!file) return std::unexpected(file.error());
+    struct stat st{};
+    if (::fstat(file->get(), &st) < 0) return fail(errno, "stat", copy.here);
+    if (S_ISDIR(st.st_mode)) return fail(EISDIR, "copy", copy.here, through_tar);
+    wish.request.task = std::format("put {:o} {}", st.st_mode & 0777, copy.there);
+    wish.streams.input = file->get();
+    return run_in_guest(wish);
+}
+
+Result<End> get(const Copy &copy, ExecWish wish) {
+    wish.request.task = "get " + copy.there;
+    struct stat st{};
+    // What is there and no file of its own (/dev/null, a FIFO) is written to.
+    const bool as_it_is = ::stat(copy.here.c_str(), &st) == 0 && !S_ISREG(st.st_mode);
+    const std::string part = as_it_is ? copy.here : copy.here + ".part";
+    auto file = base::open_at(AT_FDCWD, part, as_it_is ? O_WRONLY : O_WRONLY | O_CREAT | O_EXCL, 0666);
+    if (!file) return std::unexpected(file.error());
+    wish.streams.output = file->get();
+    auto end = run_in_guest(wish);
+    if (as_it_is) return end;
+    const bool whole = end && end->kind == End::exited && end->code == 0;
+    if (whole && ::rename(part.c_str(), copy.here.c_str()) == 0) return end;
+    const int code = errno;
+    (void)::unlink(part.c_str());
+    return whole ? fail(code, "rename", part) : end;
+}
+
+}  // namespace
+
+Result<Copy> copy_of(const std::string &from, const std::string &to) {
+    const size_t there = colon_of(from), here = colon_of(to);
+    if ((there == std::string::npos) == (here == std::string::npos))
+        return fail(
+            0, "copy", from,
+            "one of the two is of a machine, as web:/etc/hosts, and the other is not; a file of the host's with a colon in "
+            "its name is written ./a:b");
+    Copy copy{.to_guest = there == std::string::npos};
+    const std::string &guest = copy.to_guest ? to : from;
+    const size_t colon = copy.to_guest ? here : there;
+    copy.machine = guest.substr(0, colon);
+    copy.there = guest.substr(colon + 1);
+    copy.here = copy.to_guest ? from : to;
+    if (copy.to_guest && (copy.there.empty() || copy.there.ends_with('/'))) copy.there += own_name(copy.here);
+    std::error_code error;
+    if (!copy.to_guest && std::filesystem::is_directory(copy.here, error)) copy.here += "/" + own_name(copy.there);
+    return copy;
+}
+
+Result<End> run_copy(const Copy &copy, ExecWish wish) {
+    wish.streams.errors = STDERR_FILENO;
+    return copy.to_guest ? put(copy, std::move(wish)) : get(copy, std::move(wish));
+}
+
+}  // namespace hostside

@@ -1,0 +1,225 @@
+#include "hostside/exec/hub.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <format>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "hostside/base/line_reader.h"
+#include "hostside/base/run_names.h"
+#include "hostside/base/unix_socket.h"
+#include "mounts/base/at.h"
+#include "mounts/base/fd.h"
+#include "mounts/base/process.h"
+#include "mounts/exec/byte_queue.h"
+#include "mounts/exec/frame.h"
+#include "mounts/protocol.h"
+
+namespace hostside {
+
+namespace {
+
+using base::Fd;
+using mounts::exec::End;
+using mounts::exec::Frame;
+using mounts::exec::FrameType;
+
+constexpr size_t port_limit_bytes = size_t{1} << 20;  // beyond it, clients wait
+// Two streams' windows, and what is small. A guest that sends more doesn't keep to the protocol.
+constexpr size_t client_limit_bytes = 2 * mounts::exec::window_bytes + (size_t{256} << 10);
+constexpr size_t most_clients = 1000;
+
+// What is there to be read, if any. False: the other end is gone.
+bool receive(const Fd &fd, mounts::exec::FrameReader &reader) {
+    std::array<char, 65536> chunk;
+    const ssize_t n = ::recv(fd.get(), chunk.data(), chunk.size(), MSG_DONTWAIT);
+    if (n > 0) reader.take({chunk.data(), static_cast<size_t>(n)});
+    return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+// As much as goes without waiting. False: the other end is gone.
+bool send(const Fd &fd, mounts::ByteQueue &queue) {
+    while (!queue.empty()) {
+        const ssize_t n = ::send(fd.get(), queue.front().data(), queue.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return errno == EAGAIN;
+        queue.consume(static_cast<size_t>(n));
+    }
+    return true;
+}
+
+struct Client {
+    Fd socket;
+    uint32_t id = 0;
+    mounts::exec::FrameReader in{};
+    mounts::ByteQueue out{};
+    bool running = false;  // the agent knows of it
+    bool gone = false;
+};
+
+class Hub {
+  public:
+    Hub(Fd listener, Fd port, Fd events) : listener_(std::move(listener)), port_(std::move(port)), events_(std::move(events)) {
+        constexpr std::string_view begin = "{\"execute\":\"qmp_capabilities\"}\n";
+        if (events_) (void)::send(events_.get(), begin.data(), begin.size(), MSG_NOSIGNAL);
+    }
+
+    void to_the_end() {
+        for (;;) {
+            const bool room = port_out_.size() < port_limit_bytes;
+            std::vector<pollfd> polls{{listener_.get(), POLLIN, 0},
+                                      {port_.get(), static_cast<short>(port_out_.empty() ? POLLIN : POLLIN | POLLOUT), 0},
+                                      {events_.get(), POLLIN, 0}};
+            for (const auto &client : clients_)
+                polls.push_back({client->socket.get(),
+                                 static_cast<short>((agent_ && room ? POLLIN : 0) | (client->out.empty() ? 0 : POLLOUT)), 0});
+            (void)::poll(polls.data(), polls.size(), -1);
+            const size_t known = clients_.size();
+            for (size_t i = 0; i < known; ++i) serve(*clients_[i], polls[3 + i].revents);
+            if (polls[2].revents != 0) take_events();
+            if ((polls[1].revents & (POLLIN | POLLHUP | POLLERR)) != 0) {
+                if (!receive(port_, from_guest_)) return;
+                while (const auto frame = from_guest_.next()) take_from_guest(*frame);
+            }
+            if (!send(port_, port_out_)) return;
+            for (const auto &client : clients_) client->gone = !send(client->socket, client->out) || client->gone;
+            std::erase_if(clients_, [&](const auto &client) { return client->gone && (hang_up(*client), true); });
+            if (polls[0].revents != 0) accept();
+        }
+    }
+
+  private:
+    void accept() {
+        Fd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+        if (!socket || clients_.size() >= most_clients) return;
+        clients_.push_back(std::make_unique<Client>(Client{.socket = std::move(socket), .id = ++last_id_}));
+        tell_agent(*clients_.back());
+    }
+
+    void tell_agent(Client &client) const { append_frame(client.out.tail(), FrameType::agent, 0, agent_ ? "1" : "0"); }
+
+    void hang_up(Client &client) {
+        if (client.running) append_frame(port_out_.tail(), FrameType::close, client.id);
+        client.running = false;
+    }
+
+    void serve(Client &client, short events) {
+        if ((events & (POLLIN | POLLHUP | POLLERR)) == 0) return;
+        // Before there is an agent, POLLHUP alone: what it sent and left is of no use.
+        if ((events & POLLIN) == 0 || !receive(client.socket, client.in)) {
+            client.gone = true;
+            return;
+        }
+        while (const auto frame = client.in.next()) {
+            if (frame->type < FrameType::request || frame->type > FrameType::close) continue;
+            if (frame->type == FrameType::start) client.running = true;
+            append_frame(port_out_.tail(), frame->type, client.id, frame->payload);
+        }
+    }
+
+    void end(Client &client, const std::string &why) {
+        if (client.running) append_frame(client.out.tail(), FrameType::exit, 0, mounts::exec::end_payload({End::failed, 0, why}));
+        client.running = false;
+    }
+
+    void agent_left(const std::string &why) {
+        agent_ = false;
+        port_out_.clear();
+        for (const auto &client : clients_) {
+            end(*client, why);
+            tell_agent(*client);
+        }
+    }
+
+    void take_from_guest(const Frame &frame) {
+        if (frame.type == FrameType::hello) {
+            if (frame.payload.size() == mounts::exec::nonce_bytes) welcome(frame.payload);
+            return;
+        }
+        const auto known = std::ranges::find(clients_, frame.session, [](const auto &client) { return client->id; });
+        if (known == clients_.end() || !(*known)->running) return;
+        Client &client = **known;
+        if (frame.type != FrameType::output && frame.type != FrameType::errors && frame.type != FrameType::credit &&
+            frame.type != FrameType::exit)
+            return;
+        if (client.out.size() > client_limit_bytes) {
+            hang_up(client);
+            append_frame(client.out.tail(), FrameType::exit, 0,
+                         mounts::exec::end_payload(
+                             {End::failed, 0, "the guest sent more than it may; it is not stage1's agent that answers"}));
+            return;
+        }
+        append_frame(client.out.tail(), frame.type, 0, frame.payload);
+        if (frame.type == FrameType::exit) client.running = false;
+    }
+
+    void welcome(std::string_view nonce) {
+        if (nonce != nonce_) {
+            agent_left("the agent in the guest was started anew; what the command does now is not known");
+            nonce_ = nonce;
+        }
+        port_out_.append(std::string(mounts::exec::resync_bytes, '\0'));
+        append_frame(port_out_.tail(), FrameType::welcome, 0, nonce_);
+        agent_ = true;
+        for (const auto &client : clients_) tell_agent(*client);
+    }
+
+    // The guest closed its end: the process that had it open is no more.
+    void take_events() {
+        std::array<char, 4096> chunk;
+        const ssize_t n = ::recv(events_.get(), chunk.data(), chunk.size(), MSG_DONTWAIT);
+        if (n == 0) events_.reset();
+        if (n <= 0) return;
+        for (const auto &line : event_lines_.take({chunk.data(), static_cast<size_t>(n)}))
+            if (line.contains("\"VSERPORT_CHANGE\"") && line.contains(std::format("\"{}\"", mounts::protocol::exec_port)) &&
+                line.contains("\"open\": false"))
+                agent_left("the agent in the guest ended; was it killed, or is the machine shutting down?");
+    }
+
+    Fd listener_, port_, events_;
+    LineReader event_lines_{65536};
+    mounts::exec::FrameReader from_guest_;
+    mounts::ByteQueue port_out_;
+    std::vector<std::unique_ptr<Client>> clients_;
+    uint32_t last_id_ = 0;
+    std::string nonce_;
+    bool agent_ = false;
+};
+
+}  // namespace
+
+base::Result<> run_hub(const std::string &run_folder) {
+    const auto at = [&](std::string_view name) { return run_folder + "/" + std::string(name); };
+    auto listener = listen_unix(at(exec_socket));
+    if (!listener) return std::unexpected(listener.error());
+    constexpr auto pause = std::chrono::milliseconds(20);
+    // Until QEMU listens. It ends us when it comes to nothing: we die with the launcher.
+    for (;; std::this_thread::sleep_for(pause)) {
+        auto events = connect_unix(at(exec_events_socket));
+        auto port = events ? connect_unix(at(exec_port_socket)) : std::unexpected(events.error());
+        if (!port) continue;
+        Hub(std::move(*listener), std::move(*port), std::move(*events)).to_the_end();
+        return {};
+    }
+}
+
+HubProcess::HubProcess(const std::string &runvm, const std::string &run_folder) {
+    if (auto child = base::start({.argv = {runvm, "exec-hub", run_folder}, .dies_with_parent = true})) pid_ = child->pid;
+}
+
+HubProcess::~HubProcess() {
+    if (pid_ < 0) return;
+    (void)::kill(pid_, SIGKILL);
+    (void)::waitpid(pid_, nullptr, 0);
+}
+
+}  // namespace hostside

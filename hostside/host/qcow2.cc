@@ -1,0 +1,163 @@
+#include "hostside/host/qcow2.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <format>
+#include <optional>
+
+#include "mounts/base/at.h"
+#include "mounts/base/fd.h"
+
+namespace hostside {
+
+namespace {
+
+using base::fail;
+using base::Fd;
+using base::Result;
+namespace fs = std::filesystem;
+
+uint64_t big_endian(std::string_view bytes) {
+    uint64_t value = 0;
+    for (const char c : bytes) value = value << 8 | static_cast<unsigned char>(c);
+    return value;
+}
+
+constexpr std::string_view qcow2_magic = "QFI\xfb";
+
+// What an image's header names as what lies beneath it (QEMU, docs/interop/qcow2.txt); empty: nothing; none: it can't
+// be told.
+std::optional<std::string> backing_name(int fd, std::string_view header) {
+    constexpr size_t longest = 1023;
+    const uint64_t offset = big_endian(header.substr(8, 8));
+    const size_t size = big_endian(header.substr(16, 4));
+    if (offset == 0) return "";
+    if (size == 0 || size > longest) return std::nullopt;
+    std::string name(size, '\0');
+    if (::pread(fd, name.data(), size, static_cast<off_t>(offset)) != static_cast<ssize_t>(size)) return std::nullopt;
+    if (name.contains('\0')) return std::nullopt;
+    return name;
+}
+
+// QEMU takes what is before a first colon, if no slash is before that, for a protocol or driver: json:, nbd:, fat:rw:, file:.
+bool is_file_name(std::string_view name) {
+    const size_t end = name.find_first_of(":/");
+    return end == std::string_view::npos || name[end] == '/';
+}
+
+// The guest's writes would go to any file that the image names (data_file): whoever made the image chose it.
+bool has_external_data(std::string_view header) {
+    constexpr uint64_t external_data = 4;  // an incompatible feature, of version 3
+    return big_endian(header.substr(4, 4)) >= 3 && (big_endian(header.substr(72, 8)) & external_data) != 0;
+}
+
+// The format that the header gives what lies beneath, in an extension of it; empty: none, and QEMU would guess by content,
+// which a guest may have written.
+std::string backing_format(int fd, std::string_view header) {
+    constexpr uint64_t format_extension = 0xe2792aca, version_2_bytes = 72, most_bytes = 65536;
+    const uint64_t begin = big_endian(header.substr(4, 4)) >= 3 ? big_endian(header.substr(100, 4)) : version_2_bytes;
+    const uint64_t end = std::min(big_endian(header.substr(8, 8)), most_bytes);
+    if (begin >= end) return {};
+    std::string extensions(end - begin, '\0');
+    if (::pread(fd, extensions.data(), extensions.size(), static_cast<off_t>(begin)) != static_cast<ssize_t>(extensions.size()))
+        return {};
+    for (std::string_view rest = extensions; rest.size() >= 8;) {
+        const uint64_t type = big_endian(rest.substr(0, 4)), size = big_endian(rest.substr(4, 4));
+        if (type == 0 || size > rest.size() - 8) return {};
+        if (type == format_extension) return std::string(rest.substr(8, size));
+        rest.remove_prefix(std::min<size_t>(rest.size(), 8 + (size + 7) / 8 * 8));
+    }
+    return {};
+}
+
+// Two names of one file, whether it is there or not.
+bool same_path(const std::string &one, const std::string &other) {
+    std::error_code error;
+    return fs::weakly_canonical(one, error) == fs::weakly_canonical(other, error) && !error;
+}
+
+struct Beneath {
+    std::string path;  // empty: nothing
+    std::string format;
+};
+
+// Whatever is beneath, the guest can read: only what was named.
+Result<> check_beneath(const std::string &path, const Beneath &beneath, const BackingFiles &named, std::string_view start_over) {
+    if (::access(beneath.path.c_str(), R_OK) < 0)
+        return fail(errno, "use image", path,
+                    std::format("it lies over {}, which is gone (was it garbage-collected?); bring that back, or {}",
+                                beneath.path, start_over));
+    if (std::ranges::none_of(named, [&](const std::string &name) { return same_path(name, beneath.path); }))
+        return fail(0, "use image", path,
+                    std::format("it lies over {}, which the guest could read; allow that with --backing-file {}, or {}",
+                                beneath.path, beneath.path, start_over));
+    if (beneath.format == "qcow2" || beneath.format == "raw") return {};
+    return fail(0, "use image", path,
+                std::format("it does not say whether {} beneath it is raw or qcow2, and that is not guessed; say it: "
+                            "qemu-img rebase -u -F FORMAT -b {} {}",
+                            beneath.path, beneath.path, path));
+}
+
+// One image of a chain, and what is beneath it.
+Result<Beneath> look_at(const std::string &path, std::string_view start_over) {
+    auto fd = base::open_at(AT_FDCWD, path, O_RDONLY);
+    if (!fd) return fail(fd.error().code, "use image", path, start_over);
+    constexpr ssize_t least_bytes = 72;          // a header of version 2
+    std::string header(least_bytes + 32, '\0');  // and the fields of version 3
+    const ssize_t got = ::pread(fd->get(), header.data(), header.size(), 0);
+    if (got < least_bytes || !header.starts_with(qcow2_magic))
+        return fail(0, "use image", path,
+                    std::format("not a qcow2 image; convert it (qemu-img convert -O qcow2), or {}", start_over));
+    if (has_external_data(header))
+        return fail(0, "use image", path,
+                    std::format("its data is in another file, which the guest would write; convert it "
+                                "(qemu-img convert -O qcow2), or {}",
+                                start_over));
+    const auto name = backing_name(fd->get(), header);
+    if (!name) return fail(0, "use image", path, std::format("what it lies over has no name that can be read; {}", start_over));
+    if (!is_file_name(*name))
+        return fail(0, "use image", path, std::format("what it lies over has no plain file name; {}", start_over));
+    if (name->empty()) return Beneath{};
+    return Beneath{(fs::path(path).parent_path() / *name).lexically_normal(), backing_format(fd->get(), header)};
+}
+
+}  // namespace
+
+Result<> check_qcow2(const std::string &path, const BackingFiles &backing_files, std::string_view start_over) {
+    constexpr int deepest = 64;
+    std::string image = path;
+    for (int depth = 0; depth < deepest; ++depth) {
+        auto beneath = look_at(image, start_over);
+        if (!beneath) return std::unexpected(beneath.error());
+        if (beneath->path.empty()) return {};
+        if (auto good = check_beneath(image, *beneath, backing_files, start_over); !good) return good;
+        if (beneath->format == "raw") return {};
+        image = std::move(beneath->path);
+    }
+    return fail(ELOOP, "use image", path, std::format("it lies over more than {} images; {}", deepest, start_over));
+}
+
+bool is_empty_qcow2(const std::string &path) {
+    constexpr size_t header_bytes = 104;  // of version 3; qcow2.txt names the fields and their places
+    const auto fd = base::open_at(AT_FDCWD, path, O_RDONLY);
+    std::string header(header_bytes, '\0');
+    if (!fd || ::pread(fd->get(), header.data(), header.size(), 0) != static_cast<ssize_t>(header.size())) return false;
+    const auto field = [&](size_t offset, size_t size) { return big_endian(std::string_view(header).substr(offset, size)); };
+    const bool plain = header.starts_with(qcow2_magic) && field(4, 4) == 3 && field(8, 8) == 0 /* backing file */ &&
+                       field(32, 4) == 0 /* encryption */ && field(60, 4) == 0 /* snapshots */ &&
+                       field(72, 8) == 0 /* incompatible features: dirty, corrupt, data elsewhere … */;
+    if (!plain) return false;
+    // A first-level entry of 0: none of its clusters is allocated, and what is not allocated reads as zeros.
+    constexpr size_t largest_table_bytes = size_t{1} << 20;
+    const uint64_t table_bytes = field(36, 4) * 8;
+    if (table_bytes == 0 || table_bytes > largest_table_bytes) return false;
+    std::string table(table_bytes, '\0');
+    return ::pread(fd->get(), table.data(), table.size(), static_cast<off_t>(field(40, 8))) ==
+               static_cast<ssize_t>(table.size()) &&
+           table.find_first_not_of('\0') == std::string::npos;
+}
+
+}  // namespace hostside

@@ -1,0 +1,95 @@
+#include "hostside/launch/apply.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+
+#include "hostside/boot/initrd.h"
+#include "hostside/host/image.h"
+#include "hostside/host/qcow2.h"
+#include "hostside/host/run_directory.h"
+#include "mounts/base/at.h"
+
+namespace hostside {
+
+namespace {
+
+using base::fail;
+using base::Result;
+
+// One call a kind of step.
+class Apply {
+  public:
+    Apply(const HostFacts &host, Held &held) : host_(host), held_(held) {}
+
+    Result<> operator()(const JoinVlan &step) {
+        auto port = VlanPort::join(step.runtime, step.vlan, step.node);
+        if (!port) return std::unexpected(port.error());
+        held_.vlans.push_back(std::move(*port));
+        return {};
+    }
+    Result<> operator()(const RelayGuest &step) {
+        auto relay = GuestRelay::listen(step.socket, step.targets);
+        if (!relay) return std::unexpected(relay.error());
+        held_.relays.push_back(std::move(*relay));
+        return {};
+    }
+    Result<> operator()(const MakeOwnDirectory &step) {
+        const std::filesystem::path path(step.path);
+        auto made = own_folder(path.parent_path(), path.filename());
+        return made ? Result<>{} : std::unexpected(made.error());
+    }
+    Result<> operator()(const WriteFile &step) {
+        std::error_code error;
+        const bool there = step.cached && std::filesystem::exists(step.path, error);
+        auto bytes = there ? Result<std::string>() : content(step);
+        if (!bytes) return std::unexpected(bytes.error());
+        return step.cached ? keep({step.path, std::move(*bytes)}) : base::replace_file(step.path, *bytes);
+    }
+    Result<> operator()(const HoldImage &step) {
+        auto lock = lock_image(step.path);
+        if (!lock) return std::unexpected(lock.error());
+        held_.locks.push_back(std::move(*lock));
+        if (step.empty && !is_empty_qcow2(step.path))
+            return fail(0, "use image", step.path, "another wrote to it meanwhile; start again");
+        return {};
+    }
+    Result<> operator()(const PutAside &step) {
+        return ::rename(step.from.c_str(), step.to.c_str()) == 0 ? Result<>{} : fail(errno, "put aside", step.from);
+    }
+    Result<> operator()(const MakeImage &step) {
+        auto made = ensure_image(host_.qemu, step.path, step.mib);
+        if (!made) return std::unexpected(made.error());
+        // What the guest is told of an empty disk was said of none.
+        if (!*made) return fail(0, "create image", step.path, "another made it meanwhile; start again");
+        return {};
+    }
+    Result<> operator()(const OverlayImage &step) { return overlay_image(host_.qemu, step.path, step.backing); }
+    Result<> operator()(const WriteStamp &step) {
+        (void)base::replace_file(stamp_of(step.image), step.toplevel + "\n");  // without it, no warning later
+        return {};
+    }
+
+  private:
+    const HostFacts &host_;
+    Held &held_;
+};
+
+}  // namespace
+
+Result<std::string> content(const WriteFile &step) {
+    if (step.beginning.empty()) return step.bytes;
+    auto bytes = base::read_file(step.beginning, size_t{1} << 30);
+    if (!bytes) return bytes;
+    return with_archives(std::move(*bytes), step.bytes);
+}
+
+Result<Held> apply(const LaunchPlan &plan) {
+    Held held;
+    for (const auto &entry : plan.learned) remember(entry);
+    for (const auto &step : plan.steps)
+        if (auto done = std::visit(Apply(plan.host, held), step); !done) return std::unexpected(done.error());
+    return held;
+}
+
+}  // namespace hostside

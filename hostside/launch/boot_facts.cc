@@ -1,0 +1,130 @@
+#include "hostside/launch/boot_facts.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <format>
+
+#include "hostside/base/cache.h"
+#include "hostside/boot/boot_files.h"
+#include "hostside/boot/initrd.h"
+#include "hostside/boot/kernel_command_line.h"
+#include "hostside/boot/kernel_image.h"
+#include "hostside/launch/foresight.h"
+#include "hostside/nix/closure.h"
+#include "hostside/qemu/accelerator.h"
+#include "mounts/base/at.h"
+#include "mounts/protocol.h"
+
+namespace hostside {
+
+namespace {
+
+using base::fail;
+using base::Result;
+namespace protocol = mounts::protocol;
+
+bool exists(const std::string &path) { return ::access(path.c_str(), F_OK) == 0; }
+
+// A kernel without that way in boots as it is, and so does one that has no place in the cache.
+BootFile uncompressed(const std::string &kernel, bool may_make) {
+    const std::string path = cache_path("vmlinux-" + short_hash(file_identity(kernel)));
+    if (path.empty()) return {kernel, ""};
+    if (exists(path)) return {path, ""};
+    auto image = may_make ? base::read_file(kernel) : base::Result<std::string>(fail(ENOENT, "read", kernel));
+    auto elf = image ? uncompressed_kernel(*image, kernel) : image;
+    return elf ? BootFile{path, std::move(*elf)} : BootFile{kernel, ""};
+}
+
+// /nix/store and /nix/var are siblings, wherever they lie.
+std::string database_of(const Machine &m) { return m.store.substr(0, m.store.rfind('/')) + "/var/nix/db/db.sqlite"; }
+
+Result<std::string> registration_of(const Machine &m, const std::vector<std::string> &roots) {
+    auto infos = nixdb::closure(database_of(m), roots);
+    if (!infos) return std::unexpected(infos.error());
+    std::string text;
+    for (const auto &info : *infos) print(text, info, mounts::RegistrationFormat::dump_db);
+    return text;
+}
+
+// The registration of the system and pathsInNixDB, from the database that belongs to the store. Empty: regInfo says it, or an
+// initrd of the system's own. What nobody asked for is no reason not to boot.
+Result<std::string> registration(LaunchFacts &facts, const Machine &m, const Boot &boot) {
+    if (!m.reginfo.empty()) return std::string();
+    std::vector<std::string> roots;
+    if (!boot.system.empty()) roots.push_back(boot.system);
+    if (m.paths_in_nix_db.empty()) {
+        if (roots.empty() || !m.initrd.empty()) return std::string();
+        auto text = registration_of(m, roots);
+        if (!text)
+            facts.notes.push_back("Nix in the guest will not know the system's closure, for it has no registration (regInfo): " +
+                                  base::message(text.error()));
+        return text.value_or("");
+    }
+    for (const auto &path : m.paths_in_nix_db) {
+        auto root = nixdb::store_path(path);
+        if (!root) return std::unexpected(root.error());
+        roots.push_back(std::move(*root));
+    }
+    return registration_of(m, roots);
+}
+
+Result<> look_at_kernel(LaunchFacts &facts, const Machine &m, const PrepareOptions &options) {
+    const std::string &kernel = facts.boot.boot.kernel;
+    auto accelerator = choose_accelerator(m.accelerator, facts.host.qemu, kernel, options.progress, facts.learned);
+    if (!accelerator) return std::unexpected(accelerator.error());
+    facts.host.kvm = accelerator->kvm;
+    if (!accelerator->kvm && m.accelerator == "auto")
+        facts.notes.push_back("emulation (TCG), much slower than KVM: " + accelerator->reason);
+    facts.boot.kernel = facts.host.kvm ? BootFile{kernel, ""} : uncompressed(kernel, !options.pasted);
+    return {};
+}
+
+// The one that is named, the cache's, or one that is made now, as bytes.
+Result<BootFile> initrd_file(const Boot &boot, const PrepareOptions &options) {
+    if (!boot.initrd.empty()) return BootFile{boot.initrd, "", file_identity(boot.initrd)};
+    auto path = made_initrd_path(boot);
+    if (!path) return std::unexpected(path.error());
+    if (exists(*path)) return BootFile{*path, "", *path};
+    options.progress("making the initrd");
+    auto bytes = initrd_of(boot);
+    if (!bytes) return std::unexpected(bytes.error());
+    return BootFile{options.pasted ? "" : *path, std::move(*bytes), *path};
+}
+
+}  // namespace
+
+Result<> look_at_initrd(LaunchFacts &facts, const Machine &m, const PrepareOptions &options) {
+    auto boot = boot_of(m);
+    if (!boot) return std::unexpected(boot.error());
+    if (boot->kernel.empty())
+        return fail(0, "find kernel", m.toplevel, "give --toplevel a NixOS system (it has a file 'kernel'), or --kernel FILE");
+    if (boot->init.empty() && m.initrd.empty())
+        return fail(0, "find init", "", "nothing says what the guest runs: give --toplevel, or --init PATH");
+    if (auto foreseen = foresee(m, *boot); !foreseen) return foreseen;
+    if (!boot->left_out.empty()) {
+        std::string list;
+        for (const auto &one : boot->left_out) list += (list.empty() ? "" : ", ") + one;
+        facts.notes.push_back(
+            std::format("the system is made for another machine, its fstab has what this machine has not: {}; stage 2 leaves "
+                        "that table alone "
+                        "(fstab=no), --fstab yes has it mounted",
+                        list));
+    }
+    auto registered = registration(facts, m, *boot);
+    if (!registered) return std::unexpected(registered.error());
+    auto initrd = initrd_file(*boot, options);
+    if (!initrd) return std::unexpected(initrd.error());
+    facts.boot.boot = std::move(*boot);
+    facts.boot.initrd = std::move(*initrd);
+    facts.boot.registration = std::move(*registered);
+    facts.boot.cache = !options.pasted && !cache_path("").empty();
+    return {};
+}
+
+Result<> look_at_boot(LaunchFacts &facts, const Machine &m, const PrepareOptions &options) {
+    if (auto done = look_at_initrd(facts, m, options); !done) return done;
+    return look_at_kernel(facts, m, options);
+}
+
+}  // namespace hostside

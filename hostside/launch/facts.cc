@@ -1,0 +1,166 @@
+#include "hostside/launch/facts.h"
+
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <format>
+
+#include "hostside/host/ports.h"
+#include "hostside/host/qcow2.h"
+#include "hostside/host/run_directory.h"
+#include "hostside/host/share_probe.h"
+#include "hostside/host/vlan.h"
+#include "hostside/launch/boot_facts.h"
+#include "hostside/qemu/program.h"
+
+namespace hostside {
+
+namespace {
+
+using base::fail;
+using base::Result;
+namespace fs = std::filesystem;
+
+// A fresh directory in the run directory, but $TMPDIR/xchg with TMPDIR and USE_TMPDIR, as the 2013 script had it.
+Result<std::string> xchg_path(const std::string &run_directory) {
+    const char *temporary = std::getenv("TMPDIR");
+    const char *use = std::getenv("USE_TMPDIR");
+    const bool kept = temporary != nullptr && *temporary != '\0' && use != nullptr && *use != '\0';
+    return kept ? own_folder_path(fs::absolute(temporary), "xchg") : run_directory + "/xchg";
+}
+
+// Where QEMU, as root, could not keep the guest's owners beside the files.
+void look_at_attributes(LaunchFacts &facts, const Machine &m) {
+    HostFacts &host = facts.host;
+    if (!host.root) return;
+    if (!keeps_attributes(fs::path(host.xchg).parent_path())) {
+        host.without_attributes.insert(host.xchg);
+        facts.notes.push_back(
+            std::format("{} takes no extended attributes: what the guest makes there has its real owner", host.xchg));
+    }
+    std::vector<std::string> shared;
+    if (!m.shared_dir.empty()) shared.push_back(m.shared_dir);
+    for (const auto &s : m.shared_directories)
+        if (!s.read_only && s.security_model.empty()) shared.push_back(s.source);
+    for (const auto &path : shared) {
+        if (!keeps_attributes(path)) {
+            host.without_attributes.insert(path);
+            facts.notes.push_back(
+                std::format("{} takes no extended attributes: the guest's owners are kept in .virtfs_metadata "
+                            "(mapped-file)",
+                            path));
+        }
+        if (const std::string link = symlink_in(path); !link.empty())
+            facts.notes.push_back(
+                std::format("the guest can't read the host's own links in {}, as {}; share it read-only, or with "
+                            "securityModel none",
+                            path, link));
+    }
+}
+
+Result<> look_at_shares(HostFacts &facts, const Machine &m) {
+    auto xchg = xchg_path(facts.run_folder);
+    if (!xchg) return std::unexpected(xchg.error());
+    facts.xchg = std::move(*xchg);
+    facts.shared = m.shared_dir.empty() ? facts.xchg : m.shared_dir;
+    for (const auto &[what, path] : {std::pair{std::string("store"), m.store}, {"sharedDir", m.shared_dir}}) {
+        std::error_code error;
+        if (!path.empty() && !fs::is_directory(path, error))
+            return fail(0, "share", path, std::format("{} is not a folder; name one that is there", what));
+    }
+    for (const auto &s : m.shared_directories) {
+        std::error_code error;
+        if (!fs::is_directory(s.source, error))
+            return fail(0, "share", s.source, std::format("source of {} is not a folder; name one that is there", s.tag));
+    }
+    return {};
+}
+
+Result<> look_at_boot_disk(LaunchFacts &facts, const Machine &m) {
+    if (!m.use_boot_loader) return {};
+    if (m.boot_disk.empty())
+        return fail(0, "find boot disk", "", "useBootLoader needs bootDisk, the image that boots; name one with --boot-disk");
+    if (::access(m.boot_disk.c_str(), R_OK) < 0) return fail(errno, "open boot disk", m.boot_disk, "name one with --boot-disk");
+    if (m.boot_disk_format == "qcow2")
+        if (auto good = check_qcow2(m.boot_disk, m.backing_files, "say --boot-disk-format raw, or name another with --boot-disk");
+            !good)
+            return good;
+    if (!m.paths_in_nix_db.empty())
+        facts.notes.emplace_back("pathsInNixDB goes into the initrd, and a boot loader has its own: they are not registered");
+    return {};
+}
+
+Result<> look_at_drives(const Machine &m) {
+    for (const auto &drive : m.drives) {
+        if (drive.format == "qcow2") {
+            if (auto good = check_qcow2(drive.file, m.backing_files, "name another file"); !good) return good;
+        } else if (::access(drive.file.c_str(), drive.read_only ? R_OK : R_OK | W_OK) < 0) {
+            return fail(errno, "use image", drive.file, "name another file");
+        }
+    }
+    return {};
+}
+
+// All of the host's memory is less than this machine's: it would be killed, or swap without end.
+Result<> check_memory(const Machine &m) {
+    struct sysinfo host{};
+    if (::sysinfo(&host) < 0) return {};
+    const uint64_t has_mib = (uint64_t{host.totalram} + host.totalswap) * host.mem_unit >> 20;
+    if (static_cast<uint64_t>(m.memory_mib) <= has_mib) return {};
+    return fail(0, "give memory", "",
+                std::format("memorySize is {} MiB, this host has {} MiB in all; lower it", m.memory_mib, has_mib));
+}
+
+Result<> look_at_vlans(const HostFacts &facts, const Machine &m) {
+    constexpr int oldest_with_datagrams = 7;
+    for (const int vlan : all_vlans(m)) {
+        if (facts.qemu_major < oldest_with_datagrams)
+            return fail(0, "join vlan", std::to_string(vlan),
+                        std::format("QEMU {} has no network of datagrams; 7.2 or newer is needed", facts.qemu_major));
+        if (auto free = VlanPort::is_free(facts.runtime, vlan, m.node_number); !free) return free;
+    }
+    return {};
+}
+
+Result<> look_at_qemu(LaunchFacts &facts, const Machine &m) {
+    auto qemu = find_qemu(m.qemu);
+    if (!qemu) return std::unexpected(qemu.error());
+    auto abilities = abilities_of(*qemu, facts.learned);
+    if (!abilities) return std::unexpected(abilities.error());
+    facts.host.qemu = std::move(*qemu);
+    facts.host.qemu_major = abilities->major;
+    facts.host.sandbox = abilities->sandbox;
+    return {};
+}
+
+}  // namespace
+
+Result<LaunchFacts> look_at_host(const Machine &m, const PrepareOptions &options) {
+    LaunchFacts facts;
+    HostFacts &host = facts.host;
+    host.runvm = fs::read_symlink("/proc/self/exe");
+    host.root = ::geteuid() == 0;
+    host.run_folder = options.run_folder;
+    host.runtime = fs::path(options.run_folder).parent_path();
+    host.terminal = options.terminal;
+    host.monitor = options.monitor;
+    const auto ports = [&] { return options.pasted ? Result<>{} : check_ports(m.forward_ports); };
+    for (const auto &look : std::initializer_list<std::function<Result<>()>>{
+             [&] { return look_at_qemu(facts, m); }, [&] { return check_memory(m); }, [&] { return look_at_drives(m); }, ports,
+             [&] { return look_at_vlans(host, m); }, [&] { return look_at_shares(host, m); },
+             [&] { return look_at_boot_disk(facts, m); }})
+        if (auto seen = look(); !seen) return std::unexpected(seen.error());
+    look_at_attributes(facts, m);
+    auto root = look_at_root_image(m, options.fresh);
+    if (!root) return std::unexpected(root.error());
+    facts.root = std::move(*root);
+    facts.root.promised = !options.pasted;
+    if (!m.use_boot_loader)
+        if (auto seen = look_at_boot(facts, m, options); !seen) return std::unexpected(seen.error());
+    return facts;
+}
+
+}  // namespace hostside

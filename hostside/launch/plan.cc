@@ -1,0 +1,119 @@
+#include "hostside/launch/plan.h"
+
+#include <format>
+#include <utility>
+
+#include "hostside/base/run_names.h"
+#include "hostside/boot/initrd.h"
+#include "hostside/boot/kernel_command_line.h"
+#include "mounts/protocol.h"
+
+namespace hostside {
+
+namespace {
+
+using base::Result;
+namespace protocol = mounts::protocol;
+
+// What goes into the initrd behind what it is made of.
+std::string archives_of(const std::string &parameters, const std::string &registration) {
+    std::string archives;
+    if (!parameters.empty()) archives += archive_of(protocol::parameters_file, parameters + "\n");
+    if (!registration.empty()) archives += archive_of(protocol::reginfo_file, registration);
+    return archives;
+}
+
+// The initrd is one file for QEMU: the cache's as it is, or one with the archives behind it.
+void plan_initrd_file(LaunchPlan &plan, BootFile initrd, bool cache, const std::string &archives) {
+    if (!initrd.bytes.empty() && cache) {
+        plan.steps.emplace_back(
+            WriteFile{.path = initrd.path, .beginning = "", .bytes = std::move(initrd.bytes), .cached = true});
+        initrd.bytes.clear();
+    }
+    plan.host.initrd = initrd.path;
+    if (initrd.bytes.empty() && archives.empty()) return;
+    plan.host.initrd = cache ? cache_path("initrd-" + short_hash(initrd.identity + archives)) : plan.host.run_folder + "/initrd";
+    const bool made = !initrd.bytes.empty();
+    plan.steps.emplace_back(WriteFile{.path = plan.host.initrd,
+                                      .beginning = made ? "" : initrd.path,
+                                      .bytes = made ? with_archives(std::move(initrd.bytes), archives) : archives,
+                                      .cached = cache});
+}
+
+Result<> plan_boot(LaunchPlan &plan, BootFacts boot, bool fresh_disk) {
+    // QEMU ends with the guest's first reboot, so that this is still so when stage 1 reads it.
+    std::string line = boot.boot.command_line;
+    if (fresh_disk) line += std::format(" {}={}", protocol::fresh_disk_parameter, protocol::root_disk_serial);
+    auto parts = command_line_parts(line);
+    if (!parts) return std::unexpected(parts.error());
+    plan.host.command_line = std::move(parts->line);
+    plan.host.kernel = boot.kernel.path;
+    if (!boot.kernel.bytes.empty())
+        plan.steps.emplace_back(
+            WriteFile{.path = boot.kernel.path, .beginning = "", .bytes = std::move(boot.kernel.bytes), .cached = true});
+    plan_initrd_file(plan, std::move(boot.initrd), boot.cache, archives_of(parts->parameters, boot.registration));
+    return {};
+}
+
+void plan_root_image(LaunchPlan &plan, const Machine &m, const RootImageFacts &root) {
+    const std::string &image = m.disk_image;
+    if (image.empty()) return;
+    const bool kept = root.there && root.put_aside.empty();
+    if (root.there) plan.steps.emplace_back(HoldImage{image, root.empty});
+    if (!root.put_aside.empty()) {
+        plan.steps.emplace_back(PutAside{image, root.put_aside});
+        plan.notes.push_back(std::format("put {} aside as {}", image, root.put_aside));
+    }
+    if (m.ephemeral && kept)
+        plan.steps.emplace_back(OverlayImage{plan.host.root_image, image});
+    else if (!kept)
+        plan.steps.emplace_back(MakeImage{plan.host.root_image, m.disk_mib});
+    if (m.ephemeral) return;
+    if (!kept) {
+        plan.notes.push_back(std::format("created {}, {} MiB", image, m.disk_mib));
+        plan.steps.emplace_back(HoldImage{image, false});
+        plan.steps.emplace_back(WriteStamp{image, m.toplevel});
+    } else if (!root.made_for.empty() && root.made_for != m.toplevel) {
+        plan.notes.push_back(
+            std::format("warning: {} was made for {}, and now boots {}; --fresh starts over", image, root.made_for, m.toplevel));
+    }
+}
+
+}  // namespace
+
+Result<LaunchPlan> plan_launch(const Machine &m, LaunchFacts facts) {
+    LaunchPlan plan{.steps = {}, .host = std::move(facts.host), .learned = std::move(facts.learned), .notes = {}};
+    HostFacts &host = plan.host;
+    plan.notes = std::move(facts.notes);
+    for (const int vlan : all_vlans(m)) plan.steps.emplace_back(JoinVlan{host.runtime, vlan, m.node_number});
+    RelayGuest relay{std::format("{}/{}", host.run_folder, relay_socket), {}};
+    for (const auto &p : m.forward_ports)
+        if (p.from == "guest")
+            relay.targets.push_back(std::format("{} {}", p.host_address.empty() ? "127.0.0.1" : p.host_address, p.host_port));
+    if (!relay.targets.empty()) plan.steps.emplace_back(std::move(relay));
+    plan.steps.emplace_back(MakeOwnDirectory{host.xchg});
+    const bool new_image = !facts.root.there || !facts.root.put_aside.empty();
+    host.root_image = m.ephemeral && !m.disk_image.empty() ? host.run_folder + "/root.qcow2" : m.disk_image;
+    host.root_image_empty = !m.disk_image.empty() && facts.root.promised && (new_image || (facts.root.empty && !m.ephemeral));
+    if (!m.use_boot_loader)
+        if (auto done = plan_boot(plan, std::move(facts.boot), host.root_image_empty && !m.allow_reboot); !done)
+            return std::unexpected(done.error());
+    plan_root_image(plan, m, facts.root);
+    for (size_t i = 0; i < m.empty_disks_mib.size(); ++i) {
+        host.empty_images.push_back(std::format("{}/empty{}.qcow2", host.run_folder, i));
+        plan.steps.emplace_back(MakeImage{host.empty_images.back(), m.empty_disks_mib[i]});
+    }
+    if (auto argv = qemu_argv(m, host); !argv) return std::unexpected(argv.error());
+    return plan;
+}
+
+Result<WriteFile> plan_initrd(const LaunchFacts &facts, const std::string &path) {
+    auto parts = command_line_parts(facts.boot.boot.command_line);
+    if (!parts) return std::unexpected(parts.error());
+    const BootFile &initrd = facts.boot.initrd;
+    const std::string archives = archives_of(parts->parameters, facts.boot.registration);
+    if (initrd.bytes.empty()) return WriteFile{.path = path, .beginning = initrd.path, .bytes = archives};
+    return WriteFile{.path = path, .beginning = "", .bytes = with_archives(initrd.bytes, archives)};
+}
+
+}  // namespace hostside

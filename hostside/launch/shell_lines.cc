@@ -1,0 +1,59 @@
+#include "hostside/launch/shell_lines.h"
+
+#include <format>
+#include <ranges>
+
+#include "hostside/base/run_names.h"
+#include "hostside/base/shell_words.h"
+#include "hostside/qemu/program.h"
+
+namespace hostside {
+
+namespace {
+
+using Words = std::vector<std::string>;
+
+std::string directory_line(const std::string &path) { return quote_words({"mkdir", "-p", "-m", "0700", path}) + "\n"; }
+
+// One line a kind of step; none for what only a launcher can do or needs to.
+class Line {
+  public:
+    Line(const std::string &qemu_img, const Words &initrd_command) : qemu_img_(qemu_img), initrd_command_(initrd_command) {}
+
+    std::string operator()(const JoinVlan &step) const { return directory_line(vlan_folder(step.runtime, step.vlan)); }
+    std::string operator()(const MakeOwnDirectory &step) const { return directory_line(step.path); }
+    std::string operator()(const WriteFile &step) const {
+        Words words = initrd_command_;
+        words.push_back(step.path);
+        return quote_words(words) + "\n";
+    }
+    std::string operator()(const RelayGuest &) const { return ""; }
+    std::string operator()(const HoldImage &) const { return ""; }
+    std::string operator()(const PutAside &step) const { return quote_words({"mv", "-n", step.from, step.to}) + "\n"; }
+    std::string operator()(const MakeImage &step) const {
+        return std::format("test -e {} || {}\n", quote_word(step.path),
+                           quote_words({qemu_img_, "create", "-q", "-f", "qcow2", step.path, std::format("{}M", step.mib)}));
+    }
+    std::string operator()(const OverlayImage &step) const {
+        return quote_words({qemu_img_, "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", step.backing, step.path}) + "\n";
+    }
+    std::string operator()(const WriteStamp &) const { return ""; }
+
+  private:
+    const std::string &qemu_img_;
+    const Words &initrd_command_;
+};
+
+}  // namespace
+
+base::Result<std::string> shell_lines(const LaunchPlan &plan, const Machine &machine, Words initrd_command) {
+    auto argv = qemu_argv(machine, plan.host);
+    if (!argv) return std::unexpected(argv.error());
+    const std::string qemu_img = find_qemu_img(plan.host.qemu).value_or("qemu-img");
+    // Each by itself: -m is the last one's alone.
+    std::string lines = directory_line(plan.host.runtime) + directory_line(plan.host.run_folder);
+    for (const auto &step : plan.steps) lines += std::visit(Line(qemu_img, initrd_command), step);
+    return lines + quote_words(*argv) + "\n";
+}
+
+}  // namespace hostside

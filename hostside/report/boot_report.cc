@@ -1,0 +1,98 @@
+#include "hostside/report/boot_report.h"
+
+#include <algorithm>
+#include <format>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "hostside/base/printable.h"
+#include "mounts/protocol.h"
+
+namespace hostside {
+
+namespace {
+
+using base::fail;
+using nlohmann::json;
+
+constexpr size_t most_steps = 4096, longest_text = 1000;
+constexpr int64_t longest_us = int64_t{1} << 50;  // 35 years
+
+std::string text_of(const json &step, const char *key) {
+    const auto found = step.find(key);
+    if (found == step.end() || !found->is_string()) return {};
+    std::string text = printable(found->get_ref<const std::string &>().substr(0, longest_text));
+    return text;
+}
+
+// -1: not there, or none that can be.
+int64_t time_of(const json &step, const char *key) {
+    const auto found = step.find(key);
+    if (found == step.end() || !found->is_number_integer()) return -1;
+    if (found->is_number_unsigned() && found->get<uint64_t>() > static_cast<uint64_t>(longest_us)) return -1;
+    const auto us = found->get<int64_t>();
+    return us < 0 || us > longest_us ? -1 : us;
+}
+
+void add_phases(BootReport &report) {
+    if (report.steps.empty()) return;
+    report.phases.push_back({"kernel", 0, report.steps.front().start_us});
+    for (const auto &step : report.steps) {
+        if (report.phases.back().name != step.phase || report.phases.size() == 1)
+            report.phases.push_back({step.phase, step.start_us, step.end_us});
+        report.phases.back().end_us = std::max(report.phases.back().end_us, step.end_us);
+    }
+}
+
+}  // namespace
+
+base::Result<BootReport> boot_report(std::string_view text, const std::string &name) {
+    constexpr std::string_view step = "read report";
+    if (text.size() > report_limit_bytes)
+        return fail(0, step, name, std::format("at most {} bytes are read", report_limit_bytes));
+    const json all = json::parse(text, nullptr, false);
+    const auto steps = all.is_object() ? all.find("steps") : all.end();
+    if (!all.is_object() || steps == all.end() || !steps->is_array())
+        return fail(0, step, name, "it is no report of stage 1: JSON with a list 'steps'");
+    if (steps->size() > most_steps) return fail(0, step, name, std::format("of more than {} steps", most_steps));
+    BootReport report;
+    for (const auto &one : *steps) {
+        if (!one.is_object()) return fail(0, step, name, "one of its steps is no object");
+        ReportStep read{text_of(one, "phase"), text_of(one, "step"),     text_of(one, "text"),
+                        text_of(one, "error"), time_of(one, "start_us"), time_of(one, "end_us")};
+        if (read.start_us < 0) return fail(0, step, name, "one of its steps has no time of start");
+        read.ended = read.end_us >= read.start_us;
+        report.end_us = std::max({report.end_us, read.start_us, read.end_us});
+        report.steps.push_back(std::move(read));
+    }
+    std::ranges::stable_sort(report.steps, {}, &ReportStep::start_us);
+    for (auto &one : report.steps)
+        if (!one.ended) one.end_us = report.end_us;
+    add_phases(report);
+    return report;
+}
+
+// The report is written when the last phase begins, so that its step never ends in it.
+const ReportStep *BootReport::stuck() const {
+    for (const auto &step : steps)
+        if (!step.error.empty() || (!step.ended && step.phase != name(mounts::protocol::BootPhase::switch_root))) return &step;
+    return nullptr;
+}
+
+std::string spent(int64_t us) {
+    constexpr int64_t ms = 1000, second = 1'000'000;
+    if (us >= second) return std::format("{}.{:03} s", us / second, us % second / ms);
+    return std::format("{}.{} ms", us / ms, us % ms / 100);
+}
+
+std::vector<const ReportStep *> slowest(const BootReport &report, size_t most) {
+    std::vector<const ReportStep *> steps;
+    constexpr int64_t parts = 1000;
+    for (const auto &step : report.steps)
+        if (step.took_us() * parts >= report.end_us && step.took_us() > 0) steps.push_back(&step);
+    std::ranges::stable_sort(steps, std::ranges::greater{}, &ReportStep::took_us);
+    if (steps.size() > most) steps.resize(most);
+    return steps;
+}
+
+}  // namespace hostside

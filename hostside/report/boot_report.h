@@ -1,0 +1,48 @@
+// What stage 1 did in a boot, step by step, as it left it for the host (stage1/init/report.h). A guest wrote it, or somebody
+// who sent a file: its size and numbers are bounded, and its text comes out printable. No behaviour but reading.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mounts/base/error.h"
+
+namespace hostside {
+
+inline constexpr size_t report_limit_bytes = size_t{16} << 20;
+
+struct ReportStep {
+    std::string phase, kind, text;
+    std::string error;     // empty: done, or still under way
+    int64_t start_us = 0;  // since the kernel began
+    int64_t end_us = 0;    // where `ended` is false: as long as anything is known
+    bool ended = true;
+    [[nodiscard]] int64_t took_us() const { return end_us - start_us; }
+};
+
+struct ReportPhase {
+    std::string name;  // `kernel` is the time before the first step
+    int64_t start_us = 0, end_us = 0;
+    [[nodiscard]] int64_t took_us() const { return end_us - start_us; }
+};
+
+struct BootReport {
+    std::vector<ReportStep> steps;    // in the order of their start
+    std::vector<ReportPhase> phases;  // the kernel's time, then those of stage 1
+    int64_t end_us = 0;
+    // The step that failed or never ended; null: stage 1 came to stage 2.
+    [[nodiscard]] const ReportStep *stuck() const;
+};
+
+// Error: no report, or one of more than 4096 steps.
+base::Result<BootReport> boot_report(std::string_view text, const std::string &name);
+
+// `1.234 s`, `12.3 ms`.
+std::string spent(int64_t us);
+
+// The longest first, at most `most`; those shorter than a thousandth of the whole are left out.
+std::vector<const ReportStep *> slowest(const BootReport &report, size_t most);
+
+}  // namespace hostside

@@ -1,0 +1,144 @@
+#include "hostside/report/report_text.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <format>
+#include <map>
+
+#include "mounts/base/json_text.h"
+
+namespace hostside {
+
+namespace {
+
+constexpr size_t most_listed = 8;
+
+std::string cut(std::string text, size_t columns) {
+    if (text.size() > columns) text.resize(columns);
+    return text;
+}
+
+// From and to, as columns of a line of `width` that stands for the whole; at least one wide.
+std::string bar(const ReportPhase &phase, int64_t whole_us, size_t width) {
+    const auto column = [&](int64_t us) {
+        return static_cast<size_t>(static_cast<double>(us) / static_cast<double>(std::max<int64_t>(whole_us, 1)) *
+                                   static_cast<double>(width));
+    };
+    const size_t from = std::min(column(phase.start_us), width - 1), to = std::max(column(phase.end_us), from + 1);
+    return std::string(from, ' ') + std::string(std::min(to, width) - from, '#') + std::string(width - std::min(to, width), ' ');
+}
+
+std::string headline(const BootReport &report, const std::string &name) {
+    if (report.steps.empty()) return name + ": no step was taken\n";
+    const int64_t begin = report.steps.front().start_us;
+    return std::format("{}: stage 1 took {}, the kernel {} before it\n", name, spent(report.end_us - begin), spent(begin));
+}
+
+std::string failure(const BootReport &report) {
+    const ReportStep *step = report.stuck();
+    if (step == nullptr) return "";
+    if (step->error.empty()) return std::format("\nnever ended, in {}: {}\n", step->phase, step->text);
+    return std::format("\nfailed after {}, in {}: {}\n  {}\n", spent(step->took_us()), step->phase, step->text, step->error);
+}
+
+// The n-th step of its kind in its phase: texts hold numbers that differ from boot to boot.
+std::map<std::string, const ReportStep *> by_place(const BootReport &report) {
+    std::map<std::string, int> counts;
+    std::map<std::string, const ReportStep *> steps;
+    for (const auto &step : report.steps) {
+        const std::string kind = step.phase + "/" + step.kind;
+        steps[std::format("{}/{}", kind, ++counts[kind])] = &step;
+    }
+    return steps;
+}
+
+struct Difference {
+    std::string what;
+    int64_t a_us = 0, b_us = 0;
+    [[nodiscard]] int64_t more_us() const { return b_us - a_us; }
+};
+
+std::string row(const Difference &d) {
+    const std::string more = (d.more_us() < 0 ? "-" : "+") + spent(std::abs(d.more_us()));
+    return std::format("{:>11} {:>11} {:>12}  {}\n", spent(d.a_us), spent(d.b_us), more, d.what);
+}
+
+std::vector<Difference> step_differences(const BootReport &a, const BootReport &b) {
+    std::vector<Difference> all;
+    const auto of_a = by_place(a), of_b = by_place(b);
+    for (const auto &[place, step] : of_a) {
+        const auto other = of_b.find(place);
+        if (other == of_b.end())
+            all.push_back({step->phase + ": " + step->text + " (only in A)", step->took_us(), 0});
+        else
+            all.push_back({step->phase + ": " + other->second->text, step->took_us(), other->second->took_us()});
+    }
+    for (const auto &[place, step] : of_b)
+        if (!of_a.contains(place)) all.push_back({step->phase + ": " + step->text + " (only in B)", 0, step->took_us()});
+    std::ranges::stable_sort(all, std::ranges::greater{}, [](const Difference &d) { return std::abs(d.more_us()); });
+    return all;
+}
+
+}  // namespace
+
+std::string as_text(const BootReport &report, const std::string &name, size_t columns) {
+    constexpr size_t names = 13, times = 11, least = 20;
+    const size_t width = std::max(columns, names + times + least) - names - times;
+    std::string text = headline(report, name);
+    for (const auto &phase : report.phases)
+        text += std::format("{:<{}}{}{:>{}}\n", cut(phase.name, names - 1), names, bar(phase, report.end_us, width),
+                            spent(phase.took_us()), times);
+    const auto list = [&](std::string_view title, const std::vector<const ReportStep *> &steps) {
+        if (!steps.empty()) text += std::format("\n{}\n", title);
+        for (const auto *step : steps)
+            text +=
+                cut(std::format("{:>11}  {:<12} {}", spent(step->took_us()), cut(step->phase, 12), step->text), columns) + "\n";
+    };
+    list("slowest steps", slowest(report, most_listed));
+    std::vector<const ReportStep *> waits;
+    for (const auto &step : report.steps)
+        if (step.kind == "wait" && waits.size() < most_listed) waits.push_back(&step);
+    list("waited for", waits);
+    return text + failure(report);
+}
+
+std::string as_json(const BootReport &report) {
+    std::string text = std::format("{{\"end_us\": {}, \"phases\": [", report.end_us);
+    for (const auto &phase : report.phases)
+        text += std::format("{}\n {{\"name\": {}, \"start_us\": {}, \"end_us\": {}}}", &phase == report.phases.data() ? "" : ",",
+                            base::json_text(phase.name), phase.start_us, phase.end_us);
+    text += "\n], \"steps\": [";
+    for (const auto &step : report.steps) {
+        text += std::format("{}\n {{\"phase\": {}, \"step\": {}, \"text\": {}, \"start_us\": {}",
+                            &step == report.steps.data() ? "" : ",", base::json_text(step.phase), base::json_text(step.kind),
+                            base::json_text(step.text), step.start_us);
+        if (step.ended) text += std::format(", \"end_us\": {}", step.end_us);
+        if (!step.error.empty()) text += ", \"error\": " + base::json_text(step.error);
+        text += "}";
+    }
+    return text + "\n]}\n";
+}
+
+double slower_percent(const BootReport &a, const BootReport &b) {
+    return 100.0 * static_cast<double>(b.end_us - a.end_us) / static_cast<double>(std::max<int64_t>(a.end_us, 1));
+}
+
+std::string comparison(const BootReport &a, const BootReport &b) {
+    std::string text = std::format("{:>11} {:>11} {:>12}\n", "A", "B", "difference");
+    std::vector<Difference> phases;
+    for (const auto *report : {&a, &b})
+        for (const auto &phase : report->phases) {
+            auto found = std::ranges::find(phases, phase.name, &Difference::what);
+            if (found == phases.end()) found = phases.insert(phases.end(), {phase.name, 0, 0});
+            (report == &a ? found->a_us : found->b_us) += phase.took_us();
+        }
+    for (const auto &phase : phases) text += row(phase);
+    text += row({"all", a.end_us, b.end_us});
+    text += "\nsteps\n";
+    size_t listed = 0;
+    for (const auto &step : step_differences(a, b))
+        if (step.more_us() != 0 && listed++ < most_listed) text += row(step);
+    return text;
+}
+
+}  // namespace hostside

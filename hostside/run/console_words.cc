@@ -1,0 +1,67 @@
+#include "hostside/run/console_words.h"
+
+#include <sys/wait.h>
+
+#include <charconv>
+#include <format>
+
+namespace hostside {
+
+namespace {
+
+// Behind the words, or nothing.
+std::optional<std::string_view> behind(std::string_view line, std::string_view words) {
+    const size_t at = line.find(words);
+    if (at == std::string_view::npos) return std::nullopt;
+    return line.substr(at + words.size());
+}
+
+std::string_view trimmed(std::string_view line) {
+    constexpr std::string_view blanks = " \t\r";
+    const size_t begin = line.find_first_not_of(blanks);
+    if (begin == std::string_view::npos) return {};
+    return line.substr(begin, line.find_last_not_of(blanks) - begin + 1);
+}
+
+std::optional<int> exit_code_in(std::string_view panic) {
+    const auto digits = behind(panic, "exitcode=0x");
+    if (!panic.starts_with("Attempted to kill init!") || !digits) return std::nullopt;
+    unsigned value = 0;
+    (void)std::from_chars(digits->data(), digits->data() + digits->size(), value, 16);
+    return static_cast<int>(value);
+}
+
+void read_line(ConsoleWords &words, std::string_view line) {
+    words.last_line = line;
+    // A kernel repeats its words at the end of the trace: `---[ end Kernel panic - not syncing: … ]---`.
+    if (const auto panic = behind(line, "Kernel panic - not syncing: "); panic && !line.contains("[ end Kernel panic")) {
+        words.panic = *panic;
+        words.init_ended = exit_code_in(*panic);
+    }
+    if (line.contains("deadlocked on memory") || line.contains("Out of memory: Killed process")) words.out_of_memory = true;
+    if (const auto failure = behind(line, "Initramfs unpacking failed: ")) words.initrd_failure = *failure;
+    if (line.contains("You are in emergency mode") || line.contains("Cannot open access to console, the root account is locked"))
+        words.emergency = true;
+    const bool failed = line.starts_with("[FAILED]") || line.starts_with("[ TIME ]");
+    // What depends on the failed one follows it, and what fails after that is no cause.
+    if (failed && !words.emergency && words.failed_unit.empty()) words.failed_unit = trimmed(line.substr(line.find(']') + 1));
+}
+
+}  // namespace
+
+ConsoleWords console_words(std::string_view text) {
+    ConsoleWords words;
+    while (!text.empty()) {
+        const size_t end = text.find('\n');
+        if (const auto line = trimmed(text.substr(0, end)); !line.empty()) read_line(words, line);
+        text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    }
+    return words;
+}
+
+std::string how_init_ended(int wait_status) {
+    if (WIFSIGNALED(wait_status)) return std::format("signal {}", WTERMSIG(wait_status));
+    return std::format("status {}", WEXITSTATUS(wait_status));
+}
+
+}  // namespace hostside

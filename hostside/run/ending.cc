@@ -1,0 +1,181 @@
+#include "hostside/run/ending.h"
+
+#include <csignal>
+#include <format>
+#include <string>
+
+#include "hostside/base/exit_code.h"
+#include "hostside/run/console_words.h"
+#include "mounts/protocol.h"
+
+namespace hostside {
+
+namespace {
+
+using mounts::protocol::BootPhase;
+
+constexpr std::string_view last_phase = name(BootPhase::switch_root);
+
+std::string signal_name(int signal) {
+    switch (signal) {
+    case SIGHUP: return "SIGHUP";
+    case SIGINT: return "SIGINT";
+    case SIGQUIT: return "SIGQUIT";
+    case SIGILL: return "SIGILL";
+    case SIGABRT: return "SIGABRT";
+    case SIGBUS: return "SIGBUS";
+    case SIGKILL: return "SIGKILL";
+    case SIGSEGV: return "SIGSEGV";
+    case SIGSYS: return "SIGSYS";
+    case SIGTERM: return "SIGTERM";
+    default: return "";
+    }
+}
+
+std::string told_signal(int signal) {
+    const std::string name = signal_name(signal);
+    return name.empty() ? std::format("signal {}", signal) : std::format("signal {} ({})", signal, name);
+}
+
+std::string in_phase(const Heard &heard) {
+    if (heard.phase.empty()) return "";
+    return heard.phase == last_phase ? " on its way to stage 2" : std::format(" in its phase '{}'", heard.phase);
+}
+
+std::string more_memory(const Circumstances &m) {
+    return std::format("the machine has {} MiB of memory; give it more with --memory", m.memory_mib);
+}
+
+Ending of_initrd(const ConsoleWords &words, const Circumstances &m, std::string what) {
+    // The kernel unpacks into memory, and says no more than this when there is none left (Linux, init/initramfs.c).
+    const bool full = words.initrd_failure.contains("write error");
+    return {std::move(what), std::format("the kernel could not unpack the initrd {}: {}", m.initrd, words.initrd_failure),
+            full ? more_memory(m)
+                 : "the file is damaged, or packed in a way that this kernel doesn't know; name another with --initrd, or none, "
+                   "and runvm makes one"};
+}
+
+Ending of_panic(const Heard &heard, const Circumstances &m) {
+    const ConsoleWords words = console_words(m.console);
+    Ending ending{"the guest's kernel panicked", words.panic, ""};
+    if (words.panic.empty()) ending.why = "its pvpanic device says so; the console has no words of it";
+    if (words.init_ended) {
+        const std::string who = heard.phase == last_phase ? "stage 2" : m.exit_code == stage1_failed ? "stage 1" : "process 1";
+        ending.why =
+            std::format("{} ended with {}, and a kernel can't be without process 1", who, how_init_ended(*words.init_ended));
+        ending.remedy = "what it said last is on the console, before the panic";
+    }
+    if (!words.initrd_failure.empty()) return of_initrd(words, m, ending.what);
+    if (words.panic.contains("Unable to mount root fs") || words.panic.contains("No working init found"))
+        ending.remedy =
+            std::format("the kernel found no /init in the initrd {}, or takes none (CONFIG_BLK_DEV_INITRD)", m.initrd);
+    if (words.panic.contains("IO-APIC + timer doesn't work"))
+        ending.remedy = "an emulated timer that a busy host let come too late; run it again, or with --append no_timer_check";
+    if (words.out_of_memory) ending.remedy = more_memory(m);
+    return ending;
+}
+
+Ending of_timeout(const Heard &heard, const Circumstances &m) {
+    const ConsoleWords words = console_words(m.console);
+    Ending ending{std::format("the time was up, {} s (--timeout); it was in: {}", m.timeout_s, how_far(heard)), "",
+                  "give it more time with --timeout, if it was at work"};
+    if (words.emergency) {
+        ending.why = "systemd in the guest is in emergency mode and waits for a person";
+        if (!words.failed_unit.empty()) ending.why += ": " + words.failed_unit;
+        ending.remedy = "mend that unit, or the fstab's line (nofail), in the guest's configuration";
+    } else if (words.last_line.empty()) {
+        ending.why = "the console said nothing";
+        ending.remedy = "a guest that boots says something there: is console=ttyS0 among its parameters, and is it a kernel?";
+    } else {
+        ending.why = "the console's last line: " + words.last_line;
+    }
+    return ending;
+}
+
+Ending of_qemu(const Heard &heard) {
+    Ending ending{"QEMU failed", "", ""};
+    for (const auto &line : heard.qemu_said) ending.why += (ending.why.empty() ? "" : "; ") + line;
+    if (heard.qemu_signal != 0) {
+        ending.what = std::format("QEMU was killed by {}", told_signal(heard.qemu_signal));
+        if (heard.out_of_memory) {
+            ending.why = "the host ran out of memory, and its kernel chose QEMU (OOM killer)";
+            ending.remedy = "give the machine less with --memory, or the host more";
+        } else if (heard.qemu_signal == SIGKILL) {
+            ending.remedy = "if nobody did, the host's memory may have run out: dmesg | grep -i 'killed process'";
+        } else if (heard.qemu_signal == SIGSYS) {
+            ending.remedy = "QEMU's own sandbox ended it; --sandbox off runs it without";
+        }
+    } else if (ending.why.empty()) {
+        ending.remedy = "its own words are above";
+    }
+    return ending;
+}
+
+}  // namespace
+
+void Heard::event(const RunEvent &event) {
+    switch (event.kind) {
+    case RunEvent::started: started = true; break;
+    case RunEvent::phase: phase = event.text; break;
+    case RunEvent::ready: ready = true; break;
+    case RunEvent::stage1_failure:
+        if (stage1_failure.empty()) stage1_failure = event.text;
+        break;
+    case RunEvent::qemu_killed: qemu_signal = event.number; break;
+    case RunEvent::qemu_out_of_memory: out_of_memory = true; break;
+    case RunEvent::store_lost:
+    case RunEvent::qemu_said: qemu_said.push_back(event.text); break;
+    case RunEvent::disk_full: full_disks.push_back(event.text); break;
+    case RunEvent::disk_error: failed_disks.push_back(event.text); break;
+    default: break;
+    }
+}
+
+std::string how_far(const Heard &heard) {
+    if (heard.ready) return "ready";
+    if (heard.phase == last_phase) return "stage 2";
+    if (!heard.phase.empty()) return "stage 1: " + heard.phase;
+    return heard.started ? "kernel" : "disk";
+}
+
+Ending ending_of(const Heard &heard, const Circumstances &m) {
+    Ending ending;
+    switch (m.exit_code) {
+    case 0: return ending;
+    case stage1_failed: {
+        ending = {"stage 1 failed" + in_phase(heard), heard.stage1_failure, ""};
+        const ConsoleWords words = console_words(m.console);
+        if (!words.initrd_failure.empty()) ending = of_initrd(words, m, ending.what);
+        break;
+    }
+    case guest_panic: ending = of_panic(heard, m); break;
+    case timed_out: ending = of_timeout(heard, m); break;
+    case qemu_failed: ending = of_qemu(heard); break;
+    case launcher_error: ending.what = "runvm failed"; break;
+    default:
+        ending.what = m.exit_code > signal_base
+                          ? std::format("ended by {}; it had come to: {}", told_signal(m.exit_code - signal_base), how_far(heard))
+                          : std::format("the guest failed with status {}", m.exit_code);
+    }
+    if (!heard.full_disks.empty())
+        ending.remedy = std::format("the host had no room for the guest's disk '{}': free some", heard.full_disks.front());
+    else if (!heard.failed_disks.empty())
+        ending.remedy = std::format("the host could not read or write the guest's disk '{}'", heard.failed_disks.front());
+    return ending;
+}
+
+std::string cause(const Ending &ending) { return ending.why.empty() ? ending.what : ending.what + ": " + ending.why; }
+
+std::vector<std::string> last_words(const Ending &ending, int exit_code, double seconds, std::string_view look) {
+    std::vector<std::string> lines;
+    if (ending.what.empty()) return lines;
+    lines.push_back(std::format("{:.1f} s: {}", seconds, ending.what));
+    if (!ending.why.empty()) lines.push_back("  why: " + ending.why);
+    if (!ending.remedy.empty()) lines.push_back("  do: " + ending.remedy);
+    // A guest's own status is what was asked for, and a signal is somebody's will.
+    const bool ours = exit_code > guest_status_limit && exit_code <= launcher_error;
+    if (ours && !look.empty()) lines.push_back(std::format("  look: {}; exit status {}", look, exit_code));
+    return lines;
+}
+
+}  // namespace hostside

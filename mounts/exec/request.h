@@ -1,0 +1,33 @@
+// A command that the host asks the guest's agent for, and its text on the wire: fields that begin with a letter and end with a
+// NUL, which no argument, path or variable of Linux can hold. Pure.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mounts/exec/frame.h"
+
+namespace mounts::exec {
+
+struct Request {
+    // Empty: the user's shell, as at a login.
+    std::vector<std::string> argv;
+    std::vector<std::string> environment;  // "NAME=value", over what the agent gives every command
+    std::string directory;                 // empty: the user's home
+    std::string user;                      // empty: root
+    std::optional<Size> terminal;          // absent: three pipes
+    // What the agent does itself instead of argv: "put FILE" and "get FILE" in a file of the guest's, "power-off", or
+    // "wait-for UNIT" of systemd. Empty: nothing.
+    std::string task;
+    bool operator==(const Request &) const = default;
+};
+
+inline constexpr size_t request_limit_bytes = size_t{4} << 20;  // Linux takes about half of it for an exec
+
+std::string request_text(const Request &request);
+// Absent: not what request_text() writes.
+std::optional<Request> parse_request(std::string_view text);
+
+}  // namespace mounts::exec

@@ -1,0 +1,132 @@
+#include "stage1/agent/task.h"
+
+#include <fcntl.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+
+#include "mounts/base/at.h"
+#include "mounts/base/process.h"
+
+namespace stage1 {
+
+namespace {
+
+using base::Result;
+
+int refuse(const base::Error &error) {
+    (void)base::write_all(STDERR_FILENO, message(error) + "\n", "stderr");
+    return 1;
+}
+
+Result<> copy(int from, int to, const std::string &name) {
+    std::array<char, 65536> chunk;
+    for (;;) {
+        const ssize_t n = ::read(from, chunk.data(), chunk.size());
+        if (n == 0) return {};
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return base::fail(errno, "read", name);
+        if (auto written = base::write_all(to, {chunk.data(), static_cast<size_t>(n)}, name); !written) return written;
+    }
+}
+
+Result<> get(const std::string &path) {
+    auto file = base::open_at(AT_FDCWD, path, O_RDONLY | O_NONBLOCK);
+    if (!file) return std::unexpected(file.error());
+    struct stat st{};
+    if (::fstat(file->get(), &st) < 0) return base::fail(errno, "stat", path);
+    if (S_ISDIR(st.st_mode)) return base::fail(EISDIR, "read", path, "one file at a time; a directory goes through tar");
+    return copy(file->get(), STDOUT_FILENO, path);
+}
+
+// Beside it first: whoever looks sees the old file or the whole new one.
+Result<> put(std::string path, mode_t mode) {
+    struct stat st{};
+    if (::stat(path.c_str(), &st) == 0) {
+        if (S_ISDIR(st.st_mode)) return base::fail(EISDIR, "write", path, "name the file in it");
+        if (!S_ISREG(st.st_mode)) {
+            auto file = base::open_at(AT_FDCWD, path, O_WRONLY);
+            return file ? copy(STDIN_FILENO, file->get(), path) : std::unexpected(file.error());
+        }
+    }
+    const std::string part = path + ".part";
+    auto file = base::open_at(AT_FDCWD, part, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    if (!file) return std::unexpected(file.error());
+    auto copied = copy(STDIN_FILENO, file->get(), path);
+    if (copied && (::fchmod(file->get(), mode) < 0 || ::rename(part.c_str(), path.c_str()) < 0))
+        copied = base::fail(errno, "write", path);
+    if (!copied) (void)::unlink(part.c_str());
+    return copied;
+}
+
+bool has_systemd() { return ::access("/run/systemd/system", F_OK) == 0; }
+
+std::string systemctl(std::vector<std::string> words) {
+    words.insert(words.begin(), "systemctl");
+    auto exit = base::run({.argv = std::move(words), .capture_output = true});
+    if (!exit) return "";
+    while (exit->output.ends_with('\n')) exit->output.pop_back();
+    return exit->output;
+}
+
+// Active, or never going to be.
+int wait_for(const std::string &unit) {
+    for (;; (void)::usleep(200'000)) {
+        if (!has_systemd()) continue;
+        const std::string state = systemctl({"is-active", unit});
+        if (state == "active") return 0;
+        const std::string system = systemctl({"is-system-running"});
+        const bool settled = system == "running" || system == "degraded" || system == "maintenance";
+        if (state != "failed" && (!settled || state == "activating")) continue;
+        if (systemctl({"is-active", unit}) == "active") return 0;
+        const std::string failed = systemctl({"list-units", "--state=failed", "--plain", "--no-legend", "--no-pager"});
+        return refuse({"wait for", unit, 0, "it is " + state + ", the system is " + system + "; failed units:\n" + failed});
+    }
+}
+
+// A root on a disk is clean then: the kernel makes it read-only, though files in it are open for writing.
+void make_read_only() {
+    constexpr int patience = 30;
+    struct stat st{};
+    struct statvfs root{};
+    if (auto trigger = base::open_at(AT_FDCWD, "/proc/sysrq-trigger", O_WRONLY))
+        (void)base::write_all(trigger->get(), "u", "sysrq");
+    for (int i = 0; i < patience && ::stat("/", &st) == 0 && major(st.st_dev) != 0; ++i) {
+        if (::statvfs("/", &root) < 0 || (root.f_flag & ST_RDONLY) != 0) return;
+        (void)::usleep(100'000);
+    }
+}
+
+int power_off() {
+    ::sync();
+    if (has_systemd()) {
+        (void)::execlp("systemctl", "systemctl", "poweroff", nullptr);
+        return refuse({"run", "systemctl", errno, ""});
+    }
+    make_read_only();
+    (void)::reboot(RB_POWER_OFF);
+    return refuse({"power off", "", errno, ""});
+}
+
+}  // namespace
+
+int do_task(const std::string &task) {
+    const size_t blank = task.find(' ');
+    const std::string verb = task.substr(0, blank), rest = blank == std::string::npos ? "" : task.substr(blank + 1);
+    if (verb == "power-off") return power_off();
+    if (verb == "wait-for") return wait_for(rest);
+    Result<> done = base::fail(0, "do", verb, "this agent does not know it; is the guest's stage1 an older one?");
+    if (verb == "get") done = get(rest);
+    // "put MODE FILE", the mode in octal
+    if (const size_t end = rest.find(' '); verb == "put" && end != std::string::npos)
+        done = put(rest.substr(end + 1), static_cast<mode_t>(std::strtoul(rest.c_str(), nullptr, 8)) & 0777);
+    return done ? 0 : refuse(done.error());
+}
+
+}  // namespace stage1

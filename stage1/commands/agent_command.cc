@@ -1,0 +1,25 @@
+#include "stage1/commands/agent_command.h"
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <memory>
+#include <string>
+
+#include "mounts/base/log.h"
+#include "stage1/agent/agent.h"
+
+namespace stage1 {
+
+void add_agent_command(CLI::App &app, int &status) {
+    auto system = std::make_shared<std::string>();
+    CLI::App *command = app.add_subcommand("agent", "run the commands that the host's `runvm exec` asks for");
+    command->add_option("--system", *system, "a NixOS system whose programs are in their PATH first");
+    command->callback([&status, system] {
+        const auto served = serve(*system);
+        if (served) return;
+        base::log(served.error());
+        status = served.error().code == EBUSY ? 0 : 1;  // the one that stage 1 started is as good
+    });
+}
+
+}  // namespace stage1

@@ -1,0 +1,42 @@
+// The phases of a boot, run step by step: what is told of each, where a person asked to stop, and what becomes of a step that
+// failed.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "mounts/boot/plan.h"
+#include "stage1/init/report.h"
+#include "stage1/init/report_files.h"
+#include "stage1/rescue/prompt.h"
+#include "stage1/steps/run_step.h"
+
+namespace stage1 {
+
+class Boot {
+  public:
+    // `report` has what was done before there was a plan.
+    Boot(const mounts::PlanInput &input, const std::vector<mounts::Phase> &phases, Report &report, ReportFiles &files)
+        : input_(input), phases_(phases), report_(report), report_files_(files) {}
+
+    // Returns only where the person at the console goes on past a stage 2 that didn't start.
+    void run();
+
+  private:
+    void run_phase(const mounts::Phase &phase);
+    void run_step(const mounts::Phase &phase, const mounts::Step &step);
+    [[nodiscard]] base::Result<std::string> attempt(const mounts::Phase &phase, const mounts::Step &step);
+    [[nodiscard]] bool breaks_before(const mounts::Step &step) const;
+    void stop(const std::string &where, const mounts::Phase &phase, const mounts::Step *step);
+    void obey(Answer answer);
+    [[nodiscard]] Scene scene(const mounts::Phase &phase, const mounts::Step *next) const;
+
+    const mounts::PlanInput &input_;
+    const std::vector<mounts::Phase> &phases_;
+    Report &report_;
+    ReportFiles &report_files_;
+    FoundDevices devices_;
+    bool one_step_ = false;  // the person asked for one, then to be asked again
+};
+
+}  // namespace stage1

@@ -1,0 +1,158 @@
+// Failures that were caused, and what the person who waits reads last: each row is one, and asserts the exit status and that the
+// last ten lines have the cause and the remedy. What this host can know is refused without a boot.
+
+#include <catch_amalgamated.hpp>
+#include <csignal>
+#include <filesystem>
+#include <format>
+#include <fstream>
+
+#include "tests/boot/machine.h"
+#include "tests/boot/place.h"
+
+namespace {
+
+using boot_test::Boot;
+using boot_test::Machine;
+using boot_test::Setup;
+using Catch::Matchers::ContainsSubstring;
+namespace fs = std::filesystem;
+
+std::string last_lines(const std::string &text) {
+    constexpr int most = 10;
+    size_t at = text.size();
+    for (int i = 0; i <= most && at != std::string::npos && at > 0; ++i) at = text.rfind('\n', at - 1);
+    return at == std::string::npos ? text : text.substr(at + 1);
+}
+
+void check_words(const Boot &b, int exit_code, const std::vector<std::string> &words) {
+    const std::string last = last_lines(b.console);
+    INFO(last);
+    CHECK(b.exit_code == exit_code);
+    for (const auto &word : words) CHECK_THAT(last, ContainsSubstring(word));
+}
+
+struct Refusal {
+    std::vector<std::string> parameters, arguments;
+    std::vector<std::string> words;
+};
+
+std::vector<Refusal> refused_parameters() {
+    return {
+        {{"stage1.unoin=disk"}, {}, {"kernel parameter 'stage1.unoin'", "did you mean stage1.union?"}},
+        {{"stage1.union=dsik"}, {}, {"kernel parameter 'stage1.union=dsik': expected off | tmpfs | disk"}},
+        {{"stage1.union.engine=steam"}, {}, {"expected auto | overlay | fuse"}},
+        {{"stage1.union.options=colour"}, {}, {"'stage1.union.options=colour'", "unionfs(8)"}},
+        {{"stage1.register=maybe"}, {}, {"expected auto | strict | off"}},
+        {{"stage1.device-timeout=soon"}, {}, {"expected seconds from 0 to 3600"}},
+        {{"stage1.break=lunch"}, {}, {"modules | devices | mounts"}},
+        {{"stage1.share=x"}, {}, {"expected TAG:TARGET[:OPTIONS]"}},
+        {{"stage1.share=x:/a/../b"}, {}, {"a TARGET without '..'"}},
+        {{"stage1.share=x:/proc/x"}, {}, {"nothing can be shared at /proc/x", "choose another target, as /mnt/x"}},
+        {{"stage1.share=x:/"}, {}, {"it is the root"}},
+        {{"stage1.share=x:/nix/store"}, {}, {"it is the store's"}},
+        {{"stage1.share=x:/run"}, {}, {"beneath it is room"}},
+        {{"init=sbin/init"}, {}, {"'init=sbin/init'", "absolute path"}},
+        {{"init=/nix/store/none/init"}, {}, {"find init '/nix/store/none/init'", "init= of its closure?"}},
+        {{"root=gpt-auto"}, {}, {"gpt-auto"}},
+    };
+}
+
+// `text`: a file that holds words and nothing else.
+std::vector<Refusal> refused_files(const std::string &text) {
+    return {
+        {{}, {"--kernel", text}, {"read kernel '" + text + "': it is no kernel for x86", "name one with --kernel"}},
+        {{}, {"--kernel", "/no/kernel"}, {"open kernel '/no/kernel': No such file", "name one with --kernel"}},
+        {{}, {"--kernel", "/"}, {"it is no regular file"}},
+        {{}, {"--initrd", "/no/initrd"}, {"open initrd '/no/initrd'", "or none, and runvm makes it"}},
+        {{}, {"--toplevel", "/no/system"}, {"open toplevel '/no/system'", "with --toplevel"}},
+        {{}, {"--toplevel", "/nix/store/none"}, {"open toplevel", "and its store with --store"}},
+        {{}, {"--store", "/no/store"}, {"/no/store"}},
+        {{}, {"--stage1", "/no/stage1"}, {"the initrd needs the stage1 program; build it, or name it with --stage1"}},
+        {{}, {"--modules", "/etc"}, {"find modules '/etc'", "run depmod, or see --modules"}},
+        {{}, {"--extra-modules", "no_such_module"}, {"find module 'no_such_module'", "or leave it out"}},
+        {{}, {"--disk-image", "/no/folder/disk.qcow2"}, {"/no/folder"}},
+        {{}, {"--drives", "/no/image"}, {"/no/image", "name another file"}},
+        {{}, {"--drives", text}, {text, "name another file"}},
+        {{}, {"--shared-directories", "src=/no/source:/mnt/src"}, {"source of src is not a folder; name one that is there"}},
+        {{}, {"--use-boot-loader"}, {"useBootLoader needs bootDisk"}},
+        {{}, {"--qemu", "/no/qemu"}, {"/no/qemu"}},
+        {{}, {"--config", "/no/config.json"}, {"read description '/no/config.json': No such file"}},
+        {{}, {"--config", text}, {text}},
+        {{}, {"--config", "/"}, {"neither a file nor a pipe; name a file"}},
+    };
+}
+
+std::vector<Refusal> refused_values() {
+    return {
+        {{}, {"--memory", "16T"}, {"memory"}},
+        {{}, {"--memory", "0"}, {"memory"}},
+        {{}, {"--cores", "many"}, {"cores"}},
+        {{}, {"--union", "sideways"}, {"sideways"}},
+        {{}, {"--forward-ports", "22"}, {"--forward-ports: must be "}},
+        {{}, {"--resolution", "wide"}, {"resolution"}},
+        {{}, {"--disk-interface", "floppy"}, {"virtio"}},
+        {{}, {"--memroy-size", "512"}, {"--memroy-size", "did you mean --memory-size?"}},
+        {{}, {"--name", "a/b"}, {"use name 'a/b'"}},
+    };
+}
+
+TEST_CASE("what is wrong with a description, a file or a parameter is said without a boot") {
+    Machine machine;
+    (void)boot_test::fixture();
+    const std::string text = machine.xchg() + ".text";
+    std::ofstream(text) << "words\n";
+    for (const auto &table : {refused_parameters(), refused_files(text), refused_values()})
+        for (const auto &row : table) {
+            const Boot b = machine.boot({.parameters = row.parameters, .arguments = row.arguments});
+            check_words(b, 124, row.words);
+            CHECK_FALSE(fs::exists(machine.disk()));
+        }
+}
+
+TEST_CASE("a stage 2 that ends, one that is not there, and a share that nobody offers") {
+    Machine machine;
+    (void)boot_test::fixture();
+    const std::string init = machine.xchg() + "/init";
+    std::ofstream(init) << std::format("#!{}/sh\nexit 3\n", "/no");
+    check_words(
+        machine.boot({.arguments = {"--init=/tmp/xchg/none"}, .disk = false}), 120,
+        {"stage 1 failed in its phase 'system'", "find init '/tmp/xchg/none': No such file or directory", "look: runvm logs "});
+    check_words(machine.boot({.arguments = {"--init=/tmp/xchg/init"}, .disk = false}), 120,
+                {"find init '/tmp/xchg/init': Permission denied", "the file is not executable"});
+    fs::permissions(init, fs::perms::owner_all);
+    check_words(machine.boot({.arguments = {"--init=/tmp/xchg/init"}, .disk = false}), 120,
+                {"exec '/tmp/xchg/init': No such file or directory", "its interpreter"});
+    check_words(
+        machine.boot({.parameters = {"stage1.share=nowhere:/mnt/nowhere"}, .disk = false}), 120,
+        {"stage 1 failed in its phase 'mounts'", "tag 'nowhere' not offered by the host; tags present: shared, store, xchg"});
+}
+
+TEST_CASE("a panic is told last, with its reason and what to do, whatever the kernel says after it") {
+    Machine machine;
+    (void)boot_test::fixture();
+    const std::string damaged = machine.xchg() + ".initrd";
+    std::ofstream(damaged) << "070701 and no archive, but long enough to be looked at by the kernel's unpacking of an initramfs";
+    check_words(machine.boot({.arguments = {"--initrd", damaged}, .disk = false}), 121,
+                {"the guest's kernel panicked", "could not unpack the initrd ", "name another with --initrd, or none"});
+    check_words(machine.boot({.script = "echo c >/proc/sysrq-trigger; sleep 100", .disk = false}), 121,
+                {"the guest's kernel panicked", "why: sysrq triggered crash", "exit status 121"});
+    check_words(machine.boot({.arguments = {"--memory", "72"}, .disk = false}), 121,
+                {"the machine has 72 MiB of memory", "give it more with --memory"});
+}
+
+TEST_CASE("a machine whose time was up is told with where it stood") {
+    check_words(boot_test::boot({.script = "echo at work; sleep 1000", .disk = false, .timeout_s = 60}), 122,
+                {"the time was up, 60 s (--timeout); it was in: stage 2", "why: the console's last line: ", "--timeout"});
+}
+
+TEST_CASE("a QEMU that was killed is told with the signal") {
+    const boot_test::Place place("sleep 1000");
+    const pid_t launcher = place.launch({"run", "--name", "one"});
+    REQUIRE(::kill(boot_test::Place::qemu_of(place.holder("one")), SIGKILL) == 0);
+    CHECK(boot_test::wait_for_end(launcher) == 123);
+    CHECK_THAT(last_lines(place.output()), ContainsSubstring("QEMU was killed by signal 9 (SIGKILL)") &&
+                                               ContainsSubstring("dmesg | grep -i 'killed process'"));
+}
+
+}  // namespace

@@ -1,0 +1,130 @@
+// What `runvm report` shows of a report, which whoever wrote it may have made up.
+#include "hostside/report/boot_report.h"
+
+#include <catch_amalgamated.hpp>
+#include <filesystem>
+#include <format>
+#include <fstream>
+
+#include "hostside/report/report_picture.h"
+#include "hostside/report/report_text.h"
+#include "mounts/base/process.h"
+#include "tests/support/disk.h"
+
+namespace {
+
+using Catch::Matchers::ContainsSubstring;
+using hostside::boot_report;
+
+// Of a boot whose mount failed.
+constexpr std::string_view failed = R"x({"version": 1, "steps": [
+ {"phase": "early", "step": "mount", "text": "the kernel's own", "start_us": 1000000, "end_us": 1100000},
+ {"phase": "devices", "step": "wait", "text": "vda (8 GiB, serial root)", "start_us": 1100000, "end_us": 1500000},
+ {"phase": "mounts", "step": "mount", "text": "mount /", "start_us": 1500000, "end_us": 1900000},
+ {"phase": "mounts", "step": "mount", "text": "mount /nix/store", "start_us": 1900000, "end_us": 2000000, "error": "mount: no"}
+]})x";
+
+std::string with_times(int64_t devices_us) {
+    return std::format(R"({{"version": 1, "steps": [
+ {{"phase": "devices", "step": "wait", "text": "vda", "start_us": 1000000, "end_us": {0}}},
+ {{"phase": "switch_root", "step": "switch_root", "text": "go", "start_us": {0}}}]}})",
+                       1000000 + devices_us);
+}
+
+}  // namespace
+
+TEST_CASE("a report is shown as phases on one time line, its slowest steps, its waits and its failure") {
+    const auto report = boot_report(failed, "web");
+    REQUIRE(report);
+    const std::string text = hostside::as_text(*report, "web", 64);
+    CHECK(text == R"(web: stage 1 took 1.000 s, the kernel 1.000 s before it
+kernel       ####################                        1.000 s
+early                            ##                     100.0 ms
+devices                            ########             400.0 ms
+mounts                                     ##########   500.0 ms
+
+slowest steps
+   400.0 ms  devices      vda (8 GiB, serial root)
+   400.0 ms  mounts       mount /
+   100.0 ms  early        the kernel's own
+   100.0 ms  mounts       mount /nix/store
+
+waited for
+   400.0 ms  devices      vda (8 GiB, serial root)
+
+failed after 100.0 ms, in mounts: mount /nix/store
+  mount: no
+)");
+    const auto again = boot_report(hostside::as_json(*report), "web");
+    REQUIRE(again);
+    CHECK(hostside::as_text(*again, "web", 64) == text);
+}
+
+TEST_CASE("a report that ends within a step says where the boot stood; the hand-over to stage 2 is no such place") {
+    const auto hung =
+        boot_report(R"({"steps": [{"phase": "devices", "step": "wait", "text": "wait for x", "start_us": 5}]})", "web");
+    REQUIRE(hung);
+    CHECK_THAT(hostside::as_text(*hung, "web", 80), ContainsSubstring("never ended, in devices: wait for x\n"));
+    CHECK(boot_report(with_times(5), "web")->stuck() == nullptr);
+}
+
+TEST_CASE("two reports compared tell what got slower, by how much") {
+    const auto a = boot_report(with_times(100'000), "a"), b = boot_report(with_times(600'000), "b");
+    REQUIRE((a && b));
+    CHECK(hostside::comparison(*a, *b) == R"(          A           B   difference
+    1.000 s     1.000 s      +0.0 ms  kernel
+   100.0 ms    600.0 ms    +500.0 ms  devices
+     0.0 ms      0.0 ms      +0.0 ms  switch_root
+    1.100 s     1.600 s    +500.0 ms  all
+
+steps
+   100.0 ms    600.0 ms    +500.0 ms  devices: vda
+)");
+    CHECK(hostside::slower_percent(*a, *b) == Catch::Approx(45.45).margin(0.01));
+}
+
+TEST_CASE("a report that is none, or too much, is refused in words") {
+    const auto refused = [](const std::string &text) {
+        const auto report = boot_report(text, "r");
+        return report ? "taken" : base::message(report.error());
+    };
+    for (const char *text : {"", "{", "[]", "{}", R"({"steps": 3})", "\xff"})
+        CHECK(refused(text) == "read report 'r': it is no report of stage 1: JSON with a list 'steps'");
+    CHECK(refused(R"({"steps": [3]})") == "read report 'r': one of its steps is no object");
+    for (const char *time : {"-1", "1e300", "\"5\"", "18446744073709551615", "null"})
+        CHECK(refused(std::format(R"({{"steps": [{{"start_us": {}}}]}})", time)) ==
+              "read report 'r': one of its steps has no time of start");
+    std::string many = "{\"steps\": [{}";
+    for (int i = 0; i < 4096; ++i) many += ",{}";
+    CHECK(refused(many + "]}") == "read report 'r': of more than 4096 steps");
+    CHECK(refused(std::string(1 << 20, '[')) == "read report 'r': it is no report of stage 1: JSON with a list 'steps'");
+    CHECK(refused(std::string(size_t{17} << 20, ' ')) == "read report 'r': at most 16777216 bytes are read");
+}
+
+TEST_CASE("what a guest put into its report is text everywhere, neither a terminal's command nor a page's element") {
+    const auto report =
+        boot_report(R"({"steps": [{"phase": "<b>\u001b[2J", "step": "x", "text": "</text><script>alert(1)</script>&\" onload=\"x",
+        "start_us": 0, "end_us": 9, "error": "<img src=x>"}]})",
+                    "<i>");
+    REQUIRE(report);
+    CHECK_FALSE(hostside::as_text(*report, "r", 80).contains('\x1b'));
+    for (const std::string &page : {hostside::as_svg(*report, "<i>"), hostside::as_html(*report, "<i>")}) {
+        for (const char *element : {"<script", "<img", "<b>", "<i>", "\x1b"}) CHECK_FALSE(page.contains(element));
+        CHECK_THAT(page, ContainsSubstring("&lt;script&gt;alert(1)&lt;/script&gt;&amp;&quot; onload=&quot;x"));
+    }
+}
+
+TEST_CASE("the picture is well-formed XML that fetches nothing") {
+    const auto report = boot_report(failed, "web");
+    REQUIRE(report);
+    const support::ScratchFolder scratch;
+    std::ofstream(scratch.path("a.svg")) << hostside::as_svg(*report, "web");
+    const auto parsed =
+        base::run({.argv = {"python3", "-c", "import sys, xml.dom.minidom as m; m.parse(sys.argv[1])", scratch.path("a.svg")},
+                   .capture_output = true});
+    REQUIRE(parsed);
+    CHECK(parsed->status == 0);
+    const std::string page = hostside::as_html(*report, "web");
+    CHECK_THAT(page, ContainsSubstring("default-src 'none'") && ContainsSubstring("#d55e00"));
+    for (const char *fetched : {"src=", "href=", "url(", "@import"}) CHECK_FALSE(page.contains(fetched));
+}

@@ -1,0 +1,121 @@
+// The last words of a run, from what was heard of it. The consoles are of real kernels and of systemd.
+#include "hostside/run/ending.h"
+
+#include <catch_amalgamated.hpp>
+
+#include "hostside/run/console_words.h"
+#include "hostside/run/oom.h"
+
+namespace {
+
+using hostside::Circumstances;
+using hostside::Ending;
+using hostside::ending_of;
+using hostside::Heard;
+using hostside::RunEvent;
+
+Heard heard(const std::vector<RunEvent> &events) {
+    Heard all;
+    for (const auto &event : events) all.event(event);
+    return all;
+}
+
+}  // namespace
+
+TEST_CASE("stage 1's failure is told with its phase and its own words") {
+    const Ending e = ending_of(heard({{.kind = RunEvent::started, .number = 7},
+                                      {RunEvent::phase, "mounts"},
+                                      {RunEvent::stage1_failure, "mount '/x': no"}}),
+                               {.exit_code = 120});
+    CHECK(hostside::cause(e) == "stage 1 failed in its phase 'mounts': mount '/x': no");
+    CHECK(hostside::last_words(e, 120, 1.25, "runvm logs web") ==
+          std::vector<std::string>{"1.2 s: stage 1 failed in its phase 'mounts'", "  why: mount '/x': no",
+                                   "  look: runvm logs web; exit status 120"});
+}
+
+TEST_CASE("a run in order has no last words, and a guest's own status has one") {
+    CHECK(hostside::last_words(ending_of(heard({{.kind = RunEvent::started, .number = 7}}), {}), 0, 1, "x").empty());
+    CHECK(hostside::last_words(
+              ending_of(heard({{.kind = RunEvent::started, .number = 7}, {.kind = RunEvent::guest_exit, .number = 3}}),
+                        {.exit_code = 3}),
+              3, 2, "x") == std::vector<std::string>{"2.0 s: the guest failed with status 3"});
+}
+
+TEST_CASE("a panic is told in the kernel's words, that of process 1 with how it ended") {
+    const Heard stage2 =
+        heard({{.kind = RunEvent::started, .number = 7}, {RunEvent::phase, "switch_root"}, {RunEvent::panic, ""}});
+    const Ending e = ending_of(
+        stage2,
+        {.exit_code = 121, .console = R"([    4.711] Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000300
+[    4.712] CPU: 0 UID: 0 PID: 1 Comm: init Not tainted 6.12.95+deb12-amd64 #1
+[    4.713] RIP: 0033:0x7f1
+[    4.714] ---[ end Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000300 ]---
+)"});
+    CHECK(e.why == "stage 2 ended with status 3, and a kernel can't be without process 1");
+    CHECK(ending_of(heard({{RunEvent::panic, ""}}),
+                    {.exit_code = 121, .console = "Kernel panic - not syncing: Attempted to kill init! exitcode=0x0000000b\n"})
+              .why == "process 1 ended with signal 11, and a kernel can't be without process 1");
+    const Ending memory = ending_of(
+        heard({{RunEvent::panic, ""}}),
+        {.exit_code = 121, .memory_mib = 64, .console = "[ 1.0] Kernel panic - not syncing: System is deadlocked on memory\n"});
+    CHECK(memory.why == "System is deadlocked on memory");
+    CHECK(memory.remedy == "the machine has 64 MiB of memory; give it more with --memory");
+    const Ending initrd = ending_of(heard({{RunEvent::panic, ""}}),
+                                    {.exit_code = 121,
+                                     .initrd = "/my/initrd",
+                                     .console = R"([ 0.6] Initramfs unpacking failed: invalid magic at start of compressed archive
+[ 1.1] /dev/root: Can't open blockdev
+[ 1.2] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)
+)"});
+    CHECK(initrd.why == "the kernel could not unpack the initrd /my/initrd: invalid magic at start of compressed archive");
+    CHECK(initrd.remedy.contains("--initrd"));
+}
+
+TEST_CASE("a timeout tells where the machine stood") {
+    const Ending kernel = ending_of(heard({{.kind = RunEvent::started, .number = 7}}),
+                                    {.exit_code = 122, .timeout_s = 5, .console = "[ 0.1] one\n[ 0.2] two\n\n"});
+    CHECK(kernel.what == "the time was up, 5 s (--timeout); it was in: kernel");
+    CHECK(kernel.why == "the console's last line: [ 0.2] two");
+    CHECK(ending_of(heard({{.kind = RunEvent::started, .number = 7}, {RunEvent::phase, "devices"}}), {.exit_code = 122})
+              .what.ends_with("it was in: stage 1: devices"));
+    CHECK(ending_of(heard({{.kind = RunEvent::started, .number = 7}}), {.exit_code = 122}).why == "the console said nothing");
+    const Ending emergency =
+        ending_of(heard({{RunEvent::phase, "switch_root"}}), {.exit_code = 122, .console = R"([  OK  ] Started x.
+[ TIME ] Timed out waiting for device /dev/disk/by-label/data.
+[DEPEND] Dependency failed for /data.
+[DEPEND] Dependency failed for Local File Systems.
+You are in emergency mode. After logging in, type "journalctl -xb" to view
+system logs, "systemctl reboot" to reboot, or "exit"
+to continue bootup.
+)"});
+    CHECK(emergency.why ==
+          "systemd in the guest is in emergency mode and waits for a person: Timed out waiting for device "
+          "/dev/disk/by-label/data.");
+}
+
+TEST_CASE("a QEMU that was killed names the signal, and the OOM killer where the kernel's log does") {
+    const Ending killed = ending_of(
+        heard({{.kind = RunEvent::started, .number = 7}, {.kind = RunEvent::qemu_killed, .number = 9}}), {.exit_code = 123});
+    CHECK(killed.what == "QEMU was killed by signal 9 (SIGKILL)");
+    CHECK(killed.remedy.contains("dmesg"));
+    const Ending oom =
+        ending_of(heard({{.kind = RunEvent::qemu_killed, .number = 9}, {RunEvent::qemu_out_of_memory, ""}}), {.exit_code = 123});
+    CHECK(oom.why == "the host ran out of memory, and its kernel chose QEMU (OOM killer)");
+    constexpr auto line =
+        "3,1143,98,-;Out of memory: Killed process 711 (qemu-system-x86) total-vm:3015732kB, anon-rss:1048576kB, file-rss:0kB";
+    CHECK(hostside::names_oom_kill(line, 711));
+    CHECK_FALSE(hostside::names_oom_kill(line, 71));
+    CHECK(
+        hostside::names_oom_kill("3,1,98,-;Memory cgroup out of memory: Killed process 711 (qemu-system-x86) total-vm:1kB", 711));
+    const Ending said =
+        ending_of(heard({{RunEvent::qemu_said, "qemu: no"}, {RunEvent::qemu_said, "really"}}), {.exit_code = 123});
+    CHECK(hostside::cause(said) == "QEMU failed: qemu: no; really");
+}
+
+TEST_CASE("a disk of the host that took no more is the remedy, whatever then failed in the guest") {
+    const Ending e = ending_of(heard({{RunEvent::phase, "mounts"},
+                                      {RunEvent::disk_full, "root"},
+                                      {RunEvent::stage1_failure, "write: Input/output error"}}),
+                               {.exit_code = 120});
+    CHECK(e.remedy == "the host had no room for the guest's disk 'root': free some");
+}

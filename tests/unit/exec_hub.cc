@@ -1,0 +1,199 @@
+// The hub between QEMU's port and `runvm exec`, with a guest at the port that keeps to no rules. QEMU's sockets are ours here.
+
+#include "hostside/exec/hub.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <catch_amalgamated.hpp>
+#include <filesystem>
+
+#include "hostside/base/unix_socket.h"
+#include "hostside/exec/client.h"
+#include "hostside/exec/copy.h"
+#include "mounts/base/at.h"
+#include "mounts/exec/frame.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using namespace mounts::exec;
+using Catch::Matchers::ContainsSubstring;
+
+base::Fd accepted(const base::Fd &listener) {
+    pollfd wait{listener.get(), POLLIN, 0};
+    REQUIRE(::poll(&wait, 1, 20'000) == 1);
+    base::Fd socket(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    REQUIRE(socket);
+    return socket;
+}
+
+// A run folder with a hub in a process of its own; we are QEMU and the guest behind it.
+class Machine {
+  public:
+    Machine() {
+        std::string pattern = (fs::temp_directory_path() / "hub-test.XXXXXX").string();
+        REQUIRE(::mkdtemp(pattern.data()) != nullptr);
+        folder_ = pattern;
+        const auto port = hostside::listen_unix(folder_ + "/exec-port");
+        const auto monitor = hostside::listen_unix(folder_ + "/exec-events");
+        REQUIRE(port);
+        REQUIRE(monitor);
+        hub_ = ::fork();
+        if (hub_ == 0) ::_exit(hostside::run_hub(folder_) ? 0 : 1);
+        events_ = accepted(*monitor);
+        guest_ = accepted(*port);
+    }
+    ~Machine() {
+        if (hub_ > 0) {
+            (void)::kill(hub_, SIGKILL);
+            (void)::waitpid(hub_, nullptr, 0);
+        }
+        fs::remove_all(folder_);
+    }
+    Machine(const Machine &) = delete;
+    Machine &operator=(const Machine &) = delete;
+
+    void guest_says(std::string_view bytes) const { REQUIRE(base::write_all(guest_.get(), bytes, "port")); }
+    void qemu_says(std::string_view line) const { REQUIRE(base::write_all(events_.get(), line, "events")); }
+    void hello(char letter) const {
+        std::string bytes(resync_bytes, '\0');
+        append_frame(bytes, FrameType::hello, 0, std::string(nonce_bytes, letter));
+        guest_says(bytes);
+    }
+    // The next frame of this type that the guest gets; its session.
+    uint32_t guest_gets(FrameType type) {
+        for (;;) {
+            while (const auto frame = in_.next())
+                if (frame->type == type) return frame->session;
+            pollfd wait{guest_.get(), POLLIN, 0};
+            REQUIRE(::poll(&wait, 1, 20'000) == 1);
+            std::array<char, 65536> chunk;
+            const ssize_t n = ::recv(guest_.get(), chunk.data(), chunk.size(), 0);
+            REQUIRE(n > 0);
+            in_.take({chunk.data(), static_cast<size_t>(n)});
+        }
+    }
+    // `runvm exec` in a process of its own: what came of it, as a line.
+    base::Fd exec(int patience_s = 20) const {
+        std::array<int, 2> ends{};
+        REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+        if (::fork() == 0) {
+            ::close(guest_.get());
+            ::close(events_.get());
+            const auto end = hostside::run_in_guest({.machine = "m",
+                                                     .run_folder = folder_,
+                                                     .request = {.argv = {"true"}},
+                                                     .streams = {.signals = false},
+                                                     .patience_s = patience_s});
+            const std::string text = end ? std::string(1, static_cast<char>(end->kind)) + std::to_string(end->code) + end->text
+                                         : base::message(end.error());
+            (void)base::write_all(ends[1], text, "pipe");
+            ::_exit(0);
+        }
+        ::close(ends[1]);
+        return base::Fd(ends[0]);
+    }
+    base::Fd connected() const {
+        auto socket = hostside::connect_unix(folder_ + "/exec");
+        REQUIRE(socket);
+        return std::move(*socket);
+    }
+    void end_qemu() {
+        guest_.reset();
+        events_.reset();
+    }
+
+  private:
+    std::string folder_;
+    pid_t hub_ = -1;
+    base::Fd guest_, events_;
+    FrameReader in_;
+};
+
+std::string said(const base::Fd &pipe) {
+    pollfd wait{pipe.get(), POLLIN, 0};
+    REQUIRE(::poll(&wait, 1, 20'000) == 1);
+    return base::read_all(pipe.get(), "pipe", 1 << 20).value_or("");
+}
+
+TEST_CASE("a command's end comes through the hub to who asked for it, and to nobody else") {
+    Machine machine;
+    machine.hello('a');
+    (void)machine.guest_gets(FrameType::welcome);
+    const base::Fd first = machine.exec();
+    const uint32_t one = machine.guest_gets(FrameType::start);
+    const base::Fd second = machine.exec();
+    const uint32_t two = machine.guest_gets(FrameType::start);
+    CHECK(one != two);
+    std::string bytes;
+    append_frame(bytes, FrameType::exit, 4711, end_payload({End::exited, 1, ""}));  // nobody's
+    append_frame(bytes, FrameType::agent, one, "0");                                // not a guest's to say
+    append_frame(bytes, FrameType::exit, two, end_payload({End::exited, 2, ""}));
+    append_frame(bytes, FrameType::exit, one, end_payload({End::signalled, 9, ""}));
+    machine.guest_says(bytes);
+    CHECK(said(second) == "x2");
+    CHECK(said(first) == "s9");
+}
+
+TEST_CASE("a guest that sends without end is cut off, and what it says is printable") {
+    Machine machine;
+    machine.hello('a');
+    (void)machine.guest_gets(FrameType::welcome);
+    const base::Fd slow = machine.connected();  // asks, and takes nothing of what comes
+    std::string bytes;
+    append_frame(bytes, FrameType::start, 0);
+    REQUIRE(base::write_all(slow.get(), bytes, "hub"));
+    const uint32_t flooded = machine.guest_gets(FrameType::start);
+    const base::Fd exec = machine.exec();
+    const uint32_t other = machine.guest_gets(FrameType::start);
+    bytes.clear();
+    for (size_t sent = 0; sent < 8 * window_bytes; sent += payload_limit_bytes)
+        append_frame(bytes, FrameType::output, flooded, std::string(payload_limit_bytes, 'x'));
+    append_frame(bytes, FrameType::exit, other, end_payload({End::failed, 127, "no\x1b[2Jthing"}));
+    machine.guest_says(bytes);
+    CHECK(machine.guest_gets(FrameType::close) == flooded);
+    CHECK(said(exec) == "f127no?[2Jthing");
+}
+
+TEST_CASE("an agent that ended, was started anew or never came is told as that") {
+    Machine machine;
+    CHECK_THAT(said(machine.exec(1)), ContainsSubstring("no agent answers in the guest within 1 s"));
+    machine.hello('a');
+    const base::Fd first = machine.exec();
+    (void)machine.guest_gets(FrameType::start);
+    machine.qemu_says("{\"event\": \"VSERPORT_CHANGE\", \"data\": {\"open\": false, \"id\": \"org.nixos.runvm.exec\"}}\r\n");
+    CHECK_THAT(said(first), ContainsSubstring("the agent in the guest ended"));
+    machine.hello('b');
+    const base::Fd second = machine.exec();
+    (void)machine.guest_gets(FrameType::start);
+    machine.hello('b');  // again: it had not heard the answer
+    machine.hello('c');
+    CHECK_THAT(said(second), ContainsSubstring("was started anew"));
+    const base::Fd third = machine.exec();
+    (void)machine.guest_gets(FrameType::start);
+    machine.end_qemu();
+    CHECK_THAT(said(third), ContainsSubstring("the machine ended before the command did"));
+}
+
+TEST_CASE("runvm cp tells a machine's file from one of the host's") {
+    const auto to = hostside::copy_of("./a:b", "web:/etc/");
+    REQUIRE(to);
+    CHECK(to->to_guest);
+    CHECK(to->machine == "web");
+    CHECK(to->there == "/etc/a:b");
+    CHECK(to->here == "./a:b");
+    const auto from = hostside::copy_of("web:c", "/tmp");
+    REQUIRE(from);
+    CHECK(from->here == "/tmp/c");
+    CHECK(from->there == "c");
+    using Pair = std::pair<const char *, const char *>;
+    for (const auto &[one, other] : {Pair{"a", "b"}, Pair{"web:a", "web:b"}, Pair{":a", "b"}})
+        CHECK_FALSE(hostside::copy_of(one, other));
+}
+
+}  // namespace

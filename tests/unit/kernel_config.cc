@@ -1,0 +1,77 @@
+// What a kernel's configuration leaves out, wherever it is found.
+#include "hostside/boot/kernel_config.h"
+
+#include <elf.h>
+#include <catch_amalgamated.hpp>
+
+#include <algorithm>
+#include <format>
+#include <fstream>
+
+#include "mounts/base/process.h"
+#include "tests/support/disk.h"
+
+namespace {
+
+using hostside::kernel_config;
+using hostside::lacks;
+
+std::vector<std::string> names(std::string_view config) {
+    std::vector<std::string> options;
+    for (const auto &lack : lacks(config)) options.push_back(lack.option);
+    return options;
+}
+
+// All that is needed, built in.
+std::string whole() {
+    std::string config;
+    for (const auto &lack : lacks("")) config += lack.option + "=y\n";
+    return config;
+}
+
+}  // namespace
+
+TEST_CASE("a configuration with all options lacks nothing, and each that is left out is told with what won't work") {
+    CHECK(lacks("").size() == hostside::needed_options());
+    CHECK(names(whole()).empty());
+    for (const auto &lack : lacks("")) {
+        std::string config = whole();
+        config.replace(config.find(lack.option + "=y"), lack.option.size() + 2, "# " + lack.option + " is not set");
+        CHECK(names(config) == std::vector{lack.option});
+        CHECK_FALSE(lack.without.empty());
+    }
+}
+
+TEST_CASE("a module counts where it may be one, and is told where it comes too late") {
+    std::string config = whole();
+    const auto as_module = [&](const std::string &option) {
+        config.replace(config.find(option + "=y"), option.size() + 2, option + "=m");
+    };
+    as_module("CONFIG_9P_FS");
+    CHECK(lacks(config).empty());
+    as_module("CONFIG_TMPFS");
+    REQUIRE(lacks(config).size() == 1);
+    CHECK(lacks(config)[0].without.ends_with("; as a module it comes too late"));
+}
+
+TEST_CASE("a configuration is read plain, compressed, from within a kernel, and from beside one") {
+    const support::ScratchFolder scratch;
+    const auto put = [&](const std::string &name, const std::string &text) { std::ofstream(scratch.path(name)) << text; };
+    put("plain", "CONFIG_NET=y\n");
+    CHECK(kernel_config(scratch.path("plain")).value() == "CONFIG_NET=y\n");
+    const auto packed = base::run({.argv = {"gzip", "-k", scratch.path("plain")}});
+    REQUIRE((packed && packed->status == 0));
+    CHECK(kernel_config(scratch.path("plain.gz")).value() == "CONFIG_NET=y\n");
+    std::ifstream stream(scratch.path("plain.gz"), std::ios::binary);
+    const std::string gzip{std::istreambuf_iterator<char>(stream), {}};
+    put("vmlinux", ELFMAG + std::string(100, '\0') + "IKCFG_ST, its name alone" + "IKCFG_ST" + gzip + "IKCFG_ED" + "more");
+    CHECK(kernel_config(scratch.path("vmlinux")).value() == "CONFIG_NET=y\n");
+    put("bare", ELFMAG + std::string(100, '\0'));
+    CHECK(kernel_config(scratch.path("bare")).error().hint.starts_with("it doesn't carry its configuration (CONFIG_IKCONFIG)"));
+    put("config", "CONFIG_INET=y\n");
+    CHECK(kernel_config(scratch.path("bare")).value() == "CONFIG_INET=y\n");
+    put("text", "words");
+    CHECK(kernel_config(scratch.path("text")).error().hint ==
+          "it is neither a kernel for x86 nor a kernel's configuration, plain or compressed");
+    CHECK(kernel_config(scratch.path("gone")).error().code == ENOENT);
+}
