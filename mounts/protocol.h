@@ -28,11 +28,15 @@ inline constexpr std::string_view default_root_device = "/dev/vda";
 inline constexpr std::string_view root_disk_serial = "root";  // QEMU's serial= of it: disks are named, not counted
 inline constexpr std::string_view root_label = "nixos";       // label of an ext4 that we made
 
+// --- the store's disk, where it is an image ---
+inline constexpr std::string_view store_disk_serial = "store";
+
 // --- kernel parameters. Those of others ---
 inline constexpr std::string_view init_parameter = "init";        // path of stage 2 in the target root
 inline constexpr std::string_view root_parameter = "root";        // path, LABEL=, UUID=, PARTUUID=, serial=, tmpfs
 inline constexpr std::string_view reginfo_parameter = "regInfo";  // path of the closure's registration
 // --- and ours; a bad value of one of these is an error that names it ---
+inline constexpr std::string_view store_parameter = "stage1.store";                    // 9p | erofs | virtiofs
 inline constexpr std::string_view union_parameter = "stage1.union";                    // off | tmpfs | disk
 inline constexpr std::string_view union_engine_parameter = "stage1.union.engine";      // auto | overlay | fuse
 inline constexpr std::string_view union_options_parameter = "stage1.union.options";    // of unionfs(8)

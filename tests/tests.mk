@@ -67,7 +67,7 @@ shell: all ## boots the same machine with a prompt; exit ends it
 include $(wildcard tests/bench/*.mk tests/fuzz/*.mk tests/parity/*.mk tests/nixos/*.mk)
 
 .PHONY: bench
-bench: bench-disk bench-boot bench-union bench-launch bench-nixdb ## every benchmark, each against its rival in one interleaved run
+bench: bench-disk bench-boot bench-union bench-launch bench-nixdb bench-store ## every benchmark, each against its rival in one interleaved run
 
 # --- checks ---
 # The sysroot's compiler as tools take it that can't look into its wrapper.

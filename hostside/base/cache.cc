@@ -19,10 +19,8 @@ namespace hostside {
 
 namespace {
 
-constexpr uintmax_t limit_bytes = uintmax_t{512} << 20;
-
 // Oldest first, until the rest has room; not `needed`, which is about to be read.
-void trim(const std::string &folder, const std::string &needed) {
+void trim(const std::string &folder, const std::string &needed, uint64_t limit_bytes) {
     namespace fs = std::filesystem;
     struct Entry {
         fs::file_time_type used;
@@ -49,7 +47,7 @@ void trim(const std::string &folder, const std::string &needed) {
 
 }  // namespace
 
-std::string cache_path(std::string_view name) {
+std::string cache_path(std::string_view name, CacheRoom room) {
     const char *cache = std::getenv("XDG_CACHE_HOME");
     const char *home = std::getenv("HOME");
     std::filesystem::path parent;
@@ -61,8 +59,9 @@ std::string cache_path(std::string_view name) {
         return {};
     // Nix's builders say HOME=/homeless-shelter, which is not there, so that nothing is written to it.
     if (::access(parent.parent_path().c_str(), X_OK) < 0) return {};
-    const auto directory = parent / "runvm";
-    for (const auto &level : {directory, parent, parent.parent_path()}) {
+    const auto cache_directory = parent / "runvm";
+    const auto directory = room.folder.empty() ? cache_directory : cache_directory / room.folder;
+    for (const auto &level : {directory, cache_directory, parent, parent.parent_path()}) {
         if (::access(level.c_str(), W_OK | X_OK) == 0) return directory / name;
         if (errno != ENOENT) break;
     }
@@ -89,8 +88,13 @@ base::Result<> keep(const Remembered &entry) {
     // Used now, if it is there.
     if (::utimensat(AT_FDCWD, entry.path.c_str(), nullptr, AT_SYMLINK_NOFOLLOW) < 0)
         if (auto wrote = base::replace_file(entry.path, entry.data); !wrote) return wrote;
-    trim(directory, entry.path);
+    trim(directory, entry.path, small_things.limit_bytes);
     return {};
+}
+
+void use_entry(const std::string &path, CacheRoom room) {
+    (void)::utimensat(AT_FDCWD, path.c_str(), nullptr, AT_SYMLINK_NOFOLLOW);  // it may have been removed meanwhile
+    trim(std::filesystem::path(path).parent_path(), path, room.limit_bytes);
 }
 
 void remember(const Remembered &entry) {

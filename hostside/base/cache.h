@@ -2,6 +2,7 @@
 // holds the identity of all that it was made from, so that none is ever stale.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,9 +11,17 @@
 
 namespace hostside {
 
+// What is kept together, and how much of it.
+struct CacheRoom {
+    std::string_view folder;  // beneath the cache; empty: the cache itself
+    uint64_t limit_bytes;
+};
+inline constexpr CacheRoom small_things{"", uint64_t{512} << 20};
+inline constexpr CacheRoom store_images{"store-images", uint64_t{16} << 30};
+
 // Path of the entry, whether it is there or not. Empty: no place for a cache (no HOME, one that is not there or can't be
 // written). Nothing is made.
-std::string cache_path(std::string_view name);
+std::string cache_path(std::string_view name, CacheRoom room = small_things);
 
 // device, inode, size and time of change of a file, as text; "absent" when it is not there. Follows symlinks.
 std::string file_identity(const std::string &path);
@@ -29,6 +38,8 @@ struct Remembered {
 };
 // One that is there counts as used now: of more than 512 MiB the oldest go.
 base::Result<> keep(const Remembered &entry);
+// An entry that others wrote counts as used now: of more than the room's limit the oldest go.
+void use_entry(const std::string &path, CacheRoom room);
 void remember(const Remembered &entry);  // without success, the next run does the work again
 
 }  // namespace hostside

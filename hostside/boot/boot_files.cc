@@ -88,6 +88,7 @@ Result<Boot> boot_of(const Machine &m) {
     boot.stage1 = m.stage1;
     if (boot.stage1.empty()) boot.stage1 = fs::read_symlink("/proc/self/exe").parent_path() / "stage1";
     boot.names = modules_for(m.disk_interface);
+    if (m.store_kind == "erofs" || m.store_kind == "virtiofs") boot.names.push_back(m.store_kind);
     boot.names.insert(boot.names.end(), m.extra_modules.begin(), m.extra_modules.end());
     boot.load = m.extra_modules;
     boot.keep_tracing = m.module_tracing;

@@ -39,6 +39,8 @@ std::string kernel_command_line(const Machine &m, std::string_view toplevel_para
     // A system whose own initrd has the root in its fstab says so; a second one would collide with it.
     const bool left = m.root_device.empty() && !m.initrd.empty() && leaves_root_to_fstab(toplevel_params);
     if (!left) more(std::format("{}={}", protocol::root_parameter, m.root_device.empty() ? root : m.root_device));
+    if (m.store_kind == "erofs" || m.store_kind == "virtiofs")
+        more(std::format("{}={}", protocol::store_parameter, m.store_kind));
     more(std::format("{}={}", protocol::union_parameter,
                      !m.writable_store            ? "off"
                      : m.writable_store_use_tmpfs ? "tmpfs"

@@ -177,8 +177,8 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
         report.event(event);
     };
     const HubProcess hub(prepared->facts.runvm, folder->path());
-    auto code = supervise(
-        {*argv, folder->path(), *console, machine->timeout_s, !arguments.background && !view, view ? &*view : nullptr, on_event});
+    auto code = supervise({*argv, folder->path(), *console, prepared->store.view.folder.get(), &prepared->store.daemon,
+                           machine->timeout_s, !arguments.background && !view, view ? &*view : nullptr, on_event});
     if (!code) return give_up(code.error());
     if (!arguments.report.empty())
         if (auto kept = keep_report(prepared->facts.xchg, arguments.report); !kept)

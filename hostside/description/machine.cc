@@ -40,6 +40,8 @@ std::vector<std::string> split(const std::vector<std::string> &texts) {
 Machine machine_of(const Json &value) {
     Machine m;
     fill(m, value, options());
+    // NixOS's word for it; who names a kind means that.
+    if (m.use_nix_store_image && m.store_kind == "auto") m.store_kind = "erofs";
     m.qemu_options = split(m.qemu_options);
     m.networking_options = split(m.networking_options);
     for (const auto &d : value["drives"])

@@ -38,6 +38,10 @@ struct Machine {
     std::string name;
     // what is booted
     std::string store, toplevel, kernel, modules, initrd, init, reginfo, stage1, root_device;
+    std::string store_kind;         // auto, 9p, erofs, virtiofs: how the guest gets its store
+    std::string store_view;         // auto, closure, all: what of the store it sees
+    std::string store_compression;  // none, lz4, lz4hc: of an erofs image
+    bool use_nix_store_image = false;
     std::string fstab;  // auto, yes, no: whether stage 2 mounts what its own etc/fstab names
     std::vector<std::string> kernel_params, consoles, extra_modules, paths_in_nix_db;
     bool module_tracing = false;  // the initrd's modules keep what only tracing them needs

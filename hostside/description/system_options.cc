@@ -26,6 +26,14 @@ Subject system_options() {
          std::move(system),
          with_default("\"/nix/store\"",
                       text("store", &M::store, "DIR", "the folder that the guest has as its /nix/store, read-only")),
+         choice("storeKind", &M::store_kind, {"auto", "9p", "erofs", "virtiofs"}, "\"auto\"",
+                "how the guest gets it: shared over 9p or virtiofs, or as a disk, an erofs image that is made of the closure "
+                "once; auto: such an image, if one was made, else 9p"),
+         choice("storeView", &M::store_view, {"auto", "closure", "all"}, "\"auto\"",
+                "what of it the guest sees: the closure of the system and of pathsInNixDB, or all; auto: the closure, where that "
+                "is known and this host lets us"),
+         choice("storeCompression", &M::store_compression, {"none", "lz4", "lz4hc"}, "\"none\"",
+                "of the erofs image: none is fastest to make and to read, lz4hc smallest"),
          boolean("writableStore", &M::writable_store, true, "a union over the store, so that the guest can add to it"),
          boolean("writableStoreUseTmpfs", &M::writable_store_use_tmpfs, true,
                  "what is added lives in memory, not on the root disk"),
@@ -51,7 +59,7 @@ Subject system_options() {
          choice("bootDiskFormat", &M::boot_disk_format, {"qcow2", "raw"}, "\"qcow2\"", "of that image, which is not guessed"),
          text("bios", &M::bios, "FILE", "firmware instead of QEMU's own"),
          later("useEFIBoot", "EFI firmware is not built in yet; boot a kernel, or with a BIOS boot loader"),
-         later("useNixStoreImage", "the store is shared over 9p; an image of it is not built in yet")}};
+         boolean("useNixStoreImage", &M::use_nix_store_image, false, "NixOS's word for storeKind erofs")}};
 }
 
 }  // namespace hostside

@@ -8,6 +8,7 @@
 #include "hostside/launch/facts.h"
 #include "hostside/launch/plan.h"
 #include "hostside/launch/shell_lines.h"
+#include "hostside/store/store.h"
 
 namespace hostside {
 
@@ -28,15 +29,35 @@ void make_paths_absolute(Machine &m) {
     for (auto &share : m.shared_directories) absolute(share.source);
 }
 
-base::Result<Prepared> prepare(const Machine &m, const PrepareOptions &options) {
+namespace {
+
+// The kind of store is decided first, for kernel parameters and modules follow from it.
+base::Result<LaunchPlan> plan_with(const StorePlan &store, const Machine &m, const PrepareOptions &options) {
     auto facts = look_at_host(m, options);
     if (!facts) return std::unexpected(facts.error());
-    auto plan = plan_launch(m, std::move(*facts));
+    facts->host.store_image = store.image;
+    facts->host.store_socket = store.socket;
+    facts->notes.insert(facts->notes.end(), store.notes.begin(), store.notes.end());
+    return plan_launch(m, std::move(*facts));
+}
+
+}  // namespace
+
+base::Result<Prepared> prepare(const Machine &described, const PrepareOptions &options) {
+    auto store = plan_store(described, options.run_folder);
+    if (!store) return std::unexpected(store.error());
+    Machine m = described;
+    m.store_kind = store->kind;
+    auto plan = plan_with(*store, m, options);
     if (!plan) return std::unexpected(plan.error());
     auto held = apply(*plan);
     if (!held) return std::unexpected(held.error());
-    return Prepared{std::move(plan->host), std::move(plan->notes), std::move(held->locks), std::move(held->vlans),
-                    std::move(held->relays)};
+    auto provided = provide_store(*store, m, options.run_folder, options.progress);
+    if (!provided) return std::unexpected(provided.error());
+    plan->host.store_folder = provided->folder;
+    plan->notes.insert(plan->notes.end(), provided->notes.begin(), provided->notes.end());
+    return Prepared{std::move(plan->host),  std::move(plan->notes),  std::move(held->locks),
+                    std::move(held->vlans), std::move(held->relays), std::move(*provided)};
 }
 
 base::Result<std::string> complete_initrd(const Machine &m) {
@@ -45,11 +66,15 @@ base::Result<std::string> complete_initrd(const Machine &m) {
     return plan_initrd(facts, "").and_then(content);
 }
 
-base::Result<std::string> printed_launch(const Machine &m, const PrepareOptions &options,
+base::Result<std::string> printed_launch(const Machine &described, const PrepareOptions &options,
                                          const std::vector<std::string> &initrd_command) {
-    auto facts = look_at_host(m, options);
-    if (!facts) return std::unexpected(facts.error());
-    auto plan = plan_launch(m, std::move(*facts));
+    auto store = plan_store(described, options.run_folder);
+    if (!store) return std::unexpected(store.error());
+    if (!store->socket.empty())
+        return base::fail(0, "print", "", "virtiofsd is started and watched by runvm itself; print with --store-kind 9p");
+    Machine m = described;
+    m.store_kind = store->kind;
+    auto plan = plan_with(*store, m, options);
     if (!plan) return std::unexpected(plan.error());
     return shell_lines(*plan, m, initrd_command);
 }

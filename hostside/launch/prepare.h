@@ -10,6 +10,7 @@
 #include "hostside/host/guest_relay.h"
 #include "hostside/host/vlan.h"
 #include "hostside/qemu/command.h"
+#include "hostside/store/store.h"
 #include "mounts/base/error.h"
 
 namespace hostside {
@@ -20,6 +21,7 @@ struct Prepared {
     std::vector<FileLock> locks;     // of disk images, for as long as the machine runs
     std::vector<VlanPort> vlans;     // the same
     std::vector<GuestRelay> relays;  // the same
+    ProvidedStore store;             // the same; QEMU inherits its view's folder
 };
 
 struct PrepareOptions {

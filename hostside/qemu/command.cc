@@ -20,6 +20,10 @@ void add_accelerator(Argv &argv, const Machine &m, const HostFacts &facts) {
     add(argv, "-cpu", cpu);
     add(argv, "-smp", std::to_string(m.cores));
     add(argv, "-m", std::format("{}M", m.memory_mib));
+    if (facts.store_socket.empty()) return;
+    // virtiofsd writes into the guest's memory itself.
+    add(argv, "-object", std::format("memory-backend-memfd,id=memory,size={}M,share=on", m.memory_mib));
+    add(argv, "-numa", "node,memdev=memory");
 }
 
 void add_display(Argv &argv, const Machine &m) {

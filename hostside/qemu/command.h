@@ -23,6 +23,9 @@ struct HostFacts {
     std::string root_image;         // empty: no root disk
     bool root_image_empty = false;  // nothing was ever written to it: the guest need not read all of it to know
     std::vector<std::string> empty_images;
+    std::string store_folder;  // what is shared as the store, which may be less than the machine's `store`; empty: that one
+    std::string store_image;   // what is its disk instead; empty: none
+    std::string store_socket;  // of the virtiofsd that shares it instead; empty: none
     std::set<std::string> without_attributes;  // directories in which mapped-xattr would fail
     std::string xchg, shared;                  // folders
     std::string runtime;                       // the folder of all run folders and vlans

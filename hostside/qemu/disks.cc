@@ -17,6 +17,7 @@ struct Disk {
     std::string id, file, format, serial;  // the id is made of our own characters
     bool read_only = false;
     int boot_index = 0;
+    std::string_view cache = "writeback";
 };
 
 // QEMU fills no IDE bus but the first: two disks a bus on pc, one on q35 (AHCI).
@@ -36,8 +37,8 @@ void add_disk(Argv &argv, const Machine &m, const Disk &disk, size_t index) {
     // No hard disk on IDE is read-only; there, what the guest writes goes to a file that QEMU removes.
     const std::string_view kept = !disk.read_only ? "" : m.disk_interface == "ide" ? ",snapshot=on" : ",readonly=on";
     add(argv, "-drive",
-        std::format("if=none,id={},file={},format={},cache=writeback,werror=report{}", disk.id, escaped(disk.file), disk.format,
-                    kept));
+        std::format("if=none,id={},file={},format={},cache={},werror=report{}", disk.id, escaped(disk.file), disk.format,
+                    disk.cache, kept));
     std::string option = std::format("{},drive={}", device_of(m, index), disk.id);
     if (!disk.serial.empty()) option += std::format(",serial={}", escaped(disk.serial));
     if (disk.boot_index > 0) option += std::format(",bootindex={}", disk.boot_index);
@@ -74,6 +75,9 @@ base::Result<> add_disks(Argv &argv, const Machine &m, const HostFacts &facts) {
     for (size_t i = 0; i < m.drives.size(); ++i)
         disks.push_back(
             {std::format("drive{}", i), m.drives[i].file, m.drives[i].format, m.drives[i].serial, m.drives[i].read_only});
+    // The last, for guests that count; nothing is ever written to it that would have to be flushed.
+    if (!facts.store_image.empty())
+        disks.push_back({"store", facts.store_image, "raw", std::string(protocol::store_disk_serial), true, 0, "unsafe"});
     if (auto ok = check_serials(disks); !ok) return ok;
     if (m.disk_interface == "scsi") add(argv, "-device", "virtio-scsi-pci,id=scsi");
     const auto [buses, each] = ide_room(m);

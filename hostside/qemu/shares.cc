@@ -43,7 +43,11 @@ std::string_view security_model(const HostFacts &facts, const std::string &path,
 base::Result<> add_shares(Argv &argv, const Machine &m, const HostFacts &facts) {
     std::set<std::string, std::less<>> tags;
     if (!m.store.empty()) {
-        add_share(argv, m.store, protocol::store_tag, "none", true);
+        if (!facts.store_socket.empty()) {
+            add(argv, "-chardev", std::format("socket,id=store,path={}", escaped(facts.store_socket)));
+            add(argv, "-device", std::format("vhost-user-fs-pci,chardev=store,tag={}", protocol::store_tag));
+        } else if (facts.store_image.empty())
+            add_share(argv, facts.store_folder.empty() ? m.store : facts.store_folder, protocol::store_tag, "none", true);
         tags.emplace(protocol::store_tag);
     }
     for (const auto &[tag, path] : {std::pair{protocol::xchg_tag, facts.xchg}, {protocol::shared_tag, facts.shared}}) {

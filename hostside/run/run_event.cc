@@ -23,6 +23,7 @@ constexpr std::array<Row, RunEvent::exit + 1> rows{{
     {"panic"},
     {"disk-full"},
     {"disk-error"},
+    {"store-lost"},
     {"timeout", true},
     {"signal", true},
     {"qemu-said"},

@@ -91,6 +91,7 @@ class Run {
             if (polls[5].revents != 0) view->type();
             if (view != nullptr) view->tick();
             take_signal(signals.take());
+            check_store();
             check_time();
             int wait_status = 0;
             if (::waitpid(qemu_, &wait_status, WNOHANG) == qemu_) return ended(base::exit_code(wait_status));
@@ -122,7 +123,7 @@ class Run {
         constexpr long long redraw_ms = 100;
         long long wait = connected_ ? -1 : connect_pause.count();
         if (connected_ && supervision_.view != nullptr && supervision_.view->wants_ticks()) wait = redraw_ms;
-        for (const auto &end : {deadline_, kill_at_}) {
+        for (const auto &end : {deadline_, kill_at_, store_lost_at_}) {
             if (!end) continue;
             const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*end - Clock::now()).count() + 1;
             const long long bounded = std::clamp<long long>(left, 0, 1 << 30);
@@ -194,6 +195,20 @@ class Run {
         end_qemu(128 + asked);
     }
 
+    void tell_store_lost() {
+        store_lost_at_.reset();
+        const std::string words = supervision_.store->last_words();
+        report({RunEvent::store_lost, "virtiofsd has ended" + (words.empty() ? words : ": " + words)});
+    }
+
+    // It also ends when QEMU does, which is then about to be seen: so QEMU has a moment.
+    void check_store() {
+        if (supervision_.store != nullptr && supervision_.store->ended()) store_lost_at_ = Clock::now() + std::chrono::seconds(1);
+        if (!store_lost_at_ || Clock::now() < *store_lost_at_) return;
+        tell_store_lost();
+        end_qemu(qemu_failed);
+    }
+
     void check_time() {
         if (deadline_ && Clock::now() >= *deadline_) {
             deadline_.reset();
@@ -235,6 +250,7 @@ class Run {
             return stage1_failed;
         }
         if (qemu_status == 0) return 0;
+        if (store_lost_at_ || (supervision_.store != nullptr && supervision_.store->ended())) tell_store_lost();
         if (qemu_status > signal_base) {
             report({.kind = RunEvent::qemu_killed, .number = qemu_status - signal_base});
             if (qemu_status == signal_base + SIGKILL && killed_for_memory(qemu_)) report({RunEvent::qemu_out_of_memory});
@@ -254,7 +270,7 @@ class Run {
     QemuEvents events_{Fd()};
     std::set<std::string> failed_disks_;
     std::optional<int> code_;
-    std::optional<Clock::time_point> deadline_, kill_at_;
+    std::optional<Clock::time_point> deadline_, kill_at_, store_lost_at_;
 };
 
 }  // namespace
@@ -262,9 +278,11 @@ class Run {
 base::Result<int> supervise(const Supervision &s) {
     const Terminal terminal;
     Signals signals;
+    std::vector<int> inherited{s.console.writer()};
+    if (s.inherited >= 0) inherited.push_back(s.inherited);
     auto child = base::start({.argv = s.argv,
                               .standard_input = s.terminal ? STDIN_FILENO : -1,
-                              .inherited = {s.console.writer()},
+                              .inherited = inherited,
                               .capture_output = !s.terminal,
                               .dies_with_parent = true});
     if (!child) return std::unexpected(child.error());

@@ -154,6 +154,9 @@ const std::map<std::string_view, Parser> &parsers() {
              out.consoles.push_back(value);
              return {};
          }},
+        {protocol::store_parameter,
+         one_of(protocol::store_parameter, &B::store_kind,
+                {{"9p", StoreKind::nine_p}, {"erofs", StoreKind::erofs}, {"virtiofs", StoreKind::virtiofs}})},
         {protocol::union_parameter, one_of(protocol::union_parameter, &B::store_union,
                                            {{"off", UnionMode::off}, {"tmpfs", UnionMode::tmpfs}, {"disk", UnionMode::disk}})},
         {protocol::union_engine_parameter,

@@ -15,6 +15,7 @@ namespace mounts {
 
 enum class UnionMode { off, tmpfs, disk };  // where the store's upper is; off: the store is read-only
 enum class UnionEngine { automatic, overlay, fuse };
+enum class StoreKind { nine_p, erofs, virtiofs };  // what the host gives the guest as its store
 enum class RegisterMode { automatic, strict, off };
 enum class AgentMode { on, off, only };  // only: PID 1 itself, there is no stage 2
 
@@ -38,7 +39,8 @@ struct BootParameters {
     std::string reginfo;                      // empty: not given
     std::string boot;                         // what is mounted on /boot; empty: nothing
     std::vector<std::string> consoles;        // in order; the last one is /dev/console
-    std::optional<UnionMode> store_union;     // absent: as the fstab says
+    std::optional<StoreKind> store_kind;      // absent: as the fstab says
+    std::optional<UnionMode> store_union;     // the same
     UnionEngine union_engine = UnionEngine::automatic;
     std::string union_options;  // of unionfs(8), comma-separated; the engine is fuse then
     std::vector<Share> shares;

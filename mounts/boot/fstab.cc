@@ -170,6 +170,22 @@ void replace_root(FileSystem &root, const BootParameters &parameters) {
     if (parameters.root_read_only && !in_memory) add_option(root.options, "ro");
 }
 
+// The host says what it gives as the store; where it is mounted, and whether a union lies over it, is left as it was.
+void replace_store(std::vector<FileSystem> &table, StoreKind kind, uint32_t msize_bytes) {
+    FileSystem *store = find(table, protocol::store_dir);
+    if (store == nullptr) store = &table.emplace_back(FileSystem{.target = std::string(protocol::store_dir)});
+    switch (kind) {
+    case StoreKind::nine_p:
+        store->type = "9p";
+        store->options = nine_p_options("ro", "loose", msize_bytes);
+        break;
+    case StoreKind::erofs: store->type = "erofs"; break;
+    case StoreKind::virtiofs: store->type = "virtiofs"; break;
+    }
+    if (kind != StoreKind::nine_p) store->options = "ro";
+    store->source = kind == StoreKind::erofs ? std::format("serial={}", protocol::store_disk_serial) : protocol::store_tag;
+}
+
 }  // namespace
 
 Result<Fstab> parse_fstab(const std::string &text, const std::string &name) {
@@ -223,6 +239,7 @@ Result<std::vector<FileSystem>> apply_parameters(std::vector<FileSystem> table, 
                     "the root is not looked for by the types of a disk's partitions; name it: a path, LABEL=, UUID=, PARTUUID= "
                     "or serial=");
     replace_root(*root, parameters);
+    if (parameters.store_kind) replace_store(table, *parameters.store_kind, msize_bytes);
     if (parameters.store_union) {
         FileSystem *store = find(table, protocol::store_dir);
         if (store == nullptr && *parameters.store_union != UnionMode::off)

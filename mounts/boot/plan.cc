@@ -62,8 +62,8 @@ Phase plan_modules(const PlanInput &input) {
     for (const FileSystem &fs : input.file_systems) {
         if (fs.type == "9p") add(load.modules, "9pnet_virtio", fs.target);
         if (fs.type != "auto" && fs.type != "tmpfs" && fs.type != "none") add(load.modules, "fs-" + fs.type, fs.target);
-        // ext4 asks for its checksum by that name when it mounts, and the kernel has no modprobe of its own.
-        if (fs.type == "ext4") add(load.modules, "crc32c", fs.target);
+        // They ask for their checksum by that name when they mount, and the kernel has no modprobe of its own.
+        if (fs.type == "ext4" || fs.type == "erofs") add(load.modules, "crc32c", fs.target);
         if (fs.store_union == UnionMode::off) continue;
         const bool fuse = input.parameters.union_engine == UnionEngine::fuse;
         add(load.modules, fuse ? "fs-fuse" : "fs-overlay", "the union at " + fs.target);

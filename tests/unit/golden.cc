@@ -38,6 +38,7 @@ hostside::HostFacts facts_of(const hostside::Machine &m) {
                               .kernel = m.kernel.empty() ? "/kernel" : m.kernel,
                               .initrd = m.initrd.empty() ? "/initrd" : m.initrd,
                               .root_image = m.disk_image,
+                              .store_image = m.store_kind == "erofs" ? "/cache/store.erofs" : "",
                               .xchg = "/run/xchg",
                               .shared = m.shared_dir.empty() ? "/run/xchg" : m.shared_dir,
                               .runtime = "/run",

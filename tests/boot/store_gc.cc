@@ -1,0 +1,82 @@
+// The host's garbage collector, a real Nix's, while a machine runs.
+
+#include <catch_amalgamated.hpp>
+#include <filesystem>
+#include <format>
+#include <fstream>
+
+#include "mounts/base/at.h"
+#include "mounts/base/process.h"
+#include "tests/boot/machine.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using namespace boot_test;
+using Catch::Matchers::ContainsSubstring;
+
+// $1 a folder of ours, $2 the fixture, $3 where runvm is, $4 how: root or daemon. In a mount namespace of its own, with a copy
+// of the fixture's store at /nix. Each line that it says is asserted.
+constexpr const char *collect_while_it_runs = R"sh(
+work=$1 fixture=$2 build=$3 how=$4
+mkdir -p $work/root/nix/store $work/run $work/shared /nix
+for path in $(cat $fixture/closure); do cp -a $fixture/root$path $work/root/nix/store/; done
+cp -a $fixture/root/nix/var $work/root/nix/
+mount --bind $work/root/nix /nix
+echo garbage >$work/garbage
+garbage=$(nix-store --add $work/garbage)
+export XDG_RUNTIME_DIR=$work/run SHARED_DIR=$work/shared NIX_DISK_IMAGE=
+toplevel=$(cat $fixture/toplevel)
+echo 'touch /tmp/shared/up; until [ -e /tmp/shared/go ]; do sleep 1; done
+echo 3 >/proc/sys/vm/drop_caches; cat /nix/store/*-nix-2.8/bin/nix | wc -c; find /nix/store | wc -l; touch /tmp/shared/read' >$work/shared/cmd
+user=
+if [ $how = daemon ]; then
+    # An ordinary user may not write here, and this one only looks like root to us.
+    chmod 555 /nix/var/nix/temproots
+    nix-daemon >$work/daemon.log 2>&1 &
+    daemon=$!
+    until [ -S /nix/var/nix/daemon-socket/socket ]; do sleep 0.1; done
+    user="env NIX_REMOTE=daemon unshare --user --map-user=1000 --map-group=1000"
+fi
+$user $build/runvm start --name gc --accel tcg --timeout 300 --toplevel $toplevel
+for i in $(seq 240); do [ -e $work/shared/up ] && break; sleep 1; done
+nix-store --gc >$work/gc.log 2>&1
+[ -e $garbage ] || echo "what is garbage goes"
+for path in $(cat $fixture/closure); do
+    case $path in *-registration) continue ;; esac
+    [ -e $path ] || echo "LOST $path"
+done
+touch $work/shared/go
+for i in $(seq 120); do [ -e $work/shared/read ] && echo "the guest reads on" && break; sleep 1; done
+$user $build/runvm stop --now gc
+nix-store --gc >>$work/gc.log 2>&1
+[ -e $toplevel ] || echo "and with the machine its store"
+[ $how = root ] || kill $daemon
+)sh";
+
+void collect(const std::string &how) {
+    std::string pattern = (fs::temp_directory_path() / "store-gc.XXXXXX").string();
+    REQUIRE(::mkdtemp(pattern.data()) != nullptr);
+    const auto exit = base::run({.argv = {"unshare", "--mount", "bash", "-c", collect_while_it_runs, "bash", pattern, fixture(),
+                                          build_folder().string(), how},
+                                 .capture_output = true});
+    const std::string log = base::read_file(pattern + "/gc.log").value_or("");
+    (void)base::run({.argv = {"sh", "-c", "chmod -R u+w \"$0\"; rm -rf \"$0\"", pattern}});
+    REQUIRE(exit);
+    INFO(exit->output << log);
+    CHECK(exit->output.contains("what is garbage goes"));
+    CHECK_FALSE(exit->output.contains("LOST"));
+    CHECK(exit->output.contains("the guest reads on"));
+    CHECK(exit->output.contains("and with the machine its store"));
+    CHECK_FALSE(exit->output.contains("garbage collector may take"));
+}
+
+}  // namespace
+
+TEST_CASE("the host's garbage collector leaves a running machine its closure, for which root writes a file of roots") {
+    collect("root");
+}
+
+TEST_CASE("the host's garbage collector leaves a running machine its closure, which an ordinary user asks the daemon for") {
+    collect("daemon");
+}
