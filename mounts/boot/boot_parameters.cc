@@ -126,7 +126,7 @@ Result<> parse_break(BootParameters &out, const std::string &value) {
         out.break_before_steps.push_back(value);
     } else {
         std::string expected = "a phase:";
-        for (const auto phase : protocol::boot_phase_names) expected += std::format(" {}", phase);
+        for (const auto known : protocol::boot_phase_names) expected += std::format(" {}", known);
         expected += "; or a step, as mount or mount:/nix/store:";
         for (const auto step : step_kinds) expected += std::format(" {}", step);
         return bad_value(protocol::break_parameter, value, expected);
