@@ -16,6 +16,7 @@
 #include "hostside/cli/completion_command.h"
 #include "hostside/cli/describe_command.h"
 #include "hostside/cli/exec_command.h"
+#include "hostside/cli/in_vm_command.h"
 #include "hostside/cli/life_command.h"
 #include "hostside/cli/look_command.h"
 #include "hostside/cli/reginfo_command.h"
@@ -93,6 +94,7 @@ int command_line(int argc, char **argv) {
     hostside::add_report_command(app, status);
     hostside::add_life_commands(app, status);
     hostside::add_exec_commands(app, status);
+    hostside::add_in_vm_command(app, status);
     hostside::add_reginfo_command(app, status);
     hostside::add_relay_command(app, status);
     hostside::add_completion_command(app, status);

@@ -5,21 +5,21 @@
 #include <CLI/CLI.hpp>
 #include <array>
 #include <chrono>
-#include <csignal>
 #include <format>
 #include <memory>
 #include <thread>
 #include <utility>
 
 #include "hostside/base/exit_code.h"
+#include "hostside/boot/boot_files.h"
 #include "hostside/cli/arguments.h"
+#include "hostside/cli/command_words.h"
 #include "hostside/cli/life_command.h"
 #include "hostside/cli/own_machine.h"
 #include "hostside/cli/reporter.h"
 #include "hostside/exec/client.h"
 #include "hostside/exec/copy.h"
 #include "hostside/exec/hub.h"
-#include "hostside/run/terminal.h"
 
 namespace hostside {
 
@@ -30,48 +30,11 @@ using mounts::exec::End;
 
 struct ExecArguments {
     Arguments machine;  // machine.system is a name, or a system to boot
-    std::vector<std::string> environment;
-    std::string directory, user, tty = "auto", after;
+    CommandWords command;
+    std::string after;
     bool after_given = false;
     int patience_s = 10, power_off_s = 30;
 };
-
-int status_of(const End &end) {
-    if (end.kind == End::exited) return end.code;
-    if (end.kind == End::signalled) return signal_base + end.code;
-    say(end.text);
-    return end.code;
-}
-
-// Ours, as the command has them. A terminal that is another job's would stop us at the first read.
-ExecStreams own_streams() {
-    const bool foreign = ::isatty(STDIN_FILENO) == 1 && !at_terminal(STDIN_FILENO);
-    return {.input = foreign ? -1 : STDIN_FILENO, .output = STDOUT_FILENO, .errors = STDERR_FILENO};
-}
-
-mounts::exec::Request request_of(const ExecArguments &arguments, std::vector<std::string> command) {
-    mounts::exec::Request request{.argv = std::move(command),
-                                  .environment = {},
-                                  .directory = arguments.directory,
-                                  .user = arguments.user,
-                                  .terminal = {},
-                                  .task = {}};
-    const bool shell = request.argv.empty();
-    const bool person = at_terminal(STDIN_FILENO) && (shell || ::isatty(STDOUT_FILENO) == 1);
-    if (arguments.tty == "on" || (arguments.tty == "auto" && person)) {
-        request.terminal = terminal_size(STDIN_FILENO);
-        const char *kind = std::getenv("TERM");
-        request.environment.push_back(std::format("TERM={}", kind != nullptr ? kind : "dumb"));
-    }
-    for (const auto &variable : arguments.environment) {
-        const char *value = variable.contains('=') ? nullptr : std::getenv(variable.c_str());
-        if (variable.contains('='))
-            request.environment.push_back(variable);
-        else if (value != nullptr)  // as ours, when we have it
-            request.environment.push_back(variable + "=" + value);
-    }
-    return request;
-}
 
 bool is_unit(const std::string &text) {
     constexpr std::array<std::string_view, 7> kinds{".target", ".service", ".socket", ".mount", ".timer", ".path", ".device"};
@@ -102,8 +65,9 @@ Result<> wait_until(const ExecWish &machine, const std::string &after) {
 
 // NixOS links its systemd there; a system whose init is systemd itself has prepare-root.
 std::string default_target(const Machine &machine) {
+    const std::string system = machine.toplevel.empty() ? "" : in_store(machine.store, machine.toplevel);
     for (const char *name : {"/systemd", "/prepare-root"})
-        if (!machine.toplevel.empty() && ::access((machine.toplevel + name).c_str(), F_OK) == 0) return "multi-user.target";
+        if (!system.empty() && ::access(in_store(machine.store, system + name).c_str(), F_OK) == 0) return "multi-user.target";
     return "";
 }
 
@@ -138,7 +102,7 @@ int exec(ExecArguments &arguments, bool shell) {
         return refuse({"run", "", 0, "no command; it stands after --, as in: runvm exec NAME -- uname -a"});
     ExecWish wish{.machine = arguments.machine.system,
                   .run_folder = {},
-                  .request = request_of(arguments, std::move(command)),
+                  .request = request_of(arguments.command, std::move(command)),
                   .streams = own_streams(),
                   .patience_s = arguments.patience_s};
     const std::string &name = arguments.machine.system;
@@ -166,14 +130,13 @@ int copy(const std::string &from, const std::string &to, const ExecArguments &ar
     if (!machine) return refuse(machine.error());
     const ExecWish wish{.machine = machine->name,
                         .run_folder = machine->path,
-                        .request = {.user = arguments.user},
+                        .request = {.user = arguments.command.user},
                         .patience_s = arguments.patience_s};
     auto status = run_copy(*copy, wish);
     return status ? status_of(*status) : refuse(status.error());
 }
 
-void add_exec_options(CLI::App &command, ExecArguments &arguments) {
-    command.add_option("--user", arguments.user, "the guest's user who runs it; root without it")->type_name("NAME");
+void add_patience(CLI::App &command, ExecArguments &arguments) {
     command.add_option("--patience", arguments.patience_s, "seconds for a running machine's agent to answer")
         ->check(CLI::Range(0, 86400).description(""))
         ->type_name("SECONDS");
@@ -188,17 +151,8 @@ void add_exec(CLI::App &app, int &status, bool shell) {
     command->remove_option(command->get_option("system"));
     command->add_option("NAME", arguments->machine.system, "a machine that runs; with a '/' in it, a NixOS system to boot")
         ->type_name("NAME");
-    add_exec_options(*command, *arguments);
-    command->add_option("--env", arguments->environment, "a variable for the command; without a value, as it is here")
-        ->type_name("NAME[=VALUE]")
-        ->expected(1)
-        ->allow_extra_args(false)
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-    command->add_option("--cwd", arguments->directory, "the guest's folder to run it in; the user's home without it")
-        ->type_name("PATH");
-    command->add_option("--tty", arguments->tty, "whether the command has a terminal; auto: when we have one")
-        ->type_name("auto|on|off")
-        ->check(CLI::IsMember({"auto", "on", "off"}).description(""));
+    add_patience(*command, *arguments);
+    add_command_options(*command, arguments->command);
     auto *after = command
                       ->add_option("--after", arguments->after,
                                    "first wait for a unit of systemd, or until a command of the guest's succeeds; of a machine "
@@ -223,7 +177,9 @@ void add_exec_commands(CLI::App &app, int &status) {
     CLI::App *cp = app.add_subcommand("cp", "copy a file to or from a machine that runs");
     cp->add_option("from", copied->from, "a file, or NAME:FILE of a machine")->required();
     cp->add_option("to", copied->to, "the same; one of the two is of a machine")->required();
-    add_exec_options(*cp, copied->arguments);
+    cp->add_option("--user", copied->arguments.command.user, "the guest's user whose rights count; root without it")
+        ->type_name("NAME");
+    add_patience(*cp, copied->arguments);
     cp->callback([&status, copied] { status = copy(copied->from, copied->to, copied->arguments); });
     auto folder = std::make_shared<std::string>();
     CLI::App *hub = app.add_subcommand("exec-hub", "share out a machine's port for commands");

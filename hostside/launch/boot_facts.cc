@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <format>
 
@@ -75,7 +76,11 @@ Result<> look_at_kernel(LaunchFacts &facts, const Machine &m, const PrepareOptio
     facts.host.kvm = accelerator->kvm;
     if (!accelerator->kvm && m.accelerator == "auto")
         facts.notes.push_back("emulation (TCG), much slower than KVM: " + accelerator->reason);
-    facts.boot.kernel = facts.host.kvm ? BootFile{kernel, ""} : uncompressed(kernel, !options.pasted);
+    // Firmware of the user's own starts what a boot loader would start: OVMF's knows no ELF.
+    const bool own_firmware = !m.bios.empty() || std::ranges::any_of(m.qemu_options, [](const std::string &word) {
+        return word.contains("if=pflash") || word == "-bios" || word == "-pflash";
+    });
+    facts.boot.kernel = facts.host.kvm || own_firmware ? BootFile{kernel, ""} : uncompressed(kernel, !options.pasted);
     return {};
 }
 

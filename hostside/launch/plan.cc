@@ -55,6 +55,12 @@ Result<> plan_boot(LaunchPlan &plan, BootFacts boot, bool fresh_disk) {
     return {};
 }
 
+// What a root disk is made for: the system, or what else decides what boots.
+const std::string &booted(const Machine &m) {
+    if (m.use_boot_loader) return m.boot_disk;
+    return m.toplevel.empty() ? m.kernel : m.toplevel;
+}
+
 void plan_root_image(LaunchPlan &plan, const Machine &m, const RootImageFacts &root) {
     const std::string &image = m.disk_image;
     if (image.empty()) return;
@@ -72,10 +78,10 @@ void plan_root_image(LaunchPlan &plan, const Machine &m, const RootImageFacts &r
     if (!kept) {
         plan.notes.push_back(std::format("created {}, {} MiB", image, m.disk_mib));
         plan.steps.emplace_back(HoldImage{image, false});
-        plan.steps.emplace_back(WriteStamp{image, m.toplevel});
-    } else if (!root.made_for.empty() && root.made_for != m.toplevel) {
+        plan.steps.emplace_back(WriteStamp{image, booted(m)});
+    } else if (!root.made_for.empty() && root.made_for != booted(m)) {
         plan.notes.push_back(
-            std::format("warning: {} was made for {}, and now boots {}; --fresh starts over", image, root.made_for, m.toplevel));
+            std::format("warning: {} was made for {}, and now boots {}; --fresh starts over", image, root.made_for, booted(m)));
     }
 }
 

@@ -11,7 +11,9 @@ namespace hostside {
 namespace {
 
 void add_accelerator(Argv &argv, const Machine &m, const HostFacts &facts) {
-    add(argv, "-machine", m.machine_type);
+    // SeaBIOS speaks on the serial line then, and a disk without a boot loader is told in words.
+    const bool firmware_speaks = m.use_boot_loader && !m.graphics;
+    add(argv, "-machine", m.machine_type + (firmware_speaks ? ",graphics=off" : ""));
     add(argv, "-accel", facts.kvm ? "kvm" : "tcg");
     std::string cpu = m.cpu;
     if (cpu.empty()) cpu = facts.kvm ? "host" : "max";

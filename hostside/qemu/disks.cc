@@ -86,7 +86,7 @@ base::Result<> add_disks(Argv &argv, const Machine &m, const HostFacts &facts) {
             0, "add disk", disks[buses * each].file,
             std::format("IDE has room for {} disks on {}; use qemu.diskInterface scsi or virtio", buses * each, m.machine_type));
     for (size_t i = 0; i < disks.size(); ++i) add_disk(argv, m, disks[i], i);
-    if (m.use_boot_loader) add(argv, "-boot", "menu=on");
+    if (m.use_boot_loader) add(argv, "-boot", "menu=on,reboot-timeout=0");  // nothing to boot: not a minute's wait
     return {};
 }
 

@@ -58,6 +58,8 @@ void ConsoleLog::write(std::string_view text) {
 }
 
 void ConsoleLog::watch(std::string_view text) {
+    constexpr size_t of_firmware_bytes = size_t{8} << 10;
+    first_.append(text.substr(0, of_firmware_bytes - std::min(first_.size(), of_firmware_bytes)));
     tail_.append(text);
     if (const size_t at = tail_.rfind(panic_words); at != std::string::npos)
         panic_at_ = seen_bytes_ + text.size() - (tail_.size() - at - panic_words.size());

@@ -31,6 +31,8 @@ class ConsoleLog {
     // The last thing of note that was said is a panic. A kernel's trace follows it; what a person printed long ago does not
     // count.
     [[nodiscard]] bool ends_in_panic() const;
+    // SeaBIOS said so, before anything else could.
+    [[nodiscard]] bool nothing_to_boot() const { return first_.contains("No bootable device"); }
 
   private:
     ConsoleLog(std::string run_folder, base::Fd reader, base::Fd writer);
@@ -41,6 +43,7 @@ class ConsoleLog {
     base::Fd reader_, writer_, file_;
     size_t file_bytes_ = 0;
     uint64_t seen_bytes_ = 0, panic_at_ = 0;  // panic_at_: just after the words; 0: none
+    std::string first_;                       // what the firmware may have said
     std::string tail_;                        // of the text before, where the words may begin
 };
 

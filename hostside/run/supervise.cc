@@ -249,6 +249,10 @@ class Run {
                                                           end_ == QemuEvent::reset ? "rebooted" : "powered off", stage1_phase_)});
             return stage1_failed;
         }
+        if (end_ == QemuEvent::reset && supervision_.console.nothing_to_boot()) {
+            report({RunEvent::qemu_said, "the firmware found nothing to boot: the boot disk has no boot loader"});
+            return qemu_failed;
+        }
         if (qemu_status == 0) return 0;
         if (store_lost_at_ || (supervision_.store != nullptr && supervision_.store->ended())) tell_store_lost();
         if (qemu_status > signal_base) {

@@ -119,6 +119,9 @@ Phase plan_mounts(const PlanInput &input) {
         // Before xchg and shared are mounted in it.
         if (is_root) phase.steps.push_back(MakeDirectory{target + "/tmp", 01777, true, input.target_root});
     }
+    const auto hidden =
+        std::ranges::find_if(input.file_systems, [](const FileSystem &fs) { return fs.target.starts_with("/tmp/"); });
+    if (hidden != input.file_systems.end()) phase.steps.push_back(KeepVisible{hidden->target});
     return phase;
 }
 

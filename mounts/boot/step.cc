@@ -41,6 +41,7 @@ std::string describe(const Step &step) {
             },
             [](const MakeDirectory &s) { return std::format("mkdir -p {} mode {:04o}", s.path, s.mode); },
             [](const MarkFile &s) { return std::format("touch {}", s.path); },
+            [](const KeepVisible &s) { return std::format("keep tmp.mount of systemd from hiding {}", s.place); },
             [](const GrowFileSystem &s) { return std::format("grow the file system on {} to its device", s.target); },
             [](const RegisterClosure &s) {
                 return std::format("register {} in {}", s.reginfo.empty() ? "the closure, if a registration is found" : s.reginfo,
@@ -66,6 +67,7 @@ std::string_view kind(const Step &step) {
                           [](const MountUnion &) { return "union"; },
                           [](const MakeDirectory &) { return "mkdir"; },
                           [](const MarkFile &) { return "mark"; },
+                          [](const KeepVisible &) { return "keep"; },
                           [](const GrowFileSystem &) { return "grow"; },
                           [](const RegisterClosure &) { return "register"; },
                           [](const CheckInit &) { return "init"; },

@@ -87,6 +87,11 @@ struct MarkFile {
     std::string root{};
 };
 
+// systemd in stage 2 mounts no tmpfs over /tmp (tmp.mount) as long as `place`, which lies in it, is a mount point.
+struct KeepVisible {
+    std::string place;  // in stage 2's eyes
+};
+
 // Grows a mounted ext4 to its device.
 struct GrowFileSystem {
     std::string target;
@@ -119,7 +124,7 @@ struct SwitchRoot {
 };
 
 using Step = std::variant<LoadModules, WaitForDevice, PrepareDisk, CheckFileSystem, PassOver, MakeBindPlaces, Mount, MountUnion,
-                          MakeDirectory, MarkFile, GrowFileSystem, RegisterClosure, CheckInit, SwitchRoot>;
+                          MakeDirectory, MarkFile, KeepVisible, GrowFileSystem, RegisterClosure, CheckInit, SwitchRoot>;
 
 // One line without newline, in the words of mount(8) and friends.
 std::string describe(const Step &step);

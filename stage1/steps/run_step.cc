@@ -165,6 +165,10 @@ Line run(const mounts::MarkFile &step) {
     return mark_file(step).transform([] { return std::string(); });
 }
 
+Line run(const mounts::KeepVisible &step) {
+    return keep_visible(step).transform([] { return std::string(); });
+}
+
 Line run(const mounts::GrowFileSystem &step) { return real_path(step.root, step.target).and_then(grow_file_system); }
 
 Line run(const mounts::RegisterClosure &step) {

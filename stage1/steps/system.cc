@@ -77,4 +77,12 @@ Result<> mark_file(const mounts::MarkFile &step) {
     return {};
 }
 
+Result<> keep_visible(const mounts::KeepVisible &step) {
+    const std::string folder = "systemd/system.control/tmp.mount.d";
+    const auto run = base::open_at(AT_FDCWD, "/run", O_PATH | O_DIRECTORY);
+    if (!run) return std::unexpected(run.error());
+    if (auto made = base::make_directories_at(run->get(), folder); !made) return made;
+    return base::replace_file("/run/" + folder + "/stage1.conf", "[Unit]\nConditionPathIsMountPoint=!" + step.place + "\n");
+}
+
 }  // namespace stage1

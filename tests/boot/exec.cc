@@ -230,4 +230,20 @@ TEST_CASE("a machine that is booted for one command ends clean after it, and wha
     CHECK_THAT(failed.errors, ContainsSubstring("stage 1 failed: find init '/nowhere'"));
 }
 
+TEST_CASE("a machine with systemd is waited for up to its target, and shut down in order; a unit that never comes is told") {
+    const Place place("sleep 1000");
+    const std::string system = base::read_file(fixture() + "/systemd/toplevel").value_or("");
+    const std::string flags = " --accel tcg --store " + fixture() + "/root/nix/store --toplevel " +
+                              system.substr(0, system.find('\n')) + " --timeout 300 ";
+    // Its programs are not where NixOS has them.
+    const Ran ran = shell(place, "$runvm exec" + flags + "-- systemctl is-active multi-user.target");
+    INFO(ran.errors);
+    CHECK(ran.status == 0);
+    CHECK(ran.output == "active\n");
+    const Ran never = shell(place, "$runvm exec" + flags + "--after nothing.target -- systemctl");
+    INFO(never.errors);
+    CHECK(never.status == 124);
+    CHECK_THAT(never.errors, ContainsSubstring("wait for 'nothing.target'") && ContainsSubstring("the system is "));
+}
+
 }  // namespace

@@ -169,4 +169,19 @@ reboot -f
                               ContainsSubstring("stage 1 failed: the guest rebooted in its phase 'devices', before stage 2"));
 }
 
+TEST_CASE("a systemd whose tmp.mount covers the directory of xchg does not hide it") {
+    Machine machine;
+    // As a user's own: Debian 13 has it in its vendor's units. On the disk, for the second boot.
+    const Boot first = machine.boot({.system = "systemd", .script = R"(dir=/etc/systemd/system.control
+mkdir -p $dir/local-fs.target.wants
+printf '%s\n' '[Unit]' DefaultDependencies=no Before=local-fs.target '[Mount]' What=tmpfs Where=/tmp Type=tmpfs >$dir/tmp.mount
+ln -s ../tmp.mount $dir/local-fs.target.wants/)"});
+    INFO(first.console);
+    REQUIRE(first.exit_code == 0);
+    const Boot second = machine.boot({.system = "systemd", .script = "systemctl show -P ConditionResult tmp.mount; exit 8"});
+    INFO(second.console);
+    CHECK(second.exit_code == 8);
+    CHECK_THAT(second.console, ContainsSubstring("no\r\n"));
+}
+
 }  // namespace

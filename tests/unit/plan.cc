@@ -35,7 +35,8 @@ TEST_CASE("without a union the store is mounted where it belongs, read-only") {
           "mkdir -p /mnt-root/tmp/shared mode 0755\n"
           "mount -t 9p -o rw,trans=virtio,version=9p2000.L,cache=mmap,msize=512000 shared /mnt-root/tmp/shared\n"
           "mkdir -p /mnt-root/tmp/xchg mode 0755\n"
-          "mount -t 9p -o rw,trans=virtio,version=9p2000.L,cache=mmap,msize=512000 xchg /mnt-root/tmp/xchg\n");
+          "mount -t 9p -o rw,trans=virtio,version=9p2000.L,cache=mmap,msize=512000 xchg /mnt-root/tmp/xchg\n"
+          "keep tmp.mount of systemd from hiding /tmp/shared\n");
 }
 
 TEST_CASE("a union on tmpfs gets half of the memory, one on the disk none of it") {

@@ -98,7 +98,7 @@ TEST_CASE("each option reaches the command line") {
         {R"({"vsock":3})", "-device vhost-vsock-pci,guest-cid=3 "},
         {R"({"useBootLoader":true,"bootDisk":"/b"})",
          "-drive if=none,id=boot,file=/b,format=qcow2,cache=writeback,werror=report,readonly=on -device "
-         "virtio-blk-pci,drive=boot,serial=boot,bootindex=1 -boot menu=on "},
+         "virtio-blk-pci,drive=boot,serial=boot,bootindex=1 -boot menu=on,reboot-timeout=0 "},
     }));
     CHECK_THAT(command(option.json), Catch::Matchers::ContainsSubstring(option.in_command));
 }
