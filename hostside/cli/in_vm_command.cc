@@ -83,9 +83,9 @@ Result<> add_disks(InVm &arguments, const std::vector<DiskWord> &disks, const st
     for (const auto &disk : disks) {
         if (disk.mib > 0)
             if (auto made = ensure_image(qemu, disk.file, disk.mib); !made) return std::unexpected(made.error());
-        auto format = format_of(disk.file);
-        if (!format) return std::unexpected(format.error());
-        set(arguments.machine, "drives", std::format(R"({{"file":{},"format":"{}"}})", base::json_text(disk.file), *format),
+        // By what the user says, never by the content, which a guest may have written.
+        const std::string_view format = disk.mib > 0 || disk.file.ends_with(".qcow2") ? "qcow2" : "raw";
+        set(arguments.machine, "drives", std::format(R"({{"file":{},"format":"{}"}})", base::json_text(disk.file), format),
             false);
     }
     return {};
