@@ -72,7 +72,7 @@ TEST_CASE("a module that is nowhere is named, with the kernel") {
         base::message(build_initrd(source.spec({"9p"})).error()) ==
         std::format(
             "find module '9p': kernel 6.1 has it neither as a module in {0}/lib/modules/6.1 nor built in; take a kernel that has "
-            "it (Debian's 'cloud' flavour has no 9p), or another disk interface or storeKind",
+            "it (Debian's 'cloud' flavour has no 9p): the store comes over it",
             source.folder.string()));
 }
 

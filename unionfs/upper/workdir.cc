@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <format>
 #include <vector>
 
 #include "mounts/base/at.h"
@@ -109,7 +110,8 @@ pid_t holder_of(const Fd &locked) {
     struct stat wanted{};
     pid_t lowest = 0;
     if (::fstat(locked.get(), &wanted) < 0) return 0;
-    const std::string file = ":" + std::to_string(wanted.st_ino) + " ";
+    // Another disk has the same inode numbers. On btrfs the kernel writes another device than stat(2): nobody is named there.
+    const std::string file = std::format(" {:02x}:{:02x}:{} ", major(wanted.st_dev), minor(wanted.st_dev), wanted.st_ino);
     for (const std::string &process : names_in(Fd(::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC)))) {
         pid_t pid = 0;
         if (std::from_chars(process.data(), process.data() + process.size(), pid).ptr != process.data() + process.size())
