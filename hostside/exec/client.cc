@@ -30,7 +30,6 @@ namespace {
 using base::fail;
 using base::Fd;
 using base::Result;
-using mounts::exec::Credit;
 using mounts::exec::End;
 using mounts::exec::Frame;
 using mounts::exec::FrameType;

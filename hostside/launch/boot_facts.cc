@@ -24,7 +24,6 @@ namespace {
 
 using base::fail;
 using base::Result;
-namespace protocol = mounts::protocol;
 
 // A kernel without that way in boots as it is, and so does one that has no place in the cache.
 BootFile uncompressed(const std::string &kernel, bool may_make) {

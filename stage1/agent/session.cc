@@ -10,7 +10,6 @@
 
 namespace stage1 {
 
-using mounts::exec::Credit;
 using mounts::exec::End;
 using mounts::exec::Frame;
 using mounts::exec::FrameType;

@@ -45,7 +45,7 @@ std::vector<Refusal> refused_parameters() {
         {{"stage1.union.options=colour"}, {}, {"'stage1.union.options=colour'", "unionfs(8)"}},
         {{"stage1.register=maybe"}, {}, {"expected auto | strict | off"}},
         {{"stage1.device-timeout=soon"}, {}, {"expected seconds from 0 to 3600"}},
-        {{"stage1.break=lunch"}, {}, {"modules | devices | mounts"}},
+        {{"stage1.break=lunch"}, {}, {"expected a phase: modules devices mounts"}},
         {{"stage1.share=x"}, {}, {"expected TAG:TARGET[:OPTIONS]"}},
         {{"stage1.share=x:/a/../b"}, {}, {"a TARGET without '..'"}},
         {{"stage1.share=x:/proc/x"}, {}, {"nothing can be shared at /proc/x", "choose another target, as /mnt/x"}},

@@ -17,7 +17,8 @@ TEST_CASE("a boot disk without a boot loader is told at once, in the firmware's 
     const std::string disk = place.folder() + "/boot.raw";
     std::ofstream(disk).flush();
     fs::resize_file(disk, 8 << 20);
-    const auto run = place.runvm({"run", "--use-boot-loader", "--boot-disk", disk, "--timeout", "60"});
+    const auto run =
+        place.runvm({"run", "--use-boot-loader", "--boot-disk", disk, "--boot-disk-format", "raw", "--timeout", "60"});
     INFO(run.output);
     CHECK(run.status == 123);
     CHECK_THAT(run.output, ContainsSubstring("SeaBIOS") && ContainsSubstring("No bootable device") &&

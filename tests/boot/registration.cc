@@ -40,7 +40,7 @@ TEST_CASE("without regInfo= on the command line the initrd's etc/stage1/reginfo 
 grep -c regInfo= /proc/cmdline && exit 1
 system=$(sed -n 's|.*init=\([^ ]*\)/init.*|\1|p' /proc/cmdline)
 echo "closure of $(nix-store -qR $system | wc -l) paths")",
-                                 .arguments = {"--initrd", initrd_with_reginfo(machine)},
+                                 .arguments = {"--initrd", initrd_with_reginfo(machine), "--store-view", "all"},
                                  .registration = false});
     CHECK(b.exit_code == 0);
     CHECK_THAT(b.console, ContainsSubstring("closure of 7 paths"));

@@ -133,7 +133,7 @@ TEST_CASE("a disk that is refused under systemd in the initrd ends the run with 
     boot_test::must_run({"qemu-io", "-f", "qcow2", "-c", "write -q -P 0x41 32k 4k", machine.disk()});
     const Boot b = machine.boot({.system = "systemd", .arguments = {"--initrd", systemd_initrd(machine)}, .timeout_s = 100});
     CHECK(b.exit_code == 120);
-    CHECK_THAT(b.console, ContainsSubstring("stage 1 failed: use disk '/dev/vda': "));
+    CHECK_THAT(b.console, ContainsSubstring("why: use disk '/dev/vda': "));
 }
 
 TEST_CASE("a unit of another's that fails in systemd's initrd ends the run with stage 1's status and is named, whatever it was") {
@@ -143,7 +143,7 @@ TEST_CASE("a unit of another's that fails in systemd's initrd ends the run with 
                                  .registration = false,
                                  .timeout_s = 100});
     CHECK(b.exit_code == 120);
-    CHECK_THAT(b.console, ContainsSubstring("stage 1 failed: systemd's emergency mode; failed: ") &&
+    CHECK_THAT(b.console, ContainsSubstring("why: systemd's emergency mode; failed: ") &&
                               ContainsSubstring(" initrd-find-nixos-closure.service\n"));
 }
 
@@ -166,7 +166,7 @@ reboot -f
     const Boot b = machine.boot({.arguments = {"--initrd", initrd}});
     CHECK(b.exit_code == 120);
     CHECK_THAT(b.console, ContainsSubstring("no fsck here") &&
-                              ContainsSubstring("stage 1 failed: the guest rebooted in its phase 'devices', before stage 2"));
+                              ContainsSubstring("why: the guest rebooted in its phase 'devices', before stage 2"));
 }
 
 TEST_CASE("a systemd whose tmp.mount covers the directory of xchg does not hide it") {
