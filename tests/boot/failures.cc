@@ -14,7 +14,6 @@ namespace {
 
 using boot_test::Boot;
 using boot_test::Machine;
-using boot_test::Setup;
 using Catch::Matchers::ContainsSubstring;
 namespace fs = std::filesystem;
 

@@ -13,7 +13,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using namespace boot_test;
-using Catch::Matchers::ContainsSubstring;
 
 // $1 a folder of ours, $2 the fixture, $3 where runvm is, $4 how: root or daemon. In a mount namespace of its own, with a copy
 // of the fixture's store at /nix. Each line that it says is asserted.
