@@ -8,7 +8,6 @@
 
 namespace {
 
-using hostside::Circumstances;
 using hostside::Ending;
 using hostside::ending_of;
 using hostside::Heard;

@@ -95,8 +95,8 @@ TEST_CASE("a request comes through with every byte that Linux allows in it") {
     CHECK(parse_request(request_text(request)) == request);
     request = {};
     CHECK(parse_request(request_text(request)) == request);
-    for (const std::string wrong : {std::string("a"), std::string("aword"), std::string("\0", 1), std::string("zword\0", 6),
-                                    std::string("s123"), std::string("s12345")})
+    for (const std::string &wrong : {std::string("a"), std::string("aword"), std::string("\0", 1), std::string("zword\0", 6),
+                                     std::string("s123"), std::string("s12345")})
         CHECK_FALSE(parse_request(wrong));
 }
 
