@@ -31,16 +31,17 @@ int signal_of(void (*deed)()) {
 }  // namespace
 
 TEST_CASE("locks taken in the order of their ranks are let through") {
-    CHECK(signal_of([] {
-              RankedMutex<Rank::node> child, parent;
-              RankedMutex<Rank::table> table;
-              RankedMutex<Rank::cache> cache;
-              const std::scoped_lock all(child, parent);
-              for (int i = 0; i < 2; ++i) {
-                  const std::lock_guard second(table);
-                  const std::lock_guard third(cache);
-              }
-          }) == 0);
+    const auto in_order = [] {
+        RankedMutex<Rank::node> child, parent;
+        RankedMutex<Rank::table> table;
+        RankedMutex<Rank::cache> cache;
+        const std::scoped_lock all(child, parent);
+        for (int i = 0; i < 2; ++i) {
+            const std::lock_guard second(table);
+            const std::lock_guard third(cache);
+        }
+    };
+    CHECK(signal_of(in_order) == 0);
 }
 
 TEST_CASE("a lock taken with one in hand that comes after it ends the process") {
