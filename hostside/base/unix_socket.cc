@@ -61,7 +61,9 @@ base::Result<base::Fd> listen_unix(const std::string &path) {
     constexpr int waiting = 512;
     base::Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     sockaddr_un address{};
-    if (!fill(address, path)) return base::fail(ENAMETOOLONG, "listen on", path);
+    if (!fill(address, path))
+        return base::fail(ENAMETOOLONG, "listen on", path,
+                          "a socket's path has 107 bytes at most; set XDG_RUNTIME_DIR to a shorter directory");
     (void)::unlink(path.c_str());
     if (!socket || ::bind(socket.get(), reinterpret_cast<const sockaddr *>(&address), sizeof address) < 0 ||
         ::listen(socket.get(), waiting) < 0)

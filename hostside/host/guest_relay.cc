@@ -6,7 +6,6 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,11 +13,11 @@
 #include <cerrno>
 #include <charconv>
 #include <csignal>
-#include <cstring>
 #include <list>
 #include <thread>
 #include <utility>
 
+#include "hostside/base/passed_fds.h"
 #include "hostside/base/unix_socket.h"
 #include "mounts/base/fd.h"
 
@@ -98,20 +97,10 @@ struct Offer {
     Fd connection;
 };
 Offer receive_offer(int socket) {
-    std::array<char, 64> text{};
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-    iovec part{text.data(), text.size()};
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    const ssize_t n = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-    const cmsghdr *header = n > 0 ? CMSG_FIRSTHDR(&message) : nullptr;
-    if (header == nullptr || header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(sizeof(int))) return {};
-    int fd = -1;
-    std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
-    return {std::string(text.data(), static_cast<size_t>(n)), Fd(fd)};
+    constexpr size_t target_limit_bytes = 64;
+    auto passed = receive_fds(socket, target_limit_bytes, 1);
+    if (!passed || passed->fds.empty()) return {};
+    return {std::move(passed->bytes), std::move(passed->fds.front())};
 }
 
 }  // namespace
@@ -183,38 +172,17 @@ GuestRelay::GuestRelay(GuestRelay &&) noexcept = default;
 GuestRelay::~GuestRelay() = default;
 
 Result<GuestRelay> GuestRelay::listen(const std::string &path, std::vector<std::string> targets) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof address.sun_path)
-        return fail(0, "socket", path, "too long for a socket; set XDG_RUNTIME_DIR to a shorter directory");
-    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-    Fd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    auto listener = listen_unix(path);
+    if (!listener) return std::unexpected(listener.error());
     Fd end(::eventfd(0, EFD_CLOEXEC));
-    constexpr int backlog = 64;
-    if (!listener || !end || ::bind(listener.get(), reinterpret_cast<const sockaddr *>(&address), sizeof address) < 0 ||
-        ::listen(listener.get(), backlog) < 0)
-        return fail(errno, "listen", path);
-    return GuestRelay(std::make_unique<Thread>(path, std::move(listener), std::move(end), std::move(targets)));
+    if (!end) return fail(errno, "eventfd", path);
+    return GuestRelay(std::make_unique<Thread>(path, std::move(*listener), std::move(end), std::move(targets)));
 }
 
 Result<> hand_over(const std::string &path, const std::string &target, int connection) {
     auto socket = connect_unix(path);
     if (!socket) return std::unexpected(socket.error());
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-    std::string text = target;
-    iovec part{text.data(), text.size()};
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    cmsghdr *header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(header), &connection, sizeof connection);
-    if (::sendmsg(socket->get(), &message, MSG_NOSIGNAL) < 0) return fail(errno, "hand over", path);
-    return {};
+    return send_fds(socket->get(), {{connection}}, target);
 }
 
 }  // namespace hostside

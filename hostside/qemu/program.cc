@@ -4,11 +4,9 @@
 
 #include <cerrno>
 #include <charconv>
-#include <cstdlib>
 #include <format>
-#include <optional>
-#include <ranges>
 
+#include "hostside/base/program_path.h"
 #include "mounts/base/process.h"
 
 namespace hostside {
@@ -21,15 +19,6 @@ using base::Result;
 constexpr int oldest_qemu = 6;  // multidevs=remap is of 4.2, mapped files over it were steady from 6.0
 
 bool executable(const std::string &path) { return ::access(path.c_str(), X_OK) == 0; }
-
-std::optional<std::string> in_path(const std::string &name) {
-    const char *path = std::getenv("PATH");
-    for (auto part : std::views::split(std::string_view(path != nullptr ? path : ""), ':')) {
-        std::string candidate = std::string(std::string_view(part)) + "/" + name;
-        if (executable(candidate)) return candidate;
-    }
-    return std::nullopt;
-}
 
 // `10 sandbox`, as it is remembered.
 Abilities remembered(const std::string &text) {
@@ -65,14 +54,14 @@ Result<std::string> find_qemu(const std::string &name) {
         if (executable(name)) return name;
         return fail(errno, "find QEMU", name, "name another with --qemu");
     }
-    if (auto path = in_path(name)) return std::move(*path);
+    if (const auto found = programs_named(name); !found.empty()) return found.front();
     return fail(0, "find QEMU", name, "not in PATH; install it (Debian: qemu-system-x86, NixOS: qemu), or name it with --qemu");
 }
 
 Result<std::string> find_qemu_img(const std::string &qemu) {
     std::string beside = qemu.substr(0, qemu.rfind('/') + 1) + "qemu-img";
     if (executable(beside)) return beside;
-    if (auto path = in_path("qemu-img")) return std::move(*path);
+    if (const auto found = programs_named("qemu-img"); !found.empty()) return found.front();
     return fail(0, "find", "qemu-img",
                 std::format("neither beside {} nor in PATH; install it (Debian: qemu-utils, NixOS: qemu)", qemu));
 }

@@ -88,6 +88,9 @@ Result<StoreContents> store_contents(const Machine &m) {
     StoreContents contents{.roots = {roots->begin(), roots->end()}};
     nixdb::Sha256Stream hash;
     for (const auto &info : *infos) {
+        // Each is mounted by its name: no database leads out of the store.
+        if (const auto fault = mounts::store_path_fault(info.path); !fault.empty())
+            return fail(0, "find closure", info.path, std::string(fault));
         contents.names.push_back(info.path.substr(prefix.size()));
         contents.nar_bytes += info.nar_size;
         hash.add(info.path);

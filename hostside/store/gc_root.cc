@@ -6,12 +6,12 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <format>
-#include <ranges>
 #include <utility>
 
+#include "hostside/base/last_line.h"
 #include "hostside/base/printable.h"
+#include "hostside/base/program_path.h"
 #include "mounts/base/at.h"
 #include "mounts/base/process.h"
 
@@ -39,13 +39,6 @@ Fd temporary_roots(const std::string &path) {
     return file;
 }
 
-bool is_in_path(const std::string &program) {
-    const char *path = std::getenv("PATH");
-    for (const auto part : std::views::split(std::string_view(path != nullptr ? path : ""), ':'))
-        if (::access(std::format("{}/{}", std::string_view(part), program).c_str(), X_OK) == 0) return true;
-    return false;
-}
-
 Result<> indirect_root(const std::string &root, const std::vector<std::string> &paths, const std::string &run_folder) {
     std::vector<std::string> argv{"nix-store"};
     if (!root.empty()) argv.insert(argv.end(), {"--store", root});
@@ -54,10 +47,8 @@ Result<> indirect_root(const std::string &root, const std::vector<std::string> &
     const auto exit = base::run({.argv = argv, .capture_output = true, .dies_with_parent = true});
     if (!exit) return std::unexpected(exit.error());
     if (exit->status == 0) return {};
-    std::string last;
-    for (const auto line : std::views::split(exit->output, '\n'))
-        if (const std::string_view text(line); !text.empty()) last = text;
-    return fail(0, step, paths.front(), std::format("nix-store ended with {}: {}", exit->status, printable(last)));
+    return fail(0, step, paths.front(),
+                std::format("nix-store ended with {}: {}", exit->status, printable(last_line(exit->output))));
 }
 
 }  // namespace
@@ -89,7 +80,8 @@ Result<GcRoot> GcRoot::hold(const std::string &store, const std::vector<std::str
             root.file_ = std::move(file);
             return wrote ? Result<GcRoot>(std::move(root)) : std::unexpected(wrote.error());
         }
-    if (!is_in_path("nix-store")) return root;
+    if (programs_named("nix-store").empty())
+        return fail(0, step, path, "it can't be written, and nix-store is not in PATH to make a root through the daemon");
     auto held = indirect_root(prefix, paths, run_folder);
     return held ? Result<GcRoot>(std::move(root)) : std::unexpected(held.error());
 }

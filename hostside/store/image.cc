@@ -5,12 +5,12 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <format>
-#include <ranges>
 
 #include "hostside/base/cache.h"
+#include "hostside/base/last_line.h"
 #include "hostside/base/printable.h"
+#include "hostside/base/program_path.h"
 #include "hostside/store/view.h"
 #include "mounts/base/at.h"
 
@@ -71,10 +71,7 @@ Result<> give_name(NewFile &file, const std::string &path) {
 
 Result<> check_exit(const base::Exit &exit, const std::string &mkfs, const std::string &path) {
     if (exit.status == 0) return {};
-    std::string last;
-    for (const auto line : std::views::split(exit.output, '\n'))
-        if (const std::string_view text(line); !text.empty()) last = text;
-    return fail(0, step, path, std::format("{} ended with {}: {}", mkfs, exit.status, printable(last)));
+    return fail(0, step, path, std::format("{} ended with {}: {}", mkfs, exit.status, printable(last_line(exit.output))));
 }
 
 }  // namespace
@@ -86,14 +83,8 @@ std::string image_path(const ImageSpec &spec) {
 }
 
 Result<std::string> find_mkfs() {
-    const char *path = std::getenv("PATH");
-    const std::string folders = std::string(path != nullptr ? path : "") + ":/usr/local/sbin:/usr/sbin:/sbin";
-    for (const auto part : std::views::split(folders, ':')) {
-        const std::string_view folder(part);
-        if (!folder.starts_with('/')) continue;
-        std::string program = std::format("{}/mkfs.erofs", folder);
-        if (::access(program.c_str(), X_OK) == 0) return program;
-    }
+    const auto found = programs_named("mkfs.erofs", {"/usr/local/sbin", "/usr/sbin", "/sbin"});
+    if (!found.empty()) return found.front();
     return fail(0, step, "mkfs.erofs", "it is not in PATH: install erofs-utils, or share the store with --store-kind 9p");
 }
 

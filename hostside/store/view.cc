@@ -21,6 +21,7 @@
 #include <cstring>
 #include <format>
 
+#include "hostside/base/passed_fds.h"
 #include "mounts/base/at.h"
 
 namespace hostside {
@@ -124,41 +125,16 @@ void send_error(int socket, const base::Error &error) {
 }
 
 void send_view(int socket, int folder, int name_space) {
-    Message message;
-    iovec data{&message, sizeof message};
-    const std::array<int, 2> fds{folder, name_space};
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof fds)> control{};
-    msghdr header{};
-    header.msg_iov = &data;
-    header.msg_iovlen = 1;
-    header.msg_control = control.data();
-    header.msg_controllen = control.size();
-    cmsghdr *part = CMSG_FIRSTHDR(&header);
-    part->cmsg_level = SOL_SOCKET;
-    part->cmsg_type = SCM_RIGHTS;
-    part->cmsg_len = CMSG_LEN(sizeof fds);
-    std::memcpy(CMSG_DATA(part), fds.data(), sizeof fds);
-    (void)::sendmsg(socket, &header, MSG_NOSIGNAL);
+    const Message none;
+    (void)send_fds(socket, {{folder, name_space}}, {reinterpret_cast<const char *>(&none), sizeof none});
 }
 
 // False: the other end closed without a word. `view` stays empty when no descriptors came.
 bool receive(int socket, Message &message, StoreView &view) {
-    iovec data{&message, sizeof message};
-    std::array<int, 2> fds{-1, -1};
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof fds)> control{};
-    msghdr header{};
-    header.msg_iov = &data;
-    header.msg_iovlen = 1;
-    header.msg_control = control.data();
-    header.msg_controllen = control.size();
-    ssize_t n = 0;
-    do n = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
-    while (n < 0 && errno == EINTR);
-    if (n != sizeof message) return false;
-    if (const cmsghdr *part = CMSG_FIRSTHDR(&header); part != nullptr && part->cmsg_len == CMSG_LEN(sizeof fds)) {
-        std::memcpy(fds.data(), CMSG_DATA(part), sizeof fds);
-        view = {Fd(fds[0]), Fd(fds[1])};
-    }
+    auto passed = receive_fds(socket, sizeof message, 2);
+    if (!passed || passed->bytes.size() != sizeof message) return false;
+    std::memcpy(&message, passed->bytes.data(), sizeof message);
+    if (passed->fds.size() == 2) view = {std::move(passed->fds[0]), std::move(passed->fds[1])};
     return true;
 }
 

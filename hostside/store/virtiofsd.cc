@@ -2,8 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,12 +10,14 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <format>
 #include <ranges>
 
+#include "hostside/base/last_line.h"
 #include "hostside/base/printable.h"
+#include "hostside/base/program_path.h"
+#include "hostside/base/unix_socket.h"
 #include "mounts/base/at.h"
 #include "mounts/base/process.h"
 
@@ -49,15 +49,10 @@ rlim_t count_inodes(const std::string &path, rlim_t most) {
     return count;
 }
 
+// It waits in accept(2), so the socket must let it.
 Result<Fd> listen_at(const std::string &path) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof address.sun_path)
-        return fail(ENAMETOOLONG, step, path, "a socket's path has 107 bytes at most; set XDG_RUNTIME_DIR to a shorter folder");
-    std::memcpy(address.sun_path, path.c_str(), path.size());
-    Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    if (!fd || ::bind(fd.get(), reinterpret_cast<const sockaddr *>(&address), sizeof address) < 0 || ::listen(fd.get(), 1) < 0)
-        return fail(errno, step, path);
+    auto fd = listen_unix(path);
+    if (fd && ::fcntl(fd->get(), F_SETFL, 0) < 0) return fail(errno, step, path);
     return fd;
 }
 
@@ -80,13 +75,8 @@ Result<std::vector<std::string>> argv_for(const std::string &folder, int listeni
 }  // namespace
 
 Result<std::string> find_virtiofsd() {
-    const char *path = std::getenv("PATH");
-    const std::string folders = std::string(path != nullptr ? path : "") + ":/usr/libexec:/usr/lib/virtiofsd:/usr/lib";
     std::string other;
-    for (const auto part : std::views::split(folders, ':')) {
-        const std::string_view folder(part);
-        std::string program = std::format("{}/virtiofsd", folder);
-        if (!folder.starts_with('/') || ::access(program.c_str(), X_OK) < 0 || fs::is_directory(program)) continue;
+    for (auto &program : programs_named("virtiofsd", {"/usr/libexec", "/usr/lib/virtiofsd", "/usr/lib"})) {
         const auto told = base::run({.argv = {program, "--version"}, .capture_output = true, .dies_with_parent = true});
         if (told && told->status == 0 && told->output.starts_with("virtiofsd 1.")) return program;
         other = std::move(program);
@@ -161,10 +151,7 @@ bool Virtiofsd::ended() {
 std::string Virtiofsd::last_words() const {
     std::array<char, 4096> said{};
     const ssize_t n = ::read(output_.get(), said.data(), said.size());
-    std::string last;
-    for (const auto line : std::views::split(std::string_view(said.data(), static_cast<size_t>(std::max<ssize_t>(0, n))), '\n'))
-        if (const std::string_view text(line); !text.empty()) last = text;
-    return printable(last);
+    return printable(last_line({said.data(), static_cast<size_t>(std::max<ssize_t>(0, n))}));
 }
 
 }  // namespace hostside

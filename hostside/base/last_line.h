@@ -1,0 +1,17 @@
+// What a program that failed said last, which is mostly why.
+#pragma once
+
+#include <ranges>
+#include <string_view>
+
+namespace hostside {
+
+// The last line of `text` that is not empty. Empty: there is none. Not made printable.
+inline std::string_view last_line(std::string_view text) {
+    std::string_view last;
+    for (const auto line : std::views::split(text, '\n'))
+        if (!line.empty()) last = std::string_view(line);
+    return last;
+}
+
+}  // namespace hostside
