@@ -56,8 +56,9 @@ Result<std::string> registration(LaunchFacts &facts, const Machine &m, const Boo
         if (roots.empty() || !m.initrd.empty()) return std::string();
         auto text = registration_of(m, roots);
         if (!text)
-            facts.notes.push_back("Nix in the guest will not know the system's closure, for it has no registration (regInfo): " +
-                                  base::message(text.error()));
+            facts.notes.push_back(
+                "Nix in the guest will not know the system's closure, because it has no registration (regInfo): " +
+                base::message(text.error()));
         return text.value_or("");
     }
     for (const auto &path : m.paths_in_nix_db) {

@@ -31,7 +31,7 @@ void make_paths_absolute(Machine &m) {
 
 namespace {
 
-// The kind of store is decided first, for kernel parameters and modules follow from it.
+// The kind of store is decided first, because kernel parameters and modules follow from it.
 base::Result<LaunchPlan> plan_with(const StorePlan &store, const Machine &m, const PrepareOptions &options) {
     auto facts = look_at_host(m, options);
     if (!facts) return std::unexpected(facts.error());

@@ -19,7 +19,7 @@ ImageSpec image_spec(const StorePlan &plan, const Machine &m, const std::string 
     return {m.store, *plan.contents, m.store_compression, run_folder};
 }
 
-// Where a view is mounted, for who is in its namespace.
+// Where whoever is in the view's namespace sees it mounted.
 Result<std::string> view_place(const std::string &run_folder) {
     std::string place = run_folder + "/view";
     if (::mkdir(place.c_str(), 0700) < 0 && errno != EEXIST) return fail(errno, "make a view of the store", place);
@@ -86,7 +86,7 @@ Result<StorePlan> plan_store(const Machine &m, const std::string &run_folder) {
     if (!contents) {
         if (image || plan.demanded) return std::unexpected(contents.error());
         if (!m.toplevel.empty() && m.store_view != "all")
-            plan.notes.push_back("the guest sees all of the store, for its closure is not known: " +
+            plan.notes.push_back("the guest sees all of the store, because its closure is not known: " +
                                  base::message(contents.error()));
         return plan;
     }

@@ -1,8 +1,9 @@
 // A store in which only some paths are: a tmpfs of our own with a bind mount for each, read-only, in a mount namespace that
 // nobody is in. As an ordinary user that takes a user namespace, which some containers and systems deny.
 //
-// The namespace's root is the view, so that `..` leads nowhere. Whoever has the folder's descriptor sees the paths as they
-// are, owners included, for he himself is in no user namespace; /proc/self/fd/N is its path, for programs that take one.
+// The namespace's root is the view, so that `..` leads nowhere. Whoever has the directory's descriptor sees the paths
+// as they are, owners included, because the reader itself is in no user namespace. /proc/self/fd/N is a path of it, for programs
+// that take one.
 #pragma once
 
 #include <functional>

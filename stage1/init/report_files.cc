@@ -27,7 +27,7 @@ Result<base::Fd> open_beneath_root(const std::string &root, const std::string &p
 
 void tell(const base::Error &error) { base::log(base::Priority::warning, message(error) + ", ignoring"); }
 
-// From the beginning, for the record under way may have been shorter or longer.
+// From the beginning, because the record under way may have been shorter or longer.
 Result<> write_whole(int fd, std::string_view text, std::string_view path) {
     for (size_t at = 0; at < text.size();) {
         const ssize_t n = ::pwrite(fd, text.data() + at, text.size() - at, static_cast<off_t>(at));

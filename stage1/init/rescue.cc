@@ -117,7 +117,7 @@ void say_menu(int console, const mounts::BootParameters &parameters, const Scene
     if (parameters.shell_on_fail && shell_of_initrd() != nullptr)
         say(console, "  i) to launch an interactive shell\n  f) to start an interactive shell having pid 1\n");
     else if (parameters.shell_on_fail)
-        say(console, "  i) to launch stage 1's own prompt, for this initrd has no shell\n");
+        say(console, "  i) to launch stage 1's own prompt, because this initrd has no shell\n");
     if (scene.has_failed) say(console, "  t) to try the failed step again\n");
     say(console, "  r) to reboot immediately\n  *) to ignore the error and continue\n");
 }

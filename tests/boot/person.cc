@@ -124,7 +124,7 @@ TEST_CASE(
     console.wait_for(" s: failed\n");
     console.wait_for("stage1: the boot failed: mount '/mnt-root/tmp/shared': ");
     console.wait_for(
-        "  i) to launch stage 1's own prompt, for this initrd has no shell\n  t) to try the failed step again\n"
+        "  i) to launch stage 1's own prompt, because this initrd has no shell\n  t) to try the failed step again\n"
         "  r) to reboot immediately\n");
     console.type("i");
     console.command("report");

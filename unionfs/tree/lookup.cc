@@ -152,7 +152,7 @@ int Union::probe(Node &parent, const std::string &name, Found &found, size_t fir
 }
 
 // Another name of a lower hard link may have been copied up: then its copy is what this one means too. `let_go`: the index
-// did so just now, for the upper has this name as well.
+// did so just now, because the upper has this name as well.
 int Union::find_copy(Found &found, bool &let_go) {
     const ino_t number = layers.number_of(found.lower_key);
     if (hard_links.find(number) == 0) return 0;

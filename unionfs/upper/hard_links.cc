@@ -71,7 +71,7 @@ bool is_of_these_lowers(const Layers &layers, const std::string &path, ino_t num
 
 // Whether the upper knows of the copy: at its first name is itself, or what hides the lower's file. When that shows
 // through, the upper was emptied or the copy-up cut short; when another copy is there, the upper was copied apart. What
-// can't be read counts as known, for the copy may be the only one.
+// can't be read counts as known, because the copy may be the only one.
 bool is_of_this_upper(const Layers &layers, const std::string &path, ino_t number, ino_t inode) {
     base::Fd at(::fcntl(layers.upper->get(), F_DUPFD_CLOEXEC, 0));
     for (size_t begin = 1; at && begin < path.size();) {

@@ -104,7 +104,7 @@ Result<> check_removals(const Layers &layers) {
     return {};
 }
 
-// Who has the lock: the lowest process of those that share it, for that is the supervisor. 0: none that we may look at. Only
+// Who has the lock: the lowest process of those that share it, which is the supervisor. 0: none that we may look at. Only
 // texts of /proc are read (proc_pid_fdinfo(5), "lock:"): a look at another's open file could wait for a dead server.
 pid_t holder_of(const Fd &locked) {
     struct stat wanted{};
