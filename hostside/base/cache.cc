@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <format>
@@ -19,7 +20,10 @@ namespace hostside {
 
 namespace {
 
-// Oldest first, until the rest has room; not `needed`, which is about to be read.
+// Whoever found an entry opens it within that time: a launcher and its QEMU, also on a host that is busy.
+constexpr auto in_use = std::chrono::minutes(10);
+
+// Oldest first, until the rest has room; not `needed`, which is about to be read, nor what others were about to read just now.
 void trim(const std::string &folder, const std::string &needed, uint64_t limit_bytes) {
     namespace fs = std::filesystem;
     struct Entry {
@@ -39,8 +43,9 @@ void trim(const std::string &folder, const std::string &needed, uint64_t limit_b
         if (entry.path != needed) entries.push_back(entry);
     }
     std::ranges::sort(entries, {}, &Entry::used);
+    const auto now = fs::file_time_type::clock::now();
     for (const auto &entry : entries) {
-        if (all <= limit_bytes) return;
+        if (all <= limit_bytes || entry.used > now - in_use) return;
         if (fs::remove(entry.path, error)) all -= entry.bytes;
     }
 }
@@ -85,16 +90,16 @@ std::optional<std::string> cached(const std::string &path) {
 base::Result<> keep(const Remembered &entry) {
     const std::string directory = std::filesystem::path(entry.path).parent_path();
     if (auto made = base::make_directories_at(AT_FDCWD, directory); !made) return made;
-    // Used now, if it is there.
-    if (::utimensat(AT_FDCWD, entry.path.c_str(), nullptr, AT_SYMLINK_NOFOLLOW) < 0)
-        if (auto wrote = base::replace_file(entry.path, entry.data); !wrote) return wrote;
+    if (use_entry(entry.path, small_things)) return {};
+    if (auto wrote = base::replace_file(entry.path, entry.data); !wrote) return wrote;
     trim(directory, entry.path, small_things.limit_bytes);
     return {};
 }
 
-void use_entry(const std::string &path, CacheRoom room) {
-    (void)::utimensat(AT_FDCWD, path.c_str(), nullptr, AT_SYMLINK_NOFOLLOW);  // it may have been removed meanwhile
+bool use_entry(const std::string &path, CacheRoom room) {
+    if (::utimensat(AT_FDCWD, path.c_str(), nullptr, AT_SYMLINK_NOFOLLOW) < 0) return false;
     trim(std::filesystem::path(path).parent_path(), path, room.limit_bytes);
+    return true;
 }
 
 void remember(const Remembered &entry) {

@@ -11,7 +11,7 @@
 
 namespace hostside {
 
-// What is kept together, and how much of it.
+// What is kept together, and how much of it. What was used within the last ten minutes stays even beyond that.
 struct CacheRoom {
     std::string_view folder;  // beneath the cache; empty: the cache itself
     uint64_t limit_bytes;
@@ -36,10 +36,10 @@ struct Remembered {
     std::string path;  // empty: there is no cache
     std::string data;
 };
-// One that is there counts as used now: of more than 512 MiB the oldest go.
+// Written where it is not there, and used now.
 base::Result<> keep(const Remembered &entry);
-// An entry that others wrote counts as used now: of more than the room's limit the oldest go.
-void use_entry(const std::string &path, CacheRoom room);
+// An entry that is there counts as used now: of more than the room's limit the oldest go. False: it is not there.
+bool use_entry(const std::string &path, CacheRoom room);
 void remember(const Remembered &entry);  // without success, the next run does the work again
 
 }  // namespace hostside

@@ -22,6 +22,10 @@ class Apply {
   public:
     Apply(const HostFacts &host, Held &held) : host_(host), held_(held) {}
 
+    Result<> operator()(const UseCached &step) {
+        if (use_entry(step.path, small_things)) return {};
+        return fail(ESTALE, "use", step.path, "another launcher made room in the cache meanwhile; start again");
+    }
     Result<> operator()(const JoinVlan &step) {
         auto port = VlanPort::join(step.runtime, step.vlan, step.node);
         if (!port) return std::unexpected(port.error());
@@ -40,9 +44,8 @@ class Apply {
         return made ? Result<>{} : std::unexpected(made.error());
     }
     Result<> operator()(const WriteFile &step) {
-        std::error_code error;
-        const bool there = step.cached && std::filesystem::exists(step.path, error);
-        auto bytes = there ? Result<std::string>() : content(step);
+        if (step.cached && use_entry(step.path, small_things)) return {};
+        auto bytes = content(step);
         if (!bytes) return std::unexpected(bytes.error());
         return step.cached ? keep({step.path, std::move(*bytes)}) : base::replace_file(step.path, *bytes);
     }

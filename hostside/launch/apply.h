@@ -19,7 +19,7 @@ struct Held {
     std::vector<GuestRelay> relays;
 };
 
-// Error: no room, or another came first.
+// Error: no room, or another came first. ESTALE: nothing is done yet, and what the plan was made from is no more.
 base::Result<Held> apply(const LaunchPlan &plan);
 
 // The content of a step that writes a file.

@@ -29,7 +29,7 @@ using base::Result;
 BootFile uncompressed(const std::string &kernel, bool may_make) {
     const std::string path = cache_path("vmlinux-" + short_hash(file_identity(kernel)));
     if (path.empty()) return {kernel, ""};
-    if (exists(path)) return {path, ""};
+    if (exists(path)) return {.path = path, .bytes = "", .cached = true};
     auto image = may_make ? base::read_file(kernel) : base::Result<std::string>(fail(ENOENT, "read", kernel));
     auto elf = image ? uncompressed_kernel(*image, kernel) : image;
     return elf ? BootFile{path, std::move(*elf)} : BootFile{kernel, ""};
@@ -89,7 +89,7 @@ Result<BootFile> initrd_file(const Boot &boot, const PrepareOptions &options) {
     if (!boot.initrd.empty()) return BootFile{boot.initrd, "", file_identity(boot.initrd)};
     auto path = made_initrd_path(boot);
     if (!path) return std::unexpected(path.error());
-    if (exists(*path)) return BootFile{*path, "", *path};
+    if (exists(*path)) return BootFile{*path, "", *path, true};
     options.progress("making the initrd");
     auto bytes = initrd_of(boot);
     if (!bytes) return std::unexpected(bytes.error());

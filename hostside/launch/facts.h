@@ -19,6 +19,7 @@ namespace hostside {
 struct BootFile {
     std::string path, bytes;
     std::string identity{};  // of what is in it
+    bool cached = false;     // the cache has it, as long as it is used
 };
 
 struct BootFacts {

@@ -93,6 +93,9 @@ Result<LaunchPlan> plan_launch(const Machine &m, LaunchFacts facts) {
     LaunchPlan plan{.steps = {}, .host = std::move(facts.host), .learned = std::move(facts.learned), .notes = {}};
     HostFacts &host = plan.host;
     plan.notes = std::move(facts.notes);
+    // First, while nothing is done: what went from the cache meanwhile is looked for anew.
+    for (const BootFile *file : {&facts.boot.kernel, &facts.boot.initrd})
+        if (file->cached) plan.steps.emplace_back(UseCached{file->path});
     for (const int vlan : all_vlans(m)) plan.steps.emplace_back(JoinVlan{host.runtime, vlan, m.node_number});
     RelayGuest relay{std::format("{}/{}", host.run_folder, relay_socket), {}};
     for (const auto &p : m.forward_ports)

@@ -12,6 +12,10 @@
 
 namespace hostside {
 
+// An entry of the cache that the facts found.
+struct UseCached {
+    std::string path;
+};
 // For as long as the machine runs.
 struct JoinVlan {
     std::string runtime;
@@ -51,8 +55,8 @@ struct RelayGuest {
     std::string socket;
     std::vector<std::string> targets;
 };
-using LaunchStep =
-    std::variant<JoinVlan, RelayGuest, MakeOwnDirectory, WriteFile, HoldImage, PutAside, MakeImage, OverlayImage, WriteStamp>;
+using LaunchStep = std::variant<UseCached, JoinVlan, RelayGuest, MakeOwnDirectory, WriteFile, HoldImage, PutAside, MakeImage,
+                                OverlayImage, WriteStamp>;
 
 struct LaunchPlan {
     std::vector<LaunchStep> steps;

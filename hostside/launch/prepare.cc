@@ -1,5 +1,6 @@
 #include "hostside/launch/prepare.h"
 
+#include <cerrno>
 #include <filesystem>
 #include <utility>
 
@@ -49,8 +50,11 @@ base::Result<Prepared> prepare(const Machine &described, const PrepareOptions &o
     Machine m = described;
     m.store_kind = store->kind;
     auto plan = plan_with(*store, m, options);
-    if (!plan) return std::unexpected(plan.error());
-    auto held = apply(*plan);
+    auto held = plan.and_then(apply);
+    if (!held && held.error().code == ESTALE) {
+        plan = plan_with(*store, m, options);
+        held = plan.and_then(apply);
+    }
     if (!held) return std::unexpected(held.error());
     auto provided = provide_store(*store, m, options.run_folder, options.progress);
     if (!provided) return std::unexpected(provided.error());

@@ -20,6 +20,7 @@ class Line {
   public:
     Line(const std::string &qemu_img, const Words &initrd_command) : qemu_img_(qemu_img), initrd_command_(initrd_command) {}
 
+    std::string operator()(const UseCached &) const { return ""; }
     std::string operator()(const JoinVlan &step) const { return directory_line(vlan_folder(step.runtime, step.vlan)); }
     std::string operator()(const MakeOwnDirectory &step) const { return directory_line(step.path); }
     std::string operator()(const WriteFile &step) const {

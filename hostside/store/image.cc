@@ -91,10 +91,7 @@ Result<std::string> find_mkfs() {
 Result<> make_image(const ImageSpec &spec, const std::function<void(const std::string &)> &progress) {
     const std::string path = image_path(spec);
     struct stat st{};
-    if (::stat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0) {
-        use_entry(path, store_images);
-        return {};
-    }
+    if (::stat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && use_entry(path, store_images)) return {};
     auto mkfs = find_mkfs();
     if (!mkfs) return std::unexpected(mkfs.error());
     const std::string what =
@@ -116,7 +113,7 @@ Result<> make_image(const ImageSpec &spec, const std::function<void(const std::s
     (void)::fcntl(file->fd.get(), F_SETFD, FD_CLOEXEC);
     auto done = exit ? check_exit(*exit, *mkfs, path) : std::unexpected(exit.error());
     if (done) done = give_name(*file, path);
-    if (done) use_entry(path, store_images);
+    if (done) (void)use_entry(path, store_images);
     if (!done && !file->name.empty()) (void)::unlink(file->name.c_str());
     return done;
 }

@@ -2,14 +2,25 @@
 
 #include "hostside/launch/plan.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <catch_amalgamated.hpp>
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 
 #include "hostside/description/description.h"
+#include "hostside/launch/apply.h"
+#include "mounts/base/at.h"
+#include "tests/support/disk.h"
 
 namespace {
 
 using namespace hostside;
+namespace fs = std::filesystem;
 
 Machine machine(const std::string &json) {
     auto made = machine_from({{"test", json, false}});
@@ -46,6 +57,33 @@ TEST_CASE("a root disk is stamped with what boots from it, a boot loader's disk 
     there.made_for = "/nix/store/0-system";
     CHECK(std::ranges::contains(plan(loader, there).notes,
                                 "warning: /d was made for /nix/store/0-system, and now boots /boot.qcow2; --fresh starts over"));
+}
+
+TEST_CASE("what the cache had is used before anything is done, and if it went meanwhile nothing is") {
+    const support::ScratchFolder scratch;
+    ::setenv("XDG_CACHE_HOME", scratch.path("cache").c_str(), 1);
+    const std::string kernel = cache_path("vmlinux-of-old"), xchg = scratch.path("run/xchg");
+    LaunchFacts facts;
+    facts.host.qemu = "qemu";
+    facts.host.run_folder = scratch.path("run");
+    facts.host.xchg = xchg;
+    facts.boot.boot.command_line = "quiet";
+    facts.boot.kernel = {.path = kernel, .bytes = "", .cached = true};
+    const auto plan = plan_launch(machine(R"({"diskImage":"","kernel":"/k","init":"/x"})"), std::move(facts));
+    ::unsetenv("XDG_CACHE_HOME");
+    REQUIRE(plan);
+    REQUIRE(fs::create_directory(scratch.path("run")));
+
+    const auto gone = apply(*plan);
+    REQUIRE_FALSE(gone);
+    CHECK(gone.error().code == ESTALE);
+    CHECK(fs::is_empty(scratch.path("run")));
+
+    REQUIRE(base::make_directories_at(AT_FDCWD, fs::path(kernel).parent_path().string()));
+    std::ofstream(kernel) << "a kernel";
+    fs::last_write_time(kernel, fs::file_time_type::clock::now() - std::chrono::hours(24));
+    CHECK(apply(*plan));
+    CHECK((fs::last_write_time(kernel) > fs::file_time_type::clock::now() - std::chrono::minutes(1)));
 }
 
 }  // namespace

@@ -127,12 +127,16 @@ TEST_CASE("the cache is bounded: what was used longest ago goes first") {
         support::make_sparse_file(path, uint64_t{200} << 20);
         fs::last_write_time(path, now - std::chrono::hours(10 - i));
     }
-    CHECK(hostside::keep({entry("1"), ""}));  // used now, and so kept
+    support::make_sparse_file(entry("first"), uint64_t{400} << 20);  // what was used just now stays, however much it is
+    CHECK(hostside::keep({entry("1"), ""}));                         // used now, and so kept
     CHECK(fs::file_size(entry("1")) == uint64_t{200} << 20);
     CHECK(fs::exists(entry("1")));
     CHECK_FALSE(fs::exists(entry("2")));
     CHECK_FALSE(fs::exists(entry("3")));
-    CHECK(fs::exists(entry("4")));
+    CHECK_FALSE(fs::exists(entry("4")));
+    CHECK(fs::exists(entry("first")));
+    CHECK_FALSE(hostside::use_entry(entry("2"), hostside::small_things));
+    CHECK_FALSE(fs::exists(entry("2")));
     ::unsetenv("XDG_CACHE_HOME");
 }
 
