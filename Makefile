@@ -127,7 +127,7 @@ $(SYSROOT_READY):
 	@.toolchain/build-sysroot musl
 endif
 
-# --- tests: one Catch2 program a folder ---
+# --- tests: one Catch2 program a directory ---
 define test_program
 $(BUILD)/tests/$1: $(call objects,$(MOUNTS) $(UNIONFS) $(STAGE1) $(HOSTSIDE) $(SUPPORT) $(call sources,tests/$1))
 	@mkdir -p $$(@D)

@@ -12,8 +12,8 @@ namespace mounts::protocol {
 
 // --- 9p mount tags (QEMU's -virtfs mount_tag=), the 2013 module's names ---
 inline constexpr std::string_view store_tag = "store";    // the host's /nix/store, read-only
-inline constexpr std::string_view xchg_tag = "xchg";      // a fresh folder a run, both ways
-inline constexpr std::string_view shared_tag = "shared";  // $SHARED_DIR, else the same folder as xchg
+inline constexpr std::string_view xchg_tag = "xchg";      // a fresh directory a run, both ways
+inline constexpr std::string_view shared_tag = "shared";  // $SHARED_DIR, else the same directory as xchg
 
 // --- where things are in the target root ---
 inline constexpr std::string_view store_dir = "/nix/store";

@@ -22,7 +22,7 @@ test-unit: $(BUILD)/tests/unit all test-tools ## unit tests, and effects on real
 	@tests/support/run-tests $<
 
 .PHONY: test-parity
-test-parity: $(BUILD)/tests/parity all test-tools ## the union against overlayfs and a plain folder
+test-parity: $(BUILD)/tests/parity all test-tools ## the union against overlayfs and a plain directory
 	@tests/support/run-tests $<
 
 # The same program under a name of its own, by which the tests' output tells it apart.
@@ -40,7 +40,7 @@ test-boot: $(BUILD)/tests/boot all test-tools ## boots of real machines
 
 # What whoever can write a layer, a disk, an image or an input may try. All of it runs in `make test` too.
 HOSTILE_parity := [\#hostile_layers],[\#old_layers],[\#replaced],[\#set_id],[\#refusals]
-HOSTILE_unit := [\#target_root],[\#regular_file],[\#running_machine],[\#image],[\#bad_input],[\#guest_folder],[\#module_index]
+HOSTILE_unit := [\#target_root],[\#regular_file],[\#running_machine],[\#image],[\#bad_input],[\#guest_directory],[\#module_index]
 HOSTILE_boot := [\#hostile],[\#bad_input]
 .PHONY: test-hostile
 test-hostile: $(PROGRAMS) all test-tools ## layers, disks, images and inputs made by an attacker

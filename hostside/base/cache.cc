@@ -24,7 +24,7 @@ namespace {
 constexpr auto in_use = std::chrono::minutes(10);
 
 // Oldest first, until the rest has room; not `needed`, which is about to be read, nor what others were about to read just now.
-void trim(const std::string &folder, const std::string &needed, uint64_t limit_bytes) {
+void trim(const std::string &directory, const std::string &needed, uint64_t limit_bytes) {
     namespace fs = std::filesystem;
     struct Entry {
         fs::file_time_type used;
@@ -34,7 +34,7 @@ void trim(const std::string &folder, const std::string &needed, uint64_t limit_b
     std::vector<Entry> entries;
     uintmax_t all = 0;
     std::error_code error;
-    for (const auto &file : fs::directory_iterator(folder, error)) {
+    for (const auto &file : fs::directory_iterator(directory, error)) {
         std::error_code gone;  // another launcher trims too
         if (!file.is_regular_file(gone) || file.is_symlink(gone)) continue;
         const Entry entry{file.last_write_time(gone), file.file_size(gone), file.path()};
@@ -65,7 +65,7 @@ std::string cache_path(std::string_view name, CacheRoom room) {
     // Nix's builders say HOME=/homeless-shelter, which is not there, so that nothing is written to it.
     if (::access(parent.parent_path().c_str(), X_OK) < 0) return {};
     const auto cache_directory = parent / "runvm";
-    const auto directory = room.folder.empty() ? cache_directory : cache_directory / room.folder;
+    const auto directory = room.directory.empty() ? cache_directory : cache_directory / room.directory;
     for (const auto &level : {directory, cache_directory, parent, parent.parent_path()}) {
         if (::access(level.c_str(), W_OK | X_OK) == 0) return directory / name;
         if (errno != ENOENT) break;

@@ -13,7 +13,7 @@ namespace hostside {
 
 // What is kept together, and how much of it. What was used within the last ten minutes stays even beyond that.
 struct CacheRoom {
-    std::string_view folder;  // beneath the cache; empty: the cache itself
+    std::string_view directory;  // beneath the cache; empty: the cache itself
     uint64_t limit_bytes;
 };
 inline constexpr CacheRoom small_things{"", uint64_t{512} << 20};

@@ -1,4 +1,4 @@
-// The names of what stands in a machine's run folder, and of what machines share beside it: QEMU is told them, the launcher
+// The names of what stands in a machine's run directory, and of what machines share beside it: QEMU is told them, the launcher
 // and `runvm logs` look there.
 #pragma once
 
@@ -24,9 +24,9 @@ inline constexpr std::string_view console_log_before = "console.log.1";
 inline constexpr std::string_view run_record = "run";
 
 // $runtime/.vlan-N: machines of one user and one XDG_RUNTIME_DIR meet there, and nobody else.
-std::string vlan_folder(const std::string &runtime, int vlan);
+std::string vlan_directory(const std::string &runtime, int vlan);
 // QEMU's socket, and the launcher's to which QEMU sends.
-std::string vlan_guest_socket(const std::string &folder, int node);
-std::string vlan_switch_socket(const std::string &folder, int node);
+std::string vlan_guest_socket(const std::string &directory, int node);
+std::string vlan_switch_socket(const std::string &directory, int node);
 
 }  // namespace hostside

@@ -92,8 +92,8 @@ Result<Boot> boot_of(const Machine &m) {
     boot.names.insert(boot.names.end(), m.extra_modules.begin(), m.extra_modules.end());
     boot.load = m.extra_modules;
     boot.keep_tracing = m.module_tracing;
-    const fs::path folder = fs::path(boot.kernel).parent_path();
-    for (const std::string &config : {(folder / "config").string(), (folder / ("config-" + boot.release)).string()})
+    const fs::path directory = fs::path(boot.kernel).parent_path();
+    for (const std::string &config : {(directory / "config").string(), (directory / ("config-" + boot.release)).string()})
         if (auto text = base::read_file(config)) boot.keep_signatures = signatures_enforced(*text, "");
     boot.keep_signatures = boot.keep_signatures || signatures_enforced("", boot.command_line);
     return boot;
@@ -103,9 +103,9 @@ Result<std::string> made_initrd_path(const Boot &boot) {
     std::string key = file_identity("/proc/self/exe") + "\n" + file_identity(boot.stage1) + "\n" + boot.release;
     key += std::format("\nsignatures {} tracing {}", boot.keep_signatures, boot.keep_tracing);
     if (!boot.modules.empty()) {
-        auto folder = modules_folder(boot.modules, boot.release);
-        if (!folder) return std::unexpected(folder.error());
-        key += file_identity(*folder + "/modules.dep");
+        auto directory = modules_directory(boot.modules, boot.release);
+        if (!directory) return std::unexpected(directory.error());
+        key += file_identity(*directory + "/modules.dep");
     }
     for (const auto &name : boot.names) key += "\n" + name;
     for (const auto &name : boot.load) key += "\nload " + name;

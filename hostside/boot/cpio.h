@@ -12,8 +12,8 @@ namespace hostside {
 
 class Cpio {
   public:
-    // `path` is relative, without a leading "/". Missing parent folders are added, 0755. A path is added once: a second
-    // entry of the same name is left out when both are folders, and is the caller's bug otherwise.
+    // `path` is relative, without a leading "/". Missing parent directories are added, 0755. A path is added once: a second
+    // entry of the same name is left out when both are directories, and is the caller's bug otherwise.
     void directory(std::string_view path);
     void file(std::string_view path, std::string_view data, unsigned mode = 0644);
     void symlink(std::string_view path, std::string_view target);

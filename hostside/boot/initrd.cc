@@ -70,15 +70,15 @@ std::string remedy(std::string_view module) {
 }
 
 Result<> add_modules(Cpio &cpio, const InitrdSpec &spec) {
-    auto folder = modules_folder(spec.modules, spec.release);
-    if (!folder) return std::unexpected(folder.error());
-    const std::string release = spec.release.empty() ? std::filesystem::path(*folder).filename().string() : spec.release;
-    const mounts::ModuleTexts texts{text_of(*folder + "/modules.dep"), text_of(*folder + "/modules.alias"),
-                                    text_of(*folder + "/modules.softdep"), text_of(*folder + "/modules.builtin")};
+    auto directory = modules_directory(spec.modules, spec.release);
+    if (!directory) return std::unexpected(directory.error());
+    const std::string release = spec.release.empty() ? std::filesystem::path(*directory).filename().string() : spec.release;
+    const mounts::ModuleTexts texts{text_of(*directory + "/modules.dep"), text_of(*directory + "/modules.alias"),
+                                    text_of(*directory + "/modules.softdep"), text_of(*directory + "/modules.builtin")};
     const auto plan = mounts::ModuleIndex(texts).plan(spec.names);
     if (!plan.missing.empty())
         return fail(0, "find module", plan.missing.front(),
-                    std::format("kernel {} has it neither as a module in {} nor built in; {}", release, *folder,
+                    std::format("kernel {} has it neither as a module in {} nor built in; {}", release, *directory,
                                 remedy(plan.missing.front())));
     std::set<std::string> names;
     std::vector<std::string> paths;
@@ -90,7 +90,7 @@ Result<> add_modules(Cpio &cpio, const InitrdSpec &spec) {
     const std::string target = "lib/modules/" + release;
     cpio.directory(target);
     for (const auto &path : paths) {
-        const std::string source = *folder + "/" + path;
+        const std::string source = *directory + "/" + path;
         auto fd = base::open_at(AT_FDCWD, source, O_RDONLY);
         if (!fd) return std::unexpected(fd.error());
         const bool packed = !path.ends_with(".ko");
@@ -122,7 +122,7 @@ std::vector<std::string> modules_for(std::string_view disk_interface) {
     return names;
 }
 
-Result<std::string> modules_folder(const std::string &modules, const std::string &release) {
+Result<std::string> modules_directory(const std::string &modules, const std::string &release) {
     namespace fs = std::filesystem;
     std::error_code error;
     if (fs::exists(modules + "/modules.dep", error)) return modules;

@@ -11,7 +11,7 @@ namespace hostside {
 
 struct InitrdSpec {
     std::string stage1;   // path of the stage1 program
-    std::string modules;  // a folder with modules.dep, or one that has lib/modules/RELEASE; empty: a kernel without modules
+    std::string modules;  // a directory with modules.dep, or one that has lib/modules/RELEASE; empty: a kernel without modules
     std::string release;  // of the kernel; empty: the only one that `modules` has
     std::vector<std::string> names;  // modules to take, with what they depend on
     std::vector<std::string> load;   // names that the guest loads always (mounts/protocol.h, modules_file)
@@ -27,8 +27,8 @@ std::vector<std::string> modules_for(std::string_view disk_interface);
 // Error: no stage1; no modules for this release; a module that is not there and not built in.
 base::Result<std::string> build_initrd(const InitrdSpec &spec);
 
-// The folder of RELEASE's modules.dep. Error with the releases that there are.
-base::Result<std::string> modules_folder(const std::string &modules, const std::string &release);
+// The directory of RELEASE's modules.dep. Error with the releases that there are.
+base::Result<std::string> modules_directory(const std::string &modules, const std::string &release);
 
 // Does this kernel refuse modules without a signature? By its configuration's text and its command line.
 bool signatures_enforced(std::string_view kernel_config, std::string_view command_line);

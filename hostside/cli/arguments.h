@@ -27,8 +27,8 @@ struct Arguments {
     std::vector<std::string> extra;  // after `--`: for QEMU, as the 2013 script's "$@"
     bool print = false, complete = false, console = false, json = false, fresh = false, notify_ready = false, background = false;
     std::string output, report;
-    // For a machine that is booted for one command: told its run folder, which is then its own.
-    std::function<void(const std::string &run_folder)> told_folder;
+    // For a machine that is booted for one command: told its run directory, which is then its own.
+    std::function<void(const std::string &run_directory)> told_directory;
     std::string wait;  // of start, for what: empty: QEMU; `stage2`, `ready`
 };
 

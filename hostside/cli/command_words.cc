@@ -22,7 +22,7 @@ void add_command_options(CLI::App &command, CommandWords &words) {
         ->expected(1)
         ->allow_extra_args(false)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-    command.add_option("--cwd", words.directory, "the guest's folder to run it in; the user's home without it")
+    command.add_option("--cwd", words.directory, "the guest's directory to run it in; the user's home without it")
         ->type_name("PATH");
     command.add_option("--tty", words.tty, "whether the command has a terminal; auto: when we have one")
         ->type_name("auto|on|off")

@@ -12,7 +12,7 @@ namespace hostside {
 namespace {
 
 // What a flag's value is, for a shell that completes it.
-enum class Value { none, choices, file, folder, text };
+enum class Value { none, choices, file, directory, text };
 
 struct CompletedFlag {
     std::vector<std::string> names;  // with their dashes
@@ -42,7 +42,7 @@ CompletedFlag flag_of(const CLI::Option &option) {
     for (const auto &name : option.get_snames()) flag.names.push_back("-" + name);
     const std::string type = option.get_type_name();
     if (option.get_items_expected_max() == 0) return flag;
-    flag.value = type == "FILE" ? Value::file : type == "DIR" ? Value::folder : Value::text;
+    flag.value = type == "FILE" ? Value::file : type == "DIR" ? Value::directory : Value::text;
     const std::string choices = type == "BOOL" ? "on|off" : type;
     const bool words =
         std::ranges::all_of(choices, [](unsigned char c) { return std::islower(c) || std::isdigit(c) || c == '|'; });
@@ -90,10 +90,10 @@ std::string bash(const std::vector<Verb> &verbs) {
             const std::string pattern = joined(flag.names, " | ");
             if (flag.value == Value::none || std::ranges::find(told, pattern) != told.end()) continue;
             told.push_back(pattern);
-            const std::string action = flag.value == Value::choices  ? std::format("words='{}'", joined(flag.choices, " "))
-                                       : flag.value == Value::file   ? "compopt -o default; return"
-                                       : flag.value == Value::folder ? "compopt -o dirnames; return"
-                                                                     : "return";
+            const std::string action = flag.value == Value::choices     ? std::format("words='{}'", joined(flag.choices, " "))
+                                       : flag.value == Value::file      ? "compopt -o default; return"
+                                       : flag.value == Value::directory ? "compopt -o dirnames; return"
+                                                                        : "return";
             values += std::format("    {}) {} ;;\n", pattern, action);
         }
     }
@@ -137,7 +137,7 @@ std::string zsh(const std::vector<Verb> &verbs) {
             std::string action;
             if (flag.value == Value::choices) action = std::format(":value:({})", joined(flag.choices, " "));
             if (flag.value == Value::file) action = ":file:_files";
-            if (flag.value == Value::folder) action = ":folder:_files -/";
+            if (flag.value == Value::directory) action = ":directory:_files -/";
             if (flag.value == Value::text) action = ":value: ";
             for (const auto &name : flag.names)
                 cases += std::format(" \\\n        '*{}[{}]{}'", name, zsh_text(flag.help), action);
@@ -182,7 +182,7 @@ std::string fish(const std::vector<Verb> &verbs) {
             lines += of_verb;
             for (const auto &name : flag.names)
                 lines += name.starts_with("--") ? " -l " + name.substr(2) : " -s " + name.substr(1);
-            if (flag.value == Value::file || flag.value == Value::folder) lines += " -r -F";
+            if (flag.value == Value::file || flag.value == Value::directory) lines += " -r -F";
             if (flag.value == Value::text) lines += " -x";
             if (flag.value == Value::choices) lines += std::format(" -x -a '{}'", joined(flag.choices, " "));
             lines += std::format(" -d '{}'\n", fish_text(flag.help));

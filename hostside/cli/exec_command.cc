@@ -45,7 +45,7 @@ bool is_unit(const std::string &text) {
 // Until the machine is where the command wants it: a unit of systemd is active, or a command of the guest's succeeds.
 Result<> wait_until(const ExecWish &machine, const std::string &after) {
     if (after.empty()) return {};
-    ExecWish wish{.machine = machine.machine, .run_folder = machine.run_folder, .patience_s = machine.patience_s};
+    ExecWish wish{.machine = machine.machine, .run_directory = machine.run_directory, .patience_s = machine.patience_s};
     wish.streams.errors = STDERR_FILENO;
     if (is_unit(after))
         wish.request.task = "wait-for " + after;
@@ -82,7 +82,7 @@ int in_own_machine(ExecArguments &arguments, ExecWish &wish) {
     auto machine = OwnMachine::boot(arguments.machine);
     if (!machine) return refuse(machine.error());
     wish.machine = machine->name();
-    wish.run_folder = machine->run_folder();
+    wish.run_directory = machine->run_directory();
     wish.patience_s = -1;
     const auto status = run_there(wish, arguments.after_given ? arguments.after : default_target(*described));
     if (status) {
@@ -101,7 +101,7 @@ int exec(ExecArguments &arguments, bool shell) {
     if (!shell && command.empty())
         return refuse({"run", "", 0, "no command; it stands after --, as in: runvm exec NAME -- uname -a"});
     ExecWish wish{.machine = arguments.machine.system,
-                  .run_folder = {},
+                  .run_directory = {},
                   .request = request_of(arguments.command, std::move(command)),
                   .streams = own_streams(),
                   .patience_s = arguments.patience_s};
@@ -115,10 +115,10 @@ int exec(ExecArguments &arguments, bool shell) {
              "in which machine? Name one that runs (runvm list), or give what `runvm run` takes, and one is booted for it"});
     auto machine = find_machine(name);
     if (!machine) {
-        machine.error().hint += "; to boot a system, name its folder with a '/'";
+        machine.error().hint += "; to boot a system, name its directory with a '/'";
         return refuse(machine.error());
     }
-    wish.run_folder = machine->path;
+    wish.run_directory = machine->path;
     const auto status = run_there(wish, arguments.after);
     return status ? *status : refuse(status.error());
 }
@@ -129,7 +129,7 @@ int copy(const std::string &from, const std::string &to, const ExecArguments &ar
     auto machine = find_machine(copy->machine);
     if (!machine) return refuse(machine.error());
     const ExecWish wish{.machine = machine->name,
-                        .run_folder = machine->path,
+                        .run_directory = machine->path,
                         .request = {.user = arguments.command.user},
                         .patience_s = arguments.patience_s};
     auto status = run_copy(*copy, wish);
@@ -181,12 +181,12 @@ void add_exec_commands(CLI::App &app, int &status) {
         ->type_name("NAME");
     add_patience(*cp, copied->arguments);
     cp->callback([&status, copied] { status = copy(copied->from, copied->to, copied->arguments); });
-    auto folder = std::make_shared<std::string>();
+    auto directory = std::make_shared<std::string>();
     CLI::App *hub = app.add_subcommand("exec-hub", "share out a machine's port for commands");
     hub->group("");  // a launcher's, not a person's
-    hub->add_option("folder", *folder)->required();
-    hub->callback([&status, folder] {
-        const auto done = run_hub(*folder);
+    hub->add_option("directory", *directory)->required();
+    hub->callback([&status, directory] {
+        const auto done = run_hub(*directory);
         status = done ? 0 : refuse(done.error());
     });
 }

@@ -107,10 +107,10 @@ Result<> leave_status(int status) {
     const char *use = std::getenv("USE_TMPDIR");
     if (temporary == nullptr || use == nullptr || *temporary == '\0' || *use == '\0') return {};
     const std::string path = std::string(temporary) + "/xchg", name = "in-vm-exit";
-    auto folder = base::open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
-    if (!folder) return std::unexpected(folder.error());
-    if (::unlinkat(folder->get(), name.c_str(), 0) < 0 && errno != ENOENT) return fail(errno, "remove", path + "/" + name);
-    auto file = base::open_at(folder->get(), name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
+    auto directory = base::open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
+    if (!directory) return std::unexpected(directory.error());
+    if (::unlinkat(directory->get(), name.c_str(), 0) < 0 && errno != ENOENT) return fail(errno, "remove", path + "/" + name);
+    auto file = base::open_at(directory->get(), name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
     return file ? base::write_all(file->get(), std::format("{}\n", status), name) : std::unexpected(file.error());
 }
 
@@ -157,7 +157,7 @@ int in_vm(InVm &arguments) {
     auto machine = OwnMachine::boot(arguments.machine);
     if (!machine) return refuse(machine.error());
     const ExecWish wish{.machine = machine->name(),
-                        .run_folder = machine->run_folder(),
+                        .run_directory = machine->run_directory(),
                         .request = request_of(arguments.command, std::move(command)),
                         .streams = own_streams(),
                         .patience_s = -1};

@@ -34,7 +34,7 @@ namespace {
     (void)::dup2(null.get(), STDIN_FILENO);
     (void)::dup2(STDERR_FILENO, STDOUT_FILENO);
     arguments.background = true;
-    arguments.told_folder = [&](const std::string &folder) { (void)base::write_all(told.get(), folder + "\n", "pipe"); };
+    arguments.told_directory = [&](const std::string &directory) { (void)base::write_all(told.get(), directory + "\n", "pipe"); };
     const int code = run_machine(arguments, [&](const std::string &failure) {
         if (told) (void)base::write_all(told.get(), failure, "pipe");
         told.reset();
@@ -61,7 +61,7 @@ base::Result<OwnMachine> OwnMachine::boot(Arguments arguments) {
 }
 
 OwnMachine::OwnMachine(OwnMachine &&other) noexcept
-    : launcher_(std::exchange(other.launcher_, -1)), run_folder_(std::move(other.run_folder_)) {}
+    : launcher_(std::exchange(other.launcher_, -1)), run_directory_(std::move(other.run_directory_)) {}
 
 OwnMachine::~OwnMachine() {
     if (launcher_ < 0) return;
@@ -69,11 +69,11 @@ OwnMachine::~OwnMachine() {
     (void)wait();
 }
 
-std::string OwnMachine::name() const { return run_folder_.substr(run_folder_.rfind('/') + 1); }
+std::string OwnMachine::name() const { return run_directory_.substr(run_directory_.rfind('/') + 1); }
 
 int OwnMachine::power_off(int patience_s) {
     (void)run_in_guest(
-        {.machine = name(), .run_folder = run_folder_, .request = {.task = "power-off"}, .streams = {.signals = false}});
+        {.machine = name(), .run_directory = run_directory_, .request = {.task = "power-off"}, .streams = {.signals = false}});
     if (const auto code = wait_for(patience_s)) return *code;
     (void)::kill(launcher_, SIGTERM);
     return wait();

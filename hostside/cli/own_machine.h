@@ -23,7 +23,7 @@ class OwnMachine {
     // Ends it if it runs.
     ~OwnMachine();
 
-    [[nodiscard]] const std::string &run_folder() const { return run_folder_; }
+    [[nodiscard]] const std::string &run_directory() const { return run_directory_; }
     [[nodiscard]] std::string name() const;
     // Synced and powered off; ended, when it takes more than `patience_s`. The launcher's exit code.
     int power_off(int patience_s);
@@ -31,11 +31,11 @@ class OwnMachine {
     int wait();
 
   private:
-    OwnMachine(pid_t launcher, std::string run_folder) : launcher_(launcher), run_folder_(std::move(run_folder)) {}
+    OwnMachine(pid_t launcher, std::string run_directory) : launcher_(launcher), run_directory_(std::move(run_directory)) {}
     std::optional<int> wait_for(int seconds);
 
     pid_t launcher_;
-    std::string run_folder_;
+    std::string run_directory_;
 };
 
 }  // namespace hostside

@@ -48,13 +48,14 @@ int print_command(const Machine &machine, const Arguments &arguments) {
     for (auto &word : description_words(arguments)) initrd.push_back(std::move(word));
     initrd.emplace_back("-o");
     auto lines = printed_launch(
-        machine, {.run_folder = runtime_folder_path() + "/" + machine.name, .fresh = arguments.fresh, .pasted = true}, initrd);
+        machine, {.run_directory = runtime_directory_path() + "/" + machine.name, .fresh = arguments.fresh, .pasted = true},
+        initrd);
     if (!lines) return refuse(lines.error());
     std::print("{}", *lines);
     return 0;
 }
 
-// What stage 1 did, step by step, as it left it in xchg: out of there before the folder goes.
+// What stage 1 did, step by step, as it left it in xchg: out of there before the directory goes.
 base::Result<> keep_report(const std::string &xchg, const std::string &path) {
     constexpr size_t limit_bytes = size_t{16} << 20;
     auto text = read_from_guest(xchg, std::string(mounts::protocol::report_file), limit_bytes);
@@ -80,11 +81,11 @@ bool far_enough(const std::string &wait, const Heard &heard) {
 }
 
 // Both parts of the console's log, their end.
-std::string console_tail(const std::string &run_folder) {
+std::string console_tail(const std::string &run_directory) {
     constexpr size_t enough_bytes = size_t{64} << 10;
     std::string text;
     for (const std::string_view part : {console_log_before, console_log})
-        text += base::read_file(run_folder + "/" + std::string(part)).value_or("");
+        text += base::read_file(run_directory + "/" + std::string(part)).value_or("");
     if (text.size() > enough_bytes) text.erase(0, text.size() - enough_bytes);
     return printable_lines(text);
 }
@@ -100,15 +101,15 @@ RunRecord record_of(const Machine &machine) {
 // What is left when QEMU is gone: the run among the last ones, and its last words.
 std::vector<std::string> conclude(const Heard &heard, const Machine &machine, const Prepared &prepared, RunRecord &record,
                                   int code, double seconds) {
-    const std::string &folder = prepared.facts.run_folder;
+    const std::string &directory = prepared.facts.run_directory;
     const Ending ending = ending_of(
-        heard, {code, machine.timeout_s, machine.memory_mib, prepared.facts.initrd, code == 0 ? "" : console_tail(folder)});
+        heard, {code, machine.timeout_s, machine.memory_mib, prepared.facts.initrd, code == 0 ? "" : console_tail(directory)});
     record.ended_s = ::time(nullptr);
     record.exit_code = code;
     record.cause = cause(ending);
-    const std::string name = std::filesystem::path(folder).filename();
+    const std::string name = std::filesystem::path(directory).filename();
     std::string look;
-    if (keep_run(folder, prepared.facts.xchg, record)) look = "runvm logs " + name;
+    if (keep_run(directory, prepared.facts.xchg, record)) look = "runvm logs " + name;
     if (!look.empty() && last_report(name)) look += ", runvm report " + name;
     return last_words(ending, code, seconds, look);
 }
@@ -150,16 +151,16 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
     if (!machine) return give_up(machine.error());
     if (arguments.print) return print_command(*machine, arguments);
     if (view && wants_console(*machine)) view->open_console(false);
-    auto folder = RunFolder::create(machine->name, !arguments.background || arguments.told_folder);
-    if (!folder) return give_up(folder.error());
-    if (arguments.told_folder) arguments.told_folder(folder->path());
-    auto prepared = prepare(*machine, {.run_folder = folder->path(),
+    auto directory = RunDirectory::create(machine->name, !arguments.background || arguments.told_directory);
+    if (!directory) return give_up(directory.error());
+    if (arguments.told_directory) arguments.told_directory(directory->path());
+    auto prepared = prepare(*machine, {.run_directory = directory->path(),
                                        .fresh = arguments.fresh,
                                        .terminal = !arguments.background && !view,
                                        .monitor = view || (!arguments.background && typing),
                                        .progress = [&](const std::string &what) { report.progress(what); }});
     if (!prepared) return give_up(prepared.error());
-    auto console = ConsoleLog::create(folder->path());
+    auto console = ConsoleLog::create(directory->path());
     if (!console) return give_up(console.error());
     prepared->facts.console_log_fd = console->writer();
     auto argv = qemu_argv(*machine, prepared->facts);
@@ -167,17 +168,17 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
     for (const auto &note : prepared->notes) report.note(note);
     Heard heard;
     RunRecord record = record_of(*machine);
-    note_run(folder->path(), record);
+    note_run(directory->path(), record);
     const auto on_event = [&](const RunEvent &event) {
         heard.event(event);
         if (const std::string state = how_far(heard); state != std::exchange(record.state, state))
-            note_run(folder->path(), record);
+            note_run(directory->path(), record);
         if (far_enough(arguments.wait, heard)) started("");
         if (event.kind == RunEvent::ready && arguments.notify_ready) notify_ready();
         report.event(event);
     };
-    const HubProcess hub(prepared->facts.runvm, folder->path());
-    auto code = supervise({*argv, folder->path(), *console, prepared->store.view.folder.get(), &prepared->store.daemon,
+    const HubProcess hub(prepared->facts.runvm, directory->path());
+    auto code = supervise({*argv, directory->path(), *console, prepared->store.view.directory.get(), &prepared->store.daemon,
                            machine->timeout_s, !arguments.background && !view, view ? &*view : nullptr, on_event});
     if (!code) return give_up(code.error());
     if (!arguments.report.empty())

@@ -18,21 +18,21 @@ Option end_of_port(std::string_view name, std::string_view help) {
 
 Subject share_options() {
     Option shares = objects(
-        "sharedDirectories", "more folders of the host, a list or an object by tag",
-        {required(text("tag", nullptr, "TAG", "its name")), required(text("source", nullptr, "DIR", "folder of the host")),
-         required(text("target", nullptr, "PATH", "folder in the guest")),
+        "sharedDirectories", "more directories of the host, a list or an object by tag",
+        {required(text("tag", nullptr, "TAG", "its name")), required(text("source", nullptr, "DIR", "directory of the host")),
+         required(text("target", nullptr, "PATH", "directory in the guest")),
          choice("securityModel", nullptr, {"", "none", "mapped-xattr", "mapped-file", "passthrough"}, "\"\"",
                 "QEMU's security_model; empty: mapped-xattr as root, else none"),
          boolean("readOnly", nullptr, false, "the guest can't write")});
     shares.named_by = "tag";
     shares.shorthand = share_from;
     shares.shorthand_form = "TAG=SOURCE:TARGET[:ro]";
-    return {
-        "Shared folders",
-        {text("sharedDir", &M::shared_dir, "DIR", "the folder that the guest has as /tmp/shared; empty: the same as /tmp/xchg"),
-         std::move(shares),
-         integer("msize", &M::msize, {0, 512000}, "0", "BYTES",
-                 "9p packet size of sharedDirectories in bytes; 0: as stage1 chooses")}};
+    return {"Shared directories",
+            {text("sharedDir", &M::shared_dir, "DIR",
+                  "the directory that the guest has as /tmp/shared; empty: the same as /tmp/xchg"),
+             std::move(shares),
+             integer("msize", &M::msize, {0, 512000}, "0", "BYTES",
+                     "9p packet size of sharedDirectories in bytes; 0: as stage1 chooses")}};
 }
 
 Subject network_options() {

@@ -54,7 +54,7 @@ base::Result<std::string> share_from(std::string_view text) {
         share["readOnly"] = true;
         text.remove_suffix(3);
     }
-    // The guest's folder is absolute; a host's may hold a colon.
+    // The guest's directory is absolute; a host's may hold a colon.
     const size_t colon = text.rfind(":/");
     if (colon == std::string_view::npos || colon == 0) return form(whole, "TAG=SOURCE:TARGET[:ro]");
     share["source"] = text.substr(0, colon);

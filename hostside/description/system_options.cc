@@ -25,7 +25,7 @@ Subject system_options() {
         {with_default("\"nixos\"", text("name", &M::name, "NAME", "the machine's name")),
          std::move(system),
          with_default("\"/nix/store\"",
-                      text("store", &M::store, "DIR", "the folder that the guest has as its /nix/store, read-only")),
+                      text("store", &M::store, "DIR", "the directory that the guest has as its /nix/store, read-only")),
          choice("storeKind", &M::store_kind, {"auto", "9p", "erofs", "virtiofs"}, "\"auto\"",
                 "how the guest gets it: shared over 9p or virtiofs, or as a disk, an erofs image that is made of the closure "
                 "once; auto: such an image, if one was made, else 9p"),
@@ -45,7 +45,7 @@ Subject system_options() {
              "whether systemd in stage 2 mounts what the system's etc/fstab names; auto: not when that names devices that this "
              "machine has not, as a computer's /boot"),
          text("kernel", &M::kernel, "FILE", "the kernel instead of TOPLEVEL/kernel"),
-         text("modules", &M::modules, "DIR", "the modules' folder instead of TOPLEVEL/kernel-modules"),
+         text("modules", &M::modules, "DIR", "the modules' directory instead of TOPLEVEL/kernel-modules"),
          text("initrd", &M::initrd, "FILE", "an initrd instead of the one that is built"),
          text("stage1", &M::stage1, "FILE", "the stage1 program; empty: beside runvm"),
          std::move(parameters),

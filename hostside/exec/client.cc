@@ -236,10 +236,10 @@ Result<End> run_in_guest(const ExecWish &wish) {
     constexpr int most_tries = 100;
     constexpr auto pause = std::chrono::milliseconds(50);
     for (int i = 0;; ++i, std::this_thread::sleep_for(pause)) {
-        auto socket = connect_unix(wish.run_folder + "/" + std::string(exec_socket));
+        auto socket = connect_unix(wish.run_directory + "/" + std::string(exec_socket));
         if (socket) return Client(wish, std::move(*socket)).to_the_end();
         const bool not_yet = socket.error().code == ENOENT || socket.error().code == ECONNREFUSED;
-        if (not_yet && i < most_tries && ::access(wish.run_folder.c_str(), F_OK) == 0) continue;
+        if (not_yet && i < most_tries && ::access(wish.run_directory.c_str(), F_OK) == 0) continue;
         socket.error().hint = std::format("machine {} takes no commands: an older runvm started it, or it ended", wish.machine);
         return std::unexpected(socket.error());
     }

@@ -16,8 +16,8 @@ struct ExecStreams {
 };
 
 struct ExecWish {
-    std::string machine;     // its name, for messages
-    std::string run_folder;  // of the machine
+    std::string machine;        // its name, for messages
+    std::string run_directory;  // of the machine
     mounts::exec::Request request{};
     ExecStreams streams{};
     int patience_s = 10;  // for an agent to be there; -1: as long as the machine runs

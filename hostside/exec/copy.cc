@@ -19,7 +19,8 @@ using base::fail;
 using base::Result;
 using mounts::exec::End;
 
-constexpr std::string_view through_tar = "a folder goes through tar: tar -C FOLDER -c . | runvm exec NAME -- tar -C FOLDER -x";
+constexpr std::string_view through_tar =
+    "a directory goes through tar: tar -C DIRECTORY -c . | runvm exec NAME -- tar -C DIRECTORY -x";
 
 // The colon of NAME:FILE; npos for a file of the host's.
 size_t colon_of(const std::string &word) {

@@ -14,7 +14,7 @@ struct Copy {
 };
 
 // From the two words of `runvm cp`, one of which is NAME:FILE; a '/' before the colon makes it a file of the host's. A place
-// that ends in '/', or is a folder of the host's, gets the file's own name. Error: none or both are of a machine.
+// that ends in '/', or is a directory of the host's, gets the file's own name. Error: none or both are of a machine.
 base::Result<Copy> copy_of(const std::string &from, const std::string &to);
 
 // `wish`: the machine, and the user. On either side there is the old file or the whole new one.

@@ -197,8 +197,8 @@ class Hub {
 
 }  // namespace
 
-base::Result<> run_hub(const std::string &run_folder) {
-    const auto at = [&](std::string_view name) { return run_folder + "/" + std::string(name); };
+base::Result<> run_hub(const std::string &run_directory) {
+    const auto at = [&](std::string_view name) { return run_directory + "/" + std::string(name); };
     auto listener = listen_unix(at(exec_socket));
     if (!listener) return std::unexpected(listener.error());
     constexpr auto pause = std::chrono::milliseconds(20);
@@ -212,8 +212,8 @@ base::Result<> run_hub(const std::string &run_folder) {
     }
 }
 
-HubProcess::HubProcess(const std::string &runvm, const std::string &run_folder) {
-    if (auto child = base::start({.argv = {runvm, "exec-hub", run_folder}, .dies_with_parent = true})) pid_ = child->pid;
+HubProcess::HubProcess(const std::string &runvm, const std::string &run_directory) {
+    if (auto child = base::start({.argv = {runvm, "exec-hub", run_directory}, .dies_with_parent = true})) pid_ = child->pid;
 }
 
 HubProcess::~HubProcess() {

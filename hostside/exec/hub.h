@@ -12,14 +12,14 @@
 
 namespace hostside {
 
-// The hub itself: listens in the machine's run folder, and returns when QEMU is gone.
-base::Result<> run_hub(const std::string &run_folder);
+// The hub itself: listens in the machine's run directory, and returns when QEMU is gone.
+base::Result<> run_hub(const std::string &run_directory);
 
 // Starts it, and ends it with its own end. Without it, the machine runs all the same.
 class HubProcess {
   public:
     // `runvm`: the program.
-    HubProcess(const std::string &runvm, const std::string &run_folder);
+    HubProcess(const std::string &runvm, const std::string &run_directory);
     ~HubProcess();
     HubProcess(const HubProcess &) = delete;
     HubProcess &operator=(const HubProcess &) = delete;

@@ -31,12 +31,12 @@ const char *what_is(mode_t mode) {
     case S_IFCHR:
     case S_IFBLK: return "a device";
     case S_IFSOCK: return "a socket";
-    case S_IFDIR: return "a folder";
+    case S_IFDIR: return "a directory";
     default: return "no file";
     }
 }
 
-// A folder in `dir`, made ours to read and to change; not one that is a mount point.
+// A directory in `dir`, made ours to read and to change; not one that is a mount point.
 Fd enter(int dir, const std::string &name) {
     (void)::fchmodat(dir, name.c_str(), 0700, AT_SYMLINK_NOFOLLOW);  // opening says whether it sufficed
     open_how how{};
@@ -57,8 +57,8 @@ Result<std::vector<std::string>> names_in(int dir, const std::string &path) {
     return names;
 }
 
-// Empties folders one level at a time: what is a folder in a folder moves up to the top, so that neither descriptors, nor
-// the stack, nor the length of a path grow with the depth.
+// Empties directories one level at a time: what is a directory in a directory moves up to the top, so that neither descriptors,
+// nor the stack, nor the length of a path grow with the depth.
 class Sweep {
   public:
     Sweep(int top, const std::string &path) : top_(top), path_(path) {}
@@ -90,7 +90,7 @@ class Sweep {
     }
 
     void move_up(int dir, const std::string &name) {
-        // A folder that its owner may not write can't be moved: its `..` changes.
+        // A directory that its owner may not write can't be moved: its `..` changes.
         (void)::fchmodat(dir, name.c_str(), 0700, AT_SYMLINK_NOFOLLOW);
         count(::renameat(dir, name.c_str(), top_, std::format(".swept-{}", done_).c_str()));
     }
@@ -107,8 +107,8 @@ class Sweep {
 
 }  // namespace
 
-Result<std::string> read_from_guest(const std::string &folder, const std::string &name, size_t limit_bytes) {
-    auto dir = base::open_at(AT_FDCWD, folder, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+Result<std::string> read_from_guest(const std::string &directory, const std::string &name, size_t limit_bytes) {
+    auto dir = base::open_at(AT_FDCWD, directory, O_PATH | O_DIRECTORY | O_NOFOLLOW);
     if (!dir) return std::unexpected(dir.error());
     // Looked at before it is opened: opening alone rewinds tapes, starts watchdogs and waits for a FIFO's other end.
     auto found = base::open_beneath(dir->get(), name, O_PATH | O_NOFOLLOW);
@@ -129,15 +129,15 @@ Result<std::string> read_from_guest(const std::string &folder, const std::string
     return base::read_all(file->get(), name, limit_bytes);
 }
 
-Result<> remove_guest_folder(const std::string &folder) {
-    (void)::fchmodat(AT_FDCWD, folder.c_str(), 0700, AT_SYMLINK_NOFOLLOW);
-    auto top = base::open_at(AT_FDCWD, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+Result<> remove_guest_directory(const std::string &directory) {
+    (void)::fchmodat(AT_FDCWD, directory.c_str(), 0700, AT_SYMLINK_NOFOLLOW);
+    auto top = base::open_at(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     if (!top) {
-        if (top.error().code == ENOENT || ::unlink(folder.c_str()) == 0) return {};
-        return fail(top.error().code, "remove", folder);
+        if (top.error().code == ENOENT || ::unlink(directory.c_str()) == 0) return {};
+        return fail(top.error().code, "remove", directory);
     }
-    if (auto swept = Sweep(top->get(), folder).everything(); !swept) return swept;
-    if (::rmdir(folder.c_str()) < 0) return fail(errno, "remove", folder);
+    if (auto swept = Sweep(top->get(), directory).everything(); !swept) return swept;
+    if (::rmdir(directory.c_str()) < 0) return fail(errno, "remove", directory);
     return {};
 }
 

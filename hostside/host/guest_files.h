@@ -1,4 +1,4 @@
-// A folder that a guest writes into (xchg). Its root could have left anything there: symlinks and hard links to where it
+// A directory that a guest writes into (xchg). Its root could have left anything there: symlinks and hard links to where it
 // may not read, FIFOs that never end, devices, files without end, trees deeper than a path is long, names with newlines.
 // Nothing of it is followed, waited for or trusted in size.
 #pragma once
@@ -10,12 +10,12 @@
 
 namespace hostside {
 
-// The content of a regular file with one name, of at most limit_bytes, right beneath or deeper in `folder`. Never blocks.
+// The content of a regular file with one name, of at most limit_bytes, right beneath or deeper in `directory`. Never blocks.
 // ENOENT: it is not there. The other errors say what the guest left instead.
-base::Result<std::string> read_from_guest(const std::string &folder, const std::string &name, size_t limit_bytes);
+base::Result<std::string> read_from_guest(const std::string &directory, const std::string &name, size_t limit_bytes);
 
-// Removes `folder` with all that is in it, whatever its modes; another file system that is mounted inside is not entered.
-// No folder: nothing to do. Error: what could not be removed; the rest is gone.
-base::Result<> remove_guest_folder(const std::string &folder);
+// Removes `directory` with all that is in it, whatever its modes; another file system that is mounted inside is not entered.
+// No directory: nothing to do. Error: what could not be removed; the rest is gone.
+base::Result<> remove_guest_directory(const std::string &directory);
 
 }  // namespace hostside

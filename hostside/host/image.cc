@@ -41,9 +41,9 @@ Result<> fill_image(const std::string &qemu, std::vector<std::string> options, i
     auto exit = base::run({.argv = argv, .inherited = {fd}, .capture_output = true});
     if (!exit) return std::unexpected(exit.error());
     if (exit->status == 0) return {};
-    const std::string folder = fs::absolute(path).parent_path();
+    const std::string directory = fs::absolute(path).parent_path();
     if (exit->output.contains(base::errno_text(ENOSPC)))
-        return fail(ENOSPC, "create image", path, std::format("make room in {}, or name another place (diskImage)", folder));
+        return fail(ENOSPC, "create image", path, std::format("make room in {}, or name another place (diskImage)", directory));
     std::string line = exit->output.substr(0, exit->output.find('\n'));
     const std::string prefix = std::format("qemu-img: {}: ", target);
     if (line.starts_with(prefix)) line.erase(0, prefix.size());
@@ -62,15 +62,15 @@ class NewFile {
   public:
     static Result<NewFile> beside(const std::string &path) {
         NewFile file;
-        const std::string folder = fs::absolute(path).parent_path();
-        file.fd_ = Fd(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+        const std::string directory = fs::absolute(path).parent_path();
+        file.fd_ = Fd(::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
         if (!file.fd_) {
             uint64_t random = 0;
             if (::getrandom(&random, sizeof random, 0) != sizeof random) return fail(errno, "create image", path);
             file.name_ = std::format("{}.new-{:016x}", path, random);
             file.fd_ = Fd(::open(file.name_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
         }
-        if (!file.fd_) return fail(errno, "create image", path, std::format("is {} yours to write?", folder));
+        if (!file.fd_) return fail(errno, "create image", path, std::format("is {} yours to write?", directory));
         return file;
     }
     NewFile(NewFile &&other) noexcept : fd_(std::move(other.fd_)), name_(std::exchange(other.name_, {})) {}

@@ -74,7 +74,7 @@ void put(const Fd &directory, std::string_view name, const Result<std::string> &
 // Those that ended longest ago go.
 void trim(const std::string &all) {
     auto runs = last_runs();
-    for (size_t i = most_names; i < runs.size(); ++i) (void)remove_guest_folder(all + "/" + runs[i].name);
+    for (size_t i = most_names; i < runs.size(); ++i) (void)remove_guest_directory(all + "/" + runs[i].name);
 }
 
 }  // namespace
@@ -82,9 +82,9 @@ void trim(const std::string &all) {
 bool keep_run(const std::string &run_directory, const std::string &xchg, const RunRecord &record) {
     const std::string home = state_home();
     if (home.empty() || !base::make_directories_at(AT_FDCWD, home)) return false;
-    const auto all = own_folder(home, "runvm");
+    const auto all = own_directory(home, "runvm");
     if (!all) return false;
-    const auto path = own_folder(*all, fs::path(run_directory).filename());
+    const auto path = own_directory(*all, fs::path(run_directory).filename());
     if (!path) return false;
     const auto directory = base::open_at(AT_FDCWD, *path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     if (!directory) return false;

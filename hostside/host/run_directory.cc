@@ -23,22 +23,22 @@ using base::fail;
 using base::Result;
 namespace fs = std::filesystem;
 
-// A machine NAME has the folder NAME and the lock NAME.lock; an image's lock begins with a dot, as no name does.
+// A machine NAME has the directory NAME and the lock NAME.lock; an image's lock begins with a dot, as no name does.
 constexpr std::string_view lock_suffix = ".lock", image_prefix = ".image-";
 
-Result<> private_folder(const std::string &path) {
+Result<> private_directory(const std::string &path) {
     if (::mkdir(path.c_str(), 0700) < 0 && errno != EEXIST)
-        return fail(errno, "mkdir", path, "set XDG_RUNTIME_DIR to a folder that you may write");
+        return fail(errno, "mkdir", path, "set XDG_RUNTIME_DIR to a directory that you may write");
     struct stat st{};
     if (::lstat(path.c_str(), &st) < 0) return fail(errno, "stat", path);
     if (!S_ISDIR(st.st_mode) || st.st_uid != ::geteuid() || (st.st_mode & 077) != 0)
-        return fail(0, "use", path, "must be a folder of yours with mode 0700; remove it, or set XDG_RUNTIME_DIR");
+        return fail(0, "use", path, "must be a directory of yours with mode 0700; remove it, or set XDG_RUNTIME_DIR");
     return {};
 }
 
-// A lock of the runtime folder; of a machine also the path of its folder. Either may be there without the other.
+// A lock of the runtime directory; of a machine also the path of its directory. Either may be there without the other.
 struct Lock {
-    std::string path, folder;
+    std::string path, directory;
 };
 
 std::vector<Lock> locks_in(const std::string &parent) {
@@ -49,41 +49,41 @@ std::vector<Lock> locks_in(const std::string &parent) {
         const std::string name = entry.path().filename();
         if (name.starts_with(image_prefix)) locks.push_back({path, ""});
         if (name.starts_with('.')) continue;
-        const bool folder = entry.is_directory(error);
-        if (folder) locks.push_back({path + std::string(lock_suffix), path});
-        if (folder || !name.ends_with(lock_suffix)) continue;
+        const bool directory = entry.is_directory(error);
+        if (directory) locks.push_back({path + std::string(lock_suffix), path});
+        if (directory || !name.ends_with(lock_suffix)) continue;
         const std::string of = path.substr(0, path.size() - lock_suffix.size());
         if (!fs::is_directory(of, error)) locks.push_back({path, of});
     }
     return locks;
 }
 
-// What a killed launcher left: locks that nobody holds, and the folders of machines. With a name, that one's alone.
+// What a killed launcher left: locks that nobody holds, and the directories of machines. With a name, that one's alone.
 void sweep_abandoned(const std::string &parent, const std::string &name = {}) {
     for (const auto &lock : locks_in(parent)) {
-        if (!name.empty() && lock.folder != parent + "/" + name) continue;
+        if (!name.empty() && lock.directory != parent + "/" + name) continue;
         if (FileLock::holder(lock.path) != 0) continue;
         auto ours = FileLock::take(lock.path, lock.path);  // and its end removes it
-        if (!ours || lock.folder.empty()) continue;
-        keep_abandoned_run(lock.folder);
-        (void)remove_guest_folder(lock.folder);  // the next start of this name says why it can't
+        if (!ours || lock.directory.empty()) continue;
+        keep_abandoned_run(lock.directory);
+        (void)remove_guest_directory(lock.directory);  // the next start of this name says why it can't
     }
 }
 
 }  // namespace
 
-std::string runtime_folder_path() {
+std::string runtime_directory_path() {
     const char *runtime = std::getenv("XDG_RUNTIME_DIR");
     return runtime != nullptr && *runtime == '/' ? std::string(runtime) + "/runvm" : std::format("/tmp/runvm-{}", ::geteuid());
 }
 
-Result<std::string> runtime_folder() {
-    const std::string path = runtime_folder_path();
-    if (auto made = private_folder(path); !made) return std::unexpected(made.error());
+Result<std::string> runtime_directory() {
+    const std::string path = runtime_directory_path();
+    if (auto made = private_directory(path); !made) return std::unexpected(made.error());
     return path;
 }
 
-Result<std::string> own_folder_path(const std::string &parent, const std::string &name) {
+Result<std::string> own_directory_path(const std::string &parent, const std::string &name) {
     const std::string path = parent + "/" + name;
     auto dir = base::open_at(AT_FDCWD, parent, O_RDONLY | O_DIRECTORY);
     if (!dir) return std::unexpected(dir.error());
@@ -91,29 +91,29 @@ Result<std::string> own_folder_path(const std::string &parent, const std::string
     if (::fstat(dir->get(), &st) < 0) return fail(errno, "stat", parent);
     const bool others_write = (st.st_mode & 022) != 0 && (st.st_mode & S_ISVTX) == 0;
     if ((st.st_uid != ::geteuid() && st.st_uid != 0) || others_write)
-        return fail(0, "use", path, std::format("others can change what is in {}; name a folder of yours", parent));
-    auto folder = base::open_beneath(dir->get(), name, O_RDONLY | O_DIRECTORY);
-    if (!folder && (folder.error().code == ELOOP || folder.error().code == ENOTDIR))
-        return fail(folder.error().code, "use", path, "it must be a folder; remove what is there");
-    if (!folder && folder.error().code != ENOENT) return fail(folder.error().code, "use", path);
-    if (folder && ::fstat(folder->get(), &st) < 0) return fail(errno, "stat", path);
-    if (folder && st.st_uid != ::geteuid())
-        return fail(0, "use", path, "another user's folder, who would read and write the guest's files; remove it");
+        return fail(0, "use", path, std::format("others can change what is in {}; name a directory of yours", parent));
+    auto directory = base::open_beneath(dir->get(), name, O_RDONLY | O_DIRECTORY);
+    if (!directory && (directory.error().code == ELOOP || directory.error().code == ENOTDIR))
+        return fail(directory.error().code, "use", path, "it must be a directory; remove what is there");
+    if (!directory && directory.error().code != ENOENT) return fail(directory.error().code, "use", path);
+    if (directory && ::fstat(directory->get(), &st) < 0) return fail(errno, "stat", path);
+    if (directory && st.st_uid != ::geteuid())
+        return fail(0, "use", path, "another user's directory, who would read and write the guest's files; remove it");
     return base::path_of(dir->get(), parent).transform([&](const std::string &real) { return real + "/" + name; });
 }
 
-Result<std::string> own_folder(const std::string &parent, const std::string &name) {
-    auto path = own_folder_path(parent, name);
+Result<std::string> own_directory(const std::string &parent, const std::string &name) {
+    auto path = own_directory_path(parent, name);
     if (!path) return path;
     if (::mkdir(path->c_str(), 0700) < 0 && errno != EEXIST) return fail(errno, "mkdir", *path);
-    return own_folder_path(parent, name);  // what is there now, whoever made it
+    return own_directory_path(parent, name);  // what is there now, whoever made it
 }
 
-Result<RunFolder> RunFolder::create(const std::string &name, bool another) {
+Result<RunDirectory> RunDirectory::create(const std::string &name, bool another) {
     if (name.empty() || name.starts_with('.') || name.find('/') != std::string::npos || printable(name) != name)
         return fail(0, "use name", name,
                     "a machine's name is not empty, has no '/' nor control characters and does not begin with '.'");
-    auto parent = runtime_folder();
+    auto parent = runtime_directory();
     if (!parent) return std::unexpected(parent.error());
     sweep_abandoned(*parent);
     constexpr int most_of_one_name = 100;
@@ -124,27 +124,27 @@ Result<RunFolder> RunFolder::create(const std::string &name, bool another) {
         lock = FileLock::take(path + std::string(lock_suffix), "machine " + name);
     }
     if (!lock) return std::unexpected(lock.error());
-    if (auto swept = remove_guest_folder(path); !swept) return std::unexpected(swept.error());
-    if (auto made = private_folder(path); !made) return std::unexpected(made.error());
-    return RunFolder(path, std::move(*lock));
+    if (auto swept = remove_guest_directory(path); !swept) return std::unexpected(swept.error());
+    if (auto made = private_directory(path); !made) return std::unexpected(made.error());
+    return RunDirectory(path, std::move(*lock));
 }
 
 void keep_if_abandoned(const std::string &name) {
-    if (auto parent = runtime_folder()) sweep_abandoned(*parent, name);
+    if (auto parent = runtime_directory()) sweep_abandoned(*parent, name);
 }
 
-RunFolder::~RunFolder() {
-    if (lock_.held()) (void)remove_guest_folder(path_);  // the next start sweeps what could not be removed
+RunDirectory::~RunDirectory() {
+    if (lock_.held()) (void)remove_guest_directory(path_);  // the next start sweeps what could not be removed
 }
 
 Result<std::vector<Running>> running_machines() {
-    auto parent = runtime_folder();
+    auto parent = runtime_directory();
     if (!parent) return std::unexpected(parent.error());
     std::vector<Running> result;
     for (const auto &lock : locks_in(*parent)) {
-        if (lock.folder.empty()) continue;
+        if (lock.directory.empty()) continue;
         if (const long holder = FileLock::holder(lock.path); holder != 0)
-            result.push_back({fs::path(lock.folder).filename(), lock.folder, holder});
+            result.push_back({fs::path(lock.directory).filename(), lock.directory, holder});
     }
     std::ranges::sort(result, {}, &Running::name);
     return result;
@@ -161,11 +161,11 @@ std::string image_lock(const std::string &parent, const struct stat &image) {
 Result<> image_is_free(const std::string &path) {
     struct stat st{};
     if (::stat(path.c_str(), &st) < 0) return fail(errno, "stat", path);
-    return FileLock::is_free(image_lock(runtime_folder_path(), st), path);
+    return FileLock::is_free(image_lock(runtime_directory_path(), st), path);
 }
 
 Result<FileLock> lock_image(const std::string &path) {
-    auto parent = runtime_folder();
+    auto parent = runtime_directory();
     if (!parent) return std::unexpected(parent.error());
     for (;;) {
         struct stat before{}, now{};

@@ -46,20 +46,20 @@ Result<sockaddr_un> address_of(const std::string &path) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (path.size() >= sizeof address.sun_path)
-        return fail(0, "socket", path, "too long for a socket; set XDG_RUNTIME_DIR to a shorter folder");
+        return fail(0, "socket", path, "too long for a socket; set XDG_RUNTIME_DIR to a shorter directory");
     std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
     return address;
 }
 
-std::string place_lock(const std::string &folder, int node) { return std::format("{}/{}.lock", folder, node); }
+std::string place_lock(const std::string &directory, int node) { return std::format("{}/{}.lock", directory, node); }
 
 std::string place_name(int vlan, int node) { return std::format("place {} on vlan {}", node, vlan); }
 
-Result<FileLock> take_place(const std::string &folder, int vlan, int node) {
-    constexpr int tries = 10;  // one that leaves may remove the empty folder just now
+Result<FileLock> take_place(const std::string &directory, int vlan, int node) {
+    constexpr int tries = 10;  // one that leaves may remove the empty directory just now
     for (int i = 0;; ++i) {
-        if (::mkdir(folder.c_str(), 0700) < 0 && errno != EEXIST) return fail(errno, "mkdir", folder);
-        auto lock = FileLock::take(place_lock(folder, node), place_name(vlan, node));
+        if (::mkdir(directory.c_str(), 0700) < 0 && errno != EEXIST) return fail(errno, "mkdir", directory);
+        auto lock = FileLock::take(place_lock(directory, node), place_name(vlan, node));
         if (!lock && lock.error().code == ENOENT && i < tries) continue;
         if (!lock && lock.error().code == 0) lock.error().hint += " nodeNumber";
         return lock;
@@ -70,8 +70,13 @@ Result<FileLock> take_place(const std::string &folder, int vlan, int node) {
 
 class VlanPort::Forwarder {
   public:
-    Forwarder(std::string folder, int vlan, int node, FileLock lock, Fd in, Fd out)
-        : folder_(std::move(folder)), vlan_(vlan), node_(node), lock_(std::move(lock)), in_(std::move(in)), out_(std::move(out)) {
+    Forwarder(std::string directory, int vlan, int node, FileLock lock, Fd in, Fd out)
+        : directory_(std::move(directory)),
+          vlan_(vlan),
+          node_(node),
+          lock_(std::move(lock)),
+          in_(std::move(in)),
+          out_(std::move(out)) {
         // Signals are the supervisor's.
         sigset_t all, old;
         sigfillset(&all);
@@ -83,13 +88,13 @@ class VlanPort::Forwarder {
         leaving_ = true;
         (void)::shutdown(in_.get(), SHUT_RDWR);
         thread_.join();
-        (void)::unlink(vlan_switch_socket(folder_, node_).c_str());
-        (void)::unlink(vlan_guest_socket(folder_, node_).c_str());
+        (void)::unlink(vlan_switch_socket(directory_, node_).c_str());
+        (void)::unlink(vlan_guest_socket(directory_, node_).c_str());
     }
     Forwarder(const Forwarder &) = delete;
     Forwarder &operator=(const Forwarder &) = delete;
 
-    [[nodiscard]] const std::string &folder() const { return folder_; }
+    [[nodiscard]] const std::string &directory() const { return directory_; }
 
   private:
     struct Peer {
@@ -109,18 +114,18 @@ class VlanPort::Forwarder {
         }
     }
 
-    // A folder's time changes with its names.
+    // A directory's time changes with its names.
     void look_who_is_there() {
         struct stat st{};
-        if (::stat(folder_.c_str(), &st) < 0) return;
+        if (::stat(directory_.c_str(), &st) < 0) return;
         if (st.st_mtim.tv_sec == seen_.tv_sec && st.st_mtim.tv_nsec == seen_.tv_nsec) return;
         seen_ = st.st_mtim;
         peers_.clear();
-        DIR *dir = ::opendir(folder_.c_str());
+        DIR *dir = ::opendir(directory_.c_str());
         while (const dirent *entry = dir != nullptr ? ::readdir(dir) : nullptr) {
             const int node = node_of(entry->d_name);
             if (node == 0 || node == node_) continue;
-            if (auto address = address_of(vlan_guest_socket(folder_, node))) peers_.push_back({node, *address});
+            if (auto address = address_of(vlan_guest_socket(directory_, node))) peers_.push_back({node, *address});
         }
         if (dir != nullptr) (void)::closedir(dir);
     }
@@ -141,7 +146,7 @@ class VlanPort::Forwarder {
         }
     }
 
-    std::string folder_;
+    std::string directory_;
     int vlan_, node_;
     FileLock lock_;
     Fd in_, out_;
@@ -156,35 +161,35 @@ VlanPort::VlanPort(VlanPort &&) noexcept = default;
 
 VlanPort::~VlanPort() {
     if (!forwarder_) return;
-    const std::string folder = forwarder_->folder();
+    const std::string directory = forwarder_->directory();
     forwarder_.reset();
-    (void)::rmdir(folder.c_str());  // not while others are there
+    (void)::rmdir(directory.c_str());  // not while others are there
 }
 
 Result<> VlanPort::is_free(const std::string &runtime, int vlan, int node) {
-    const std::string folder = vlan_folder(runtime, vlan);
-    if (auto address = address_of(vlan_switch_socket(folder, node)); !address) return std::unexpected(address.error());
-    auto free = FileLock::is_free(place_lock(folder, node), place_name(vlan, node));
+    const std::string directory = vlan_directory(runtime, vlan);
+    if (auto address = address_of(vlan_switch_socket(directory, node)); !address) return std::unexpected(address.error());
+    auto free = FileLock::is_free(place_lock(directory, node), place_name(vlan, node));
     if (!free) free.error().hint += " nodeNumber";
     return free;
 }
 
 Result<VlanPort> VlanPort::join(const std::string &runtime, int vlan, int node) {
-    const std::string folder = vlan_folder(runtime, vlan);
-    const std::string path = vlan_switch_socket(folder, node);
+    const std::string directory = vlan_directory(runtime, vlan);
+    const std::string path = vlan_switch_socket(directory, node);
     auto address = address_of(path);
     if (!address) return std::unexpected(address.error());
-    auto lock = take_place(folder, vlan, node);
+    auto lock = take_place(directory, vlan, node);
     if (!lock) return std::unexpected(lock.error());
     // Of a launcher that was killed; the lock says that nobody has them.
     (void)::unlink(path.c_str());
-    (void)::unlink(vlan_guest_socket(folder, node).c_str());
+    (void)::unlink(vlan_guest_socket(directory, node).c_str());
     Fd in(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     Fd out(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     if (!in || !out || ::bind(in.get(), reinterpret_cast<const sockaddr *>(&*address), sizeof *address) < 0 ||
         ::setsockopt(out.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) < 0)
         return fail(errno, "join vlan", path);
-    return VlanPort(std::make_unique<Forwarder>(folder, vlan, node, std::move(*lock), std::move(in), std::move(out)));
+    return VlanPort(std::make_unique<Forwarder>(directory, vlan, node, std::move(*lock), std::move(in), std::move(out)));
 }
 
 }  // namespace hostside

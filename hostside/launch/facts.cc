@@ -29,7 +29,7 @@ Result<std::string> xchg_path(const std::string &run_directory) {
     const char *temporary = std::getenv("TMPDIR");
     const char *use = std::getenv("USE_TMPDIR");
     const bool kept = temporary != nullptr && *temporary != '\0' && use != nullptr && *use != '\0';
-    return kept ? own_folder_path(fs::absolute(temporary), "xchg") : run_directory + "/xchg";
+    return kept ? own_directory_path(fs::absolute(temporary), "xchg") : run_directory + "/xchg";
 }
 
 // Where QEMU, as root, could not keep the guest's owners beside the files.
@@ -62,19 +62,19 @@ void look_at_attributes(LaunchFacts &facts, const Machine &m) {
 }
 
 Result<> look_at_shares(HostFacts &facts, const Machine &m) {
-    auto xchg = xchg_path(facts.run_folder);
+    auto xchg = xchg_path(facts.run_directory);
     if (!xchg) return std::unexpected(xchg.error());
     facts.xchg = std::move(*xchg);
     facts.shared = m.shared_dir.empty() ? facts.xchg : m.shared_dir;
     for (const auto &[what, path] : {std::pair{std::string("store"), m.store}, {"sharedDir", m.shared_dir}}) {
         std::error_code error;
         if (!path.empty() && !fs::is_directory(path, error))
-            return fail(0, "share", path, std::format("{} is not a folder; name one that is there", what));
+            return fail(0, "share", path, std::format("{} is not a directory; name one that is there", what));
     }
     for (const auto &s : m.shared_directories) {
         std::error_code error;
         if (!fs::is_directory(s.source, error))
-            return fail(0, "share", s.source, std::format("source of {} is not a folder; name one that is there", s.tag));
+            return fail(0, "share", s.source, std::format("source of {} is not a directory; name one that is there", s.tag));
     }
     return {};
 }
@@ -143,8 +143,8 @@ Result<LaunchFacts> look_at_host(const Machine &m, const PrepareOptions &options
     HostFacts &host = facts.host;
     host.runvm = fs::read_symlink("/proc/self/exe");
     host.root = ::geteuid() == 0;
-    host.run_folder = options.run_folder;
-    host.runtime = fs::path(options.run_folder).parent_path();
+    host.run_directory = options.run_directory;
+    host.runtime = fs::path(options.run_directory).parent_path();
     host.terminal = options.terminal;
     host.monitor = options.monitor;
     const auto ports = [&] { return options.pasted ? Result<>{} : check_ports(m.forward_ports); };

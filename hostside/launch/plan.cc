@@ -32,7 +32,8 @@ void plan_initrd_file(LaunchPlan &plan, BootFile initrd, bool cache, const std::
     }
     plan.host.initrd = initrd.path;
     if (initrd.bytes.empty() && archives.empty()) return;
-    plan.host.initrd = cache ? cache_path("initrd-" + short_hash(initrd.identity + archives)) : plan.host.run_folder + "/initrd";
+    plan.host.initrd =
+        cache ? cache_path("initrd-" + short_hash(initrd.identity + archives)) : plan.host.run_directory + "/initrd";
     const bool made = !initrd.bytes.empty();
     plan.steps.emplace_back(WriteFile{.path = plan.host.initrd,
                                       .beginning = made ? "" : initrd.path,
@@ -97,21 +98,21 @@ Result<LaunchPlan> plan_launch(const Machine &m, LaunchFacts facts) {
     for (const BootFile *file : {&facts.boot.kernel, &facts.boot.initrd})
         if (file->cached) plan.steps.emplace_back(UseCached{file->path});
     for (const int vlan : all_vlans(m)) plan.steps.emplace_back(JoinVlan{host.runtime, vlan, m.node_number});
-    RelayGuest relay{std::format("{}/{}", host.run_folder, relay_socket), {}};
+    RelayGuest relay{std::format("{}/{}", host.run_directory, relay_socket), {}};
     for (const auto &p : m.forward_ports)
         if (p.from == "guest")
             relay.targets.push_back(std::format("{} {}", p.host_address.empty() ? "127.0.0.1" : p.host_address, p.host_port));
     if (!relay.targets.empty()) plan.steps.emplace_back(std::move(relay));
     plan.steps.emplace_back(MakeOwnDirectory{host.xchg});
     const bool new_image = !facts.root.there || !facts.root.put_aside.empty();
-    host.root_image = m.ephemeral && !m.disk_image.empty() ? host.run_folder + "/root.qcow2" : m.disk_image;
+    host.root_image = m.ephemeral && !m.disk_image.empty() ? host.run_directory + "/root.qcow2" : m.disk_image;
     host.root_image_empty = !m.disk_image.empty() && facts.root.promised && (new_image || (facts.root.empty && !m.ephemeral));
     if (!m.use_boot_loader)
         if (auto done = plan_boot(plan, std::move(facts.boot), host.root_image_empty && !m.allow_reboot); !done)
             return std::unexpected(done.error());
     plan_root_image(plan, m, facts.root);
     for (size_t i = 0; i < m.empty_disks_mib.size(); ++i) {
-        host.empty_images.push_back(std::format("{}/empty{}.qcow2", host.run_folder, i));
+        host.empty_images.push_back(std::format("{}/empty{}.qcow2", host.run_directory, i));
         plan.steps.emplace_back(MakeImage{host.empty_images.back(), m.empty_disks_mib[i]});
     }
     if (auto argv = qemu_argv(m, host); !argv) return std::unexpected(argv.error());

@@ -45,7 +45,7 @@ base::Result<LaunchPlan> plan_with(const StorePlan &store, const Machine &m, con
 }  // namespace
 
 base::Result<Prepared> prepare(const Machine &described, const PrepareOptions &options) {
-    auto store = plan_store(described, options.run_folder);
+    auto store = plan_store(described, options.run_directory);
     if (!store) return std::unexpected(store.error());
     Machine m = described;
     m.store_kind = store->kind;
@@ -56,9 +56,9 @@ base::Result<Prepared> prepare(const Machine &described, const PrepareOptions &o
         held = plan.and_then(apply);
     }
     if (!held) return std::unexpected(held.error());
-    auto provided = provide_store(*store, m, options.run_folder, options.progress);
+    auto provided = provide_store(*store, m, options.run_directory, options.progress);
     if (!provided) return std::unexpected(provided.error());
-    plan->host.store_folder = provided->folder;
+    plan->host.store_directory = provided->directory;
     plan->notes.insert(plan->notes.end(), provided->notes.begin(), provided->notes.end());
     return Prepared{std::move(plan->host),  std::move(plan->notes),  std::move(held->locks),
                     std::move(held->vlans), std::move(held->relays), std::move(*provided)};
@@ -66,13 +66,13 @@ base::Result<Prepared> prepare(const Machine &described, const PrepareOptions &o
 
 base::Result<std::string> complete_initrd(const Machine &m) {
     LaunchFacts facts;
-    if (auto seen = look_at_initrd(facts, m, {.run_folder = ""}); !seen) return std::unexpected(seen.error());
+    if (auto seen = look_at_initrd(facts, m, {.run_directory = ""}); !seen) return std::unexpected(seen.error());
     return plan_initrd(facts, "").and_then(content);
 }
 
 base::Result<std::string> printed_launch(const Machine &described, const PrepareOptions &options,
                                          const std::vector<std::string> &initrd_command) {
-    auto store = plan_store(described, options.run_folder);
+    auto store = plan_store(described, options.run_directory);
     if (!store) return std::unexpected(store.error());
     if (!store->socket.empty())
         return base::fail(0, "print", "", "virtiofsd is started and watched by runvm itself; print with --store-kind 9p");

@@ -21,11 +21,11 @@ struct Prepared {
     std::vector<FileLock> locks;     // of disk images, for as long as the machine runs
     std::vector<VlanPort> vlans;     // the same
     std::vector<GuestRelay> relays;  // the same
-    ProvidedStore store;             // the same; QEMU inherits its view's folder
+    ProvidedStore store;             // the same; QEMU inherits its view's directory
 };
 
 struct PrepareOptions {
-    std::string run_folder;
+    std::string run_directory;
     bool fresh = false;    // an existing root disk is put aside first
     bool pasted = false;   // a person runs the command, later and perhaps twice, and without us
     bool terminal = true;  // see HostFacts

@@ -21,7 +21,7 @@ class Line {
     Line(const std::string &qemu_img, const Words &initrd_command) : qemu_img_(qemu_img), initrd_command_(initrd_command) {}
 
     std::string operator()(const UseCached &) const { return ""; }
-    std::string operator()(const JoinVlan &step) const { return directory_line(vlan_folder(step.runtime, step.vlan)); }
+    std::string operator()(const JoinVlan &step) const { return directory_line(vlan_directory(step.runtime, step.vlan)); }
     std::string operator()(const MakeOwnDirectory &step) const { return directory_line(step.path); }
     std::string operator()(const WriteFile &step) const {
         Words words = initrd_command_;
@@ -52,7 +52,7 @@ base::Result<std::string> shell_lines(const LaunchPlan &plan, const Machine &mac
     if (!argv) return std::unexpected(argv.error());
     const std::string qemu_img = find_qemu_img(plan.host.qemu).value_or("qemu-img");
     // Each by itself: -m is the last one's alone.
-    std::string lines = directory_line(plan.host.runtime) + directory_line(plan.host.run_folder);
+    std::string lines = directory_line(plan.host.runtime) + directory_line(plan.host.run_directory);
     for (const auto &step : plan.steps) lines += std::visit(Line(qemu_img, initrd_command), step);
     return lines + quote_words(*argv) + "\n";
 }

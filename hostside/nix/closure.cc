@@ -46,8 +46,8 @@ base::Result<mounts::Database> open(const std::string &path) {
         return base::fail(errno, "open database", path, "is there a Nix store on this host? --database names another");
     auto database = mounts::Database::open(path, Mode::read_only).and_then(usable);
     // Where locks can be had, that it failed is the answer: somebody may be in the middle of a change.
-    const std::string folder = path.substr(0, path.rfind('/') + 1);
-    if (database || ::access(folder.empty() ? "." : folder.c_str(), W_OK) == 0) return database;
+    const std::string directory = path.substr(0, path.rfind('/') + 1);
+    if (database || ::access(directory.empty() ? "." : directory.c_str(), W_OK) == 0) return database;
     for (const char *suffix : {"-wal", "-journal"})
         if (::stat((path + suffix).c_str(), &st) == 0 && st.st_size > 0)
             return base::fail(0, "open database", path,

@@ -31,16 +31,17 @@ class Writer {
         pad(value.size());
     }
 
-    // `path`, for messages, is where `name` in `folder` is.
-    base::Result<> node(int folder, const std::string &name, const std::string &path) {
+    // `path`, for messages, is where `name` in `directory` is.
+    base::Result<> node(int directory, const std::string &name, const std::string &path) {
         struct stat st{};
-        if (::fstatat(folder, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) < 0) return base::fail(errno, "read", path);
+        if (::fstatat(directory, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) < 0) return base::fail(errno, "read", path);
         text("(");
         text("type");
-        auto written = S_ISREG(st.st_mode)   ? file(folder, name, path)
-                       : S_ISDIR(st.st_mode) ? entries(folder, name, path)
-                       : S_ISLNK(st.st_mode) ? symlink(folder, name, path)
-                                             : base::fail(0, "read", path, "a store path holds files, folders and symlinks only");
+        auto written = S_ISREG(st.st_mode)   ? file(directory, name, path)
+                       : S_ISDIR(st.st_mode) ? entries(directory, name, path)
+                       : S_ISLNK(st.st_mode)
+                           ? symlink(directory, name, path)
+                           : base::fail(0, "read", path, "a store path holds files, directories and symlinks only");
         if (written) text(")");
         return written;
     }
@@ -53,8 +54,8 @@ class Writer {
     }
     void pad(uint64_t size) { sink_(std::string_view("\0\0\0\0\0\0\0", (8 - size % 8) % 8)); }
 
-    base::Result<> file(int folder, const std::string &name, const std::string &path) {
-        const auto fd = base::open_at(folder, name, O_RDONLY | O_NOFOLLOW);
+    base::Result<> file(int directory, const std::string &name, const std::string &path) {
+        const auto fd = base::open_at(directory, name, O_RDONLY | O_NOFOLLOW);
         if (!fd) return base::fail(fd.error().code, "read", path);
         struct stat st{};
         if (::fstat(fd->get(), &st) < 0) return base::fail(errno, "read", path);
@@ -78,9 +79,9 @@ class Writer {
         return {};
     }
 
-    base::Result<> symlink(int folder, const std::string &name, const std::string &path) {
+    base::Result<> symlink(int directory, const std::string &name, const std::string &path) {
         std::string target(target_limit_bytes, '\0');
-        const ssize_t n = ::readlinkat(folder, name.c_str(), target.data(), target.size());
+        const ssize_t n = ::readlinkat(directory, name.c_str(), target.data(), target.size());
         if (n < 0) return base::fail(errno, "read", path);
         text("symlink");
         text("target");
@@ -88,8 +89,8 @@ class Writer {
         return {};
     }
 
-    base::Result<> entries(int folder, const std::string &name, const std::string &path) {
-        auto fd = base::open_at(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    base::Result<> entries(int directory, const std::string &name, const std::string &path) {
+        auto fd = base::open_at(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
         if (!fd) return base::fail(fd.error().code, "read", path);
         const auto names = list(fd->get(), path);
         if (!names) return std::unexpected(names.error());
@@ -106,8 +107,8 @@ class Writer {
         return {};
     }
 
-    static base::Result<std::vector<std::string>> list(int folder, const std::string &path) {
-        const int copy = ::fcntl(folder, F_DUPFD_CLOEXEC, 0);
+    static base::Result<std::vector<std::string>> list(int directory, const std::string &path) {
+        const int copy = ::fcntl(directory, F_DUPFD_CLOEXEC, 0);
         const std::unique_ptr<DIR, decltype([](DIR *open) { (void)::closedir(open); })> open(copy < 0 ? nullptr
                                                                                                       : ::fdopendir(copy));
         if (!open) return base::fail(errno, "read", path);

@@ -1,5 +1,5 @@
 // The NAR of a tree: the archive whose SHA-256 and size Nix registers of a store path. A file's content and whether its
-// owner may execute it, a symlink's target, a folder's entries in the order of their names; nothing else counts.
+// owner may execute it, a symlink's target, a directory's entries in the order of their names; nothing else counts.
 #pragma once
 
 #include <cstdint>

@@ -14,10 +14,10 @@ namespace protocol = mounts::protocol;
 namespace {
 
 base::Result<std::string> socket_path(const HostFacts &facts, std::string_view name) {
-    std::string path = std::format("{}/{}", facts.run_folder, name);
+    std::string path = std::format("{}/{}", facts.run_directory, name);
     if (path.size() >= sizeof(sockaddr_un::sun_path))
         return base::fail(0, "socket", path,
-                          std::format("{} bytes, a socket's path has at most {}; set XDG_RUNTIME_DIR to a shorter folder",
+                          std::format("{} bytes, a socket's path has at most {}; set XDG_RUNTIME_DIR to a shorter directory",
                                       path.size(), sizeof(sockaddr_un::sun_path) - 1));
     return path;
 }
@@ -45,7 +45,7 @@ base::Result<> add_channels(Argv &argv, const Machine &m, const HostFacts &facts
     if (!console) return std::unexpected(console.error());
     auto events = socket_path(facts, events_socket);
     if (!events) return std::unexpected(events.error());
-    std::string log = escaped(std::format("{}/{}", facts.run_folder, console_log));
+    std::string log = escaped(std::format("{}/{}", facts.run_directory, console_log));
     if (facts.console_log_fd >= 0) {
         constexpr int set = 9001;  // a number that no one else's -add-fd has
         add(argv, "-add-fd", std::format("fd={},set={}", facts.console_log_fd, set));

@@ -23,13 +23,13 @@ struct HostFacts {
     std::string root_image;         // empty: no root disk
     bool root_image_empty = false;  // nothing was ever written to it: the guest need not read all of it to know
     std::vector<std::string> empty_images;
-    std::string store_folder;  // what is shared as the store, which may be less than the machine's `store`; empty: that one
-    std::string store_image;   // what is its disk instead; empty: none
-    std::string store_socket;  // of the virtiofsd that shares it instead; empty: none
+    std::string store_directory;  // what is shared as the store, which may be less than the machine's `store`; empty: that one
+    std::string store_image;      // what is its disk instead; empty: none
+    std::string store_socket;     // of the virtiofsd that shares it instead; empty: none
     std::set<std::string> without_attributes;  // directories in which mapped-xattr would fail
-    std::string xchg, shared;                  // folders
-    std::string runtime;                       // the folder of all run folders and vlans
-    std::string run_folder;                    // for sockets and the console's log, 0700
+    std::string xchg, shared;                  // directories
+    std::string runtime;                       // the directory of all run directories and vlans
+    std::string run_directory;                 // for sockets and the console's log, 0700
     bool terminal = true;                      // the console is on stdin and stdout; else on a socket, for `runvm console`
     int console_log_fd = -1;                   // QEMU inherits it and writes the console's log there; -1: into a file (--print)
     bool monitor = false;                      // ctrl-a c on the console leads to QEMU's monitor

@@ -59,7 +59,7 @@ std::string user_network(const Machine &m, const HostFacts &facts) {
         else
             net += std::format(
                 ",guestfwd={}:{}:{}-cmd:{}", p.protocol, p.guest_address.empty() ? guest_end : p.guest_address, p.guest_port,
-                escaped(quote_words({facts.runvm, "relay", std::format("{}/{}", facts.run_folder, relay_socket),
+                escaped(quote_words({facts.runvm, "relay", std::format("{}/{}", facts.run_directory, relay_socket),
                                      p.host_address.empty() ? "127.0.0.1" : p.host_address, std::to_string(p.host_port)})));
     // Users write it with a leading comma or without.
     const std::string &more = m.user_network_options;
@@ -86,10 +86,11 @@ base::Result<> add_networks(Argv &argv, const Machine &m, const HostFacts &facts
         if (std::ranges::count(vlans, vlan) > 1)
             return fail(0, "join vlan", std::to_string(vlan),
                         "this machine would have two cards there with one address; name it once in vlans and interfaces");
-        const std::string folder = vlan_folder(facts.runtime, vlan);
+        const std::string directory = vlan_directory(facts.runtime, vlan);
         add(argv, "-netdev",
             std::format("dgram,id=vlan{},local.type=unix,local.path={},remote.type=unix,remote.path={}", i + 1,
-                        escaped(vlan_guest_socket(folder, m.node_number)), escaped(vlan_switch_socket(folder, m.node_number))));
+                        escaped(vlan_guest_socket(directory, m.node_number)),
+                        escaped(vlan_switch_socket(directory, m.node_number))));
         add(argv, "-device",
             std::format("virtio-net-pci,netdev=vlan{},mac=52:54:00:12:{:02x}:{:02x}", i + 1, vlan, m.node_number));
     }

@@ -47,7 +47,7 @@ base::Result<> add_shares(Argv &argv, const Machine &m, const HostFacts &facts) 
             add(argv, "-chardev", std::format("socket,id=store,path={}", escaped(facts.store_socket)));
             add(argv, "-device", std::format("vhost-user-fs-pci,chardev=store,tag={}", protocol::store_tag));
         } else if (facts.store_image.empty())
-            add_share(argv, facts.store_folder.empty() ? m.store : facts.store_folder, protocol::store_tag, "none", true);
+            add_share(argv, facts.store_directory.empty() ? m.store : facts.store_directory, protocol::store_tag, "none", true);
         tags.emplace(protocol::store_tag);
     }
     for (const auto &[tag, path] : {std::pair{protocol::xchg_tag, facts.xchg}, {protocol::shared_tag, facts.shared}}) {

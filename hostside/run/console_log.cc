@@ -19,10 +19,10 @@ constexpr uint64_t trace_bytes = uint64_t{64} << 10;  // more than a kernel says
 
 }  // namespace
 
-ConsoleLog::ConsoleLog(std::string run_folder, base::Fd reader, base::Fd writer)
-    : run_folder_(std::move(run_folder)), reader_(std::move(reader)), writer_(std::move(writer)) {}
+ConsoleLog::ConsoleLog(std::string run_directory, base::Fd reader, base::Fd writer)
+    : run_directory_(std::move(run_directory)), reader_(std::move(reader)), writer_(std::move(writer)) {}
 
-base::Result<ConsoleLog> ConsoleLog::create(std::string run_folder) {
+base::Result<ConsoleLog> ConsoleLog::create(std::string run_directory) {
     std::array<int, 2> ends{};
     if (::pipe2(ends.data(), O_CLOEXEC) < 0) return base::fail(errno, "pipe", "console log");
     base::Fd reader(ends[0]);
@@ -30,7 +30,7 @@ base::Result<ConsoleLog> ConsoleLog::create(std::string run_folder) {
     const base::Fd low(ends[1]);
     base::Fd writer(::fcntl(low.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
     if (!writer || ::fcntl(reader.get(), F_SETFL, O_NONBLOCK) < 0) return base::fail(errno, "pipe", "console log");
-    return ConsoleLog(std::move(run_folder), std::move(reader), std::move(writer));
+    return ConsoleLog(std::move(run_directory), std::move(reader), std::move(writer));
 }
 
 std::string ConsoleLog::take() {
@@ -46,9 +46,9 @@ std::string ConsoleLog::take() {
 
 // A log that can't be written (a full /run) is cut short: the machine goes on.
 void ConsoleLog::write(std::string_view text) {
-    const std::string path = run_folder_ + "/" + std::string(console_log);
+    const std::string path = run_directory_ + "/" + std::string(console_log);
     if (!file_ || file_bytes_ + text.size() > console_log_limit_bytes) {
-        if (file_) (void)::rename(path.c_str(), (run_folder_ + "/" + std::string(console_log_before)).c_str());
+        if (file_) (void)::rename(path.c_str(), (run_directory_ + "/" + std::string(console_log_before)).c_str());
         auto fresh = base::open_at(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
         if (!fresh) return;
         file_ = std::move(*fresh);

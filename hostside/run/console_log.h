@@ -1,4 +1,4 @@
-// What the guest's console says, kept in the run folder for `runvm logs`, and watched for a kernel's panic. QEMU writes it
+// What the guest's console says, kept in the run directory for `runvm logs`, and watched for a kernel's panic. QEMU writes it
 // into a pipe of ours: a guest that never stops talking fills two files of a fixed size, not the host's disk or memory.
 #pragma once
 
@@ -17,7 +17,7 @@ inline constexpr size_t console_log_limit_bytes = size_t{1} << 20;
 
 class ConsoleLog {
   public:
-    static base::Result<ConsoleLog> create(std::string run_folder);
+    static base::Result<ConsoleLog> create(std::string run_directory);
 
     // QEMU's end, its number the same in the child; close_writer once the child has it.
     [[nodiscard]] int writer() const { return writer_.get(); }
@@ -35,11 +35,11 @@ class ConsoleLog {
     [[nodiscard]] bool nothing_to_boot() const { return first_.contains("No bootable device"); }
 
   private:
-    ConsoleLog(std::string run_folder, base::Fd reader, base::Fd writer);
+    ConsoleLog(std::string run_directory, base::Fd reader, base::Fd writer);
     void write(std::string_view text);
     void watch(std::string_view text);
 
-    std::string run_folder_;
+    std::string run_directory_;
     base::Fd reader_, writer_, file_;
     size_t file_bytes_ = 0;
     uint64_t seen_bytes_ = 0, panic_at_ = 0;  // panic_at_: just after the words; 0: none

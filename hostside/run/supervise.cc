@@ -109,13 +109,14 @@ class Run {
 
     // QEMU listens on the status port last.
     void connect() {
-        const auto to = [&](std::string_view name) { return connect_unix(supervision_.run_folder + "/" + std::string(name)); };
+        const auto to = [&](std::string_view name) { return connect_unix(supervision_.run_directory + "/" + std::string(name)); };
         auto status = to(status_socket);
         if (!status) return;
         connected_ = true;
         status_ = StatusPort(std::move(*status), interactive_);
         if (auto events = to(events_socket)) events_ = QemuEvents(std::move(*events));
-        if (supervision_.view != nullptr) supervision_.view->connect(supervision_.run_folder + "/" + std::string(console_socket));
+        if (supervision_.view != nullptr)
+            supervision_.view->connect(supervision_.run_directory + "/" + std::string(console_socket));
         report({.kind = RunEvent::started, .number = qemu_});
     }
 

@@ -17,7 +17,7 @@ namespace hostside {
 
 struct Supervision {
     std::vector<std::string> argv;
-    std::string run_folder;
+    std::string run_directory;
     ConsoleLog &console;          // argv names its writer
     int inherited = -1;           // a descriptor that argv names and QEMU has; -1: none
     Virtiofsd *store = nullptr;   // serves the guest's store: without it QEMU ends

@@ -39,10 +39,10 @@ Fd temporary_roots(const std::string &path) {
     return file;
 }
 
-Result<> indirect_root(const std::string &root, const std::vector<std::string> &paths, const std::string &run_folder) {
+Result<> indirect_root(const std::string &root, const std::vector<std::string> &paths, const std::string &run_directory) {
     std::vector<std::string> argv{"nix-store"};
     if (!root.empty()) argv.insert(argv.end(), {"--store", root});
-    argv.insert(argv.end(), {"--realise", "--add-root", run_folder + "/gc-root", "--indirect"});
+    argv.insert(argv.end(), {"--realise", "--add-root", run_directory + "/gc-root", "--indirect"});
     argv.insert(argv.end(), paths.begin(), paths.end());
     const auto exit = base::run({.argv = argv, .capture_output = true, .dies_with_parent = true});
     if (!exit) return std::unexpected(exit.error());
@@ -63,7 +63,7 @@ GcRoot::~GcRoot() {
     if (file_) (void)::unlink(path_.c_str());  // else the next collector does
 }
 
-Result<GcRoot> GcRoot::hold(const std::string &store, const std::vector<std::string> &paths, const std::string &run_folder) {
+Result<GcRoot> GcRoot::hold(const std::string &store, const std::vector<std::string> &paths, const std::string &run_directory) {
     GcRoot root;
     if (!store.ends_with(suffix) || paths.empty()) return root;
     const std::string prefix = store.substr(0, store.size() - suffix.size());
@@ -82,7 +82,7 @@ Result<GcRoot> GcRoot::hold(const std::string &store, const std::vector<std::str
         }
     if (programs_named("nix-store").empty())
         return fail(0, step, path, "it can't be written, and nix-store is not in PATH to make a root through the daemon");
-    auto held = indirect_root(prefix, paths, run_folder);
+    auto held = indirect_root(prefix, paths, run_directory);
     return held ? Result<GcRoot>(std::move(root)) : std::unexpected(held.error());
 }
 

@@ -1,5 +1,5 @@
 // Keeps a closure from the host's garbage collector for as long as a machine runs, in Nix's own two ways: a file of temporary
-// roots, locked by its owner's life, where we may write one (root); else links in the run folder that Nix registers as
+// roots, locked by its owner's life, where we may write one (root); else links in the run directory that Nix registers as
 // indirect roots, through its daemon for an ordinary user. What a killed launcher leaves holds nothing.
 #pragma once
 
@@ -16,7 +16,7 @@ class GcRoot {
     // `store`: ROOT/nix/store. With no Nix on this host there is nothing to keep it from: holds nothing then. Error: the
     // collector may take the paths while the machine runs.
     static base::Result<GcRoot> hold(const std::string &store, const std::vector<std::string> &paths,
-                                     const std::string &run_folder);
+                                     const std::string &run_directory);
     GcRoot() = default;
     GcRoot(GcRoot &&) noexcept = default;
     GcRoot &operator=(GcRoot &&other) noexcept;

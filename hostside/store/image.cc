@@ -41,18 +41,18 @@ std::vector<std::string> options_of(const ImageSpec &spec) {
 
 std::string mebibytes(uint64_t bytes) { return std::format("{} MiB", (bytes + (1 << 20) - 1) >> 20); }
 
-// A file without a name in the folder of `path`, for linkat; where the file system has no such, one with a name of its own.
+// A file without a name in the directory of `path`, for linkat; where the file system has no such, one with a name of its own.
 struct NewFile {
     Fd fd;
     std::string name;  // empty: none yet
 };
 
 Result<NewFile> new_file(const std::string &path) {
-    const std::string folder = path.substr(0, path.rfind('/'));
-    if (auto made = base::make_directories_at(AT_FDCWD, folder); !made) return std::unexpected(made.error());
-    NewFile file{Fd(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0644)), ""};
+    const std::string directory = path.substr(0, path.rfind('/'));
+    if (auto made = base::make_directories_at(AT_FDCWD, directory); !made) return std::unexpected(made.error());
+    NewFile file{Fd(::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0644)), ""};
     if (file.fd) return file;
-    if (errno != EOPNOTSUPP && errno != EISDIR) return fail(errno, step, folder);
+    if (errno != EOPNOTSUPP && errno != EISDIR) return fail(errno, step, directory);
     file.name = std::format("{}.{}", path, ::getpid());
     file.fd = Fd(::open(file.name.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
     if (!file.fd) return fail(errno, step, file.name);
@@ -79,7 +79,7 @@ Result<> check_exit(const base::Exit &exit, const std::string &mkfs, const std::
 std::string image_path(const ImageSpec &spec) {
     const std::string name = std::format("{}-{}-{}.erofs", spec.contents.hash.substr(0, 32), spec.compression, recipe);
     const std::string cached = cache_path(name, store_images);
-    return cached.empty() ? spec.run_folder + "/" + name : cached;
+    return cached.empty() ? spec.run_directory + "/" + name : cached;
 }
 
 Result<std::string> find_mkfs() {
@@ -97,7 +97,7 @@ Result<> make_image(const ImageSpec &spec, const std::function<void(const std::s
     const std::string what =
         std::format("making the store's image of {} paths, {}", spec.contents.names.size(), mebibytes(spec.contents.nar_bytes));
     progress(what);
-    const std::string place = spec.run_folder + "/view";
+    const std::string place = spec.run_directory + "/view";
     if (::mkdir(place.c_str(), 0700) < 0 && errno != EEXIST) return fail(errno, step, place);
     auto file = new_file(path);
     if (!file) return std::unexpected(file.error());

@@ -13,8 +13,8 @@ namespace hostside {
 struct ImageSpec {
     std::string store;
     const StoreContents &contents;
-    std::string compression;  // none, lz4, lz4hc
-    std::string run_folder;   // ours: a place to work in, and for the image where there is no cache
+    std::string compression;    // none, lz4, lz4hc
+    std::string run_directory;  // ours: a place to work in, and for the image where there is no cache
 };
 
 // Where it is, or would be.

@@ -15,19 +15,19 @@ namespace {
 using base::fail;
 using base::Result;
 
-ImageSpec image_spec(const StorePlan &plan, const Machine &m, const std::string &run_folder) {
-    return {m.store, *plan.contents, m.store_compression, run_folder};
+ImageSpec image_spec(const StorePlan &plan, const Machine &m, const std::string &run_directory) {
+    return {m.store, *plan.contents, m.store_compression, run_directory};
 }
 
 // Where whoever is in the view's namespace sees it mounted.
-Result<std::string> view_place(const std::string &run_folder) {
-    std::string place = run_folder + "/view";
+Result<std::string> view_place(const std::string &run_directory) {
+    std::string place = run_directory + "/view";
     if (::mkdir(place.c_str(), 0700) < 0 && errno != EEXIST) return fail(errno, "make a view of the store", place);
     return place;
 }
 
-Result<> provide_view(ProvidedStore &provided, const StorePlan &plan, const Machine &m, const std::string &run_folder) {
-    auto place = view_place(run_folder);
+Result<> provide_view(ProvidedStore &provided, const StorePlan &plan, const Machine &m, const std::string &run_directory) {
+    auto place = view_place(run_directory);
     if (!place) return std::unexpected(place.error());
     auto view = open_view({m.store, plan.contents->names, *place});
     if (!view && plan.demanded) return std::unexpected(view.error());
@@ -36,14 +36,14 @@ Result<> provide_view(ProvidedStore &provided, const StorePlan &plan, const Mach
         return {};
     }
     provided.view = std::move(*view);
-    provided.folder = std::format("/proc/self/fd/{}", provided.view.folder.get());
+    provided.directory = std::format("/proc/self/fd/{}", provided.view.directory.get());
     return {};
 }
 
-Result<> provide_daemon(ProvidedStore &provided, const StorePlan &plan, const Machine &m, const std::string &run_folder) {
+Result<> provide_daemon(ProvidedStore &provided, const StorePlan &plan, const Machine &m, const std::string &run_directory) {
     if (plan.closure_alone) {
         if (auto enough = check_descriptors(m.store, plan.contents->names); !enough) return enough;
-        auto place = view_place(run_folder);
+        auto place = view_place(run_directory);
         if (!place) return std::unexpected(place.error());
         auto daemon = Virtiofsd::start({m.store, plan.contents->names, *place}, plan.socket);
         if (daemon) {
@@ -69,12 +69,12 @@ bool may_take_image(const Machine &m) {
 
 }  // namespace
 
-Result<StorePlan> plan_store(const Machine &m, const std::string &run_folder) {
+Result<StorePlan> plan_store(const Machine &m, const std::string &run_directory) {
     StorePlan plan{.kind = m.store_kind == "auto" ? "9p" : m.store_kind, .demanded = m.store_view == "closure"};
     const bool image = plan.kind == "erofs";
     if (plan.kind == "virtiofs") {
         if (auto program = find_virtiofsd(); !program) return std::unexpected(program.error());
-        plan.socket = run_folder + "/store-fs";
+        plan.socket = run_directory + "/store-fs";
     }
     if (m.store.empty()) {
         if (plan.kind != "9p" || plan.demanded) return fail(0, "find the store", "", "there is none; name one with --store");
@@ -93,7 +93,7 @@ Result<StorePlan> plan_store(const Machine &m, const std::string &run_folder) {
     plan.contents = std::move(*contents);
     plan.closure_alone = m.store_view != "all";
     if (!image && !may_take_image(m)) return plan;
-    const std::string path = image_path(image_spec(plan, m, run_folder));
+    const std::string path = image_path(image_spec(plan, m, run_directory));
     struct stat st{};
     const bool there = ::stat(path.c_str(), &st) == 0;
     if (image && !there)
@@ -104,15 +104,15 @@ Result<StorePlan> plan_store(const Machine &m, const std::string &run_folder) {
     return plan;
 }
 
-Result<ProvidedStore> provide_store(const StorePlan &plan, const Machine &m, const std::string &run_folder,
+Result<ProvidedStore> provide_store(const StorePlan &plan, const Machine &m, const std::string &run_directory,
                                     const std::function<void(const std::string &)> &progress) {
     ProvidedStore provided{.image = plan.image};
     if (plan.kind == "erofs") {
-        auto made = make_image(image_spec(plan, m, run_folder), progress);
+        auto made = make_image(image_spec(plan, m, run_directory), progress);
         return made ? Result<ProvidedStore>(std::move(provided)) : std::unexpected(made.error());
     }
     // An image is a copy, but what is shared must stay.
-    auto root = GcRoot::hold(m.store, plan.contents ? plan.contents->roots : std::vector<std::string>{}, run_folder);
+    auto root = GcRoot::hold(m.store, plan.contents ? plan.contents->roots : std::vector<std::string>{}, run_directory);
     if (root)
         provided.gc_root = std::move(*root);
     else
@@ -120,9 +120,9 @@ Result<ProvidedStore> provide_store(const StorePlan &plan, const Machine &m, con
                                  base::message(root.error()));
     Result<> done;
     if (plan.kind == "virtiofs")
-        done = provide_daemon(provided, plan, m, run_folder);
+        done = provide_daemon(provided, plan, m, run_directory);
     else if (plan.closure_alone)
-        done = provide_view(provided, plan, m, run_folder);
+        done = provide_view(provided, plan, m, run_directory);
     return done ? Result<ProvidedStore>(std::move(provided)) : std::unexpected(done.error());
 }
 

@@ -26,18 +26,18 @@ struct StorePlan {
 };
 
 // Error: what is demanded can't be had.
-base::Result<StorePlan> plan_store(const Machine &machine, const std::string &run_folder);
+base::Result<StorePlan> plan_store(const Machine &machine, const std::string &run_directory);
 
 // What is made: for as long as the machine runs.
 struct ProvidedStore {
-    std::string folder;  // what QEMU shares; empty: the image is the store, or the machine's own folder as it is
+    std::string directory;  // what QEMU shares; empty: the image is the store, or the machine's own directory as it is
     std::string image;
     StoreView view;
     Virtiofsd daemon;
     GcRoot gc_root;
     std::vector<std::string> notes;
 };
-base::Result<ProvidedStore> provide_store(const StorePlan &plan, const Machine &machine, const std::string &run_folder,
+base::Result<ProvidedStore> provide_store(const StorePlan &plan, const Machine &machine, const std::string &run_directory,
                                           const std::function<void(const std::string &)> &progress);
 
 }  // namespace hostside

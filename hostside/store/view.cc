@@ -78,7 +78,7 @@ Result<> bind(const ViewSpec &spec, int store, int place, const std::string &nam
     return {};
 }
 
-// In a namespace of our own: the view at its place. Returns its folder.
+// In a namespace of our own: the view at its place. Returns its directory.
 Result<Fd> mount_view(const ViewSpec &spec) {
     if (::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) < 0) return fail(errno, step, "/");
     auto store = base::open_at(AT_FDCWD, spec.store, O_PATH | O_DIRECTORY);
@@ -124,9 +124,9 @@ void send_error(int socket, const base::Error &error) {
     (void)!::write(socket, &message, sizeof message);
 }
 
-void send_view(int socket, int folder, int name_space) {
+void send_view(int socket, int directory, int name_space) {
     const Message none;
-    (void)send_fds(socket, {{folder, name_space}}, {reinterpret_cast<const char *>(&none), sizeof none});
+    (void)send_fds(socket, {{directory, name_space}}, {reinterpret_cast<const char *>(&none), sizeof none});
 }
 
 // False: the other end closed without a word. `view` stays empty when no descriptors came.
@@ -244,7 +244,7 @@ Result<StoreView> open_view(const ViewSpec &spec) {
     StoreView view;
     const bool told = receive(child->socket.get(), message, view);
     (void)wait_for(child->pid);
-    if (view.folder) return view;
+    if (view.directory) return view;
     return told ? error_of(message) : fail(0, step, spec.store, "who made it was killed");
 }
 

@@ -17,13 +17,13 @@
 namespace hostside {
 
 struct ViewSpec {
-    std::string store;                      // the folder in which they lie
-    const std::vector<std::string> &names;  // of files, folders and links in it
-    std::string place;                      // an empty folder of ours, to mount on; nobody else sees that
+    std::string store;                      // the directory in which they lie
+    const std::vector<std::string> &names;  // of files, directories and links in it
+    std::string place;                      // an empty directory of ours, to mount on; nobody else sees that
 };
 
 struct StoreView {
-    base::Fd folder;      // a program inherits it
+    base::Fd directory;   // a program inherits it
     base::Fd namespace_;  // keeps the mounts
 };
 

@@ -56,13 +56,13 @@ Result<Fd> listen_at(const std::string &path) {
     return fd;
 }
 
-// It resolves the folder's name itself, so that /proc/self/fd/N would be another folder of that name: a path it must be. Its
-// own sandboxes are users' with other owners; seccomp it has anyway.
-Result<std::vector<std::string>> argv_for(const std::string &folder, int listening) {
+// It resolves the directory's name itself, so that /proc/self/fd/N would be another directory of that name: a path it must be.
+// Its own sandboxes are users' with other owners; seccomp it has anyway.
+Result<std::vector<std::string>> argv_for(const std::string &directory, int listening) {
     auto program = find_virtiofsd();
     if (!program) return std::unexpected(program.error());
     return std::vector<std::string>{*program,
-                                    "--shared-dir=" + folder,
+                                    "--shared-dir=" + directory,
                                     std::format("--fd={}", listening),
                                     "--sandbox=none",
                                     "--readonly",
@@ -119,10 +119,10 @@ Result<Virtiofsd> Virtiofsd::start(const ViewSpec &view, const std::string &sock
     return Virtiofsd(std::move(*child));
 }
 
-Result<Virtiofsd> Virtiofsd::start(const std::string &folder, const std::string &socket) {
+Result<Virtiofsd> Virtiofsd::start(const std::string &directory, const std::string &socket) {
     auto listening = listen_at(socket);
     if (!listening) return std::unexpected(listening.error());
-    auto argv = argv_for(folder, listening->get());
+    auto argv = argv_for(directory, listening->get());
     if (!argv) return std::unexpected(argv.error());
     auto child = base::start({.argv = *argv, .inherited = {listening->get()}, .capture_output = true, .dies_with_parent = true});
     if (!child) return std::unexpected(child.error());

@@ -18,15 +18,15 @@ namespace hostside {
 // Its path: in PATH, or where distributions put it. Error: none, or not that one; what to install.
 base::Result<std::string> find_virtiofsd();
 
-// Error: it may not have as many descriptors as `names`, of files and folders in `store`, have inodes.
+// Error: it may not have as many descriptors as `names`, of files and directories in `store`, have inodes.
 base::Result<> check_descriptors(const std::string &store, const std::vector<std::string> &names);
 
 class Virtiofsd {
   public:
     // Shares the store's paths, of which it sees no others, read-only. `socket` is a path for QEMU to connect to, at once.
     static base::Result<Virtiofsd> start(const ViewSpec &view, const std::string &socket);
-    // Shares all of a folder.
-    static base::Result<Virtiofsd> start(const std::string &folder, const std::string &socket);
+    // Shares all of a directory.
+    static base::Result<Virtiofsd> start(const std::string &directory, const std::string &socket);
     Virtiofsd() = default;
     Virtiofsd(Virtiofsd &&other) noexcept : pid_(std::exchange(other.pid_, -1)), output_(std::move(other.output_)) {}
     Virtiofsd &operator=(Virtiofsd &&other) noexcept;

@@ -45,7 +45,7 @@ Result<> make_directories_at(int dir, std::string_view path);
 // made, inside. Returns the last level, O_PATH. ELOOP: more than 40 links that lead nowhere yet.
 Result<Fd> make_directories_in_root(int root, std::string_view path);
 
-// Where an open file or folder is now: a path without a link in it, for calls that take no descriptor. Needs /proc. ENOENT:
+// Where an open file or directory is now: a path without a link in it, for calls that take no descriptor. Needs /proc. ENOENT:
 // it has no name any more.
 Result<std::string> path_of(int fd, std::string_view name);
 

@@ -21,7 +21,7 @@ bool lies_in(std::string_view path, std::string_view directory) {
 bool lies_in(const Waiting &one, const Waiting &other) { return &one != &other && lies_in(one.fs.target, other.fs.target); }
 
 bool takes_from(const Waiting &one, const Waiting &other) {
-    // A folder that is bound to itself, or that is a layer of what lies over it, waits for no other.
+    // A directory that is bound to itself, or that is a layer of what lies over it, waits for no other.
     return &one != &other && std::ranges::any_of(one.sources, [&](const auto &path) { return lies_in(path, other.fs.target); });
 }
 

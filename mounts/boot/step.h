@@ -50,7 +50,7 @@ struct Mount {
     std::string root{};
 };
 
-// The source of a bind mount, a folder when there is nothing, and a mount point of its kind: a folder or a file.
+// The source of a bind mount, a directory when there is nothing, and a mount point of its kind: a directory or a file.
 struct MakeBindPlaces {
     std::string source;
     std::string target;

@@ -17,7 +17,7 @@ struct ModuleTexts {
 
 // One file to load; `after` are indices of this plan's earlier entries that must be loaded before.
 struct ModuleStep {
-    std::string path;  // as in modules.dep, relative to the modules' folder
+    std::string path;  // as in modules.dep, relative to the modules' directory
     std::vector<size_t> after;
 };
 

@@ -17,7 +17,7 @@ inline constexpr std::string_view root_link = "/run/stage1/root";
 // The unit's text; empty: systemd's own generator has a better one.
 std::string sysroot_mount(const mounts::PlanInput &input);
 
-// The program's exit code. argv: its name, then the folders for units of normal, early and late priority.
+// The program's exit code. argv: its name, then the directories for units of normal, early and late priority.
 int generator_main(int argc, char **argv);
 
 }  // namespace stage1

@@ -49,7 +49,7 @@ base::Result<> mount_or_undo(const std::string &target_root) {
 
 base::Result<> mount_where_asked(const std::string &target_root, bool asked) {
     if (auto initrd = refuse_outside_initrd("mounts", "say where with --target-root"); !asked && !initrd) return initrd;
-    // A path that does not change with the folder that we are in.
+    // A path that does not change with the directory that we are in.
     std::error_code none;
     const auto path = std::filesystem::weakly_canonical(std::filesystem::absolute(target_root), none);
     return mount_or_undo(none ? target_root : path.string());

@@ -17,7 +17,7 @@ namespace {
 constexpr std::string_view step = "use disk";
 
 std::string kind(mode_t mode) {
-    if (S_ISDIR(mode)) return "a folder";
+    if (S_ISDIR(mode)) return "a directory";
     if (S_ISREG(mode)) return "a file";
     if (S_ISCHR(mode)) return "a character device";
     if (S_ISFIFO(mode)) return "a FIFO";

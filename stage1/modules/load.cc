@@ -85,16 +85,16 @@ bool kernel_unpacks(std::string_view path) {
 }  // namespace
 
 Result<Modules> Modules::open(const std::string &root) {
-    const std::string folder = std::format("{}/lib/modules/{}", root, kernel_release());
-    const auto text = [&](const char *name) { return base::read_file(folder + "/" + name).value_or(""); };
+    const std::string directory = std::format("{}/lib/modules/{}", root, kernel_release());
+    const auto text = [&](const char *name) { return base::read_file(directory + "/" + name).value_or(""); };
     return Modules(
-        folder,
+        directory,
         mounts::ModuleIndex({text("modules.dep"), text("modules.alias"), text("modules.softdep"), text("modules.builtin")}),
         kernel_parameters());
 }
 
 Result<> Modules::load_file(const std::string &path) const {
-    const std::string file = folder_ + "/" + path;
+    const std::string file = directory_ + "/" + path;
     auto fd = base::open_at(AT_FDCWD, file, O_RDONLY);
     if (!fd) return std::unexpected(fd.error());
     const std::string options = mounts::module_options(parameters_, mounts::module_name(path));

@@ -10,10 +10,10 @@
 
 namespace stage1 {
 
-// The folder of this kernel's modules (/lib/modules/$(uname -r)) and its index.
+// The directory of this kernel's modules (/lib/modules/$(uname -r)) and its index.
 class Modules {
   public:
-    // An initrd without that folder is one for a kernel with everything built in: nothing to load, nothing missing.
+    // An initrd without that directory is one for a kernel with everything built in: nothing to load, nothing missing.
     static base::Result<Modules> open(const std::string &root = "");
 
     // Loads what the names need, dependencies first, independent ones in parallel where there is more than one CPU. A
@@ -30,12 +30,12 @@ class Modules {
     base::Result<size_t> load_for_devices();
 
   private:
-    Modules(std::string folder, mounts::ModuleIndex index, std::vector<mounts::Parameter> parameters)
-        : folder_(std::move(folder)), index_(std::move(index)), parameters_(std::move(parameters)) {}
+    Modules(std::string directory, mounts::ModuleIndex index, std::vector<mounts::Parameter> parameters)
+        : directory_(std::move(directory)), index_(std::move(index)), parameters_(std::move(parameters)) {}
     base::Result<size_t> run(const mounts::ModulePlan &plan);
     [[nodiscard]] base::Result<> load_file(const std::string &path) const;
 
-    std::string folder_;
+    std::string directory_;
     mounts::ModuleIndex index_;
     std::vector<mounts::Parameter> parameters_;  // the kernel's, some of which are a module's
     std::unordered_set<std::string> loaded_;     // paths

@@ -63,7 +63,7 @@ base::Result<Source> find_source(int root, const std::string &reginfo) {
     return Source{image_registration, std::move(*image)};
 }
 
-// fsync(2) of a file or folder.
+// fsync(2) of a file or directory.
 base::Result<> sync(const std::string &path) {
     const auto fd = base::open_at(AT_FDCWD, path, O_RDONLY);
     if (!fd) return std::unexpected(fd.error());

@@ -68,7 +68,7 @@ inline constexpr SchemaObject schema_objects[] = {
 // As the column `hash` has it.
 std::string database_hash(const mounts::Sha256 &hash);
 
-// The database's folder, made when absent, resolved within the target root: a path that SQLite can open.
+// The database's directory, made when absent, resolved within the target root: a path that SQLite can open.
 base::Result<std::string> open_directory(int root);
 
 // Each of the database's files is a regular one or absent; else the Error names it. Nobody else is at work here, and what is

@@ -40,7 +40,7 @@ Result<> make_bind_places(const mounts::MakeBindPlaces &step) {
     const auto there = kind_of(step.root, step.target);
     if (!there) return std::unexpected(there.error());
     if (S_ISDIR(*there))
-        return fail(EISDIR, "bind", step.target, "its source " + step.source + " is no folder; move one of them away");
+        return fail(EISDIR, "bind", step.target, "its source " + step.source + " is no directory; move one of them away");
     if (*there != 0) return {};
     const size_t slash = step.target.rfind('/');
     if (slash > step.root.size())

@@ -14,7 +14,7 @@ namespace stage1 {
 
 namespace {
 
-constexpr std::array<const char *, 3> folders{"/bin/", "/sbin/", "/usr/sbin/"};
+constexpr std::array<const char *, 3> directories{"/bin/", "/sbin/", "/usr/sbin/"};
 
 // On one line, the console's: checkers write several, and the last ones say why they gave up.
 std::string last_words(std::string text) {
@@ -28,9 +28,9 @@ std::string last_words(std::string text) {
 }  // namespace
 
 bool initrd_has_checkers() {
-    std::error_code none;  // no such folder
-    for (const char *folder : folders)
-        for (const auto &entry : std::filesystem::directory_iterator(folder, none))
+    std::error_code none;  // no such directory
+    for (const char *directory : directories)
+        for (const auto &entry : std::filesystem::directory_iterator(directory, none))
             if (entry.path().filename().native().starts_with("fsck.")) return true;
     return false;
 }
@@ -42,8 +42,8 @@ base::Result<std::string> check_file_system(const std::string &device, const std
     if (const auto at = mounts::mounted_at(device); !at.target.empty())
         return std::format("fsck: {} is mounted on '{}', not checked", device, at.target);
     std::string checker;
-    for (const char *folder : folders)
-        if (const std::string path = std::format("{}fsck.{}", folder, type); ::access(path.c_str(), X_OK) == 0) checker = path;
+    for (const char *directory : directories)
+        if (const std::string path = std::format("{}fsck.{}", directory, type); ::access(path.c_str(), X_OK) == 0) checker = path;
     if (checker.empty()) return std::format("fsck: the initrd has no fsck.{}; {} is mounted unchecked", type, device);
     const auto exit = base::run({.argv = {checker, "-a", device}, .capture_output = true});
     if (!exit) return std::unexpected(exit.error());

@@ -78,7 +78,7 @@ Result<mounts::MountUnion> resolved(mounts::MountUnion step) {
         const bool own = path == &step.upper || path == &step.work;
         auto real = real_path(step.root, *path, O_DIRECTORY | (own ? O_NOFOLLOW : 0));
         if (!real && real.error().code == ENOTDIR && own)
-            return fail(ENOTDIR, "union", *path, "a link, or no folder, is where the union's own is to be; move it away");
+            return fail(ENOTDIR, "union", *path, "a link, or no directory, is where the union's own is to be; move it away");
         if (!real) return std::unexpected(real.error());
         *path = std::move(*real);
     }

@@ -104,15 +104,15 @@ std::string name_of(int fd) {
     return name;
 }
 
-// The folder in which a file lies, its symlinks resolved, as a path in `root`. Empty: the root itself, or not in it.
-std::string real_folder(int root, int file) {
+// The directory in which a file lies, its symlinks resolved, as a path in `root`. Empty: the root itself, or not in it.
+std::string real_directory(int root, int file) {
     const std::string top = name_of(root), path = name_of(file);
     if (top.empty() || !path.starts_with(top + "/")) return {};
     return path.substr(top.size(), path.rfind('/') - top.size());
 }
 
-bool is_system(int root, const std::string &folder) {
-    return base::open_in_root(root, folder + "/nixos-version", O_PATH).has_value();
+bool is_system(int root, const std::string &directory) {
+    return base::open_in_root(root, directory + "/nixos-version", O_PATH).has_value();
 }
 
 bool is_elf(int root, const std::string &program) {
@@ -137,16 +137,16 @@ Result<std::string> find_stage2(const std::string &target_root, const std::strin
         return std::unexpected(std::move(error));
     }
     if (auto can = check_program(file->get(), init); !can) return std::unexpected(can.error());
-    const std::string folder = real_folder(root->get(), file->get());
-    const std::string prepare = folder + "/prepare-root";
-    if (folder.empty()) return init;
+    const std::string directory = real_directory(root->get(), file->get());
+    const std::string prepare = directory + "/prepare-root";
+    if (directory.empty()) return init;
     if (auto script = base::open_in_root(root->get(), prepare, O_PATH)) {
         if (auto can = check_program(script->get(), prepare); !can) return std::unexpected(can.error());
         return prepare;
     } else if (script.error().code != ENOENT) {
         return std::unexpected(script.error());
     }
-    if (is_system(root->get(), folder) && is_elf(root->get(), init))
+    if (is_system(root->get(), directory) && is_elf(root->get(), init))
         return fail(0, "find init", init,
                     "it is systemd itself, and the system has no prepare-root that would activate it (system.nixos-init.enable): "
                     "boot it with its own initrd, with stage1's units in it, or with system.nixos-init.enable off");

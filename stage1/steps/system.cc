@@ -69,20 +69,20 @@ Result<> mark_file(const mounts::MarkFile &step) {
                     "it must be a regular file; move what is there away");
     }
     const size_t slash = target->path.rfind('/');
-    const auto folder = base::open_in_root(target->root.get(), target->path.substr(0, slash + 1), O_PATH | O_DIRECTORY);
-    if (!folder) return explained(folder.error(), "mark", step.path);
+    const auto directory = base::open_in_root(target->root.get(), target->path.substr(0, slash + 1), O_PATH | O_DIRECTORY);
+    if (!directory) return explained(directory.error(), "mark", step.path);
     const auto file =
-        base::open_at(folder->get(), target->path.substr(slash + 1), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
+        base::open_at(directory->get(), target->path.substr(slash + 1), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
     if (!file) return explained(file.error(), "mark", step.path);
     return {};
 }
 
 Result<> keep_visible(const mounts::KeepVisible &step) {
-    const std::string folder = "systemd/system.control/tmp.mount.d";
+    const std::string directory = "systemd/system.control/tmp.mount.d";
     const auto run = base::open_at(AT_FDCWD, "/run", O_PATH | O_DIRECTORY);
     if (!run) return std::unexpected(run.error());
-    if (auto made = base::make_directories_at(run->get(), folder); !made) return made;
-    return base::replace_file("/run/" + folder + "/stage1.conf", "[Unit]\nConditionPathIsMountPoint=!" + step.place + "\n");
+    if (auto made = base::make_directories_at(run->get(), directory); !made) return made;
+    return base::replace_file("/run/" + directory + "/stage1.conf", "[Unit]\nConditionPathIsMountPoint=!" + step.place + "\n");
 }
 
 }  // namespace stage1

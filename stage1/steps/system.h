@@ -8,7 +8,7 @@ namespace stage1 {
 
 base::Result<> make_directory(const mounts::MakeDirectory &step);
 
-// EISDIR-like trouble is told: a mark must be a file (`/etc/NIXOS` as a folder would confuse NixOS's own tools).
+// EISDIR-like trouble is told: a mark must be a file (`/etc/NIXOS` as a directory would confuse NixOS's own tools).
 base::Result<> mark_file(const mounts::MarkFile &step);
 
 // A drop-in for tmp.mount in /run, which stage 2 gets. Not in /run/systemd/system: where that is there, systemd is taken to run

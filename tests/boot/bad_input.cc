@@ -19,7 +19,7 @@ void check_failed(const Boot &b, const std::string &words) {
     CHECK_THAT(b.console, ContainsSubstring("the boot failed: " + words + "\r\n"));
 }
 
-// A raw disk of 64 MiB with an ext4 that holds what is in the folder `tree`.
+// A raw disk of 64 MiB with an ext4 that holds what is in the directory `tree`.
 std::string make_disk(const Machine &machine, const std::string &tree) {
     const std::string raw = machine.xchg() + ".raw";
     boot_test::must_run(
@@ -27,7 +27,7 @@ std::string make_disk(const Machine &machine, const std::string &tree) {
     return raw;
 }
 
-TEST_CASE("a root disk with a folder in the place of etc/NIXOS is named, and so is one that is mounted read-only") {
+TEST_CASE("a root disk with a directory in the place of etc/NIXOS is named, and so is one that is mounted read-only") {
     Machine machine;
     (void)boot_test::fixture();
     const std::string tree = machine.xchg() + ".tree";
@@ -114,7 +114,7 @@ stage1 register --target-root /nowhere
 poweroff -f
 )sh";
     boot_test::must_run({"/usr/bin/env", "MODULES=overlay", "tests/support/shell-initrd", initrd, init,
-                         (boot_test::build_folder() / "stage1").string() + "=/bin/stage1"});
+                         (boot_test::build_directory() / "stage1").string() + "=/bin/stage1"});
     const Boot b = machine.boot({.arguments = {"--initrd", initrd}});
     CHECK(b.exit_code == 120);
     for (const std::string_view words :

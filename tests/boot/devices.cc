@@ -39,7 +39,7 @@ list_disks() {
 )sh";
 
 base::Exit run_described(const Place &place, const Json &description, std::vector<std::string> more = {}) {
-    const std::string file = place.folder() + "/machine.json";
+    const std::string file = place.directory() + "/machine.json";
     std::ofstream(file) << description.dump();
     more.insert(more.begin(), {"run", "--timeout", "240", "--config", file});
     return place.runvm(std::move(more));
@@ -66,50 +66,50 @@ say rng cat /sys/class/misc/hw_random/rng_current
 say virtio cat /sys/bus/virtio/devices/*/device
 say ports cat /sys/class/virtio-ports/*/name
 say machine cat /sys/class/dmi/id/product_name)sh");
-    const std::string odd = place.folder() + "/a b,,c'd\"é日\nz";
+    const std::string odd = place.directory() + "/a b,,c'd\"é日\nz";
     fs::create_directories(odd);
-    fs::create_directories(place.folder() + "/readonly");
-    std::ofstream(odd + "/file") << "of an odd folder";
-    make_raw_disk(place.folder() + "/raw, disk\n2", 8);
+    fs::create_directories(place.directory() + "/readonly");
+    std::ofstream(odd + "/file") << "of an odd directory";
+    make_raw_disk(place.directory() + "/raw, disk\n2", 8);
     const Json description{
         {"name", "odd, 'näme'"},
         {"memorySize", 700},
         {"cores", 2},
         {"msize", 65536},
         {"emptyDiskImages", {32, 64}},
-        {"drives", {{{"file", place.folder() + "/raw, disk\n2"}, {"serial", "raw"}, {"format", "raw"}, {"readOnly", true}}}},
+        {"drives", {{{"file", place.directory() + "/raw, disk\n2"}, {"serial", "raw"}, {"format", "raw"}, {"readOnly", true}}}},
         {"sharedDirectories",
          {{{"tag", "odd"}, {"source", odd}, {"target", "/mnt/odd"}, {"securityModel", "mapped-file"}},
-          {{"tag", "ro"}, {"source", place.folder() + "/readonly"}, {"target", "/mnt/readonly"}, {"readOnly", true}}}},
+          {{"tag", "ro"}, {"source", place.directory() + "/readonly"}, {"target", "/mnt/readonly"}, {"readOnly", true}}}},
         {"balloon", true},
         {"graphics", false},
         {"extraModules", {"virtio_rng", "virtio_balloon"}},
         {"cpu", "Nehalem"},
         {"qemu", {{"machine", "q35"}, {"guestAgent", {{"enable", true}}}}}};
-    const auto exit = run_described(place, description, {"--disk-image", place.folder() + "/root, 'disk'\né.qcow2"});
+    const auto exit = run_described(place, description, {"--disk-image", place.directory() + "/root, 'disk'\né.qcow2"});
     CHECK(exit.status == 0);
     CHECK_THAT(exit.output, ContainsSubstring("cores: 2") && ContainsSubstring("cpu: model name") &&
                                 ContainsSubstring("Nehalem") && ContainsSubstring("memory: 6") &&
                                 ContainsSubstring("machine: Standard PC (Q35"));
     CHECK_THAT(exit.output, ContainsSubstring("disks: empty0=32 empty1=64 raw=8 root=1024") &&
                                 ContainsSubstring("raw: raw disk") && !ContainsSubstring("RAW WRITTEN"));
-    CHECK_THAT(exit.output, ContainsSubstring("odd: of an odd folder") && ContainsSubstring("odd-msize: msize=65536") &&
+    CHECK_THAT(exit.output, ContainsSubstring("odd: of an odd directory") && ContainsSubstring("odd-msize: msize=65536") &&
                                 ContainsSubstring("readonly: touch: cannot touch '/mnt/readonly/new': Read-only file system") &&
                                 ContainsSubstring("owner: 1000"));
     CHECK_THAT(exit.output, ContainsSubstring("rng: virtio_rng") && ContainsSubstring("0x0005") &&
                                 ContainsSubstring("org.qemu.guest_agent.0"));
     CHECK(fs::exists(odd + "/made"));
     CHECK(fs::exists(odd + "/.virtfs_metadata"));  // where mapped-file keeps the owner that the guest gave
-    CHECK(fs::exists(place.folder() + "/root, 'disk'\né.qcow2"));
+    CHECK(fs::exists(place.directory() + "/root, 'disk'\né.qcow2"));
 }
 
 TEST_CASE("disks on scsi and on ide are found by their serials, not by their order") {
     const std::string bus = GENERATE("scsi", "ide");
     Place place(std::string(say) + disks + "say disks list_disks; grep ' / ' /proc/mounts");
-    make_raw_disk(place.folder() + "/first", 8);
+    make_raw_disk(place.directory() + "/first", 8);
     const auto exit =
         run_described(place, {{"emptyDiskImages", {16}},
-                              {"drives", {{{"file", place.folder() + "/first"}, {"serial", "a-first"}, {"format", "raw"}}}},
+                              {"drives", {{{"file", place.directory() + "/first"}, {"serial", "a-first"}, {"format", "raw"}}}},
                               {"qemu", {{"diskInterface", bus}}}});
     CHECK(exit.status == 0);
     CHECK_THAT(exit.output, ContainsSubstring("disks: a-first=8 empty0=16 root=1024") && ContainsSubstring("/dev/sd") &&
@@ -186,13 +186,13 @@ touch /tmp/shared/up
 until [ -e /tmp/shared/done ]; do sleep 0.3; done
 kill $!)sh",
                                                on_host, udp_client));
-    fs::create_directory(place.folder() + "/www");
-    std::ofstream(place.folder() + "/www/page") << "from the host\n";
+    fs::create_directory(place.directory() + "/www");
+    std::ofstream(place.directory() + "/www/page") << "from the host\n";
     const auto server = base::start(
-        {.argv = {"busybox", "httpd", "-f", "-p", std::format("127.0.0.1:{}", on_host), "-h", place.folder() + "/www"},
+        {.argv = {"busybox", "httpd", "-f", "-p", std::format("127.0.0.1:{}", on_host), "-h", place.directory() + "/www"},
          .dies_with_parent = true});
     REQUIRE(server);
-    const std::string file = place.folder() + "/machine.json";
+    const std::string file = place.directory() + "/machine.json";
     std::ofstream(file)
         << Json{{"restrictNetwork", restricted},
                 {"extraModules", {"virtio_net"}},

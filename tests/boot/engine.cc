@@ -67,7 +67,7 @@ TEST_CASE("a kernel without overlayfs is said where overlay is asked for; otherw
     const std::string initrd = machine.xchg() + ".initrd";
     boot_test::must_run({"/usr/bin/env",
                          "MODULES=virtio_pci virtio_blk ext4 crc32c_generic crc32c-intel 9p 9pnet_virtio virtio_console fuse",
-                         "tests/support/shell-initrd", initrd, (boot_test::build_folder() / "stage1").string()});
+                         "tests/support/shell-initrd", initrd, (boot_test::build_directory() / "stage1").string()});
     const auto without = machine.boot({.parameters = {"stage1.union.engine=overlay"}, .arguments = {"--initrd", initrd}});
     CHECK(without.exit_code == 120);
     CHECK_THAT(without.console,

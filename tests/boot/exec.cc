@@ -44,14 +44,14 @@ struct Ran {
 Ran shell(const Place &place, const std::string &line) {
     std::string program;
     for (const auto &word : place.words({"exec"})) program += word == "exec" ? "" : word + " ";
-    const std::string out = place.folder() + "/out", err = place.folder() + "/err";
+    const std::string out = place.directory() + "/out", err = place.directory() + "/err";
     const auto exit =
         base::run({.argv = {"/bin/bash", "-c", std::format("runvm='{}'\n{{ {}\n}} >{} 2>{}", program, line, out, err)}});
     REQUIRE(exit);
     return {exit->status, base::read_file(out).value_or(""), base::read_file(err).value_or("")};
 }
 
-TEST_CASE("a command in a machine has streams of its own, an environment, a folder, a user, and its status is ours") {
+TEST_CASE("a command in a machine has streams of its own, an environment, a directory, a user, and its status is ours") {
     const Place place(stays_up);
     start(place);
     const Ran streams = shell(place, R"(printf 'one\ntwo\n' | $runvm exec web -- sh -c 'tac; echo oops >&2; exit 42')");
@@ -74,7 +74,7 @@ TEST_CASE("a command in a machine has streams of its own, an environment, a fold
     // A signal to us is the command's.
     const Ran signalled =
         shell(place, R"($runvm exec web -- sh -c 'trap "echo got it; exit 3" TERM; echo ready; while :; do sleep 0.1; done' &
-until grep -q ready )" + place.folder() +
+until grep -q ready )" + place.directory() +
                          R"(/out; do sleep 0.1; done; kill -TERM $!; wait $!)");
     CHECK(signalled.status == 3);
     CHECK(signalled.output == "ready\ngot it\n");
@@ -88,19 +88,19 @@ until grep -q ready )" + place.folder() +
 TEST_CASE("a gigabyte through a command's standard input and back arrives intact") {
     const Place place(stays_up);
     start(place);
-    const Ran ran = shell(place, "head -c 1000000000 /dev/urandom | tee >(sha256sum >" + place.folder() +
+    const Ran ran = shell(place, "head -c 1000000000 /dev/urandom | tee >(sha256sum >" + place.directory() +
                                      "/sent) | $runvm exec web -- cat | sha256sum; "
                                      "until [ -s " +
-                                     place.folder() + "/sent ]; do sleep 0.1; done");
+                                     place.directory() + "/sent ]; do sleep 0.1; done");
     INFO(ran.errors);
-    CHECK(ran.output == base::read_file(place.folder() + "/sent").value_or("nothing"));
+    CHECK(ran.output == base::read_file(place.directory() + "/sent").value_or("nothing"));
     CHECK(ran.output.size() == 68);
 }
 
 TEST_CASE("a hundred commands at once each get what is theirs") {
     const Place place(stays_up);
     start(place, {"--memory", "640"});
-    const Ran ran = shell(place, "cd " + place.folder() + R"sh(
+    const Ran ran = shell(place, "cd " + place.directory() + R"sh(
 for i in $(seq 100); do
     {
         { head -c 200000 /dev/zero | tr '\0' "$((i % 10))"; echo; } |
@@ -112,7 +112,7 @@ wait)sh");
     INFO(ran.errors);
     for (int i = 1; i <= 100; ++i) {
         CHECK(("\n" + ran.output).contains(std::format("\n{} {}\n", i, i % 7)));
-        CHECK(base::read_file(std::format("{}/{}", place.folder(), i)).value_or("") ==
+        CHECK(base::read_file(std::format("{}/{}", place.directory(), i)).value_or("") ==
               std::string(200000, static_cast<char>('0' + i % 10)) + std::format("\n{}\n", i));
     }
 }
@@ -197,15 +197,15 @@ TEST_CASE("a guest without an agent is told as that, with what it needs") {
 TEST_CASE("files go into a machine and out of it with runvm cp") {
     const Place place(stays_up);
     start(place);
-    std::ofstream(place.folder() + "/a file") << std::string(300'000, 'x');
-    fs::permissions(place.folder() + "/a file", fs::perms(0751));
+    std::ofstream(place.directory() + "/a file") << std::string(300'000, 'x');
+    fs::permissions(place.directory() + "/a file", fs::perms(0751));
     const Ran ran = shell(place, std::format(R"(cd {}
 $runvm cp 'a file' web:/root/ && $runvm exec web -- stat -c '%a %s' '/root/a file'
 $runvm cp 'web:/root/a file' back && cmp 'a file' back && echo same
 $runvm cp web:/nowhere . || echo "status $?"
 $runvm cp web:/etc back2 || echo "status $?"
 ls)",
-                                             place.folder()));
+                                             place.directory()));
     INFO(ran.errors);
     CHECK_THAT(ran.output, ContainsSubstring("751 300000\nsame\nstatus 1\nstatus 1\n") && !ContainsSubstring("nowhere") &&
                                !ContainsSubstring(".part"));

@@ -65,7 +65,7 @@ TEST_CASE("an initrd without 9p is told from a host that offers no share") {
     (void)boot_test::fixture();
     const std::string initrd = machine.xchg() + ".initrd";
     boot_test::must_run({"/usr/bin/env", "MODULES=virtio_pci virtio_blk ext4 crc32c_generic virtio_console",
-                         "tests/support/shell-initrd", initrd, (boot_test::build_folder() / "stage1").string()});
+                         "tests/support/shell-initrd", initrd, (boot_test::build_directory() / "stage1").string()});
     const Boot b = machine.boot({.store_union = "off", .arguments = {"--initrd", initrd}});
     CHECK(b.exit_code == 120);
     CHECK_THAT(b.console, ContainsSubstring("'store' can't be looked for: this kernel has no 9p over virtio, and the initrd no "

@@ -14,7 +14,7 @@ using Catch::Matchers::ContainsSubstring;
 
 TEST_CASE("a boot disk without a boot loader is told at once, in the firmware's words and ours") {
     const Place place;
-    const std::string disk = place.folder() + "/boot.raw";
+    const std::string disk = place.directory() + "/boot.raw";
     std::ofstream(disk).flush();
     fs::resize_file(disk, 8 << 20);
     const auto run =

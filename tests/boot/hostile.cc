@@ -21,14 +21,14 @@ using Catch::Matchers::ContainsSubstring;
 
 const std::vector<std::string> no_one{"unshare", "--user", "--map-user=1000", "--map-group=1000"};
 
-std::string refusal(const std::string &folder, const std::string &name) {
-    const auto text = hostside::read_from_guest(folder, name, 1000);
+std::string refusal(const std::string &directory, const std::string &name) {
+    const auto text = hostside::read_from_guest(directory, name, 1000);
     return text ? "read: " + *text : base::message(text.error());
 }
 
-TEST_CASE("nothing that a guest left in its shared folder is followed, waited for or read without end") {
+TEST_CASE("nothing that a guest left in its shared directory is followed, waited for or read without end") {
     Place place(R"sh(cd /tmp/shared
-ln -s /etc/passwd symlink; ln -s /etc etc; mkfifo fifo; echo secret >first; ln first hard; mkdir folder
+ln -s /etc/passwd symlink; ln -s /etc etc; mkfifo fifo; echo secret >first; ln first hard; mkdir directory
 truncate -s 1024G huge; echo content >$'a\nname'
 mknod device c 1 5 || echo no device
 ls -l)sh");
@@ -43,7 +43,7 @@ ls -l)sh");
     CHECK(refusal(s, "symlink") == "read from the guest 'symlink': a symlink," + left);
     CHECK(refusal(s, "etc/passwd") == "read from the guest 'etc/passwd': Symbolic link loop");
     CHECK(refusal(s, "fifo") == "read from the guest 'fifo': a FIFO," + left);
-    CHECK(refusal(s, "folder") == "read from the guest 'folder': a folder," + left);
+    CHECK(refusal(s, "directory") == "read from the guest 'directory': a directory," + left);
     CHECK(refusal(s, "hard") == "read from the guest 'hard': a hard link, whose other name may be anybody's; it is left alone");
     CHECK(refusal(s, "huge") == "read from the guest 'huge': 1099511627776 bytes, at most 1000 are read; it is left alone");
     CHECK(refusal(s, "a\nname") == "read: content\n");
@@ -58,7 +58,7 @@ ln -s / $'out\nside'; mkfifo fifo; truncate -s 1024G huge
 for i in {1..50}; do mkdir deep && cd deep || break; done; chmod 0 .; cd /tmp/xchg
 mkdir closed; touch closed/file; chmod 0 closed; chmod 0500 .)sh");
     place.before = no_one;
-    const std::string report = place.folder() + "/report.json";
+    const std::string report = place.directory() + "/report.json";
     const auto exit = place.runvm({"run", "--timeout", "200", "--name", "evil", "--report", report});
     CHECK(exit.status == 0);
     CHECK_THAT(exit.output, ContainsSubstring("no " + report +
@@ -100,11 +100,11 @@ sleep 1000)sh");
 TEST_CASE("a console that never ends costs the host a bounded log", "[.long]") {
     const Place place("yes | tr '\\n' y >/dev/console");
     REQUIRE(place.runvm({"start", "--name", "evil"}).status == 0);
-    const std::string folder = place.runtime() + "/evil/";
-    const std::string before = folder + std::string(hostside::console_log_before);
+    const std::string directory = place.runtime() + "/evil/";
+    const std::string before = directory + std::string(hostside::console_log_before);
     REQUIRE(within(300, [&] { return fs::exists(before); }));
     CHECK(fs::file_size(before) <= hostside::console_log_limit_bytes);
-    CHECK(fs::file_size(folder + std::string(hostside::console_log)) <= hostside::console_log_limit_bytes);
+    CHECK(fs::file_size(directory + std::string(hostside::console_log)) <= hostside::console_log_limit_bytes);
     CHECK(place.runvm({"logs", "evil"}).status == 0);
     CHECK(place.runvm({"stop", "--now", "evil"}).status == 0);
 }

@@ -21,20 +21,20 @@ struct Ran {
 };
 
 Ran in_vm(const Place &place, const std::string &words) {
-    const std::string out = place.folder() + "/out", err = place.folder() + "/err";
-    fs::create_directory(place.folder() + "/tmp");
+    const std::string out = place.directory() + "/out", err = place.directory() + "/err";
+    fs::create_directory(place.directory() + "/tmp");
     const auto exit = base::run(
         {.argv = {
              "/bin/sh", "-c",
              std::format("cd {0} && USE_TMPDIR=1 TMPDIR={0}/tmp XDG_RUNTIME_DIR={0}/run exec {1} in-vm --accel tcg --timeout 240 "
                          "--store {2}/root/nix/store {3} >{4} 2>{5}",
-                         place.folder(), (build_folder() / "runvm").string(), fixture(), words, out, err)}});
+                         place.directory(), (build_directory() / "runvm").string(), fixture(), words, out, err)}});
     REQUIRE(exit);
     return {exit->status, base::read_file(out).value_or(""), base::read_file(err).value_or("")};
 }
 
 std::string left(const Place &place, const std::string &file) {
-    return base::read_file(place.folder() + "/tmp/xchg/" + file).value_or("");
+    return base::read_file(place.directory() + "/tmp/xchg/" + file).value_or("");
 }
 
 TEST_CASE("in-vm: one command with a disk, in a machine without a stage 2, and what it leaves is on the host") {
@@ -61,7 +61,7 @@ TEST_CASE("in-vm: one command with a disk, in a machine without a stage 2, and w
     CHECK(again.status == 7);
     CHECK(again.output == "kept\n");
     CHECK(left(place, "in-vm-exit") == "7\n");
-    CHECK_FALSE(fs::exists(place.folder() + "/ran"));
+    CHECK_FALSE(fs::exists(place.directory() + "/ran"));
     const Ran refused = in_vm(place, system + "--disk absent.qcow2 -- true");
     CHECK(refused.status == 124);
     CHECK_THAT(refused.errors,

@@ -44,7 +44,7 @@ TEST_CASE("a machine in the background that came to nothing says why, to whoever
     CHECK_THAT(logs.output, ContainsSubstring("the boot failed: find init"));
     CHECK_FALSE(logs.output.contains("Press one of the following keys"));  // that nobody could press
     CHECK_THAT(place.runvm({"list", "--all"}).output, ContainsSubstring("web   failed (120)"));
-    const std::string kept = place.folder() + "/state/runvm";
+    const std::string kept = place.directory() + "/state/runvm";
     CHECK(mode_of(kept) == 0700);
     CHECK(mode_of(kept + "/web") == 0700);
     for (const char *part : {"run", "console.log"}) CHECK(mode_of(kept + "/web/" + part) == 0600);
@@ -67,7 +67,7 @@ TEST_CASE(
     "start --wait=ready returns when the guest is ready, and tells of one that ended before; the report is there during and "
     "after") {
     const Place place("[ -e /tmp/shared/early ] && exit 7; /tmp/shared/stage1 tell ready; sleep 1000");
-    fs::copy_file(build_folder() / "stage1", place.shared() + "/stage1");
+    fs::copy_file(build_directory() / "stage1", place.shared() + "/stage1");
     std::ofstream(place.shared() + "/early") << "so";
     const auto early = place.runvm({"start", "--name", "web", "--wait=ready"});
     CHECK(early.status == 7);

@@ -173,7 +173,7 @@ for port in /sys/class/virtio-ports/*; do
     exec 4>&-
 done
 exit 9)sh");
-    const std::string path = place.folder() + "/notify";
+    const std::string path = place.directory() + "/notify";
     const base::Fd manager(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
@@ -225,7 +225,7 @@ TEST_CASE("a disk that was made for another system is told, and --fresh puts it 
 
 TEST_CASE("nothing of an ephemeral run survives, with an image or without one") {
     Place place("mountpoint -q /nix/store; echo written >/root/file; sync; ls /root");
-    const std::string report = place.folder() + "/report.json";
+    const std::string report = place.directory() + "/report.json";
     CHECK(place.runvm({"run", "--ephemeral", "--timeout", "200", "--report", report}).status == 0);
     CHECK_THAT(base::read_file(report).value_or(""), ContainsSubstring("\"steps\""));  // but what was asked for
     CHECK_FALSE(fs::exists(place.disk()));

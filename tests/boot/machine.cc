@@ -25,7 +25,7 @@ class KeepLogsOfFailures : public Catch::EventListenerBase {
     using EventListenerBase::EventListenerBase;
 
     void testCaseStarting(const Catch::TestCaseInfo &test) override {
-        logs_of_this_test = build_folder() / "tests" / "boot-logs" / test.name;
+        logs_of_this_test = build_directory() / "tests" / "boot-logs" / test.name;
         fs::remove_all(logs_of_this_test);
     }
     void testCaseEnded(const Catch::TestCaseStats &stats) override {
@@ -52,12 +52,12 @@ std::string first_line(const std::string &path) {
 
 }  // namespace
 
-fs::path build_folder() { return fs::read_symlink("/proc/self/exe").parent_path().parent_path(); }
+fs::path build_directory() { return fs::read_symlink("/proc/self/exe").parent_path().parent_path(); }
 
 std::string fixture() {
-    const char *folder = std::getenv("STAGE1_FIXTURE");
-    if (folder == nullptr) SKIP("no machine to boot: STAGE1_FIXTURE is not set; run `make test-boot`, which makes one");
-    return folder;
+    const char *directory = std::getenv("STAGE1_FIXTURE");
+    if (directory == nullptr) SKIP("no machine to boot: STAGE1_FIXTURE is not set; run `make test-boot`, which makes one");
+    return directory;
 }
 
 std::string fixture_toplevel() { return first_line(fixture() + "/toplevel"); }
@@ -65,22 +65,23 @@ std::string fixture_toplevel() { return first_line(fixture() + "/toplevel"); }
 Machine::Machine() {
     std::string pattern = (fs::temp_directory_path() / "boot-test.XXXXXX").string();
     REQUIRE(::mkdtemp(pattern.data()) != nullptr);
-    folder_ = pattern;
+    directory_ = pattern;
     fs::create_directory(xchg());
 }
 
 Machine::~Machine() {
     std::error_code error;
-    fs::remove_all(folder_, error);
+    fs::remove_all(directory_, error);
 }
 
 std::vector<std::string> Machine::words(const Setup &setup) const {
     const std::string parts = fixture();
     std::ofstream(xchg() + "/cmd") << setup.script << '\n';
-    // The 2013 script's way to name the folder that holds xchg, and the disk.
-    std::vector<std::string> argv{"/usr/bin/env", "USE_TMPDIR=1", "TMPDIR=" + folder_, "XDG_STATE_HOME=" + folder_ + "/state",
+    // The 2013 script's way to name the directory that holds xchg, and the disk.
+    std::vector<std::string> argv{"/usr/bin/env", "USE_TMPDIR=1", "TMPDIR=" + directory_,
+                                  "XDG_STATE_HOME=" + directory_ + "/state",
                                   "NIX_DISK_IMAGE=" + (setup.disk ? disk() : std::string())};
-    argv.insert(argv.end(), {build_folder() / "runvm", "run", "--accel", "tcg", "--timeout", std::to_string(setup.timeout_s)});
+    argv.insert(argv.end(), {build_directory() / "runvm", "run", "--accel", "tcg", "--timeout", std::to_string(setup.timeout_s)});
     const std::string system = parts + "/" + setup.system;
     argv.insert(argv.end(), {"--store", parts + "/root/nix/store", "--toplevel", first_line(system + "/toplevel")});
     argv.insert(argv.end(), {"--union", setup.store_union});

@@ -3,7 +3,7 @@
 //     const Boot b = boot({.script = "touch /nix/store/x"});
 //     CHECK(b.exit_code == 0);
 //
-// Every boot is emulated, bounded in time, and leaves its console under build/tests/boot-logs/<test>/; the folder is
+// Every boot is emulated, bounded in time, and leaves its console under build/tests/boot-logs/<test>/; the directory is
 // removed when the test passes and named when it fails. Without the fixture (STAGE1_FIXTURE) a test is skipped.
 #pragma once
 
@@ -31,7 +31,7 @@ struct Boot {
     double cpu_seconds = 0;  // of the host, runvm and QEMU together
 };
 
-// A folder with a disk image (absent until the first boot) and an xchg, for boots that follow each other.
+// A directory with a disk image (absent until the first boot) and an xchg, for boots that follow each other.
 class Machine {
   public:
     Machine();
@@ -48,11 +48,11 @@ class Machine {
     // What e2fsck -fn, then dumpe2fs -h say of the disk, and whether both found it in order.
     [[nodiscard]] std::pair<bool, std::string> check_disk() const;
 
-    [[nodiscard]] std::string disk() const { return folder_ + "/disk.qcow2"; }
-    [[nodiscard]] std::string xchg() const { return folder_ + "/xchg"; }
+    [[nodiscard]] std::string disk() const { return directory_ + "/disk.qcow2"; }
+    [[nodiscard]] std::string xchg() const { return directory_ + "/xchg"; }
 
   private:
-    std::string folder_;
+    std::string directory_;
     int boots_ = 0;
 };
 
@@ -63,9 +63,9 @@ std::string must_run(const std::vector<std::string> &argv);
 Boot boot(const Setup &setup);
 
 // Where the programs under test are: build/runvm, build/stage1; we are build/tests/boot.
-std::filesystem::path build_folder();
+std::filesystem::path build_directory();
 
-// The fixture's folder: root/nix/store, toplevel, reginfo, vmlinux (tests/support/provide-fixture). Skips the test
+// The fixture's directory: root/nix/store, toplevel, reginfo, vmlinux (tests/support/provide-fixture). Skips the test
 // when there is none.
 std::string fixture();
 std::string fixture_toplevel();

@@ -28,13 +28,13 @@ std::string words_of(const json &list) {
 }
 
 // Its units in a directory; who wants each stands in the unit, because no Nix makes the links.
-std::string units_of(const json &made, const std::string &folder) {
-    std::filesystem::create_directory(folder);
+std::string units_of(const json &made, const std::string &directory) {
+    std::filesystem::create_directory(directory);
     for (const auto &[name, unit] : made["units"].items())
-        std::ofstream(folder + "/" + name) << unit["text"].get<std::string>()
-                                           << "\n[Install]\nRequiredBy=" << words_of(unit["requiredBy"])
-                                           << "\nWantedBy=" << words_of(unit["wantedBy"]) << '\n';
-    return folder;
+        std::ofstream(directory + "/" + name)
+            << unit["text"].get<std::string>() << "\n[Install]\nRequiredBy=" << words_of(unit["requiredBy"])
+            << "\nWantedBy=" << words_of(unit["wantedBy"]) << '\n';
+    return directory;
 }
 
 // The table that NixOS gives the initrd: what must be mounted before stage 2.
@@ -51,7 +51,7 @@ TEST_CASE("what the NixOS module makes of a configuration boots, on a new disk a
     const json made = outcome("headless");
     const std::string initrd = machine.xchg() + ".initrd", config = machine.xchg() + ".json";
     boot_test::must_run({"/usr/bin/env", "SUITE=sid", "UNITS=" + units_of(made, machine.xchg() + ".units"),
-                         "tests/support/systemd-initrd", initrd, (boot_test::build_folder() / "stage1").string(),
+                         "tests/support/systemd-initrd", initrd, (boot_test::build_directory() / "stage1").string(),
                          fstab_of(made, machine.xchg() + ".fstab")});
     json description = made["description"];
     description["initrd"] = initrd;

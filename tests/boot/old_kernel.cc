@@ -35,22 +35,22 @@ echo "anew: $?, reads $(cat /m/made)"
 poweroff -f
 )sh";
 
-struct Folder {
+struct Directory {
     fs::path path;
-    Folder() {
+    Directory() {
         std::string pattern = (fs::temp_directory_path() / "old-kernel.XXXXXX").string();
         REQUIRE(::mkdtemp(pattern.data()) != nullptr);
         path = pattern;
     }
-    ~Folder() { fs::remove_all(path); }
-    Folder(const Folder &) = delete;
-    Folder &operator=(const Folder &) = delete;
+    ~Directory() { fs::remove_all(path); }
+    Directory(const Directory &) = delete;
+    Directory &operator=(const Directory &) = delete;
 };
 
 void write_initrd(const fs::path &root, const fs::path &kernel, const fs::path &initrd) {
     fs::create_directories(root / "bin");
     fs::copy_file("/bin/busybox", root / "bin/busybox");
-    fs::copy_file(boot_test::build_folder() / "stage1", root / "bin/unionfs");
+    fs::copy_file(boot_test::build_directory() / "stage1", root / "bin/unionfs");
     for (const auto &module : fs::recursive_directory_iterator(kernel / "lib/modules"))
         if (module.path().filename() == "fuse.ko") fs::copy_file(module.path(), root / "fuse.ko");
     std::ofstream(root / "init") << mount_kill_and_mount;
@@ -65,14 +65,14 @@ void write_initrd(const fs::path &root, const fs::path &kernel, const fs::path &
 
 TEST_CASE("on Linux 6.1 the union says that it doesn't live through its daemon's death, and fails cleanly when that comes") {
     (void)boot_test::fixture();  // skips where no machine can be booted
-    const Folder folder;
+    const Directory directory;
     std::string kernel = boot_test::must_run({"tests/support/provide-kernel", "6.1"});
     kernel.erase(kernel.find_last_not_of('\n') + 1);
     kernel.erase(0, kernel.rfind('\n') + 1);  // before it: what was downloaded
-    write_initrd(folder.path / "root", kernel, folder.path / "initrd");
+    write_initrd(directory.path / "root", kernel, directory.path / "initrd");
     const auto exit = base::run({.argv = {"timeout", "120", "qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", "512",
                                           "-nographic", "-no-reboot", "-nic", "none", "-kernel", kernel + "/vmlinux", "-initrd",
-                                          folder.path / "initrd", "-append", "console=ttyS0 quiet panic=-1"},
+                                          directory.path / "initrd", "-append", "console=ttyS0 quiet panic=-1"},
                                  .capture_output = true});
     REQUIRE(exit);
     std::string console = exit->output;

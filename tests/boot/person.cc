@@ -15,12 +15,12 @@ using boot_test::Console;
 using boot_test::Machine;
 using Catch::Matchers::ContainsSubstring;
 
-// stage1 as /init of an initrd that has a shell and e2fsck. `tree`: a folder whose content it has besides.
+// stage1 as /init of an initrd that has a shell and e2fsck. `tree`: a directory whose content it has besides.
 std::string initrd_with_a_shell(const Machine &machine, const std::string &tree = "") {
     (void)boot_test::fixture();
     std::string initrd = machine.xchg() + ".initrd";
     boot_test::must_run({"/usr/bin/env", "TREE=" + tree, "tests/support/shell-initrd", initrd,
-                         (boot_test::build_folder() / "stage1").string(), "/sbin/e2fsck=/sbin/fsck.ext4"});
+                         (boot_test::build_directory() / "stage1").string(), "/sbin/e2fsck=/sbin/fsck.ext4"});
     return initrd;
 }
 

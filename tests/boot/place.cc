@@ -24,9 +24,9 @@ namespace fs = std::filesystem;
 Place::Place(const std::string &script) {
     std::string pattern = (fs::temp_directory_path() / "place-XXXXXX").string();
     REQUIRE(::mkdtemp(pattern.data()) != nullptr);
-    folder_ = pattern;
-    fs::create_directory(folder_ + "/run");
-    fs::permissions(folder_ + "/run", fs::perms::owner_all);
+    directory_ = pattern;
+    fs::create_directory(directory_ + "/run");
+    fs::permissions(directory_ + "/run", fs::perms::owner_all);
     fs::create_directory(shared());
     std::ofstream(shared() + "/cmd") << script << '\n';
 }
@@ -35,14 +35,14 @@ Place::~Place() {
     std::istringstream lines(runvm({"list", "--names"}).output);
     for (std::string line; std::getline(lines, line);)
         (void)runvm({"stop", "--now", line});  // a machine that is left fails other tests
-    (void)hostside::remove_guest_folder(folder_);
+    (void)hostside::remove_guest_directory(directory_);
 }
 
 std::vector<std::string> Place::words(std::vector<std::string> arguments) const {
     std::vector<std::string> all = before;
-    all.insert(all.end(),
-               {"/usr/bin/env", "-u", "TMPDIR", "XDG_RUNTIME_DIR=" + folder_ + "/run", "XDG_STATE_HOME=" + folder_ + "/state",
-                "NIX_DISK_IMAGE=" + disk(), "SHARED_DIR=" + shared(), build_folder() / "runvm"});
+    all.insert(all.end(), {"/usr/bin/env", "-u", "TMPDIR", "XDG_RUNTIME_DIR=" + directory_ + "/run",
+                           "XDG_STATE_HOME=" + directory_ + "/state", "NIX_DISK_IMAGE=" + disk(), "SHARED_DIR=" + shared(),
+                           build_directory() / "runvm"});
     const std::string verb = arguments.front();
     all.push_back(verb);
     if (verb == "run" || verb == "start")
@@ -59,14 +59,14 @@ base::Exit Place::runvm(std::vector<std::string> arguments) const {
 
 pid_t Place::launch(std::vector<std::string> arguments) const {
     // Into a file: a pipe that nobody reads would stop the machine.
-    std::vector<std::string> argv{"/bin/sh", "-c", "exec \"$@\" >\"$0\" 2>&1", folder_ + "/output"};
+    std::vector<std::string> argv{"/bin/sh", "-c", "exec \"$@\" >\"$0\" 2>&1", directory_ + "/output"};
     for (auto &word : words(std::move(arguments))) argv.push_back(std::move(word));
     auto child = base::start({.argv = argv, .dies_with_parent = true});
     REQUIRE(child);
     return child->pid;
 }
 
-std::string Place::output() const { return base::read_file(folder_ + "/output").value_or(""); }
+std::string Place::output() const { return base::read_file(directory_ + "/output").value_or(""); }
 
 std::string Place::wait_for(const std::string &name) const {
     const std::string path = shared() + "/" + name;

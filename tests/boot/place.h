@@ -1,4 +1,4 @@
-// A user's place on the host for tests of runvm's verbs: a runtime folder, a disk image, a shared folder of its own.
+// A user's place on the host for tests of runvm's verbs: a runtime directory, a disk image, a shared directory of its own.
 //
 //     Place place("touch /tmp/shared/up; sleep 1000");
 //     place.runvm({"start", "--name", "web"});     the machine's flags come by themselves with run and start
@@ -23,10 +23,10 @@ class Place {
     // Ends the machines that are left.
     ~Place();
 
-    [[nodiscard]] std::string folder() const { return folder_; }
-    [[nodiscard]] std::string runtime() const { return folder_ + "/run/runvm"; }
-    [[nodiscard]] std::string disk() const { return folder_ + "/disk.qcow2"; }
-    [[nodiscard]] std::string shared() const { return folder_ + "/shared"; }
+    [[nodiscard]] std::string directory() const { return directory_; }
+    [[nodiscard]] std::string runtime() const { return directory_ + "/run/runvm"; }
+    [[nodiscard]] std::string disk() const { return directory_ + "/disk.qcow2"; }
+    [[nodiscard]] std::string shared() const { return directory_ + "/shared"; }
 
     // As `env` runs it: with this place's environment, and for run and start with the fixture's flags.
     [[nodiscard]] std::vector<std::string> words(std::vector<std::string> arguments) const;
@@ -35,7 +35,7 @@ class Place {
     [[nodiscard]] pid_t launch(std::vector<std::string> arguments) const;
     [[nodiscard]] std::string output() const;
 
-    // A file of the shared folder, with its content, once the guest has made it. Fails the test after two minutes.
+    // A file of the shared directory, with its content, once the guest has made it. Fails the test after two minutes.
     std::string wait_for(const std::string &name) const;
     // The launcher's pid, as `runvm status` tells it; waits until it does.
     pid_t holder(const std::string &name) const;
@@ -46,7 +46,7 @@ class Place {
     std::vector<std::string> before{};
 
   private:
-    std::string folder_;
+    std::string directory_;
 };
 
 bool alive(pid_t pid);

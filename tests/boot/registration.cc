@@ -23,7 +23,7 @@ std::string first_line(const std::string &file) {
 // runvm's own initrd, and in an archive behind it what a boot loader's configuration would have put there.
 std::string initrd_with_reginfo(const Machine &machine) {
     const std::string initrd = machine.xchg() + ".initrd";
-    boot_test::must_run({(boot_test::build_folder() / "runvm").string(), "initrd", "-o", initrd, "--store",
+    boot_test::must_run({(boot_test::build_directory() / "runvm").string(), "initrd", "-o", initrd, "--store",
                          boot_test::fixture() + "/root/nix/store", "--toplevel", boot_test::fixture_toplevel(), "--union",
                          "tmpfs"});
     hostside::Cpio archive;

@@ -15,10 +15,10 @@ using boot_test::Machine;
 using Catch::Matchers::ContainsSubstring;
 
 std::string disks_of(const Machine &machine) {
-    std::string folder = machine.xchg() + ".disks";
-    std::filesystem::create_directory(folder);
-    boot_test::must_run({"tests/support/root-disks", folder});
-    return folder;
+    std::string directory = machine.xchg() + ".disks";
+    std::filesystem::create_directory(directory);
+    boot_test::must_run({"tests/support/root-disks", directory});
+    return directory;
 }
 
 void add_drive(std::vector<std::string> &arguments, const std::string &file, const std::string &serial) {
@@ -59,8 +59,8 @@ TEST_CASE("a root by PARTUUID=, and others by UUID=, LABEL= and serial=, out of 
         "virtio_pci virtio_blk ext4 crc32c_generic crc32c-intel 9p 9pnet_virtio overlay virtio_console xfs btrfs vfat "
         "nls_cp437 nls_ascii nls_utf8";
     boot_test::must_run({"/usr/bin/env", "TREE=" + tree, "MODULES=" + modules, "tests/support/shell-initrd", initrd,
-                         (boot_test::build_folder() / "stage1").string(),
-                         (boot_test::build_folder() / "stage1").string() + "=/sbin/modprobe", "/sbin/e2fsck=/sbin/fsck.ext4"});
+                         (boot_test::build_directory() / "stage1").string(),
+                         (boot_test::build_directory() / "stage1").string() + "=/sbin/modprobe", "/sbin/e2fsck=/sbin/fsck.ext4"});
     std::vector<std::string> arguments{"--initrd", initrd, "--"};
     add_drive(arguments, disks + "/gpt", "first");
     add_drive(arguments, disks + "/xfs", "second");
@@ -125,7 +125,7 @@ TEST_CASE("an existing ext4 is the root by LABEL= and by UUID=, its modules comp
         << "/dev/vda / ext4 rw 0 0\nLABEL=absent /old jfs x-stage1.optional 0 0\nstore /nix/store 9p ro,cache=loose," << nine_p
         << " 0 0\nxchg /tmp/xchg 9p rw,cache=mmap," << nine_p << " 0 0\n";
     boot_test::must_run({"/usr/bin/env", "COMPRESS=1", "TREE=" + tree, "tests/support/shell-initrd", initrd,
-                         (boot_test::build_folder() / "stage1").string()});
+                         (boot_test::build_directory() / "stage1").string()});
     const std::string files = boot_test::must_run({"/bin/sh", "-c", "busybox cpio -t <\"$1\" 2>&1", "sh", initrd});
     CHECK_THAT(files, ContainsSubstring(".ko.xz\n") && ContainsSubstring(".ko.gz\n") && ContainsSubstring(".ko.zst\n") &&
                           !ContainsSubstring(".ko\n"));

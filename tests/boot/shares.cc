@@ -1,4 +1,4 @@
-// What becomes of a guest's owners and links in a shared folder: its security model says.
+// What becomes of a guest's owners and links in a shared directory: its security model says.
 
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -45,18 +45,18 @@ for model in none passthrough mapped-xattr mapped-file; do
 done)sh");
     Json shares = Json::array();
     for (const char *model : {"none", "passthrough", "mapped-xattr", "mapped-file"}) {
-        const std::string source = place.folder() + "/" + model;
+        const std::string source = place.directory() + "/" + model;
         fs::create_directory(source);
         shares.push_back(
             {{"tag", model}, {"source", source}, {"target", std::string("/mnt/") + model}, {"securityModel", model}});
     }
-    const std::string file = place.folder() + "/machine.json";
+    const std::string file = place.directory() + "/machine.json";
     std::ofstream(file) << Json{{"sharedDirectories", shares}}.dump();
     const auto exit = place.runvm({"run", "--timeout", "240", "--config", file, "--disk-image", ""});
     CHECK(exit.status == 0);
     for (const char *model : {"none", "passthrough", "mapped-xattr", "mapped-file"}) {
         const bool real = std::string_view(model) == "none" || std::string_view(model) == "passthrough";
-        const std::string source = place.folder() + "/" + model;
+        const std::string source = place.directory() + "/" + model;
         INFO(model);
         CHECK_THAT(exit.output, ContainsSubstring(std::format("{}: 1234 file", model)));
         CHECK(owner_on_host(source + "/file") == (real ? 1234 : 0));

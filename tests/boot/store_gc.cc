@@ -14,7 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 using namespace boot_test;
 
-// $1 a folder of ours, $2 the fixture, $3 where runvm is, $4 how: root or daemon. In a mount namespace of its own, with a copy
+// $1 a directory of ours, $2 the fixture, $3 where runvm is, $4 how: root or daemon. In a mount namespace of its own, with a copy
 // of the fixture's store at /nix. Each line that it says is asserted.
 constexpr const char *collect_while_it_runs = R"sh(
 work=$1 fixture=$2 build=$3 how=$4
@@ -57,7 +57,7 @@ void collect(const std::string &how) {
     std::string pattern = (fs::temp_directory_path() / "store-gc.XXXXXX").string();
     REQUIRE(::mkdtemp(pattern.data()) != nullptr);
     const auto exit = base::run({.argv = {"unshare", "--mount", "bash", "-c", collect_while_it_runs, "bash", pattern, fixture(),
-                                          build_folder().string(), how},
+                                          build_directory().string(), how},
                                  .capture_output = true});
     const std::string log = base::read_file(pattern + "/gc.log").value_or("");
     (void)base::run({.argv = {"sh", "-c", "chmod -R u+w \"$0\"; rm -rf \"$0\"", pattern}});

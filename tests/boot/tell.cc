@@ -13,7 +13,7 @@ using Catch::Matchers::ContainsSubstring;
 
 TEST_CASE("stage1 tell says from stage 2 that the machine is ready, and which status it ends with") {
     Machine machine;
-    std::filesystem::copy_file(boot_test::build_folder() / "stage1", machine.xchg() + "/stage1");
+    std::filesystem::copy_file(boot_test::build_directory() / "stage1", machine.xchg() + "/stage1");
     const Boot b = machine.boot({.script = R"(set -e
 for wrong in '' 'exit' 'exit x' 'exit 256' 'exit -1'; do
     if /tmp/xchg/stage1 tell $wrong >/dev/null 2>&1; then echo "taken: tell $wrong"; fi

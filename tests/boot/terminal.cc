@@ -25,31 +25,31 @@ TEST_CASE("a NixOS description boots at a terminal: phases, then the console, in
     const std::string parts = boot_test::fixture();
     const std::string toplevel = boot_test::fixture_toplevel();
     boot_test::Machine machine;
-    const fs::path folder = fs::path(machine.xchg()).parent_path();
-    fs::create_directory(folder / "a folder, ü");
-    std::ofstream(folder / "a folder, ü" / "there") << "shared\n";
+    const fs::path directory = fs::path(machine.xchg()).parent_path();
+    fs::create_directory(directory / "a directory, ü");
+    std::ofstream(directory / "a directory, ü" / "there") << "shared\n";
     std::ofstream(machine.xchg() + "/cmd") << R"sh(exec </dev/ttyS0
-cat '/mnt/a folder/there'
-touch '/mnt/a folder/mine' 2>&1
+cat '/mnt/a directory/there'
+touch '/mnt/a directory/mine' 2>&1
 echo "registered: $(nix-store -q --references $(sed -n 's|.*init=\([^ ]*\)/init.*|\1|p' /proc/cmdline) | wc -l)"
 echo 'who is there?'
 read -r name
 echo "it is $name"
 exit 7
 )sh";
-    std::ofstream(folder / "vm.json") << std::format(R"({{
+    std::ofstream(directory / "vm.json") << std::format(R"({{
   "name": "web", "memorySize": 512, "diskSize": 512, "diskImage": "./web.qcow2", "graphics": false, "cores": 1,
   "msize": 131072, "vlans": [1], "interfaces": {{}}, "emptyDiskImages": [64], "restrictNetwork": false,
   "store": "{}/root/nix/store", "toplevel": "{}", "additionalPaths": ["{}"],
   "writableStore": true, "writableStoreUseTmpfs": true, "useBootLoader": false, "useNixStoreImage": false,
-  "sharedDirectories": {{ "src": {{ "source": "./a folder, ü", "target": "/mnt/a folder", "readOnly": true }} }},
+  "sharedDirectories": {{ "src": {{ "source": "./a directory, ü", "target": "/mnt/a directory", "readOnly": true }} }},
   "qemu": {{ "options": ["-device 'virtio-balloon-pci'"], "consoles": ["tty0", "ttyS0,115200n8"],
              "networkingOptions": [], "guestAgent": {{ "enable": true }}, "diskInterface": "virtio" }}
 }})",
-                                                     parts, toplevel, toplevel);
+                                                        parts, toplevel, toplevel);
     const support::Session session = support::at_a_terminal(
-        {"/usr/bin/env", "-C", folder.string(), "USE_TMPDIR=1", "TMPDIR=" + folder.string(),
-         (boot_test::build_folder() / "runvm").string(), "run", "--config", "vm.json", "--accel", "tcg", "--timeout", "240"},
+        {"/usr/bin/env", "-C", directory.string(), "USE_TMPDIR=1", "TMPDIR=" + directory.string(),
+         (boot_test::build_directory() / "runvm").string(), "run", "--config", "vm.json", "--accel", "tcg", "--timeout", "240"},
         "who is there?", "a person\r");
     INFO(session.screen);
     CHECK(session.exit_code == 7);
@@ -59,14 +59,15 @@ exit 7
                                    ContainsSubstring("it is a person") && ContainsSubstring("created "));
     // No regInfo: the closure of additionalPaths came with the initrd.
     CHECK_THAT(session.screen, ContainsSubstring("registered: ") && !ContainsSubstring("registered: 0"));
-    CHECK(fs::exists(folder / "web.qcow2"));
+    CHECK(fs::exists(directory / "web.qcow2"));
 }
 
 TEST_CASE("what make shell boots has a prompt with job control, and ends with the shell's exit status") {
     (void)boot_test::fixture();  // skips where there is none
-    const support::Session session = support::at_a_terminal(
-        {"/usr/bin/env", "TERM=vt100", "tests/support/newcomer-run", (boot_test::build_folder() / "runvm").string(), "--shell"},
-        "root@machine:~]# ", "tty; sleep 1000 & kill %1; nix-store --version; exit $((40 + 2))\r");
+    const support::Session session =
+        support::at_a_terminal({"/usr/bin/env", "TERM=vt100", "tests/support/newcomer-run",
+                                (boot_test::build_directory() / "runvm").string(), "--shell"},
+                               "root@machine:~]# ", "tty; sleep 1000 & kill %1; nix-store --version; exit $((40 + 2))\r");
     INFO(session.screen);
     CHECK(session.exit_code == 42);
     CHECK_THAT(session.screen, ContainsSubstring("\n/dev/ttyS0\r\n") && ContainsSubstring("nix-store (Nix)") &&

@@ -20,19 +20,19 @@ using Catch::Matchers::ContainsSubstring;
 // Says nothing to Catch2, because the machine's own thread does.
 class Driver {
   public:
-    explicit Driver(const std::string &folder)
-        : folder_(folder),
-          monitor_(hostside::listen_unix(folder + "/monitor")),
-          shell_(hostside::listen_unix(folder + "/shell")) {}
+    explicit Driver(const std::string &directory)
+        : directory_(directory),
+          monitor_(hostside::listen_unix(directory + "/monitor")),
+          shell_(hostside::listen_unix(directory + "/shell")) {}
 
     [[nodiscard]] std::vector<std::string> arguments() const {
         return {"--",
                 "-qmp",
-                "unix:" + folder_ + "/qmp,server=on,wait=off",
+                "unix:" + directory_ + "/qmp,server=on,wait=off",
                 "-monitor",
-                "unix:" + folder_ + "/monitor",
+                "unix:" + directory_ + "/monitor",
                 "-chardev",
-                "socket,id=shell,path=" + folder_ + "/shell",
+                "socket,id=shell,path=" + directory_ + "/shell",
                 "-device",
                 "virtio-serial",
                 "-device",
@@ -81,7 +81,7 @@ class Driver {
         return said;
     }
 
-    std::string folder_;
+    std::string directory_;
     base::Result<base::Fd> monitor_, shell_;
     base::Fd in_, quit_;
 };

@@ -17,7 +17,7 @@ TEST_CASE("a scripted stage 1 that calls stage1's commands boots, and again on t
     (void)boot_test::fixture();
     const std::string initrd = machine.xchg() + ".initrd";
     boot_test::must_run({"tests/support/shell-initrd", initrd, "tests/boot/initrds/scripted-init.sh",
-                         (boot_test::build_folder() / "stage1").string() + "=/bin/stage1", "pgrep",
+                         (boot_test::build_directory() / "stage1").string() + "=/bin/stage1", "pgrep",
                          "/bin/sleep=/bin/real-sleep"});
     for (const std::string disk : {"formatted ext4 UUID=", "kept ext4 UUID="}) {
         const Boot b = machine.boot({.script = R"sh(set -e
@@ -39,7 +39,7 @@ exit 4)sh",
 std::string systemd_initrd(const Machine &machine) {
     (void)boot_test::fixture();
     std::string initrd = machine.xchg() + ".initrd";
-    boot_test::must_run({"tests/support/systemd-initrd", initrd, (boot_test::build_folder() / "stage1").string()});
+    boot_test::must_run({"tests/support/systemd-initrd", initrd, (boot_test::build_directory() / "stage1").string()});
     return initrd;
 }
 
@@ -162,7 +162,7 @@ echo 'no fsck here' >/dev/console
 reboot -f
 )";
     boot_test::must_run(
-        {"tests/support/shell-initrd", initrd, script, (boot_test::build_folder() / "stage1").string() + "=/bin/stage1"});
+        {"tests/support/shell-initrd", initrd, script, (boot_test::build_directory() / "stage1").string() + "=/bin/stage1"});
     const Boot b = machine.boot({.arguments = {"--initrd", initrd}});
     CHECK(b.exit_code == 120);
     CHECK_THAT(b.console, ContainsSubstring("no fsck here") &&

@@ -52,13 +52,13 @@ void read_file(const char *path) { (void)::open(path, O_RDONLY | O_CLOEXEC); }
 TEST_CASE("a supplementary group opens what is its own, before copy-up and after") {
     same([] {
         std::string text;
-        for (const char *path : {"file", "folder/a"}) text += result(::chown(path, 0, 50)) + result(::chmod(path, 0640)) + " ";
+        for (const char *path : {"file", "directory/a"}) text += result(::chown(path, 0, 50)) + result(::chmod(path, 0640)) + " ";
         for (const User &user : {member, stranger}) text += as(user, [] { read_file("file"); });
-        text += result(::chown("folder", 0, 50)) + result(::chmod("folder", 0770)) + " ";
+        text += result(::chown("directory", 0, 50)) + result(::chmod("directory", 0770)) + " ";
         for (const User &user : {member, stranger}) {
-            text += as(user, [] { read_file("folder/a"); });
-            text += as(user, [] { (void)::mkdir("folder/made", 0700); }) + seen("folder/made");
-            text += as(user, [] { (void)::truncate("folder/a", 1); });
+            text += as(user, [] { read_file("directory/a"); });
+            text += as(user, [] { (void)::mkdir("directory/made", 0700); }) + seen("directory/made");
+            text += as(user, [] { (void)::truncate("directory/a", 1); });
         }
         return text;
     });
@@ -74,33 +74,33 @@ TEST_CASE("an owner gives a file to a supplementary group, and to no other") {
         return text + as(member, [] { (void)::chmod("file", 02755); }) + seen("file");
     });
 }
-TEST_CASE("in a sticky folder only the owners of an object and of the folder remove and rename it") {
+TEST_CASE("in a sticky directory only the owners of an object and of the directory remove and rename it") {
     same([] {
-        std::string text = result(::chown("folder", 1001, 1001)) + result(::chmod("folder", 01777)) +
-                           result(::chown("folder/a", 1000, 1000)) + " ";
-        text += as(member, [] { (void)::mkdir("folder/of-member", 0777); });
-        text += as(stranger, [] { (void)::unlink("folder/a"); });
-        text += as(stranger, [] { (void)::rename("folder/a", "folder/b"); });
-        text += as(stranger, [] { (void)::rmdir("folder/of-member"); });
-        text += as(stranger, [] { (void)::mkdir("folder/of-stranger", 0777); });
-        text += as(stranger, [] { (void)::rename("folder/of-stranger", "folder/of-member"); });
-        text += as(member, [] { (void)::rename("folder/a", "folder/b"); });
-        text += as(other_member, [] { (void)::unlink("folder/b"); });  // the folder's owner
-        return text + as(member, [] { (void)::rmdir("folder/of-member"); }) + seen("folder/of-stranger");
+        std::string text = result(::chown("directory", 1001, 1001)) + result(::chmod("directory", 01777)) +
+                           result(::chown("directory/a", 1000, 1000)) + " ";
+        text += as(member, [] { (void)::mkdir("directory/of-member", 0777); });
+        text += as(stranger, [] { (void)::unlink("directory/a"); });
+        text += as(stranger, [] { (void)::rename("directory/a", "directory/b"); });
+        text += as(stranger, [] { (void)::rmdir("directory/of-member"); });
+        text += as(stranger, [] { (void)::mkdir("directory/of-stranger", 0777); });
+        text += as(stranger, [] { (void)::rename("directory/of-stranger", "directory/of-member"); });
+        text += as(member, [] { (void)::rename("directory/a", "directory/b"); });
+        text += as(other_member, [] { (void)::unlink("directory/b"); });  // the directory's owner
+        return text + as(member, [] { (void)::rmdir("directory/of-member"); }) + seen("directory/of-stranger");
     });
 }
-TEST_CASE("what is made in a set-group-ID folder is of its group, whoever makes it") {
+TEST_CASE("what is made in a set-group-ID directory is of its group, whoever makes it") {
     same([] {
-        std::string text = result(::chown("folder", 0, 50)) + result(::chmod("folder", 02777)) + " ";
+        std::string text = result(::chown("directory", 0, 50)) + result(::chmod("directory", 02777)) + " ";
         for (const User &user : {member, stranger}) {
-            text += as(user, [] { (void)::mkdir("folder/made", 0755); }) + seen("folder/made");
-            text += as(user, [] { (void)::mkdir("folder/made/deeper", 0755); }) + seen("folder/made/deeper");
+            text += as(user, [] { (void)::mkdir("directory/made", 0755); }) + seen("directory/made");
+            text += as(user, [] { (void)::mkdir("directory/made/deeper", 0755); }) + seen("directory/made/deeper");
             // A file keeps the bit only where its maker is of the group (inode(7)).
-            text += as(user, [] { (void)::open("folder/made/file", O_CREAT | O_WRONLY | O_CLOEXEC, 02755); }) +
-                    seen("folder/made/file");
-            text += as(user, [] { (void)::symlink("target", "folder/made/link"); }) + seen("folder/made/link");
-            text += as(user, [] { (void)::mkfifo("folder/made/fifo", 0600); }) + seen("folder/made/fifo");
-            text += result(::rename("folder/made", std::format("kept-{}", user.id).c_str())) + " ";
+            text += as(user, [] { (void)::open("directory/made/file", O_CREAT | O_WRONLY | O_CLOEXEC, 02755); }) +
+                    seen("directory/made/file");
+            text += as(user, [] { (void)::symlink("target", "directory/made/link"); }) + seen("directory/made/link");
+            text += as(user, [] { (void)::mkfifo("directory/made/fifo", 0600); }) + seen("directory/made/fifo");
+            text += result(::rename("directory/made", std::format("kept-{}", user.id).c_str())) + " ";
         }
         return text;
     });

@@ -44,8 +44,8 @@ TEST_CASE("a copy-up keeps owner, mode, times, attributes and holes of every kin
 
 TEST_CASE("a copied-up directory keeps owner, mode and attributes") {
     same([] {
-        return result(::mkdir("theirs/inner/new", 0700)) + result(::mkdir("folder/inner/new", 0700)) +
-               result(::rmdir("theirs/inner/new")) + result(::rmdir("folder/inner/new"));
+        return result(::mkdir("theirs/inner/new", 0700)) + result(::mkdir("directory/inner/new", 0700)) +
+               result(::rmdir("theirs/inner/new")) + result(::rmdir("directory/inner/new"));
     });
 }
 

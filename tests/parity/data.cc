@@ -60,9 +60,9 @@ TEST_CASE("a reader that was there before copy-up sees what is written after it"
 }
 TEST_CASE("truncation and O_TRUNC of lower files") {
     same([] {
-        const Fd fd(::open("folder/a", O_WRONLY | O_TRUNC | O_CLOEXEC));
+        const Fd fd(::open("directory/a", O_WRONLY | O_TRUNC | O_CLOEXEC));
         return result(::truncate("file", 4)) + " " + result(::truncate("linked", 1 << 16)) + " " +
-               result(::truncate("folder", 0)) + " " + result(::ftruncate(fd.get(), 3));
+               result(::truncate("directory", 0)) + " " + result(::ftruncate(fd.get(), 3));
     });
 }
 TEST_CASE("an unlinked file lives on for whoever has it open") {
@@ -77,7 +77,7 @@ TEST_CASE("an unlinked file lives on for whoever has it open") {
 }
 TEST_CASE("a shared mapping and write see each other") {
     same([] {
-        const Fd fd(::open("folder/a", O_RDWR | O_CLOEXEC));
+        const Fd fd(::open("directory/a", O_RDWR | O_CLOEXEC));
         std::string text = result(::ftruncate(fd.get(), 4096));
         auto *bytes = static_cast<char *>(::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0));
         if (bytes == MAP_FAILED) return text + result(-1);
@@ -100,7 +100,7 @@ TEST_CASE("holes can be found and punched") {
 }
 TEST_CASE("O_TMPFILE gets a name by linkat") {
     same([] {
-        const Fd fd(::open("folder", O_TMPFILE | O_RDWR | O_CLOEXEC, 0644));
+        const Fd fd(::open("directory", O_TMPFILE | O_RDWR | O_CLOEXEC, 0644));
         std::string text = fd ? "open" : result(-1);
         text += " " + result(::write(fd.get(), "named", 5));
         return text + " " +
@@ -112,9 +112,10 @@ TEST_CASE("mode, owner and times of lower objects change") {
     same([] {
         const timespec times[2] = {{1000, 123456789}, {2000, 987654321}};
         struct stat status{};
-        std::string text = result(::chmod("file", 0604)) + result(::chown("folder", 12, 34)) + result(::lchown("symlink", 5, 6)) +
-                           result(::utimensat(AT_FDCWD, "folder/inner", times, 0)) + result(::chown("suid", 1, 1));
-        ::stat("folder/inner", &status);
+        std::string text = result(::chmod("file", 0604)) + result(::chown("directory", 12, 34)) +
+                           result(::lchown("symlink", 5, 6)) + result(::utimensat(AT_FDCWD, "directory/inner", times, 0)) +
+                           result(::chown("suid", 1, 1));
+        ::stat("directory/inner", &status);
         return text + std::format(" {}.{} {}.{}", status.st_atim.tv_sec, status.st_atim.tv_nsec, status.st_mtim.tv_sec,
                                   status.st_mtim.tv_nsec);
     });
@@ -140,13 +141,13 @@ TEST_CASE("permissions are the caller's") {
         return text + as_user([] { ::unlink("file"); });
     });
 }
-TEST_CASE("extended attributes of lower files and folders") {
+TEST_CASE("extended attributes of lower files and directories") {
     same([] {
         std::array<char, 16> value{};
         std::string text = result(::setxattr("file", "user.one", "1", 1, 0)) +
                            result(::setxattr("file", "user.one", "2", 1, XATTR_CREATE)) +
                            result(::getxattr("file", "user.one", value.data(), value.size())) + value[0];
-        text += result(::removexattr("file", "user.none")) + result(::setxattr("folder", "trusted.two", "22", 2, 0));
+        text += result(::removexattr("file", "user.none")) + result(::setxattr("directory", "trusted.two", "22", 2, 0));
         return text + result(::removexattr("file", "user.one"));
     });
 }
@@ -154,17 +155,17 @@ TEST_CASE("st_ino stays the same over copy-up and rename") {
     same([] {
         struct stat before{}, after{};
         ::stat("file", &before);
-        const std::string text = result(::chmod("file", 0600)) + result(::rename("file", "folder/moved"));
-        ::stat("folder/moved", &after);
+        const std::string text = result(::chmod("file", 0600)) + result(::rename("file", "directory/moved"));
+        ::stat("directory/moved", &after);
         return text + (before.st_ino == after.st_ino ? " same" : " other");
     });
 }
-// overlayfs lists its own trusted.overlay.origin to root; a plain folder is the judge.
+// overlayfs lists its own trusted.overlay.origin to root; a plain directory is the judge.
 TEST_CASE("no mark of ours is listed") {
     same(
         [] {
             std::array<char, 256> list{};
-            std::string text = result(::setxattr("file", "user.one", "1", 1, 0)) + result(::rename("folder", "moved"));
+            std::string text = result(::setxattr("file", "user.one", "1", 1, 0)) + result(::rename("directory", "moved"));
             return text + result(::listxattr("file", list.data(), list.size())) + list.data() +
                    result(::listxattr("moved", nullptr, 0));
         },
@@ -174,10 +175,10 @@ TEST_CASE("statx gives a birth time, the same in any order of asking") {
     same([] {
         struct statx one{}, two{};
         std::string text = result(::statx(AT_FDCWD, "file", 0, STATX_BTIME, &one));
-        text +=
-            result(::chmod("folder/a", 0600)) + result(::statx(AT_FDCWD, "folder/a", 0, STATX_BASIC_STATS | STATX_BTIME, &two));
+        text += result(::chmod("directory/a", 0600)) +
+                result(::statx(AT_FDCWD, "directory/a", 0, STATX_BASIC_STATS | STATX_BTIME, &two));
         struct stat status{};
-        ::stat("folder/a", &status);
+        ::stat("directory/a", &status);
         return text + std::format(" {} {} {:o} {} {}", one.stx_mask & STATX_BTIME, two.stx_mask & STATX_BTIME, two.stx_mode,
                                   two.stx_size, two.stx_ino == status.st_ino && one.stx_btime.tv_sec > 1000000000);
     });

@@ -1,4 +1,4 @@
-// Folders as deep as whoever made them likes: no depth ends the daemon, whatever has to be done for what lies there.
+// Directories as deep as whoever made them likes: no depth ends the daemon, whatever has to be done for what lies there.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -21,14 +21,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Fd folder_at(int dir, const char *name) { return Fd(::openat(dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC)); }
+Fd directory_at(int dir, const char *name) { return Fd(::openat(dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC)); }
 
-// Goes down `levels` folders called `name`, and makes them if they are not to be found.
+// Goes down `levels` directories called `name`, and makes them if they are not to be found.
 Fd go_down(const fs::path &from, int levels, bool make, const char *name = "d") {
-    Fd at = folder_at(AT_FDCWD, from.c_str());
+    Fd at = directory_at(AT_FDCWD, from.c_str());
     for (int i = 0; i < levels; ++i) {
         if (make) REQUIRE(::mkdirat(at.get(), name, 0755) == 0);
-        at = folder_at(at.get(), name);
+        at = directory_at(at.get(), name);
         REQUIRE(at);
     }
     return at;
@@ -75,7 +75,7 @@ TEST_CASE("a file is changed that lies deep in a lower, and a new worker finds i
     remove_down(stack.upper(), levels);
 }
 
-TEST_CASE("a file is made and changed deep in an upper of which few folders stay open") {
+TEST_CASE("a file is made and changed deep in an upper of which few directories stay open") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
     constexpr int levels = 500;
     Mounted stack("store");

@@ -38,9 +38,10 @@ std::string diff(const Mounted &stack, const char *form = nullptr) {
 TEST_CASE("union diff tells what was added, modified and deleted, as text and as JSON") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
     Mounted stack("store");
-    for (const char *folder : {"folder/inner", "gone-folder/in", "anew", "mode", "touched"})
-        fs::create_directories(stack.lower() / folder);
-    for (const char *name : {"same", "file", "gone", "folder/inner/file", "gone-folder/in/file", "anew/old", "touched/same"})
+    for (const char *directory : {"directory/inner", "gone-directory/in", "anew", "mode", "touched"})
+        fs::create_directories(stack.lower() / directory);
+    for (const char *name :
+         {"same", "file", "gone", "directory/inner/file", "gone-directory/in/file", "anew/old", "touched/same"})
         write_file(stack.lower() / name, "lower");
     stack.mount();
     const fs::path root = stack.root();
@@ -48,46 +49,47 @@ TEST_CASE("union diff tells what was added, modified and deleted, as text and as
     CHECK(diff(stack, "--json") == "[\n]\n");
 
     write_file(root / "file", "more");
-    write_file(root / "folder/inner/file", "more");
+    write_file(root / "directory/inner/file", "more");
     fs::remove(root / "gone");
-    fs::remove_all(root / "gone-folder");
+    fs::remove_all(root / "gone-directory");
     fs::remove_all(root / "anew");
     fs::create_directory(root / "anew");
     write_file(root / "anew/new", "");
     REQUIRE(::chmod((root / "mode").c_str(), 0700) == 0);
-    fs::create_directories(root / "new-folder/in");
+    fs::create_directories(root / "new-directory/in");
     fs::create_symlink("same", root / "new-link");
     write_file(root / "touched/brief", "");
     fs::remove(root / "touched/brief");  // nothing is left of it to tell
-    CHECK(diff(stack) ==
-          "modified anew\nadded    anew/new\nmodified file\nmodified folder/inner/file\ndeleted  gone\ndeleted  gone-folder\n"
-          "modified mode\nadded    new-folder\nadded    new-folder/in\nadded    new-link\n");
+    CHECK(
+        diff(stack) ==
+        "modified anew\nadded    anew/new\nmodified file\nmodified directory/inner/file\ndeleted  gone\ndeleted  gone-directory\n"
+        "modified mode\nadded    new-directory\nadded    new-directory/in\nadded    new-link\n");
     const std::string json = diff(stack, "--json");
     CHECK(json.starts_with("[\n  {\"change\": \"modified\", \"path\": \"anew\", \"mode\": 16877, \"size\": "));
     for (const char *line : {"\n  {\"change\": \"added\", \"path\": \"anew/new\", \"mode\": 33188, \"size\": 0},\n",
                              "\n  {\"change\": \"modified\", \"path\": \"file\", \"mode\": 33188, \"size\": 9},\n",
-                             "\n  {\"change\": \"deleted\", \"path\": \"gone-folder\"},\n",
+                             "\n  {\"change\": \"deleted\", \"path\": \"gone-directory\"},\n",
                              "\n  {\"change\": \"added\", \"path\": \"new-link\", \"mode\": 41471, \"size\": 4}\n]\n"})
         CHECK_THAT(json, Catch::Matchers::ContainsSubstring(line));
 }
 
-// Below a whiteout, a file or an opaque folder of a lower, the lowers further down are not seen.
+// Below a whiteout, a file or an opaque directory of a lower, the lowers further down are not seen.
 TEST_CASE("union diff takes for there what the union shows of several lowers") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
     Mounted stack("store");
     const fs::path top = stack.base() / "top";
-    for (const char *folder : {"hidden", "opaque", "file"}) {
-        fs::create_directories(stack.lower() / folder);
-        write_file(stack.lower() / folder / "deep", "low");
+    for (const char *directory : {"hidden", "opaque", "file"}) {
+        fs::create_directories(stack.lower() / directory);
+        write_file(stack.lower() / directory / "deep", "low");
     }
     fs::create_directories(top / "opaque");
     REQUIRE(::setxattr((top / "opaque").c_str(), "trusted.overlay.opaque", "y", 1, 0) == 0);
     REQUIRE(::mknod((top / "hidden").c_str(), S_IFCHR, 0) == 0);
     write_file(top / "file", "a file");
     // As overlayfs would leave it, but for the marks that are not needed where nothing is hidden.
-    for (const char *folder : {"hidden", "opaque", "file"}) {
-        fs::create_directories(stack.upper() / folder);
-        write_file(stack.upper() / folder / "deep", "upper");
+    for (const char *directory : {"hidden", "opaque", "file"}) {
+        fs::create_directories(stack.upper() / directory);
+        write_file(stack.upper() / directory / "deep", "upper");
     }
     const auto exit = base::run(
         {.argv = {fs::path(parity::program()).replace_filename("stage1"), "union", "diff", stack.upper(), top, stack.lower()},
@@ -96,11 +98,11 @@ TEST_CASE("union diff takes for there what the union shows of several lowers") {
     CHECK(exit->output == "modified file\nadded    file/deep\nadded    hidden\nadded    hidden/deep\nadded    opaque/deep\n");
 }
 
-TEST_CASE("union diff follows a renamed folder to what it was") {
+TEST_CASE("union diff follows a renamed directory to what it was") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
     Mounted stack("store");
-    for (const char *folder : {"a/in/deep", "b/in", "c", "d/in", "e", "back", "into"})
-        fs::create_directories(stack.lower() / folder);
+    for (const char *directory : {"a/in/deep", "b/in", "c", "d/in", "e", "back", "into"})
+        fs::create_directories(stack.lower() / directory);
     for (const char *name :
          {"a/same", "a/changed", "a/gone", "a/in/deep/changed", "b/in/same", "c/same", "d/in/changed", "e/same", "back/same"})
         write_file(stack.lower() / name, "lower");

@@ -14,11 +14,11 @@
 #include "tests/parity/mounted.h"
 #include "tests/parity/place.h"
 #include "tests/support/caches.h"
-#include "tests/support/faulty_folder.h"
+#include "tests/support/faulty_directory.h"
 
 using parity::Mounted;
-using support::FaultyFolder;
-using Call = support::FaultyFolder::Call;
+using support::FaultyDirectory;
+using Call = support::FaultyDirectory::Call;
 
 namespace {
 
@@ -32,9 +32,9 @@ std::string content(const fs::path &path) {
 // The errno of a call that says -1 for an error.
 int error_of(int result) { return result < 0 ? errno : 0; }
 
-std::set<std::string> names_in(const fs::path &folder) {
+std::set<std::string> names_in(const fs::path &directory) {
     std::set<std::string> names;
-    for (const auto &entry : fs::directory_iterator(folder)) names.insert(entry.path().filename());
+    for (const auto &entry : fs::directory_iterator(directory)) names.insert(entry.path().filename());
     return names;
 }
 
@@ -42,7 +42,7 @@ std::set<std::string> names_in(const fs::path &folder) {
 struct Stack {
     Mounted mounted{"store"};
     fs::path faulty = mounted.base() / "faulty", backing = mounted.base() / "backing";
-    std::optional<FaultyFolder> layer{};
+    std::optional<FaultyDirectory> layer{};
 
     Stack() {
         fs::create_directory(faulty);
@@ -67,8 +67,8 @@ TEST_CASE("what is removed or moved while a lower answers errors doesn't come ba
     const int error = GENERATE(EIO, EMFILE, ESTALE, EACCES);
     CAPTURE(error);
     Stack stack;
-    fs::create_directory(stack.backing / "folder");
-    for (const char *name : {"removed", "moved", "folder/file"}) std::ofstream(stack.backing / name) << "lower";
+    fs::create_directory(stack.backing / "directory");
+    for (const char *name : {"removed", "moved", "directory/file"}) std::ofstream(stack.backing / name) << "lower";
     stack.mount();
     for (const char *name : {"removed", "moved"}) {
         std::ofstream(stack.at(name), std::ios::app) << " changed";
@@ -82,15 +82,15 @@ TEST_CASE("what is removed or moved while a lower answers errors doesn't come ba
         CHECK(content(stack.at(name)) == (failed ? "lower changed" : ""));
         CHECK(fs::exists(stack.at(name)) == failed);
     }
-    // A folder of the upper that comes to lie over one that can't be looked at would show what that holds.
-    CHECK(::unlink(stack.at("folder/file").c_str()) == 0);
-    CHECK(::rmdir(stack.at("folder").c_str()) == 0);
+    // A directory of the upper that comes to lie over one that can't be looked at would show what that holds.
+    CHECK(::unlink(stack.at("directory/file").c_str()) == 0);
+    CHECK(::rmdir(stack.at("directory").c_str()) == 0);
     CHECK(::mkdir(stack.at("made").c_str(), 0755) == 0);
-    stack.layer->fail(Call::lookup, "folder", error);
-    const bool failed = ::rename(stack.at("made").c_str(), stack.at("folder").c_str()) < 0;
-    stack.layer->fail(Call::lookup, "folder", 0);
+    stack.layer->fail(Call::lookup, "directory", error);
+    const bool failed = ::rename(stack.at("made").c_str(), stack.at("directory").c_str()) < 0;
+    stack.layer->fail(Call::lookup, "directory", 0);
     support::drop_caches();
-    CHECK(fs::exists(stack.at("folder/file")) == false);
+    CHECK(fs::exists(stack.at("directory/file")) == false);
     CHECK(fs::exists(stack.at("made")) == failed);
 }
 

@@ -33,7 +33,7 @@ std::string content(const fs::path &path) {
 }
 
 void populate(const fs::path &root) {
-    for (const char *folder : {"f", "g/deep", "h"}) fs::create_directories(root / folder);
+    for (const char *directory : {"f", "g/deep", "h"}) fs::create_directories(root / directory);
     for (const char *name : {"one", "two", "three", "four", "six"}) {
         append(root / name, std::string("the lower's ") + name);
         for (const char *other : {"f", "g/deep", "h"}) fs::create_hard_link(root / name, root / other / name);
@@ -76,10 +76,10 @@ std::vector<Step> steps() {
         {"write by what is left of it", [] { append("h/two", "two"); }},
         {"exchange two names of different files", [] { rename2("f/two", "h/three", RENAME_EXCHANGE); }},
         {"write to both", [] { append("f/two", "3"), append("h/three", "2"); }},
-        {"move a folder that has names", [] { fs::rename("f", "f2"); }},
+        {"move a directory that has names", [] { fs::rename("f", "f2"); }},
         {"write by a name in it", [] { append("f2/four", "4"); }},
         {"write by a name beside it", [] { append("h/four", "4"); }},
-        {"remove a folder that has names",
+        {"remove a directory that has names",
          [] {
              append("gone/five", "5");
              fs::remove_all("gone");
@@ -118,10 +118,10 @@ struct Pair : Mounted {
     }
 };
 
-constexpr int crowd_folders = 4, crowd_files = 10;
+constexpr int crowd_directories = 4, crowd_files = 10;
 
 std::string crowd_name(unsigned number) {
-    return std::format("d{}/f{}", number % crowd_folders, number / crowd_folders % crowd_files);
+    return std::format("d{}/f{}", number % crowd_directories, number / crowd_directories % crowd_files);
 }
 
 // One of several that all work on the same names. Ends with the errno of the first call that failed as none should, or 0.
@@ -164,12 +164,13 @@ TEST_CASE("the names of lower hard links are counted right whatever many do to t
     const std::string mode = GENERATE("store", "throughput");
     CAPTURE(mode);
     Mounted stack(mode);
-    for (unsigned i = 0; i < crowd_folders * crowd_files; ++i) {
+    for (unsigned i = 0; i < crowd_directories * crowd_files; ++i) {
         fs::create_directories(stack.lower() / crowd_name(i).substr(0, 2));
-        if (i % crowd_folders == 0)
+        if (i % crowd_directories == 0)
             append(stack.lower() / crowd_name(i), "lower");
         else
-            fs::create_hard_link(stack.lower() / crowd_name(i / crowd_folders * crowd_folders), stack.lower() / crowd_name(i));
+            fs::create_hard_link(stack.lower() / crowd_name(i / crowd_directories * crowd_directories),
+                                 stack.lower() / crowd_name(i));
     }
     stack.mount();
     std::vector<pid_t> children;
@@ -202,7 +203,7 @@ TEST_CASE("the names of a lower hard link stay one file, whether the union is mo
         INFO(step.name);
         if (look_first) CHECK(parity::tree(stack.root()) == parity::tree(plain));
         for (const fs::path &place : {stack.root(), plain}) {
-            const parity::WorkingFolder here(place);
+            const parity::WorkingDirectory here(place);
             step.run();
         }
         if (anew) {

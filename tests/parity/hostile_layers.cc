@@ -37,7 +37,8 @@ std::string refusal(const Mounted &stack, const std::string &options) {
 
 }  // namespace
 
-TEST_CASE("a workdir's folder that is a link, a mount point or another's is refused by its name, and nothing is removed there") {
+TEST_CASE(
+    "a workdir's directory that is a link, a mount point or another's is refused by its name, and nothing is removed there") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
     Mounted stack("store");
     const fs::path disk = stack.base() / "disk", secret = disk / "secret";
@@ -65,7 +66,7 @@ TEST_CASE("a workdir's folder that is a link, a mount point or another's is refu
     CHECK(!fs::exists(secret / "work"));
 }
 
-TEST_CASE("a mount point inside the work folder is left with what is in it, and a deep tree there is removed") {
+TEST_CASE("a mount point inside the work directory is left with what is in it, and a deep tree there is removed") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
     Mounted stack("store");
     const fs::path work = stack.base() / "disk/work/work", secret = stack.base() / "disk/secret";

@@ -87,7 +87,7 @@ TEST_CASE("an upper without any room left can be mounted, and what is removed ma
     if (std::string reason = parity::missing() + support::loop_devices_missing(); !reason.empty()) SKIP(reason);
     const std::string mode = GENERATE("store", "throughput");
     CAPTURE(mode);
-    Mounted m(mode, 4 << 20, "ext4");  // where a folder takes a block; a tmpfs has room for names always
+    Mounted m(mode, 4 << 20, "ext4");  // where a directory takes a block; a tmpfs has room for names always
     std::ofstream(m.lower() / "of-the-lower") << "lower";
     m.mount();
     fill(m.root() / "ballast");
@@ -97,8 +97,8 @@ TEST_CASE("an upper without any room left can be mounted, and what is removed ma
     REQUIRE(::unlink((m.root() / "of-the-lower").c_str()) == 0);
     REQUIRE(::unlink((m.root() / "ballast").c_str()) == 0);
     // Its room is free when the kernel has told the union to forget it.
-    for (int tries = 0; tries < 50 && ::mkdir((m.root() / "folder").c_str(), 0755) != 0; ++tries) ::poll(nullptr, 0, 100);
-    CHECK(fs::is_directory(m.upper() / "folder"));
+    for (int tries = 0; tries < 50 && ::mkdir((m.root() / "directory").c_str(), 0755) != 0; ++tries) ::poll(nullptr, 0, 100);
+    CHECK(fs::is_directory(m.upper() / "directory"));
     CHECK(m.unmount() == 0);
 }
 
@@ -139,11 +139,11 @@ TEST_CASE("what fails for want of room shows the times that it left on the disk"
 TEST_CASE("max_files bounds the descriptors, and what is forgotten gives its memory back") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
     Mounted m("store");
-    constexpr int folders = 100, files = 1000;
-    for (int i = 0; i < folders; ++i) {
-        const fs::path folder = m.lower() / std::format("folder-{}", i);
-        fs::create_directory(folder);
-        const base::Fd dir(::open(folder.c_str(), O_PATH | O_CLOEXEC));
+    constexpr int directories = 100, files = 1000;
+    for (int i = 0; i < directories; ++i) {
+        const fs::path directory = m.lower() / std::format("directory-{}", i);
+        fs::create_directory(directory);
+        const base::Fd dir(::open(directory.c_str(), O_PATH | O_CLOEXEC));
         for (int j = 0; j < files; ++j) ::mknodat(dir.get(), std::format("a-file-of-the-store-{}", j).c_str(), S_IFREG | 0644, 0);
     }
     m.mount("max_files=100");
@@ -156,7 +156,7 @@ TEST_CASE("max_files bounds the descriptors, and what is forgotten gives its mem
         struct stat status{};
         ::lstat(entry.path().c_str(), &status);
     }
-    CHECK(seen == folders * files + folders);
+    CHECK(seen == directories * files + directories);
     CHECK(descriptors(m.worker()) < 100 + 64 + 16);  // the cache, threads, layers
     const size_t full = resident_kib(m.worker());
     support::drop_caches();
@@ -170,12 +170,12 @@ TEST_CASE("telldir and seekdir hold while names come and go") {
     Mounted m("store");
     for (int i = 0; i < 3000; ++i) std::ofstream(m.lower() / std::format("lower-{}", i));
     m.mount();
-    DIR *folder = ::opendir(m.root().c_str());
-    REQUIRE(folder != nullptr);
+    DIR *directory = ::opendir(m.root().c_str());
+    REQUIRE(directory != nullptr);
     std::vector<std::pair<long, std::string>> places;
     for (int i = 0; i < 1500; ++i) {
-        const long at = ::telldir(folder);
-        const dirent *entry = ::readdir(folder);
+        const long at = ::telldir(directory);
+        const dirent *entry = ::readdir(directory);
         REQUIRE(entry != nullptr);
         places.emplace_back(at, entry->d_name);
     }
@@ -187,16 +187,16 @@ TEST_CASE("telldir and seekdir hold while names come and go") {
     }
     for (int i = 0; i < 500; ++i) std::ofstream(m.root() / std::format("new-{}", i));
     // From any place on, what was there then and is still there comes, once.
-    ::seekdir(folder, places[700].first);
+    ::seekdir(directory, places[700].first);
     std::multiset<std::string> rest;
-    while (const dirent *entry = ::readdir(folder)) rest.insert(entry->d_name);
+    while (const dirent *entry = ::readdir(directory)) rest.insert(entry->d_name);
     // A name that went meanwhile may still come (readdir(3p)); none comes twice.
     for (size_t i = 700; i < places.size(); ++i) {
         const size_t times = rest.count(places[i].second);
         CHECK((times == 1 || (times == 0 && gone.contains(places[i].second))));
     }
     for (size_t i = 0; i < 700; ++i) CHECK(rest.count(places[i].second) == 0);
-    ::closedir(folder);
+    ::closedir(directory);
 }
 
 TEST_CASE("others don't wait for the copy-up of a large file") {
@@ -218,7 +218,7 @@ TEST_CASE("others don't wait for the copy-up of a large file") {
     });
     // Each is a request that no cache answers.
     for (unsigned i = 0; !copied; ++i) {
-        REQUIRE(::mkdir((m.root() / std::format("folder-{}", i)).c_str(), 0755) == 0);
+        REQUIRE(::mkdir((m.root() / std::format("directory-{}", i)).c_str(), 0755) == 0);
         if (!copied) ++during;
     }
     writer.join();

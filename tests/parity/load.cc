@@ -58,8 +58,8 @@ std::string content_of(const std::string &name) {
 
 class Client {
   public:
-    Client(std::string folder, unsigned seed) : folder_(std::move(folder)), random_(seed) {
-        must(::chdir(folder_.c_str()) == 0, "chdir " + folder_);
+    Client(std::string directory, unsigned seed) : directory_(std::move(directory)), random_(seed) {
+        must(::chdir(directory_.c_str()) == 0, "chdir " + directory_);
         for (int i = 0; i < lower_files; ++i) {
             const std::string name = std::format("lower-{}", i);
             files_[name] = std::make_shared<std::string>(name);
@@ -79,7 +79,7 @@ class Client {
         case 3: return move(some());
         case 4: return remove();
         case 5: return link();
-        case 6: return folders();
+        case 6: return directories();
         case 7: return exchange();
         case 8: return unlinked();
         case 9: return attributes();
@@ -153,12 +153,12 @@ class Client {
         files_[to] = files_[from];
         check(to);
     }
-    // The folder `sub` is a lower's, and moves with what is in it.
-    void folders() {
+    // The directory `sub` is a lower's, and moves with what is in it.
+    void directories() {
         const std::string name = fresh(), moved = fresh();
         must(::mkdir(name.c_str(), 0755) == 0, "mkdir " + name);
         must(::mkdir((name + "/in").c_str(), 0755) == 0, "mkdir in " + name);
-        must(::rmdir(name.c_str()) < 0 && errno == ENOTEMPTY, "rmdir of a full folder " + name);
+        must(::rmdir(name.c_str()) < 0 && errno == ENOTEMPTY, "rmdir of a full directory " + name);
         must(::symlink("target", (name + "/link").c_str()) == 0, "symlink in " + name);
         must(fs::read_symlink(name + "/link") == "target", "readlink in " + name);
         must(::rename(sub_.c_str(), moved.c_str()) == 0, std::format("rename {} {}", sub_, moved));
@@ -166,7 +166,7 @@ class Client {
         must(content_of(sub_ + "/inside") == "inside", "content in " + sub_);
         must(::unlink((name + "/link").c_str()) == 0, "unlink in " + name);
         must(::rmdir((name + "/in").c_str()) == 0 && ::rmdir(name.c_str()) == 0, "rmdir " + name);
-        must(::access(name.c_str(), F_OK) < 0 && errno == ENOENT, "removed folder is there: " + name);
+        must(::access(name.c_str(), F_OK) < 0 && errno == ENOENT, "removed directory is there: " + name);
     }
     void unlinked() {
         if (files_.size() < 8) return create();
@@ -204,7 +204,7 @@ class Client {
         must(seen == wanted, std::format("list: {} names, {} expected", seen.size(), wanted.size()));
     }
 
-    std::string folder_;
+    std::string directory_;
     std::mt19937 random_;
     std::map<std::string, std::shared_ptr<std::string>> files_{};
     std::string sub_ = "sub";
@@ -215,12 +215,12 @@ class Client {
 
 void populate_load(const std::string &root, int processes) {
     for (int p = 0; p < processes; ++p) {
-        const fs::path folder = fs::path(root) / std::format("client-{}", p);
-        fs::create_directories(folder / "sub");
-        std::ofstream(folder / "sub/inside") << "inside";
-        for (int i = 0; i < lower_files; ++i) std::ofstream(folder / std::format("lower-{}", i)) << std::format("lower-{}", i);
+        const fs::path directory = fs::path(root) / std::format("client-{}", p);
+        fs::create_directories(directory / "sub");
+        std::ofstream(directory / "sub/inside") << "inside";
+        for (int i = 0; i < lower_files; ++i) std::ofstream(directory / std::format("lower-{}", i)) << std::format("lower-{}", i);
         for (int i = 0; i < lower_twins; ++i)
-            fs::create_hard_link(folder / std::format("lower-{}", i), folder / std::format("twin-{}", i));
+            fs::create_hard_link(directory / std::format("lower-{}", i), directory / std::format("twin-{}", i));
     }
 }
 

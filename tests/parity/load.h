@@ -1,4 +1,4 @@
-// A load that checks itself: processes that make, write, rename, link and remove in a folder of their own, and know after
+// A load that checks itself: processes that make, write, rename, link and remove in a directory of their own, and know after
 // each operation what has to be there.
 #pragma once
 
@@ -14,7 +14,7 @@ void populate_load(const std::string &root, int processes);
 
 class Load {
   public:
-    // Starts `processes` of them in the folders that populate_load made.
+    // Starts `processes` of them in the directories that populate_load made.
     Load(const std::string &root, int processes, unsigned seed);
     ~Load();
     Load(const Load &) = delete;

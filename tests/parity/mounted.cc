@@ -33,11 +33,11 @@ Mounted::Mounted(std::string_view mode, uint64_t room_bytes, const std::string &
     REQUIRE(::mkdtemp(name) != nullptr);
     base_ = name;
     REQUIRE(::mount("mounted", name, "tmpfs", 0, "mode=755") == 0);
-    for (const char *folder : {"ours", "kernel", "lower", "disk"}) fs::create_directory(base_ / folder);
+    for (const char *directory : {"ours", "kernel", "lower", "disk"}) fs::create_directory(base_ / directory);
     disk_.emplace(base_ / "disk", kind, room_bytes);
-    for (const char *folder : {"upper", "work"}) {
-        fs::create_directory(base_ / "disk" / folder);
-        fs::create_directory_symlink(base_ / "disk" / folder, base_ / folder);
+    for (const char *directory : {"upper", "work"}) {
+        fs::create_directory(base_ / "disk" / directory);
+        fs::create_directory_symlink(base_ / "disk" / directory, base_ / directory);
     }
 }
 

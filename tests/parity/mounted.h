@@ -1,4 +1,4 @@
-// One union of ours over folders of its own, served by a process that the test knows. Needs root.
+// One union of ours over directories of its own, served by a process that the test knows. Needs root.
 #pragma once
 
 #include <sys/types.h>
@@ -31,7 +31,7 @@ class Mounted {
 
     // `rings`: what the kernel answers to io_uring=on.
     void mount(const std::string &more_options = {}, bool rings = true);
-    // Fills the lower and a plain folder with the same, and mounts. Returns the plain folder.
+    // Fills the lower and a plain directory with the same, and mounts. Returns the plain directory.
     std::filesystem::path mount_beside_plain(const std::function<void(const std::filesystem::path &)> &populate);
     // Unmounts, and waits for the supervisor: its exit code.
     int unmount();

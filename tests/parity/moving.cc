@@ -35,7 +35,7 @@ std::string look(int fd) {
            (S_ISREG(status.stx_mode) ? " file " : " ? ") + value.data();
 }
 
-// In the folder of the two names, until both had all names `times` times.
+// In the directory of the two names, until both had all names `times` times.
 void move_around(const fs::path &root, int times) {
     const base::Fd dir(::open(root.c_str(), O_PATH | O_CLOEXEC));
     for (int i = 0; i < times; ++i) {

@@ -39,14 +39,14 @@ TEST_CASE("a name of 255 bytes can be made") {
 TEST_CASE("a whiteout hides a lower file of the same name") {
     same([] { return add({result(::unlink("file")), result(::access("file", F_OK)), result(::unlink("file"))}); });
 }
-TEST_CASE("a folder that holds something is not removed") {
-    same([] { return add({result(::rmdir("folder")), result(::unlink("folder")), result(::rmdir("file"))}); });
+TEST_CASE("a directory that holds something is not removed") {
+    same([] { return add({result(::rmdir("directory")), result(::unlink("directory")), result(::rmdir("file"))}); });
 }
-TEST_CASE("a lower folder is removed and made anew, empty") {
+TEST_CASE("a lower directory is removed and made anew, empty") {
     same([] {
-        return add({result(::unlink("folder/a")), result(::unlink("folder/inner/b")), result(::rmdir("folder/inner")),
-                    result(::rmdir("folder")), result(::mkdir("folder", 0700)), result(::rmdir("folder/inner")),
-                    result(::mkdir("folder/inner", 0711))});
+        return add({result(::unlink("directory/a")), result(::unlink("directory/inner/b")), result(::rmdir("directory/inner")),
+                    result(::rmdir("directory")), result(::mkdir("directory", 0700)), result(::rmdir("directory/inner")),
+                    result(::mkdir("directory/inner", 0711))});
     });
 }
 TEST_CASE("a file is made where a lower file was removed") {
@@ -60,43 +60,44 @@ TEST_CASE("a file is made where a lower file was removed") {
 }
 TEST_CASE("a lower file is renamed, and onto another") {
     same([] {
-        return add({result(::rename("file", "moved")), result(::rename("moved", "folder/a")), result(::rename("file", "again"))});
+        return add(
+            {result(::rename("file", "moved")), result(::rename("moved", "directory/a")), result(::rename("file", "again"))});
     });
 }
-TEST_CASE("a lower folder is renamed, and renamed again") {
+TEST_CASE("a lower directory is renamed, and renamed again") {
     same([] {
-        return add({result(::rename("folder", "moved")), result(::rename("moved", "empty")),
-                    result(::rename("empty/inner", "inner")), result(::access("inner/b", F_OK)), result(::mkdir("folder", 0755)),
-                    result(::access("folder/a", F_OK))});
+        return add({result(::rename("directory", "moved")), result(::rename("moved", "empty")),
+                    result(::rename("empty/inner", "inner")), result(::access("inner/b", F_OK)),
+                    result(::mkdir("directory", 0755)), result(::access("directory/a", F_OK))});
     });
 }
-TEST_CASE("a folder is not renamed onto one that holds something, nor into itself") {
+TEST_CASE("a directory is not renamed onto one that holds something, nor into itself") {
     same([] {
-        return add({result(::rename("empty", "folder")), result(::rename("folder", "folder/inner/x")),
-                    result(::rename("folder", "file")), result(::rename("file", "folder"))});
+        return add({result(::rename("empty", "directory")), result(::rename("directory", "directory/inner/x")),
+                    result(::rename("directory", "file")), result(::rename("file", "directory"))});
     });
 }
-TEST_CASE("a new folder takes the name of a removed lower folder") {
+TEST_CASE("a new directory takes the name of a removed lower directory") {
     same([] {
-        std::filesystem::remove_all("folder");
-        return add({result(::mkdir("new", 0755)), result(::mkdir("new/x", 0755)), result(::rename("new", "folder")),
-                    result(::access("folder/a", F_OK))});
+        std::filesystem::remove_all("directory");
+        return add({result(::mkdir("new", 0755)), result(::mkdir("new/x", 0755)), result(::rename("new", "directory")),
+                    result(::access("directory/a", F_OK))});
     });
 }
 TEST_CASE("rename with NOREPLACE and EXCHANGE") {
     same([] {
-        return add({result(rename2("file", "suid", RENAME_NOREPLACE)), result(rename2("file", "folder", RENAME_EXCHANGE)),
-                    result(rename2("file", "nothing", RENAME_EXCHANGE)), result(rename2("folder", "fresh", RENAME_NOREPLACE)),
+        return add({result(rename2("file", "suid", RENAME_NOREPLACE)), result(rename2("file", "directory", RENAME_EXCHANGE)),
+                    result(rename2("file", "nothing", RENAME_EXCHANGE)), result(rename2("directory", "fresh", RENAME_NOREPLACE)),
                     result(::access("file/inner/b", F_OK))});
     });
 }
 TEST_CASE("a hard link of a lower file shows what is written through it") {
     same([] {
-        const std::string linked = result(::link("file", "folder/link"));
-        const int fd = ::open("folder/link", O_WRONLY | O_APPEND | O_CLOEXEC);
+        const std::string linked = result(::link("file", "directory/link"));
+        const int fd = ::open("directory/link", O_WRONLY | O_APPEND | O_CLOEXEC);
         const std::string wrote = result(::write(fd, "more", 4));
         ::close(fd);
-        return add({linked, wrote, result(::link("folder", "x")), result(::link("file", "suid")), result(::unlink("file"))});
+        return add({linked, wrote, result(::link("directory", "x")), result(::link("file", "suid")), result(::unlink("file"))});
     });
 }
 TEST_CASE("lower hard links stay links over copy-up") {
@@ -121,14 +122,14 @@ TEST_CASE("symlinks, FIFOs, sockets and devices") {
                     result(::unlink("fifo"))});
     });
 }
-TEST_CASE("a set-group-ID folder gives its group on") {
+TEST_CASE("a set-group-ID directory gives its group on") {
     same([] {
         const std::string group = result(::chown("empty", 0, 77));
         const std::string mode = result(::chmod("empty", 02775));
         return add({group, mode, result(::mkdir("empty/x", 0755)), result(::mknod("empty/y", S_IFREG | 0644, 0))});
     });
 }
-TEST_CASE("all names of a folder come once while it is emptied") {
+TEST_CASE("all names of a directory come once while it is emptied") {
     same([] {
         size_t seen = 0;
         for (const auto &entry : std::filesystem::directory_iterator("many")) {

@@ -27,8 +27,8 @@ void limit_addresses(pid_t pid, rlim_t bytes) {
 }
 
 // How many names there are; or an errno, negative.
-long count_names(const fs::path &folder) {
-    DIR *entries = ::opendir(folder.c_str());
+long count_names(const fs::path &directory) {
+    DIR *entries = ::opendir(directory.c_str());
     if (entries == nullptr) return -errno;
     long count = 0;
     errno = 0;

@@ -83,16 +83,16 @@ TEST_CASE("on an upper that takes no device 0:0 what is removed and moved stays 
     ::umount2(nested.c_str(), MNT_DETACH);
 }
 
-TEST_CASE("a whiteout of a lower that is an attribute hides its name, where its folder says that there are such") {
+TEST_CASE("a whiteout of a lower that is an attribute hides its name, where its directory says that there are such") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
     Mounted stack("store");
     const fs::path top = stack.base() / "top";
-    for (const char *folder : {"marked", "plain"}) {
-        fs::create_directories(top / folder);
-        fs::create_directories(stack.lower() / folder);
-        write_file(stack.lower() / folder / "hidden", "lower");
-        write_file(top / folder / "hidden", "");
-        mark(top / folder / "hidden", "whiteout", "");
+    for (const char *directory : {"marked", "plain"}) {
+        fs::create_directories(top / directory);
+        fs::create_directories(stack.lower() / directory);
+        write_file(stack.lower() / directory / "hidden", "lower");
+        write_file(top / directory / "hidden", "");
+        mark(top / directory / "hidden", "whiteout", "");
     }
     mark(top / "marked", "opaque", "x");
     const std::string layers = std::format("lowerdir={}:{}", top.string(), stack.lower().string());
@@ -131,7 +131,7 @@ TEST_CASE("an old upper as a lower shows what its union showed: moved, opaque an
                         std::format("lowerdir={}:{},upperdir={},workdir={}/w2", first, base, second, disk.string()));
         CHECK(parity::tree(ours.at) == seen);
         CHECK(fs::exists(ours.at / "e/sub/b"));
-        fs::rename(ours.at / "e/sub", ours.at / "y/sub");  // of a folder that was itself moved
+        fs::rename(ours.at / "e/sub", ours.at / "y/sub");  // of a directory that was itself moved
         fs::rename(ours.at / "e", ours.at / "z");
         seen = parity::tree(ours.at);
         CHECK(fs::exists(ours.at / "y/sub/b"));

@@ -26,7 +26,7 @@ TEST_CASE("a directory that is replaced or removed while it is open is an empty 
             (void)::mkdir("made", 0755);
             (void)::mkdir("made/one", 0755);
             (void)::mkdir("made/two", 0755);
-            (void)::unlink("folder/inner/b");
+            (void)::unlink("directory/inner/b");
             const auto removed = [&](const char *path, const std::function<int()> &deed) {
                 const Fd fd(::open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
                 text += result(deed()) + " " + result(::fstat(fd.get(), &status)) + " " + std::to_string(status.st_nlink) + " ";
@@ -38,7 +38,7 @@ TEST_CASE("a directory that is replaced or removed while it is open is an empty 
             };
             removed("made/two", [] { return ::rename("made/one", "made/two"); });
             removed("made/two", [] { return ::rmdir("made/two"); });
-            removed("folder/inner", [] { return ::rename("made", "folder/inner"); });
+            removed("directory/inner", [] { return ::rename("made", "directory/inner"); });
             return text;
         },
         false);

@@ -98,7 +98,7 @@ TEST_CASE("a range is copied between files by copy_file_range, out of a lower on
         text += " " + result(::copy_file_range(from.get(), &at, from.get(), &onto, 100, 0));  // they overlap
         at = 0, onto = 4096;
         text += " " + result(::copy_file_range(from.get(), &at, from.get(), &onto, 11, 0));
-        const Fd other(::open("folder/a", O_RDONLY | O_CLOEXEC));
+        const Fd other(::open("directory/a", O_RDONLY | O_CLOEXEC));
         text += " " + result(::copy_file_range(to.get(), nullptr, other.get(), nullptr, 1, 0));  // not open for writing
         return text + " " + data_of("copy", 100010, 0) + " " + data_of("file", 8192, 0);
     });
@@ -118,17 +118,17 @@ TEST_CASE("an ACL of a lower file lets in whom it names, before a copy-up and af
     });
 }
 
-TEST_CASE("a folder's default ACL goes to what is made in it") {
+TEST_CASE("a directory's default ACL goes to what is made in it") {
     same([] {
         const std::string value = acl_for_user_1000();
-        std::string text = result(::setxattr("folder", "system.posix_acl_default", value.data(), value.size(), 0));
+        std::string text = result(::setxattr("directory", "system.posix_acl_default", value.data(), value.size(), 0));
         const mode_t before = ::umask(077);  // counts for nothing where there is a default ACL
-        const Fd fd(::open("folder/made", O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
-        text += " " + result(::mkdir("folder/within", 0777));
+        const Fd fd(::open("directory/made", O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
+        text += " " + result(::mkdir("directory/within", 0777));
         ::umask(before);
-        text += " " + attribute("folder/made", "system.posix_acl_access");
-        text += " " + attribute("folder/within", "system.posix_acl_access");
-        return text + " " + attribute("folder/within", "system.posix_acl_default");
+        text += " " + attribute("directory/made", "system.posix_acl_access");
+        text += " " + attribute("directory/within", "system.posix_acl_access");
+        return text + " " + attribute("directory/within", "system.posix_acl_default");
     });
 }
 
@@ -203,17 +203,17 @@ TEST_CASE("times are set to now, and left as they are") {
     });
 }
 
-TEST_CASE("flags of chattr are seen and set, on files and folders, before a copy-up and after") {
+TEST_CASE("flags of chattr are seen and set, on files and directories, before a copy-up and after") {
     const auto flags_of = [](const char *path) {
         const Fd fd(::open(path, O_RDONLY | O_CLOEXEC));
         unsigned flags = 0;
         const std::string text = result(::ioctl(fd.get(), FS_IOC_GETFLAGS, &flags));
-        // An ext4's that say how it keeps the file: extents, and an index of a folder's names.
+        // An ext4's that say how it keeps the file: extents, and an index of a directory's names.
         return std::format("{}:{:x}", text, flags & ~(FS_EXTENT_FL | FS_INDEX_FL | FS_INLINE_DATA_FL));
     };
     same([&] {
         std::string text;
-        for (const char *path : {"file", "folder", "empty"}) {
+        for (const char *path : {"file", "directory", "empty"}) {
             unsigned flags = 0;
             text += flags_of(path);
             const Fd fd(::open(path, O_RDONLY | O_CLOEXEC));
@@ -237,7 +237,7 @@ TEST_CASE("flags of chattr are seen and set, on files and folders, before a copy
 TEST_CASE("a change of flags shows in ctime, also of what has been in the upper and was looked at") {
     same([] {
         std::string text;
-        for (const char *path : {"file", "folder"}) {
+        for (const char *path : {"file", "directory"}) {
             const Fd fd(::open(path, O_RDONLY | O_CLOEXEC));
             for (const unsigned added : {FS_NODUMP_FL, FS_NOATIME_FL}) {
                 struct stat before{}, after{};

@@ -37,8 +37,9 @@ struct Places {
         REQUIRE(::mkdtemp(name) != nullptr);
         base = name;
         disk.emplace(base, backing());
-        for (const char *folder : {"ours", "kernel", "plain", "lower", "ours-upper", "ours-work", "kernel-upper", "kernel-work"})
-            fs::create_directory(base / folder);
+        for (const char *directory :
+             {"ours", "kernel", "plain", "lower", "ours-upper", "ours-work", "kernel-upper", "kernel-work"})
+            fs::create_directory(base / directory);
         populate(base / "lower");
         populate(base / "plain");
     }
@@ -71,7 +72,7 @@ struct Places {
 };
 
 Outcome at(const fs::path &place, const std::function<Outcome()> &operation) {
-    const WorkingFolder here(place);
+    const WorkingDirectory here(place);
     return operation();
 }
 

@@ -1,4 +1,4 @@
-// Three places with the same files: our union, the kernel's overlayfs, a plain folder. Each test does the same at all
+// Three places with the same files: our union, the kernel's overlayfs, a plain directory. Each test does the same at all
 // of them and compares result, errno and the tree that is left. In a private mount namespace; needs root.
 #pragma once
 
@@ -26,20 +26,20 @@ std::string missing();
 // What each test is done with: values of mode=, the last with io_uring=on where the kernel has it.
 std::vector<std::string> modes();
 
-// The working folder while it lives.
-class WorkingFolder {
+// The working directory while it lives.
+class WorkingDirectory {
   public:
-    explicit WorkingFolder(const std::filesystem::path &folder) { std::filesystem::current_path(folder); }
-    ~WorkingFolder() { std::filesystem::current_path(before_); }
-    WorkingFolder(const WorkingFolder &) = delete;
-    WorkingFolder &operator=(const WorkingFolder &) = delete;
+    explicit WorkingDirectory(const std::filesystem::path &directory) { std::filesystem::current_path(directory); }
+    ~WorkingDirectory() { std::filesystem::current_path(before_); }
+    WorkingDirectory(const WorkingDirectory &) = delete;
+    WorkingDirectory &operator=(const WorkingDirectory &) = delete;
 
   private:
     std::filesystem::path before_ = std::filesystem::current_path();
 };
 
-// Runs `operation` (the working folder is the place's root) at each place. `kernel` false: overlayfs can't do it, and
-// only the plain folder is the judge. Fails the test that runs where ours differs.
+// Runs `operation` (the working directory is the place's root) at each place. `kernel` false: overlayfs can't do it, and
+// only the plain directory is the judge. Fails the test that runs where ours differs.
 void same(const std::function<Outcome()> &operation, bool kernel = true);
 
 // The errno's name-free form of a call's result.

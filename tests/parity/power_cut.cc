@@ -49,19 +49,19 @@ bool exchange(const char *one, const char *two) {
 std::vector<Scenario> scenarios() {
     return {
         {"append to a lower file", [] { return write_to("file", O_APPEND, "more"); }},
-        {"truncate a lower file", [] { return ::truncate("folder/a", 0) == 0; }},
-        {"chmod of a lower file", [] { return ::chmod("folder/b", 0600) == 0; }},
-        {"chmod of a lower folder", [] { return ::chmod("folder/inner", 0700) == 0; }},
+        {"truncate a lower file", [] { return ::truncate("directory/a", 0) == 0; }},
+        {"chmod of a lower file", [] { return ::chmod("directory/b", 0600) == 0; }},
+        {"chmod of a lower directory", [] { return ::chmod("directory/inner", 0700) == 0; }},
         {"xattr of a lower file deep below", [] { return ::setxattr("deep/1/2/3/file", "user.a", "1", 1, 0) == 0; }},
         {"rename a lower file", [] { return ::rename("one", "moved") == 0; }},
         {"rename a lower file over a lower file", [] { return ::rename("two", "three") == 0; }},
         {"rename an upper file over a lower file", [] { return ::rename("moved", "four") == 0; }},
         {"rename a lower file over an upper file", [] { return ::rename("five", "four") == 0; }},
-        {"rename a lower folder", [] { return ::rename("tree", "tree-moved") == 0; }},
-        {"rename it again", [] { return ::rename("tree-moved", "folder/tree") == 0; }},
-        {"rename it onto a whiteout", [] { return ::rename("folder/tree", "tree") == 0; }},
-        {"rename a lower folder over an empty lower folder", [] { return ::rename("tree2", "empty") == 0; }},
-        {"exchange a lower file and a lower folder", [] { return exchange("six", "tree3"); }},
+        {"rename a lower directory", [] { return ::rename("tree", "tree-moved") == 0; }},
+        {"rename it again", [] { return ::rename("tree-moved", "directory/tree") == 0; }},
+        {"rename it onto a whiteout", [] { return ::rename("directory/tree", "tree") == 0; }},
+        {"rename a lower directory over an empty lower directory", [] { return ::rename("tree2", "empty") == 0; }},
+        {"exchange a lower file and a lower directory", [] { return exchange("six", "tree3"); }},
         {"unlink a lower file", [] { return ::unlink("seven") == 0; }},
         {"unlink an upper file over a lower one", [] { return ::unlink("file") == 0; }},
         {"unlink an upper file", [] { return ::unlink("four") == 0; }},
@@ -69,11 +69,11 @@ std::vector<Scenario> scenarios() {
         {"create over a whiteout", [] { return ::mknod("seven", S_IFREG | 0644, 0) == 0; }},
         {"mkdir over a whiteout", [] { return ::mkdir("one", 0755) == 0; }},
         {"symlink over a whiteout", [] { return ::symlink("to", "symlink") == 0; }},
-        {"link a lower file", [] { return ::link("eight", "folder/eight") == 0; }},
-        {"rmdir a lower folder", [] { return ::rmdir("bare") == 0; }},
-        {"unlink what is in a lower folder", [] { return ::unlink("half/x") == 0; }},
-        {"rmdir a merged folder that holds a whiteout", [] { return ::rmdir("half") == 0; }},
-        {"create a file in a lower folder", [] { return ::mknod("deep/1/2/new", S_IFREG | 0644, 0) == 0; }},
+        {"link a lower file", [] { return ::link("eight", "directory/eight") == 0; }},
+        {"rmdir a lower directory", [] { return ::rmdir("bare") == 0; }},
+        {"unlink what is in a lower directory", [] { return ::unlink("half/x") == 0; }},
+        {"rmdir a merged directory that holds a whiteout", [] { return ::rmdir("half") == 0; }},
+        {"create a file in a lower directory", [] { return ::mknod("deep/1/2/new", S_IFREG | 0644, 0) == 0; }},
     };
 }
 
@@ -81,15 +81,15 @@ std::vector<Scenario> scenarios() {
 std::vector<Scenario> hard_link_scenarios() {
     return {
         {"unlink a name of a lower hard link", [] { return ::unlink("untouched") == 0; }},
-        {"rename a file over another", [] { return ::rename("four", "folder/untouched") == 0; }},
+        {"rename a file over another", [] { return ::rename("four", "directory/untouched") == 0; }},
         {"append to a lower hard link", [] { return write_to("linked", O_APPEND, "more"); }},
-        {"append to it by another name", [] { return write_to("folder/linked-three", O_APPEND, "more"); }},
-        {"rename a name that only the lower has", [] { return ::rename("linked-too", "folder/moved") == 0; }},
-        {"link it", [] { return ::link("folder/moved", "new-name") == 0; }},
+        {"append to it by another name", [] { return write_to("directory/linked-three", O_APPEND, "more"); }},
+        {"rename a name that only the lower has", [] { return ::rename("linked-too", "directory/moved") == 0; }},
+        {"link it", [] { return ::link("directory/moved", "new-name") == 0; }},
         {"link it over a whiteout", [] { return ::link("new-name", "linked-too") == 0; }},
         {"unlink a name that is in the upper", [] { return ::unlink("linked") == 0; }},
-        {"unlink a name that only the lower has", [] { return ::unlink("folder/linked-three") == 0; }},
-        {"rename a file over a name", [] { return ::rename("one", "folder/moved") == 0; }},
+        {"unlink a name that only the lower has", [] { return ::unlink("directory/linked-three") == 0; }},
+        {"rename a file over a name", [] { return ::rename("one", "directory/moved") == 0; }},
         {"chmod of another lower hard link", [] { return ::chmod("twins/a", 0600) == 0; }},
         {"rename a file over a name that only the lower has", [] { return ::rename("two", "twins/b") == 0; }},
         {"exchange a name with a file", [] { return exchange("twins/c", "three"); }},
@@ -99,35 +99,52 @@ std::vector<Scenario> hard_link_scenarios() {
 }
 
 void populate(const fs::path &lower) {
-    for (const char *folder : {"folder/inner", "deep/1/2/3", "tree/in", "tree2/in", "tree3/in", "empty", "bare", "half", "twins"})
-        fs::create_directories(lower / folder);
-    for (const char *name : {"file",       "folder/a",   "folder/b", "folder/inner/c", "deep/1/2/3/file",
-                             "linked",     "one",        "two",      "three",          "four",
-                             "five",       "six",        "seven",    "eight",          "tree/in/t",
-                             "tree2/in/t", "tree3/in/t", "half/x",   "twins/a",        "untouched"})
+    for (const char *directory :
+         {"directory/inner", "deep/1/2/3", "tree/in", "tree2/in", "tree3/in", "empty", "bare", "half", "twins"})
+        fs::create_directories(lower / directory);
+    for (const char *name : {"file",
+                             "directory/a",
+                             "directory/b",
+                             "directory/inner/c",
+                             "deep/1/2/3/file",
+                             "linked",
+                             "one",
+                             "two",
+                             "three",
+                             "four",
+                             "five",
+                             "six",
+                             "seven",
+                             "eight",
+                             "tree/in/t",
+                             "tree2/in/t",
+                             "tree3/in/t",
+                             "half/x",
+                             "twins/a",
+                             "untouched"})
         put(lower / name, std::string("the lower's ") + name);
-    for (const char *name : {"linked-too", "folder/linked-three"}) fs::create_hard_link(lower / "linked", lower / name);
-    for (const char *name : {"folder/untouched", "twins/untouched"}) fs::create_hard_link(lower / "untouched", lower / name);
+    for (const char *name : {"linked-too", "directory/linked-three"}) fs::create_hard_link(lower / "linked", lower / name);
+    for (const char *name : {"directory/untouched", "twins/untouched"}) fs::create_hard_link(lower / "untouched", lower / name);
     for (const char *name : {"twins/b", "twins/c"}) fs::create_hard_link(lower / "twins/a", lower / name);
     fs::create_symlink("file", lower / "symlink");
     put(lower / "file", std::string(300000, 'f'));
 }
 
-struct Folders {
+struct Directories {
     fs::path base;
     std::optional<support::Backing> disk{};
-    Folders() {
+    Directories() {
         char name[] = "/tmp/cut-XXXXXX";
         REQUIRE(::mkdtemp(name) != nullptr);
         base = name;
         disk.emplace(base, parity::backing());
-        for (const char *folder : {"ours", "again", "kernel", "lower", "upper", "work", "cuts"})
-            fs::create_directory(base / folder);
+        for (const char *directory : {"ours", "again", "kernel", "lower", "upper", "work", "cuts"})
+            fs::create_directory(base / directory);
         populate(base / "lower");
     }
-    Folders(const Folders &) = delete;
-    Folders &operator=(const Folders &) = delete;
-    ~Folders() {
+    Directories(const Directories &) = delete;
+    Directories &operator=(const Directories &) = delete;
+    ~Directories() {
         for (const char *mounted : {"ours", "again", "kernel"}) ::umount2((base / mounted).c_str(), MNT_DETACH);
         disk.reset();
         ::rmdir(base.c_str());
@@ -160,43 +177,45 @@ std::string torn(const fs::path &root) {
 }
 
 // What is seen when that disk is mounted after the cut, by us, and by overlayfs unless it is left out.
-std::pair<std::string, std::string> seen_after(const Folders &folders, const fs::path &disk, const Mounts &mounts) {
-    const auto exit = base::run(
-        {.argv = {parity::program(), "-o", folders.layers(disk) + mounts.ours, folders.base / "again"}, .capture_output = true});
+std::pair<std::string, std::string> seen_after(const Directories &directories, const fs::path &disk, const Mounts &mounts) {
+    const auto exit =
+        base::run({.argv = {parity::program(), "-o", directories.layers(disk) + mounts.ours, directories.base / "again"},
+                   .capture_output = true});
     REQUIRE(exit);
     INFO(exit->output);
     REQUIRE(exit->status == 0);
-    const std::string ours = parity::tree(folders.base / "again");
-    if (mounts.kernel == nullptr) CHECK(torn(folders.base / "again") == "");
-    REQUIRE(::umount2((folders.base / "again").c_str(), 0) == 0);
+    const std::string ours = parity::tree(directories.base / "again");
+    if (mounts.kernel == nullptr) CHECK(torn(directories.base / "again") == "");
+    REQUIRE(::umount2((directories.base / "again").c_str(), 0) == 0);
     if (mounts.kernel == nullptr) return {ours, ours};
-    REQUIRE(::mount("overlay", (folders.base / "kernel").c_str(), "overlay", 0, (folders.layers(disk) + mounts.kernel).c_str()) ==
-            0);
-    const std::string kernel = parity::tree(folders.base / "kernel");
-    REQUIRE(::umount2((folders.base / "kernel").c_str(), 0) == 0);
+    REQUIRE(::mount("overlay", (directories.base / "kernel").c_str(), "overlay", 0,
+                    (directories.layers(disk) + mounts.kernel).c_str()) == 0);
+    const std::string kernel = parity::tree(directories.base / "kernel");
+    REQUIRE(::umount2((directories.base / "kernel").c_str(), 0) == 0);
     return {ours, kernel};
 }
 
 void cut_at_each_change(const std::vector<Scenario> &scenarios, const Mounts &mounts) {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
-    const Folders folders;
+    const Directories directories;
     std::atomic<size_t> cuts = 0;
-    parity::Cutter cutter({parity::program(), "-f", "-o", folders.layers(folders.base) + mounts.ours, folders.base / "ours"},
-                          [&](int call) {
-                              if (!parity::is_sync(call)) copy_disk(folders.base, folders.base / "cuts" / std::to_string(cuts++));
-                          });
+    parity::Cutter cutter(
+        {parity::program(), "-f", "-o", directories.layers(directories.base) + mounts.ours, directories.base / "ours"},
+        [&](int call) {
+            if (!parity::is_sync(call)) copy_disk(directories.base, directories.base / "cuts" / std::to_string(cuts++));
+        });
     struct stat below{}, at{};
-    ::stat(folders.base.c_str(), &below);
-    for (int i = 0; i < 500 && (::stat((folders.base / "ours").c_str(), &at) != 0 || at.st_dev == below.st_dev); ++i)
+    ::stat(directories.base.c_str(), &below);
+    for (int i = 0; i < 500 && (::stat((directories.base / "ours").c_str(), &at) != 0 || at.st_dev == below.st_dev); ++i)
         ::usleep(10000);
     REQUIRE(at.st_dev != below.st_dev);
     // Looking at a name of a hard link brings it to the upper, so those are looked at only in a copy.
     const auto now = [&] {
-        if (mounts.kernel != nullptr) return parity::tree(folders.base / "ours");
-        const fs::path copy = folders.base / "cuts/now";
+        if (mounts.kernel != nullptr) return parity::tree(directories.base / "ours");
+        const fs::path copy = directories.base / "cuts/now";
         fs::remove_all(copy);
-        copy_disk(folders.base, copy);
-        return seen_after(folders, copy, mounts).first;
+        copy_disk(directories.base, copy);
+        return seen_after(directories, copy, mounts).first;
     };
     size_t checked = 0;
     for (const Scenario &scenario : scenarios) {
@@ -204,7 +223,7 @@ void cut_at_each_change(const std::vector<Scenario> &scenarios, const Mounts &mo
         const std::string before = now();
         bool done = false;
         {
-            const parity::WorkingFolder here(folders.base / "ours");
+            const parity::WorkingDirectory here(directories.base / "ours");
             cutter.arm(true);
             done = scenario.operation();
             cutter.arm(false);
@@ -214,13 +233,13 @@ void cut_at_each_change(const std::vector<Scenario> &scenarios, const Mounts &mo
         CHECK(cuts > checked);
         for (; checked < cuts; ++checked) {
             INFO("cut " << checked);
-            const auto [ours, kernel] = seen_after(folders, folders.base / "cuts" / std::to_string(checked), mounts);
+            const auto [ours, kernel] = seen_after(directories, directories.base / "cuts" / std::to_string(checked), mounts);
             if (ours != before) CHECK(ours == after);
             CHECK(kernel == ours);
         }
     }
     WARN(cuts << " cuts");
-    REQUIRE(::umount2((folders.base / "ours").c_str(), 0) == 0);
+    REQUIRE(::umount2((directories.base / "ours").c_str(), 0) == 0);
     CHECK(cutter.wait() == 0);
 }
 

@@ -31,7 +31,7 @@ struct Merged {
         REQUIRE(::mkdtemp(name) != nullptr);
         base = name;
         disk.emplace(base, parity::backing());
-        for (const char *folder : {"top/d", "low/d", "ours", "kernel"}) fs::create_directories(base / folder);
+        for (const char *directory : {"top/d", "low/d", "ours", "kernel"}) fs::create_directories(base / directory);
         std::ofstream(base / "top/d/both") << "of the top";
         std::ofstream(base / "low/d/both") << "of the bottom";
         std::ofstream(base / "low/d/big") << std::string(300000, 'b') << "end";
@@ -44,13 +44,13 @@ struct Merged {
     Merged(const Merged &) = delete;
     Merged &operator=(const Merged &) = delete;
     ~Merged() {
-        for (const char *folder : {"ours", "kernel"}) ::umount2((base / folder).c_str(), MNT_DETACH);
+        for (const char *directory : {"ours", "kernel"}) ::umount2((base / directory).c_str(), MNT_DETACH);
         disk.reset();
         ::rmdir(base.c_str());
     }
 };
 
-// What the daemon of the mount has read; its options hold the folder's name.
+// What the daemon of the mount has read; its options hold the directory's name.
 uint64_t read_by_daemon(const fs::path &base) {
     uint64_t bytes = 0;
     for (const auto &entry : fs::directory_iterator("/proc")) {

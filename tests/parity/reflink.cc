@@ -26,17 +26,17 @@ namespace fs = std::filesystem;
 
 constexpr off_t size_bytes = 8 << 20;
 
-// An XFS with a folder for each part of a stack, and the union of them.
+// An XFS with a directory for each part of a stack, and the union of them.
 class OnXfs {
   public:
-    explicit OnXfs(const std::string &mode) : folder_(scratch_.path("xfs")) {
+    explicit OnXfs(const std::string &mode) : directory_(scratch_.path("xfs")) {
         const std::string image = scratch_.path("image");
         support::make_sparse_file(image, uint64_t{320} << 20);
         loop_.emplace(image);
         run({"mkfs.xfs", "-q", "-m", "reflink=1", loop_->path()});
-        fs::create_directory(folder_);
-        REQUIRE(::mount(loop_->path().c_str(), folder_.c_str(), "xfs", 0, nullptr) == 0);
-        for (const char *name : {"lower", "upper", "work", "ours"}) fs::create_directory(folder_ / name);
+        fs::create_directory(directory_);
+        REQUIRE(::mount(loop_->path().c_str(), directory_.c_str(), "xfs", 0, nullptr) == 0);
+        for (const char *name : {"lower", "upper", "work", "ours"}) fs::create_directory(directory_ / name);
         const std::string block(1 << 20, 'd');
         std::ofstream file(at("lower/big"));
         for (off_t written = 0; written < size_bytes; written += static_cast<off_t>(block.size())) file << block;
@@ -46,11 +46,11 @@ class OnXfs {
     }
     ~OnXfs() {
         ::umount2(at("ours").c_str(), MNT_DETACH);
-        ::umount2(folder_.c_str(), MNT_DETACH);
+        ::umount2(directory_.c_str(), MNT_DETACH);
     }
     OnXfs(const OnXfs &) = delete;
     OnXfs &operator=(const OnXfs &) = delete;
-    [[nodiscard]] std::string at(const std::string &name) const { return folder_ / name; }
+    [[nodiscard]] std::string at(const std::string &name) const { return directory_ / name; }
 
   private:
     static void run(const std::vector<std::string> &words) {
@@ -60,8 +60,8 @@ class OnXfs {
         REQUIRE(exit->status == 0);
     }
 
-    support::ScratchFolder scratch_;
-    fs::path folder_;
+    support::ScratchDirectory scratch_;
+    fs::path directory_;
     std::optional<support::LoopDevice> loop_;
 };
 

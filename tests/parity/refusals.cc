@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Folders in /tmp/refuse-…, which is the working folder while it lives.
+// Directories in /tmp/refuse-…, which is the working directory while it lives.
 struct Here {
     fs::path before = fs::current_path(), base;
     std::string program = parity::program();
@@ -25,11 +25,11 @@ struct Here {
         base = name;
         REQUIRE(::mount("refuse", base.c_str(), "tmpfs", 0, "mode=755") == 0);
         fs::current_path(base);
-        for (const char *folder : {"a", "b/in", "c", "m", "plain", "other"}) fs::create_directories(folder);
+        for (const char *directory : {"a", "b/in", "c", "m", "plain", "other"}) fs::create_directories(directory);
         std::ofstream("file") << "x";
         REQUIRE(::mount("plain", "plain", "ramfs", 0, nullptr) == 0);  // takes no attributes
         REQUIRE(::mount("other", "other", "tmpfs", 0, nullptr) == 0);
-        for (const char *folder : {"plain/upper", "plain/work", "other/work"}) fs::create_directory(folder);
+        for (const char *directory : {"plain/upper", "plain/work", "other/work"}) fs::create_directory(directory);
     }
     Here(const Here &) = delete;
     Here &operator=(const Here &) = delete;
@@ -39,7 +39,7 @@ struct Here {
         ::rmdir(base.c_str());
     }
 
-    // The line that is said, with the folder's name taken out.
+    // The line that is said, with the directory's name taken out.
     std::string refusal(const std::vector<std::string> &words) const {
         std::vector<std::string> argv{program};
         argv.insert(argv.end(), words.begin(), words.end());

@@ -42,8 +42,8 @@ TEST_CASE("upper, copied-up and lower objects keep st_ino over a remount, and al
     const std::string mode = GENERATE("store", "throughput");
     CAPTURE(mode);
     Mounted stack(mode);
-    fs::create_directories(stack.lower() / "folder/inner");
-    for (const char *name : {"lower", "copied", "moved", "folder/copied", "folder/inner/lower", "linked"})
+    fs::create_directories(stack.lower() / "directory/inner");
+    for (const char *name : {"lower", "copied", "moved", "directory/copied", "directory/inner/lower", "linked"})
         write_file(stack.lower() / name, name);
     fs::create_hard_link(stack.lower() / "linked", stack.lower() / "linked-too");
     fs::create_symlink("lower", stack.lower() / "symlink");
@@ -51,15 +51,15 @@ TEST_CASE("upper, copied-up and lower objects keep st_ino over a remount, and al
     dev_t device = 0;
     const auto first = numbers(stack.root(), device);
     write_file(stack.root() / "upper", "upper");
-    fs::create_directory(stack.root() / "upper-folder");
-    for (const char *name : {"copied", "folder/copied", "linked"}) write_file(stack.root() / name, "more");
-    fs::rename(stack.root() / "moved", stack.root() / "upper-folder/moved");
+    fs::create_directory(stack.root() / "upper-directory");
+    for (const char *name : {"copied", "directory/copied", "linked"}) write_file(stack.root() / name, "more");
+    fs::rename(stack.root() / "moved", stack.root() / "upper-directory/moved");
     REQUIRE(::lchown((stack.root() / "symlink").c_str(), 1, 1) == 0);
 
     const auto changed = numbers(stack.root(), device);
     for (const auto &[name, number] : first) {
         INFO(name);
-        CHECK(changed.at(name == "moved" ? "upper-folder/moved" : name) == number);
+        CHECK(changed.at(name == "moved" ? "upper-directory/moved" : name) == number);
     }
     CHECK(changed.at("linked") == changed.at("linked-too"));
     std::set<ino_t> distinct;

@@ -1,4 +1,4 @@
-// Somebody puts another object where a layer's known file was, by a folder that everybody may write to. The union opens by
+// Somebody puts another object where a layer's known file was, by a directory that everybody may write to. The union opens by
 // name, as root: it must not show or change what the name leads to now.
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -90,19 +90,19 @@ TEST_CASE("a root-only file moved onto a known name of a layer is neither shown 
         CHECK(fs::status(layer / "open" / name).permissions() == fs::perms(0600));
     }
 }
-TEST_CASE("a root-only folder moved onto a known name of a lower shows nothing of what is in it") {
+TEST_CASE("a root-only directory moved onto a known name of a lower shows nothing of what is in it") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
     parity::Mounted m("store");
-    fs::create_directories(m.lower() / "open/folder");
+    fs::create_directories(m.lower() / "open/directory");
     fs::create_directories(m.lower() / "open/secret");
     write_text(m.lower() / "open/secret/text", "secret", 0644);
     ::chmod((m.lower() / "open/secret").c_str(), 0700);
     m.mount();
-    REQUIRE(fs::is_directory(m.root() / "open/folder"));
-    fs::remove(m.lower() / "open/folder");
-    fs::rename(m.lower() / "open/secret", m.lower() / "open/folder");
+    REQUIRE(fs::is_directory(m.root() / "open/directory"));
+    fs::remove(m.lower() / "open/directory");
+    fs::rename(m.lower() / "open/secret", m.lower() / "open/directory");
     const pid_t child = ::fork();
-    if (child == 0) ::_exit(::setuid(1000) == 0 && content(m.root() / "open/folder/text") == "secret" ? 1 : 0);
+    if (child == 0) ::_exit(::setuid(1000) == 0 && content(m.root() / "open/directory/text") == "secret" ? 1 : 0);
     int status = 0;
     ::waitpid(child, &status, 0);
     CHECK(status == 0);

@@ -14,7 +14,7 @@
 
 namespace fs = std::filesystem;
 
-TEST_CASE("a folder that gets the number of one that a rename replaced is a folder of its own") {
+TEST_CASE("a directory that gets the number of one that a rename replaced is a directory of its own") {
     if (std::string reason = parity::missing() + support::loop_devices_missing(); !reason.empty()) SKIP(reason);
     const std::string mode = GENERATE("store", "throughput");
     CAPTURE(mode);

@@ -30,8 +30,9 @@ constexpr uid_t nobody = 65534;
 void write_text(const fs::path &path, std::string_view text) { std::ofstream(path) << text; }
 
 void populate(const fs::path &root) {
-    fs::create_directories(root / "folder/inner");
-    for (const char *name : {"file", "other", "folder/a", "folder/untouched", "folder/inner/b"}) write_text(root / name, name);
+    fs::create_directories(root / "directory/inner");
+    for (const char *name : {"file", "other", "directory/a", "directory/untouched", "directory/inner/b"})
+        write_text(root / name, name);
 }
 
 // The same at each place, by somebody who is not root.
@@ -40,15 +41,15 @@ void work_in(const fs::path &root) {
     fs::remove("file");
     std::ofstream("other", std::ios::app) << " more";
     fs::create_hard_link("other", "linked");
-    fs::remove_all("folder/inner");
-    fs::create_directory("folder/inner");
-    write_text("folder/inner/new", "new");
-    fs::permissions("folder/a", fs::perms::owner_all);
-    fs::rename("folder", "moved");
+    fs::remove_all("directory/inner");
+    fs::create_directory("directory/inner");
+    write_text("directory/inner/new", "new");
+    fs::permissions("directory/a", fs::perms::owner_all);
+    fs::rename("directory", "moved");
     fs::current_path("/");
 }
 
-// A program of somebody else that its owner's and group's rights go with, in a folder that is copied up whole.
+// A program of somebody else that its owner's and group's rights go with, in a directory that is copied up whole.
 void populate_with_foreign_program(const fs::path &lower) {
     fs::create_directory(lower / "tools");
     write_text(lower / "tools/program", "program");
@@ -81,7 +82,7 @@ std::string as_nobody(const fs::path &base, bool namespaces) {
     const std::string ours = parity::tree(base / "ours"), plain = parity::tree(base / "plain");
     if (ours != plain) said += "ours:\n" + ours + "plain:\n" + plain;
     if (::getxattr((base / "upper/moved/inner").c_str(), "user.overlay.opaque", nullptr, 0) != 1)
-        said += "no mark on the upper's new folder\n";
+        said += "no mark on the upper's new directory\n";
     struct stat status{};
     if (::lstat((base / "upper/file").c_str(), &status) != 0 || !S_ISCHR(status.st_mode)) said += "no whiteout in the upper\n";
     if (namespaces) {
@@ -129,9 +130,9 @@ std::string without_root(bool namespaces, bool mtab = true) {
     REQUIRE(::mkdtemp(name) != nullptr);
     const fs::path base = name;
     std::optional<support::Backing> disk(std::in_place, base, parity::backing());
-    for (const char *folder : {"bin", "ours", "plain", "kernel", "lower", "upper", "work", "etc", "etc-work"})
-        fs::create_directory(base / folder);
-    fs::copy_file(parity::program(), base / "bin/unionfs");  // a build folder need not be anybody's
+    for (const char *directory : {"bin", "ours", "plain", "kernel", "lower", "upper", "work", "etc", "etc-work"})
+        fs::create_directory(base / directory);
+    fs::copy_file(parity::program(), base / "bin/unionfs");  // a build directory need not be anybody's
     populate(base / "lower");
     populate(base / "plain");
     for (const auto &entry : fs::recursive_directory_iterator(base)) ::lchown(entry.path().c_str(), nobody, nobody);

@@ -55,12 +55,12 @@ const std::vector<Operation> operations{
     {"fallocate keep", [](const char *path) { allocate(path, FALLOC_FL_KEEP_SIZE); }},
     {"copy_file_range",
      [](const char *path) {
-         with("folder/a", O_RDONLY,
+         with("directory/a", O_RDONLY,
               [&](int in) { with(path, O_WRONLY, [&](int out) { (void)::copy_file_range(in, nullptr, out, nullptr, 2, 0); }); });
      }},
     {"sendfile",
      [](const char *path) {
-         with("folder/a", O_RDONLY,
+         with("directory/a", O_RDONLY,
               [&](int in) { with(path, O_WRONLY, [&](int out) { (void)::sendfile(out, in, nullptr, 2); }); });
      }},
     {"chown group", [](const char *path) { (void)::chown(path, static_cast<uid_t>(-1), 50); }},
@@ -90,7 +90,7 @@ std::string mode_of(const char *path) {
     return ::lstat(path, &status) < 0 ? result(-1) : std::format("{:o}", status.st_mode & 07777);
 }
 
-constexpr const char *path = "folder/a-program";
+constexpr const char *path = "directory/a-program";
 
 // With the bits, and known to the kernel as it is now.
 void make_program(uid_t owner, gid_t group, mode_t mode) {
@@ -108,7 +108,7 @@ void make_program(uid_t owner, gid_t group, mode_t mode) {
 
 TEST_CASE("set-ID bits go with whoever writes, by every call, mode, owner and caller as on tmpfs and overlayfs") {
     same([] {
-        std::string text = result(::chmod("folder", 0755)) + "\n";
+        std::string text = result(::chmod("directory", 0755)) + "\n";
         for (const Operation &operation : operations)
             for (const mode_t mode : modes)
                 for (const auto &[owner, group] : owners)

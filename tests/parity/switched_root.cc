@@ -55,10 +55,10 @@ TEST_CASE("root keeps its rights in a union whose daemon has lost sight of /proc
     CAPTURE(mode);
     Mounted m(mode);
     const fs::path plain = m.base() / "disk/plain";
-    for (const fs::path &folder : {m.lower(), plain}) {
-        fs::create_directories(folder);
-        std::ofstream(folder / "file") << "x";
-        REQUIRE(::chmod((folder / "file").c_str(), 06777) == 0);
+    for (const fs::path &directory : {m.lower(), plain}) {
+        fs::create_directories(directory);
+        std::ofstream(directory / "file") << "x";
+        REQUIRE(::chmod((directory / "file").c_str(), 06777) == 0);
     }
     fs::create_directory(m.base() / "proc");
     const pid_t child = ::fork();

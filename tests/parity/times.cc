@@ -1,5 +1,5 @@
 // Times that change only when something changes: a copy-up is none, and neither is a look. tar(1) finds fault with a file or
-// folder whose ctime differs after it was read.
+// directory whose ctime differs after it was read.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -31,7 +31,7 @@ struct Seen {
     timespec modified, changed;
     off_t size;
     nlink_t links;
-    bool is_folder;
+    bool is_directory;
 };
 using All = std::map<std::string, Seen>;
 
@@ -40,14 +40,14 @@ All stat_all(const fs::path &root, const std::set<std::string> &names) {
     for (const std::string &name : names) {
         struct stat status{};
         if (::lstat((root / name).c_str(), &status) < 0) continue;
-        const bool folder = S_ISDIR(status.st_mode);
-        const nlink_t links = folder ? 0 : status.st_nlink;  // a folder's tells nothing
-        found[name] = {status.st_mtim, status.st_ctim, status.st_size, links, folder};
+        const bool directory = S_ISDIR(status.st_mode);
+        const nlink_t links = directory ? 0 : status.st_nlink;  // a directory's tells nothing
+        found[name] = {status.st_mtim, status.st_ctim, status.st_size, links, directory};
     }
     return found;
 }
 
-// What there is to begin with, read from the layer: reading a folder of the mount asks for attributes anew.
+// What there is to begin with, read from the layer: reading a directory of the mount asks for attributes anew.
 std::set<std::string> names_in(const fs::path &layer) {
     std::set<std::string> names{"."};
     for (const auto &entry : fs::recursive_directory_iterator(layer)) names.insert(entry.path().lexically_relative(layer));
@@ -63,20 +63,20 @@ void read_all(const fs::path &root) {
 
 bool same_time(const timespec &one, const timespec &two) { return one.tv_sec == two.tv_sec && one.tv_nsec == two.tv_nsec; }
 
-// Files by mtime, folders by ctime too: a copy-up is a change of the file's.
+// Files by mtime, directories by ctime too: a copy-up is a change of the file's.
 std::set<std::string> changed_between(const All &before, const All &after) {
     std::set<std::string> names;
     for (const auto &[name, seen] : after) {
         const auto old = before.find(name);
         if (old == before.end()) continue;
         if (!same_time(old->second.modified, seen.modified)) names.insert(name);
-        if (seen.is_folder && !same_time(old->second.changed, seen.changed)) names.insert(name + "/");
+        if (seen.is_directory && !same_time(old->second.changed, seen.changed)) names.insert(name + "/");
     }
     return names;
 }
 
 void populate(const fs::path &root) {
-    for (const char *folder : {"f/deep/er", "g/deep"}) fs::create_directories(root / folder);
+    for (const char *directory : {"f/deep/er", "g/deep"}) fs::create_directories(root / directory);
     for (const char *name : {"one", "f/two", "f/deep/three", "f/deep/er/four", "g/deep/five"}) std::ofstream(root / name) << name;
     fs::create_hard_link(root / "f/two", root / "g/linked");
     fs::create_symlink("two", root / "f/symlink");
@@ -91,7 +91,7 @@ const std::vector<std::pair<const char *, std::function<void()>>> operations{
     {"append", [] { std::ofstream("f/deep/three", std::ios::app) << "more"; }},
     {"truncate", [] { fs::resize_file("f/deep/er/four", 2); }},
     {"chmod", [] { fs::permissions("f/deep/er/four", fs::perms::owner_all); }},
-    {"chmod of a folder", [] { fs::permissions("f/deep", fs::perms::owner_all); }},
+    {"chmod of a directory", [] { fs::permissions("f/deep", fs::perms::owner_all); }},
     {"chown of a symlink", [] { ::lchown("f/symlink", 3, 3); }},
     {"setxattr", [] { ::setxattr("f/deep/er/four", "user.x", "1", 1, 0); }},
     {"write by a mapping",
@@ -104,19 +104,19 @@ const std::vector<std::pair<const char *, std::function<void()>>> operations{
          ::munmap(bytes, 4);
      }},
     {"write to a hard link", [] { std::ofstream("g/linked", std::ios::app) << "more"; }},
-    {"make a folder", [] { fs::create_directory("f/deep/er/new"); }},
+    {"make a directory", [] { fs::create_directory("f/deep/er/new"); }},
     {"make a file", [] { std::ofstream("f/deep/er/new") << "new"; }},
     {"link", [] { fs::create_hard_link("f/deep/er/four", "g/four"); }},
     {"unlink", [] { fs::remove("f/deep/three"); }},
     {"unlink one name of two", [] { fs::remove("f/two"); }},
     {"rename a file", [] { fs::rename("f/deep/three", "g/three"); }},
-    {"rename a folder", [] { fs::rename("f/deep", "g/moved"); }},
+    {"rename a directory", [] { fs::rename("f/deep", "g/moved"); }},
     {"rename over a file", [] { fs::rename("f/deep/three", "g/deep/five"); }},
 };
 
 }  // namespace
 
-TEST_CASE("times and sizes are the same before and after a read, and a copy-up changes no mtime and no folder") {
+TEST_CASE("times and sizes are the same before and after a read, and a copy-up changes no mtime and no directory") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
     const std::string mode = GENERATE("store", "throughput");
     for (const auto &[name, operation] : operations) {
@@ -128,7 +128,7 @@ TEST_CASE("times and sizes are the same before and after a read, and a copy-up c
         for (const fs::path &place : {stack.root(), plain}) {
             const All before = stat_all(place, names);
             {
-                const parity::WorkingFolder here(place);
+                const parity::WorkingDirectory here(place);
                 operation();
             }
             const All after = stat_all(place, names);
@@ -149,29 +149,29 @@ TEST_CASE("times and sizes are the same before and after a read, and a copy-up c
 }
 
 // On an ext3, whose clock ticks every few milliseconds: the two changes have one ctime there. Elsewhere Linux 6.13 gives what
-// changes after a look a later one, and a folder's own change could not be taken for the copy-up's.
-TEST_CASE("a folder's own change is seen however soon it comes after a copy-up in it") {
+// changes after a look a later one, and a directory's own change could not be taken for the copy-up's.
+TEST_CASE("a directory's own change is seen however soon it comes after a copy-up in it") {
     if (const std::string reason = parity::missing() + support::loop_devices_missing(); !reason.empty()) SKIP(reason);
     const std::string mode = GENERATE("store", "throughput");
     CAPTURE(mode);
     Mounted stack(mode, 64 << 20, "ext3");
     constexpr int files = 10;
-    const fs::path in_lower = stack.lower() / "folder", folder = stack.root() / "folder";
+    const fs::path in_lower = stack.lower() / "directory", directory = stack.root() / "directory";
     fs::create_directory(in_lower);
     for (int i = 0; i < files; ++i) std::ofstream(in_lower / std::to_string(i)) << "lower";
     stack.mount();
     const auto look = [&] {
         struct stat status{};
-        REQUIRE(::stat(folder.c_str(), &status) == 0);
+        REQUIRE(::stat(directory.c_str(), &status) == 0);
         return status.st_ctim;
     };
     for (int i = 0; i < files; ++i) {
         CAPTURE(i);
         ::usleep(20000);  // a tick, and more
         const timespec before = look();
-        fs::permissions(folder / std::to_string(i), fs::perms::owner_all);
+        fs::permissions(directory / std::to_string(i), fs::perms::owner_all);
         CHECK(same_time(look(), before));
-        fs::permissions(folder, i % 2 == 0 ? fs::perms::owner_all : fs::perms::all);
+        fs::permissions(directory, i % 2 == 0 ? fs::perms::owner_all : fs::perms::all);
         CHECK_FALSE(same_time(look(), before));
     }
     CHECK(stack.unmount() == 0);

@@ -146,12 +146,12 @@ std::string tree(const std::string &root) {
 }
 
 void populate(const fs::path &root) {
-    fs::create_directories(root / "folder/inner");
+    fs::create_directories(root / "directory/inner");
     fs::create_directories(root / "empty");
     fs::create_directories(root / "many");
     write_file(root / "file", "lower data\n");
-    write_file(root / "folder/a", "a\n");
-    write_file(root / "folder/inner/b", "b\n");
+    write_file(root / "directory/a", "a\n");
+    write_file(root / "directory/inner/b", "b\n");
     write_file(root / "suid", "#!\n");
     REQUIRE(::chmod((root / "suid").c_str(), 06755) == 0);
     write_file(root / "linked", "two names\n");

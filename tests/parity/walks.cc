@@ -1,4 +1,4 @@
-// Who goes through folders without a look at their files is listed those bare; what is shown is the same.
+// Who goes through directories without a look at their files is listed those bare; what is shown is the same.
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/mount.h>
@@ -22,7 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int folders = 100, files = 10;
+constexpr int directories = 100, files = 10;
 
 struct Shown {
     unsigned type;
@@ -62,11 +62,11 @@ Tree looked_up(const Tree &names) {
 }
 
 void make_lower(const fs::path &lower) {
-    for (int i = 0; i < folders; ++i) {
-        const fs::path folder = lower / std::format("package-{}", i) / "share";
-        fs::create_directories(folder);
+    for (int i = 0; i < directories; ++i) {
+        const fs::path directory = lower / std::format("package-{}", i) / "share";
+        fs::create_directories(directory);
         for (int j = 0; j < files; ++j) {
-            const fs::path name = folder / std::format("file-{}", j);
+            const fs::path name = directory / std::format("file-{}", j);
             if (j % 5 == 3)
                 fs::create_symlink("file-0", name);
             else if (j % 5 == 4)
@@ -74,21 +74,21 @@ void make_lower(const fs::path &lower) {
             else
                 std::ofstream(name) << "of the lower";
         }
-        fs::create_hard_link(folder / "file-0", folder / "other-name");
+        fs::create_hard_link(directory / "file-0", directory / "other-name");
     }
 }
 
 // Of each kind of change some, all over the tree.
 void change(const fs::path &root) {
-    for (int i = 0; i < folders; i += 3) {
-        const fs::path folder = root / std::format("package-{}", i) / "share";
-        fs::remove(folder / "file-1");
-        std::ofstream(folder / "file-2") << "changed";
-        std::ofstream(folder / "file-0", std::ios::app) << "copied up, with one name of two";
-        fs::rename(folder / "file-5", folder / "moved");
-        std::ofstream(folder / "new").close();
-        fs::remove(folder / "file-6");
-        fs::create_directory(folder / "file-6");
+    for (int i = 0; i < directories; i += 3) {
+        const fs::path directory = root / std::format("package-{}", i) / "share";
+        fs::remove(directory / "file-1");
+        std::ofstream(directory / "file-2") << "changed";
+        std::ofstream(directory / "file-0", std::ios::app) << "copied up, with one name of two";
+        fs::rename(directory / "file-5", directory / "moved");
+        std::ofstream(directory / "new").close();
+        fs::remove(directory / "file-6");
+        fs::create_directory(directory / "file-6");
     }
 }
 
@@ -121,10 +121,10 @@ TEST_CASE("a walk that doesn't look at files is listed them bare, with the types
         REQUIRE(m.unmount() == 0);
         m.mount("debug");
         const Tree tree = listed(m, false);
-        CHECK(tree.size() > folders * files);
+        CHECK(tree.size() > directories * files);
         const long before = requests(m, "LOOKUP");
         CHECK(looked_up(tree) == tree);
-        CHECK(requests(m, "LOOKUP") - before > folders * files / 2);
+        CHECK(requests(m, "LOOKUP") - before > directories * files / 2);
         CHECK(listed(m, false) == tree);
     });
 }
@@ -134,21 +134,21 @@ TEST_CASE("a walk that looks at files gets their attributes with the listing but
         m.mount("debug");
         const Tree tree = listed(m, true);
         CHECK(requests(m, "LOOKUP") > 0);
-        CHECK(requests(m, "LOOKUP") <= 3 * (files + 1));  // of 200 folders the 9th, 42nd and 171st, or one soon after
+        CHECK(requests(m, "LOOKUP") <= 3 * (files + 1));  // of 200 directories the 9th, 42nd and 171st, or one soon after
         CHECK(looked_up(tree) == tree);
     });
 }
 
-TEST_CASE("a walk that turns to the files of a folder that it was listed bare gets attributes again") {
+TEST_CASE("a walk that turns to the files of a directory that it was listed bare gets attributes again") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
     const support::CachesKept warm;
     Mounted m("store");
     make_lower(m.lower());
     m.mount("debug");
     Tree tree;
-    for (int i = 0; i < folders / 2; ++i) list(m.root() / std::format("package-{}", i), false, tree);
+    for (int i = 0; i < directories / 2; ++i) list(m.root() / std::format("package-{}", i), false, tree);
     const long before = requests(m, "LOOKUP");
-    for (int i = folders / 2; i < folders; ++i) list(m.root() / std::format("package-{}", i), true, tree);
-    CHECK(requests(m, "LOOKUP") - before - folders / 2 <= 2 * (files + 1));  // but for the packages' own names
+    for (int i = directories / 2; i < directories; ++i) list(m.root() / std::format("package-{}", i), true, tree);
+    CHECK(requests(m, "LOOKUP") - before - directories / 2 <= 2 * (files + 1));  // but for the packages' own names
     CHECK(looked_up(tree) == tree);
 }

@@ -1,4 +1,4 @@
-// The file system that a test's folders lie on, while it lives. What is tested is to hold on more than one kind: a tmpfs
+// The file system that a test's directories lie on, while it lives. What is tested is to hold on more than one kind: a tmpfs
 // never gives an inode's number twice, an ext4 gives it to the next object at once, an ext3 has the coarse clock of kernels
 // before 6.13. Needs root; throws std::runtime_error.
 #pragma once
@@ -11,15 +11,15 @@ namespace support {
 
 class Backing {
   public:
-    // Mounts a new one at `folder`. `kind`: tmpfs, ext3 or ext4. `room_bytes`: what it holds in files, give or take the file
+    // Mounts a new one at `directory`. `kind`: tmpfs, ext3 or ext4. `room_bytes`: what it holds in files, give or take the file
     // system's own; 0: enough.
-    Backing(std::filesystem::path folder, const std::string &kind, uint64_t room_bytes = 0);
+    Backing(std::filesystem::path directory, const std::string &kind, uint64_t room_bytes = 0);
     ~Backing();  // what is still used goes when it no longer is
     Backing(const Backing &) = delete;
     Backing &operator=(const Backing &) = delete;
 
   private:
-    std::filesystem::path folder_;
+    std::filesystem::path directory_;
 };
 
 }  // namespace support

@@ -1,9 +1,9 @@
-# Sourced by the provide-* scripts: one folder of the cache for each recipe, made once and whole or not at all.
+# Sourced by the provide-* scripts: one directory of the cache for each recipe, made once and whole or not at all.
 #
-#   cached NAME FILE...   prints the folder; when it isn't there, calls build() in an empty folder beside it, then renames.
+#   cached NAME FILE...   prints the directory; when it isn't there, calls build() in an empty directory beside it, then renames.
 #
-# The folder's name holds a hash of the recipe (the FILEs and this one), so a change of either provides anew. Progress
-# goes to stderr, for stdout carries the folder's path.
+# The directory's name holds a hash of the recipe (the FILEs and this one), so a change of either provides anew. Progress
+# goes to stderr, for stdout carries the directory's path.
 
 support=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 toolchain=$support/../../.toolchain
@@ -13,34 +13,34 @@ say() { echo "$*" >&2; }
 die() { echo "${0##*/}: $*" >&2; exit 1; }
 
 cached() {
-    local name=$1 hash folder log begin=$SECONDS
+    local name=$1 hash directory log begin=$SECONDS
     shift
     hash=$(cat "$support/cache.sh" "$@" | sha256sum | cut -c1-12)
-    folder=$cache/$name-$hash
-    if [ ! -d "$folder" ]; then
+    directory=$cache/$name-$hash
+    if [ ! -d "$directory" ]; then
         mkdir -p "$cache"
         exec 8>"$cache/.lock-$name"
         flock --nonblock 8 || { say "$name: another run is making it, waiting"; flock 8; }
     fi
-    if [ ! -d "$folder" ]; then
-        say "$name: making it in $folder (once on this machine)"
-        [ ! -e "$folder.part" ] || { chmod -R u+w "$folder.part" && rm -rf "$folder.part"; }
-        mkdir "$folder.part"
+    if [ ! -d "$directory" ]; then
+        say "$name: making it in $directory (once on this machine)"
+        [ ! -e "$directory.part" ] || { chmod -R u+w "$directory.part" && rm -rf "$directory.part"; }
+        mkdir "$directory.part"
         log=$cache/.log-$name
         # Not in an `if`: bash would switch errexit off inside.
         set +e
-        (set -euo pipefail; cd "$folder.part"; build) 9>&2 >"$log" 2>&1 </dev/null
+        (set -euo pipefail; cd "$directory.part"; build) 9>&2 >"$log" 2>&1 </dev/null
         local status=$?
         set -e
         if [ $status -ne 0 ]; then
             tail -n 25 "$log" | cut -c1-300 >&2
             die "$name could not be made (status $status); the whole log is $log; run the same command again to retry"
         fi
-        mv "$folder.part" "$folder"
+        mv "$directory.part" "$directory"
         say "$name: $((SECONDS - begin)) s"
     fi
     exec 8>&-
-    echo "$folder"
+    echo "$directory"
 }
 
 # Within build(): stdout and stderr are the log's, so a line for the person who waits goes through descriptor 9.

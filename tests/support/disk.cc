@@ -31,13 +31,13 @@ base::Fd open_or_raise(const std::string &path, int flags) {
 
 }  // namespace
 
-ScratchFolder::ScratchFolder() {
+ScratchDirectory::ScratchDirectory() {
     const char *base = std::getenv("TMPDIR");
     path_ = std::string(base != nullptr ? base : "/tmp") + "/stage1-test-XXXXXX";
     if (::mkdtemp(path_.data()) == nullptr) raise("mkdtemp " + path_);
 }
 
-ScratchFolder::~ScratchFolder() {
+ScratchDirectory::~ScratchDirectory() {
     std::error_code ignored;  // a leftover in /tmp is no test failure
     std::filesystem::remove_all(path_, ignored);
 }

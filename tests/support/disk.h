@@ -1,4 +1,4 @@
-// Disks for tests: scratch folders, image files and loop devices that go away with their owner. Needs root; who hasn't
+// Disks for tests: scratch directories, image files and loop devices that go away with their owner. Needs root; who hasn't
 // got it skips with loop_devices_missing().
 #pragma once
 
@@ -9,13 +9,13 @@
 
 namespace support {
 
-// A fresh folder below $TMPDIR or /tmp.
-class ScratchFolder {
+// A fresh directory below $TMPDIR or /tmp.
+class ScratchDirectory {
   public:
-    ScratchFolder();
-    ScratchFolder(const ScratchFolder &) = delete;
-    ScratchFolder &operator=(const ScratchFolder &) = delete;
-    ~ScratchFolder();
+    ScratchDirectory();
+    ScratchDirectory(const ScratchDirectory &) = delete;
+    ScratchDirectory &operator=(const ScratchDirectory &) = delete;
+    ~ScratchDirectory();
     [[nodiscard]] std::string path(const std::string &name = {}) const { return name.empty() ? path_ : path_ + "/" + name; }
 
   private:

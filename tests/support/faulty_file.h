@@ -19,7 +19,7 @@ struct RecordedWrite {
 
 class FaultyFile {
   public:
-    // Mounted on the empty folder `mount_point`; what is written lands in the file `backing`, whose size it has.
+    // Mounted on the empty directory `mount_point`; what is written lands in the file `backing`, whose size it has.
     FaultyFile(const std::string &backing, const std::string &mount_point);
     FaultyFile(const FaultyFile &) = delete;
     FaultyFile &operator=(const FaultyFile &) = delete;

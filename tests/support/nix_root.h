@@ -34,7 +34,7 @@ class Root {
     std::string error(const std::string &text, mounts::RegisterMode mode = mounts::RegisterMode::automatic) const;
     std::string query(const std::string &sql) const { return nix_test::query(database(), sql); }
     std::string database() const { return path + "/nix/var/nix/db/db.sqlite"; }
-    void put(size_t n) const;  // a folder at that store path
+    void put(size_t n) const;  // a directory at that store path
 
     std::string path;
 };

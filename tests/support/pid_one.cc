@@ -44,7 +44,7 @@ pid_t fork_into_namespace() {
 
 PidOne::PidOne(const std::string &program, uint64_t memory_bytes) {
     fs::copy_file(program, root_.path("init"));
-    for (const char *folder : {"dev", "sys", "run"}) fs::create_directory(root_.path(folder));
+    for (const char *directory : {"dev", "sys", "run"}) fs::create_directory(root_.path(directory));
     for (const char *file : {"proc", "dev/console"}) std::ofstream(root_.path(file)).flush();
     pid_ = fork_into_namespace();
     if (pid_ < 0) give_up("clone");

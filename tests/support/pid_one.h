@@ -31,7 +31,7 @@ class PidOne {
     [[nodiscard]] size_t children() const;
 
   private:
-    ScratchFolder root_;
+    ScratchDirectory root_;
     Terminal terminal_;
     mutable pid_t pid_ = -1;  // -1 once it has ended
 };

@@ -17,7 +17,7 @@
 
 namespace {
 
-using support::ScratchFolder;
+using support::ScratchDirectory;
 
 std::string failure(const mounts::Step &step) {
     stage1::FoundDevices none;
@@ -37,17 +37,17 @@ std::string refused_input(const std::string &command_line, const std::string &fs
 class Tmpfs {
   public:
     explicit Tmpfs(const std::string &options) {
-        if (::mount("tmpfs", folder_.path().c_str(), "tmpfs", 0, options.c_str()) < 0)
+        if (::mount("tmpfs", directory_.path().c_str(), "tmpfs", 0, options.c_str()) < 0)
             SKIP("mounting a tmpfs is not allowed here: " << base::errno_text(errno));
     }
     Tmpfs(const Tmpfs &) = delete;
     Tmpfs &operator=(const Tmpfs &) = delete;
-    ~Tmpfs() { (void)::umount(folder_.path().c_str()); }
-    void make_read_only() const { REQUIRE(::mount("", folder_.path().c_str(), "", MS_REMOUNT | MS_RDONLY, "") == 0); }
-    [[nodiscard]] std::string path(const std::string &name = {}) const { return folder_.path(name); }
+    ~Tmpfs() { (void)::umount(directory_.path().c_str()); }
+    void make_read_only() const { REQUIRE(::mount("", directory_.path().c_str(), "", MS_REMOUNT | MS_RDONLY, "") == 0); }
+    [[nodiscard]] std::string path(const std::string &name = {}) const { return directory_.path(name); }
 
   private:
-    ScratchFolder folder_;
+    ScratchDirectory directory_;
 };
 
 }  // namespace
@@ -78,15 +78,15 @@ TEST_CASE("a file system table or a parameter that cannot be used is named, with
 }
 
 TEST_CASE("an init that is missing, no file or not executable is named, and so is a target root that is none") {
-    const ScratchFolder root;
-    std::filesystem::create_directory(root.path("folder"));
+    const ScratchDirectory root;
+    std::filesystem::create_directory(root.path("directory"));
     std::ofstream(root.path("text")) << "no program\n";
     const auto find = [&](const std::string &init) { return failure(mounts::CheckInit{root.path(), init}); };
     CHECK(find("/none/init") ==
           std::format("find init '/none/init': No such file or directory; there is no such file in the target "
                       "root {}: is the store mounted, and init= of this closure?",
                       root.path()));
-    CHECK(find("/folder") == "find init '/folder': not a regular file");
+    CHECK(find("/directory") == "find init '/directory': not a regular file");
     CHECK(find("/text") == "find init '/text': Permission denied; the file is not executable");
     CHECK(failure(mounts::CheckInit{root.path("gone"), "/init"}) ==
           std::format("find init '/init': No such file or directory; '{}' is no target root: nothing is mounted there",
@@ -96,7 +96,7 @@ TEST_CASE("an init that is missing, no file or not executable is named, and so i
 }
 
 TEST_CASE("etc/NIXOS that is something else is named, and left as it is") {
-    const ScratchFolder root;
+    const ScratchDirectory root;
     const std::string mark = root.path("NIXOS");
     std::filesystem::create_directory(mark);
     CHECK(failure(mounts::MarkFile{mark}) ==
@@ -108,7 +108,7 @@ TEST_CASE("etc/NIXOS that is something else is named, and left as it is") {
           std::format("mark '{}': File exists; it must be a regular file; move what is there away", mark));
 }
 
-TEST_CASE("a folder that cannot be made says why: read-only, full, something in its place") {
+TEST_CASE("a directory that cannot be made says why: read-only, full, something in its place") {
     const Tmpfs root("nr_inodes=3");
     std::ofstream(root.path("file")).flush();
     CHECK(failure(mounts::MakeDirectory{.path = root.path("file")}) ==
@@ -135,7 +135,7 @@ TEST_CASE("a folder that cannot be made says why: read-only, full, something in 
 
 TEST_CASE("fsck of a root: clean, a journal to be recovered, errors that it corrects, errors that it leaves, no file system") {
     if (const std::string missing = support::loop_devices_missing(); !missing.empty()) SKIP(missing);
-    const ScratchFolder scratch;
+    const ScratchDirectory scratch;
     support::make_sparse_file(scratch.path("image"), uint64_t{64} << 20);
     const support::LoopDevice loop(scratch.path("image"));
     const auto run = [&](std::vector<std::string> argv) {
@@ -161,7 +161,7 @@ TEST_CASE("fsck of a root: clean, a journal to be recovered, errors that it corr
     const auto corrected = check();
     REQUIRE(corrected);
     CHECK(corrected->ends_with(of_device + "(exit 1)"));
-    run({"/usr/sbin/debugfs", "-w", "-R", "clri <2>"});  // the root folder
+    run({"/usr/sbin/debugfs", "-w", "-R", "clri <2>"});  // the root directory
     run({"/usr/sbin/debugfs", "-w", "-R", "set_super_value state 2"});
     const auto left = check();
     REQUIRE(!left);

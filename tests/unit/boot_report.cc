@@ -117,7 +117,7 @@ TEST_CASE("what a guest put into its report is text everywhere, neither a termin
 TEST_CASE("the picture is well-formed XML that fetches nothing") {
     const auto report = boot_report(failed, "web");
     REQUIRE(report);
-    const support::ScratchFolder scratch;
+    const support::ScratchDirectory scratch;
     std::ofstream(scratch.path("a.svg")) << hostside::as_svg(*report, "web");
     const auto parsed =
         base::run({.argv = {"python3", "-c", "import sys, xml.dom.minidom as m; m.parse(sys.argv[1])", scratch.path("a.svg")},

@@ -48,7 +48,7 @@ TEST_CASE("a system may be the one word of run, and sizes may have units") {
 }
 
 TEST_CASE("a run in the background of a person's shell is not stopped by the terminal") {
-    const support::ScratchFolder scratch;
+    const support::ScratchDirectory scratch;
     fs::create_directory(scratch.path("bin"));
     fs::create_directory(scratch.path("run"));
     const std::string qemu = scratch.path("bin/qemu-system-x86_64");

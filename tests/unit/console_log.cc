@@ -11,18 +11,20 @@ namespace fs = std::filesystem;
 using hostside::ConsoleLog;
 
 struct Console {
-    std::string folder = fs::temp_directory_path() / "console-XXXXXX";
-    Console() { REQUIRE(::mkdtemp(folder.data()) != nullptr); }
-    ~Console() { fs::remove_all(folder); }
+    std::string directory = fs::temp_directory_path() / "console-XXXXXX";
+    Console() { REQUIRE(::mkdtemp(directory.data()) != nullptr); }
+    ~Console() { fs::remove_all(directory); }
     Console(const Console &) = delete;
     Console &operator=(const Console &) = delete;
 
     ConsoleLog log() const {
-        auto log = ConsoleLog::create(folder);
+        auto log = ConsoleLog::create(directory);
         REQUIRE(log);
         return std::move(*log);
     }
-    std::string file(std::string_view name) const { return base::read_file(folder + "/" + std::string(name)).value_or("none"); }
+    std::string file(std::string_view name) const {
+        return base::read_file(directory + "/" + std::string(name)).value_or("none");
+    }
 };
 
 void says(ConsoleLog &log, std::string_view text) {
@@ -52,7 +54,7 @@ TEST_CASE("a console that never ends fills two files, and the newest is there") 
     CHECK(console.file(hostside::console_log_before).size() == hostside::console_log_limit_bytes);
     CHECK(console.file(hostside::console_log).size() < hostside::console_log_limit_bytes);
     CHECK(console.file(hostside::console_log).ends_with("\nlast\n"));
-    CHECK(std::distance(fs::directory_iterator(console.folder), {}) == 2);
+    CHECK(std::distance(fs::directory_iterator(console.directory), {}) == 2);
 }
 
 TEST_CASE("a panic is seen across reads, and not one that was printed long before the end") {
@@ -72,10 +74,10 @@ TEST_CASE("a panic is seen across reads, and not one that was printed long befor
 
 TEST_CASE("the log ends when QEMU has closed it, and is no symlink's target") {
     const Console console;
-    fs::create_symlink("elsewhere", console.folder + "/" + std::string(hostside::console_log));
+    fs::create_symlink("elsewhere", console.directory + "/" + std::string(hostside::console_log));
     auto log = console.log();
     says(log, "x");
-    CHECK_FALSE(fs::exists(console.folder + "/elsewhere"));
+    CHECK_FALSE(fs::exists(console.directory + "/elsewhere"));
     log.close_writer();
     log.take();
     CHECK(log.fd() == -1);

@@ -30,7 +30,7 @@ TEST_CASE("a wrong description is refused with the path of what is wrong") {
         {R"({"qemu":{"machine":"microvm"}})", "vm.json '/qemu/machine': must be one of pc, q35, not \"microvm\""},
         {R"({"kernelParams":["a",1]})", "vm.json '/kernelParams/1': must be a string, not 1"},
         {R"({"sharedDirectories":[{"tag":"a","target":"/t"}]})",
-         "vm.json '/sharedDirectories/0/source': missing; it is a string: folder of the host"},
+         "vm.json '/sharedDirectories/0/source': missing; it is a string: directory of the host"},
         {R"({"forwardPorts":[{"host":{"port":0},"guest":{"port":1}}]})",
          "vm.json '/forwardPorts/0/host/port': must be from 1 to 65535, not 0"},
         {R"({"memorySice":64})", "vm.json '/memorySice': no such option; did you mean memorySize?"},

@@ -69,7 +69,7 @@ TEST_CASE("what names no device is an error that says what would", "[device]") {
 
 TEST_CASE("a device is found by its label and its UUID, and a doubled one is an error that names both", "[device]") {
     if (const std::string missing = support::loop_devices_missing(); !missing.empty()) SKIP(missing);
-    const support::ScratchFolder scratch;
+    const support::ScratchDirectory scratch;
     const std::string uuid = "7f3f8a86-5b3d-4a1e-9d3f-0123456789ab";
     for (const char *name : {"one", "two"}) {
         support::make_sparse_file(scratch.path(name), uint64_t{16} << 20);

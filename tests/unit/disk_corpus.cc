@@ -145,10 +145,10 @@ std::function<void(const std::string &)> lvm() {
     };
 }
 
-// A folder with a file in it, made into an image by a tool that writes a new file.
+// A directory with a file in it, made into an image by a tool that writes a new file.
 std::function<void(const std::string &)> packed(const Words &argv) {
     return [argv](const std::string &image) {
-        const support::ScratchFolder scratch;
+        const support::ScratchDirectory scratch;
         support::make_sparse_file(scratch.path("content"), 300 * KiB);
         support::write_bytes(scratch.path("content"), 1000, "something");
         const std::string out = scratch.path("packed");
@@ -203,8 +203,8 @@ std::vector<Case> file_systems() {
         {"squashfs", 64 * MiB, packed({"mksquashfs", "FILE", "@", "-quiet", "-no-progress"}), "kept squashfs"},
         {"erofs", 64 * MiB,
          [](const std::string &image) {
-             const support::ScratchFolder scratch;
-             const support::ScratchFolder content;
+             const support::ScratchDirectory scratch;
+             const support::ScratchDirectory content;
              tool({"mkfs.erofs", scratch.path("packed"), content.path()});
              std::ifstream file(scratch.path("packed"), std::ios::binary);
              support::write_bytes(image, 0, std::string(std::istreambuf_iterator<char>(file), {}));
@@ -296,7 +296,7 @@ void check_probe(const std::string &device) {
 
 void check(const Case &disk, bool vouched = false) {
     if (const std::string missing = support::loop_devices_missing(); !missing.empty()) SKIP(missing);
-    const support::ScratchFolder scratch;
+    const support::ScratchDirectory scratch;
     const std::string image = scratch.path("image");
     support::make_sparse_file(image, disk.size_bytes);
     disk.make(image);
@@ -344,7 +344,7 @@ TEST_CASE("being vouched for does not get a disk with a known signature or backu
 
 TEST_CASE("the first byte that is not zero is the one that is named, whichever of two readers is faster", "[disk]") {
     if (const std::string missing = support::loop_devices_missing(); !missing.empty()) SKIP(missing);
-    const support::ScratchFolder scratch;
+    const support::ScratchDirectory scratch;
     const std::string image = scratch.path("image");
     support::make_sparse_file(image, 64 * MiB);
     for (uint64_t at = 5 * MiB + 7; at < 60 * MiB; at += MiB) support::write_bytes(image, at, "x");

@@ -32,7 +32,7 @@ std::string missing() {
     if (const std::string reason = missing(); !reason.empty()) SKIP(reason)
 
 struct FaultyDisk {
-    support::ScratchFolder scratch;
+    support::ScratchDirectory scratch;
     std::string image = scratch.path("image");
     std::unique_ptr<support::FaultyFile> file;
     std::unique_ptr<support::LoopDevice> loop;
@@ -145,7 +145,7 @@ TEST_CASE("a format cut short by a power cut is completed by the next run, where
     std::mt19937 random(sector);
     int finished = 0;
     for (int i = 0; i < 100; ++i) {
-        const support::ScratchFolder scratch;
+        const support::ScratchDirectory scratch;
         support::make_sparse_file(scratch.path("image"), disk_bytes);
         support::replay_cut(record, random() % (record.size() + 1), scratch.path("image"), random);
         // Every fifth meets a second cut, while it is being completed.
@@ -182,7 +182,7 @@ TEST_CASE("a disk on which a format was cut short and data came later is never f
     const Record record = without_end(record_of_a_format(512));
     std::mt19937 random(11);
     for (int i = 0; i < 60; ++i) {
-        const support::ScratchFolder scratch;
+        const support::ScratchDirectory scratch;
         const std::string image = scratch.path("image");
         replay(record, image);
         // Its superblock did not get onto the disk: with it, it is an ext4, and kept.
@@ -204,7 +204,7 @@ TEST_CASE("a disk on which a format was cut short and data came later is never f
 TEST_CASE("a file system that was in use before a power cut undid the last write of its format is kept, files and all",
           "[disk]") {
     NEEDS_FAULTY_DISKS();
-    const support::ScratchFolder scratch;
+    const support::ScratchDirectory scratch;
     const std::string image = scratch.path("image");
     replay(without_end(record_of_a_format(512)), image);
     run({"debugfs", "-w", "-R", "write /etc/passwd kept", image});

@@ -67,7 +67,7 @@ TEST_CASE("a disk of zeros is formatted, clean, and kept from then on", "[disk]"
                                                                     {512 * MiB, 4096},
                                                                     {3000 * MiB + uint64_t{512} * 7, 512}}));
     INFO(size << " bytes, sectors of " << sector);
-    const support::ScratchFolder scratch;
+    const support::ScratchDirectory scratch;
     const std::string image = scratch.path("image");
     support::make_sparse_file(image, size);
     const uint64_t empty = support::fingerprint(image);
@@ -97,7 +97,7 @@ TEST_CASE("a disk of zeros is formatted, clean, and kept from then on", "[disk]"
 
 TEST_CASE("zeros that take room on the host are as empty as holes", "[disk]") {
     NEEDS_LOOP_DEVICES();
-    const support::ScratchFolder scratch;
+    const support::ScratchDirectory scratch;
     support::make_sparse_file(scratch.path("image"), 32 * MiB);
     support::write_bytes(scratch.path("image"), 0, std::string(32 * MiB, '\0'));
     const support::LoopDevice loop(scratch.path("image"));
@@ -115,7 +115,7 @@ TEST_CASE("the ext4 that is made is laid out as `mke2fs -t ext4` of Debian 12 do
     const auto [size, sector] =
         GENERATE(table<uint64_t, uint32_t>({{64 * MiB, 512}, {64 * MiB, 4096}, {512 * MiB, 512}, {4096 * MiB, 512}}));
     INFO(size << " bytes, sectors of " << sector);
-    const support::ScratchFolder scratch;
+    const support::ScratchDirectory scratch;
     for (const char *name : {"ours", "theirs"}) support::make_sparse_file(scratch.path(name), size);
     {
         const support::LoopDevice ours(scratch.path("ours"), {.sector_bytes = sector});
@@ -128,14 +128,14 @@ TEST_CASE("the ext4 that is made is laid out as `mke2fs -t ext4` of Debian 12 do
 
 TEST_CASE("what is no disk that could be had for itself is refused by name and left alone", "[disk]") {
     NEEDS_LOOP_DEVICES();
-    const support::ScratchFolder scratch;
+    const support::ScratchDirectory scratch;
     const std::string image = scratch.path("image");
     support::make_sparse_file(image, 64 * MiB);
     const uint64_t before = support::fingerprint(image);
 
-    SECTION("a folder") {
+    SECTION("a directory") {
         CHECK(refusal({.device = scratch.path()}) ==
-              std::format("use disk '{}': is a folder, not a block device; nothing was done", scratch.path()));
+              std::format("use disk '{}': is a directory, not a block device; nothing was done", scratch.path()));
     }
     SECTION("a file") {
         CHECK(refusal({.device = image}) == std::format("use disk '{}': is a file, not a block device; nothing was done", image));
@@ -178,7 +178,7 @@ TEST_CASE("what is no disk that could be had for itself is refused by name and l
 
 TEST_CASE("a disk that became another one, or another size, since it was looked at is not written to", "[disk]") {
     NEEDS_LOOP_DEVICES();
-    const support::ScratchFolder scratch;
+    const support::ScratchDirectory scratch;
     support::make_sparse_file(scratch.path("image"), 64 * MiB);
     const support::LoopDevice loop(scratch.path("image"));
     const auto disk = stage1::open_disk(loop.path());
@@ -202,7 +202,7 @@ TEST_CASE("a disk that became another one, or another size, since it was looked 
 
 TEST_CASE("a mounted disk is kept, and said to be mounted", "[disk]") {
     NEEDS_LOOP_DEVICES();
-    const support::ScratchFolder scratch;
+    const support::ScratchDirectory scratch;
     support::make_sparse_file(scratch.path("image"), 64 * MiB);
     const support::LoopDevice loop(scratch.path("image"));
     REQUIRE(stage1::prepare_disk({.device = loop.path()}));
@@ -220,7 +220,7 @@ TEST_CASE("a mounted disk is kept, and said to be mounted", "[disk]") {
 
 TEST_CASE("a disk without room is refused with its size", "[disk]") {
     NEEDS_LOOP_DEVICES();
-    const support::ScratchFolder scratch;
+    const support::ScratchDirectory scratch;
     const auto [size, why] = GENERATE(
         table<uint64_t, std::string>({{0, "it has 0 bytes; no medium or no backing file is behind it"},
                                       {512, "512 bytes are too small for a root file system; 8 MiB is the least"},

@@ -35,15 +35,15 @@ const std::string version_10 =
     "[ \"$1\" = --version ] && { echo 'QEMU emulator version 10.0.0'; exit; }\n"
     "[ \"$*\" = '-sandbox on -machine help' ] && exit\n";
 
-// A folder with all that a machine needs; each test takes one thing away.
+// A directory with all that a machine needs; each test takes one thing away.
 class Scene {
-    std::string folder_ = (fs::temp_directory_path() / "errors-XXXXXX").string();
+    std::string directory_ = (fs::temp_directory_path() / "errors-XXXXXX").string();
 
   public:
     Scene() {
-        REQUIRE(::mkdtemp(folder_.data()) != nullptr);
-        fs::permissions(folder_, fs::perms::all);  // another user is to reach what is in it
-        for (const char *name : {"bin", "empty", "run", "cache", "store"}) fs::create_directory(folder_ / fs::path(name));
+        REQUIRE(::mkdtemp(directory_.data()) != nullptr);
+        fs::permissions(directory_, fs::perms::all);  // another user is to reach what is in it
+        for (const char *name : {"bin", "empty", "run", "cache", "store"}) fs::create_directory(directory_ / fs::path(name));
         fs::permissions(at("run"), fs::perms::owner_all);
         script(at("bin/qemu-system-x86_64"), version_10 + "exit 0");
         // As qemu-img writes an image's head, and fails.
@@ -56,12 +56,12 @@ class Scene {
     }
     ~Scene() {
         std::error_code error;
-        fs::remove_all(folder_, error);
+        fs::remove_all(directory_, error);
     }
     Scene(const Scene &) = delete;
     Scene &operator=(const Scene &) = delete;
 
-    [[nodiscard]] std::string at(const std::string &name) const { return folder_ + "/" + name; }
+    [[nodiscard]] std::string at(const std::string &name) const { return directory_ + "/" + name; }
 
     std::vector<std::string> environment = {};
     std::vector<std::string> before = {};  // a program that starts the launcher
@@ -77,13 +77,14 @@ class Scene {
         return argv;
     }
 
-    // What the launcher says, this scene's folder as S.
+    // What the launcher says, this scene's directory as S.
     std::string said(const std::vector<std::string> &arguments, int status = 124, bool whole = true) const {
         const auto exit = base::run({.argv = command(arguments, whole), .environment = environment, .capture_output = true});
         if (!exit) return base::message(exit.error());
         CHECK(exit->status == status);
         std::string text = exit->output;
-        for (size_t i = text.find(folder_); i != std::string::npos; i = text.find(folder_)) text.replace(i, folder_.size(), "S");
+        for (size_t i = text.find(directory_); i != std::string::npos; i = text.find(directory_))
+            text.replace(i, directory_.size(), "S");
         return text;
     }
 };
@@ -272,9 +273,9 @@ TEST_CASE("files that a machine is made of and that are not there") {
           "runvm: making the initrd\n"
           "runvm: open '/none': No such file or directory; the initrd needs the stage1 program; build it, or name it with "
           "--stage1\n");
-    CHECK(scene.said({"--store", "/none"}) == "runvm: share '/none': store is not a folder; name one that is there\n");
+    CHECK(scene.said({"--store", "/none"}) == "runvm: share '/none': store is not a directory; name one that is there\n");
     CHECK(scene.said({"--shared-directories", "src=/none:/src"}) ==
-          "runvm: share '/none': source of src is not a folder; name one that is there\n");
+          "runvm: share '/none': source of src is not a directory; name one that is there\n");
 }
 
 TEST_CASE("more memory than the host has") {
@@ -296,17 +297,17 @@ TEST_CASE("a description that is wrong, or is not there") {
           "runvm: The following argument was not expected: --memry; did you mean --memory?; see runvm run --help\n");
 }
 
-TEST_CASE("no place for sockets: a folder that can't be made, and a path that is too long") {
+TEST_CASE("no place for sockets: a directory that can't be made, and a path that is too long") {
     Scene scene;
     scene.environment[1] = "XDG_RUNTIME_DIR=/proc/none";
     CHECK(scene.said({}) ==
-          "runvm: mkdir '/proc/none/runvm': No such file or directory; set XDG_RUNTIME_DIR to a folder that you may write\n");
+          "runvm: mkdir '/proc/none/runvm': No such file or directory; set XDG_RUNTIME_DIR to a directory that you may write\n");
     const std::string deep = scene.at(std::string(100, 'd'));
     fs::create_directory(deep);
     scene.environment[1] = "XDG_RUNTIME_DIR=" + deep;
     CHECK(scene.said({}) ==
           std::format(
               "runvm: socket 'S/{}/runvm/nixos/status': {} bytes, a socket's path has at most 107; set XDG_RUNTIME_DIR to a "
-              "shorter folder\n",
+              "shorter directory\n",
               std::string(100, 'd'), deep.size() + std::string("/runvm/nixos/status").size()));
 }

@@ -88,7 +88,7 @@ TEST_CASE("payloads are read back, and wrong ones are refused") {
 TEST_CASE("a request comes through with every byte that Linux allows in it") {
     Request request{.argv = {"sh", "", "-c", "printf 'a\nb\t\x80\xff'"},
                     .environment = {"A=", "LONG=" + std::string(100'000, 'y')},
-                    .directory = "/a folder",
+                    .directory = "/a directory",
                     .user = "somebody",
                     .terminal = Size{0, 0x100},
                     .task = "put 644 /x y"};

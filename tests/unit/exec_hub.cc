@@ -32,19 +32,19 @@ base::Fd accepted(const base::Fd &listener) {
     return socket;
 }
 
-// A run folder with a hub in a process of its own; we are QEMU and the guest behind it.
+// A run directory with a hub in a process of its own; we are QEMU and the guest behind it.
 class Machine {
   public:
     Machine() {
         std::string pattern = (fs::temp_directory_path() / "hub-test.XXXXXX").string();
         REQUIRE(::mkdtemp(pattern.data()) != nullptr);
-        folder_ = pattern;
-        const auto port = hostside::listen_unix(folder_ + "/exec-port");
-        const auto monitor = hostside::listen_unix(folder_ + "/exec-events");
+        directory_ = pattern;
+        const auto port = hostside::listen_unix(directory_ + "/exec-port");
+        const auto monitor = hostside::listen_unix(directory_ + "/exec-events");
         REQUIRE(port);
         REQUIRE(monitor);
         hub_ = ::fork();
-        if (hub_ == 0) ::_exit(hostside::run_hub(folder_) ? 0 : 1);
+        if (hub_ == 0) ::_exit(hostside::run_hub(directory_) ? 0 : 1);
         events_ = accepted(*monitor);
         guest_ = accepted(*port);
     }
@@ -53,7 +53,7 @@ class Machine {
             (void)::kill(hub_, SIGKILL);
             (void)::waitpid(hub_, nullptr, 0);
         }
-        fs::remove_all(folder_);
+        fs::remove_all(directory_);
     }
     Machine(const Machine &) = delete;
     Machine &operator=(const Machine &) = delete;
@@ -86,7 +86,7 @@ class Machine {
             ::close(guest_.get());
             ::close(events_.get());
             const auto end = hostside::run_in_guest({.machine = "m",
-                                                     .run_folder = folder_,
+                                                     .run_directory = directory_,
                                                      .request = {.argv = {"true"}},
                                                      .streams = {.signals = false},
                                                      .patience_s = patience_s});
@@ -99,7 +99,7 @@ class Machine {
         return base::Fd(ends[0]);
     }
     base::Fd connected() const {
-        auto socket = hostside::connect_unix(folder_ + "/exec");
+        auto socket = hostside::connect_unix(directory_ + "/exec");
         REQUIRE(socket);
         return std::move(*socket);
     }
@@ -109,7 +109,7 @@ class Machine {
     }
 
   private:
-    std::string folder_;
+    std::string directory_;
     pid_t hub_ = -1;
     base::Fd guest_, events_;
     FrameReader in_;

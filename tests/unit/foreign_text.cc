@@ -31,7 +31,7 @@ bool harmless(const std::string &text) { return text.find_first_of("\x1b\x07\x9b
 }  // namespace
 
 TEST_CASE("a description's keys and values, and its file's name, reach the terminal without their escape sequences") {
-    const support::ScratchFolder scratch;
+    const support::ScratchDirectory scratch;
     const std::string file = scratch.path("a\x1b[2Jname.json");
     const auto with = [&](const std::string &json) {
         REQUIRE(base::replace_file(file, json));
@@ -59,13 +59,13 @@ TEST_CASE("words of the command line and of a graph are printed without their es
 }
 
 TEST_CASE("a console's log is shown on a terminal without its escape sequences, and piped as it is") {
-    const support::ScratchFolder scratch;
+    const support::ScratchDirectory scratch;
     ::setenv("XDG_RUNTIME_DIR", scratch.path().c_str(), 1);
     {
-        const auto folder = hostside::RunFolder::create("loud", false);
-        REQUIRE(folder);
+        const auto directory = hostside::RunDirectory::create("loud", false);
+        REQUIRE(directory);
         const std::string text = "\x1b[1;32m ok \x1b[0m\r\n\x1b]0;title\x07\tend\n";
-        REQUIRE(base::replace_file(folder->path() + "/" + std::string(hostside::console_log), text));
+        REQUIRE(base::replace_file(directory->path() + "/" + std::string(hostside::console_log), text));
         CHECK(said({"logs", "loud"}) == text);
         CHECK(support::at_a_terminal({runvm(), "logs", "loud"}).screen == " ok \r\n?]0;title?\tend\r\n");
     }

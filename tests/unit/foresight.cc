@@ -14,7 +14,7 @@ namespace fs = std::filesystem;
 
 // A store with one system, and a kernel.
 struct Host {
-    support::ScratchFolder scratch;
+    support::ScratchDirectory scratch;
     hostside::Machine machine;
     hostside::Boot boot;
     Host() {

@@ -42,7 +42,7 @@ hostside::HostFacts facts_of(const hostside::Machine &m) {
                               .xchg = "/run/xchg",
                               .shared = m.shared_dir.empty() ? "/run/xchg" : m.shared_dir,
                               .runtime = "/run",
-                              .run_folder = "/run"};
+                              .run_directory = "/run"};
     facts.command_line =
         hostside::kernel_command_line(m, "loglevel=4\n", m.init.empty() && !m.toplevel.empty() ? m.toplevel + "/init" : m.init);
     for (size_t i = 0; i < m.empty_disks_mib.size(); ++i) facts.empty_images.push_back(std::format("/run/empty{}.qcow2", i));

@@ -99,7 +99,7 @@ std::string answer_in_time(const std::string &path, const std::string &target, c
 }  // namespace
 
 TEST_CASE("a guest's connections go through one relay, whole, and as many as there is room for") {
-    const support::ScratchFolder scratch;
+    const support::ScratchDirectory scratch;
     const Echo echo;
     const auto relay = GuestRelay::listen(scratch.path("relay"), {echo.target});
     REQUIRE(relay);
@@ -124,7 +124,7 @@ TEST_CASE("a guest's connections go through one relay, whole, and as many as the
 }
 
 TEST_CASE("a relay connects to what the description names alone, and leaves no socket") {
-    const support::ScratchFolder scratch;
+    const support::ScratchDirectory scratch;
     {
         const Echo named, other;
         const auto relay = GuestRelay::listen(scratch.path("relay"), {named.target});

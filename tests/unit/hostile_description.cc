@@ -24,7 +24,7 @@ base::Exit config(std::vector<std::string> words) {
 }
 
 std::string refusal(const std::string &json) {
-    const support::ScratchFolder scratch;
+    const support::ScratchDirectory scratch;
     std::ofstream(scratch.path("vm.json")) << json;
     const base::Exit exit = config({"--config", scratch.path("vm.json")});
     INFO(exit.output);
@@ -85,7 +85,7 @@ TEST_CASE("JSON in a flag is bounded as that of a file") {
 }
 
 TEST_CASE("a description may come from a pipe, and is not waited for at a FIFO or read from a device") {
-    const support::ScratchFolder scratch;
+    const support::ScratchDirectory scratch;
     REQUIRE(::mkfifo(scratch.path("fifo").c_str(), 0600) == 0);
     for (const std::string &path : {scratch.path("fifo"), std::string("/dev/zero"), scratch.path()}) {
         const auto exit = config({"--config", path});

@@ -28,7 +28,7 @@ std::string image() {
 }
 
 bool is_empty(const std::function<void(std::string &)> &change) {
-    const support::ScratchFolder scratch;
+    const support::ScratchDirectory scratch;
     std::string bytes = image();
     change(bytes);
     REQUIRE(base::replace_file(scratch.path("image"), bytes));
@@ -37,7 +37,7 @@ bool is_empty(const std::function<void(std::string &)> &change) {
 
 // What is said of that image; empty: it is taken.
 std::string refusal(const std::function<void(std::string &)> &change, const hostside::BackingFiles &backing_files = {}) {
-    const support::ScratchFolder scratch;
+    const support::ScratchDirectory scratch;
     std::string bytes = image();
     change(bytes);
     REQUIRE(base::replace_file(scratch.path("image"), bytes));
@@ -111,7 +111,7 @@ TEST_CASE("a qcow2 image over something that is no plain file name is refused") 
 }
 
 TEST_CASE("what lies beneath a qcow2 image is read only if it was named, and its format is not guessed") {
-    const support::ScratchFolder scratch;
+    const support::ScratchDirectory scratch;
     const std::string secret = scratch.path("secret");
     REQUIRE(base::replace_file(secret, std::string(4096, 's')));
     CHECK(refusal_over(secret).contains("the guest could read; allow that with --backing-file " + secret));
@@ -133,7 +133,7 @@ TEST_CASE("what lies beneath a qcow2 image is read only if it was named, and its
 }
 
 TEST_CASE("an image that lies over itself is refused") {
-    const support::ScratchFolder scratch;
+    const support::ScratchDirectory scratch;
     const std::string path = scratch.path("image");
     std::string bytes = image();
     put(bytes, 8, 0x200, 8);

@@ -11,13 +11,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A stage1 and one kernel's modules in a folder that goes away.
+// A stage1 and one kernel's modules in a directory that goes away.
 struct Source {
-    fs::path folder;
+    fs::path directory;
     Source() {
         std::string name = fs::temp_directory_path() / "initrd-XXXXXX";
         REQUIRE(::mkdtemp(name.data()) != nullptr);
-        folder = name;
+        directory = name;
         write("stage1", "not really ELF");
         write("lib/modules/6.1/modules.dep", "kernel/a.ko: kernel/b.ko\nkernel/b.ko:\nkernel/unused.ko:\n");
         write("lib/modules/6.1/modules.alias", "alias fs-a a\nalias fs-unused unused\n");
@@ -25,15 +25,15 @@ struct Source {
         write("lib/modules/6.1/modules.builtin", "kernel/fs/inside.ko\n");
         for (const char *module : {"a", "b", "unused"}) write(std::format("lib/modules/6.1/kernel/{}.ko", module), module);
     }
-    ~Source() { fs::remove_all(folder); }
+    ~Source() { fs::remove_all(directory); }
     Source(const Source &) = delete;
     Source &operator=(const Source &) = delete;
     void write(const fs::path &path, std::string_view text) const {
-        fs::create_directories((folder / path).parent_path());
-        std::ofstream(folder / path) << text;
+        fs::create_directories((directory / path).parent_path());
+        std::ofstream(directory / path) << text;
     }
     [[nodiscard]] hostside::InitrdSpec spec(std::vector<std::string> names) const {
-        return {folder / "stage1", folder, "6.1", std::move(names), {}, false};
+        return {directory / "stage1", directory, "6.1", std::move(names), {}, false};
     }
 };
 
@@ -73,14 +73,14 @@ TEST_CASE("a module that is nowhere is named, with the kernel") {
         std::format(
             "find module '9p': kernel 6.1 has it neither as a module in {0}/lib/modules/6.1 nor built in; take a kernel that has "
             "it (Debian's 'cloud' flavour has no 9p): the store comes over it",
-            source.folder.string()));
+            source.directory.string()));
 }
 
 TEST_CASE("modules of another kernel are not taken") {
     const Source source;
-    CHECK(base::message(hostside::modules_folder(source.folder, "6.2").error()) ==
-          std::format("find modules '{}': there are modules for 6.1, not for 6.2", source.folder.string()));
-    CHECK(hostside::modules_folder(source.folder, "") == source.folder.string() + "/lib/modules/6.1");
+    CHECK(base::message(hostside::modules_directory(source.directory, "6.2").error()) ==
+          std::format("find modules '{}': there are modules for 6.1, not for 6.2", source.directory.string()));
+    CHECK(hostside::modules_directory(source.directory, "") == source.directory.string() + "/lib/modules/6.1");
 }
 
 TEST_CASE("an initrd without stage1 says how to name it") {

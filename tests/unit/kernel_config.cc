@@ -55,7 +55,7 @@ TEST_CASE("a module counts where it may be one, and is told where it comes too l
 }
 
 TEST_CASE("a configuration is read plain, compressed, from within a kernel, and from beside one") {
-    const support::ScratchFolder scratch;
+    const support::ScratchDirectory scratch;
     const auto put = [&](const std::string &name, const std::string &text) { std::ofstream(scratch.path(name)) << text; };
     put("plain", "CONFIG_NET=y\n");
     CHECK(kernel_config(scratch.path("plain")).value() == "CONFIG_NET=y\n");

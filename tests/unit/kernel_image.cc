@@ -31,7 +31,7 @@ Kernel kernel() {
 
 // As a bzImage, one setup sector and the compressed ELF after it. Empty: its kernel was extracted as it is; else the error.
 std::string refusal(const Kernel &kernel) {
-    const support::ScratchFolder scratch;
+    const support::ScratchDirectory scratch;
     std::string elf(reinterpret_cast<const char *>(&kernel.header), sizeof kernel.header);
     elf.append(reinterpret_cast<const char *>(&kernel.segment), sizeof kernel.segment) += kernel.note;
     REQUIRE(base::replace_file(scratch.path("elf"), elf));

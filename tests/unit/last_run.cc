@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 using hostside::RunRecord;
 
 struct State {
-    support::ScratchFolder scratch;
+    support::ScratchDirectory scratch;
     State() { ::setenv("XDG_STATE_HOME", scratch.path("state").c_str(), 1); }
     ~State() { ::unsetenv("XDG_STATE_HOME"); }
     State(const State &) = delete;
@@ -85,7 +85,7 @@ TEST_CASE("of more than 32 names those go whose run ended longest ago") {
 }
 
 TEST_CASE("without a place for it nothing is kept, and nothing is made") {
-    const support::ScratchFolder scratch;
+    const support::ScratchDirectory scratch;
     const auto keep = [&] { return hostside::keep_run(scratch.path("web"), scratch.path("xchg"), {.exit_code = 3}); };
     const std::string home = std::getenv("HOME") == nullptr ? "" : std::getenv("HOME");
     ::setenv("XDG_STATE_HOME", scratch.path("absent/state").c_str(), 1);

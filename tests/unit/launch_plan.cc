@@ -31,7 +31,7 @@ Machine machine(const std::string &json) {
 LaunchPlan plan(const std::string &json, RootImageFacts root) {
     LaunchFacts facts;
     facts.host.qemu = "qemu";
-    facts.host.run_folder = "/r";
+    facts.host.run_directory = "/r";
     facts.boot.boot.command_line = "quiet";
     facts.root = std::move(root);
     auto made = plan_launch(machine(json), std::move(facts));
@@ -60,12 +60,12 @@ TEST_CASE("a root disk is stamped with what boots from it, a boot loader's disk 
 }
 
 TEST_CASE("what the cache had is used before anything is done, and if it went meanwhile nothing is") {
-    const support::ScratchFolder scratch;
+    const support::ScratchDirectory scratch;
     ::setenv("XDG_CACHE_HOME", scratch.path("cache").c_str(), 1);
     const std::string kernel = cache_path("vmlinux-of-old"), xchg = scratch.path("run/xchg");
     LaunchFacts facts;
     facts.host.qemu = "qemu";
-    facts.host.run_folder = scratch.path("run");
+    facts.host.run_directory = scratch.path("run");
     facts.host.xchg = xchg;
     facts.boot.boot.command_line = "quiet";
     facts.boot.kernel = {.path = kernel, .bytes = "", .cached = true};

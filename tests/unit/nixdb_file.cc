@@ -101,16 +101,16 @@ TEST_CASE("the database's files, settings and tables are those that each real Ni
     const Root theirs, ours;
     CHECK(nix.status("nix-store", theirs.path, {"--load-db"}) == 0);
     REQUIRE(ours.load(""));
-    const auto folder = [](const Root &root) { return root.path + "/nix/var/nix/db/"; };
+    const auto directory = [](const Root &root) { return root.path + "/nix/var/nix/db/"; };
     for (const std::string name : {"db.sqlite", "schema", "big-lock", "reserved"}) {
         struct stat a{}, b{};
         INFO(name);
-        REQUIRE(::stat((folder(theirs) + name).c_str(), &a) == 0);
-        REQUIRE(::stat((folder(ours) + name).c_str(), &b) == 0);
+        REQUIRE(::stat((directory(theirs) + name).c_str(), &a) == 0);
+        REQUIRE(::stat((directory(ours) + name).c_str(), &b) == 0);
         CHECK(a.st_mode == b.st_mode);
         if (name != "db.sqlite") CHECK(a.st_size == b.st_size);
     }
-    CHECK(base::read_file(folder(theirs) + "schema").value() == base::read_file(folder(ours) + "schema").value());
+    CHECK(base::read_file(directory(theirs) + "schema").value() == base::read_file(directory(ours) + "schema").value());
     for (const std::string name : {"page_size", "encoding", "journal_mode", "auto_vacuum", "user_version", "application_id",
                                    "legacy_file_format", "foreign_key_list(Refs)", "table_info(ValidPaths)"}) {
         INFO(name);

@@ -42,7 +42,7 @@ class Mounted {
 
     // As stage 1 does at a boot.
     auto load(const std::string &text) const {
-        const support::ScratchFolder initrd;
+        const support::ScratchDirectory initrd;
         REQUIRE(base::replace_file(initrd.path("reg"), text));
         return stage1::nixdb::register_closure({.target_root = scratch_.path(), .reginfo = initrd.path("reg")});
     }
@@ -52,13 +52,13 @@ class Mounted {
     bool has_database() const { return fs::exists(scratch_.path("nix/var/nix/db/db.sqlite")); }
 
   private:
-    support::ScratchFolder scratch_;
+    support::ScratchDirectory scratch_;
     std::string device_;
 };
 
 // The writes of one boot's registration of `text`, on a copy of `image`.
 Record record_of_a_load(const std::string &image, const std::string &text) {
-    const support::ScratchFolder scratch;
+    const support::ScratchDirectory scratch;
     fs::copy_file(image, scratch.path("copy"));
     fs::create_directory(scratch.path("mount"));
     const support::FaultyFile file(scratch.path("copy"), scratch.path("mount"));
@@ -78,7 +78,7 @@ TEST_CASE("after a power cut at any write of a registration the next boot loads 
     if (::access("/dev/fuse", R_OK | W_OK) < 0) SKIP("no /dev/fuse here");
     ::setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
     const bool existing = GENERATE(false, true);
-    const support::ScratchFolder scratch;
+    const support::ScratchDirectory scratch;
     const std::string image = scratch.path("image");
     support::make_sparse_file(image, disk_bytes);
     REQUIRE(base::run({.argv = {"mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", image}})->status == 0);

@@ -1,4 +1,4 @@
-// Folders in which others can put something in the way: a shared TMPDIR, a folder of images.
+// Directories in which others can put something in the way: a shared TMPDIR, a directory of images.
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,12 +17,12 @@ namespace {
 namespace fs = std::filesystem;
 
 std::string refusal(const std::string &parent) {
-    const auto folder = hostside::own_folder(parent, "xchg");
-    return folder ? "taken" : base::message(folder.error());
+    const auto directory = hostside::own_directory(parent, "xchg");
+    return directory ? "taken" : base::message(directory.error());
 }
 
-// A qemu-img that looks around while it works: the names in the images' folder go to `seen`.
-std::string qemu_beside(const support::ScratchFolder &scratch, const std::string &body) {
+// A qemu-img that looks around while it works: the names in the images' directory go to `seen`.
+std::string qemu_beside(const support::ScratchDirectory &scratch, const std::string &body) {
     std::ofstream(scratch.path("qemu-img")) << "#!/bin/sh\n" << body;
     fs::permissions(scratch.path("qemu-img"), fs::perms::owner_all);
     return scratch.path("qemu-system-x86_64");
@@ -30,25 +30,25 @@ std::string qemu_beside(const support::ScratchFolder &scratch, const std::string
 
 }  // namespace
 
-TEST_CASE("a folder for a guest's files is ours, no link, and where nobody can exchange it") {
-    if (::geteuid() != 0) SKIP("needs root, for folders of another user");
-    const support::ScratchFolder scratch;
+TEST_CASE("a directory for a guest's files is ours, no link, and where nobody can exchange it") {
+    if (::geteuid() != 0) SKIP("needs root, for directories of another user");
+    const support::ScratchDirectory scratch;
     const std::string parent = scratch.path("tmp");
     fs::create_directory(parent);
     REQUIRE(::chmod(parent.c_str(), 01777) == 0);
-    REQUIRE(hostside::own_folder(parent, "xchg"));
+    REQUIRE(hostside::own_directory(parent, "xchg"));
     CHECK((fs::status(parent + "/xchg").permissions() & fs::perms::mask) == fs::perms::owner_all);
-    CHECK(refusal(parent) == "taken");  // again, and through a link to the folder above
+    CHECK(refusal(parent) == "taken");  // again, and through a link to the directory above
     fs::create_symlink("tmp", scratch.path("link"));
-    CHECK(hostside::own_folder(scratch.path("link"), "xchg") == fs::canonical(parent).string() + "/xchg");
+    CHECK(hostside::own_directory(scratch.path("link"), "xchg") == fs::canonical(parent).string() + "/xchg");
 
     constexpr uid_t somebody = 2001;
     REQUIRE(::chown((parent + "/xchg").c_str(), somebody, somebody) == 0);
-    CHECK(refusal(parent).contains("another user's folder"));
+    CHECK(refusal(parent).contains("another user's directory"));
     fs::remove(parent + "/xchg");
     fs::create_directory(scratch.path("victim"));
     fs::create_symlink(scratch.path("victim"), parent + "/xchg");
-    CHECK(refusal(parent).contains("it must be a folder"));
+    CHECK(refusal(parent).contains("it must be a directory"));
     fs::remove(parent + "/xchg");
     REQUIRE(::chmod(parent.c_str(), 0777) == 0);
     CHECK(refusal(parent).contains("others can change"));
@@ -59,7 +59,7 @@ TEST_CASE("a folder for a guest's files is ours, no link, and where nobody can e
 }
 
 TEST_CASE("an image is made where nobody can know or plant its name, and is its owner's alone") {
-    const support::ScratchFolder scratch, images;
+    const support::ScratchDirectory scratch, images;
     const std::string image = images.path("disk.qcow2"), victim = scratch.path("victim");
     std::ofstream(victim) << "precious";
     fs::create_symlink(victim, std::format("{}.new-{}", image, ::getpid()));
@@ -78,7 +78,7 @@ TEST_CASE("an image is made where nobody can know or plant its name, and is its 
 }
 
 TEST_CASE("an image that could not be made leaves nothing, and a link to nowhere is said") {
-    const support::ScratchFolder scratch, images;
+    const support::ScratchDirectory scratch, images;
     const std::string image = images.path("disk.qcow2");
     const std::string failing = qemu_beside(scratch, "echo 'qemu-img: no' >&2; exit 1\n");
     REQUIRE_FALSE(hostside::ensure_image(failing, image, 64));

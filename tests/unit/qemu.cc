@@ -21,7 +21,7 @@ HostFacts host() {
             .xchg = "/r/xchg",
             .shared = "/r/xchg",
             .runtime = "/r",
-            .run_folder = "/r"};
+            .run_directory = "/r"};
 }
 
 std::string command(const std::string &json, const HostFacts &facts = host()) {
@@ -175,11 +175,11 @@ TEST_CASE("clashes are refused by name") {
               return f;
           }()) == "add disk '/y': IDE has room for 4 disks on pc; use qemu.diskInterface scsi or virtio");
     HostFacts facts = host();
-    facts.run_folder = "/" + std::string(100, 'r');
+    facts.run_directory = "/" + std::string(100, 'r');
     CHECK(command("{}", facts) ==
           std::format("socket '{}/status': 108 bytes, a socket's path has at most 107; set XDG_RUNTIME_DIR to a "
-                      "shorter folder",
-                      facts.run_folder));
+                      "shorter directory",
+                      facts.run_directory));
 }
 
 TEST_CASE("the kernel's command line says what stage 1 needs") {

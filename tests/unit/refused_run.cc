@@ -21,11 +21,11 @@ namespace fs = std::filesystem;
 
 // A host with a QEMU that says its version alone, and a qemu-img that makes what it is told.
 struct Host {
-    support::ScratchFolder scratch;
+    support::ScratchDirectory scratch;
     std::vector<std::string> environment{"PATH=" + scratch.path("bin") + ":/usr/bin:/bin",
                                          "XDG_RUNTIME_DIR=" + scratch.path("run")};
     Host() {
-        for (const char *folder : {"bin", "run", "images"}) fs::create_directory(scratch.path(folder));
+        for (const char *directory : {"bin", "run", "images"}) fs::create_directory(scratch.path(directory));
         program("qemu-system-x86_64", "echo 'QEMU emulator version 10.0.0'\n");
         program("qemu-img", "while [ $# -gt 2 ]; do shift; done\necho made >\"$1\"\n");
         std::ofstream(scratch.path("kernel")) << "\x7f" << "ELF";
@@ -115,7 +115,7 @@ TEST_CASE("a run that is refused holds nothing and leaves no cache") {
 }
 
 TEST_CASE("the cache is bounded: what was used longest ago goes first") {
-    const support::ScratchFolder scratch;
+    const support::ScratchDirectory scratch;
     ::setenv("XDG_CACHE_HOME", scratch.path("cache").c_str(), 1);
     const auto entry = [&](const std::string &name) { return scratch.path("cache/runvm/" + name); };
     REQUIRE(hostside::cache_path("first") == entry("first"));

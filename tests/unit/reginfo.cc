@@ -75,7 +75,7 @@ TEST_CASE("a NAR is byte for byte what nix-store --dump writes, and its hash wha
     const nix_test::Nix nix("bookworm");
     const Root root;
     const std::string tree = root.path + "/tree";
-    fs::create_directories(tree + "/empty folder");
+    fs::create_directories(tree + "/empty directory");
     fs::create_directories(tree + "/a/b/c");
     for (const size_t size : {0, 1, 7, 8, 9, 65535, 65536, 65537, 200'000})
         REQUIRE(base::replace_file(std::format("{}/a/{}", tree, size), std::string(size, 'x')));
@@ -88,7 +88,7 @@ TEST_CASE("a NAR is byte for byte what nix-store --dump writes, and its hash wha
     fs::create_symlink("nowhere/at all", tree + "/dangling");
     fs::create_symlink(".", tree + "/a/loop");
     REQUIRE(::symlink(std::string(4000, 't').c_str(), (tree + "/a/long").c_str()) == 0);
-    for (const std::string &path : {tree, tree + "/a/program", tree + "/empty folder", tree + "/a/0", tree + "/dangling"}) {
+    for (const std::string &path : {tree, tree + "/a/program", tree + "/empty directory", tree + "/a/0", tree + "/dangling"}) {
         INFO(path);
         const std::string nar = nar_of(path);
         CHECK(nar == nix("nix-store", root.path, {"--dump", path}));
@@ -103,7 +103,8 @@ TEST_CASE("a NAR is byte for byte what nix-store --dump writes, and its hash wha
     REQUIRE(::mkfifo((tree + "/fifo").c_str(), 0600) == 0);
     const auto refused = hostside::nixdb::hash_nar(tree);
     REQUIRE_FALSE(refused);
-    CHECK(message(refused.error()) == std::format("read '{}/fifo': a store path holds files, folders and symlinks only", tree));
+    CHECK(message(refused.error()) ==
+          std::format("read '{}/fifo': a store path holds files, directories and symlinks only", tree));
 }
 
 TEST_CASE("graphs are merged, and come out with references first") {
@@ -194,12 +195,12 @@ TEST_CASE("the host's database may be in use: what is committed is read, from it
     CHECK(reginfo({"--database", root.database(), path_of(1)}) == entry(1));
     // From a file system that cannot be written the log is out of reach, and that is no reason to do without it.
     const std::string runvm = (fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "runvm").string();
-    const std::string folder = root.path + "/nix/var/nix/db";
+    const std::string directory = root.path + "/nix/var/nix/db";
     fs::remove(root.database() + "-shm");
     const std::string read_only = R"sh(mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" &&
 exec "$2" reginfo --database "$1/db.sqlite" "$3")sh";
     const auto exit =
-        base::run({.argv = {"unshare", "-m", "sh", "-c", read_only, "sh", folder, runvm, path_of(1)}, .capture_output = true});
+        base::run({.argv = {"unshare", "-m", "sh", "-c", read_only, "sh", directory, runvm, path_of(1)}, .capture_output = true});
     REQUIRE(exit);
     INFO(exit->output);
     CHECK(exit->status == 1);

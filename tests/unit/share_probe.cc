@@ -13,7 +13,7 @@ namespace fs = std::filesystem;
 
 TEST_CASE("a directory whose files can't have attributes is known, and nothing is left in it") {
     if (::geteuid() != 0) SKIP("needs root, to mount a file system without attributes");
-    const support::ScratchFolder scratch;
+    const support::ScratchDirectory scratch;
     CHECK(hostside::keeps_attributes(scratch.path()));
     CHECK(fs::is_empty(scratch.path()));
     fs::create_directory(scratch.path("bare"));
@@ -26,7 +26,7 @@ TEST_CASE("a directory whose files can't have attributes is known, and nothing i
 }
 
 TEST_CASE("a link right in a directory is found") {
-    const support::ScratchFolder scratch;
+    const support::ScratchDirectory scratch;
     CHECK(hostside::symlink_in(scratch.path()).empty());
     fs::create_symlink("nowhere", scratch.path("link"));
     CHECK(hostside::symlink_in(scratch.path()) == "link");

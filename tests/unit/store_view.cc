@@ -1,4 +1,4 @@
-// A part of a store as a folder of its own, and as an image.
+// A part of a store as a directory of its own, and as an image.
 
 #include <fcntl.h>
 #include <sys/prctl.h>
@@ -29,16 +29,16 @@ using hostside::open_view;
 using hostside::StoreContents;
 
 struct Store {
-    std::string folder, store, place;
+    std::string directory, store, place;
     std::vector<std::string> names{"dir", "file", "link"};
 
     Store() {
         std::string pattern = (fs::temp_directory_path() / "store-view.XXXXXX").string();
         REQUIRE(::mkdtemp(pattern.data()) != nullptr);
-        folder = pattern;
-        fs::permissions(folder, fs::perms(0755));
-        store = folder + "/store";
-        place = folder + "/view";
+        directory = pattern;
+        fs::permissions(directory, fs::perms(0755));
+        store = directory + "/store";
+        place = directory + "/view";
         fs::create_directories(store + "/dir/deep");
         std::ofstream(store + "/dir/deep/text") << "in the closure\n";
         std::ofstream(store + "/file") << "a file\n";
@@ -52,7 +52,7 @@ struct Store {
     Store &operator=(const Store &) = delete;
     ~Store() {
         std::error_code error;
-        fs::remove_all(folder, error);
+        fs::remove_all(directory, error);
     }
 };
 
@@ -70,7 +70,7 @@ int as_no_one(const std::function<int()> &body) {
     return base::exit_code(status);
 }
 
-bool readable(int folder, const char *name) { return base::open_at(folder, name, O_RDONLY).has_value(); }
+bool readable(int directory, const char *name) { return base::open_at(directory, name, O_RDONLY).has_value(); }
 
 // 0: as it should be; else which of these is not.
 int check_view(const Store &s) {
@@ -79,18 +79,19 @@ int check_view(const Store &s) {
         std::fputs((base::message(view.error()) + "\n").c_str(), stderr);
         return 1;
     }
-    const int folder = view->folder.get();
+    const int directory = view->directory.get();
     std::set<std::string> seen;
-    for (const auto &entry : fs::directory_iterator(std::format("/proc/self/fd/{}", folder)))
+    for (const auto &entry : fs::directory_iterator(std::format("/proc/self/fd/{}", directory)))
         seen.insert(entry.path().filename());
     if (seen != std::set<std::string>{"dir", "file", "link"}) return 2;
-    if (!readable(folder, "dir/deep/text") || !readable(folder, "file") || !readable(folder, "link/text")) return 3;
+    if (!readable(directory, "dir/deep/text") || !readable(directory, "file") || !readable(directory, "link/text")) return 3;
     for (const char *name : {"hidden", "../hidden", "../store/hidden", "dir/../../store/hidden", "../../tmp", "../etc"})
-        if (readable(folder, name)) return 4;
+        if (readable(directory, name)) return 4;
     struct stat up{}, here{}, owner{}, real{};
-    if (::fstatat(folder, "..", &up, 0) < 0 || ::fstat(folder, &here) < 0 || up.st_ino != here.st_ino) return 5;
-    if (base::open_at(folder, "new", O_WRONLY | O_CREAT, 0600).error_or(base::Error{}).code != EROFS) return 6;
-    if (::fstatat(folder, "dir", &owner, 0) < 0 || ::stat((s.store + "/dir").c_str(), &real) < 0 || owner.st_uid != real.st_uid)
+    if (::fstatat(directory, "..", &up, 0) < 0 || ::fstat(directory, &here) < 0 || up.st_ino != here.st_ino) return 5;
+    if (base::open_at(directory, "new", O_WRONLY | O_CREAT, 0600).error_or(base::Error{}).code != EROFS) return 6;
+    if (::fstatat(directory, "dir", &owner, 0) < 0 || ::stat((s.store + "/dir").c_str(), &real) < 0 ||
+        owner.st_uid != real.st_uid)
         return 7;
     return 0;
 }
@@ -126,11 +127,11 @@ TEST_CASE("a view of a path that is not there, or of more than there may be moun
 TEST_CASE("a closure is one image, byte for byte, whoever makes it, and has nothing else of the store") {
     if (!hostside::find_mkfs()) SKIP("no mkfs.erofs here; `make test-unit` installs it");
     const Store store;
-    ::setenv("XDG_CACHE_HOME", store.folder.c_str(), 1);
+    ::setenv("XDG_CACHE_HOME", store.directory.c_str(), 1);
     const StoreContents contents = contents_of(store);
-    const hostside::ImageSpec spec{store.store, contents, "none", store.folder};
+    const hostside::ImageSpec spec{store.store, contents, "none", store.directory};
     const std::string path = hostside::image_path(spec);
-    CHECK(path.starts_with(store.folder + "/runvm/store-images/"));
+    CHECK(path.starts_with(store.directory + "/runvm/store-images/"));
     std::string told;
     const auto progress = [&](const std::string &what) { told += what; };
     const auto made = hostside::make_image(spec, progress);
@@ -143,10 +144,10 @@ TEST_CASE("a closure is one image, byte for byte, whoever makes it, and has noth
     told.clear();
     REQUIRE(hostside::make_image(spec, progress));
     CHECK(told.empty());
-    fs::permissions(store.folder, fs::perms(0777));
+    fs::permissions(store.directory, fs::perms(0777));
     ::unsetenv("XDG_CACHE_HOME");
-    fs::remove_all(store.folder + "/runvm");
-    // Without a cache it lies in the run folder.
+    fs::remove_all(store.directory + "/runvm");
+    // Without a cache it lies in the run directory.
     CHECK(as_no_one([&] {
               ::unsetenv("HOME");
               return hostside::make_image(spec, progress) && content(hostside::image_path(spec)) == first ? 0 : 1;
@@ -156,11 +157,11 @@ TEST_CASE("a closure is one image, byte for byte, whoever makes it, and has noth
 TEST_CASE("an image that can't be made, or whose maker is killed, leaves nothing in the cache") {
     if (!hostside::find_mkfs()) SKIP("no mkfs.erofs here; `make test-unit` installs it");
     const Store store;
-    ::setenv("XDG_CACHE_HOME", store.folder.c_str(), 1);
+    ::setenv("XDG_CACHE_HOME", store.directory.c_str(), 1);
     StoreContents contents = contents_of(store);
     contents.names.emplace_back("absent");
     const auto nothing = [](const std::string &) {};
-    CHECK_FALSE(hostside::make_image({store.store, contents, "none", store.folder}, nothing));
+    CHECK_FALSE(hostside::make_image({store.store, contents, "none", store.directory}, nothing));
     // 256 MiB, so that there is time to be killed in.
     const base::Fd big(::open((store.store + "/file").c_str(), O_WRONLY | O_CLOEXEC));
     for (int i = 0; i < 64; ++i)
@@ -168,7 +169,7 @@ TEST_CASE("an image that can't be made, or whose maker is killed, leaves nothing
     const pid_t pid = ::fork();
     if (pid == 0) {
         const StoreContents whole = contents_of(store);
-        (void)hostside::make_image({store.store, whole, "none", store.folder}, [](const std::string &) {
+        (void)hostside::make_image({store.store, whole, "none", store.directory}, [](const std::string &) {
             std::thread([] { ::usleep(100'000), ::kill(::getpid(), SIGKILL); }).detach();
         });
         ::_exit(0);
@@ -176,6 +177,6 @@ TEST_CASE("an image that can't be made, or whose maker is killed, leaves nothing
     int status = 0;
     (void)::waitpid(pid, &status, 0);
     REQUIRE(WIFSIGNALED(status));
-    CHECK(fs::is_empty(store.folder + "/runvm/store-images"));
+    CHECK(fs::is_empty(store.directory + "/runvm/store-images"));
     ::unsetenv("XDG_CACHE_HOME");
 }

@@ -24,12 +24,12 @@ void be_apart() {
     if (!apart) SKIP("needs root, for mounts");
 }
 
-// A mounted target root in a folder of a test, and beside it `outside`, which no step may change.
+// A mounted target root in a directory of a test, and beside it `outside`, which no step may change.
 class Root {
   public:
     Root() {
         be_apart();
-        for (const char *folder : {"root", "outside"}) fs::create_directory(at(folder));
+        for (const char *directory : {"root", "outside"}) fs::create_directory(at(directory));
         REQUIRE(::mount("root", at("root").c_str(), "tmpfs", 0, "") == 0);
         fs::permissions(at("outside"), fs::perms{0700});
     }
@@ -37,7 +37,7 @@ class Root {
     Root &operator=(const Root &) = delete;
     ~Root() { (void)::umount2(at("root").c_str(), MNT_DETACH); }
 
-    [[nodiscard]] std::string at(const std::string &path) const { return folder_.path(path); }
+    [[nodiscard]] std::string at(const std::string &path) const { return directory_.path(path); }
     void link(const std::string &name, const std::string &to) const { fs::create_symlink(to, at("root/" + name)); }
 
     // Mounts the table, less its root, and does what stage 1 does to every root. Empty: all went well.
@@ -58,7 +58,7 @@ class Root {
     }
 
   private:
-    support::ScratchFolder folder_;
+    support::ScratchDirectory directory_;
 };
 
 }  // namespace
@@ -108,7 +108,7 @@ TEST_CASE("links that lead in a circle, and links in the union's own places, are
     fs::create_directories(root.at("root/home/work"));
     root.link("nix/.rw-store/work", "../../home");
     CHECK(root.mount("store /nix/store tmpfs x-stage1.union=disk\n") ==
-          std::format("union '{}': Not a directory; a link, or no folder, is where the union's own is to be; move it away",
+          std::format("union '{}': Not a directory; a link, or no directory, is where the union's own is to be; move it away",
                       root.at("root/nix/.rw-store/work")));
     CHECK(fs::exists(root.at("root/home/work")));
 }
@@ -132,10 +132,10 @@ TEST_CASE("what is bound or laid over something comes out of the target root, li
     CHECK(fs::exists(root.at("root/over/file")));
     CHECK(root.mount(table).empty());
 
-    fs::create_directories(root.at("root/folder"));
-    CHECK(root.mount("/persist/id /folder none bind 0 0\n") ==
-          std::format("bind '{}': Is a directory; its source {} is no folder; move one of them away", root.at("root/folder"),
-                      root.at("root/persist/id")));
+    fs::create_directories(root.at("root/directory"));
+    CHECK(root.mount("/persist/id /directory none bind 0 0\n") ==
+          std::format("bind '{}': Is a directory; its source {} is no directory; move one of them away",
+                      root.at("root/directory"), root.at("root/persist/id")));
     CHECK(root.mount("overlay /over2 overlay lowerdir=/none,upperdir=/u,workdir=/w 0 0\n") ==
           std::format("resolve '{}': No such file or directory; in the target root", root.at("root/none")));
 }

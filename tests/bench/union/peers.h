@@ -22,13 +22,13 @@ struct Daemon {  // zero: the kernel's
     double peak_mebibytes = 0, descriptors = 0, threads = 0;
 };
 
-class Mounted {  // a peer with folders of its own
+class Mounted {  // a peer with directories of its own
   public:
     Mounted(Peer peer, std::filesystem::path base, std::filesystem::path lower);
     ~Mounted();
     Mounted(const Mounted &) = delete;
     Mounted &operator=(const Mounted &) = delete;
-    // A new mount over the same upper, with nothing of it in the kernel's caches. The working folder is left for /.
+    // A new mount over the same upper, with nothing of it in the kernel's caches. The working directory is left for /.
     void again();
     [[nodiscard]] std::filesystem::path point() const { return base_ / "mount"; }
     [[nodiscard]] Daemon daemon() const;

@@ -26,13 +26,13 @@ void write_file(const std::string &path, size_t size) {
 }
 
 // What a compiler reads and writes: the C library's headers, sources, objects, a program.
-void fill_source(const fs::path &folder) {
-    fs::create_directories(folder);
-    std::ofstream makefile(folder / "Makefile");
+void fill_source(const fs::path &directory) {
+    fs::create_directories(directory);
+    std::ofstream makefile(directory / "Makefile");
     makefile << "program:";
     for (int i = 0; i < 16; ++i) {
         makefile << std::format(" part-{}.o", i);
-        std::ofstream(folder / std::format("part-{}.c", i)) << std::format(
+        std::ofstream(directory / std::format("part-{}.c", i)) << std::format(
             "#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n"
             "int part_{}(const char *word) {{ return printf(\"%s %zu\", word, strlen(word)); }}\n{}",
             i, i == 0 ? "int main(void) { return part_0(\"\") != 0 ? EXIT_SUCCESS : EXIT_FAILURE; }\n" : "");
@@ -45,16 +45,16 @@ void fill_source(const fs::path &folder) {
 void Lower::fill(int packages) {
     for (int package = 0; package < packages; ++package)
         for (int file = 0; file < files_a_package; ++file) {
-            const std::string folder = std::format("package-{}/share/part-{}", package, file % 6);
-            fs::create_directories(path / folder);
-            files.push_back(std::format("{}/file-{}", folder, file));
+            const std::string directory = std::format("package-{}/share/part-{}", package, file % 6);
+            fs::create_directories(path / directory);
+            files.push_back(std::format("{}/file-{}", directory, file));
             write_file(path / files.back(), 300U << (file % 8));
         }
     write_file(path / "big", size_t{64} << 20);
     fs::copy_file(fs::canonical("/bin/true"), path / "program");
-    const std::string folder = path.string();
-    need(run({"tar", "cf", path.parent_path() / "packages.tar", "-C", folder, "package-1", "package-2", "package-3", "package-4",
-              "package-5"}) == 0,
+    const std::string directory = path.string();
+    need(run({"tar", "cf", path.parent_path() / "packages.tar", "-C", directory, "package-1", "package-2", "package-3",
+              "package-4", "package-5"}) == 0,
          "tar");
     const std::string repository = path / "repository";
     need(run({"git", "init", "-q", repository}) == 0, "git init");
@@ -72,7 +72,7 @@ const std::vector<Group> &groups() {
         {"small", "open, read, tar, 4 readers, exec", measure_small},
         {"big", "sequential, random, mapped reads", measure_big},
         {"writes", "write, create, rename, unlink", measure_writes},
-        {"copy-up", "of a big and of small files, chmod, rename, rm -r of merged folders", measure_copy_up},
+        {"copy-up", "of a big and of small files, chmod, rename, rm -r of merged directories", measure_copy_up},
         {"tools", "cp -a, untar, rm -rf, git clone, git status, compile", measure_tools}};
     return all;
 }

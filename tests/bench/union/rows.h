@@ -1,4 +1,4 @@
-// The work that is measured, a group of rows a function. All of it is done in the working folder, by what it shows.
+// The work that is measured, a group of rows a function. All of it is done in the working directory, by what it shows.
 #pragma once
 
 #include <functional>
@@ -10,7 +10,7 @@
 
 namespace bench {
 
-// A tree like a store: packages of folders with files of a few sizes; beside it a file of 64 MiB and a git repository.
+// A tree like a store: packages of directories with files of a few sizes; beside it a file of 64 MiB and a git repository.
 struct Lower {
     std::filesystem::path path;
     std::vector<std::string> files{};  // the small ones

@@ -61,7 +61,7 @@ void measure_copy_up(Results &results, Mounted &mounted, const Lower &lower) {
         of_files(2000, [](const std::string &file) { need(::rename(file.c_str(), (file + "r").c_str()) == 0, file); });
     });
     ::close(::open("package-55/new", O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
-    measure(results, mounted, "rename of a merged folder", [] {
+    measure(results, mounted, "rename of a merged directory", [] {
         if (::rename("package-55", "moved") != 0) need(errno == EXDEV && run({"mv", "package-55", "moved"}) == 0, "mv");
     });
     measure(results, mounted, "rm -r of a merged tree",

@@ -1,4 +1,4 @@
-#include "tests/support/faulty_folder.h"
+#include "tests/support/faulty_directory.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -23,14 +23,14 @@
 
 namespace support {
 
-using Call = FaultyFolder::Call;
+using Call = FaultyDirectory::Call;
 
-struct FaultyFolder::State {
+struct FaultyDirectory::State {
     std::string backing, mount_point;
     fuse_session *session = nullptr;
     std::thread thread;
     std::mutex mutex;                   // over all below
-    std::deque<std::string> paths{{}};  // of node id 1 and so on, from the backing folder
+    std::deque<std::string> paths{{}};  // of node id 1 and so on, from the backing directory
     std::map<std::string, fuse_ino_t> ids{{{}, FUSE_ROOT_ID}};
     Call call{};
     std::string name;
@@ -55,10 +55,10 @@ struct FaultyFolder::State {
 namespace {
 
 struct Asked {
-    FaultyFolder::State &state;
-    std::string path, full;  // from the backing folder, and with it
+    FaultyDirectory::State &state;
+    std::string path, full;  // from the backing directory, and with it
     Asked(fuse_req_t request, fuse_ino_t id, const char *name = nullptr)
-        : state(*static_cast<FaultyFolder::State *>(::fuse_req_userdata(request))),
+        : state(*static_cast<FaultyDirectory::State *>(::fuse_req_userdata(request))),
           path(state.path_of(id) + (name == nullptr ? std::string{} : "/" + std::string(name))),
           full(state.backing + path) {}
 };
@@ -91,7 +91,7 @@ void open(fuse_req_t request, fuse_ino_t, fuse_file_info *info) { ::fuse_reply_o
 
 void opendir(fuse_req_t request, fuse_ino_t id, fuse_file_info *info) {
     const Asked asked(request, id);
-    if (const int error = asked.state.error_of(Call::open_folder, asked.path); error != 0)
+    if (const int error = asked.state.error_of(Call::open_directory, asked.path); error != 0)
         ::fuse_reply_err(request, error);
     else
         ::fuse_reply_open(request, info);
@@ -105,11 +105,11 @@ void read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset, fuse_fil
 }
 
 void readdir(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset, fuse_file_info *) {
-    DIR *folder = ::opendir(Asked(request, id).full.c_str());
+    DIR *directory = ::opendir(Asked(request, id).full.c_str());
     std::string answer(size, '\0');
     size_t used = 0;
     off_t at = 0;
-    while (const dirent *entry = folder == nullptr ? nullptr : ::readdir(folder)) {
+    while (const dirent *entry = directory == nullptr ? nullptr : ::readdir(directory)) {
         if (++at <= offset) continue;
         struct stat status{};
         status.st_ino = entry->d_ino;
@@ -118,7 +118,7 @@ void readdir(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset, fuse_
         if (needed > size - used) break;
         used += needed;
     }
-    if (folder != nullptr) ::closedir(folder);
+    if (directory != nullptr) ::closedir(directory);
     ::fuse_reply_buf(request, answer.data(), used);
 }
 
@@ -167,10 +167,10 @@ const fuse_lowlevel_ops &operations() {
 
 }  // namespace
 
-FaultyFolder::FaultyFolder(const std::string &backing, const std::string &mount_point) : state_(std::make_unique<State>()) {
+FaultyDirectory::FaultyDirectory(const std::string &backing, const std::string &mount_point) : state_(std::make_unique<State>()) {
     state_->backing = backing;
     state_->mount_point = mount_point;
-    std::string name = "faulty-folder";
+    std::string name = "faulty-directory";
     char *argv[] = {name.data(), nullptr};
     fuse_args arguments = FUSE_ARGS_INIT(1, argv);
     state_->session = ::fuse_session_new(&arguments, &operations(), sizeof(fuse_lowlevel_ops), state_.get());
@@ -180,7 +180,7 @@ FaultyFolder::FaultyFolder(const std::string &backing, const std::string &mount_
     state_->thread = std::thread([session = state_->session] { (void)::fuse_session_loop(session); });
 }
 
-FaultyFolder::~FaultyFolder() {
+FaultyDirectory::~FaultyDirectory() {
     // By force, as in faulty_file.cc.
     ::fuse_session_exit(state_->session);
     (void)::umount2(state_->mount_point.c_str(), MNT_DETACH | MNT_FORCE);
@@ -189,7 +189,7 @@ FaultyFolder::~FaultyFolder() {
     ::fuse_session_destroy(state_->session);
 }
 
-void FaultyFolder::fail(Call call, const std::string &name, int error) {
+void FaultyDirectory::fail(Call call, const std::string &name, int error) {
     const std::lock_guard lock(state_->mutex);
     state_->call = call;
     state_->name = name;

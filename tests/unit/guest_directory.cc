@@ -19,14 +19,14 @@ namespace {
 
 namespace fs = std::filesystem;
 using hostside::read_from_guest;
-using hostside::remove_guest_folder;
+using hostside::remove_guest_directory;
 
-struct Folder {
+struct Directory {
     std::string path = fs::temp_directory_path() / "guest-XXXXXX";
-    Folder() { REQUIRE(::mkdtemp(path.data()) != nullptr); }
-    ~Folder() { (void)remove_guest_folder(path); }
-    Folder(const Folder &) = delete;
-    Folder &operator=(const Folder &) = delete;
+    Directory() { REQUIRE(::mkdtemp(path.data()) != nullptr); }
+    ~Directory() { (void)remove_guest_directory(path); }
+    Directory(const Directory &) = delete;
+    Directory &operator=(const Directory &) = delete;
     [[nodiscard]] std::string in(const std::string &name) const { return path + "/" + name; }
     void file(const std::string &name, const std::string &content) const { std::ofstream(in(name)) << content; }
     [[nodiscard]] std::string refusal(const std::string &name) const {
@@ -39,20 +39,20 @@ struct Folder {
 }  // namespace
 
 TEST_CASE("a regular file of the guest's is read, whatever its name") {
-    const Folder guest;
+    const Directory guest;
     guest.file("a\nname", "content");
     CHECK(read_from_guest(guest.path, "a\nname", 7).value_or("") == "content");
     CHECK(read_from_guest(guest.path, "absent", 7).error().code == ENOENT);
 }
 
-TEST_CASE("symlinks, FIFOs, hard links, folders and sockets of the guest's are left alone, by name") {
-    const Folder guest;
+TEST_CASE("symlinks, FIFOs, hard links, directories and sockets of the guest's are left alone, by name") {
+    const Directory guest;
     guest.file("secret", "s");
     fs::create_symlink("/etc/passwd", guest.in("symlink"));
     fs::create_symlink("secret", guest.in("near"));
     fs::create_directory_symlink("/etc", guest.in("etc"));
     fs::create_hard_link(guest.in("secret"), guest.in("hard"));
-    fs::create_directory(guest.in("folder"));
+    fs::create_directory(guest.in("directory"));
     REQUIRE(::mkfifo(guest.in("fifo").c_str(), 0600) == 0);
     CHECK(guest.refusal("symlink") == "read from the guest 'symlink': a symlink, where a file was expected; it is left alone");
     CHECK(guest.refusal("near") == "read from the guest 'near': a symlink, where a file was expected; it is left alone");
@@ -61,35 +61,36 @@ TEST_CASE("symlinks, FIFOs, hard links, folders and sockets of the guest's are l
     CHECK(guest.refusal("/etc/passwd") == "read from the guest '/etc/passwd': " + base::errno_text(EXDEV));
     CHECK(guest.refusal("hard") ==
           "read from the guest 'hard': a hard link, whose other name may be anybody's; it is left alone");
-    CHECK(guest.refusal("folder") == "read from the guest 'folder': a folder, where a file was expected; it is left alone");
+    CHECK(guest.refusal("directory") ==
+          "read from the guest 'directory': a directory, where a file was expected; it is left alone");
     CHECK(guest.refusal("fifo") == "read from the guest 'fifo': a FIFO, where a file was expected; it is left alone");
 }
 
 TEST_CASE("a device that the guest made is not opened") {
     if (::geteuid() != 0) SKIP("only root makes devices");
-    const Folder guest;
+    const Directory guest;
     REQUIRE(::mknod(guest.in("zero").c_str(), S_IFCHR | 0600, makedev(1, 5)) == 0);
     CHECK(guest.refusal("zero") == "read from the guest 'zero': a device, where a file was expected; it is left alone");
 }
 
 TEST_CASE("a file larger than the limit is not read, and costs nothing") {
-    const Folder guest;
+    const Directory guest;
     guest.file("huge", "x");
     REQUIRE(::truncate(guest.in("huge").c_str(), off_t{1} << 40) == 0);
     CHECK(guest.refusal("huge") == "read from the guest 'huge': 1099511627776 bytes, at most 100 are read; it is left alone");
 }
 
-TEST_CASE("a folder that is a symlink itself is not entered") {
-    const Folder guest;
+TEST_CASE("a directory that is a symlink itself is not entered") {
+    const Directory guest;
     fs::create_directory_symlink("/etc", guest.in("xchg"));
     CHECK(read_from_guest(guest.in("xchg"), "passwd", 100).error().code == ENOTDIR);
-    REQUIRE(remove_guest_folder(guest.in("xchg")));
+    REQUIRE(remove_guest_directory(guest.in("xchg")));
     CHECK_FALSE(fs::is_symlink(guest.in("xchg")));
     CHECK(fs::exists("/etc/passwd"));
 }
 
 TEST_CASE("a guest's tree goes away, deeper than paths and descriptors go, with modes that forbid it") {
-    const Folder guest;
+    const Directory guest;
     const std::string top = guest.in("xchg");
     fs::create_directory(top);
     fs::create_symlink("/", top + "/out\nside");
@@ -109,26 +110,26 @@ TEST_CASE("a guest's tree goes away, deeper than paths and descriptors go, with 
     REQUIRE(::getrlimit(RLIMIT_NOFILE, &old) == 0);
     const rlimit few{64, old.rlim_max};
     REQUIRE(::setrlimit(RLIMIT_NOFILE, &few) == 0);
-    const auto removed = remove_guest_folder(top);
+    const auto removed = remove_guest_directory(top);
     REQUIRE(::setrlimit(RLIMIT_NOFILE, &old) == 0);
     if (!removed) FAIL(base::message(removed.error()));
     CHECK_FALSE(fs::exists(top));
     CHECK(fs::exists("/etc/passwd"));
 }
 
-TEST_CASE("what is mounted in a guest's folder is neither entered nor emptied") {
-    const Folder guest;
-    const Folder precious;
+TEST_CASE("what is mounted in a guest's directory is neither entered nor emptied") {
+    const Directory guest;
+    const Directory precious;
     precious.file("file", "kept");
     fs::create_directories(guest.in("xchg/deep/mounted"));
     if (::mount(precious.path.c_str(), guest.in("xchg/deep/mounted").c_str(), nullptr, MS_BIND, nullptr) < 0)
         SKIP("mounts need root");
-    const auto removed = remove_guest_folder(guest.in("xchg"));
+    const auto removed = remove_guest_directory(guest.in("xchg"));
     CHECK(fs::exists(precious.in("file")));
     REQUIRE_FALSE(removed);
     CHECK(removed.error().step == "remove");
     for (const auto &entry : fs::recursive_directory_iterator(guest.in("xchg")))
         if (entry.path().filename() == "mounted" || entry.path().filename().string().starts_with(".swept"))
             (void)::umount2(entry.path().c_str(), MNT_DETACH);
-    CHECK(remove_guest_folder(guest.in("xchg")));
+    CHECK(remove_guest_directory(guest.in("xchg")));
 }
