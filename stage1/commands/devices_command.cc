@@ -13,8 +13,8 @@
 #include "stage1/base/boot_input.h"
 #include "stage1/base/initrd.h"
 #include "stage1/commands/generator.h"
-#include "stage1/commands/hook.h"
-#include "stage1/disk/prepare.h"
+#include "stage1/commands/run_phase.h"
+#include "stage1/disk/prepare_disk.h"
 
 namespace stage1 {
 

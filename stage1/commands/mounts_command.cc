@@ -14,8 +14,8 @@
 #include "mounts/protocol.h"
 #include "stage1/base/boot_input.h"
 #include "stage1/base/initrd.h"
-#include "stage1/base/status_port.h"
-#include "stage1/commands/hook.h"
+#include "stage1/base/tell_host.h"
+#include "stage1/commands/run_phase.h"
 
 namespace stage1 {
 

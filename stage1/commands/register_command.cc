@@ -6,8 +6,8 @@
 
 #include "mounts/protocol.h"
 #include "stage1/base/boot_input.h"
-#include "stage1/commands/hook.h"
-#include "stage1/nixdb/register.h"
+#include "stage1/commands/run_phase.h"
+#include "stage1/nixdb/register_closure.h"
 
 namespace stage1 {
 
