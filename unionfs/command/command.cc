@@ -166,6 +166,7 @@ int command_main(int argc, char **argv) {
     Union fs(layers, memory);
     auto device = mount_device(fs.options);
     if (!device) return refuse(device.error());
+    layers.own_device = device_at(fs.options.mountpoint);
     if (!device->complaint.empty()) std::println(stderr, "unionfs: {}", device->complaint);
     Mode mode = fs.options.mode;
     if (mode == Mode::automatic) {
