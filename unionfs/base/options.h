@@ -35,7 +35,8 @@ struct Options {
     bool debug = false;
     bool help = false;
     bool version = false;
-    unsigned max_files = 4096;  // descriptors kept open, whatever the number of inodes
+    unsigned max_files = 4096;    // descriptors kept open, whatever the number of inodes
+    unsigned max_orphans = 1024;  // and of removed files in use; more are kept by a name in the workdir
 
     [[nodiscard]] bool hides(std::string_view name) const {
         return hide_meta_files && (name.starts_with(".unionfs") || name.starts_with(".fuse_hidden"));

@@ -60,7 +60,9 @@ struct Layers {
     // --- in the work directory (workdir.cc) ---
     std::string work_name();                      // one that is free
     void discard(const std::string &work_entry);  // a tree
-    void clean_work();
+    // Of a removed object that is still in use, by its inode.
+    static std::string orphan_entry(ino_t inode) { return "orphan-" + std::to_string(inode); }
+    void clean_work(const std::vector<ino_t> &orphans = {});  // all but those
 
     // --- whiteout.cc ---
     int make_whiteout(int dir, const std::string &name);
