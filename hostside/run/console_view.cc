@@ -67,6 +67,8 @@ void ConsoleView::event(const RunEvent &event) {
         else
             line_.enter("stage 1", now_s());
         break;
+    case RunEvent::step: line_.doing(event.text); break;
+    case RunEvent::waits: line_.waits(event.text, event.number, now_s()); break;
     case RunEvent::stage1_failure:
     case RunEvent::panic:
     case RunEvent::timeout: open_console(true); break;

@@ -144,6 +144,8 @@ class Run {
                 stage1_phase_ = line.text == name(BootPhase::switch_root) ? "" : line.text;
                 report({RunEvent::phase, line.text});
                 break;
+            case StatusLine::step: report({RunEvent::step, line.text}); break;
+            case StatusLine::waits: report({RunEvent::waits, line.text, line.code}); break;
             case StatusLine::exit:
                 conclude(std::min<int>(line.code, guest_status_limit));
                 report({.kind = RunEvent::guest_exit, .number = line.code});

@@ -62,6 +62,25 @@ exit 7
     CHECK(fs::exists(directory / "web.qcow2"));
 }
 
+TEST_CASE("a boot at a terminal names the device that it waits for, how long, what failed and how to leave") {
+    (void)boot_test::fixture();
+    boot_test::Machine machine;
+    auto words = machine.words({.parameters = {"root=serial=absent", "stage1.device-timeout=4"}, .disk = false});
+    words.insert(words.begin() + 1, "TERM=xterm");
+    const support::Session session = support::at_a_terminal(words, "ctrl-a x ends the machine", "\x01x");
+    INFO(session.screen);
+    CHECK(session.exit_code == 120);
+    CHECK_THAT(session.screen, ContainsSubstring(" s (load modules ") && ContainsSubstring(" s (wait for serial=absent 0/4 s)") &&
+                                   ContainsSubstring(" s (wait for serial=absent 3/4 s)") &&
+                                   ContainsSubstring("stage 1 failed: wait for 'serial=absent': "));
+    // In colour, and after all that the console said.
+    const size_t last = session.screen.rfind("\x1b[1;31mrunvm: ");
+    REQUIRE(last != std::string::npos);
+    CHECK_THAT(session.screen.substr(last), ContainsSubstring("stage 1 failed in its phase 'devices'") &&
+                                                ContainsSubstring("why: wait for 'serial=absent'") &&
+                                                ContainsSubstring("look: runvm logs "));
+}
+
 TEST_CASE("what make shell boots has a prompt with job control, and ends with the shell's exit status") {
     (void)boot_test::fixture();  // skips where there is none
     const support::Session session =
