@@ -1,6 +1,5 @@
 #include "hostside/nix/nar.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,11 +7,11 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <memory>
 #include <vector>
 
 #include "hostside/nix/sha256.h"
 #include "mounts/base/at.h"
+#include "mounts/base/directory.h"
 
 namespace hostside::nixdb {
 
@@ -108,16 +107,8 @@ class Writer {
     }
 
     static base::Result<std::vector<std::string>> list(int directory, const std::string &path) {
-        const int copy = ::fcntl(directory, F_DUPFD_CLOEXEC, 0);
-        const std::unique_ptr<DIR, decltype([](DIR *open) { (void)::closedir(open); })> open(copy < 0 ? nullptr
-                                                                                                      : ::fdopendir(copy));
-        if (!open) return base::fail(errno, "read", path);
-        std::vector<std::string> names;
-        errno = 0;
-        while (const dirent *entry = ::readdir(open.get()))
-            if (const std::string_view name = entry->d_name; name != "." && name != "..") names.emplace_back(name);
-        if (errno != 0) return base::fail(errno, "read", path);
-        std::ranges::sort(names);
+        auto names = base::names_in(directory, path);
+        if (names) std::ranges::sort(*names);
         return names;
     }
 

@@ -199,9 +199,10 @@ class Run {
             case QemuEvent::reset: end_ = event.kind; break;
             case QemuEvent::disk_full:
             case QemuEvent::disk_error:
-                if (failed_disks_.insert(event.disk).second)
-                    report({event.kind == QemuEvent::disk_full ? RunEvent::disk_full : RunEvent::disk_error, event.disk});
+                if (failed_disks_.insert(event.device).second)
+                    report({event.kind == QemuEvent::disk_full ? RunEvent::disk_full : RunEvent::disk_error, event.device});
                 break;
+            case QemuEvent::port_closed:  // the hub of the commands listens for itself
             case QemuEvent::other: break;
             }
     }

@@ -11,7 +11,7 @@
 #include "mounts/base/at.h"
 #include "mounts/base/log.h"
 #include "mounts/protocol.h"
-#include "stage1/base/status_port.h"
+#include "stage1/base/tell_host.h"
 #include "stage1/init/crash.h"
 #include "stage1/init/rescue.h"
 

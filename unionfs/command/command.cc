@@ -44,15 +44,15 @@ void fit_cache(Options &options) {
     if (options.max_files + 256 > limit.rlim_cur) options.max_files = std::max<rlim_t>(64, limit.rlim_cur / 2);
 }
 
-// The table of descriptors in its full size, before the worker shares it: each time it grew later, the kernel would make who
-// opens a file wait until all processors have seen the new one, some 10 ms (expand_fdtable in linux/fs/file.c).
+// Grows the table of descriptors to its full size before the worker shares it. If it grew later, the kernel would make whoever
+// opens a file wait until all processors have seen the new table, some 10 ms (expand_fdtable in linux/fs/file.c).
 void make_room_for_descriptors(unsigned cached) {
     const int last = ::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, static_cast<int>(cached + 255));
     if (last >= 0) ::close(last);  // else slower, not wrong
 }
 
-// What a daemon beneath the root file system needs: stage 1 and systemd spare a process whose command line begins with
-// `@` (systemd: Root Storage Daemons), and so does the kernel one with this score.
+// A daemon that serves the root file system must not be killed at shutdown. Stage 1 and systemd spare a process whose command
+// line begins with `@` (systemd: Root Storage Daemons), and the kernel's OOM killer spares one with this score.
 void settle() {
     (void)::setsid();
     if (!keep_descriptors_reachable()) (void)::chdir("/");
@@ -73,7 +73,7 @@ void widen_readahead(const std::string &mountpoint) {
     if (fd) (void)!::write(fd.get(), "1024", 4);  // slower without, not wrong
 }
 
-// What the user would not expect of this mount; known when the kernel has been answered first.
+// What the user would not expect of this mount. It is known once INIT has been answered.
 void tell_limits(const Union &fs) {
     const Handover &handover = handover_of(fs.memory);
     if (handover.over_io_uring)
@@ -89,7 +89,7 @@ void tell_limits(const Union &fs) {
                                                   : "the kernel has none (Linux 6.14 with fuse.enable_uring=1 has)");
 }
 
-int work(Union &fs, const Device &device, Mode mode, std::vector<int> kept, int ready_fd) {
+int work(Union &fs, const FuseDevice &device, Mode mode, std::vector<int> kept, int ready_fd) {
     if (const Handover &handover = handover_of(fs.memory); handover.init_size == 0) {
         fs.make_root();
     } else {
@@ -106,7 +106,7 @@ int work(Union &fs, const Device &device, Mode mode, std::vector<int> kept, int 
     return result ? 0 : 1;
 }
 
-int serve_here(Union &fs, const Device &device, Mode mode, int ready_fd) {
+int serve_here(Union &fs, const FuseDevice &device, Mode mode, int ready_fd) {
     make_room_for_descriptors(fs.options.max_files);
     return supervise({.mountpoint = fs.options.mountpoint,
                       .has_terminal = fs.options.foreground,
@@ -115,7 +115,7 @@ int serve_here(Union &fs, const Device &device, Mode mode, int ready_fd) {
                       .unmount = [&] { unmount_device(fs.options); }});
 }
 
-int serve_detached(Union &fs, const Device &device, Mode mode) {
+int serve_detached(Union &fs, const FuseDevice &device, Mode mode) {
     std::array<int, 2> ends{};
     if (::pipe2(ends.data(), O_CLOEXEC) < 0) return refuse({"pipe", "unionfs", errno, ""});
     const base::Fd read_end(ends[0]);

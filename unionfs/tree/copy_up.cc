@@ -26,7 +26,7 @@ int Union::copy_up(Node &node, off_t size, Told told) {
     return 0;
 }
 
-// The directories above, from the top: one within the other's copy-up would cost stack for each.
+// The directories above, from the top down. Recursion would cost stack for each level.
 int Union::copy_up_above(Node &directory) {
     std::vector<Node *> lacking;
     for (Node *at = &directory;;) {
@@ -117,7 +117,7 @@ int Union::copy_up_file(Node &node, off_t size, base::Fd &copy) {
     return 0;
 }
 
-// The last step of a copy-up: from the work directory to where it is seen.
+// The last step of a copy-up: moves it from the work directory to where it is seen.
 int Union::give_names(Node &node, const std::vector<Link> &links, const std::string &entry, bool several) {
     FdRef target;
     if (!several && links.empty()) return ::unlinkat(layers.work->get(), entry.c_str(), 0) < 0 ? errno : 0;
@@ -131,7 +131,8 @@ int Union::give_names(Node &node, const std::vector<Link> &links, const std::str
         const PreservedTimes preserved(*links.front().parent, target);
         return ::renameat(layers.work->get(), entry.c_str(), target->get(), links.front().name.c_str()) < 0 ? errno : 0;
     }
-    // Once it is in the index, all names lead to it; those that are known are for overlayfs, which knows only the upper's.
+    // Once the copy is in the index, all names lead to it. The known ones are made for overlayfs, which sees only those in the
+    // upper.
     const int index = layers.links->get();
     const std::string indexed = HardLinks::name_of(node.shown_inode);
     if (::renameat(layers.work->get(), entry.c_str(), index, indexed.c_str()) < 0) return errno;

@@ -23,7 +23,7 @@ InodeTable::InodeTable(FdCache &cache, SharedMemory &memory)
       nodes_(first_node(), nodes_stretch, sizeof(Node)),
       names_(memory, memory.start() + SharedMemory::header_bytes + nodes_stretch) {}
 
-// Location the reference to that name stands; null when the Node has no such name.
+// Where the reference to that name is kept; null when the Node has no such name.
 SharedMemory::Reference *InodeTable::find_name(Node *node, Node *parent, std::string_view name) {
     const SharedMemory::Reference wanted = memory_.reference(parent);
     for (SharedMemory::Reference *at = &node->names; *at != 0; at = &names_.at(*at)->next)
@@ -81,7 +81,7 @@ void InodeTable::forget(Node *node, uint64_t lookups) {
     release(node);
 }
 
-// With a directory's last child it goes too, and so on up, however deep that is. Only a file has several names.
+// A directory goes with its last child, and so on upwards, however deep that is. Only a file has several names.
 void InodeTable::release(Node *node) {
     for (Node *above = nullptr; node != nullptr && node->lookups == 0 && node->children == 0;
          node = std::exchange(above, nullptr)) {

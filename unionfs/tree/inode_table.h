@@ -17,7 +17,7 @@ class InodeTable {
     InodeTable(const InodeTable &) = delete;
     InodeTable &operator=(const InodeTable &) = delete;
 
-    // The Node of an object, one lookup richer, with (parent, name) among its links. `fill` completes a new one.
+    // The Node of an object, with one more lookup counted and (parent, name) among its links. `fill` completes a new one.
     template <class Fill>
     Node *intern(const Key &key, Node *parent, std::string_view name, const Fill &fill) {
         const std::lock_guard lock(mutex_);
@@ -38,9 +38,9 @@ class InodeTable {
         }
         return node;
     }
-    // The Node of an object, one lookup richer, or null.
+    // The Node of an object, with one more lookup counted, or null.
     Node *find(const Key &key);
-    // Gives lookups back; the last one frees the Node.
+    // Takes lookups off the count; the last one frees the Node.
     void forget(Node *node, uint64_t lookups);
 
     void add_key(Node *node, const Key &key);

@@ -31,7 +31,7 @@ LowerDirRef lower_child(Union &fs, const LowerDirRef &parent, const std::string 
 
 namespace {
 
-// By which names further layers have a directory, while redirects change them from one layer to the next.
+// The names by which the further layers have a directory. Redirects change them from one layer to the next.
 struct Trail {
     const std::vector<LowerDirRef> *from;  // the directories in which the names begin
     std::vector<std::string> names;

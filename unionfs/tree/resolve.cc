@@ -1,4 +1,4 @@
-// Location an object is, as (descriptor, name). A descriptor that the cache gave up is opened again from its parent's.
+// Where an object is, as (descriptor, name). A descriptor that the cache closed is opened again from its parent's.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,8 +13,8 @@ namespace unionfs {
 
 namespace {
 
-// A name is opened long after it was looked up, and a layer may have directories that others write to: what it leads to now must
-// be what the caller was judged by.
+// A name is opened long after it was looked up, and others may write to a layer's directories. So what the name leads to now must
+// be the object on which the caller's permissions were checked.
 int check_same(int fd, const Key &known) {
     struct stat status{};
     if (::fstat(fd, &status) < 0) return errno;
@@ -23,7 +23,7 @@ int check_same(int fd, const Key &known) {
 
 }  // namespace
 
-// From the nearest directory above that is open, one after the other: a layer may be as deep as its owner likes.
+// Opens one directory after the other, down from the nearest open one above. There is no limit to a layer's depth.
 int Union::lower_dir(const LowerDirRef &dir, FdRef &fd) {
     LowerDir *at = dir.get();
     std::vector<LowerDir *> closed;
@@ -39,7 +39,7 @@ int Union::lower_dir(const LowerDirRef &dir, FdRef &fd) {
     return 0;
 }
 
-// A descriptor of its own, to read the names by.
+// A descriptor of its own for reading the names.
 int Union::open_lower_dir(const LowerDirRef &dir, base::Fd &fd) {
     FdRef above = dir->parent ? cache.get(dir->slot) : layers.lowers[dir->layer];
     const char *name = ".";

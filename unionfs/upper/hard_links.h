@@ -27,7 +27,7 @@ class HardLinks {
   public:
     explicit HardLinks(Layers &layers) : layers_(layers) {}
 
-    // What the workdir holds of it, at the mount's beginning and a successor's.
+    // Reads what the workdir holds of the index, when a mount or a successor begins.
     void load();
 
     // The inode of the copy, or 0. Thread-safe.

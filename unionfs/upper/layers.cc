@@ -118,7 +118,7 @@ Result<> open_upper(Layers &layers) {
     return probe_upper(layers);
 }
 
-// One walk up from each branch, however many there are.
+// One walk up from each branch, so the cost is linear in their number.
 Result<> check_apart(const Layers &layers) {
     std::vector<std::pair<std::string, int>> branches;
     if (layers.upper) branches.emplace_back(layers.options.upper, layers.upper->get());

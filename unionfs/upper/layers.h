@@ -46,11 +46,11 @@ struct Layers {
     bool marked_whiteouts = false;  // a whiteout is an attribute of an empty file, because the upper takes no device
     bool privileged = false;        // may give files away: files are made as the caller
 
-    // What is wrong with a stack is an error here, before anything is mounted.
+    // Checks the whole stack. Every error is found here, before anything is mounted.
     base::Result<> open();
 
     [[nodiscard]] ino_t number_of(const Key &key) const;  // the st_ino that is shown
-    // Whether no lower has a file of that number at `path` (with a leading slash). What can't be looked at may be there.
+    // Whether no lower has a file of that number at `path` (with a leading slash). False if that can't be found out.
     [[nodiscard]] bool is_gone(const std::string &path, ino_t number) const;
 
     // --- in the work directory (workdir.cc) ---

@@ -1,4 +1,4 @@
-#include "stage1/base/status_port.h"
+#include "stage1/base/tell_host.h"
 
 #include <poll.h>
 #include <unistd.h>
