@@ -16,6 +16,7 @@
 #include "unionfs/base/fd_cache.h"
 #include "unionfs/base/lock_order.h"
 #include "unionfs/recovery/shared_memory.h"
+#include "unionfs/tree/name_index.h"
 #include "unionfs/tree/readdirplus_policy.h"
 #include "unionfs/upper/layers.h"
 
@@ -102,6 +103,7 @@ struct alignas(SharedMemory::unit) Node : NodeKept {
         0;                                            // of the listing that its files were named by, while none was looked up
     std::unique_ptr<DirectoryShown> shown_instead{};  // by preserved_times.h alone
     uint64_t children = 0;
+    std::unique_ptr<NameIndex> name_index{};  // while it has many
 
     Node() = default;
     explicit Node(const NodeKept &kept) : NodeKept(kept) {}

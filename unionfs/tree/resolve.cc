@@ -105,18 +105,22 @@ int Union::resolve_upper(Node &node, Location &place) {
         place.name = HardLinks::name_of(node.shown_inode);
         return 0;
     }
-    int error = ESTALE;
-    for (const Link &link : table.links(&node)) {
-        if (error = upper_dir(*link.parent, place.dir); error != 0) continue;
-        place.name = link.name;
+    const auto leads_to = [&](const Link &link, bool is_only) {
         struct stat status{};
-        // One name of a hard link needs no look at what it leads to.
-        if (table.links(&node).size() == 1) return 0;
-        if (::fstatat(place.fd(), link.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-            Key{status.st_dev, status.st_ino} == node.upper_key)
-            return 0;
-        error = ESTALE;
-    }
+        if (const int error = upper_dir(*link.parent, place.dir); error != 0) return error;
+        place.name = link.name;
+        if (is_only) return 0;  // it needs no look at what it leads to
+        return ::fstatat(place.fd(), link.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && key_of(status) == node.upper_key
+                   ? 0
+                   : ESTALE;
+    };
+    // Of a hard link's names, which may be many, the first will do, unless it changed behind our back.
+    const std::optional<Link> first = table.first_link(&node);
+    if (!first) return ESTALE;
+    int error = leads_to(*first, !table.has_several_names(&node));
+    if (error == 0 || !table.has_several_names(&node)) return error;
+    for (const Link &link : table.links(&node))
+        if (error = leads_to(link, false); error == 0) return 0;
     return error;
 }
 
