@@ -96,9 +96,10 @@ struct alignas(SharedMemory::unit) Node : NodeKept {
     NodeMutex mutex{};
     FdCache::Slot slot{};  // a directory's upper O_PATH, or a file's data
     bool slot_writable = false;
-    bool restored = false;               // by a successor
-    FdRef orphan_ref{};                  // by orphan() and its kin alone
-    std::shared_ptr<Listing> listing{};  // while somebody reads the directory
+    std::atomic<bool> slot_appends = false;  // and for nothing else: the file is append-only, chattr(1)
+    bool restored = false;                   // by a successor
+    FdRef orphan_ref{};                      // by orphan() and its kin alone
+    std::shared_ptr<Listing> listing{};      // while somebody reads the directory
     std::atomic<ReaddirplusPolicy::Token> plain_token =
         0;                                            // of the listing that its files were named by, while none was looked up
     std::unique_ptr<DirectoryShown> shown_instead{};  // by preserved_times.h alone
