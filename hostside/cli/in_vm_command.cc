@@ -15,8 +15,8 @@
 #include "hostside/base/exit_code.h"
 #include "hostside/cli/arguments.h"
 #include "hostside/cli/command_words.h"
-#include "hostside/cli/own_machine.h"
 #include "hostside/cli/reporter.h"
+#include "hostside/cli/within_machine.h"
 #include "hostside/exec/client.h"
 #include "hostside/host/image.h"
 #include "hostside/qemu/program.h"
@@ -38,12 +38,6 @@ struct InVm {
     std::vector<std::string> disks;
     std::string before, after;
 };
-
-// As its flag would; `unless_given` leaves what the user said.
-void set(Arguments &arguments, std::string_view key, std::string value, bool unless_given = true) {
-    const auto flag = std::ranges::find(arguments.flags, key, [](const Flag &f) { return std::string_view(f.key.path); });
-    if (flag != arguments.flags.end() && (!unless_given || flag->values.empty())) flag->values.push_back(std::move(value));
-}
 
 struct DiskWord {
     std::string file;
@@ -85,8 +79,8 @@ Result<> add_disks(InVm &arguments, const std::vector<DiskWord> &disks, const st
             if (auto made = ensure_image(qemu, disk.file, disk.mib); !made) return std::unexpected(made.error());
         // By what the user says, never by the content, which a guest may have written.
         const std::string_view format = disk.mib > 0 || disk.file.ends_with(".qcow2") ? "qcow2" : "raw";
-        set(arguments.machine, "drives", std::format(R"({{"file":{},"format":"{}"}})", base::json_text(disk.file), format),
-            false);
+        add_setting(arguments.machine, "drives",
+                    std::format(R"({{"file":{},"format":"{}"}})", base::json_text(disk.file), format));
     }
     return {};
 }
@@ -117,28 +111,14 @@ Result<> leave_status(int status) {
 // What makes the machine one of a single command: no stage 2, so nothing that only that needs.
 void describe(InVm &arguments) {
     Arguments &machine = arguments.machine;
-    set(machine, "kernelParams", std::format("{}=only", mounts::protocol::agent_parameter), false);
-    set(machine, "diskImage", "");
-    set(machine, "writableStore", "false");
-    set(machine, "regInfo", "/dev/null");
+    add_setting(machine, "kernelParams", std::format("{}=only", mounts::protocol::agent_parameter));
+    default_setting(machine, "diskImage", "");
+    default_setting(machine, "writableStore", "false");
+    default_setting(machine, "regInfo", "/dev/null");
     const bool system =
         !machine.system.empty() || !machine.config.empty() ||
         std::ranges::any_of(machine.flags, [](const Flag &f) { return f.key.path == "toplevel" && !f.values.empty(); });
-    if (!system) set(machine, "init", "/none");
-}
-
-int run_in(const ExecWish &wish, OwnMachine &machine) {
-    const auto end = run_in_guest(wish);
-    if (end) {
-        const int status = status_of(*end);
-        constexpr int patience_s = 30;
-        (void)machine.power_off(patience_s);
-        return status;
-    }
-    say(base::message(end.error()));
-    if (!end.error().hint.contains("machine ended")) return launcher_error;
-    const int code = machine.wait();
-    return code == 0 ? static_cast<int>(launcher_error) : code;
+    if (!system) default_setting(machine, "init", "/none");
 }
 
 int in_vm(InVm &arguments) {
@@ -154,14 +134,14 @@ int in_vm(InVm &arguments) {
     if (!disks) return refuse(disks.error());
     if (auto done = run_hook(arguments.before, "--pre-vm"); !done) return refuse(done.error());
     if (auto done = add_disks(arguments, *disks, *qemu); !done) return refuse(done.error());
-    auto machine = OwnMachine::boot(arguments.machine);
-    if (!machine) return refuse(machine.error());
-    const ExecWish wish{.machine = machine->name(),
-                        .run_directory = machine->run_directory(),
-                        .request = request_of(arguments.command, std::move(command)),
-                        .streams = own_streams(),
-                        .patience_s = -1};
-    const int status = run_in(wish, *machine);
+    const int status = work_within(arguments.machine, "", [&](const ExecWish &machine) {
+        const ExecWish wish{.machine = machine.machine,
+                            .run_directory = machine.run_directory,
+                            .request = request_of(arguments.command, std::move(command)),
+                            .streams = own_streams(),
+                            .patience_s = machine.patience_s};
+        return run_in_guest(wish).transform(status_of);
+    });
     if (auto left = leave_status(status); !left) return refuse(left.error());
     if (status != 0) return status;
     const auto done = run_hook(arguments.after, "--post-vm");

@@ -1,4 +1,4 @@
-#include "hostside/nix/nar.h"
+#include "mounts/nix/nar.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -11,10 +11,10 @@
 #include <memory>
 #include <vector>
 
-#include "hostside/nix/sha256.h"
 #include "mounts/base/at.h"
+#include "mounts/nix/sha256.h"
 
-namespace hostside::nixdb {
+namespace mounts {
 
 namespace {
 
@@ -23,7 +23,8 @@ constexpr size_t target_limit_bytes = 65536;
 
 class Writer {
   public:
-    explicit Writer(const std::function<void(std::string_view)> &sink) : sink_(sink), chunk_(chunk_bytes, '\0') {}
+    Writer(const std::function<void(std::string_view)> &sink, Others others)
+        : sink_(sink), others_(others), chunk_(chunk_bytes, '\0') {}
 
     void text(std::string_view value) {
         number(value.size());
@@ -107,7 +108,7 @@ class Writer {
         return {};
     }
 
-    static base::Result<std::vector<std::string>> list(int directory, const std::string &path) {
+    [[nodiscard]] base::Result<std::vector<std::string>> list(int directory, const std::string &path) const {
         const int copy = ::fcntl(directory, F_DUPFD_CLOEXEC, 0);
         const std::unique_ptr<DIR, decltype([](DIR *open) { (void)::closedir(open); })> open(copy < 0 ? nullptr
                                                                                                       : ::fdopendir(copy));
@@ -115,20 +116,28 @@ class Writer {
         std::vector<std::string> names;
         errno = 0;
         while (const dirent *entry = ::readdir(open.get()))
-            if (const std::string_view name = entry->d_name; name != "." && name != "..") names.emplace_back(name);
+            if (const std::string_view name = entry->d_name; name != "." && name != ".." && holds(*entry))
+                names.emplace_back(name);
         if (errno != 0) return base::fail(errno, "read", path);
         std::ranges::sort(names);
         return names;
     }
 
+    // A file system that does not tell kinds here is one where nothing is left out.
+    [[nodiscard]] bool holds(const dirent &entry) const {
+        return others_ == Others::refused || entry.d_type == DT_REG || entry.d_type == DT_DIR || entry.d_type == DT_LNK ||
+               entry.d_type == DT_UNKNOWN;
+    }
+
     const std::function<void(std::string_view)> &sink_;
+    Others others_;
     std::string chunk_;
 };
 
 }  // namespace
 
-base::Result<> write_nar(const std::string &path, const std::function<void(std::string_view)> &sink) {
-    Writer writer(sink);
+base::Result<> write_nar(const std::string &path, const std::function<void(std::string_view)> &sink, Others others) {
+    Writer writer(sink, others);
     writer.text("nix-archive-1");
     return writer.node(AT_FDCWD, path, path);
 }
@@ -144,4 +153,4 @@ base::Result<NarHash> hash_nar(const std::string &path) {
     return NarHash{hash.finish(), size_bytes};
 }
 
-}  // namespace hostside::nixdb
+}  // namespace mounts
