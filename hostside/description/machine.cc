@@ -37,7 +37,7 @@ std::vector<std::string> split(const std::vector<std::string> &texts) {
 
 }  // namespace
 
-Machine machine_of(const Json &value) {
+Machine machine_from_json(const Json &value) {
     Machine m;
     fill(m, value, options());
     // NixOS's word for it; who names a kind means that.

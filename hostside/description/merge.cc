@@ -79,7 +79,7 @@ Result<Merged> merged(const std::vector<Layer> &layers) {
 }
 
 Result<Machine> machine_from(const std::vector<Layer> &layers) {
-    return merged(layers).transform([](const Merged &m) { return machine_of(m.value); });
+    return merged(layers).transform([](const Merged &m) { return machine_from_json(m.value); });
 }
 
 Result<std::string> describe(const std::vector<Layer> &layers) {

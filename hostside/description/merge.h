@@ -19,6 +19,6 @@ struct Merged {
 base::Result<Merged> merged(const std::vector<Layer> &layers);
 
 // Every default filled in and every value of its type, so this can't fail.
-Machine machine_of(const Json &value);
+Machine machine_from_json(const Json &value);
 
 }  // namespace hostside

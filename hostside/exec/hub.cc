@@ -14,9 +14,9 @@
 #include <thread>
 #include <vector>
 
-#include "hostside/base/line_reader.h"
 #include "hostside/base/run_names.h"
 #include "hostside/base/unix_socket.h"
+#include "hostside/qemu/events.h"
 #include "mounts/base/at.h"
 #include "mounts/base/fd.h"
 #include "mounts/base/process.h"
@@ -68,17 +68,14 @@ struct Client {
 
 class Hub {
   public:
-    Hub(Fd listener, Fd port, Fd events) : listener_(std::move(listener)), port_(std::move(port)), events_(std::move(events)) {
-        constexpr std::string_view begin = "{\"execute\":\"qmp_capabilities\"}\n";
-        if (events_) (void)::send(events_.get(), begin.data(), begin.size(), MSG_NOSIGNAL);
-    }
+    Hub(Fd listener, Fd port, Fd events) : listener_(std::move(listener)), port_(std::move(port)), events_(std::move(events)) {}
 
     void to_the_end() {
         for (;;) {
             const bool room = port_out_.size() < port_limit_bytes;
             std::vector<pollfd> polls{{listener_.get(), POLLIN, 0},
                                       {port_.get(), static_cast<short>(port_out_.empty() ? POLLIN : POLLIN | POLLOUT), 0},
-                                      {events_.get(), POLLIN, 0}};
+                                      {events_.fd(), POLLIN, 0}};
             for (const auto &client : clients_)
                 polls.push_back({client->socket.get(),
                                  static_cast<short>((agent_ && room ? POLLIN : 0) | (client->out.empty() ? 0 : POLLOUT)), 0});
@@ -175,18 +172,13 @@ class Hub {
 
     // The guest closed its end: the process that had it open is no more.
     void take_events() {
-        std::array<char, 4096> chunk;
-        const ssize_t n = ::recv(events_.get(), chunk.data(), chunk.size(), MSG_DONTWAIT);
-        if (n == 0) events_.reset();
-        if (n <= 0) return;
-        for (const auto &line : event_lines_.take({chunk.data(), static_cast<size_t>(n)}))
-            if (line.contains("\"VSERPORT_CHANGE\"") && line.contains(std::format("\"{}\"", mounts::protocol::exec_port)) &&
-                line.contains("\"open\": false"))
+        for (const QemuEvent &event : events_.receive())
+            if (event.kind == QemuEvent::port_closed && event.device == mounts::protocol::exec_port)
                 agent_left("the agent in the guest ended; was it killed, or is the machine shutting down?");
     }
 
-    Fd listener_, port_, events_;
-    LineReader event_lines_{65536};
+    Fd listener_, port_;
+    QemuEvents events_;
     mounts::exec::FrameReader from_guest_;
     mounts::ByteQueue port_out_;
     std::vector<std::unique_ptr<Client>> clients_;

@@ -1,6 +1,5 @@
 #include "hostside/host/guest_files.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
@@ -9,11 +8,11 @@
 
 #include <cerrno>
 #include <format>
-#include <memory>
 #include <string_view>
 #include <vector>
 
 #include "mounts/base/at.h"
+#include "mounts/base/directory.h"
 #include "mounts/base/fd.h"
 
 namespace hostside {
@@ -45,18 +44,6 @@ Fd enter(int dir, const std::string &name) {
     return Fd(static_cast<int>(::syscall(SYS_openat2, dir, name.c_str(), &how, sizeof how)));
 }
 
-Result<std::vector<std::string>> names_in(int dir, const std::string &path) {
-    Fd copy(::fcntl(dir, F_DUPFD_CLOEXEC, 0));
-    const std::unique_ptr<DIR, int (*)(DIR *)> stream(::fdopendir(copy.get()), ::closedir);
-    if (!stream) return fail(errno, "list", path);
-    (void)copy.release();
-    ::rewinddir(stream.get());
-    std::vector<std::string> names;
-    while (const dirent *entry = ::readdir(stream.get()))
-        if (const std::string_view name = entry->d_name; name != "." && name != "..") names.emplace_back(name);
-    return names;
-}
-
 // Empties directories one level at a time: what is a directory in a directory moves up to the top, so that neither descriptors,
 // nor the stack, nor the length of a path grow with the depth.
 class Sweep {
@@ -65,7 +52,7 @@ class Sweep {
 
     Result<> everything() {
         for (;;) {
-            auto names = names_in(top_, path_);
+            auto names = base::names_in(top_, path_);
             if (!names) return std::unexpected(names.error());
             if (names->empty()) return {};
             const unsigned long before = done_;
@@ -83,7 +70,7 @@ class Sweep {
         if (count(::unlinkat(top_, name.c_str(), 0))) return;
         const Fd dir = enter(top_, name);
         if (!dir) return;
-        if (auto inner = names_in(dir.get(), name))
+        if (auto inner = base::names_in(dir.get(), name))
             for (const auto &entry : *inner)
                 if (!count(::unlinkat(dir.get(), entry.c_str(), 0))) move_up(dir.get(), entry);
         count(::unlinkat(top_, name.c_str(), AT_REMOVEDIR));

@@ -1,6 +1,5 @@
 #include "hostside/host/vlan.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -22,6 +21,7 @@
 #include "hostside/base/file_lock.h"
 #include "hostside/base/run_names.h"
 #include "mounts/base/at.h"
+#include "mounts/base/directory.h"
 #include "mounts/base/fd.h"
 
 namespace hostside {
@@ -121,13 +121,11 @@ class VlanPort::Forwarder {
         if (st.st_mtim.tv_sec == seen_.tv_sec && st.st_mtim.tv_nsec == seen_.tv_nsec) return;
         seen_ = st.st_mtim;
         peers_.clear();
-        DIR *dir = ::opendir(directory_.c_str());
-        while (const dirent *entry = dir != nullptr ? ::readdir(dir) : nullptr) {
-            const int node = node_of(entry->d_name);
+        for (const std::string &name : base::names_in(directory_).value_or(base::Names{})) {
+            const int node = node_of(name);
             if (node == 0 || node == node_) continue;
             if (auto address = address_of(vlan_guest_socket(directory_, node))) peers_.push_back({node, *address});
         }
-        if (dir != nullptr) (void)::closedir(dir);
     }
 
     void forward(std::string_view frame) {

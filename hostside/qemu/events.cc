@@ -11,24 +11,30 @@
 
 namespace hostside {
 
+namespace {
+
+std::string name_of(const nlohmann::json &device) { return device.is_string() ? printable(device.get<std::string>()) : "?"; }
+
+}  // namespace
+
 QemuEvent parse_event(std::string_view line) {
     const auto json = nlohmann::json::parse(line, nullptr, false);
     if (!json.is_object() || !json.contains("event")) return {};
     const auto data = json.value("data", nlohmann::json::object());
-    if (json["event"] == "GUEST_PANICKED") return {QemuEvent::panic, ""};
+    if (json["event"] == "GUEST_PANICKED") return {QemuEvent::panic};
     if (json["event"] == "SHUTDOWN" && data.is_object()) {
         const auto reason = data.value("reason", nlohmann::json());
         return {reason == "guest-shutdown" ? QemuEvent::power_off
                 : reason == "guest-reset"  ? QemuEvent::reset
-                                           : QemuEvent::other,
-                ""};
+                                           : QemuEvent::other};
     }
+    if (json["event"] == "VSERPORT_CHANGE" && data.is_object() && data.value("open", nlohmann::json()) == false)
+        return {QemuEvent::port_closed, name_of(data.value("id", nlohmann::json()))};
     if (json["event"] != "BLOCK_IO_ERROR" || !data.is_object()) return {};
-    const auto device = data.value("device", nlohmann::json());
     // nospace is there only for a drive that would stop the guest (werror=enospc, stop); ours report, and say why in words.
     const bool full =
         data.value("nospace", nlohmann::json()) == true || data.value("reason", nlohmann::json()) == base::errno_text(ENOSPC);
-    return {full ? QemuEvent::disk_full : QemuEvent::disk_error, device.is_string() ? printable(device.get<std::string>()) : "?"};
+    return {full ? QemuEvent::disk_full : QemuEvent::disk_error, name_of(data.value("device", nlohmann::json()))};
 }
 
 QemuEvents::QemuEvents(base::Fd socket) : socket_(std::move(socket)) {

@@ -1,6 +1,6 @@
 // What QEMU tells of its own accord (QEMU, "QMP Reference Manual", events): a guest that panicked through its pvpanic
-// device or asked for its end, a disk of the host that took no more. Listened to over a monitor of its own, so that `runvm qmp`
-// has the other.
+// device or asked for its end, a disk of the host that took no more, a port that was closed. Listened to over a monitor of its
+// own, so that `runvm qmp` has the other.
 #pragma once
 
 #include <string>
@@ -14,8 +14,9 @@ namespace hostside {
 
 struct QemuEvent {
     // power_off, reset: what the guest asked for and QEMU ends with.
-    enum Kind { panic, power_off, reset, disk_full, disk_error, other } kind = other;
-    std::string disk;  // of disk_full and disk_error: QEMU's name of the drive, printable
+    // port_closed: no process in the guest has the virtio port open any more.
+    enum Kind { panic, power_off, reset, disk_full, disk_error, port_closed, other } kind = other;
+    std::string device{};  // of disk_full and disk_error the drive, of port_closed the port, as QEMU names it; printable
 };
 
 // A line of the monitor. Pure.

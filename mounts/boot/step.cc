@@ -2,6 +2,8 @@
 
 #include <format>
 
+#include "mounts/boot/source.h"
+
 namespace mounts {
 
 namespace {
@@ -32,8 +34,10 @@ std::string describe(const Step &step) {
             [](const PassOver &s) { return s.text; },
             [](const MakeBindPlaces &s) { return std::format("make {} and, of its kind, {}", s.source, s.target); },
             [](const Mount &s) {
-                return std::format("mount -t {} -o {} {} {}{}", s.type, s.options.empty() ? "defaults" : s.options, s.source,
-                                   s.target, s.optional ? " (optional)" : "");
+                const bool one_device = device_sources(s.source, s.type, s.options).size() == 1;
+                return std::format("mount -t {} -o {} {} {}{}{}", s.type, s.options.empty() ? "defaults" : s.options, s.source,
+                                   s.target, one_device ? " (as what the device holds, if that is another type)" : "",
+                                   s.optional ? " (optional)" : "");
             },
             [](const MountUnion &s) {
                 return std::format("union ({}{}{}) lower {} upper {} work {} at {}", name(s.engine),

@@ -1,5 +1,6 @@
 // One thing that stage 1 does to the machine, as a value: planned by plan.h, told by describe(), done by stage1/steps/run_step.h.
-// A step carries all that it needs; none of them decides anything when it runs.
+// A step carries all that it needs. What can only be known from a device is decided when it is there, and describe() says so:
+// whether a disk is empty, and which file system a device holds that the table takes for another.
 #pragma once
 
 #include <sys/types.h>
@@ -133,7 +134,8 @@ std::string describe(const Step &step);
 std::string_view kind(const Step &step);
 
 // All that kind() says, as they are named to a person.
-inline constexpr std::array<std::string_view, 13> step_kinds{
-    "modules", "wait", "format", "fsck", "fstab", "mkdir", "mount", "union", "mark", "grow", "register", "init", "switch_root"};
+inline constexpr std::array<std::string_view, 14> step_kinds{"modules", "wait",     "format", "fsck",       "fstab",
+                                                             "mkdir",   "mount",    "union",  "mark",       "keep",
+                                                             "grow",    "register", "init",   "switch_root"};
 
 }  // namespace mounts

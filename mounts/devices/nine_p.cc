@@ -1,13 +1,12 @@
 #include "mounts/devices/nine_p.h"
 
-#include <dirent.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <memory>
 #include <string_view>
 
 #include "mounts/base/at.h"
+#include "mounts/base/directory.h"
 
 namespace mounts {
 
@@ -21,10 +20,8 @@ bool has_nine_p_driver(const std::string &sysfs) { return ::access((sysfs + std:
 
 std::vector<std::string> offered_tags(const std::string &sysfs) {
     const std::string drivers = sysfs + std::string(driver_directory);
-    const std::unique_ptr<DIR, decltype(&::closedir)> dir(::opendir(drivers.c_str()), &::closedir);
     std::vector<std::string> tags;
-    while (const dirent *entry = dir ? ::readdir(dir.get()) : nullptr) {
-        const std::string device = entry->d_name;
+    for (const std::string &device : base::names_in(drivers).value_or(base::Names{})) {
         if (!device.starts_with("virtio")) continue;
         // A device that went away meanwhile offers nothing.
         if (auto tag = base::read_file(drivers + "/" + device + "/mount_tag", 4096)) {

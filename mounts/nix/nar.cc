@@ -1,6 +1,5 @@
 #include "mounts/nix/nar.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,10 +7,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <memory>
 #include <vector>
 
 #include "mounts/base/at.h"
+#include "mounts/base/directory.h"
 #include "mounts/nix/sha256.h"
 
 namespace mounts {
@@ -109,24 +108,18 @@ class Writer {
     }
 
     [[nodiscard]] base::Result<std::vector<std::string>> list(int directory, const std::string &path) const {
-        const int copy = ::fcntl(directory, F_DUPFD_CLOEXEC, 0);
-        const std::unique_ptr<DIR, decltype([](DIR *open) { (void)::closedir(open); })> open(copy < 0 ? nullptr
-                                                                                                      : ::fdopendir(copy));
-        if (!open) return base::fail(errno, "read", path);
-        std::vector<std::string> names;
-        errno = 0;
-        while (const dirent *entry = ::readdir(open.get()))
-            if (const std::string_view name = entry->d_name; name != "." && name != ".." && holds(*entry))
-                names.emplace_back(name);
-        if (errno != 0) return base::fail(errno, "read", path);
-        std::ranges::sort(names);
+        auto names = base::names_in(directory, path);
+        if (names && others_ == Others::left_out)
+            std::erase_if(*names, [&](const std::string &name) { return !holds(directory, name); });
+        if (names) std::ranges::sort(*names);
         return names;
     }
 
-    // A file system that does not tell kinds here is one where nothing is left out.
-    [[nodiscard]] bool holds(const dirent &entry) const {
-        return others_ == Others::refused || entry.d_type == DT_REG || entry.d_type == DT_DIR || entry.d_type == DT_LNK ||
-               entry.d_type == DT_UNKNOWN;
+    // What can't be looked at is an error where it is read.
+    static bool holds(int directory, const std::string &name) {
+        struct stat st{};
+        return ::fstatat(directory, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) < 0 || S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) ||
+               S_ISLNK(st.st_mode);
     }
 
     const std::function<void(std::string_view)> &sink_;

@@ -65,6 +65,10 @@ Result<mounts::PlanInput> boot_input(const BootSources &sources, const std::stri
                              .modules = std::move(modules)};
 }
 
+Result<mounts::PlanInput> boot_input(const std::string &target_root) {
+    return read_boot_sources().and_then([&](const BootSources &sources) { return boot_input(sources, target_root); });
+}
+
 mounts::BootParameters failure_policy() {
     mounts::BootParameters policy;
     for (const std::string_view path : {std::string_view("/proc/cmdline"), mounts::protocol::parameters_file})

@@ -21,6 +21,8 @@ struct BootSources {
 base::Result<BootSources> read_boot_sources();
 
 base::Result<mounts::PlanInput> boot_input(const BootSources &sources, const std::string &target_root);
+// Of this machine's sources.
+base::Result<mounts::PlanInput> boot_input(const std::string &target_root);
 
 // What to do when the boot cannot go on, where its description could not be had: of the kernel parameters of this machine those
 // that can be read count.

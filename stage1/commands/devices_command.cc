@@ -13,8 +13,8 @@
 #include "stage1/base/boot_input.h"
 #include "stage1/base/initrd.h"
 #include "stage1/commands/generator.h"
-#include "stage1/commands/hook.h"
-#include "stage1/disk/prepare.h"
+#include "stage1/commands/run_phase.h"
+#include "stage1/disk/prepare_disk.h"
 
 namespace stage1 {
 
@@ -36,9 +36,7 @@ Result<> link_root(const std::string &source) {
 // All that init does before it mounts.
 Result<> make_ready() {
     if (auto initrd = refuse_outside_initrd("devices", "name one disk with --device"); !initrd) return initrd;
-    auto sources = read_boot_sources();
-    if (!sources) return std::unexpected(sources.error());
-    auto input = boot_input(*sources, std::string(mounts::protocol::default_target_root));
+    auto input = boot_input(std::string(mounts::protocol::default_target_root));
     if (!input) return std::unexpected(input.error());
     for (const mounts::Phase &phase : {plan_modules(*input), plan_devices(*input)})
         if (auto done = run_aloud(phase); !done) return done;

@@ -20,9 +20,7 @@ constexpr std::string_view sysroot = "/sysroot";
 
 // Early: before systemd's own, which takes `root=serial=X` for the path of a device.
 Result<> write_units(const std::string &early) {
-    auto sources = read_boot_sources();
-    if (!sources) return std::unexpected(sources.error());
-    const auto input = boot_input(*sources, std::string(sysroot));
+    const auto input = boot_input(std::string(sysroot));
     if (!input) return std::unexpected(input.error());
     const std::string unit = sysroot_mount(*input);
     if (unit.empty()) return {};

@@ -14,17 +14,15 @@
 #include "mounts/protocol.h"
 #include "stage1/base/boot_input.h"
 #include "stage1/base/initrd.h"
-#include "stage1/base/status_port.h"
-#include "stage1/commands/hook.h"
+#include "stage1/base/tell_host.h"
+#include "stage1/commands/run_phase.h"
 
 namespace stage1 {
 
 namespace {
 
 base::Result<> mount_all(const std::string &target_root) {
-    auto sources = read_boot_sources();
-    if (!sources) return std::unexpected(sources.error());
-    auto input = boot_input(*sources, target_root);
+    auto input = boot_input(target_root);
     if (!input) return std::unexpected(input.error());
     input->run_goes_along = refuse_outside_initrd("mounts", "").has_value();
     input->root_mounted = !mounts::mounted_type(target_root).empty();

@@ -6,8 +6,8 @@
 
 #include "mounts/protocol.h"
 #include "stage1/base/boot_input.h"
-#include "stage1/commands/hook.h"
-#include "stage1/nixdb/register.h"
+#include "stage1/commands/run_phase.h"
+#include "stage1/nixdb/register_closure.h"
 
 namespace stage1 {
 
@@ -22,8 +22,7 @@ struct RegisterOptions {
 base::Result<std::string> load(const RegisterOptions &options) {
     nixdb::RegisterRequest request{.target_root = options.target_root, .reginfo = options.reginfo};
     // The kernel's command line says what the options don't; with a registration given, a machine without it will do.
-    auto sources = read_boot_sources();
-    auto input = sources ? boot_input(*sources, options.target_root) : std::unexpected(sources.error());
+    const auto input = boot_input(options.target_root);
     if (!input && options.reginfo.empty()) return std::unexpected(input.error());
     if (input) {
         if (request.reginfo.empty()) request.reginfo = input->parameters.reginfo;

@@ -8,7 +8,7 @@
 
 #include "mounts/base/log.h"
 #include "mounts/base/process.h"
-#include "stage1/base/status_port.h"
+#include "stage1/base/tell_host.h"
 
 namespace stage1 {
 

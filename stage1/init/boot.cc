@@ -4,13 +4,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <exception>
 #include <format>
 
 #include "mounts/base/at.h"
 #include "mounts/base/log.h"
 #include "mounts/protocol.h"
-#include "stage1/base/status_port.h"
+#include "stage1/base/tell_host.h"
 #include "stage1/init/crash.h"
 #include "stage1/init/rescue.h"
 
@@ -47,6 +48,12 @@ void reap() {
 bool mounts_xchg(const mounts::Step &step, const std::string &target_root) {
     const auto *mount = std::get_if<mounts::Mount>(&step);
     return mount != nullptr && mount->target == target_root + std::string(mounts::protocol::xchg_dir);
+}
+
+// Those that may read a whole disk, or a database; a wait tells for itself when it is one.
+bool may_last(std::string_view kind) {
+    constexpr std::array<std::string_view, 5> all{"modules", "format", "fsck", "grow", "register"};
+    return std::ranges::contains(all, kind);
 }
 
 std::string seconds(int64_t us) { return std::format("{}.{:03}", us / 1'000'000, us / 1000 % 1000); }
@@ -89,6 +96,7 @@ Result<std::string> Boot::attempt(const mounts::Phase &phase, const mounts::Step
     if (phase.phase == BootPhase::switch_root) log(Priority::notice, report_.summary());
     report_files_.write(report_.json());
     note_step(text);
+    if (may_last(kind(step))) mention_to_host("step " + text);
     auto done = run_guarded(step, devices_);
     reap();
     report_.end(done.value_or(""), done ? "" : message(done.error()));

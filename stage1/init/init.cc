@@ -26,9 +26,7 @@ std::pair<mounts::PlanInput, std::vector<mounts::Phase>> plan(Report &report, Re
     note_step(what);
     for (;;) {
         report.begin("early", "plan", std::string(what));
-        auto sources = read_boot_sources();
-        auto input = sources ? boot_input(*sources, std::string(mounts::protocol::default_target_root))
-                             : base::Result<mounts::PlanInput>(std::unexpected(sources.error()));
+        auto input = boot_input(std::string(mounts::protocol::default_target_root));
         auto phases = input ? plan_boot(*input) : base::Result<std::vector<mounts::Phase>>(std::unexpected(input.error()));
         report.end({}, phases ? "" : message(phases.error()));
         if (phases) return {std::move(*input), std::move(*phases)};

@@ -15,7 +15,7 @@
 
 #include "mounts/base/at.h"
 #include "mounts/base/log.h"
-#include "stage1/base/status_port.h"
+#include "stage1/base/tell_host.h"
 
 namespace stage1 {
 

@@ -17,10 +17,10 @@ void bind_size(mounts::Statement &statement, int index, uint64_t nar_size) {
         statement.bind(index, static_cast<int64_t>(nar_size));
 }
 
-bool differs(const Closure::Entry &entry, std::string_view hash, uint64_t nar_size) {
+bool differs(const RegisteredClosure::Entry &entry, std::string_view hash, uint64_t nar_size) {
     if (entry.content == 0) return false;  // the registration does not know
     const auto parsed = mounts::parse_hash(hash);
-    return !parsed || Closure::content_of(*parsed, entry.size_known ? nar_size : 0) != entry.content;
+    return !parsed || RegisteredClosure::content_of(*parsed, entry.size_known ? nar_size : 0) != entry.content;
 }
 
 }  // namespace
@@ -62,7 +62,7 @@ base::Result<> Loader::update_paths() {
     auto text = closure_->reader();
     mounts::PathInfo info;
     for (const uint32_t rank : changed_) {
-        const Closure::Entry &entry = closure_->entries()[rank - 1];
+        const RegisteredClosure::Entry &entry = closure_->entries()[rank - 1];
         if (auto read = closure_->read_header(text, entry, info); !read) return read;
         const std::string hash = database_hash(info.hash);
         bind_size(update->bind(1, hash).bind(3, rows_[entry.number]), 2, info.nar_size);
@@ -73,7 +73,7 @@ base::Result<> Loader::update_paths() {
 }
 
 base::Result<> Loader::insert_paths() {
-    const auto missing = [&](const Closure::Entry &entry) { return rows_[entry.number] == 0; };
+    const auto missing = [&](const RegisteredClosure::Entry &entry) { return rows_[entry.number] == 0; };
     if (std::ranges::none_of(closure_->entries(), missing)) return {};
     auto insert = database_->prepare(
         "insert into ValidPaths (path, hash, registrationTime, deriver, narSize) values (?, ?, ?, nullif(?, ''), ?)");
@@ -82,7 +82,7 @@ base::Result<> Loader::insert_paths() {
     auto text = closure_->reader();
     mounts::PathInfo info;
     const int64_t now = ::time(nullptr);
-    for (const Closure::Entry &entry : closure_->entries()) {
+    for (const RegisteredClosure::Entry &entry : closure_->entries()) {
         if (!missing(entry)) continue;
         if (auto read = closure_->read_header(text, entry, info); !read) return read;
         const std::string hash = database_hash(info.hash);
@@ -100,7 +100,7 @@ base::Result<> Loader::insert_paths() {
     return {};
 }
 
-std::vector<int64_t> Loader::reference_rows(const Closure::Entry &entry) const {
+std::vector<int64_t> Loader::reference_rows(const RegisteredClosure::Entry &entry) const {
     std::vector<int64_t> rows;
     for (const uint32_t number : closure_->references(entry)) rows.push_back(rows_[number]);
     std::ranges::sort(rows);

@@ -11,14 +11,14 @@
 
 #include "mounts/base/error.h"
 #include "mounts/nix/database.h"
-#include "stage1/nixdb/closure.h"
+#include "stage1/nixdb/registered_closure.h"
 
 namespace stage1::nixdb {
 
 class Loader {
   public:
     // All three are borrowed. `root` is the target root's descriptor, for the .drv files.
-    Loader(mounts::Database &database, const Closure &closure, int root)
+    Loader(mounts::Database &database, const RegisteredClosure &closure, int root)
         : database_(&database), closure_(&closure), root_(root) {}
 
     // Errors: a reference that neither the registration nor the database has; a .drv that cannot be read. The caller
@@ -38,10 +38,10 @@ class Loader {
     base::Result<> insert_paths();
     base::Result<> load_references();
     base::Result<std::vector<Reference>> missing_references(const std::vector<std::pair<int64_t, uint32_t>> &rows);
-    std::vector<int64_t> reference_rows(const Closure::Entry &entry) const;
+    std::vector<int64_t> reference_rows(const RegisteredClosure::Entry &entry) const;
 
     mounts::Database *database_;
-    const Closure *closure_;
+    const RegisteredClosure *closure_;
     int root_;
     std::vector<int64_t> rows_;      // by path number; 0: none yet
     std::vector<uint32_t> changed_;  // ranks

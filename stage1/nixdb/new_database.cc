@@ -22,7 +22,7 @@ struct Roots {
 uint32_t empty(PageFile &file, Tree::Kind kind) { return Tree(file, kind).finish(); }
 
 // ValidPaths and DerivationOutputs, with their indexes: row by row in the order of paths, which is that of row ids.
-base::Result<> write_paths(PageFile &file, const Closure &closure, int root, Roots &roots) {
+base::Result<> write_paths(PageFile &file, const RegisteredClosure &closure, int root, Roots &roots) {
     Tree paths(file, Tree::Kind::table), by_path(file, Tree::Kind::index);
     Tree outputs(file, Tree::Kind::table), by_drv(file, Tree::Kind::index), by_output(file, Tree::Kind::index);
     std::vector<std::pair<std::string, int64_t>> output_rows;  // path, row
@@ -31,7 +31,7 @@ base::Result<> write_paths(PageFile &file, const Closure &closure, int root, Roo
     Record record;
     const int64_t now = ::time(nullptr);
     int64_t id = 0;
-    for (const Closure::Entry &entry : closure.entries()) {
+    for (const RegisteredClosure::Entry &entry : closure.entries()) {
         if (auto read = closure.read_header(text, entry, info); !read) return read;
         ++id;
         record.null().text(info.path).text(database_hash(info.hash)).integer(now);
@@ -63,7 +63,7 @@ base::Result<> write_paths(PageFile &file, const Closure &closure, int root, Roo
 }
 
 // IndexReference: the rows of Refs by what is referred to, so many references at a time.
-uint32_t write_by_reference(PageFile &file, const Closure &closure) {
+uint32_t write_by_reference(PageFile &file, const RegisteredClosure &closure) {
     Tree tree(file, Tree::Kind::index);
     Record record;
     std::vector<uint32_t> ends(closure.entries().size() + 1);  // by rank: rows that refer to it, then where they end
@@ -92,7 +92,7 @@ uint32_t write_by_reference(PageFile &file, const Closure &closure) {
     return tree.finish();
 }
 
-void write_references(PageFile &file, const Closure &closure, Roots &roots) {
+void write_references(PageFile &file, const RegisteredClosure &closure, Roots &roots) {
     Tree references(file, Tree::Kind::table), by_both(file, Tree::Kind::index), by_referrer(file, Tree::Kind::index);
     Record record;
     std::vector<std::pair<uint32_t, int64_t>> rows;  // reference's id, row
@@ -144,7 +144,7 @@ base::Result<> write_schema(PageFile &file, const Roots &roots) {
 
 }  // namespace
 
-base::Result<> write_database(int fd, const std::string &name, const Closure &closure, int root) {
+base::Result<> write_database(int fd, const std::string &name, const RegisteredClosure &closure, int root) {
     if (auto known = closure.refuse_unknown_references(std::vector<bool>(closure.paths().size())); !known) return known;
     PageFile file(fd, name);
     Roots roots{};

@@ -35,7 +35,7 @@ base::Result<Rows> find_gone(mounts::Database &database, const std::vector<int64
 }
 
 // Adds to `drop` whatever refers to a path in it, near and far.
-base::Result<> add_referrers(mounts::Database &database, const Closure &closure, Rows &drop) {
+base::Result<> add_referrers(mounts::Database &database, const RegisteredClosure &closure, Rows &drop) {
     auto referrers =
         database.prepare("select v.id, v.path from Refs r join ValidPaths v on v.id = r.referrer where r.reference = ?");
     if (!referrers) return std::unexpected(referrers.error());
@@ -58,7 +58,7 @@ base::Result<> add_referrers(mounts::Database &database, const Closure &closure,
 
 }  // namespace
 
-base::Result<std::vector<std::string>> reconcile(mounts::Database &database, const Closure &closure,
+base::Result<std::vector<std::string>> reconcile(mounts::Database &database, const RegisteredClosure &closure,
                                                  const std::vector<int64_t> &others, int store, bool strict) {
     auto drop = find_gone(database, others, store);
     if (!drop) return std::unexpected(drop.error());

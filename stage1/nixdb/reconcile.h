@@ -7,13 +7,13 @@
 
 #include "mounts/base/error.h"
 #include "mounts/nix/database.h"
-#include "stage1/nixdb/closure.h"
+#include "stage1/nixdb/registered_closure.h"
 
 namespace stage1::nixdb {
 
 // The store paths that were dropped. `others`: the rows to look at, none of them the registration's. `store`: the merged
 // store's descriptor, borrowed. `strict`: refuse instead.
-base::Result<std::vector<std::string>> reconcile(mounts::Database &database, const Closure &closure,
+base::Result<std::vector<std::string>> reconcile(mounts::Database &database, const RegisteredClosure &closure,
                                                  const std::vector<int64_t> &others, int store, bool strict);
 
 }  // namespace stage1::nixdb

@@ -1,6 +1,5 @@
 #include "stage1/rescue/look.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/klog.h>
 #include <sys/stat.h>
@@ -11,11 +10,11 @@
 #include <cerrno>
 #include <climits>
 #include <format>
-#include <memory>
 #include <ranges>
 #include <vector>
 
 #include "mounts/base/at.h"
+#include "mounts/base/directory.h"
 #include "mounts/base/printable.h"
 #include "mounts/devices/find_device.h"
 
@@ -55,20 +54,17 @@ std::string entry_line(int directory, const std::string &name) {
 Result<> list_directory(const std::string &path, const Show &show) {
     struct stat st{};
     if (::lstat(path.c_str(), &st) < 0) return fail(errno, "ls", path);
-    const std::unique_ptr<DIR, decltype(&::closedir)> directory(::opendir(path.c_str()), &::closedir);
-    if (!directory && errno == ENOTDIR) {
+    const auto directory = base::open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
+    if (!directory && directory.error().code == ENOTDIR) {
         (void)show(entry_line(AT_FDCWD, path));
         return {};
     }
-    if (!directory) return fail(errno, "ls", path);
-    std::vector<std::string> names;
-    constexpr size_t most_names = 100'000;
-    while (const dirent *entry = ::readdir(directory.get()))
-        if (const std::string name = entry->d_name; name != "." && name != ".." && names.size() < most_names)
-            names.push_back(name);
-    std::ranges::sort(names);
-    for (const auto &name : names)
-        if (!show(entry_line(::dirfd(directory.get()), name))) break;
+    if (!directory) return fail(directory.error().code, "ls", path);
+    auto names = base::names_in(directory->get(), path, 100'000);
+    if (!names) return std::unexpected(names.error());
+    std::ranges::sort(*names);
+    for (const auto &name : *names)
+        if (!show(entry_line(directory->get(), name))) break;
     return {};
 }
 

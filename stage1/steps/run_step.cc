@@ -12,10 +12,11 @@
 #include "mounts/devices/device.h"
 #include "mounts/devices/find_device.h"
 #include "mounts/devices/mount_file_system.h"
+#include "stage1/base/tell_host.h"
 #include "stage1/disk/grow.h"
-#include "stage1/disk/prepare.h"
+#include "stage1/disk/prepare_disk.h"
 #include "stage1/modules/load.h"
-#include "stage1/nixdb/register.h"
+#include "stage1/nixdb/register_closure.h"
 #include "stage1/steps/bind.h"
 #include "stage1/steps/check_file_system.h"
 #include "stage1/steps/store_union.h"
@@ -62,6 +63,7 @@ Line run(const mounts::WaitForDevice &step, FoundDevices &devices) {
     if (!found) {
         auto socket = UeventSocket::open();
         if (!socket) return std::unexpected(socket.error());
+        mention_to_host(std::format("waits {} {}", step.timeout_s, step.spec));
         const auto look = [&] { return (found = find(step.spec, devices)).has_value(); };
         if (const auto there = socket->wait_until(look, std::chrono::seconds(step.timeout_s)); !there)
             return std::unexpected(there.error());

@@ -1,6 +1,5 @@
 #include "stage1/steps/switch_root.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sched.h>
@@ -18,12 +17,12 @@
 #include <cstdlib>
 #include <cstring>
 #include <format>
-#include <memory>
 
 #include "mounts/base/at.h"
+#include "mounts/base/directory.h"
 #include "mounts/base/log.h"
 #include "stage1/agent/agent.h"
-#include "stage1/base/status_port.h"
+#include "stage1/base/tell_host.h"
 #include "stage1/steps/target.h"
 
 namespace stage1 {
@@ -33,19 +32,18 @@ namespace {
 using base::fail;
 using base::Result;
 
-// Frees the initramfs: removes all that lies on the device of `dir`, whose ownership it takes. Other file systems are
+// Frees the initramfs: removes all in `directory` that lies on `device`. Other file systems are
 // not entered. What cannot be removed stays: memory, nothing more.
-void remove_contents(base::Fd dir_fd, dev_t device) {
-    const int fd = dir_fd.release();
-    const std::unique_ptr<DIR, decltype(&::closedir)> dir(::fdopendir(fd), &::closedir);
-    while (const dirent *entry = dir ? ::readdir(dir.get()) : nullptr) {
-        const std::string name = entry->d_name;
-        if (name == "." || name == "..") continue;
+void remove_contents(const base::Fd &directory, dev_t device) {
+    const int fd = directory.get();
+    const auto names = base::names_in(fd, "the initramfs");
+    if (!names) return;
+    for (const std::string &name : *names) {
         struct stat st{};
         if (::fstatat(fd, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_dev != device) continue;
         const bool is_directory = S_ISDIR(st.st_mode);
         if (is_directory)
-            if (auto sub = base::open_at(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)) remove_contents(std::move(*sub), device);
+            if (auto sub = base::open_at(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)) remove_contents(*sub, device);
         (void)::unlinkat(fd, name.c_str(), is_directory ? AT_REMOVEDIR : 0);
     }
 }
@@ -71,7 +69,7 @@ int free_after_exec(void *argument) {
     (void)::syscall(SYS_sched_setscheduler, 0, SCHED_IDLE, &none);  // stage 2 first; musl has no function for it
     ::close(job.executed.get());                                    // its own copy
     char nothing = 0;
-    if (::read(job.until_exec.get(), &nothing, 1) == 0) remove_contents(std::move(job.root), job.device);
+    if (::read(job.until_exec.get(), &nothing, 1) == 0) remove_contents(job.root, job.device);
     ::_exit(0);
 }
 

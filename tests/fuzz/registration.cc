@@ -9,7 +9,7 @@
 #include "mounts/base/at.h"
 #include "mounts/nix/database.h"
 #include "mounts/nix/registration.h"
-#include "stage1/nixdb/register.h"
+#include "stage1/nixdb/register_closure.h"
 
 namespace {
 

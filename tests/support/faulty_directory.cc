@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -11,30 +10,29 @@
 #include <deque>
 #include <map>
 #include <mutex>
-#include <stdexcept>
+#include <optional>
 #include <string_view>
-#include <thread>
 #include <vector>
 
 #define FUSE_USE_VERSION 317
 #include <fuse3/fuse_lowlevel.h>
 
 #include "mounts/base/fd.h"
+#include "tests/support/fuse_mount.h"
 
 namespace support {
 
 using Call = FaultyDirectory::Call;
 
 struct FaultyDirectory::State {
-    std::string backing, mount_point;
-    fuse_session *session = nullptr;
-    std::thread thread;
+    std::string backing;
     std::mutex mutex;                   // over all below
     std::deque<std::string> paths{{}};  // of node id 1 and so on, from the backing directory
     std::map<std::string, fuse_ino_t> ids{{{}, FUSE_ROOT_ID}};
     Call call{};
     std::string name;
     int error = 0;
+    std::optional<FuseMount> mount;  // last: its thread ends before the rest goes
 
     std::string path_of(fuse_ino_t id) {
         const std::lock_guard lock(mutex);
@@ -169,25 +167,10 @@ const fuse_lowlevel_ops &operations() {
 
 FaultyDirectory::FaultyDirectory(const std::string &backing, const std::string &mount_point) : state_(std::make_unique<State>()) {
     state_->backing = backing;
-    state_->mount_point = mount_point;
-    std::string name = "faulty-directory";
-    char *argv[] = {name.data(), nullptr};
-    fuse_args arguments = FUSE_ARGS_INIT(1, argv);
-    state_->session = ::fuse_session_new(&arguments, &operations(), sizeof(fuse_lowlevel_ops), state_.get());
-    ::fuse_opt_free_args(&arguments);
-    if (state_->session == nullptr || ::fuse_session_mount(state_->session, mount_point.c_str()) != 0)
-        throw std::runtime_error("mount a FUSE file system on " + mount_point);
-    state_->thread = std::thread([session = state_->session] { (void)::fuse_session_loop(session); });
+    state_->mount.emplace(operations(), state_.get(), mount_point);
 }
 
-FaultyDirectory::~FaultyDirectory() {
-    // By force, as in faulty_file.cc.
-    ::fuse_session_exit(state_->session);
-    (void)::umount2(state_->mount_point.c_str(), MNT_DETACH | MNT_FORCE);
-    state_->thread.join();
-    ::fuse_session_unmount(state_->session);
-    ::fuse_session_destroy(state_->session);
-}
+FaultyDirectory::~FaultyDirectory() = default;
 
 void FaultyDirectory::fail(Call call, const std::string &name, int error) {
     const std::lock_guard lock(state_->mutex);

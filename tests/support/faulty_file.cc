@@ -1,7 +1,6 @@
 #include "tests/support/faulty_file.h"
 
 #include <fcntl.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,24 +8,23 @@
 #include <cstring>
 #include <mutex>
 #include <stdexcept>
-#include <thread>
 
 #define FUSE_USE_VERSION 317
 #include <fuse3/fuse_lowlevel.h>
 
 #include "mounts/base/fd.h"
 #include "tests/support/disk.h"
+#include "tests/support/fuse_mount.h"
 
 namespace support {
 
 struct FaultyFile::State {
     base::Fd backing;
     std::string mount_point;
-    fuse_session *session = nullptr;
-    std::thread thread;
     mutable std::mutex mutex;  // over all below
     std::optional<uint64_t> bad_read, bad_write;
     std::vector<RecordedWrite> record;
+    std::optional<FuseMount> mount;  // last: its thread ends before the rest goes
 };
 
 namespace {
@@ -125,25 +123,10 @@ FaultyFile::FaultyFile(const std::string &backing, const std::string &mount_poin
     state_->backing = base::Fd(::open(backing.c_str(), O_RDWR | O_CLOEXEC));
     if (!state_->backing) throw std::runtime_error("open " + backing);
     state_->mount_point = mount_point;
-    std::string name = "faulty-file";
-    char *argv[] = {name.data(), nullptr};
-    fuse_args arguments = FUSE_ARGS_INIT(1, argv);
-    state_->session = ::fuse_session_new(&arguments, &operations(), sizeof(fuse_lowlevel_ops), state_.get());
-    ::fuse_opt_free_args(&arguments);
-    if (state_->session == nullptr || ::fuse_session_mount(state_->session, mount_point.c_str()) != 0)
-        throw std::runtime_error("mount a FUSE file system on " + mount_point);
-    state_->thread = std::thread([session = state_->session] { (void)::fuse_session_loop(session); });
+    state_->mount.emplace(operations(), state_.get(), mount_point);
 }
 
-FaultyFile::~FaultyFile() {
-    // By force: a copy of the mount may live on in somebody's mount namespace, and the loop with it, without end. It sees an
-    // error and ends; only then may its descriptor be closed.
-    ::fuse_session_exit(state_->session);
-    (void)::umount2(state_->mount_point.c_str(), MNT_DETACH | MNT_FORCE);
-    state_->thread.join();
-    ::fuse_session_unmount(state_->session);
-    ::fuse_session_destroy(state_->session);
-}
+FaultyFile::~FaultyFile() = default;
 
 std::string FaultyFile::path() const { return state_->mount_point + "/" + file_name; }
 

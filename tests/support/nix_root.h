@@ -7,7 +7,7 @@
 #include "mounts/base/error.h"
 #include "mounts/boot/step.h"
 #include "mounts/protocol.h"
-#include "stage1/nixdb/register.h"
+#include "stage1/nixdb/register_closure.h"
 
 namespace nix_test {
 

@@ -73,7 +73,7 @@ TEST_CASE("a file system table or a parameter that cannot be used is named, with
           "kernel parameter 'stage1.brake': stage1 has no parameter of this name; see stage1(8)");
     CHECK(refused_input("stage1.break=breakfast") ==
           "kernel parameter 'stage1.break=breakfast': expected a phase: modules devices mounts system register switch_root; or a "
-          "step, as mount or mount:/nix/store: modules wait format fsck fstab mkdir mount union mark grow register init "
+          "step, as mount or mount:/nix/store: modules wait format fsck fstab mkdir mount union mark keep grow register init "
           "switch_root");
 }
 

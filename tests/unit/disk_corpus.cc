@@ -14,7 +14,7 @@
 #include "mounts/base/at.h"
 #include "mounts/base/process.h"
 #include "mounts/devices/device.h"
-#include "stage1/disk/prepare.h"
+#include "stage1/disk/prepare_disk.h"
 #include "tests/support/disk.h"
 #include "tests/support/plain_probe.h"
 

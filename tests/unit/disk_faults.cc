@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "mounts/base/process.h"
-#include "stage1/disk/prepare.h"
+#include "stage1/disk/prepare_disk.h"
 #include "tests/support/disk.h"
 #include "tests/support/faulty_file.h"
 

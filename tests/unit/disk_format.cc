@@ -16,7 +16,7 @@
 
 #include "mounts/base/process.h"
 #include "stage1/disk/open_disk.h"
-#include "stage1/disk/prepare.h"
+#include "stage1/disk/prepare_disk.h"
 #include "stage1/steps/check_file_system.h"
 #include "tests/support/disk.h"
 

@@ -14,7 +14,7 @@
 #include "mounts/base/at.h"
 #include "mounts/base/process.h"
 #include "mounts/nix/database.h"
-#include "stage1/nixdb/register.h"
+#include "stage1/nixdb/register_closure.h"
 #include "tests/support/nix_root.h"
 
 namespace {

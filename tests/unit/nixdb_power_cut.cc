@@ -10,7 +10,7 @@
 
 #include "mounts/base/at.h"
 #include "mounts/base/process.h"
-#include "stage1/nixdb/register.h"
+#include "stage1/nixdb/register_closure.h"
 #include "tests/support/disk.h"
 #include "tests/support/faulty_file.h"
 #include "tests/support/nix_root.h"

@@ -28,7 +28,7 @@ std::string text(const Phase &phase) {
 TEST_CASE("without a union the store is mounted where it belongs, read-only") {
     CHECK(text(plan_mounts(input("init=/i stage1.union=off"))) ==
           "mkdir -p /mnt-root mode 0755\n"
-          "mount -t ext4 -o rw /dev/vda /mnt-root\n"
+          "mount -t ext4 -o rw /dev/vda /mnt-root (as what the device holds, if that is another type)\n"
           "mkdir -p /mnt-root/tmp mode 1777\n"
           "mkdir -p /mnt-root/nix/store mode 0755\n"
           "mount -t 9p -o ro,trans=virtio,version=9p2000.L,cache=loose,msize=512000 store /mnt-root/nix/store\n"

@@ -11,10 +11,10 @@ TEST_CASE("the events of QEMU that a person should hear of") {
     const auto full = parse_event(R"({"event": "BLOCK_IO_ERROR", "data": {"device": "root", "node-name": "#block1",
         "reason": "No space left on device", "operation": "write", "action": "report", "nospace": true}})");
     CHECK(full.kind == QemuEvent::disk_full);
-    CHECK(full.disk == "root");
+    CHECK(full.device == "root");
     const auto error = parse_event(R"({"event": "BLOCK_IO_ERROR", "data": {"device": "a\u001b[2J", "nospace": false}})");
     CHECK(error.kind == QemuEvent::disk_error);
-    CHECK(error.disk == "a?[2J");
+    CHECK(error.device == "a?[2J");
 }
 
 TEST_CASE("QEMU tells whether the guest powered itself off or asked for a reset; an end by the host's hand is neither") {
@@ -32,7 +32,7 @@ TEST_CASE("a full disk is told by its reason too: QEMU 10 says no nospace of a d
     const auto full = parse_event(
         R"({"timestamp": {"seconds": 1795952669, "microseconds": 191270}, "event": "BLOCK_IO_ERROR", "data": {"device": "root", "node-name": "#block104", "qom-path": "/machine/peripheral-anon/device[3]/virtio-backend", "reason": "No space left on device", "operation": "write", "action": "report"}})");
     CHECK(full.kind == QemuEvent::disk_full);
-    CHECK(full.disk == "root");
+    CHECK(full.device == "root");
     const auto error = parse_event(R"({"event": "BLOCK_IO_ERROR", "data": {"device": "root", "node-name": "#block104",
         "reason": "Input/output error", "operation": "write", "action": "report"}})");
     CHECK(error.kind == QemuEvent::disk_error);

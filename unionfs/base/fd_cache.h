@@ -1,5 +1,5 @@
-// Descriptors that can be opened again are kept in slots, at most `limit` of them open, the least recently used closed
-// first. Whoever got a Ref may use it for as long as it holds it, even after its slot was emptied.
+// Descriptors that can be opened again are kept in slots. At most `limit` of them are open; the least recently used is closed
+// first. A Ref stays usable for as long as it is held, even after its slot was emptied.
 // Thread-safe; no system call is made under the lock.
 #pragma once
 

@@ -1,6 +1,5 @@
 #include "unionfs/command/diff.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,6 +12,7 @@
 #include <string_view>
 
 #include "mounts/base/at.h"
+#include "mounts/base/directory.h"
 #include "unionfs/upper/marks.h"
 #include "unionfs/upper/redirect.h"
 
@@ -25,7 +25,7 @@ namespace {
 
 using Directories = std::vector<std::shared_ptr<Fd>>;
 
-// An upper has marks of one kind or the other; nobody tells which.
+// An upper has marks of either kind (trusted or user), so both are read.
 const std::array<Marks, 2> kinds{{{"trusted.overlay."}, {"user.overlay."}}};
 
 std::string redirect_of(int dir, const char *name) {
@@ -86,14 +86,10 @@ struct Walk {
     std::vector<Difference> found{};
 
     Result<> directory(int upper, const Directory &at) {
-        const std::unique_ptr<DIR, int (*)(DIR *)> entries(::fdopendir(::openat(upper, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)),
-                                                           ::closedir);
-        if (!entries) return base::fail(errno, "read", at.path);
-        while (const dirent *entry = ::readdir(entries.get())) {
-            const std::string name(entry->d_name);
-            if (name == "." || name == "..") continue;
+        const auto names = base::names_in(upper, at.path);
+        if (!names) return std::unexpected(names.error());
+        for (const std::string &name : *names)
             if (auto result = one(upper, name, at); !result) return result;
-        }
         return {};
     }
 

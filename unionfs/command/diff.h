@@ -1,4 +1,4 @@
-// What an upper changed against its lowers, read from the marks on disk; no mount is needed.
+// The changes of an upper against its lowers, read from the marks on disk. No mount is needed.
 #pragma once
 
 #include <sys/types.h>

@@ -1,4 +1,4 @@
-// What is agreed with the kernel when it first asks: INIT, and what libfuse leaves out of its answer.
+// The INIT negotiation with the kernel, including what libfuse leaves out of its answer.
 #pragma once
 
 #include <sys/uio.h>
@@ -14,7 +14,7 @@ void negotiate_init(void *userdata, fuse_conn_info *connection);
 // Keeps the request: a successor must learn what was agreed, and the kernel asks once a connection.
 void save_init(Union &fs, const fuse_buf &buffer);
 
-// Adds to the answer that requests may come over io_uring, which libfuse before 3.18 doesn't. The Handover has whether it was
+// Offers io_uring in the answer, which libfuse before 3.18 doesn't. The Handover says whether it was
 // done, and why not.
 void offer_rings(const Union &fs, RingThreads &rings, const iovec *parts, int count);
 

@@ -115,9 +115,9 @@ int open_file(Session &session, fuse_req_t request, Node &node, fuse_file_info &
     if (info.fh == by_passthrough && write) begin_passthrough_writes(fs, node, (info.flags & O_CREAT) != 0);
     if (counted) return 0;
     if (info.fh == by_passthrough)
-        fs.journal.count(Step::open, file, node.opens, 1, node.cached_opens);
+        fs.journal.count(RequestKind::open, file, node.opens, 1, node.cached_opens);
     else
-        fs.journal.count(Step::open, file, node.cached_opens, 1, node.opens);
+        fs.journal.count(RequestKind::open, file, node.cached_opens, 1, node.opens);
     return 0;
 }
 
@@ -142,8 +142,8 @@ void release(fuse_req_t request, fuse_ino_t id, fuse_file_info *info) {
     Union &fs = union_of(request);
     const SharedMemory::Reference file = fs.table.reference(&node);
     const bool counted = fs.journal.counted(file);
-    if (info->fh == by_passthrough && !counted) fs.journal.count(Step::release, file, node.opens, -1U, node.cached_opens);
-    if (info->fh == by_page_cache && !counted) fs.journal.count(Step::release, file, node.cached_opens, -1U, node.opens);
+    if (info->fh == by_passthrough && !counted) fs.journal.count(RequestKind::release, file, node.opens, -1U, node.cached_opens);
+    if (info->fh == by_page_cache && !counted) fs.journal.count(RequestKind::release, file, node.cached_opens, -1U, node.opens);
     if (info->fh == by_passthrough && node.opens == 0 && node.backing_id > 0) {
         (void)fuse_passthrough_close(request, node.backing_id);  // the connection's end closes it too
         node.backing_id = 0;

@@ -20,11 +20,11 @@ namespace {
 bool is_ours(Union &fs, const char *name) { return std::string_view(name).starts_with(fs.layers.marks.prefix); }
 
 // XATTR_CREATE, XATTR_REPLACE and removal ask what was there before the first try; a resent request may find its own work.
-int check_first(Union &fs, Node &node, const Location &place, Step step, const char *name, int flags) {
+int check_first(Union &fs, Node &node, const Location &place, RequestKind kind, const char *name, int flags) {
     const ssize_t n = get_xattr(place.fd(), place.name.c_str(), name, nullptr, 0);
     const bool exists = n >= 0;
     if (!exists && !is_no_attribute(static_cast<int>(-n))) return static_cast<int>(-n);
-    const Entry &entry = fs.journal.note({.step = step, .node = fs.table.reference(&node), .existed = exists});
+    const JournalEntry &entry = fs.journal.note({.kind = kind, .node = fs.table.reference(&node), .existed = exists});
     if (flags == XATTR_CREATE && entry.existed) return EEXIST;
     return flags == XATTR_REPLACE && !entry.existed ? ENODATA : 0;
 }
@@ -45,7 +45,7 @@ void setxattr(fuse_req_t request, fuse_ino_t id, const char *name, const char *v
     Location place;
     int error = is_ours(fs, name) ? EOPNOTSUPP : fs.copy_up(node);
     if (error == 0) error = fs.resolve_open(node, place);
-    if (error == 0 && flags != 0) error = check_first(fs, node, place, Step::set_attribute, name, flags);
+    if (error == 0 && flags != 0) error = check_first(fs, node, place, RequestKind::set_attribute, name, flags);
     let_change_show(node);
     if (error == 0) error = -set_xattr(place.fd(), place.name.c_str(), name, value, size, 0);
     if (error == 0 && kill_set_id) error = drop_set_group_id(place);
@@ -108,7 +108,7 @@ void removexattr(fuse_req_t request, fuse_ino_t id, const char *name) {
         if (const ssize_t n = get_xattr(place.fd(), place.name.c_str(), name, nullptr, 0); n < 0) error = static_cast<int>(-n);
     if (error == 0) error = fs.copy_up(node);
     if (error == 0) error = fs.resolve_open(node, place);
-    if (error == 0) error = check_first(fs, node, place, Step::remove_attribute, name, XATTR_REPLACE);
+    if (error == 0) error = check_first(fs, node, place, RequestKind::remove_attribute, name, XATTR_REPLACE);
     let_change_show(node);
     if (error == 0) error = -remove_xattr(place.fd(), place.name.c_str(), name);
     if (error == ENODATA && fs.journal.inherited()) error = 0;

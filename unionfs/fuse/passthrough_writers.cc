@@ -18,7 +18,8 @@ void end_passthrough_writes(Union &fs, Node &node) {
     fs.cache.drop(node.slot);  // ours counts too
     node.slot_writable = false;
     const base::Fd fd(::openat(place.fd(), place.name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-    // A mapping has the file open. While anybody has it so for writing there is no lease (fcntl(2)); it goes with the descriptor.
+    // A mapping keeps the file open. While one is open for writing there can be no lease (fcntl(2)). A lease ends with its
+    // descriptor.
     if (fd && ::fcntl(fd.get(), F_SETLEASE, F_RDLCK) == 0) node.set_passthrough_writers(false);
 }
 

@@ -8,7 +8,7 @@
 
 namespace unionfs {
 
-// The kernel's number for it; 0 for what is too short to have one.
+// The kernel's number for the request; 0 if it is too short to have one.
 uint64_t unique_of(const fuse_buf &request);
 
 // Whether set-user-ID bits are to be dropped.

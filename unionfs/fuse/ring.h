@@ -28,7 +28,7 @@ class Ring {
     // Keeps the answer, in the form in which /dev/fuse takes it, for next().
     void answer(const iovec *parts, int count);
 
-    // Location an answer's bytes behind its fuse_out_header need not be copied; a request's last part lies there too.
+    // Where an answer's bytes after its fuse_out_header need no copy. The last part of a request lies there too.
     [[nodiscard]] std::span<char> payload() const { return {payload_, payload_bytes_}; }
     [[nodiscard]] unsigned processor() const { return processor_; }
 

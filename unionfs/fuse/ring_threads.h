@@ -19,7 +19,7 @@ class RingThreads {
     };
     RingThreads(int device, std::atomic<unsigned> &running, Work work);
 
-    // What can fail; nothing is heard of by the kernel. An Error: stay with /dev/fuse.
+    // Everything that can fail, before the kernel hears of it. An Error: stay with /dev/fuse.
     base::Result<> prepare(size_t payload_bytes);
     // After the kernel has the answer to its INIT: it waits for all processors' queues.
     void start();

@@ -175,7 +175,7 @@ void serve_ring(Loop &loop, Ring &ring, std::span<char> request) {
 
 }  // namespace
 
-Result<> serve(Union &fs, const Device &device, Mode mode, const std::function<void()> &ready) {
+Result<> serve(Union &fs, const FuseDevice &device, Mode mode, const std::function<void()> &ready) {
     fs.attributes_changed = [&fs, fd = device.fd.get()](const Node &node) { drop_cached_attributes(fd, id_of(fs, node)); };
     Session session{.fs = fs, .mode = mode, .device = device.fd.get(), .processes = device.processes.get()};
     fuse_lowlevel_ops ops{};

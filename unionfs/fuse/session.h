@@ -4,12 +4,12 @@
 #include <functional>
 
 #include "mounts/base/error.h"
-#include "unionfs/fuse/device.h"
+#include "unionfs/fuse/fuse_device.h"
 #include "unionfs/tree/union.h"
 
 namespace unionfs {
 
 // Returns after the unmount. `ready` is called once, when requests are being answered.
-base::Result<> serve(Union &fs, const Device &device, Mode mode, const std::function<void()> &ready);
+base::Result<> serve(Union &fs, const FuseDevice &device, Mode mode, const std::function<void()> &ready);
 
 }  // namespace unionfs

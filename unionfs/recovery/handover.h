@@ -1,4 +1,4 @@
-// The head of the shared memory: what there is one of that a successor needs.
+// The head of the shared memory: what a successor needs that exists once.
 #pragma once
 
 #include "unionfs/recovery/journal.h"
@@ -15,7 +15,7 @@ struct Handover {
     bool kernel_has_io_uring;               // Linux 6.14 with fuse.enable_uring=1
     bool over_io_uring;                     // requests come that way
     int32_t io_uring_error;                 // asked for, and the kernel offers it: an errno that says why not
-    Entry journal[Journal::size];
+    JournalEntry journal[Journal::size];
 };
 static_assert(sizeof(Handover) <= SharedMemory::header_bytes);
 

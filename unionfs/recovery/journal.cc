@@ -7,7 +7,7 @@ namespace {
 constexpr uint64_t resent = uint64_t{1} << 63;  // FUSE_UNIQUE_RESEND, linux/fuse.h of 6.9
 
 thread_local uint64_t request = 0;
-thread_local Entry *entry = nullptr;
+thread_local JournalEntry *entry = nullptr;
 
 uint8_t copy_name(char *to, std::string_view name) { return static_cast<uint8_t>(name.copy(to, name.size())); }
 
@@ -40,8 +40,8 @@ bool Journal::inherited() const { return entry != nullptr && entry->inherited; }
 
 bool Journal::counted(SharedMemory::Reference file) const { return entry != nullptr && entry->counted && entry->file == file; }
 
-void Journal::count(Step step, SharedMemory::Reference file, unsigned &counter, unsigned by, unsigned others) {
-    Entry &noted = note({.step = step});
+void Journal::count(RequestKind kind, SharedMemory::Reference file, unsigned &counter, unsigned by, unsigned others) {
+    JournalEntry &noted = note({.kind = kind});
     noted.counting = noted.counted = false;
     noted.file = file;
     noted.opens = counter + by + others;
@@ -53,7 +53,7 @@ void Journal::count(Step step, SharedMemory::Reference file, unsigned &counter, 
     noted.counted = true;  // from here on others may count too
 }
 
-// One is always found: there are more than threads, and what is inherited and never asked for again gives way.
+// One is always found: there are more entries than threads, and an inherited one that was never asked for again is reused.
 size_t Journal::free_entry() {
     for (size_t tries = 0;; ++tries) {
         const size_t i = ++last_ % size;
@@ -62,12 +62,12 @@ size_t Journal::free_entry() {
     }
 }
 
-Entry &Journal::note(const Intent &intent) {
+JournalEntry &Journal::note(const IntendedRequest &intent) {
     if (entry != nullptr) return *entry;
-    Entry &made = entries_[free_entry()];
+    JournalEntry &made = entries_[free_entry()];
     made.unique = 0;
     std::atomic_signal_fence(std::memory_order_release);
-    made.step = intent.step;
+    made.kind = intent.kind;
     made.done = made.inherited = made.counting = made.counted = false;
     made.exchange = intent.exchange;
     made.existed = intent.existed;

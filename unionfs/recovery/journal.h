@@ -15,16 +15,16 @@
 
 namespace unionfs {
 
-enum class Step : uint8_t { make, link, remove, rename, open, release, set_attribute, remove_attribute };
+enum class RequestKind : uint8_t { make, link, remove, rename, open, release, set_attribute, remove_attribute };
 
-struct Entry {
+struct JournalEntry {
     std::atomic<uint64_t> unique;  // of the request, as the kernel numbered it first; 0: the entry is free
-    Step step;
+    RequestKind kind;
     bool done;  // found out by a successor
     bool inherited;
     bool exchange;           // of rename
-    bool existed;            // of the attribute steps: before the first try
-    bool counting, counted;  // an open or release of `file`, in whatever step
+    bool existed;            // of the attribute requests: before the first try
+    bool counting, counted;  // an open or release of `file`, whatever the kind
     unsigned opens;          // what that count leaves
     SharedMemory::Reference file;
     SharedMemory::Reference node, other, parent, new_parent;
@@ -35,8 +35,8 @@ struct Entry {
     [[nodiscard]] std::string_view new_place() const { return {new_name, new_name_size}; }
 };
 
-struct Intent {
-    Step step;
+struct IntendedRequest {
+    RequestKind kind;
     SharedMemory::Reference node = 0, parent = 0;
     std::string_view name{};
     SharedMemory::Reference other = 0, new_parent = 0;
@@ -50,10 +50,10 @@ class Journal {
     static constexpr size_t size = 512;  // more than threads, by what a few dead workers leave
 
     // `entries`: `size` of them in the shared memory. What is in use there is inherited.
-    explicit Journal(Entry *entries) : entries_(entries) {}
+    explicit Journal(JournalEntry *entries) : entries_(entries) {}
     void inherit();
 
-    // This thread turns to a request, and has answered it.
+    // This thread begins a request, and has answered it.
     void begin(uint64_t unique);
     void end();
 
@@ -64,11 +64,11 @@ class Journal {
     // Whether that worker had counted an open or release of this file.
     [[nodiscard]] bool counted(SharedMemory::Reference file) const;
     // Counts one, so that a successor can tell whether it was counted. The Node is locked; `others`: its other counter.
-    void count(Step step, SharedMemory::Reference file, unsigned &counter, unsigned by, unsigned others);
-    // Before the step that can't be repeated; the entry that a resent request has already stays as it is.
-    Entry &note(const Intent &intent);
+    void count(RequestKind kind, SharedMemory::Reference file, unsigned &counter, unsigned by, unsigned others);
+    // Called before a change that can't be repeated. A resent request keeps the entry that it has already.
+    JournalEntry &note(const IntendedRequest &intent);
 
-    // All in use; a successor settles them before it serves.
+    // Visits all entries in use. A successor settles them before it serves.
     template <class Visit>
     void each(const Visit &visit) {
         for (size_t i = 0; i < size; ++i)
@@ -78,7 +78,7 @@ class Journal {
   private:
     size_t free_entry();
 
-    Entry *entries_;
+    JournalEntry *entries_;
     std::array<std::atomic<bool>, size> taken_{};
     std::atomic<size_t> last_ = 0;
 };

@@ -37,7 +37,7 @@ void ItemPool::list(size_t chunk) {
 void *ItemPool::take() {
     if (with_room_.empty()) {
         if ((chunks_.size() + 1) * chunk_bytes > stretch_) throw std::bad_alloc();
-        // list() must not want memory: it is called when something goes.
+        // list() must not allocate: it is called when something is freed.
         if (with_room_.capacity() <= chunks_.size()) with_room_.reserve(chunks_.size() * 2 + 16);
         chunks_.emplace_back();
         list(chunks_.size() - 1);

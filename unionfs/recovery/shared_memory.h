@@ -51,8 +51,8 @@ class ItemPool {
     // Whole chunks without an item go back to the kernel.
     void give(void *item);
 
-    // How a successor learns which items are in use, in this order: each() visits every item's place in the first `end_bytes`,
-    // used or not; claim() is told of each item in use, once; claimed() says that this was all.
+    // A successor learns which items are in use by calling, in this order: each() visits every item's place in the first
+    // `end_bytes`, used or not; claim() is told of each item in use, once; claimed() says that this was all.
     template <class Visit>
     void each(size_t end_bytes, const Visit &visit) {
         for (size_t chunk = 0; chunk * chunk_bytes < end_bytes; ++chunk)

@@ -36,7 +36,7 @@ std::vector<int> open_descriptors() {
     std::vector<int> open;
     rlimit limit{};
     if (::getrlimit(RLIMIT_NOFILE, &limit) < 0) limit.rlim_cur = 1024;
-    // All are below the lowest number that is free, but for a few: one look at each of some more finds them.
+    // Nearly all lie below the lowest free number. The few others are found by trying some numbers above it.
     constexpr int enough_free = 1024;
     for (int fd = 0, free = 0; static_cast<rlim_t>(fd) < limit.rlim_cur && free < enough_free; ++fd)
         if (::fcntl(fd, F_GETFD) >= 0)
@@ -95,7 +95,7 @@ std::string cause_of(int status) {
     return "ended with " + std::to_string(WEXITSTATUS(status));
 }
 
-// Workers that die as soon as they serve, one after the other: what kills them is sent again to each.
+// Workers that die one after the other as soon as they serve: the request that kills them is sent to each again.
 class Deaths {
   public:
     void start() { ::clock_gettime(CLOCK_MONOTONIC, &started_); }
@@ -112,7 +112,7 @@ class Deaths {
     unsigned in_a_row_ = 0;
 };
 
-// Why the worker's death is the end; empty when another can take over.
+// Why no other worker can take over; empty if one can.
 std::string hopeless(const Supervised &supervised, Deaths &deaths) {
     if (supervised.handover.init_size == 0) return "it never served";
     if (supervised.handover.over_io_uring)

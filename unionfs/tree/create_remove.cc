@@ -17,7 +17,7 @@ int Union::make(Node &parent, const std::string &name, bool directory, const std
     FdRef dir;
     if (const int error = upper_dir(parent, dir); error != 0) return error;
     if (journal.done()) return 0;
-    journal.note({.step = Step::make, .parent = table.reference(&parent), .name = name});
+    journal.note({.kind = RequestKind::make, .parent = table.reference(&parent), .name = name});
     int error = create(dir->get(), name.c_str());
     if (error != EEXIST) return error;
     struct stat status{};
@@ -42,50 +42,11 @@ int Union::make(Node &parent, const std::string &name, bool directory, const std
     return error;
 }
 
-// Location a successor finds a lower object that no name leads to.
-void Union::remember_place(Node &node) {
-    if (node.hidden != 0) return;
-    std::vector<std::string> path;
-    LowerDirRef dir = node.is_dir() ? node.lowers.front() : node.lower_parent;
-    if (!node.is_dir()) path.push_back(node.lower_name);
-    for (; dir->parent; dir = dir->parent) path.insert(path.begin(), dir->name);
-    table.hide(&node, dir->layer, path);
-}
-
-// A file whose last name goes stays usable for those who have it open.
-int Union::keep_unlinked(Node &node) {
-    if (node.orphan()) return 0;
-    if (!node.upper) {
-        remember_place(node);
-        return 0;
-    }
-    FdRef fd;
-    if (node.is_file() && data(node, true, fd) == 0) {
-        node.keep_orphan(fd);
-        return 0;
-    }
-    Location place;
-    if (const int error = resolve_upper(node, place); error != 0) return error;
-    base::Fd opened(::openat(place.fd(), place.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
-    if (!opened) return errno;
-    node.keep_orphan(std::make_shared<const base::Fd>(std::move(opened)));
-    return 0;
-}
-
-// A directory stays for those who stand in it.
-void Union::keep_removed_directory(Node &directory) {
-    FdRef itself;
-    if (!directory.upper)
-        remember_place(directory);
-    else if (upper_dir(directory, itself) == 0)
-        directory.keep_orphan(itself);
-}
-
-// Before a name goes: no copy-up is under way that would put it back, and none begins while this is held.
+// Called before a name is removed. No copy-up that would put it back is under way, and none begins while this is held.
 std::unique_lock<NodeMutex> Union::hold_for_removal(Node &node, bool last_name, int &error) {
     for (;;) {
         const bool was_upper = node.upper;
-        if (error == 0 && last_name && !node.is_dir()) error = keep_unlinked(node);
+        if (error == 0 && last_name && !node.is_dir()) error = keep_unlinked(node, Keep::removed);
         std::unique_lock held(node.mutex);
         if (error != 0 || node.upper == was_upper) return held;
     }
@@ -101,7 +62,7 @@ int Union::remove(Node &parent, const std::string &name, bool directory) {
     bool in_upper = found.upper && found.indexed == 0;
     if (!options.copy_on_write && !in_upper) return EROFS;
     Node *node = intern(parent, name, found);
-    // A whiteout takes the place of whatever the directory holds, so it is looked into first; rmdir(2) looks by itself.
+    // A whiteout would replace a directory whatever it holds, so it is checked to be empty first. rmdir(2) checks by itself.
     bool hides = true;
     int error = found.upper ? lower_has(parent, name, hides) : 0;
     if (error == 0 && directory && (hides || !node->lowers.empty())) error = is_empty(*node);
@@ -123,7 +84,8 @@ int Union::remove(Node &parent, const std::string &name, bool directory) {
     const bool several = !directory && !node->upper && found.status.st_nlink > 1;
     if (error == 0 && directory) keep_removed_directory(*node);
     if (error == 0) {
-        journal.note({.step = Step::remove, .node = table.reference(node), .parent = table.reference(&parent), .name = name});
+        journal.note(
+            {.kind = RequestKind::remove, .node = table.reference(node), .parent = table.reference(&parent), .name = name});
         if (several) hard_links.note_removal(node->shown_inode, lower_name(*node, &link));
         if (!in_upper)
             error = layers.make_whiteout(dir->get(), name);
@@ -138,7 +100,7 @@ int Union::remove(Node &parent, const std::string &name, bool directory) {
         }
     }
     if (error != 0) {
-        if (!table.links(node).empty()) node->drop_orphan();
+        if (!table.links(node).empty()) give_up_orphan(*node);
     } else {
         if (several) hard_links.count_removal(node->shown_inode);
         if (!node->upper) node->lose_lower_name();
@@ -152,17 +114,18 @@ int Union::remove(Node &parent, const std::string &name, bool directory) {
 void Union::lose_name(Node &node, Node &parent, const std::string &name, bool last_on_disk) {
     if (node.indexed) last_on_disk = leave_index(node);
     if (!table.remove_link(&node, &parent, name)) {
-        node.drop_orphan();
+        give_up_orphan(node);
         return;
     }
     node.removed = true;
+    if (node.is_dir() && node.orphan_name != 0) cache.drop(node.slot);  // of the one that went
     if (last_on_disk) table.remove_keys(&node);
 }
 
-// A copied-up file that some still read from the lower. The kernel's inode is bound to that file until they close it, so
-// it is left to them as an unlinked one would be, and whoever looks its names up finds a new Node.
+// A file that was copied up while some still read it from the lower. The kernel's inode is bound to the lower's until they close
+// it, so it is left to them as an unlinked one would be, and whoever looks its names up finds a new Node.
 int Union::leave_to_readers(Node &node) {
-    if (const int error = keep_unlinked(node); error != 0) return error;
+    if (const int error = keep_unlinked(node, Keep::removed); error != 0) return error;
     table.disown(&node);
     changed_by_us(node);
     return ESTALE;
@@ -175,7 +138,8 @@ int Union::link(Node &node, Node &new_parent, const std::string &new_name) {
     std::unique_lock held(node.mutex);
     Location from;
     if (const int error = resolve_upper(node, from); error != 0) return error;
-    journal.note({.step = Step::link, .node = table.reference(&node), .parent = table.reference(&new_parent), .name = new_name});
+    journal.note(
+        {.kind = RequestKind::link, .node = table.reference(&node), .parent = table.reference(&new_parent), .name = new_name});
     if (node.indexed)
         if (const int error = hard_links.count_by_links(node.shown_inode); error != 0) return error;
     const int error = make(new_parent, new_name, false, [&](int dir, const char *name) {
@@ -184,9 +148,9 @@ int Union::link(Node &node, Node &new_parent, const std::string &new_name) {
     held.unlock();
     if (error != 0) return error;
     table.add_link(&node, &new_parent, new_name);
-    if (node.orphan()) {  // O_TMPFILE got a name
+    if (node.orphan() || node.orphan_name != 0) {  // O_TMPFILE got a name
         const std::lock_guard lock(node.mutex);
-        node.drop_orphan();
+        give_up_orphan(node);
         node.removed = false;
         table.add_key(&node, node.upper_key);
     }

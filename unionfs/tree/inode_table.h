@@ -3,7 +3,9 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <mutex>
+#include <vector>
 
 #include "unionfs/tree/key_table.h"
 #include "unionfs/tree/name_pool.h"
@@ -13,11 +15,12 @@ namespace unionfs {
 
 class InodeTable {
   public:
-    InodeTable(FdCache &cache, SharedMemory &memory);
+    // `let_go` is told of each Node's orphan_name when that is freed, with no lock held.
+    InodeTable(FdCache &cache, SharedMemory &memory, std::function<void(ino_t)> let_go);
     InodeTable(const InodeTable &) = delete;
     InodeTable &operator=(const InodeTable &) = delete;
 
-    // The Node of an object, one lookup richer, with (parent, name) among its links. `fill` completes a new one.
+    // The Node of an object, with one more lookup counted and (parent, name) among its links. `fill` completes a new one.
     template <class Fill>
     Node *intern(const Key &key, Node *parent, std::string_view name, const Fill &fill) {
         const std::lock_guard lock(mutex_);
@@ -38,9 +41,9 @@ class InodeTable {
         }
         return node;
     }
-    // The Node of an object, one lookup richer, or null.
+    // The Node of an object, with one more lookup counted, or null.
     Node *find(const Key &key);
-    // Gives lookups back; the last one frees the Node.
+    // Takes lookups off the count; the last one frees the Node.
     void forget(Node *node, uint64_t lookups);
 
     void add_key(Node *node, const Key &key);
@@ -65,6 +68,7 @@ class InodeTable {
     // --- a successor's, before it serves (restore.cc) ---
     // Descriptors that the Nodes of the dead worker need.
     std::vector<int> orphans();
+    std::vector<ino_t> orphan_names();
     // The Nodes of the dead worker, each with its NodeKept alone, not yet in the table.
     std::vector<Node *> inherit();
     // Before join: a name of a Node is another one, or with a null `new_parent` none.
@@ -83,11 +87,14 @@ class InodeTable {
     void drop_name(SharedMemory::Reference *at) { release(take_name(at)); }
     Node *take_name(SharedMemory::Reference *at);  // whose it was a child of, which may have to be released
     void release(Node *node);
+    void note_left(ino_t name);
     std::byte *first_node() const;
 
     Mutex<Rank::table> mutex_;
     KeyTable by_key_;
     size_t count_ = 0;
+    std::function<void(ino_t)> let_go_;
+    std::vector<ino_t> left_;  // orphan_names of Nodes that were freed
     FdCache &cache_;
     SharedMemory &memory_;
     ItemPool nodes_;

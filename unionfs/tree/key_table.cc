@@ -31,7 +31,7 @@ void KeyTable::erase(const Key &key, const Node *node) {
     const size_t mask = places_.size() - 1;
     size_t hole = place_of(key);
     if (node == nullptr || places_[hole].node != node) return;
-    // What stands behind the hole moves into it, unless that is before its home.
+    // The entry after the hole moves into it, unless the hole lies before the entry's home slot.
     for (size_t at = (hole + 1) & mask; places_[at].node != nullptr; at = (at + 1) & mask) {
         if (((at - home_of(places_[at].key)) & mask) < ((at - hole) & mask)) continue;
         places_[hole] = places_[at];

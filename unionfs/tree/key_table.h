@@ -13,7 +13,7 @@ class KeyTable {
   public:
     // Null when there is none.
     [[nodiscard]] Node *find(const Key &key) const;
-    // The key is this Node's from now on. Throws std::bad_alloc only where the last place would be taken, and then before that.
+    // From now on the key is this Node's. Throws std::bad_alloc if the table is full and can't grow; then nothing was changed.
     void put(const Key &key, Node *node);
     // Unless the key is another Node's by now.
     void erase(const Key &key, const Node *node);

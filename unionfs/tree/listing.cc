@@ -71,7 +71,7 @@ int Listing::read_layer(Union &fs, int dir, uint16_t layer) {
     }
 }
 
-// Of the entries, which are in order of cookie and then of layer: of each name the first, if it is no whiteout.
+// The entries are sorted by cookie, then by layer. Keeps the first of each name unless it is a whiteout.
 void Listing::keep_topmost() {
     auto kept = entries.begin();  // behind what is kept, or was a whiteout of the cookie that is looked at
     for (auto at = entries.begin(); at != entries.end();) {

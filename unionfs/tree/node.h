@@ -37,7 +37,7 @@ struct LowerDir {
     LowerDir &operator=(const LowerDir &) = delete;
     ~LowerDir() {
         if (cache != nullptr) cache->drop(slot);
-        // Those above that are nobody else's go one after the other: each within the other's end would cost stack.
+        // Parents that nobody else holds are freed one after the other. Nested destructors would cost stack for each.
         while (parent && parent.use_count() == 1) {
             std::atomic_thread_fence(std::memory_order_acquire);  // what was done by who let it go before
             LowerDirRef above = std::move(parent->parent);
@@ -64,6 +64,7 @@ struct NodeKept {
     SharedMemory::Reference names = 0;   // in the union by which it was reached; the root has none
     SharedMemory::Reference hidden = 0;  // a lower object that no name leads to any more: the names from its layer's root
     int orphan_fd = -1;                  // of `orphan`
+    ino_t orphan_name = 0;               // the entry in the work directory that keeps it instead (orphans.cc); 0: none
     int nlink_change = 0;                // names of a lower file that were removed, negative
     int backing_id = 0;                  // passthrough, while opens > 0
     unsigned opens = 0;                  // by passthrough
@@ -105,9 +106,9 @@ struct alignas(SharedMemory::unit) Node : NodeKept {
     Node() = default;
     explicit Node(const NodeKept &kept) : NodeKept(kept) {}
 
-    // What is left when no name is; null while there is one. Asked for with the mutex and without it.
+    // Keeps the object when it has no name left; null while it has one. Read with and without the mutex.
     [[nodiscard]] FdRef orphan() const { return std::atomic_load(&orphan_ref); }
-    // The descriptor's number is noted, for only the descriptor keeps the object alive.
+    // The descriptor's number is noted, because only the descriptor keeps the object alive.
     void keep_orphan(FdRef fd) {
         orphan_fd = fd->get();
         std::atomic_store(&orphan_ref, std::move(fd));
@@ -116,10 +117,10 @@ struct alignas(SharedMemory::unit) Node : NodeKept {
         orphan_fd = -1;
         std::atomic_store(&orphan_ref, FdRef());
     }
-    // `nlink_change` is asked for by whoever shows the link count, with no lock.
+    // `nlink_change` is read without a lock by whoever shows the link count.
     [[nodiscard]] int names_changed() const { return __atomic_load_n(&nlink_change, __ATOMIC_RELAXED); }
     void lose_lower_name() { __atomic_fetch_sub(&nlink_change, 1, __ATOMIC_RELAXED); }
-    // Asked for by whoever tells the kernel of attributes, with no lock.
+    // Read without a lock by whoever tells the kernel of attributes.
     [[nodiscard]] bool has_passthrough_writers() const { return __atomic_load_n(&passthrough_writers, __ATOMIC_ACQUIRE); }
     void set_passthrough_writers(bool is) { __atomic_store_n(&passthrough_writers, is, __ATOMIC_RELEASE); }
     [[nodiscard]] bool is_dir() const { return S_ISDIR(type); }

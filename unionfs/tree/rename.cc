@@ -23,7 +23,7 @@ std::string lower_path(const LowerDirRef &dir) {
     return path;
 }
 
-// All that one directory shows; its directories come to `further`, each a lookup richer.
+// Copies up everything that one directory shows. Its directories are added to `further`, each with one more lookup counted.
 int Union::copy_up_content(Node &directory, std::vector<Node *> &further) {
     Listing listing;
     int error = copy_up(directory);
@@ -49,7 +49,7 @@ int Union::copy_up_content(Node &directory, std::vector<Node *> &further) {
     return error;
 }
 
-// Copies up all that a directory shows, so that it needs its lowers no more. Nothing that is seen changes by it.
+// Copies up everything that a directory shows, so that it needs its lowers no more. Nobody sees a change.
 int Union::copy_up_tree(Node &directory) {
     std::vector<Node *> left;
     int error = copy_up_content(directory, left);
@@ -62,8 +62,8 @@ int Union::copy_up_tree(Node &directory) {
     return error;
 }
 
-// From the lowers' roots, as the topmost of them has to be asked: a lower may have moved directories itself, and then the path in
-// a further one isn't it.
+// The path from the lowers' roots, by which the topmost lower has the directory. A lower may itself hold redirects; then the path
+// in a further one is another.
 int Union::path_in_lowers(Node &directory, std::string &path) {
     for (Node *at = &directory; at != root;) {
         const std::vector<Link> links = table.links(at);
@@ -84,7 +84,7 @@ int Union::path_in_lowers(Node &directory, std::string &path) {
     return 0;
 }
 
-// Before the move: what the directory needs so that at its new place it shows what it shows now, and nothing else.
+// Marks a directory before it is moved, so that it shows the same at its new place.
 int Union::mark_moved(Node &node, Node &parent, Node &new_parent, const std::string &new_name) {
     if (!node.is_dir()) return 0;
     Location at;
@@ -134,7 +134,7 @@ int Union::clear_directory(Node &parent, const std::string &name, Node &director
     return error;
 }
 
-// One rename: what both places need before it, the system call that makes it seen, and what is known after it.
+// One rename: preparation of both places, the one system call that makes it visible, and the update of what we know.
 struct Union::Renaming {
     Union &fs;
     Link from, to;
@@ -168,8 +168,8 @@ struct Union::Renaming {
         if (error == 0) error = move();
         if (error == 0)
             settle();
-        else if (other != nullptr && other->is_dir() && !exchange)
-            other->drop_orphan();
+        else if (other != nullptr && !exchange && !fs.table.links(other).empty())
+            fs.give_up_orphan(*other);
         return error;
     }
 
@@ -239,7 +239,8 @@ struct Union::Renaming {
         if (const int error = fs.upper_dir(*from.parent, source); error != 0) return error;
         if (const int error = fs.upper_dir(*to.parent, target); error != 0) return error;
         if (!losing) hold_what_moves();
-        // A directory can't be renamed onto a whiteout: that is exchanged first, and then is what the old name needs.
+        // A directory can't be renamed onto a whiteout. So the two are exchanged, which leaves the old name the whiteout it
+        // needs.
         bool directory_onto_whiteout = false;
         if (!exchange && node->is_dir())
             if (const int error = look_for_whiteout(*target, directory_onto_whiteout); error != 0) return error;
@@ -248,7 +249,7 @@ struct Union::Renaming {
             how = RENAME_EXCHANGE;
         else if (hides)
             how = RENAME_WHITEOUT;
-        fs.journal.note({.step = Step::rename,
+        fs.journal.note({.kind = RequestKind::rename,
                          .node = fs.table.reference(node),
                          .parent = fs.table.reference(from.parent),
                          .name = from.name,
@@ -274,7 +275,7 @@ struct Union::Renaming {
         return fs.layers.marks.is_whiteout(target.get(), to.name.c_str(), status, is);
     }
 
-    // Location the file system makes no whiteout by rename: what then has the old name is hidden.
+    // Where the file system can't make a whiteout by rename, whatever has the old name afterwards is hidden.
     int move_by_exchange(const base::Fd &source, const base::Fd &target) {
         bool hidden = false;
         int error = other == nullptr ? look_for_whiteout(target, hidden) : 0;

@@ -17,21 +17,21 @@ namespace {
 class Restorer {
   public:
     explicit Restorer(Union &fs) : fs_(fs) {
-        fs.journal.each([&](Entry &entry) { entries_.push_back(&entry); });
+        fs.journal.each([&](JournalEntry &entry) { entries_.push_back(&entry); });
     }
     void restore(Node &node);
     void settle_made();
 
   private:
     void restore_one(Node &node);
-    void settle_rename(Entry &entry);
-    void settle_removal(Entry &entry, Node &node);
+    void settle_rename(JournalEntry &entry);
+    void settle_removal(JournalEntry &entry, Node &node);
     void find(Node &node);
     void find_hidden(Node &node);
     bool leads_to(Node &parent, const std::string &name, const Node &node);
 
     Union &fs_;
-    std::vector<Entry *> entries_;
+    std::vector<JournalEntry *> entries_;
 };
 
 bool Restorer::leads_to(Node &parent, const std::string &name, const Node &node) {
@@ -41,7 +41,7 @@ bool Restorer::leads_to(Node &parent, const std::string &name, const Node &node)
     return key == node.upper_key || (!found.upper && key == node.lower_key);
 }
 
-// Those above first, without a call within a call for each of them.
+// Parents first, without recursion.
 void Restorer::restore(Node &first) {
     std::vector<Node *> waiting{&first};
     std::unordered_set<Node *> looked_above;
@@ -60,10 +60,10 @@ void Restorer::restore_one(Node &node) {
     if (node.restored) return;
     node.restored = true;
     if (&node == fs_.root) return;
-    for (Entry *entry : entries_) {
+    for (JournalEntry *entry : entries_) {
         const bool ours = fs_.table.at(entry->node) == &node;
-        if (entry->step == Step::rename && (ours || fs_.table.at(entry->other) == &node)) settle_rename(*entry);
-        if (entry->step == Step::remove && ours) settle_removal(*entry, node);
+        if (entry->kind == RequestKind::rename && (ours || fs_.table.at(entry->other) == &node)) settle_rename(*entry);
+        if (entry->kind == RequestKind::remove && ours) settle_removal(*entry, node);
         if (entry->counting && fs_.table.at(entry->file) == &node)
             entry->counted = entry->counted || node.opens + node.cached_opens == entry->opens;
     }
@@ -71,7 +71,7 @@ void Restorer::restore_one(Node &node) {
     fs_.table.join(&node);
 }
 
-void Restorer::settle_rename(Entry &entry) {
+void Restorer::settle_rename(JournalEntry &entry) {
     Node *node = fs_.table.at(entry.node), *other = fs_.table.at(entry.other);
     Node *parent = fs_.table.at(entry.parent), *new_parent = fs_.table.at(entry.new_parent);
     if (entry.done || node == nullptr || parent == nullptr || new_parent == nullptr) return;
@@ -88,7 +88,7 @@ void Restorer::settle_rename(Entry &entry) {
         fs_.table.correct_name(other, new_parent, new_name, nullptr, {});
 }
 
-void Restorer::settle_removal(Entry &entry, Node &node) {
+void Restorer::settle_removal(JournalEntry &entry, Node &node) {
     Node *parent = fs_.table.at(entry.parent);
     if (entry.done || parent == nullptr) return;
     restore(*parent);
@@ -99,15 +99,15 @@ void Restorer::settle_removal(Entry &entry, Node &node) {
     fs_.table.correct_name(&node, parent, name, nullptr, {});
 }
 
-// A name that was not there when the kernel asked for it, and now is, is the one asked for.
+// A name that was absent when the kernel asked to make it, and is there now, was made by that request.
 void Restorer::settle_made() {
-    for (Entry *entry : entries_) {
-        if (entry->step != Step::make && entry->step != Step::link) continue;
+    for (JournalEntry *entry : entries_) {
+        if (entry->kind != RequestKind::make && entry->kind != RequestKind::link) continue;
         Node *parent = fs_.table.at(entry->parent), *node = fs_.table.at(entry->node);
         Found found;
         if (parent == nullptr || !parent->is_dir() || fs_.probe(*parent, std::string(entry->old_place()), found) != 0) continue;
-        if (entry->step == Step::make) entry->done = found.upper;
-        if (entry->step == Step::make || node == nullptr) continue;
+        if (entry->kind == RequestKind::make) entry->done = found.upper;
+        if (entry->kind == RequestKind::make || node == nullptr) continue;
         entry->done = Key{found.status.st_dev, found.status.st_ino} == node->upper_key;
         if (entry->done) fs_.table.add_link(node, parent, std::string(entry->old_place()));
     }
@@ -115,7 +115,7 @@ void Restorer::settle_made() {
 
 void Restorer::find(Node &node) {
     bool found_one = false;
-    if (node.orphan_fd < 0) node.upper_key = {};
+    if (node.orphan_fd < 0 && node.orphan_name == 0) node.upper_key = {};
     for (const Link &link : fs_.table.links(&node)) {
         restore(*link.parent);
         Found found;
@@ -137,9 +137,10 @@ void Restorer::find(Node &node) {
     node.removed = !found_one;
     if (found_one) {
         node.orphan_fd = -1;
-    } else if (node.orphan_fd >= 0) {
+        fs_.give_up_orphan(node);
+    } else if (node.orphan_fd >= 0 || node.orphan_name != 0) {
         node.upper = true;
-        node.keep_orphan(std::make_shared<const base::Fd>(node.orphan_fd));
+        fs_.keep_inherited(node);
     } else {
         find_hidden(node);
     }

@@ -19,7 +19,7 @@ namespace unionfs {
 
 namespace {
 
-// One stretch of data. The two in-kernel ways are tried first; both may say that they can't.
+// Copies one stretch of data. The two in-kernel ways are tried first; either may not be supported.
 int copy_stretch(int from, int to, off_t at, off_t end) {
     static constexpr size_t most = size_t{8} << 20;
     bool range = true;
@@ -103,7 +103,7 @@ int Layers::fill_copy(const base::Fd &source, int from_dir, const char *from_nam
         const bool has_holes = status.st_blocks < (status.st_size + 511) / 512;
         error = copy_data(source.get(), made.file.get(), size < 0 ? status.st_size : std::min(size, status.st_size), has_holes);
     }
-    // By descriptors, where there are any: each name that is not looked up saves more than half of its call.
+    // Uses descriptors where it can: a call without a lookup costs less than half.
     const int to_dir = source ? made.file.get() : work->get();
     const char *to_name = source ? "" : made.entry.c_str();
     struct stat empty{};

@@ -1,6 +1,5 @@
 #include "unionfs/upper/hard_links.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,6 +11,7 @@
 #include <set>
 #include <string_view>
 
+#include "mounts/base/directory.h"
 #include "unionfs/upper/workdir.h"
 #include "unionfs/upper/xattr.h"
 
@@ -121,7 +121,7 @@ nlink_t HardLinks::names_of(const std::string &entry, nlink_t on_disk) const {
     return static_cast<nlink_t>(std::max(0L, text[0] == '=' ? value : static_cast<long>(on_disk) + value));
 }
 
-// Counts the names that are gone. What turned out not to be, or stands there twice, is left out of the file.
+// Counts the names that are gone. Names that are still there, or are listed twice, are dropped from the file.
 void HardLinks::load_removals() {
     const int directory = layers_.links->get();
     const std::string text = content_of(directory, removals);
@@ -147,19 +147,18 @@ void HardLinks::load_removals() {
     layers_.discard(entry);
 }
 
-// What the index holds. What is another stack's is left alone; what is of no use, and what this upper never heard of, goes.
+// Reads the index. Entries of another stack are left alone. Useless ones, and those that this upper doesn't know, are removed.
 void HardLinks::load() {
     if (!layers_.links) return;
     load_removals();
     const int directory = layers_.links->get();
     std::vector<std::string> garbage;
-    DIR *entries = ::fdopendir(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    while (const dirent *entry = entries == nullptr ? nullptr : ::readdir(entries)) {
-        const std::string name(entry->d_name);
+    const auto entries = base::names_in(directory, "links");
+    if (!entries) return;
+    for (const std::string &name : *entries) {
         ino_t number = 0;
         struct stat status{};
-        if (std::from_chars(name.data(), name.data() + name.size(), number).ptr != name.data() + name.size())
-            continue;  // . and ..
+        if (std::from_chars(name.data(), name.data() + name.size(), number).ptr != name.data() + name.size()) continue;
         if (::fstatat(directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0 || S_ISDIR(status.st_mode)) continue;
         std::string path;
         if (layers_.marks.value(directory, name.c_str(), origin, path) != 0) continue;
@@ -169,7 +168,6 @@ void HardLinks::load() {
         else
             add(number, status.st_ino);
     }
-    if (entries != nullptr) ::closedir(entries);
     for (const std::string &name : garbage) (void)::unlinkat(directory, name.c_str(), 0);  // tried again at the next mount
 }
 
@@ -200,12 +198,15 @@ bool HardLinks::is_needless(ino_t number, nlink_t &left) const {
     return left < status.st_nlink;
 }
 
-void HardLinks::remove(ino_t number) {
+void HardLinks::remove(ino_t number, const std::string &orphan) {
     {
         const std::lock_guard lock(mutex_);
         copies_.erase(number);
     }
-    (void)::unlinkat(layers_.links->get(), name_of(number).c_str(), 0);  // tried again at the next mount
+    const int links = layers_.links->get();
+    const std::string entry = name_of(number);
+    if (!orphan.empty() && ::renameat(links, entry.c_str(), layers_.work->get(), orphan.c_str()) == 0) return;
+    (void)::unlinkat(links, entry.c_str(), 0);  // tried again at the next mount
 }
 
 }  // namespace unionfs

@@ -1,6 +1,5 @@
 #include "unionfs/upper/workdir.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/file.h>
@@ -12,9 +11,11 @@
 #include <cerrno>
 #include <charconv>
 #include <format>
+#include <iterator>
 #include <vector>
 
 #include "mounts/base/at.h"
+#include "mounts/base/directory.h"
 #include "unionfs/upper/layers.h"
 
 namespace unionfs {
@@ -40,18 +41,7 @@ std::string why_no_note(const struct stat &status, off_t most_bytes) {
 
 namespace {
 
-std::vector<std::string> names_in(Fd directory) {
-    std::vector<std::string> names;
-    DIR *entries = directory ? ::fdopendir(directory.get()) : nullptr;
-    if (entries == nullptr) return names;
-    (void)directory.release();
-    while (const dirent *entry = ::readdir(entries))
-        if (const std::string_view name(entry->d_name); name != "." && name != "..") names.emplace_back(name);
-    ::closedir(entries);
-    return names;
-}
-
-// Location the workdir is when none was named: beside the upper, hidden.
+// The workdir when none was named: beside the upper, hidden.
 std::string default_work(std::string upper) {
     while (upper.size() > 1 && upper.ends_with('/')) upper.pop_back();
     const size_t name = upper.rfind('/') + 1;  // 0 without a slash
@@ -112,13 +102,13 @@ pid_t holder_of(const Fd &locked) {
     if (::fstat(locked.get(), &wanted) < 0) return 0;
     // Another disk has the same inode numbers. On btrfs the kernel writes another device than stat(2): nobody is named there.
     const std::string file = std::format(" {:02x}:{:02x}:{} ", major(wanted.st_dev), minor(wanted.st_dev), wanted.st_ino);
-    for (const std::string &process : names_in(Fd(::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC)))) {
+    for (const std::string &process : base::names_in("/proc").value_or(base::Names{})) {
         pid_t pid = 0;
         if (std::from_chars(process.data(), process.data() + process.size(), pid).ptr != process.data() + process.size())
             continue;
         if (pid == ::getpid() || (lowest != 0 && pid > lowest)) continue;
         const std::string directory = "/proc/" + process + "/fdinfo";
-        for (const std::string &number : names_in(Fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)))) {
+        for (const std::string &number : base::names_in(directory).value_or(base::Names{})) {
             const auto info = base::read_file(directory + "/" + number);
             const size_t lock = info ? info->find("FLOCK") : std::string::npos;
             if (lock != std::string::npos && info->find(file, lock) != std::string::npos) lowest = pid;
@@ -187,9 +177,13 @@ bool is_removed(int dir, const char *name) {
 
 }  // namespace
 
-// What a crash left behind was never visible.
-void Layers::clean_work() {
-    for (const std::string &name : names_in(open_inside(work->get(), ".", O_RDONLY | O_DIRECTORY))) discard(name);
+// Removes what a crash left behind. It was never visible.
+void Layers::clean_work(const std::vector<ino_t> &orphans) {
+    std::vector<std::string> kept;
+    std::ranges::transform(orphans, std::back_inserter(kept), orphan_entry);
+    std::ranges::sort(kept);
+    for (const std::string &name : base::names_in(work->get(), options.work).value_or(base::Names{}))
+        if (!std::ranges::binary_search(kept, name)) discard(name);
 }
 
 // A directory's directories are moved up into the work directory, so that no depth costs stack or descriptors. What can't be
@@ -200,7 +194,7 @@ void Layers::discard(const std::string &first) {
         if (is_removed(work->get(), left[i].c_str())) continue;
         const Fd directory = open_inside(work->get(), left[i].c_str(), O_RDONLY | O_DIRECTORY);
         if (!directory) continue;
-        for (const std::string &name : names_in(open_inside(directory.get(), ".", O_RDONLY | O_DIRECTORY))) {
+        for (const std::string &name : base::names_in(directory.get(), left[i]).value_or(base::Names{})) {
             if (is_removed(directory.get(), name.c_str())) continue;
             std::string moved;
             int error = 0;

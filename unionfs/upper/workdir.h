@@ -14,10 +14,10 @@ namespace unionfs {
 struct Layers;
 struct Options;
 
-// O_PATH. With chroot= neither a link nor `..` leads out of that.
+// An O_PATH descriptor. With chroot= neither a link nor `..` leads out of it.
 base::Result<base::Fd> open_branch(const Options &options, const std::string &path, int flags = 0);
 
-// Bytes; a longer note of removed names is not ours.
+// In bytes. A longer note of removed names was not written by us.
 constexpr off_t most_removals = off_t{64} << 20;
 
 // One name in `dir`: no symbolic link is followed and no mount entered. An invalid Fd: errno tells why.

@@ -21,13 +21,13 @@ int set_xattr(int dir, const char *name, const char *attribute, const void *valu
 int remove_xattr(int dir, const char *name, const char *attribute);
 ssize_t list_xattr(int dir, const char *name, char *list, size_t size);
 
-// All names. Returns 0 or an errno; an object or file system without attributes has none.
+// Lists all names. Returns 0 or an errno. An object or file system without attributes has none.
 int xattr_names(int dir, const char *name, std::vector<std::string> &names);
 
-// Returns 0 or an errno, of which is_no_attribute() tells whether there is just none.
+// Returns 0 or an errno. is_no_attribute() tells whether the errno means that there is none.
 int xattr_value(int dir, const char *name, const std::string &attribute, std::string &value);
 
-// There is none, there can't be one, or it is not for us. Of all else nobody knows.
+// True if there is no such attribute, there can't be one, or we may not see it. Any other errno leaves it unknown.
 constexpr bool is_no_attribute(int error) { return error == ENODATA || error == EOPNOTSUPP || error == EACCES; }
 
 }  // namespace unionfs

@@ -1,4 +1,4 @@
-#include "stage1/disk/prepare.h"
+#include "stage1/disk/prepare_disk.h"
 
 #include <linux/fs.h>
 #include <sys/ioctl.h>

@@ -1,4 +1,4 @@
-#include "stage1/nixdb/register.h"
+#include "stage1/nixdb/register_closure.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -12,11 +12,11 @@
 #include "mounts/nix/database.h"
 #include "mounts/protocol.h"
 #include "stage1/base/load_db.h"
-#include "stage1/nixdb/closure.h"
 #include "stage1/nixdb/loaded_mark.h"
 #include "stage1/nixdb/loader.h"
 #include "stage1/nixdb/new_database.h"
 #include "stage1/nixdb/reconcile.h"
+#include "stage1/nixdb/registered_closure.h"
 #include "stage1/nixdb/schema.h"
 
 namespace stage1::nixdb {
@@ -85,7 +85,7 @@ base::Result<> clear_leftovers(const std::string &directory, const std::string &
 
 // Nobody sees the new file before it is whole and on the disk. That it has its name need not be: a cut now, and the next
 // boot makes it anew.
-base::Result<> make_database(const std::string &directory, int root, const Closure &closure) {
+base::Result<> make_database(const std::string &directory, int root, const RegisteredClosure &closure) {
     const std::string path = directory + "/db.sqlite";
     const std::string next = path + ".new";
     if (auto cleared = clear_leftovers(directory, path); !cleared) return cleared;
@@ -111,7 +111,7 @@ base::Result<bool> has_tables(mounts::Database &database) {
 
 // Where not even the closure is in sight the store isn't mounted, and nothing may be concluded from what is missing: an
 // absent descriptor.
-base::Result<base::Fd> open_store(int root, const Closure &closure) {
+base::Result<base::Fd> open_store(int root, const RegisteredClosure &closure) {
     auto store = base::open_in_root(root, std::string(mounts::protocol::store_dir), O_PATH | O_DIRECTORY);
     if (!store || closure.entries().empty()) return base::Fd{};
     auto text = closure.reader();
@@ -122,7 +122,7 @@ base::Result<base::Fd> open_store(int root, const Closure &closure) {
 }
 
 // What was changed is in the write-ahead log, whole, before it goes into the database; closing empties the log.
-base::Result<> change_database(mounts::Database &database, int root, const Closure &closure, bool strict,
+base::Result<> change_database(mounts::Database &database, int root, const RegisteredClosure &closure, bool strict,
                                RegisterReport &report) {
     const auto rows = [&]() -> base::Result<> {
         Loader loader(database, closure, root);
@@ -150,7 +150,8 @@ base::Result<> change_database(mounts::Database &database, int root, const Closu
     return result;
 }
 
-base::Result<> load(const std::string &directory, int root, const Closure &closure, bool strict, RegisterReport &report) {
+base::Result<> load(const std::string &directory, int root, const RegisteredClosure &closure, bool strict,
+                    RegisterReport &report) {
     const std::string path = directory + "/db.sqlite";
     report.paths = closure.entries().size();
     if (::access(path.c_str(), F_OK) == 0) {
@@ -202,7 +203,7 @@ base::Result<RegisterReport> register_closure(const RegisterRequest &request) {
     report.unchanged = has_loaded_mark(*directory, loaded_mark(*directory, *print));
     if (report.unchanged) return report;
 
-    auto closure = Closure::read(source->file.get(), source->name);
+    auto closure = RegisteredClosure::read(source->file.get(), source->name);
     if (!closure) return std::unexpected(closure.error());
     auto done = load(*directory, root->get(), *closure, request.mode == mounts::RegisterMode::strict, report).and_then([&] {
         return finish_files(*directory);

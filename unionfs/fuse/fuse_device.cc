@@ -1,4 +1,4 @@
-#include "unionfs/fuse/device.h"
+#include "unionfs/fuse/fuse_device.h"
 
 #include <fcntl.h>
 #include <linux/fuse.h>
@@ -6,6 +6,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -73,10 +74,10 @@ std::string explained(std::string said) {
     return said;
 }
 
-// Without it callers are taken for such as may do little.
+// Without /proc, callers are taken to be unprivileged.
 base::Fd open_processes() { return base::Fd(::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC)); }
 
-Result<Device> mount_with_helper(const Options &options) {
+Result<FuseDevice> mount_with_helper(const Options &options) {
     std::array<int, 2> ends{};
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) < 0) return fail(errno, "socketpair", "fusermount3");
     const base::Fd ours(ends[0]);
@@ -94,10 +95,10 @@ Result<Device> mount_with_helper(const Options &options) {
     const std::string said = explained(std::move(exit->output));
     base::Fd fd(receive_fd(ours.get()));
     if (!fd) return fail(0, "mount", options.mountpoint, said.empty() ? "fusermount3 refused" : said);
-    return Device{.fd = std::move(fd), .rootless = true, .complaint = said, .processes = open_processes()};
+    return FuseDevice{.fd = std::move(fd), .rootless = true, .complaint = said, .processes = open_processes()};
 }
 
-// Passthrough is for those who are root on the machine, not in a user namespace (user_namespaces(7): its map says which).
+// Passthrough needs root on the machine, not in a user namespace (user_namespaces(7): the uid map tells them apart).
 bool in_first_namespace() {
     std::array<char, 64> text{};
     const base::Fd map(::open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC));
@@ -107,7 +108,7 @@ bool in_first_namespace() {
 
 }  // namespace
 
-Result<Device> mount_device(const Options &options) {
+Result<FuseDevice> mount_device(const Options &options) {
     struct stat status{};
     if (::stat(options.mountpoint.c_str(), &status) < 0) return fail(errno, "mount point", options.mountpoint);
     if (!S_ISDIR(status.st_mode)) return fail(ENOTDIR, "mount point", options.mountpoint);
@@ -122,7 +123,13 @@ Result<Device> mount_device(const Options &options) {
         if (errno == EPERM) return mount_with_helper(options);
         return fail(errno, "mount", options.mountpoint);
     }
-    return Device{.fd = std::move(*fd), .rootless = !in_first_namespace(), .complaint = {}, .processes = open_processes()};
+    return FuseDevice{.fd = std::move(*fd), .rootless = !in_first_namespace(), .complaint = {}, .processes = open_processes()};
+}
+
+dev_t device_at(const std::string &mountpoint) {
+    struct statx found{};
+    if (::statx(AT_FDCWD, mountpoint.c_str(), AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, 0, &found) < 0) return 0;
+    return makedev(found.stx_dev_major, found.stx_dev_minor);
 }
 
 base::Fd clone_device(int device) {
@@ -142,7 +149,7 @@ void drop_cached_attributes(int device, uint64_t node_id) {
     (void)!::write(device, &notice, sizeof notice);  // ENOENT: the kernel knows nothing of it that could be stale
 }
 
-void ask_to_resend(const Device &device) {
+void ask_to_resend(const FuseDevice &device) {
     constexpr int resend = 7;  // FUSE_NOTIFY_RESEND, linux/fuse.h of 6.9
     const fuse_out_header notice{sizeof notice, resend, 0};
     (void)!::write(device.fd.get(), &notice, sizeof notice);  // the kernel can: the supervisor looked

@@ -1,4 +1,4 @@
-#include "stage1/nixdb/closure.h"
+#include "stage1/nixdb/registered_closure.h"
 
 #include <sys/stat.h>
 
@@ -30,19 +30,19 @@ bool known(const mounts::Sha256 &hash) {
 
 }  // namespace
 
-uint64_t Closure::content_of(const mounts::Sha256 &hash, uint64_t nar_size) {
+uint64_t RegisteredClosure::content_of(const mounts::Sha256 &hash, uint64_t nar_size) {
     std::string bytes(hash.begin(), hash.end());
     bytes.append(reinterpret_cast<const char *>(&nar_size), sizeof nar_size);
     return fingerprint(bytes).high | 1;
 }
 
-base::Result<Closure> Closure::read(int fd, std::string name) {
+base::Result<RegisteredClosure> RegisteredClosure::read(int fd, std::string name) {
     struct stat st{};
     if (::fstat(fd, &st) < 0) return base::fail(errno, "stat", name);
     if (!S_ISREG(st.st_mode)) return base::fail(0, "register", name, "the registration must be a regular file");
     if (st.st_size > std::numeric_limits<uint32_t>::max())
         return base::fail(EFBIG, "register", name, "4 GiB and more is not the registration of a closure");
-    Closure closure(fd, std::move(name));
+    RegisteredClosure closure(fd, std::move(name));
     // An upper bound, and memory that isn't touched costs nothing; growing would copy it.
     closure.references_.reserve(static_cast<size_t>(st.st_size) / least_reference_bytes);
     return closure.read_entries()
@@ -51,7 +51,7 @@ base::Result<Closure> Closure::read(int fd, std::string name) {
         .transform([&] { return std::move(closure); });
 }
 
-base::Result<> Closure::read_entries() {
+base::Result<> RegisteredClosure::read_entries() {
     auto text = reader();
     mounts::PathInfo info;
     for (;;) {
@@ -76,7 +76,7 @@ base::Result<> Closure::read_entries() {
     return {};
 }
 
-base::Result<> Closure::read_references(mounts::RegistrationReader &text, const Entry &entry) {
+base::Result<> RegisteredClosure::read_references(mounts::RegistrationReader &text, const Entry &entry) {
     while (text.references_left() != 0) {
         const auto reference = text.reference();
         if (!reference) return std::unexpected(reference.error());
@@ -88,7 +88,7 @@ base::Result<> Closure::read_references(mounts::RegistrationReader &text, const 
     return {};
 }
 
-base::Result<> Closure::sort() {
+base::Result<> RegisteredClosure::sort() {
     const auto key = [](const Entry &entry) { return std::tuple(entry.hash_part, entry.offset); };
     if (!std::ranges::is_sorted(entries_, {}, key)) std::ranges::sort(entries_, {}, key);
     for (size_t begin = 0; begin < entries_.size();) {
@@ -103,7 +103,7 @@ base::Result<> Closure::sort() {
 }
 
 // Paths whose first characters are the same: by all of them, from the text.
-base::Result<> Closure::sort_equals(std::span<Entry> equals) {
+base::Result<> RegisteredClosure::sort_equals(std::span<Entry> equals) {
     auto text = reader();
     mounts::PathInfo info;
     std::vector<std::pair<std::string, Entry>> named;
@@ -116,7 +116,8 @@ base::Result<> Closure::sort_equals(std::span<Entry> equals) {
     return {};
 }
 
-base::Result<> Closure::read_header(mounts::RegistrationReader &reader, const Entry &entry, mounts::PathInfo &info) const {
+base::Result<> RegisteredClosure::read_header(mounts::RegistrationReader &reader, const Entry &entry,
+                                              mounts::PathInfo &info) const {
     reader.seek(entry.offset);
     const auto there = reader.header(info);
     if (!there) return std::unexpected(there.error());
@@ -124,13 +125,13 @@ base::Result<> Closure::read_header(mounts::RegistrationReader &reader, const En
     return {};
 }
 
-bool Closure::registers(std::string_view path) const {
+bool RegisteredClosure::registers(std::string_view path) const {
     const auto number = paths_.find(path);
     return number && ranks_[*number] != 0;
 }
 
 // Takes away what nothing refers to, again and again (Kahn). What is left has a cycle in it or below it.
-base::Result<> Closure::refuse_cycle() const {
+base::Result<> RegisteredClosure::refuse_cycle() const {
     std::vector<uint32_t> referrers(ranks_.size());  // by number
     for (const Entry &entry : entries_)
         for (const uint32_t reference : references(entry))
@@ -155,7 +156,7 @@ base::Result<> Closure::refuse_cycle() const {
     return base::fail(0, "register", info.path, "it is in a cycle of references, or below one; no store has that");
 }
 
-base::Result<> Closure::refuse_unknown_references(const std::vector<bool> &known) const {
+base::Result<> RegisteredClosure::refuse_unknown_references(const std::vector<bool> &known) const {
     const auto unknown = [&](uint32_t number) { return ranks_[number] == 0 && !known[number]; };
     if (std::ranges::none_of(entries_, [&](const Entry &entry) { return std::ranges::any_of(references(entry), unknown); }))
         return {};

@@ -1,10 +1,10 @@
-#include "stage1/commands/hook.h"
+#include "stage1/commands/run_phase.h"
 
 #include <format>
 #include <print>
 
 #include "mounts/base/log.h"
-#include "stage1/base/status_port.h"
+#include "stage1/base/tell_host.h"
 #include "stage1/steps/run_step.h"
 
 namespace stage1 {

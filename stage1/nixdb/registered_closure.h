@@ -15,7 +15,7 @@
 
 namespace stage1::nixdb {
 
-class Closure {
+class RegisteredClosure {
   public:
     struct Entry {
         uint64_t hash_part;  // its first eight characters, as a number that sorts as they do
@@ -29,7 +29,7 @@ class Closure {
 
     // `fd`, of a regular file, is borrowed for as long as the closure lives. A path that stands there twice is what it
     // was the last time, as in Nix. Errors: a bad line, with its number; a cycle of references.
-    static base::Result<Closure> read(int fd, std::string name);
+    static base::Result<RegisteredClosure> read(int fd, std::string name);
 
     // In the order of their paths, which is the one that Nix inserts them in.
     [[nodiscard]] const std::vector<Entry> &entries() const { return entries_; }
@@ -53,7 +53,7 @@ class Closure {
     static uint64_t content_of(const mounts::Sha256 &hash, uint64_t nar_size);
 
   private:
-    Closure(int fd, std::string name) : fd_(fd), name_(std::move(name)) {}
+    RegisteredClosure(int fd, std::string name) : fd_(fd), name_(std::move(name)) {}
     base::Result<> read_entries();
     base::Result<> read_references(mounts::RegistrationReader &text, const Entry &entry);
     base::Result<> sort();

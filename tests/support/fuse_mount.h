@@ -1,0 +1,26 @@
+// A FUSE file system of a test's own: mounted, and served by a thread, until it goes out of scope.
+#pragma once
+
+#include <string>
+#include <thread>
+
+struct fuse_lowlevel_ops;
+struct fuse_session;
+
+namespace support {
+
+class FuseMount {
+  public:
+    // On the empty directory `mount_point`. `userdata` is what fuse_req_userdata(3) gives the operations; both outlive this.
+    FuseMount(const fuse_lowlevel_ops &operations, void *userdata, std::string mount_point);
+    FuseMount(const FuseMount &) = delete;
+    FuseMount &operator=(const FuseMount &) = delete;
+    ~FuseMount();
+
+  private:
+    std::string mount_point_;
+    fuse_session *session_;
+    std::thread thread_;
+};
+
+}  // namespace support
