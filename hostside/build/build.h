@@ -18,6 +18,7 @@ struct BuildWish {
     std::string user;                  // of the guest's; empty: a build user
     int cores = 1;
     std::vector<std::string> places;  // of the outputs, on the host, in their order; nothing is there
+    bool made_here = false;           // an output that is on the host already is one, too
     std::string failed_place;         // where the tree of a build that failed is kept; empty: nowhere
     int log = -1;                     // a file that has all that the builder says; -1: none
 };

@@ -131,9 +131,9 @@ Result<Derivation> derivation_of(char **environment) {
         return fail(0, step, "",
                     "which? --derivation DIR names a directory with its env-vars or .attrs.json; only within a build of Nix's, "
                     "which NIX_BUILD_TOP tells, our own environment is one");
-    // With structured attributes Nix names the files, and stdenv may have moved on.
+    // With structured attributes Nix names the files; the name that Nix 2.8 gives is not one in its own sandbox.
     const std::string *json = derivation.find("NIX_ATTRS_JSON_FILE");
-    const std::string directory = json != nullptr ? json->substr(0, json->rfind('/')) : *top;
+    const std::string directory = json != nullptr && there(*json) ? json->substr(0, json->rfind('/')) : *top;
     if (auto added = add_outputs(derivation, directory); !added) return std::unexpected(added.error());
     return derivation;
 }
@@ -143,7 +143,7 @@ std::vector<std::string> builder_environment(const Derivation &derivation, const
                                               {"NIX_STORE", "/nix/store"}, {"NIX_BUILD_CORES", std::to_string(cores)},
                                               {"NIX_LOG_FD", "2"},         {"TERM", "xterm-256color"}};
     for (const auto &[name, value] : derivation.environment) all[name] = value;
-    for (const char *shells : {"_", "SHLVL", "OLDPWD"}) all.erase(shells);
+    for (const char *shells : {"_", "SHLVL", "OLDPWD", "USE_TMPDIR"}) all.erase(shells);
     for (const char *own : {"NIX_BUILD_TOP", "TMPDIR", "TEMPDIR", "TMP", "TEMP", "PWD"}) all[own] = place;
     for (const auto &file : derivation.files) all[file.variable] = place + "/" + file.name;
     std::vector<std::string> environment;
