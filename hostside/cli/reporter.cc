@@ -1,6 +1,9 @@
 #include "hostside/cli/reporter.h"
 
+#include <unistd.h>
+
 #include <cstdio>
+#include <cstdlib>
 #include <format>
 
 #include "hostside/base/exit_code.h"
@@ -36,6 +39,17 @@ void tell(const std::string &line) {
 }  // namespace
 
 void say(const std::string &text) { tell("runvm: " + printable(text)); }
+
+void say_last(const std::vector<std::string> &lines) {
+    const char *no_colour = std::getenv("NO_COLOR");
+    const char *term = std::getenv("TERM");
+    const bool coloured = ::isatty(STDERR_FILENO) == 1 && (no_colour == nullptr || *no_colour == '\0') && term != nullptr &&
+                          std::string_view(term) != "dumb";
+    for (const auto &line : lines) {
+        const bool first = &line == lines.data();
+        tell(coloured && first ? "\x1b[1;31mrunvm: " + printable(line) + "\x1b[0m" : "runvm: " + printable(line));
+    }
+}
 
 int refuse(const base::Error &error) {
     say(base::message(error));

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <string>
+#include <vector>
 
 #include "hostside/run/console_view.h"
 #include "hostside/run/run_event.h"
@@ -15,6 +16,9 @@ void say(const std::string &text);
 
 // Says the error; returns the exit code of a launcher that failed.
 int refuse(const base::Error &error);
+
+// The last words of a run (ending.h); the first line in colour where a terminal has it (NO_COLOR, TERM=dumb: none).
+void say_last(const std::vector<std::string> &lines);
 
 class Reporter {
   public:

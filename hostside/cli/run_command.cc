@@ -189,8 +189,7 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
     report.event({.kind = RunEvent::exit, .number = *code});
     leave_view();
     started(words.empty() ? "the machine ended, status 0, before it came to what --wait waits for" : joined_lines(words));
-    if (!arguments.json)
-        for (const auto &line : words) say(line);
+    if (!arguments.json) say_last(words);
     return *code;
 }
 

@@ -50,7 +50,12 @@ void ConsoleView::erase_line() const {
 void ConsoleView::tick() {
     constexpr double patience_s = 0.3;
     if (!notes_.empty() && now_s() - noted_s_ > patience_s) put_notes();
+    if (!at_terminal(STDIN_FILENO)) {
+        is_raw_ = false;
+        return;  // the line is a shell's now
+    }
     if (live_) put(STDERR_FILENO, std::format("\r{}\x1b[K", line_.text(now_s(), columns())));
+    if (!live_ && !is_raw_) is_raw_ = terminal_.make_raw();
 }
 
 void ConsoleView::doing(std::string_view what) {
@@ -67,6 +72,8 @@ void ConsoleView::event(const RunEvent &event) {
         else
             line_.enter("stage 1", now_s());
         break;
+    case RunEvent::step: line_.doing(event.text); break;
+    case RunEvent::waits: line_.waits(event.text, event.number, now_s()); break;
     case RunEvent::stage1_failure:
     case RunEvent::panic:
     case RunEvent::timeout: open_console(true); break;
@@ -93,7 +100,7 @@ void ConsoleView::open_console(bool with_what_was_said) {
     if (!live_) return;
     put(STDERR_FILENO, std::format("\r{}\x1b[K\n", line_.text(now_s(), columns(), true)));
     live_ = false;
-    terminal_.make_raw();
+    is_raw_ = terminal_.make_raw();
     if (with_what_was_said) put_console(held_);
     held_.clear();
 }

@@ -32,9 +32,12 @@ class ConsoleView {
     void connect(const std::string &console_socket);  // QEMU listens there
     void tick();                                      // draws the line anew, shows what waited; every 100 ms while wants_ticks()
     [[nodiscard]] bool live() const { return live_; }
-    [[nodiscard]] bool wants_ticks() const { return live_ || !notes_.empty(); }
-    [[nodiscard]] int input_fd() const { return input_ended_ ? -1 : STDIN_FILENO; }
-    void type();  // input_fd() is readable
+    // In the background of a shell we look whether we are back.
+    [[nodiscard]] bool wants_ticks() const { return live_ || !notes_.empty() || !is_raw_; }
+    // What is typed is the shell's while we are in its background; who reads it is stopped.
+    [[nodiscard]] int input_fd() const { return input_ended_ || !at_terminal(STDIN_FILENO) ? -1 : STDIN_FILENO; }
+    void resume() { is_raw_ = false; }  // a shell that stopped us has set the terminal as it wants it
+    void type();                        // input_fd() is readable
 
   private:
     void erase_line() const;
@@ -48,7 +51,7 @@ class ConsoleView {
     base::Fd console_;   // QEMU's end of the console, for what is typed
     std::string notes_;  // that wait for the end of the guest's line, the first since `noted_s_`
     double noted_s_ = 0;
-    bool live_ = true, input_ended_ = false, mid_line_ = false;
+    bool live_ = true, input_ended_ = false, mid_line_ = false, is_raw_ = false;
     std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 

@@ -116,7 +116,12 @@ Ending of_qemu(const Heard &heard) {
 void Heard::event(const RunEvent &event) {
     switch (event.kind) {
     case RunEvent::started: started = true; break;
-    case RunEvent::phase: phase = event.text; break;
+    case RunEvent::phase:
+        phase = event.text;
+        step.clear();
+        break;
+    case RunEvent::step: step = event.text; break;
+    case RunEvent::waits: step = "wait for " + event.text; break;
     case RunEvent::ready: ready = true; break;
     case RunEvent::stage1_failure:
         if (stage1_failure.empty()) stage1_failure = event.text;
@@ -134,7 +139,7 @@ void Heard::event(const RunEvent &event) {
 std::string how_far(const Heard &heard) {
     if (heard.ready) return "ready";
     if (heard.phase == last_phase) return "stage 2";
-    if (!heard.phase.empty()) return "stage 1: " + heard.phase;
+    if (!heard.phase.empty()) return "stage 1: " + heard.phase + (heard.step.empty() ? "" : ", " + heard.step);
     return heard.started ? "kernel" : "disk";
 }
 

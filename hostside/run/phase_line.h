@@ -14,6 +14,12 @@ class PhaseLine {
     void enter(std::string_view phase, double now_s);
     // What is being done within the phase, until the next one: "making the initrd". Shown in its place.
     void doing(std::string_view what) { doing_ = what; }
+    // A device is waited for within the phase, for at most `limit_s`.
+    void waits(std::string_view what, double limit_s, double now_s) {
+        waits_for_ = what;
+        wait_limit_s_ = limit_s;
+        waits_since_s_ = now_s;
+    }
     // At most `columns` characters, its end cut. The last phase still runs, unless `over`.
     [[nodiscard]] std::string text(double now_s, size_t columns, bool over = false) const;
 
@@ -23,7 +29,8 @@ class PhaseLine {
         double begin_s;
     };
     std::vector<Phase> phases_;
-    std::string doing_;
+    std::string doing_, waits_for_;
+    double wait_limit_s_ = 0, waits_since_s_ = 0;
 };
 
 }  // namespace hostside

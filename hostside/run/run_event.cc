@@ -17,6 +17,8 @@ constexpr std::array<Row, RunEvent::exit + 1> rows{{
     {"progress"},
     {"started", true},
     {"phase"},
+    {"step"},
+    {"waits"},
     {"ready"},
     {"guest-exit", true},
     {"stage1-failed"},

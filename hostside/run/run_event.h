@@ -12,6 +12,8 @@ struct RunEvent {
         progress,            // work that takes a while begins, in words
         started,             // QEMU runs; its process id
         phase,               // a phase of stage 1 begins; its name
+        step,                // of stage 1, one that may take long; what it does
+        waits,               // stage 1 waits for a device; its name, and the seconds that it does at most
         ready,               // the guest says that it is
         guest_exit,          // the guest's own exit status
         stage1_failure,      // why, in words

@@ -10,8 +10,28 @@
 
 namespace hostside {
 
+namespace {
+
+// For one line of a terminal.
+std::string step_text(std::string_view text) {
+    constexpr size_t longest = 100;
+    return printable(text.substr(0, longest));
+}
+
+// `SECONDS NAME`.
+StatusLine parse_waits(std::string_view text) {
+    int seconds = 0;
+    const char *const all = text.data() + text.size();
+    const auto [end, error] = std::from_chars(text.data(), all, seconds);
+    if (error != std::errc{} || end == all || *end != ' ' || seconds < 0) return {};
+    return {StatusLine::waits, seconds, step_text({end + 1, all})};
+}
+
+}  // namespace
+
 StatusLine parse_status(std::string_view line) {
-    constexpr std::string_view exit_word = "exit ", failed_word = "stage1-failed", phase_word = "phase ";
+    constexpr std::string_view exit_word = "exit ", failed_word = "stage1-failed", phase_word = "phase ", step_word = "step ",
+                               waits_word = "waits ";
     if (line == "ready") return {StatusLine::ready, 0, ""};
     if (line.starts_with(exit_word)) {
         const std::string_view number = line.substr(exit_word.size());
@@ -27,6 +47,8 @@ StatusLine parse_status(std::string_view line) {
         if (name.empty() || name.size() > longest || name.find_first_not_of(letters) != std::string_view::npos) return {};
         return {StatusLine::phase, 0, std::string(name)};
     }
+    if (line.starts_with(step_word)) return {StatusLine::step, 0, step_text(line.substr(step_word.size()))};
+    if (line.starts_with(waits_word)) return parse_waits(line.substr(waits_word.size()));
     if (!line.starts_with(failed_word)) return {};
     return {StatusLine::failed, 0, printable(line.substr(std::min(line.size(), failed_word.size() + 1)))};
 }
@@ -43,6 +65,11 @@ std::vector<StatusLine> StatusPort::receive() {
         if (status.kind == StatusLine::phase) {            // told in passing: no acknowledgement either
             constexpr size_t most_phases = 16;
             if (phases_.size() < most_phases && phases_.insert(status.text).second) news.push_back(std::move(status));
+            continue;
+        }
+        if (status.kind == StatusLine::step || status.kind == StatusLine::waits) {
+            constexpr int most_steps = 128;
+            if (steps_++ < most_steps) news.push_back(std::move(status));
             continue;
         }
         constexpr std::string_view acknowledgement = "ack\n";

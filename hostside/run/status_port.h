@@ -14,9 +14,9 @@
 namespace hostside {
 
 struct StatusLine {
-    enum Kind { ready, exit, failed, phase, unknown } kind = unknown;
-    int code = 0;
-    std::string text;  // see printable(); of a phase, its name
+    enum Kind { ready, exit, failed, phase, step, waits, unknown } kind = unknown;
+    int code = 0;      // of exit; of waits: the seconds
+    std::string text;  // see printable(); of a phase, its name; of step and waits, what
 };
 
 // A line without its newline. Pure.
@@ -40,6 +40,7 @@ class StatusPort {
     LineReader lines_{4096};
     bool seen_[3] = {};
     std::set<std::string> phases_;
+    int steps_ = 0;
 };
 
 }  // namespace hostside

@@ -36,13 +36,20 @@ constexpr auto connect_pause = std::chrono::milliseconds(20);
 // For QEMU to flush its disks after SIGTERM.
 constexpr auto grace = std::chrono::seconds(3);
 
+bool hangs_up_ignored() {
+    struct sigaction action{};
+    return ::sigaction(SIGHUP, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 // Signals as a descriptor, so that one poll waits for everything.
 class Signals {
   public:
     Signals() {
         sigset_t set;
         sigemptyset(&set);
-        for (const int s : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT}) sigaddset(&set, s);
+        for (const int s : {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGCONT}) sigaddset(&set, s);
+        // Of nohup. What is blocked arrives here, ignored or not.
+        if (!hangs_up_ignored()) sigaddset(&set, SIGHUP);
         (void)::sigprocmask(SIG_BLOCK, &set, &old_);
         fd_ = Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
     }
@@ -50,13 +57,20 @@ class Signals {
     Signals(const Signals &) = delete;
     Signals &operator=(const Signals &) = delete;
     [[nodiscard]] int fd() const { return fd_.get(); }
-    // The last that asks us to end; 0: none.
-    int take() {
-        int asked = 0;
+    struct Taken {
+        int asked = 0;  // the last that asks us to end; 0: none
+        bool resumed = false;
+    };
+    Taken take() {
+        Taken taken;
         signalfd_siginfo info{};
-        while (::read(fd_.get(), &info, sizeof info) == sizeof info)
-            if (info.ssi_signo != SIGCHLD) asked = static_cast<int>(info.ssi_signo);
-        return asked;
+        while (::read(fd_.get(), &info, sizeof info) == sizeof info) {
+            if (info.ssi_signo == SIGCONT)
+                taken.resumed = true;
+            else if (info.ssi_signo != SIGCHLD)
+                taken.asked = static_cast<int>(info.ssi_signo);
+        }
+        return taken;
     }
 
   private:
@@ -90,7 +104,9 @@ class Run {
             if (polls[4].revents != 0) take_qemu_output();
             if (polls[5].revents != 0) view->type();
             if (view != nullptr) view->tick();
-            take_signal(signals.take());
+            const auto taken = signals.take();
+            if (taken.resumed && view != nullptr) view->resume();
+            take_signal(taken.asked);
             check_store();
             check_time();
             int wait_status = 0;
@@ -144,6 +160,8 @@ class Run {
                 stage1_phase_ = line.text == name(BootPhase::switch_root) ? "" : line.text;
                 report({RunEvent::phase, line.text});
                 break;
+            case StatusLine::step: report({RunEvent::step, line.text}); break;
+            case StatusLine::waits: report({RunEvent::waits, line.text, line.code}); break;
             case StatusLine::exit:
                 conclude(std::min<int>(line.code, guest_status_limit));
                 report({.kind = RunEvent::guest_exit, .number = line.code});

@@ -22,8 +22,8 @@ Terminal::Terminal() {
 Terminal::~Terminal() {
     for (size_t i = 0; i < flags_.size(); ++i)
         if (flags_[i] >= 0) (void)::fcntl(static_cast<int>(i), F_SETFL, flags_[i]);
-    if (!is_terminal_) return;
-    // A launcher in the background of its shell would be stopped by SIGTTOU instead of restoring (termios(3)).
+    if (!is_terminal_ || !at_terminal(STDIN_FILENO)) return;
+    // Who comes into the background right now would be stopped by SIGTTOU instead of restoring (termios(3)).
     sigset_t ttou, old;
     sigemptyset(&ttou);
     sigaddset(&ttou, SIGTTOU);
@@ -32,11 +32,11 @@ Terminal::~Terminal() {
     (void)::sigprocmask(SIG_SETMASK, &old, nullptr);
 }
 
-void Terminal::make_raw() {
-    if (!is_terminal_) return;
+bool Terminal::make_raw() {
+    if (!is_terminal_ || !at_terminal(STDIN_FILENO)) return false;
     termios raw = settings_;
     ::cfmakeraw(&raw);
-    (void)::tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+    return ::tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
 }
 
 }  // namespace hostside

@@ -16,7 +16,7 @@ class Terminal {
   public:
     // Remembers how standard input, output and error are.
     Terminal();
-    // Restores that, whatever happened in between.
+    // Restores that, whatever happened in between; in the background the settings are those of others.
     ~Terminal();
     Terminal(const Terminal &) = delete;
     Terminal &operator=(const Terminal &) = delete;
@@ -24,8 +24,8 @@ class Terminal {
     // Somebody sits at standard input, and we are not in the background there.
     [[nodiscard]] bool interactive() const { return is_terminal_; }
 
-    // Each key as it is typed, none with a meaning. Nothing when there is no terminal.
-    void make_raw();
+    // Each key as it is typed, none with a meaning. False: there is no terminal, or we are in the background there.
+    bool make_raw();
 
   private:
     std::array<int, 3> flags_{};

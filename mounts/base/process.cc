@@ -46,9 +46,12 @@ std::vector<char *> pointers(const std::vector<std::string> &strings) {
         ::_exit(127);
     };
     // The child begins with a clean slate: PID 1 and the launcher block signals that a program must see.
-    sigset_t none;
-    sigemptyset(&none);
-    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    sigset_t blocked;
+    sigemptyset(&blocked);
+    // Whom nohup started hangs up for nobody, and neither do its children that would take the signal for themselves (QEMU).
+    struct sigaction hang_up{};
+    if (::sigaction(SIGHUP, nullptr, &hang_up) == 0 && hang_up.sa_handler == SIG_IGN) sigaddset(&blocked, SIGHUP);
+    ::sigprocmask(SIG_SETMASK, &blocked, nullptr);
     ::signal(SIGPIPE, SIG_DFL);
     if (command.dies_with_parent) {
         (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);

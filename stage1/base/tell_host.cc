@@ -34,20 +34,25 @@ Result<int> port() {
     return held.get();
 }
 
+// One line, whatever names of the table's are in it.
+base::Result<> send_line(int fd, std::string_view line) {
+    std::string text(line);
+    std::ranges::replace(text, '\n', ' ');
+    return base::write_all(fd, text + "\n", "status port");
+}
+
 }  // namespace
 
 void hang_up() { held.reset(); }
 
 void mention_to_host(std::string_view line) {
-    if (const auto fd = port()) (void)base::write_all(*fd, std::string(line) + "\n", "status port");
+    if (const auto fd = port()) (void)send_line(*fd, line);
 }
 
 Result<> tell_host(std::string_view line) {
     const auto fd = port();
     if (!fd) return std::unexpected(fd.error());
-    std::string text(line);
-    std::ranges::replace(text, '\n', ' ');
-    if (auto written = base::write_all(*fd, text + "\n", "status port"); !written) return written;
+    if (auto written = send_line(*fd, line); !written) return written;
     std::array<char, 64> answer;
     pollfd poll{*fd, POLLIN, 0};
     if (::poll(&poll, 1, acknowledge_timeout_ms) == 1 && ::read(*fd, answer.data(), answer.size()) > 0) return {};

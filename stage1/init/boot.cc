@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <exception>
 #include <format>
 
@@ -49,6 +50,12 @@ bool mounts_xchg(const mounts::Step &step, const std::string &target_root) {
     return mount != nullptr && mount->target == target_root + std::string(mounts::protocol::xchg_dir);
 }
 
+// Those that may read a whole disk, or a database; a wait tells for itself when it is one.
+bool may_last(std::string_view kind) {
+    constexpr std::array<std::string_view, 5> all{"modules", "format", "fsck", "grow", "register"};
+    return std::ranges::contains(all, kind);
+}
+
 std::string seconds(int64_t us) { return std::format("{}.{:03}", us / 1'000'000, us / 1000 % 1000); }
 
 // `quiet` or not: who asked for a trace is at the console.
@@ -89,6 +96,7 @@ Result<std::string> Boot::attempt(const mounts::Phase &phase, const mounts::Step
     if (phase.phase == BootPhase::switch_root) log(Priority::notice, report_.summary());
     report_files_.write(report_.json());
     note_step(text);
+    if (may_last(kind(step))) mention_to_host("step " + text);
     auto done = run_guarded(step, devices_);
     reap();
     report_.end(done.value_or(""), done ? "" : message(done.error()));

@@ -12,6 +12,7 @@
 #include "mounts/devices/device.h"
 #include "mounts/devices/find_device.h"
 #include "mounts/devices/mount_file_system.h"
+#include "stage1/base/status_port.h"
 #include "stage1/disk/grow.h"
 #include "stage1/disk/prepare_disk.h"
 #include "stage1/modules/load.h"
@@ -62,6 +63,7 @@ Line run(const mounts::WaitForDevice &step, FoundDevices &devices) {
     if (!found) {
         auto socket = UeventSocket::open();
         if (!socket) return std::unexpected(socket.error());
+        mention_to_host(std::format("waits {} {}", step.timeout_s, step.spec));
         const auto look = [&] { return (found = find(step.spec, devices)).has_value(); };
         if (const auto there = socket->wait_until(look, std::chrono::seconds(step.timeout_s)); !there)
             return std::unexpected(there.error());

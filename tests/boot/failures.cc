@@ -141,6 +141,9 @@ TEST_CASE("a panic is told last, with its reason and what to do, whatever the ke
 }
 
 TEST_CASE("a machine whose time was up is told with where it stood") {
+    check_words(
+        boot_test::boot({.parameters = {"root=serial=absent", "stage1.device-timeout=600"}, .disk = false, .timeout_s = 60}), 122,
+        {"it was in: stage 1: devices, wait for serial=absent"});
     check_words(boot_test::boot({.script = "echo at work; sleep 1000", .disk = false, .timeout_s = 60}), 122,
                 {"the time was up, 60 s (--timeout); it was in: stage 2", "why: the console's last line: ", "--timeout"});
 }

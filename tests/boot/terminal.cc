@@ -1,11 +1,18 @@
 // A machine at a person's terminal: runvm on a pseudo terminal, from a description as NixOS's module would write it.
 
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <catch_amalgamated.hpp>
 #include <filesystem>
 #include <format>
 #include <fstream>
 
+#include "mounts/base/at.h"
+#include "mounts/base/process.h"
 #include "tests/boot/machine.h"
+#include "tests/boot/place.h"
 #include "tests/support/terminal.h"
 
 namespace {
@@ -60,6 +67,82 @@ exit 7
     // No regInfo: the closure of additionalPaths came with the initrd.
     CHECK_THAT(session.screen, ContainsSubstring("registered: ") && !ContainsSubstring("registered: 0"));
     CHECK(fs::exists(directory / "web.qcow2"));
+}
+
+TEST_CASE("a boot at a terminal names the device that it waits for, how long, what failed and how to leave") {
+    (void)boot_test::fixture();
+    boot_test::Machine machine;
+    auto words = machine.words({.parameters = {"root=serial=absent", "stage1.device-timeout=4"}, .disk = false});
+    words.insert(words.begin() + 1, "TERM=xterm");
+    const support::Session session = support::at_a_terminal(words, "ctrl-a x ends the machine", "\x01x");
+    INFO(session.screen);
+    CHECK(session.exit_code == 120);
+    CHECK_THAT(session.screen, ContainsSubstring(" s (load modules ") && ContainsSubstring(" s (wait for serial=absent 0/4 s)") &&
+                                   ContainsSubstring(" s (wait for serial=absent 3/4 s)") &&
+                                   ContainsSubstring("stage 1 failed: wait for 'serial=absent': "));
+    // In colour, and after all that the console said.
+    const size_t last = session.screen.rfind("\x1b[1;31mrunvm: ");
+    REQUIRE(last != std::string::npos);
+    CHECK_THAT(session.screen.substr(last), ContainsSubstring("stage 1 failed in its phase 'devices'") &&
+                                                ContainsSubstring("why: wait for 'serial=absent'") &&
+                                                ContainsSubstring("look: runvm logs "));
+}
+
+// As a person types it into bash, which has job control.
+std::string line_of(const std::vector<std::string> &words) {
+    std::string line;
+    for (const auto &word : words) line += "'" + word + "' ";
+    return line;
+}
+
+TEST_CASE("a boot that is stopped with ctrl-z goes on in the foreground or in the background, and the shell has its status") {
+    (void)boot_test::fixture();
+    const std::string then = GENERATE("fg", "bg; wait %1");
+    boot_test::Machine machine;
+    const std::string run = line_of(machine.words({.script = "echo the guest; exit 7", .disk = false}));
+    // What is typed then is the shell's; who reads it in the background is stopped.
+    const support::Session session = support::at_a_terminal(
+        {"/bin/bash", "-c", "set -m\n" + run + "\necho \"stopped: $?\"\n" + then + "\necho \"ended: $?\"\n"}, " s ...", "\x1a\n");
+    INFO(session.screen);
+    CHECK_THAT(session.screen, ContainsSubstring("stopped: 148") && ContainsSubstring("the guest") &&
+                                   ContainsSubstring("the guest failed with status 7") && ContainsSubstring("ended: 7"));
+}
+
+TEST_CASE("a run of nohup goes on when its terminal is gone") {
+    (void)boot_test::fixture();
+    boot_test::Machine machine;
+    const std::string run = line_of(machine.words({.script = "exit 7", .disk = false})), place = machine.xchg() + "/";
+    pid_t shell = -1;
+    {
+        support::Terminal terminal;
+        shell = ::fork();
+        REQUIRE(shell >= 0);
+        if (shell == 0) {
+            (void)::setsid();
+            (void)::ioctl(terminal.program_side(), TIOCSCTTY, 0);
+            for (const int standard : {0, 1, 2}) (void)::dup2(terminal.program_side(), standard);
+            const std::string line = "trap '' HUP; nohup " + run + " --json >" + place + "log 2>&1; echo $? >" + place + "status";
+            ::execl("/bin/bash", "bash", "-c", line.c_str(), nullptr);
+            ::_exit(127);
+        }
+        const auto started = [&] { return base::read_file(place + "log").value_or("").contains("\"event\":\"started\""); };
+        CHECK(boot_test::within(60, started));
+    }  // the terminal hangs up
+    int status = 0;
+    REQUIRE(::waitpid(shell, &status, 0) == shell);
+    INFO(base::read_file(place + "log").value_or("no log"));
+    CHECK(base::read_file(place + "status").value_or("") == "7\n");
+}
+
+TEST_CASE("a run whose standard descriptors are closed, or can't be written, ends with the guest's status") {
+    (void)boot_test::fixture();
+    const std::string how = GENERATE("<&- >&- 2>&-", "</dev/full >/dev/full 2>/dev/full");
+    boot_test::Machine machine;
+    std::vector<std::string> words{"/bin/sh", "-c", "exec \"$@\" " + how, "sh"};
+    for (auto &word : machine.words({.script = "exit 7", .disk = false})) words.push_back(std::move(word));
+    const auto exit = base::run({.argv = words});
+    REQUIRE(exit);
+    CHECK(exit->status == 7);
 }
 
 TEST_CASE("what make shell boots has a prompt with job control, and ends with the shell's exit status") {

@@ -58,9 +58,9 @@ TEST_CASE("a run in the background of a person's shell is not stopped by the ter
     fs::permissions(qemu, fs::perms::owner_all);
     std::ofstream(scratch.path("kernel")) << "\x7f" << "ELF";
     const std::string script =
-        "set -m\nexport XDG_RUNTIME_DIR=" + scratch.path("run") + " XDG_CACHE_HOME=" + scratch.path("run") + "\n" + runvm() +
-        " run --store /tmp --accel tcg --disk-image= --qemu " + qemu + " --kernel " + scratch.path("kernel") + " --init /x >" +
-        scratch.path("log") +
+        "set -m\nexport XDG_RUNTIME_DIR=" + scratch.path("run") + " XDG_CACHE_HOME=" + scratch.path("run") +
+        " XDG_STATE_HOME=" + scratch.path("run") + "\n" + runvm() + " run --store /tmp --accel tcg --disk-image= --qemu " + qemu +
+        " --kernel " + scratch.path("kernel") + " --init /x >" + scratch.path("log") +
         " 2>&1 &\nfor i in $(seq 100); do sleep 0.1; jobs -r | grep -q . || break; done\njobs\nkill -9 %1\n";
     const support::Session session = support::at_a_terminal({"/bin/bash", "-c", script});
     std::ifstream log(scratch.path("log"));
@@ -68,4 +68,31 @@ TEST_CASE("a run in the background of a person's shell is not stopped by the ter
     INFO(session.screen << text);
     CHECK_THAT(session.screen, !ContainsSubstring("Stopped"));
     CHECK_THAT(text, ContainsSubstring("the machine ran"));
+}
+
+TEST_CASE("the last words of a run have a colour where a terminal has one, and say what QEMU said") {
+    const support::ScratchDirectory scratch;
+    const std::string qemu = scratch.path("qemu-system-x86_64");
+    std::ofstream(qemu) << "#!/bin/sh\ncase $1 in --version) echo QEMU emulator version 10.0.0; exit;; -sandbox) exit;; esac\n"
+                           "echo 'qemu: it is broken' >&2\nexit 1\n";
+    fs::permissions(qemu, fs::perms::owner_all);
+    std::ofstream(scratch.path("kernel")) << "\x7f" << "ELF";
+    const auto screen = [&](const std::string &variable) {
+        std::vector<std::string> words{"/usr/bin/env", "TERM=xterm", variable};
+        for (const char *place : {"XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "XDG_STATE_HOME"})
+            words.push_back(place + ("=" + scratch.path()));
+        for (const auto &word : {runvm(), std::string("run"), std::string("--store"), std::string("/tmp"), std::string("--accel"),
+                                 std::string("tcg"), std::string("--disk-image="), std::string("--qemu"), qemu,
+                                 std::string("--kernel"), scratch.path("kernel"), std::string("--init"), std::string("/x")})
+            words.push_back(word);
+        const support::Session session = support::at_a_terminal(words);
+        CHECK(session.exit_code == 123);
+        return session.screen;
+    };
+    const std::string coloured = screen("A=b"), plain = screen("NO_COLOR=1");
+    INFO(coloured << plain);
+    CHECK_THAT(coloured, ContainsSubstring("\x1b[1;31mrunvm: ") && ContainsSubstring(" s: QEMU failed\x1b[0m"));
+    CHECK_THAT(coloured, ContainsSubstring("runvm:   why: qemu: it is broken"));
+    CHECK_THAT(plain, ContainsSubstring(" s: QEMU failed") && !ContainsSubstring("\x1b[1;31m"));
+    CHECK_THAT(screen("TERM=dumb"), !ContainsSubstring("\x1b[1;31m"));
 }

@@ -15,4 +15,9 @@ TEST_CASE("the line has each phase with its time, and the one that runs is open"
     CHECK(line.text(3.3, 80) == "disk 0.5 s, kernel 1.6 s, stage 1 1.2 s ...");
     CHECK(line.text(3.3, 80, true) == "disk 0.5 s, kernel 1.6 s, stage 1 1.2 s");
     CHECK(line.text(3.3, 10) == "disk 0.5 s");
+    line.waits("LABEL=nixos", 20, 3);
+    CHECK(line.text(14.2, 90) == "disk 0.5 s, kernel 1.6 s, stage 1 12.1 s (wait for LABEL=nixos 11/20 s)");
+    CHECK(line.text(30, 90) == "disk 0.5 s, kernel 1.6 s, stage 1 27.9 s (wait for LABEL=nixos 20/20 s)");
+    line.enter("stage 2", 15);
+    CHECK(line.text(15, 90).ends_with("stage 1 12.9 s, stage 2 0.0 s ..."));
 }

@@ -44,6 +44,14 @@ TEST_CASE("the lines of the status port") {
     CHECK(parse_status("ready").kind == StatusLine::ready);
     CHECK(parse_status("exit 7").code == 7);
     CHECK(parse_status("stage1-failed mount: no").text == "mount: no");
+    CHECK(parse_status("waits 20 LABEL=\x1b").text == "LABEL=?");
+    CHECK(parse_status("waits 20 LABEL=x").code == 20);
+    CHECK(parse_status("step check \x1b"
+                       "disk")
+              .text == "check ?disk");
+    CHECK(parse_status("step " + std::string(4000, 'x')).text.size() == 100);
+    for (const char *line : {"waits", "waits ", "waits 20", "waits -1 x", "waits x x", "waits 99999999999 x"})
+        CHECK(parse_status(line).kind == StatusLine::unknown);
     for (const char *line : {"", "exit", "exit -1", "exit 7 ", "exit 99999999999", "ready\r", "READY", "stage2"})
         CHECK(parse_status(line).kind == StatusLine::unknown);
 }
@@ -106,4 +114,8 @@ TEST_CASE("a phase is told once and unanswered, whatever the guest makes of it")
     std::string many;
     for (int i = 0; i < 1000; ++i) many += "phase p" + std::to_string(i) + "\n";
     CHECK(guest.says(many).size() == 14);
+    many.clear();
+    for (int i = 0; i < 1000; ++i) many += i % 2 == 0 ? "waits 1 x\n" : "step x\n";
+    CHECK(guest.says(many).size() == 128);
+    CHECK(guest.hears().empty());
 }
