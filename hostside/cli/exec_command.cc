@@ -80,7 +80,7 @@ int in_own_machine(ExecArguments &arguments, ExecWish &wish) {
     auto described = machine_of(arguments.machine);
     if (!described) return refuse(described.error());
     auto machine = OwnMachine::boot(arguments.machine);
-    if (!machine) return refuse(machine.error());
+    if (!machine) return machine.error();
     wish.machine = machine->name();
     wish.run_directory = machine->run_directory();
     wish.patience_s = -1;

@@ -155,7 +155,7 @@ int in_vm(InVm &arguments) {
     if (auto done = run_hook(arguments.before, "--pre-vm"); !done) return refuse(done.error());
     if (auto done = add_disks(arguments, *disks, *qemu); !done) return refuse(done.error());
     auto machine = OwnMachine::boot(arguments.machine);
-    if (!machine) return refuse(machine.error());
+    if (!machine) return machine.error();
     const ExecWish wish{.machine = machine->name(),
                         .run_directory = machine->run_directory(),
                         .request = request_of(arguments.command, std::move(command)),

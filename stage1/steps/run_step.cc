@@ -12,7 +12,7 @@
 #include "mounts/devices/device.h"
 #include "mounts/devices/find_device.h"
 #include "mounts/devices/mount_file_system.h"
-#include "stage1/base/status_port.h"
+#include "stage1/base/tell_host.h"
 #include "stage1/disk/grow.h"
 #include "stage1/disk/prepare_disk.h"
 #include "stage1/modules/load.h"
