@@ -71,7 +71,7 @@ void Mounted::mount(const std::string &more_options, bool rings) {
         ::_exit(127);
     }
     struct stat below{}, at{};
-    ::stat(base_.c_str(), &below);
+    ::stat(root().parent_path().c_str(), &below);
     for (int i = 0; i < 1000 && (::stat(root().c_str(), &at) != 0 || at.st_dev == below.st_dev); ++i) ::usleep(10000);
     REQUIRE(at.st_dev != below.st_dev);
 }

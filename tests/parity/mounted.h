@@ -33,12 +33,14 @@ class Mounted {
     void mount(const std::string &more_options = {}, bool rings = true);
     // Fills the lower and a plain directory with the same, and mounts. Returns the plain directory.
     std::filesystem::path mount_beside_plain(const std::function<void(const std::filesystem::path &)> &populate);
+    // Where it is mounted from now on, instead of at a directory of its own.
+    void place(const std::filesystem::path &mountpoint) { root_ = mountpoint; }
     // Unmounts, and waits for the supervisor: its exit code.
     int unmount();
     // Waits for the supervisor to end by itself.
     int end();
 
-    [[nodiscard]] std::filesystem::path root() const { return base_ / "ours"; }
+    [[nodiscard]] std::filesystem::path root() const { return root_.empty() ? base_ / "ours" : root_; }
     [[nodiscard]] std::filesystem::path lower() const { return base_ / "lower"; }
     [[nodiscard]] std::filesystem::path upper() const { return base_ / "upper"; }
     [[nodiscard]] std::filesystem::path work() const { return base_ / "work"; }
@@ -50,7 +52,7 @@ class Mounted {
 
   private:
     std::string mode_;
-    std::filesystem::path base_;
+    std::filesystem::path base_, root_{};
     std::optional<support::Backing> disk_;
     pid_t supervisor_ = -1;
 };

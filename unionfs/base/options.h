@@ -10,6 +10,9 @@ namespace unionfs {
 // store: no message for a warm open or read, data in the page cache. throughput: passthrough to the backing file.
 enum class Mode { automatic, store, throughput };
 
+// Mounts on a lower. automatic: hidden where the kernel can.
+enum class Submounts { automatic, hide, follow };
+
 struct Options {
     std::vector<std::string> lowers;  // the topmost first
     std::string upper;                // empty: a union that can't be written to
@@ -19,6 +22,7 @@ struct Options {
     std::string source = "unionfs";      // shown by mount(8)
     std::vector<std::string> for_mount;  // options that the kernel is given as they are: ro, nosuid, nodev, …
     Mode mode = Mode::automatic;
+    Submounts submounts = Submounts::automatic;
     bool io_uring = false;      // requests come over it, and a dead worker is not replaced
     bool copy_on_write = true;  // unionfs-fuse's `cow`: without it, a file of a read-only branch can't be changed
     bool allow_other = false;
@@ -31,7 +35,8 @@ struct Options {
     bool debug = false;
     bool help = false;
     bool version = false;
-    unsigned max_files = 4096;  // descriptors kept open, whatever the number of inodes
+    unsigned max_files = 4096;    // descriptors kept open, whatever the number of inodes
+    unsigned max_orphans = 1024;  // and of removed files in use; more are kept by a name in the workdir
 
     [[nodiscard]] bool hides(std::string_view name) const {
         return hide_meta_files && (name.starts_with(".unionfs") || name.starts_with(".fuse_hidden"));

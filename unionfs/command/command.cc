@@ -30,18 +30,25 @@ int refuse(const base::Error &error) {
     return 1;
 }
 
-// Descriptors for the cache, and some for what is held beside it.
-void raise_file_limit(unsigned wanted) {
+// As many descriptors as may be: those of the cache, of removed files, and a reserve for the layers and for what each thread
+// has open while it serves a request.
+void fit_descriptors(Options &options) {
     rlimit limit{};
     if (::getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
-    limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, std::max<rlim_t>(limit.rlim_cur, wanted + 1024));
-    (void)::setrlimit(RLIMIT_NOFILE, &limit);  // with less the cache is smaller, see below
-}
-
-void fit_cache(Options &options) {
-    rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
-    if (options.max_files + 256 > limit.rlim_cur) options.max_files = std::max<rlim_t>(64, limit.rlim_cur / 2);
+    const rlim_t reserve = 512 + options.lowers.size();
+    const rlim_t wanted = options.max_files + options.max_orphans + reserve;
+    const rlimit before = limit;
+    limit.rlim_cur = limit.rlim_max = std::max(limit.rlim_max, wanted);
+    if (::setrlimit(RLIMIT_NOFILE, &limit) < 0) {  // only root raises the hard limit
+        limit = before;
+        limit.rlim_cur = limit.rlim_max;
+        (void)::setrlimit(RLIMIT_NOFILE, &limit);  // with less both are smaller
+    }
+    if (::getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted) return;
+    const rlim_t left = limit.rlim_cur > reserve ? limit.rlim_cur - reserve : 0;
+    options.max_files = static_cast<unsigned>(std::clamp<rlim_t>(left / 2, 64, options.max_files));
+    options.max_orphans = static_cast<unsigned>(left > options.max_files ? left - options.max_files : 0);
+    options.max_orphans = std::min(options.max_orphans, Options().max_orphans);
 }
 
 // Grows the table of descriptors to its full size before the worker shares it. If it grew later, the kernel would make whoever
@@ -96,13 +103,14 @@ int work(Union &fs, const FuseDevice &device, Mode mode, std::vector<int> kept, 
         std::ranges::copy(fs.table.orphans(), std::back_inserter(kept));
         ask_to_resend(device);
         close_all_but(std::move(kept));
-        if (fs.layers.work) fs.layers.clean_work();
+        if (fs.layers.work) fs.layers.clean_work(fs.table.orphan_names());
         fs.restore();
     }
     const auto result = serve(fs, device, mode, [&] {
         if (ready_fd < 0) tell_limits(fs);
         if (ready_fd >= 0) (void)!::write(ready_fd, "", 1);  // a parent that went away doesn't wait
     });
+    if (result && fs.layers.work) fs.layers.clean_work();  // of removed files that were in use up to the end
     return result ? 0 : 1;
 }
 
@@ -153,8 +161,7 @@ int command_main(int argc, char **argv) {
         std::println("unionfs " STAGE1_VERSION);
         return 0;
     }
-    raise_file_limit(options->max_files);
-    fit_cache(*options);
+    fit_descriptors(*options);
     SharedMemory memory;
     if (auto result = memory.make(); !result) return refuse(result.error());
     if (char *full = ::realpath(options->mountpoint.c_str(), nullptr)) {
@@ -166,6 +173,7 @@ int command_main(int argc, char **argv) {
     Union fs(layers, memory);
     auto device = mount_device(fs.options);
     if (!device) return refuse(device.error());
+    layers.own_device = device_at(fs.options.mountpoint);
     if (!device->complaint.empty()) std::println(stderr, "unionfs: {}", device->complaint);
     Mode mode = fs.options.mode;
     if (mode == Mode::automatic) {

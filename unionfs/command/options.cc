@@ -23,6 +23,8 @@ const char *const options_help =
     "                     backing files itself\n"
     "  io_uring=on|off    on: a request costs less, and the mount is lost when its daemon crashes; off if not given\n"
     "  max_files=N        keep at most N descriptors open (4096)\n"
+    "  submounts=hide|follow\n"
+    "                     what is mounted on a lower is not seen, as with overlayfs (the default), or is\n"
     "  chroot=DIR         branches are paths beneath DIR\n"
     "  allow_other        other users may enter\n"
     "  nonempty           the mount point may hold files\n"
@@ -100,6 +102,9 @@ Result<> parse_value(const std::string &name, const std::string &value, Options 
             options.mode = Mode::throughput;
         else
             return fail(0, "option", "mode=" + value, "auto, store or throughput is expected");
+    } else if (name == "submounts") {
+        if (value != "hide" && value != "follow") return fail(0, "option", "submounts=" + value, "hide or follow is expected");
+        options.submounts = value == "hide" ? Submounts::hide : Submounts::follow;
     } else if (name == "io_uring") {
         if (value != "on" && value != "off") return fail(0, "option", "io_uring=" + value, "on or off is expected");
         options.io_uring = value == "on";

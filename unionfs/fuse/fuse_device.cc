@@ -6,6 +6,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -123,6 +124,12 @@ Result<FuseDevice> mount_device(const Options &options) {
         return fail(errno, "mount", options.mountpoint);
     }
     return FuseDevice{.fd = std::move(*fd), .rootless = !in_first_namespace(), .complaint = {}, .processes = open_processes()};
+}
+
+dev_t device_at(const std::string &mountpoint) {
+    struct statx found{};
+    if (::statx(AT_FDCWD, mountpoint.c_str(), AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, 0, &found) < 0) return 0;
+    return makedev(found.stx_dev_major, found.stx_dev_minor);
 }
 
 base::Fd clone_device(int device) {

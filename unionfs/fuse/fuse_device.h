@@ -1,6 +1,8 @@
 // /dev/fuse: the mount itself, by mount(2) where that is allowed, else through fusermount3.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <string>
 
@@ -18,6 +20,9 @@ struct FuseDevice {
 };
 
 base::Result<FuseDevice> mount_device(const Options &options);
+
+// Of what is mounted there, which is not asked: it may not serve yet. 0: can't be told.
+dev_t device_at(const std::string &mountpoint);
 
 // Another descriptor of the same connection, so that threads don't queue at one. Invalid where the kernel can't make one.
 base::Fd clone_device(int device);

@@ -157,7 +157,7 @@ void tmpfile(fuse_req_t request, fuse_ino_t parent, mode_t mode, fuse_file_info 
             made.shown_inode = fs.layers.number_of(key);
         });
         node->removed = true;
-        node->keep_orphan(std::make_shared<const base::Fd>(std::move(fd)));
+        error = fs.keep_unnamed(*node, std::move(fd));
     }
     Forgotten unless_told(fs, node);
     if (error == 0) error = open_file(session, request, *node, *info);

@@ -55,17 +55,20 @@ int Union::copy_up_locked(Node &node, off_t size) {
 
 int Union::copy_up_directory(Node &node) {
     const std::vector<Link> links = table.links(&node);
-    if (links.empty()) return ENOENT;
-    const Link &link = links.front();
     FdRef target;
-    if (const int error = copy_up(*link.parent); error != 0) return error;
-    if (const int error = upper_dir(*link.parent, target); error != 0) return error;
     Location from;
     struct stat status{};
     StagedCopy made;
+    if (!links.empty()) {
+        if (const int error = copy_up(*links.front().parent); error != 0) return error;
+        if (const int error = upper_dir(*links.front().parent, target); error != 0) return error;
+    }
     if (const int error = resolve(node, from); error != 0) return error;
     if (::fstat(from.fd(), &status) < 0) return errno;
     if (const int error = layers.stage_directory(from.fd(), status, made); error != 0) return error;
+    node.upper_key = made.key;
+    if (links.empty()) return keep_made(node, made, {});  // removed, and somebody stands in it
+    const Link &link = links.front();
     int error = 0;
     {
         const PreservedTimes preserved(*link.parent, target);
@@ -77,7 +80,6 @@ int Union::copy_up_directory(Node &node) {
     }
     if (struct stat copy{}; ::fstatat(target->get(), link.name.c_str(), &copy, AT_SYMLINK_NOFOLLOW) == 0)
         show_as_before(node, status, copy);
-    node.upper_key = made.key;
     return 0;
 }
 
@@ -103,7 +105,6 @@ int Union::copy_up_file(Node &node, off_t size, base::Fd &copy) {
     int error = layers.stage_copy(source, from_dir, from_name, status, size, origin, made);
     if (error != 0) return error;
     copy = std::move(made.file);
-    if (links.empty() && !copy) copy.reset(::openat(layers.work->get(), made.entry.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
     const bool several = status.st_nlink > 1 && mark_hard_link(node, links, made.entry, status);
     if (error = give_names(node, links, made.entry, several); error != 0) {
         layers.discard(made.entry);
@@ -113,14 +114,13 @@ int Union::copy_up_file(Node &node, off_t size, base::Fd &copy) {
     if (several) hard_links.add(node.shown_inode, made.key.inode);
     node.indexed = several;
     if (several && !links.empty()) (void)leave_index(node);
-    if (links.empty()) node.keep_orphan(std::make_shared<const base::Fd>(std::move(copy)));  // for whoever has it open
-    return 0;
+    return links.empty() && !several ? keep_made(node, made, std::move(copy)) : 0;  // for whoever has it open
 }
 
 // The last step of a copy-up: moves it from the work directory to where it is seen.
 int Union::give_names(Node &node, const std::vector<Link> &links, const std::string &entry, bool several) {
     FdRef target;
-    if (!several && links.empty()) return ::unlinkat(layers.work->get(), entry.c_str(), 0) < 0 ? errno : 0;
+    if (!several && links.empty()) return 0;
     if (!several) {
         for (size_t i = 1; i < links.size(); ++i) {  // of a hard link that the index can't hold: what is known of it stays one
             if (upper_dir(*links[i].parent, target) != 0) continue;

@@ -42,50 +42,11 @@ int Union::make(Node &parent, const std::string &name, bool directory, const std
     return error;
 }
 
-// Where a successor finds a lower object that no name leads to.
-void Union::remember_place(Node &node) {
-    if (node.hidden != 0) return;
-    std::vector<std::string> path;
-    LowerDirRef dir = node.is_dir() ? node.lowers.front() : node.lower_parent;
-    if (!node.is_dir()) path.push_back(node.lower_name);
-    for (; dir->parent; dir = dir->parent) path.insert(path.begin(), dir->name);
-    table.hide(&node, dir->layer, path);
-}
-
-// A file that loses its last name stays usable for those who have it open.
-int Union::keep_unlinked(Node &node) {
-    if (node.orphan()) return 0;
-    if (!node.upper) {
-        remember_place(node);
-        return 0;
-    }
-    FdRef fd;
-    if (node.is_file() && data(node, true, fd) == 0) {
-        node.keep_orphan(fd);
-        return 0;
-    }
-    Location place;
-    if (const int error = resolve_upper(node, place); error != 0) return error;
-    base::Fd opened(::openat(place.fd(), place.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
-    if (!opened) return errno;
-    node.keep_orphan(std::make_shared<const base::Fd>(std::move(opened)));
-    return 0;
-}
-
-// A directory stays for those who stand in it.
-void Union::keep_removed_directory(Node &directory) {
-    FdRef itself;
-    if (!directory.upper)
-        remember_place(directory);
-    else if (upper_dir(directory, itself) == 0)
-        directory.keep_orphan(itself);
-}
-
 // Called before a name is removed. No copy-up that would put it back is under way, and none begins while this is held.
 std::unique_lock<NodeMutex> Union::hold_for_removal(Node &node, bool last_name, int &error) {
     for (;;) {
         const bool was_upper = node.upper;
-        if (error == 0 && last_name && !node.is_dir()) error = keep_unlinked(node);
+        if (error == 0 && last_name && !node.is_dir()) error = keep_unlinked(node, Keep::removed);
         std::unique_lock held(node.mutex);
         if (error != 0 || node.upper == was_upper) return held;
     }
@@ -139,7 +100,7 @@ int Union::remove(Node &parent, const std::string &name, bool directory) {
         }
     }
     if (error != 0) {
-        if (!table.links(node).empty()) node->drop_orphan();
+        if (!table.links(node).empty()) give_up_orphan(*node);
     } else {
         if (several) hard_links.count_removal(node->shown_inode);
         if (!node->upper) node->lose_lower_name();
@@ -153,17 +114,18 @@ int Union::remove(Node &parent, const std::string &name, bool directory) {
 void Union::lose_name(Node &node, Node &parent, const std::string &name, bool last_on_disk) {
     if (node.indexed) last_on_disk = leave_index(node);
     if (!table.remove_link(&node, &parent, name)) {
-        node.drop_orphan();
+        give_up_orphan(node);
         return;
     }
     node.removed = true;
+    if (node.is_dir() && node.orphan_name != 0) cache.drop(node.slot);  // of the one that went
     if (last_on_disk) table.remove_keys(&node);
 }
 
 // A file that was copied up while some still read it from the lower. The kernel's inode is bound to the lower's until they close
 // it, so it is left to them as an unlinked one would be, and whoever looks its names up finds a new Node.
 int Union::leave_to_readers(Node &node) {
-    if (const int error = keep_unlinked(node); error != 0) return error;
+    if (const int error = keep_unlinked(node, Keep::removed); error != 0) return error;
     table.disown(&node);
     changed_by_us(node);
     return ESTALE;
@@ -186,9 +148,9 @@ int Union::link(Node &node, Node &new_parent, const std::string &new_name) {
     held.unlock();
     if (error != 0) return error;
     table.add_link(&node, &new_parent, new_name);
-    if (node.orphan()) {  // O_TMPFILE got a name
+    if (node.orphan() || node.orphan_name != 0) {  // O_TMPFILE got a name
         const std::lock_guard lock(node.mutex);
-        node.drop_orphan();
+        give_up_orphan(node);
         node.removed = false;
         table.add_key(&node, node.upper_key);
     }

@@ -52,7 +52,12 @@ bool Union::leave_index(Node &node) {
     nlink_t left = 0;
     if (!hard_links.is_needless(node.shown_inode, left)) return false;
     node.indexed = false;
-    hard_links.remove(node.shown_inode);
+    if (left == 0 && !node.orphan()) {  // for whoever has it open
+        node.orphan_name = node.upper_key.inode;
+        hard_links.remove(node.shown_inode, Layers::orphan_entry(node.orphan_name));
+    } else {
+        hard_links.remove(node.shown_inode);
+    }
     return left == 0;
 }
 

@@ -17,8 +17,9 @@ constexpr size_t nodes_stretch = size_t{6} << 30;
 
 }  // namespace
 
-InodeTable::InodeTable(FdCache &cache, SharedMemory &memory)
-    : cache_(cache),
+InodeTable::InodeTable(FdCache &cache, SharedMemory &memory, std::function<void(ino_t)> let_go)
+    : let_go_(std::move(let_go)),
+      cache_(cache),
       memory_(memory),
       nodes_(first_node(), nodes_stretch, sizeof(Node)),
       names_(memory, memory.start() + SharedMemory::header_bytes + nodes_stretch) {}
@@ -76,9 +77,22 @@ Node *InodeTable::find(const Key &key) {
 }
 
 void InodeTable::forget(Node *node, uint64_t lookups) {
-    const std::lock_guard lock(mutex_);
-    node->lookups -= std::min(lookups, node->lookups);
-    release(node);
+    std::vector<ino_t> left;
+    {
+        const std::lock_guard lock(mutex_);
+        node->lookups -= std::min(lookups, node->lookups);
+        release(node);
+        left.swap(left_);
+    }
+    for (const ino_t name : left) let_go_(name);
+}
+
+void InodeTable::note_left(ino_t name) {
+    try {
+        left_.push_back(name);
+    } catch (const std::bad_alloc &) {
+        return;  // the end of the mount cleans it away
+    }
 }
 
 // A directory goes with its last child, and so on upwards, however deep that is. Only a file has several names.
@@ -98,6 +112,7 @@ void InodeTable::release(Node *node) {
             name = next;
         }
         cache_.drop(node->slot);
+        if (node->orphan_name != 0) note_left(node->orphan_name);
         node->~Node();
         nodes_.give(node);
         --count_;
@@ -180,6 +195,15 @@ std::vector<int> InodeTable::orphans() {
         if (kept.live && kept.orphan_fd >= 0) descriptors.push_back(kept.orphan_fd);
     });
     return descriptors;
+}
+
+std::vector<ino_t> InodeTable::orphan_names() {
+    std::vector<ino_t> names;
+    nodes_.each(handover_of(memory_).nodes_end, [&](void *item) {
+        const NodeKept &kept = *static_cast<NodeKept *>(item);
+        if (kept.live && kept.orphan_name != 0) names.push_back(kept.orphan_name);
+    });
+    return names;
 }
 
 std::vector<Node *> InodeTable::inherit() {

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <mutex>
+#include <vector>
 
 #include "unionfs/tree/key_table.h"
 #include "unionfs/tree/name_pool.h"
@@ -13,7 +15,8 @@ namespace unionfs {
 
 class InodeTable {
   public:
-    InodeTable(FdCache &cache, SharedMemory &memory);
+    // `let_go` is told of each Node's orphan_name when that is freed, with no lock held.
+    InodeTable(FdCache &cache, SharedMemory &memory, std::function<void(ino_t)> let_go);
     InodeTable(const InodeTable &) = delete;
     InodeTable &operator=(const InodeTable &) = delete;
 
@@ -65,6 +68,7 @@ class InodeTable {
     // --- a successor's, before it serves (restore.cc) ---
     // Descriptors that the Nodes of the dead worker need.
     std::vector<int> orphans();
+    std::vector<ino_t> orphan_names();
     // The Nodes of the dead worker, each with its NodeKept alone, not yet in the table.
     std::vector<Node *> inherit();
     // Before join: a name of a Node is another one, or with a null `new_parent` none.
@@ -83,11 +87,14 @@ class InodeTable {
     void drop_name(SharedMemory::Reference *at) { release(take_name(at)); }
     Node *take_name(SharedMemory::Reference *at);  // whose it was a child of, which may have to be released
     void release(Node *node);
+    void note_left(ino_t name);
     std::byte *first_node() const;
 
     Mutex<Rank::table> mutex_;
     KeyTable by_key_;
     size_t count_ = 0;
+    std::function<void(ino_t)> let_go_;
+    std::vector<ino_t> left_;  // orphan_names of Nodes that were freed
     FdCache &cache_;
     SharedMemory &memory_;
     ItemPool nodes_;

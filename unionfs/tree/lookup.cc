@@ -77,6 +77,7 @@ int follow_redirect(Union &fs, const std::string &target, const std::vector<Lowe
                 break;
             }
             if (!S_ISDIR(status.st_mode)) return 0;  // a whiteout, or what hides the rest as one
+            if (fs.layers.leads_back(status)) return ELOOP;
             dir = lower_child(fs, dir, name, key_of(status));
             if (dir->last) continue;
             if (!hides)
@@ -108,6 +109,7 @@ int Union::probe(Node &parent, const std::string &name, Found &found, size_t fir
         if (::fstatat(fd->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) {
             if (const int error = layers.marks.is_whiteout(fd->get(), name.c_str(), status, hides); error != 0) return error;
             if (hides) return ENOENT;
+            if (layers.leads_back(status)) return ELOOP;
             found.status = status;
             found.upper = have = true;
             if (!S_ISDIR(status.st_mode)) return 0;
@@ -138,6 +140,7 @@ int Union::probe(Node &parent, const std::string &name, Found &found, size_t fir
             if (const int error = find_copy(found, let_go); error != 0) return error;
             return let_go ? probe(parent, name, found = {}) : 0;
         }
+        if (layers.leads_back(status)) return ELOOP;
         if (!have) found.status = status;
         if (found.lowers.empty()) found.lower_key = {status.st_dev, status.st_ino};
         have = true;

@@ -64,6 +64,7 @@ struct NodeKept {
     SharedMemory::Reference names = 0;   // in the union by which it was reached; the root has none
     SharedMemory::Reference hidden = 0;  // a lower object that no name leads to any more: the names from its layer's root
     int orphan_fd = -1;                  // of `orphan`
+    ino_t orphan_name = 0;               // the entry in the work directory that keeps it instead (orphans.cc); 0: none
     int nlink_change = 0;                // names of a lower file that were removed, negative
     int backing_id = 0;                  // passthrough, while opens > 0
     unsigned opens = 0;                  // by passthrough

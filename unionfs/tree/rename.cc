@@ -168,8 +168,8 @@ struct Union::Renaming {
         if (error == 0) error = move();
         if (error == 0)
             settle();
-        else if (other != nullptr && other->is_dir() && !exchange)
-            other->drop_orphan();
+        else if (other != nullptr && !exchange && !fs.table.links(other).empty())
+            fs.give_up_orphan(*other);
         return error;
     }
 

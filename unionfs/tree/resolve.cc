@@ -55,6 +55,14 @@ int Union::open_lower_dir(const LowerDirRef &dir, base::Fd &fd) {
 int Union::open_upper_dir(Node &node, FdRef &fd) {
     std::vector<Link> closed;  // each with its name above it
     Node *at = &node;
+    if (node.orphan_name != 0 && !cache.get(node.slot)) {  // a removed directory: what stands for it
+        const std::string entry = Layers::orphan_entry(node.orphan_name);
+        base::Fd opened(::openat(layers.work->get(), entry.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        if (!opened) return errno;
+        if (const int error = check_same(opened.get(), {node.upper_key.device, node.orphan_name}); error != 0) return error;
+        fd = cache.put(node.slot, std::move(opened));
+        return 0;
+    }
     for (; at != root && !(fd = at->orphan()) && !(fd = cache.get(at->slot)); at = closed.back().parent) {
         std::vector<Link> links = table.links(at);
         if (links.empty()) return ENOENT;
@@ -85,6 +93,11 @@ int Union::resolve_upper(Node &node, Location &place) {
     }
     if (FdRef left = node.orphan()) {
         place.dir = std::move(left);
+        return 0;
+    }
+    if (node.orphan_name != 0) {
+        place.dir = layers.work;
+        place.name = Layers::orphan_entry(node.orphan_name);
         return 0;
     }
     if (node.indexed) {
@@ -171,6 +184,7 @@ void Union::show(const Node &node, struct stat &status) const {
     if (node.is_dir() && node.upper && !node.lowers.empty()) status.st_nlink = 1;  // find(1): the count tells nothing
     if (node.is_dir() && node.upper) apply_shown(node, status);
     if (node.is_dir() && node.removed) status.st_nlink = 0;  // a lower one is still there
+    if (!node.is_dir() && node.orphan_name != 0 && status.st_nlink > 0) --status.st_nlink;
     status.st_ino = node.shown_inode;
     if (node.indexed)
         status.st_nlink = hard_links.count_names(node.shown_inode, status.st_nlink);

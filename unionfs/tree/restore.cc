@@ -115,7 +115,7 @@ void Restorer::settle_made() {
 
 void Restorer::find(Node &node) {
     bool found_one = false;
-    if (node.orphan_fd < 0) node.upper_key = {};
+    if (node.orphan_fd < 0 && node.orphan_name == 0) node.upper_key = {};
     for (const Link &link : fs_.table.links(&node)) {
         restore(*link.parent);
         Found found;
@@ -137,9 +137,10 @@ void Restorer::find(Node &node) {
     node.removed = !found_one;
     if (found_one) {
         node.orphan_fd = -1;
-    } else if (node.orphan_fd >= 0) {
+        fs_.give_up_orphan(node);
+    } else if (node.orphan_fd >= 0 || node.orphan_name != 0) {
         node.upper = true;
-        node.keep_orphan(std::make_shared<const base::Fd>(node.orphan_fd));
+        fs_.keep_inherited(node);
     } else {
         find_hidden(node);
     }

@@ -14,7 +14,7 @@ Union::Union(Layers &opened, SharedMemory &shared)
       memory(shared),
       journal(handover_of(shared).journal),
       cache(opened.options.max_files),
-      table(cache, shared),
+      table(cache, shared, [this](ino_t name) { let_orphan_go(name); }),
       hard_links(opened) {}
 
 void Union::make_root() {

@@ -87,7 +87,22 @@ class Union {
     int link(Node &node, Node &new_parent, const std::string &new_name);
     int leave_to_readers(Node &node);  // ESTALE if that was done: the kernel looks the name up again
 
+    // --- what is removed and still in use (orphans.cc) ---
+    int keep_unnamed(Node &node, base::Fd file);  // of O_TMPFILE
+    void keep_inherited(Node &node);
+    void give_up_orphan(Node &node);  // it has a name, or nobody uses it
+
   private:
+    enum class Keep { removed, left };
+    FdRef count_orphan(FdRef fd);  // null: there are as many as may be
+    int keep_unlinked(Node &node, Keep why);
+    int keep_by_name(Node &node);
+    void keep_removed_directory(Node &directory);
+    int keep_made(Node &node, const StagedCopy &made, base::Fd fd);
+    void remember_place(Node &node);
+    void let_orphan_go(ino_t name);
+    std::atomic<unsigned> orphans_open_ = 0;
+
     int resolve_lower(Node &node, Location &place);
     int open_upper_dir(Node &node, FdRef &fd);
     bool find_open(Node &node, Location &place);
@@ -118,10 +133,7 @@ class Union {
     int copy_up_content(Node &directory, std::vector<Node *> &further);
     int path_in_lowers(Node &directory, std::string &path);
     int mark_moved(Node &node, Node &parent, Node &new_parent, const std::string &new_name);
-    int keep_unlinked(Node &node);
-    void keep_removed_directory(Node &directory);
     std::unique_lock<NodeMutex> hold_for_removal(Node &node, bool last_name, int &error);
-    void remember_place(Node &node);
     void lose_name(Node &node, Node &parent, const std::string &name, bool last_on_disk);
 };
 

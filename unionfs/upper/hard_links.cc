@@ -198,12 +198,15 @@ bool HardLinks::is_needless(ino_t number, nlink_t &left) const {
     return left < status.st_nlink;
 }
 
-void HardLinks::remove(ino_t number) {
+void HardLinks::remove(ino_t number, const std::string &orphan) {
     {
         const std::lock_guard lock(mutex_);
         copies_.erase(number);
     }
-    (void)::unlinkat(layers_.links->get(), name_of(number).c_str(), 0);  // tried again at the next mount
+    const int links = layers_.links->get();
+    const std::string entry = name_of(number);
+    if (!orphan.empty() && ::renameat(links, entry.c_str(), layers_.work->get(), orphan.c_str()) == 0) return;
+    (void)::unlinkat(links, entry.c_str(), 0);  // tried again at the next mount
 }
 
 }  // namespace unionfs

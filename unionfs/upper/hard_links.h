@@ -54,7 +54,8 @@ class HardLinks {
     // After a change of names: the copy of which all names are in the upper needs no index, nor does one that has none.
     // `left`: how many names it has then.
     [[nodiscard]] bool is_needless(ino_t number, nlink_t &left) const;
-    void remove(ino_t number);
+    // `orphan`: the entry in the work directory that it becomes.
+    void remove(ino_t number, const std::string &orphan = {});
 
   private:
     void load_removals();

@@ -11,6 +11,7 @@
 
 #include "mounts/base/at.h"
 #include "unionfs/upper/layers.h"
+#include "unionfs/upper/submounts.h"
 #include "unionfs/upper/workdir.h"
 #include "unionfs/upper/xattr.h"
 
@@ -113,6 +114,9 @@ Result<> open_upper(Layers &layers) {
     if (!workdir) return std::unexpected(workdir.error());
     if (lies_within(workdir->get(), layers.upper->get()) || lies_within(layers.upper->get(), workdir->get()))
         return fail(0, "workdir", layers.options.work, "has to lie beside the upper, not inside it or around it");
+    struct stat at_workdir{};
+    if (::fstat(workdir->get(), &at_workdir) < 0) return fail(errno, "workdir", layers.options.work);
+    layers.own = {key_of(status), key_of(at_workdir)};
     if (auto result = open_work_directories(layers, *workdir); !result) return result;
     layers.clean_work();
     return probe_upper(layers);
@@ -133,6 +137,7 @@ Result<> check_apart(const Layers &layers) {
     }
     for (const auto &[path, fd] : branches) {
         std::string outer;
+        if (layers.upper && fd == layers.upper->get()) continue;  // in a lower it may lie, as with overlayfs: see leads_back()
         each_above(fd, [&](const struct stat &above) {
             const auto found = places.find({above.st_dev, above.st_ino});
             if (found != places.end()) outer = found->second;
@@ -160,7 +165,11 @@ Result<> Layers::open() {
     if (auto result = check_apart(*this); !result) return result;
     if (upper && ::fstat(upper->get(), &status) < 0) return fail(errno, "branch", options.upper);
     if (upper && !std::ranges::contains(devices, status.st_dev)) devices.push_back(status.st_dev);
-    return {};
+    return detach_lowers(*this);
+}
+
+bool Layers::leads_back(const struct stat &directory) const {
+    return S_ISDIR(directory.st_mode) && (directory.st_dev == own_device || std::ranges::contains(own, key_of(directory)));
 }
 
 bool Layers::is_gone(const std::string &path, ino_t number) const {

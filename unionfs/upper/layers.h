@@ -42,6 +42,8 @@ struct Layers {
     FdRef work;                  // the directory `work` in the workdir
     FdRef links;                 // the directory `links` there (hard_links.h)
     std::vector<dev_t> devices;  // of the layers; a position in it goes into st_ino
+    dev_t own_device = 0;        // of the union, once it is mounted
+    std::vector<Key> own;        // the upper and the workdir
     Marks marks;
     bool marked_whiteouts = false;  // a whiteout is an attribute of an empty file, because the upper takes no device
     bool privileged = false;        // may give files away: files are made as the caller
@@ -50,13 +52,17 @@ struct Layers {
     base::Result<> open();
 
     [[nodiscard]] ino_t number_of(const Key &key) const;  // the st_ino that is shown
+    // Whether a directory of a layer is the union itself, or of its own.
+    [[nodiscard]] bool leads_back(const struct stat &directory) const;
     // Whether no lower has a file of that number at `path` (with a leading slash). False if that can't be found out.
     [[nodiscard]] bool is_gone(const std::string &path, ino_t number) const;
 
     // --- in the work directory (workdir.cc) ---
     std::string work_name();                      // one that is free
     void discard(const std::string &work_entry);  // a tree
-    void clean_work();
+    // Of a removed object that is still in use, by its inode.
+    static std::string orphan_entry(ino_t inode) { return "orphan-" + std::to_string(inode); }
+    void clean_work(const std::vector<ino_t> &orphans = {});  // all but those
 
     // --- whiteout.cc ---
     int make_whiteout(int dir, const std::string &name);

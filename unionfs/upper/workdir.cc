@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <charconv>
 #include <format>
+#include <iterator>
 #include <vector>
 
 #include "mounts/base/at.h"
@@ -177,8 +178,12 @@ bool is_removed(int dir, const char *name) {
 }  // namespace
 
 // Removes what a crash left behind. It was never visible.
-void Layers::clean_work() {
-    for (const std::string &name : base::names_in(work->get(), options.work).value_or(base::Names{})) discard(name);
+void Layers::clean_work(const std::vector<ino_t> &orphans) {
+    std::vector<std::string> kept;
+    std::ranges::transform(orphans, std::back_inserter(kept), orphan_entry);
+    std::ranges::sort(kept);
+    for (const std::string &name : base::names_in(work->get(), options.work).value_or(base::Names{}))
+        if (!std::ranges::binary_search(kept, name)) discard(name);
 }
 
 // A directory's directories are moved up into the work directory, so that no depth costs stack or descriptors. What can't be
