@@ -14,7 +14,7 @@
 #include <format>
 #include <map>
 #include <memory>
-#include <set>
+#include <thread>
 
 #include "hostside/base/exists.h"
 #include "hostside/base/exit_code.h"
@@ -23,6 +23,7 @@
 #include "hostside/exec/client.h"
 #include "hostside/fleet/example.h"
 #include "hostside/fleet/fleet.h"
+#include "hostside/fleet/slurm.h"
 #include "hostside/fleet/table.h"
 #include "hostside/host/last_run.h"
 #include "mounts/base/at.h"
@@ -37,10 +38,11 @@ using base::Result;
 namespace fs = std::filesystem;
 
 struct FleetWish {
-    std::string file, output, like;
-    std::vector<std::string> only;
+    std::string file, output, like, engine = "local", status;
+    std::vector<std::string> only, sbatch;
     int memory_mib = 0, processors = 0;
-    bool fail_fast = false, resume = false;
+    bool fail_fast = false, resume = false, wait = false;
+    bool exit_qemu_failed = false;  // with 123 when a machine's QEMU failed, for Slurm
 };
 
 struct InitWish {
@@ -162,6 +164,15 @@ void take_over(const FleetResult &before, const std::vector<Group> &groups, Flee
     }
 }
 
+std::string absolute(const std::string &path) { return fs::absolute(path).lexically_normal(); }
+
+Result<Fleet> fleet_of(const FleetWish &wish, const std::function<std::string(const std::string &machine)> &directory_of) {
+    auto fleet = read_fleet(wish.file, directory_of);
+    if (!fleet) return fleet;
+    if (auto kept = keep_only(wish.only, *fleet); !kept) return std::unexpected(kept.error());
+    return fleet;
+}
+
 struct Plan {
     Fleet fleet;
     std::vector<Group> groups;
@@ -170,9 +181,8 @@ struct Plan {
 };
 
 Result<Plan> plan_of(const FleetWish &wish) {
-    auto fleet = read_fleet(wish.file, fs::absolute(wish.output).lexically_normal());
+    auto fleet = fleet_of(wish, [&](const std::string &name) { return absolute(wish.output) + "/" + name; });
     if (!fleet) return std::unexpected(fleet.error());
-    if (auto kept = keep_only(wish.only, *fleet); !kept) return std::unexpected(kept.error());
     auto known = known_durations(wish, *fleet);
     if (!known) return std::unexpected(known.error());
     Plan plan{.fleet = std::move(*fleet), .groups = {}, .room = free_room(), .result = {}};
@@ -183,7 +193,8 @@ Result<Plan> plan_of(const FleetWish &wish) {
     constexpr int tenths_for_machines = 9;
     plan.room.memory_mib = wish.memory_mib > 0 ? wish.memory_mib : plan.room.memory_mib / 10 * tenths_for_machines;
     if (wish.processors > 0) plan.room.processors = wish.processors;
-    if (auto room = check_room(plan.fleet, plan.groups, plan.room); !room) return std::unexpected(room.error());
+    if (wish.engine == "local")  // how much the others' hosts have is for Slurm to know
+        if (auto room = check_room(plan.fleet, plan.groups, plan.room); !room) return std::unexpected(room.error());
     plan.result = all_waiting(plan.fleet);
     if (wish.resume) {
         auto before = earlier_results(wish.output + "/" + std::string(results_file));
@@ -194,13 +205,68 @@ Result<Plan> plan_of(const FleetWish &wish) {
     return plan;
 }
 
+int exit_code_of(const FleetResult &result) { return result.count(Outcome::passed) == result.machines.size() ? 0 : 1; }
+
+void tell_where(const std::string &directory) {
+    say(std::format("results: {0}/{1}, {0}/{2}, what each machine said: {0}/NAME/output", directory, results_file, junit_file));
+}
+
+// How a fleet is that was given to Slurm, or what one of this host noted last. Waits for its end if that is asked for.
+int status(const FleetWish &wish) {
+    constexpr int not_over = 2;
+    constexpr auto pause = std::chrono::seconds(3);
+    View view;
+    for (;; std::this_thread::sleep_for(pause)) {
+        auto result = earlier_results(wish.status + "/" + std::string(results_file));
+        if (!result) return refuse({"look at a fleet", wish.status, result.error().code, "no fleet's results are there"});
+        if (const std::string job = slurm_job_of(wish.status); !job.empty()) {
+            const auto tasks = slurm_tasks(job);
+            if (!tasks) return refuse(tasks.error());
+            gather(wish.status, *tasks, *result);
+            result->seconds =
+                std::max(result->seconds, result->over ? 0 : static_cast<double>(::time(nullptr) - result->started_s));
+            if (auto written = write_results(wish.status, *result); !written) return refuse(written.error());
+        } else if (wish.wait && !result->over) {
+            return refuse({"wait for a fleet", wish.status, 0, "it is one of a host's; whoever runs it there waits for it"});
+        }
+        if (wish.wait && !result->over) {
+            view.tick(*result);
+            continue;
+        }
+        view.last(*result);
+        return result->over ? exit_code_of(*result) : not_over;
+    }
+}
+
+int submit(const FleetWish &wish, Plan &plan, const FleetPlace &place) {
+    std::map<std::string, size_t> group_of;
+    for (size_t i = 0; i < plan.groups.size(); ++i)
+        for (const size_t member : plan.groups[i].members) group_of[plan.fleet.nodes[member].name] = i;
+    // Again, for their disks are where their task is.
+    auto fleet =
+        fleet_of(wish, [&](const std::string &name) { return group_directory(place.results(), group_of[name]) + "/" + name; });
+    if (!fleet) return refuse(fleet.error());
+    if (auto written = write_results(place.results(), plan.result); !written) return refuse(written.error());
+    const auto job = submit_to_slurm({.fleet = *fleet,
+                                      .groups = plan.groups,
+                                      .place = place,
+                                      .runvm = fs::read_symlink("/proc/self/exe"),
+                                      .options = wish.sbatch});
+    if (!job) return refuse(job.error());
+    say(std::format("Slurm's job {} has {} machines in {} tasks; how they are: runvm fleet --status {}", *job,
+                    plan.result.machines.size(), plan.groups.size(), wish.output));
+    return 0;
+}
+
 int run(FleetWish &wish) {
+    if (!wish.status.empty()) return status(wish);
     if (wish.file.empty()) return refuse({"run a fleet", "", 0, "of which file? `runvm fleet init` writes an example of one"});
     if (wish.output.empty()) wish.output = fs::path(wish.file).stem().string() + "-results";
     auto plan = plan_of(wish);
     if (!plan) return refuse(plan.error());
     auto place = FleetPlace::create(wish.output);
     if (!place) return refuse(place.error());
+    if (wish.engine == "slurm") return submit(wish, *plan, *place);
     (void)std::signal(SIGPIPE, SIG_IGN);
     View view;
     const FleetRun fleet{.fleet = plan->fleet,
@@ -215,9 +281,11 @@ int run(FleetWish &wish) {
     const auto signal = run_fleet(fleet, plan->result);
     if (!signal) return refuse(signal.error());
     view.last(plan->result);
-    say(std::format("results: {0}/{1}, {0}/{2}, what each machine said: {0}/NAME/output", wish.output, results_file, junit_file));
+    tell_where(wish.output);
     if (*signal != 0) return signal_base + *signal;
-    return plan->result.count(Outcome::passed) == plan->result.machines.size() ? 0 : 1;
+    const bool qemu_failed_once =
+        std::ranges::contains(plan->result.machines, static_cast<int>(qemu_failed), &MachineResult::exit_code);
+    return wish.exit_qemu_failed && qemu_failed_once ? qemu_failed : exit_code_of(plan->result);
 }
 
 int init(const InitWish &wish) {
@@ -261,6 +329,17 @@ void add_fleet_command(CLI::App &app, int &status) {
         ->type_name("N");
     fleet->add_option("--like", wish->like, "a results.json of before, whose longest machines are started first")
         ->type_name("FILE");
+    fleet->add_option("--engine", wish->engine, "who runs the machines: this host, or Slurm as a job array")
+        ->type_name("local|slurm")
+        ->check(CLI::IsMember({"local", "slurm"}).description(""));
+    fleet->add_option("--sbatch", wish->sbatch, "one more option for sbatch, as --sbatch=--constraint=kvm; may be repeated")
+        ->type_name("TEXT")
+        ->expected(1)
+        ->allow_extra_args(false)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    fleet->add_option("--status", wish->status, "how the fleet of this directory is, from what its jobs noted")->type_name("DIR");
+    fleet->add_flag("--wait", wish->wait, "with --status: until it is over");
+    fleet->add_flag("--exit-qemu-failed", wish->exit_qemu_failed)->group("");
     auto example = std::make_shared<InitWish>();
     CLI::App *write = fleet->add_subcommand("init", "write an example of a fleet that runs");
     write->add_option("system", example->system, "the NixOS system of its machines; ./result without it")->type_name("DIR");

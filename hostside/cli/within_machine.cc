@@ -70,7 +70,7 @@ int work_within(const Arguments &arguments, const std::optional<std::string> &af
     auto described = machine_of(arguments);
     if (!described) return refuse(described.error());
     auto machine = OwnMachine::boot(arguments);
-    if (!machine) return refuse(machine.error());
+    if (!machine) return machine.error();
     const ExecWish wish{.machine = machine->name(), .run_directory = machine->run_directory(), .patience_s = -1};
     const auto status = wait_until(wish, after.value_or(default_target(*described))).and_then([&] { return work(wish); });
     if (status) {

@@ -35,7 +35,8 @@ Result<std::string> text_in(const std::string &path) {
 
 class Reader {
   public:
-    Reader(const std::string &path, const std::string &results) : path_(path), results_(results) {}
+    Reader(const std::string &path, const std::function<std::string(const std::string &)> &directory_of)
+        : path_(path), directory_of_(directory_of) {}
 
     Result<Fleet> read() {
         auto text = text_in(path_);
@@ -139,7 +140,7 @@ class Reader {
 
     // A machine that says nothing of it has a disk of its own, and a number that is nobody else's.
     [[nodiscard]] Layer place_of(const std::string &name) {
-        const std::string disk = results_ + "/" + name + "/disk.qcow2";
+        const std::string disk = directory_of_(name) + "/disk.qcow2";
         return {"runvm fleet",
                 std::format(R"({{"diskImage":{},"nodeNumber":{}}})", base::json_text(disk),
                             1 + static_cast<long long>(next_number_++) % most_nodes_of_vlan),
@@ -200,7 +201,8 @@ class Reader {
         return {};
     }
 
-    const std::string &path_, &results_;
+    const std::string &path_;
+    const std::function<std::string(const std::string &)> &directory_of_;
     Layer defaults_;
     size_t next_number_ = 0;
 };
@@ -209,8 +211,8 @@ class Reader {
 
 std::string fleet_name(const std::string &path) { return printable(fs::path(path).stem().string()); }
 
-Result<Fleet> read_fleet(const std::string &path, const std::string &results) {
-    auto fleet = Reader(path, results).read();
+Result<Fleet> read_fleet(const std::string &path, const std::function<std::string(const std::string &machine)> &directory_of) {
+    auto fleet = Reader(path, directory_of).read();
     if (!fleet) return fleet;
     const auto needed = [](const Node &node) { return !node.service; };
     if (std::ranges::none_of(fleet->nodes, needed))

@@ -1,6 +1,7 @@
 // A fleet as its file says it: machines, what each runs, and which of them meet on a vlan. Reads; has no effect.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,9 +27,10 @@ struct Fleet {
     std::vector<Node> nodes;
 };
 
-// `results`: the fleet's directory, where a machine that names no disk has its own. Error: the file, the JSON pointer of what is
-// wrong in it, and what is expected there.
-base::Result<Fleet> read_fleet(const std::string &path, const std::string &results);
+// `directory_of`: where a machine that names no disk has its own. Error: the file, the JSON pointer of what is wrong in it, and
+// what is expected there.
+base::Result<Fleet> read_fleet(const std::string &path,
+                               const std::function<std::string(const std::string &machine)> &directory_of);
 
 // The name of a fleet without one: of its file, without directory and ending.
 std::string fleet_name(const std::string &path);

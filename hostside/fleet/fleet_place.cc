@@ -63,6 +63,7 @@ Result<FleetPlace> FleetPlace::create(const std::string &results) {
     if (auto ours = is_a_fleets(*path); !ours) return std::unexpected(ours.error());
     auto results_lock = FileLock::take(*path + "/" + std::string(own_lock), "fleet in " + *path);
     if (!results_lock) return std::unexpected(results_lock.error());
+    (void)::unlink((*path + "/" + std::string(slurm_job_file)).c_str());  // who was given it before
     auto parent = runtime_directory();
     if (!parent) return std::unexpected(parent.error());
     sweep_abandoned(*parent);
@@ -85,6 +86,7 @@ Result<std::string> FleetPlace::runtime_of(size_t group) const {
 
 Result<std::string> FleetPlace::directory_of(const std::string &machine) const {
     const std::string path = results_ + "/" + machine;
+    (void)::unlink(path.c_str());  // the link that a run by Slurm left
     if (auto removed = remove_guest_directory(path); !removed) return std::unexpected(removed.error());
     if (::mkdir(path.c_str(), 0755) < 0) return fail(errno, "mkdir", path);
     return path;

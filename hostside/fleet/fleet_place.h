@@ -12,6 +12,7 @@ namespace hostside {
 
 inline constexpr std::string_view results_file = "results.json";
 inline constexpr std::string_view junit_file = "junit.xml";
+inline constexpr std::string_view slurm_job_file = "slurm-job";  // the number of the array that runs it, if one does
 
 class FleetPlace {
   public:

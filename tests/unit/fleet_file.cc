@@ -16,7 +16,7 @@ struct FleetFile {
     support::ScratchDirectory scratch;
     [[nodiscard]] base::Result<hostside::Fleet> read(const std::string &text) const {
         std::ofstream(scratch.path("fleet.json")) << text;
-        return hostside::read_fleet(scratch.path("fleet.json"), "/results");
+        return hostside::read_fleet(scratch.path("fleet.json"), [](const std::string &name) { return "/results/" + name; });
     }
 };
 
