@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <expected>
 #include <format>
+#include <string>
 #include <string_view>
 
 #include "hostside/description/parse.h"
@@ -89,6 +91,18 @@ class Words {
         return {};
     }
 
+    // A drive as QEMU's options is one of `drives` where those options say what a drive of ours can.
+    Result<> drives() {
+        Json *qemu = group_of("qemu");
+        if (qemu == nullptr || !qemu->contains("drives")) return {};
+        const Json drives = (*qemu)["drives"];
+        qemu->erase("drives");
+        if (!drives.is_array()) return refuse("/qemu/drives", "must be a list of objects");
+        for (size_t i = 0; i < drives.size(); ++i)
+            if (auto added = add_drive(drives[i], std::format("/qemu/drives/{}", i)); !added) return added;
+        return {};
+    }
+
     // NixOS has made a file of a text already, and there is one way for all.
     Result<> credentials() {
         if (!all_.contains("credentials") || !all_["credentials"].is_object()) return {};
@@ -132,6 +146,48 @@ class Words {
         return value.is_null() || value == "" || (value.is_array() && value.empty());
     }
 
+    Result<> add_drive(const Json &drive, const std::string &here) {
+        if (!drive.is_object() || !drive.contains("file") || !drive["file"].is_string())
+            return refuse(here + "/file", "missing; it is a string: the image");
+        const std::string file = drive["file"];
+        // NixOS's own, in its script's words; runvm makes the root disk and the empty ones itself.
+        if (file == "\"$NIX_DISK_IMAGE\"" || file.starts_with("$(pwd)/empty")) return {};
+        if (file.find_first_of("$`") != std::string::npos)
+            return refuse(here + "/file", "nothing of a shell is expanded ($ or `)");
+        Json ours{{"file", file}};
+        for (const auto &[key, value] : drive.items()) {
+            // The name is QEMU's alone.
+            if (key == "file" || key == "name" || says_nothing(value)) continue;
+            const std::string set = here + "/" + pointer_token(key);
+            if (key != "driveExtraOpts" && key != "deviceExtraOpts") return refuse(set, "no such option");
+            if (!value.is_object()) return refuse(set, "must be an object");
+            for (const auto &[option, said] : value.items())
+                if (auto taken = take_drive_option(ours, key, option, said); !taken)
+                    return refuse(set + "/" + pointer_token(option), taken.error());
+        }
+        Json &all = all_["drives"];
+        if (all.is_null()) all = Json::array();
+        if (!all.is_array()) return refuse("/drives", "must be a list of objects");
+        all.push_back(std::move(ours));
+        return {};
+    }
+
+    // Error: why not.
+    static std::expected<void, std::string> take_drive_option(Json &ours, std::string_view set, std::string_view option,
+                                                              const Json &said) {
+        if (!said.is_string()) return std::unexpected("must be a string");
+        const bool of_device = set == "deviceExtraOpts";
+        if (of_device && option == "serial")
+            ours["serial"] = said;
+        else if (!of_device && option == "format")
+            ours["format"] = said;
+        else if (!of_device && option == "readonly" && (said == "on" || said == "off"))
+            ours["readOnly"] = said == "on";
+        else if (of_device || !((option == "cache" && said == "writeback") || (option == "werror" && said == "report")))
+            return std::unexpected("a drive has format, readonly and serial; give the rest to QEMU, in qemu.options");
+        return {};
+    }
+
     Json &all_;
     const std::string &origin_;
 };
@@ -141,7 +197,7 @@ class Words {
 base::Result<> in_our_words(Json &description, const std::string &origin) {
     if (!description.is_object()) return {};
     Words words(description, origin);
-    for (const auto step : {&Words::drop_obeyed, &Words::rename, &Words::sizes_of_disks, &Words::credentials})
+    for (const auto step : {&Words::drop_obeyed, &Words::rename, &Words::sizes_of_disks, &Words::drives, &Words::credentials})
         if (auto done = (words.*step)(); !done) return done;
     return {};
 }
