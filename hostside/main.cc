@@ -17,6 +17,7 @@
 #include "hostside/cli/completion_command.h"
 #include "hostside/cli/describe_command.h"
 #include "hostside/cli/exec_command.h"
+#include "hostside/cli/fleet_command.h"
 #include "hostside/cli/in_vm_command.h"
 #include "hostside/cli/life_command.h"
 #include "hostside/cli/look_command.h"
@@ -97,6 +98,7 @@ int command_line(int argc, char **argv) {
     hostside::add_exec_commands(app, status);
     hostside::add_in_vm_command(app, status);
     hostside::add_build_command(app, status);
+    hostside::add_fleet_command(app, status);
     hostside::add_reginfo_command(app, status);
     hostside::add_relay_command(app, status);
     hostside::add_completion_command(app, status);

@@ -21,7 +21,6 @@
 #include "hostside/report/report_picture.h"
 #include "hostside/report/report_text.h"
 #include "mounts/base/at.h"
-#include "mounts/protocol.h"
 
 namespace hostside {
 
@@ -50,8 +49,7 @@ Result<std::string> text_of(std::string &what) {
     auto machines = running_machines();
     if (!machines) return std::unexpected(machines.error());
     for (const auto &m : *machines)
-        if (m.name == what)
-            return read_from_guest(m.path + "/xchg", std::string(mounts::protocol::report_file), report_limit_bytes);
+        if (m.name == what) return guest_report(m.path, m.path + "/xchg", report_limit_bytes);
     if (what.empty()) {
         const auto runs = last_runs();
         if (runs.empty()) return base::fail(0, "find report", "", "no run was kept; name a machine or a file");

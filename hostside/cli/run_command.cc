@@ -36,7 +36,6 @@
 #include "mounts/base/process.h"
 #include "mounts/boot/boot_parameters.h"
 #include "mounts/boot/command_line.h"
-#include "mounts/protocol.h"
 
 namespace hostside {
 
@@ -56,9 +55,9 @@ int print_command(const Machine &machine, const Arguments &arguments) {
 }
 
 // What stage 1 did, step by step, as it left it in xchg: out of there before the directory goes.
-base::Result<> keep_report(const std::string &xchg, const std::string &path) {
+base::Result<> keep_report(const HostFacts &facts, const std::string &path) {
     constexpr size_t limit_bytes = size_t{16} << 20;
-    auto text = read_from_guest(xchg, std::string(mounts::protocol::report_file), limit_bytes);
+    auto text = guest_report(facts.run_directory, facts.xchg, limit_bytes);
     if (!text) return std::unexpected(text.error());
     return base::replace_file(path, *text);
 }
@@ -182,7 +181,7 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
                            machine->timeout_s, !arguments.background && !view, view ? &*view : nullptr, on_event});
     if (!code) return give_up(code.error());
     if (!arguments.report.empty())
-        if (auto kept = keep_report(prepared->facts.xchg, arguments.report); !kept)
+        if (auto kept = keep_report(prepared->facts, arguments.report); !kept)
             report.note(std::format("no {}: {}", arguments.report, base::message(kept.error())));
     const auto words = conclude(heard, *machine, *prepared, record, *code, report.seconds());
     if (!record.cause.empty()) report.event({RunEvent::cause, record.cause});

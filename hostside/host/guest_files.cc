@@ -9,11 +9,13 @@
 #include <cerrno>
 #include <format>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "mounts/base/at.h"
 #include "mounts/base/directory.h"
 #include "mounts/base/fd.h"
+#include "mounts/protocol.h"
 
 namespace hostside {
 
@@ -114,6 +116,17 @@ Result<std::string> read_from_guest(const std::string &directory, const std::str
     auto file = base::open_at(AT_FDCWD, std::format("/proc/self/fd/{}", found->get()), O_RDONLY | O_NONBLOCK | O_NOCTTY);
     if (!file) return fail(file.error().code, "read from the guest", name);
     return base::read_all(file->get(), name, limit_bytes);
+}
+
+Result<std::string> guest_report(const std::string &run_directory, const std::string &xchg, size_t limit_bytes) {
+    const std::string name(mounts::protocol::report_file);
+    struct stat of_port{}, of_xchg{};
+    const bool by_port = ::stat((run_directory + "/" + name).c_str(), &of_port) == 0;
+    const bool by_xchg = ::lstat((xchg + "/" + name).c_str(), &of_xchg) == 0;
+    const auto when = [](const struct stat &st) { return std::pair{st.st_mtim.tv_sec, st.st_mtim.tv_nsec}; };
+    // An xchg that outlives its run (USE_TMPDIR) may have another boot's.
+    if (by_port && (!by_xchg || when(of_port) > when(of_xchg))) return base::read_file(run_directory + "/" + name, limit_bytes);
+    return read_from_guest(xchg, name, limit_bytes);
 }
 
 Result<> remove_guest_directory(const std::string &directory) {

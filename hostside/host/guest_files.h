@@ -14,6 +14,10 @@ namespace hostside {
 // ENOENT: it is not there. The other errors say what the guest left instead.
 base::Result<std::string> read_from_guest(const std::string &directory, const std::string &name, size_t limit_bytes);
 
+// Stage 1's report: out of `xchg`, or where it isn't there, or is older, what came over the status port into `run_directory`
+// (run/port_report.h).
+base::Result<std::string> guest_report(const std::string &run_directory, const std::string &xchg, size_t limit_bytes);
+
 // Removes `directory` with all that is in it, whatever its modes; another file system that is mounted inside is not entered.
 // No directory: nothing to do. Error: what could not be removed; the rest is gone.
 base::Result<> remove_guest_directory(const std::string &directory);

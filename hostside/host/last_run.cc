@@ -17,7 +17,6 @@
 #include "hostside/host/guest_files.h"
 #include "hostside/host/run_directory.h"
 #include "mounts/base/at.h"
-#include "mounts/protocol.h"
 
 namespace hostside {
 
@@ -91,7 +90,7 @@ bool keep_run(const std::string &run_directory, const std::string &xchg, const R
     put(*directory, run_record, std::string());  // what is half there has none
     for (const std::string_view part : {console_log_before, console_log})
         put(*directory, part, base::read_file(run_directory + "/" + std::string(part), part_limit_bytes));
-    put(*directory, report_name, read_from_guest(xchg, std::string(mounts::protocol::report_file), part_limit_bytes));
+    put(*directory, report_name, guest_report(run_directory, xchg, part_limit_bytes));
     put(*directory, run_record, text_of(record));
     const bool kept = ::faccessat(directory->get(), std::string(run_record).c_str(), R_OK, 0) == 0;
     trim(*all);

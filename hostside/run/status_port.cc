@@ -31,7 +31,7 @@ StatusLine parse_waits(std::string_view text) {
 
 StatusLine parse_status(std::string_view line) {
     constexpr std::string_view exit_word = "exit ", failed_word = "stage1-failed", phase_word = "phase ", step_word = "step ",
-                               waits_word = "waits ";
+                               waits_word = "waits ", report_word = "report";
     if (line == "ready") return {StatusLine::ready, 0, ""};
     if (line.starts_with(exit_word)) {
         const std::string_view number = line.substr(exit_word.size());
@@ -47,6 +47,9 @@ StatusLine parse_status(std::string_view line) {
         if (name.empty() || name.size() > longest || name.find_first_not_of(letters) != std::string_view::npos) return {};
         return {StatusLine::phase, 0, std::string(name)};
     }
+    if (line == report_word) return {StatusLine::report, 0, ""};
+    if (line.starts_with(report_word) && line.substr(report_word.size()).starts_with(" {"))
+        return {StatusLine::report, 0, std::string(line.substr(report_word.size() + 1))};
     if (line.starts_with(step_word)) return {StatusLine::step, 0, step_text(line.substr(step_word.size()))};
     if (line.starts_with(waits_word)) return parse_waits(line.substr(waits_word.size()));
     if (!line.starts_with(failed_word)) return {};
@@ -65,6 +68,10 @@ std::vector<StatusLine> StatusPort::receive() {
         if (status.kind == StatusLine::phase) {            // told in passing: no acknowledgement either
             constexpr size_t most_phases = 16;
             if (phases_.size() < most_phases && phases_.insert(status.text).second) news.push_back(std::move(status));
+            continue;
+        }
+        if (status.kind == StatusLine::report) {  // PortReport bounds them
+            news.push_back(std::move(status));
             continue;
         }
         if (status.kind == StatusLine::step || status.kind == StatusLine::waits) {

@@ -14,9 +14,10 @@
 namespace hostside {
 
 struct StatusLine {
-    enum Kind { ready, exit, failed, phase, step, waits, unknown } kind = unknown;
+    enum Kind { ready, exit, failed, phase, step, waits, report, unknown } kind = unknown;
     int code = 0;      // of exit; of waits: the seconds
-    std::string text;  // see printable(); of a phase, its name; of step and waits, what
+    std::string text;  // see printable(); of a phase, its name; of step and waits, what; of report, a record as the guest wrote
+                       // it, or nothing
 };
 
 // A line without its newline. Pure.

@@ -17,6 +17,7 @@
 #include "hostside/qemu/command.h"
 #include "hostside/qemu/events.h"
 #include "hostside/run/oom.h"
+#include "hostside/run/port_report.h"
 #include "hostside/run/status_port.h"
 #include "hostside/run/terminal.h"
 #include "mounts/base/fd.h"
@@ -160,6 +161,7 @@ class Run {
                 stage1_phase_ = line.text == name(BootPhase::switch_root) ? "" : line.text;
                 report({RunEvent::phase, line.text});
                 break;
+            case StatusLine::report: port_report_.take(line.text); break;
             case StatusLine::step: report({RunEvent::step, line.text}); break;
             case StatusLine::waits: report({RunEvent::waits, line.text, line.code}); break;
             case StatusLine::exit:
@@ -290,6 +292,7 @@ class Run {
     bool interactive_, connected_ = false, panicked_ = false;
     std::string stage1_phase_;                // where stage 1 is; empty: it said nothing, or is done
     QemuEvent::Kind end_ = QemuEvent::other;  // that the guest asked for
+    PortReport port_report_{supervision_.run_directory};
     StatusPort status_{Fd()};
     QemuEvents events_{Fd()};
     std::set<std::string> failed_disks_;

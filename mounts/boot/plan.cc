@@ -37,7 +37,7 @@ void plan_store_union(const FileSystem &store, const PlanInput &input, std::vect
     make(root + store.target);
     const BootParameters &parameters = input.parameters;
     steps.push_back(MountUnion{lower, upper + "/upper", upper + "/work", root + store.target, parameters.union_engine,
-                               parameters.union_options, root});
+                               parameters.union_options, root, parameters.reginfo});
 }
 
 bool goes_along(std::string_view target) {

@@ -72,6 +72,7 @@ struct MountUnion {
     UnionEngine engine = UnionEngine::automatic;
     std::string options{};  // of unionfs(8), comma-separated
     std::string root{};
+    std::string reginfo{};  // as in RegisterClosure: what it registers is not to be hidden
 };
 
 // mkdir -p; the mode is set on the last level only when it is made anew or `enforce_mode`.

@@ -49,6 +49,22 @@ void mention_to_host(std::string_view line) {
     if (const auto fd = port()) (void)send_line(*fd, line);
 }
 
+void send_report(const std::vector<std::string> &records) {
+    // The driver takes a write of this size as one, or not at all (port_fops_write).
+    constexpr size_t enough_bytes = size_t{16} << 10;
+    const auto fd = port();
+    if (!fd) return;
+    std::string text = "report\n";
+    for (const auto &record : records) {
+        if (text.size() + record.size() > enough_bytes) {
+            if (!base::write_all(*fd, text, "status port")) return;
+            text.clear();
+        }
+        text += "report " + record + "\n";
+    }
+    (void)base::write_all(*fd, text, "status port");
+}
+
 Result<> tell_host(std::string_view line) {
     const auto fd = port();
     if (!fd) return std::unexpected(fd.error());

@@ -3,7 +3,10 @@
 // open: no other process can have it until this one ends, becomes another program, or hangs up.
 #pragma once
 
+#include <cstddef>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "mounts/base/error.h"
 
@@ -14,6 +17,10 @@ base::Result<> tell_host(std::string_view line);
 
 // Sends one line that has no answer. Nothing when there is no port, or not yet.
 void mention_to_host(std::string_view line);
+
+// Sends stage 1's report, a JSON object each of at most `report_line_bytes`, in the place of the one before. No answer.
+inline constexpr size_t report_line_bytes = 4096 - sizeof "report";
+void send_report(const std::vector<std::string> &records);
 
 // Closes it, for stage 2; who speaks again opens it again.
 void hang_up();

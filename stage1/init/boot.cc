@@ -74,8 +74,14 @@ Scene Boot::scene(const mounts::Phase &phase, const mounts::Step *next) const {
 
 void Boot::obey(Answer answer) { one_step_ = answer == Answer::step; }
 
-void Boot::stop(const std::string &where, const mounts::Phase &phase, const mounts::Step *step) {
+// Where all can see it; the host without xchg too.
+void Boot::write_report() {
     report_files_.write(report_.json());
+    if (!report_files_.in_xchg()) send_report(report_.lines(report_line_bytes));
+}
+
+void Boot::stop(const std::string &where, const mounts::Phase &phase, const mounts::Step *step) {
+    write_report();
     obey(stop_at(where, input_.parameters, scene(phase, step)));
 }
 
@@ -117,7 +123,7 @@ void Boot::run_step(const mounts::Phase &phase, const mounts::Step &step) {
             if (!done->empty()) log(Priority::info, *done);
             return;
         }
-        report_files_.write(report_.json());
+        write_report();
         Scene failed = scene(phase, &step);
         failed.has_failed = true;
         const Answer answer = fail_boot(done.error(), input_.parameters, failed);
@@ -131,6 +137,7 @@ void Boot::run_phase(const mounts::Phase &phase) {
     const bool stops = breaks_before_phase(phase, input_.parameters);
     if (stops) stop(std::string(phase.name()), phase, nullptr);
     mention_to_host(std::format("phase {}", phase.name()));
+    if (!report_files_.in_xchg()) send_report(report_.lines(report_line_bytes));
     for (const mounts::Step &step : phase.steps) {
         const bool stopped = stops && &step == phase.steps.data();
         if (!stopped && (one_step_ || breaks_before(step))) stop(describe(step), phase, &step);

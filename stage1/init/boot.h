@@ -29,6 +29,7 @@ class Boot {
     [[nodiscard]] bool breaks_before(const mounts::Step &step) const;
     void stop(const std::string &where, const mounts::Phase &phase, const mounts::Step *step);
     void obey(Answer answer);
+    void write_report();
     [[nodiscard]] Scene scene(const mounts::Phase &phase, const mounts::Step *next) const;
 
     const mounts::PlanInput &input_;

@@ -6,6 +6,7 @@
 #include "mounts/base/log.h"
 #include "mounts/protocol.h"
 #include "stage1/base/boot_input.h"
+#include "stage1/base/tell_host.h"
 #include "stage1/init/boot.h"
 #include "stage1/init/crash.h"
 #include "stage1/init/early.h"
@@ -31,6 +32,7 @@ std::pair<mounts::PlanInput, std::vector<mounts::Phase>> plan(Report &report, Re
         report.end({}, phases ? "" : message(phases.error()));
         if (phases) return {std::move(*input), std::move(*phases)};
         files.write(report.json());
+        send_report(report.lines(report_line_bytes));
         (void)fail_boot(phases.error(), failure_policy(), {.plan = "there is none yet\n", .report = report.json()});
     }
 }

@@ -16,7 +16,7 @@ int64_t boot_time_us() {
 namespace {
 
 std::string json_of(const StepRecord &r) {
-    std::string text = " {\"phase\": " + base::json_text(r.phase);
+    std::string text = "{\"phase\": " + base::json_text(r.phase);
     const auto field = [&](std::string_view name, std::string_view value) {
         ((text += ", \"") += name) += "\": ";
         text += value;
@@ -27,6 +27,15 @@ std::string json_of(const StepRecord &r) {
     if (r.end_us != 0) field("end_us", std::to_string(r.end_us));
     if (!r.error.empty()) field("error", base::json_text(r.error));
     return text += '}';
+}
+
+// A byte may become six of JSON. What is left is UTF-8 if it was.
+void cut(std::string &text) {
+    constexpr size_t enough_bytes = 256;
+    if (text.size() <= enough_bytes) return;
+    size_t end = enough_bytes;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+    text.resize(end);
 }
 
 }  // namespace
@@ -40,13 +49,25 @@ void Report::end(std::string result, std::string error) {
     record.end_us = boot_time_us();
     if (!result.empty()) record.text = std::move(result);
     record.error = std::move(error);
-    ended_text_ += (ended_text_.empty() ? "\n" : ",\n") + json_of(record);
+    ended_text_ += (ended_text_.empty() ? "\n " : ",\n ") + json_of(record);
 }
 
 std::string Report::json() const {
     std::string text = "{\"version\": 1, \"steps\": [" + ended_text_;
-    if (!records_.empty() && records_.back().end_us == 0) text += (ended_text_.empty() ? "\n" : ",\n") + json_of(records_.back());
+    if (!records_.empty() && records_.back().end_us == 0)
+        text += (ended_text_.empty() ? "\n " : ",\n ") + json_of(records_.back());
     return text += "\n]}\n";
+}
+
+std::vector<std::string> Report::lines(size_t limit_bytes) const {
+    std::vector<std::string> all;
+    for (StepRecord record : records_) {
+        all.push_back(json_of(record));
+        if (all.back().size() <= limit_bytes) continue;
+        for (std::string *words : {&record.text, &record.error}) cut(*words);
+        all.back() = json_of(record);
+    }
+    return all;
 }
 
 std::string Report::summary() const {

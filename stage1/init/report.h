@@ -2,6 +2,7 @@
 // whoever asks why a boot was slow. Times are CLOCK_BOOTTIME, microseconds since the kernel started.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -25,6 +26,8 @@ class Report {
 
     [[nodiscard]] const std::vector<StepRecord> &records() const { return records_; }
     [[nodiscard]] std::string json() const;
+    // A JSON object each, none longer than `limit_bytes` (of at least 4096): of what is too long, the words are cut.
+    [[nodiscard]] std::vector<std::string> lines(size_t limit_bytes) const;
     // A line a phase: its name and milliseconds.
     [[nodiscard]] std::string summary() const;
 

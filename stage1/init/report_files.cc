@@ -40,21 +40,22 @@ Result<> write_whole(int fd, std::string_view text, std::string_view path) {
 
 }  // namespace
 
-void ReportFiles::add(const std::string &root, const std::string &path) {
+bool ReportFiles::add(const std::string &root, const std::string &path) {
     auto file = open_beneath_root(root, path);
     if (file)
         files_.push_back({path, std::move(*file)});
     else
         tell(file.error());
+    return file.has_value();
 }
 
 void ReportFiles::open() {
-    (void)::mkdir("/run/stage1", 0755);  // what it then lacks, the open says
-    add("/", std::string(report_path));
+    (void)::mkdir("/run/stage1", 0755);        // what it then lacks, the open says
+    (void)add("/", std::string(report_path));  // the log says why not
 }
 
 void ReportFiles::open_in_xchg(const std::string &target_root) {
-    add(target_root, std::format("{}/{}", mounts::protocol::xchg_dir, mounts::protocol::report_file));
+    in_xchg_ = add(target_root, std::format("{}/{}", mounts::protocol::xchg_dir, mounts::protocol::report_file));
 }
 
 void ReportFiles::write(std::string_view text) {

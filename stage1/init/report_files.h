@@ -20,9 +20,10 @@ class ReportFiles {
     // Once xchg is mounted in the target root.
     void open_in_xchg(const std::string &target_root);
     void write(std::string_view text);
+    [[nodiscard]] bool in_xchg() const { return in_xchg_; }
 
   private:
-    void add(const std::string &root, const std::string &path);
+    bool add(const std::string &root, const std::string &path);
 
     struct Open {
         std::string path;
@@ -30,6 +31,7 @@ class ReportFiles {
         size_t size_bytes = 0;
     };
     std::vector<Open> files_;
+    bool in_xchg_ = false;
 };
 
 }  // namespace stage1

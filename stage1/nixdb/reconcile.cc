@@ -14,21 +14,23 @@ constexpr std::string_view store_prefix = "/nix/store/";
 
 using Rows = std::map<int64_t, std::string>;  // id → path
 
-bool gone(int store, std::string_view path) {
+bool gone(int store, const StoreLayers &layers, std::string_view path) {
     if (!path.starts_with(store_prefix)) return false;
     const std::string name(path.substr(store_prefix.size()));
     struct stat st{};
-    return ::fstatat(store, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
+    if (::fstatat(store, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) < 0) return errno == ENOENT;
+    return layers.has_only_changes(name);
 }
 
-base::Result<Rows> find_gone(mounts::Database &database, const std::vector<int64_t> &others, int store) {
+base::Result<Rows> find_gone(mounts::Database &database, const std::vector<int64_t> &others, int store,
+                             const StoreLayers &layers) {
     Rows rows;
     auto path = database.prepare("select path from ValidPaths where id = ?");
     if (!path) return std::unexpected(path.error());
     for (const int64_t id : others) {
         const auto row = path->bind(1, id).step();
         if (!row) return std::unexpected(row.error());
-        if (*row && gone(store, path->text(0))) rows.emplace(id, path->text(0));
+        if (*row && gone(store, layers, path->text(0))) rows.emplace(id, path->text(0));
         path->reset();
     }
     return rows;
@@ -59,8 +61,9 @@ base::Result<> add_referrers(mounts::Database &database, const RegisteredClosure
 }  // namespace
 
 base::Result<std::vector<std::string>> reconcile(mounts::Database &database, const RegisteredClosure &closure,
-                                                 const std::vector<int64_t> &others, int store, bool strict) {
-    auto drop = find_gone(database, others, store);
+                                                 const std::vector<int64_t> &others, int store, const StoreLayers &layers,
+                                                 bool strict) {
+    auto drop = find_gone(database, others, store, layers);
     if (!drop) return std::unexpected(drop.error());
     std::vector<std::string> dropped;
     if (drop->empty()) return dropped;

@@ -1,5 +1,6 @@
-// Rows of store paths that are gone: a persistent upper or an old disk whose lower store has moved on. Dropped, and with
-// them what refers to them, for a valid path's references are valid; what the registration has just confirmed stays.
+// Rows of store paths that are gone, or of which only changes are left, because a persistent upper or an old disk outlived the
+// lower store that it was used with. They are dropped, and so is what refers to them, because a valid path's references are
+// valid. What the registration has just confirmed stays.
 #pragma once
 
 #include <string>
@@ -8,12 +9,14 @@
 #include "mounts/base/error.h"
 #include "mounts/nix/database.h"
 #include "stage1/nixdb/registered_closure.h"
+#include "stage1/nixdb/store_layers.h"
 
 namespace stage1::nixdb {
 
 // The store paths that were dropped. `others`: the rows to look at, none of them the registration's. `store`: the merged
-// store's descriptor, borrowed. `strict`: refuse instead.
+// store's descriptor, borrowed. `layers`: beneath it. `strict`: refuse instead.
 base::Result<std::vector<std::string>> reconcile(mounts::Database &database, const RegisteredClosure &closure,
-                                                 const std::vector<int64_t> &others, int store, bool strict);
+                                                 const std::vector<int64_t> &others, int store, const StoreLayers &layers,
+                                                 bool strict);
 
 }  // namespace stage1::nixdb

@@ -8,7 +8,6 @@
 #include <cstdio>
 
 #include "mounts/base/at.h"
-#include "mounts/base/regular_file.h"
 #include "mounts/nix/database.h"
 #include "mounts/protocol.h"
 #include "stage1/base/load_db.h"
@@ -17,51 +16,12 @@
 #include "stage1/nixdb/new_database.h"
 #include "stage1/nixdb/reconcile.h"
 #include "stage1/nixdb/registered_closure.h"
+#include "stage1/nixdb/registration_file.h"
 #include "stage1/nixdb/schema.h"
 
 namespace stage1::nixdb {
 
 namespace {
-
-constexpr const char *image_registration = "/nix-path-registration";  // where NixOS's image builders leave it
-
-struct Source {
-    std::string name;
-    base::Fd file;
-};
-
-base::Result<Source> open_source(int root, const std::string &reginfo) {
-    auto file = base::open_regular_in_root(root, reginfo);
-    if (!file && (file.error().code == ENOENT || file.error().code == ENOTDIR)) {
-        const auto ours = base::open_at(AT_FDCWD, "/", O_PATH | O_DIRECTORY);
-        if (!ours) return std::unexpected(ours.error());
-        file = base::open_regular_in_root(reginfo.starts_with('/') ? ours->get() : AT_FDCWD, reginfo);
-    }
-    if (!file && file.error().code == 0) return std::unexpected(file.error());
-    if (!file)
-        return base::fail(file.error().code, "register", reginfo, "the closure's registration, in the target root or outside");
-    return Source{reginfo, std::move(*file)};
-}
-
-// Without a name from the caller: the initrd's file (a registration, or one line that says where it is), then the
-// target root's. A Source without a file: there is none.
-base::Result<Source> find_source(int root, const std::string &reginfo) {
-    if (!reginfo.empty()) return open_source(root, reginfo);
-    const std::string configured(mounts::protocol::reginfo_file);
-    if (auto file = base::open_at(AT_FDCWD, configured, O_RDONLY)) {
-        std::string head(4096, '\0');
-        const ssize_t n = ::pread(file->get(), head.data(), head.size(), 0);
-        if (n < 0) return base::fail(errno, "read", configured);
-        head.resize(static_cast<size_t>(n));
-        const size_t end = head.find('\n');
-        if (end != std::string::npos && end + 1 < head.size()) return Source{configured, std::move(*file)};
-        return open_source(root, head.substr(0, end));
-    }
-    auto image = base::open_regular_in_root(root, image_registration);
-    if (!image && image.error().code == ENOENT) return Source{};
-    if (!image) return std::unexpected(image.error());
-    return Source{image_registration, std::move(*image)};
-}
 
 // fsync(2) of a file or directory.
 base::Result<> sync(const std::string &path) {
@@ -137,10 +97,11 @@ base::Result<> change_database(mounts::Database &database, int root, const Regis
             report.note = "the closure is not in this root's store: not looked for paths that are gone";
             return {};
         }
-        return reconcile(database, closure, loader.others(), store->get(), strict).transform([&](auto dropped) {
-            report.others -= dropped.size();
-            report.dropped = std::move(dropped);
-        });
+        return reconcile(database, closure, loader.others(), store->get(), StoreLayers::open(root), strict)
+            .transform([&](auto dropped) {
+                report.others -= dropped.size();
+                report.dropped = std::move(dropped);
+            });
     };
     auto result =
         database.execute("pragma synchronous = normal; pragma journal_mode = wal; begin immediate;").and_then(rows).and_then([&] {
@@ -182,7 +143,7 @@ base::Result<RegisterReport> register_closure(const RegisterRequest &request) {
     auto root = base::open_at(AT_FDCWD, request.target_root, O_PATH | O_DIRECTORY);
     if (!root)
         return base::fail(root.error().code, "register", request.target_root, "it is no target root: nothing is mounted there");
-    auto source = find_source(root->get(), request.reginfo);
+    auto source = find_registration(root->get(), request.reginfo);
     if (!source) return std::unexpected(source.error());
     if (!source->file) return report;
     report.reginfo = source->name;

@@ -10,6 +10,7 @@
 #include "mounts/base/at.h"
 #include "mounts/base/process.h"
 #include "mounts/devices/mount_file_system.h"
+#include "stage1/steps/removed_paths.h"
 #include "stage1/steps/target.h"
 
 namespace stage1 {
@@ -93,17 +94,19 @@ Result<std::string> mount_union(const mounts::MountUnion &planned) {
     const mounts::MountUnion &step = *paths;
     const std::string there = mounts::mounted_type(step.target);
     if (there == "overlay" || there.starts_with("fuse")) return std::format("union: was mounted at {} ({})", step.target, there);
+    const std::string back = bring_back_removed_paths(step);
     if (step.engine != mounts::UnionEngine::fuse) {
         const auto overlay = mount_overlay(step);
-        if (overlay) return std::format("union: overlay at {}", step.target);
+        if (overlay) return std::format("union: overlay at {}{}", step.target, back);
         if (step.engine == mounts::UnionEngine::overlay) return std::unexpected(overlay.error());
         const auto fuse = mount_fuse(step);
         if (!fuse) return fuse;
-        return std::format("union: fuse at {}, for overlay did not mount: {}{}", step.target, message(overlay.error()), *fuse);
+        return std::format("union: fuse at {}, for overlay did not mount: {}{}", step.target, message(overlay.error()),
+                           *fuse + back);
     }
     const auto fuse = mount_fuse(step);
     if (!fuse) return fuse;
-    return std::format("union: fuse at {}, as asked for{}", step.target, *fuse);
+    return std::format("union: fuse at {}, as asked for{}", step.target, *fuse + back);
 }
 
 }  // namespace stage1

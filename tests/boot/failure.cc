@@ -32,6 +32,19 @@ TEST_CASE("the report of a boot that fails is the host's, with the step that fai
     CHECK_THAT(base::read_file(report).value_or(""), ContainsSubstring("\"phase\": \"register\"") && ContainsSubstring("]}\n"));
 }
 
+TEST_CASE("the report of a boot that never had xchg is the host's all the same") {
+    boot_test::Machine machine;
+    const std::string report = machine.xchg() + "/host-report.json";
+    const Boot b = machine.boot(
+        {.parameters = {"root=serial=absent", "stage1.device-timeout=1"}, .arguments = {"--report", report}, .disk = false});
+    CHECK(b.exit_code == 120);
+    CHECK_FALSE(std::filesystem::exists(machine.xchg() + "/stage1-report.json"));
+    CHECK_THAT(base::read_file(report).value_or(""), ContainsSubstring("\"step\": \"modules\"") &&
+                                                         ContainsSubstring("\"error\": \"wait for 'serial=absent': ") &&
+                                                         ContainsSubstring("]}\n"));
+    CHECK_THAT(b.console, ContainsSubstring(", runvm report "));
+}
+
 TEST_CASE("a stage 2 whose interpreter is missing is named, with why it can't be executed") {
     boot_test::Machine machine;
     const std::string script = machine.xchg() + "/stage2";

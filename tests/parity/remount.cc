@@ -1,4 +1,5 @@
 // What an upper keeps from one mount to the next.
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -70,6 +71,44 @@ TEST_CASE("upper, copied-up and lower objects keep st_ino over a remount, and al
         REQUIRE(stack.unmount() == 0);
         stack.mount();
         CHECK(numbers(stack.root(), device) == changed);
+    }
+}
+
+TEST_CASE("a directory keeps st_ino and its d_ino when it is copied up or moved, and over mounts") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    const std::string mode = GENERATE("store", "throughput");
+    CAPTURE(mode);
+    Mounted stack(mode);
+    for (const char *path : {"d/sub/deep", "other", "away"}) fs::create_directories(stack.lower() / path);
+    write_file(stack.lower() / "d/sub/deep/file", "lower");
+    stack.mount();
+    dev_t device = 0;
+    const auto first = numbers(stack.root(), device);
+    REQUIRE(::chmod((stack.root() / "other").c_str(), 0700) == 0);
+    fs::rename(stack.root() / "d/sub", stack.root() / "d/beside");
+    fs::rename(stack.root() / "away", stack.root() / "d/away");
+    write_file(stack.root() / "d/beside/deep/file", "more");
+    const auto listed = [&](const char *directory, const std::string &name) {
+        ino_t number = 0;
+        DIR *entries = ::opendir((stack.root() / directory).c_str());
+        REQUIRE(entries != nullptr);
+        while (const dirent *entry = ::readdir(entries))
+            if (entry->d_name == name) number = entry->d_ino;
+        ::closedir(entries);
+        return number;
+    };
+    for (int i = 0; i < 3; ++i) {
+        INFO("mounts: " << i + 1);
+        CHECK(listed("d", "beside") == first.at("d/sub"));
+        const auto now = numbers(stack.root(), device);
+        CHECK(now == std::map<std::string, ino_t>{{"d", first.at("d")},
+                                                  {"d/beside", first.at("d/sub")},
+                                                  {"d/beside/deep", first.at("d/sub/deep")},
+                                                  {"d/beside/deep/file", first.at("d/sub/deep/file")},
+                                                  {"other", first.at("other")},
+                                                  {"d/away", first.at("away")}});
+        REQUIRE(stack.unmount() == 0);
+        stack.mount();
     }
 }
 

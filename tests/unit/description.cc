@@ -232,6 +232,16 @@ TEST_CASE("QEMU_OPTS is split as a shell would without running anything, and a b
           "environment QEMU_OPTS '/qemu/options/0': a quote ' is opened and never closed");
 }
 
+TEST_CASE("the description of a machine that says nothing is one again, without what has no value") {
+    const auto json = hostside::describe_json({});
+    REQUIRE(json);
+    CHECK_FALSE(json->contains("resolution"));
+    const auto again = hostside::describe_json({{"said.json", *json, false}});
+    INFO((again ? "" : base::message(again.error())));
+    REQUIRE(again);
+    CHECK(*again == *json);
+}
+
 TEST_CASE("the merged description in JSON is a description, and the same machine") {
     const std::vector<Layer> layers{
         {"vm.json",

@@ -5,6 +5,16 @@
 
 #include <array>
 #include <catch_amalgamated.hpp>
+#include <cerrno>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+
+#include "hostside/host/guest_files.h"
+#include "hostside/report/boot_report.h"
+#include "hostside/run/port_report.h"
+#include "mounts/base/at.h"
+#include "tests/support/disk.h"
 
 namespace {
 
@@ -118,4 +128,47 @@ TEST_CASE("a phase is told once and unanswered, whatever the guest makes of it")
     for (int i = 0; i < 1000; ++i) many += i % 2 == 0 ? "waits 1 x\n" : "step x\n";
     CHECK(guest.says(many).size() == 128);
     CHECK(guest.hears().empty());
+}
+
+TEST_CASE("a report comes record by record, bounded in size and number, and is a whole one after each") {
+    const support::ScratchDirectory scratch;
+    const std::string file = scratch.path("stage1-report.json");
+    hostside::PortReport report(scratch.path());
+    const auto text = [&] { return base::read_file(file).value_or("none"); };
+    const auto record = [](const std::string &words) {
+        return R"({"phase": "p", "step": "s", "text": ")" + words + R"(", "start_us": 1, "end_us": 2})";
+    };
+    report.take(record("early"));
+    CHECK(text() == "none");  // of a report that never began
+    for (const auto &line :
+         Guest().says("report\nreport " + record("a") + "\nreport " + record("b") + "\nreport x\nreporter {}\n"))
+        report.take(line.text);
+    CHECK(text() == "{\"version\": 1, \"steps\": [\n " + record("a") + ",\n " + record("b") + "\n]}\n");
+    CHECK(hostside::boot_report(text(), "it").value().steps.size() == 2);
+    report.take("");
+    report.take(record("c"));
+    CHECK(hostside::boot_report(text(), "it").value().steps.size() == 1);
+    // A guest that sends without end.
+    for (int i = 0; i < 5000; ++i) report.take(record(std::string(i < 300 ? 4000 : 1, 'x')));
+    CHECK(text().size() <= 1 << 20);
+    CHECK(hostside::boot_report(text(), "it"));
+    for (int i = 0; i < 5000; ++i) report.take("");
+    report.take("{}");
+    CHECK(text().size() < 100);
+}
+
+TEST_CASE("the report of xchg is taken, and the port's where that one is older or there is none") {
+    namespace fs = std::filesystem;
+    const support::ScratchDirectory scratch;
+    fs::create_directory(scratch.path("xchg"));
+    const std::string port = scratch.path("stage1-report.json"), xchg = scratch.path("xchg/stage1-report.json");
+    const auto report = [&] { return hostside::guest_report(scratch.path(), scratch.path("xchg"), 100); };
+    CHECK(report().error().code == ENOENT);
+    std::ofstream(port) << "port";
+    CHECK(report().value() == "port");
+    std::ofstream(xchg) << "xchg";
+    fs::last_write_time(port, fs::last_write_time(xchg) - std::chrono::seconds(1));
+    CHECK(report().value() == "xchg");
+    fs::last_write_time(port, fs::last_write_time(xchg) + std::chrono::seconds(1));
+    CHECK(report().value() == "port");
 }

@@ -1,0 +1,36 @@
+#include "stage1/nixdb/store_layers.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <initializer_list>
+#include <utility>
+
+#include "mounts/base/at.h"
+#include "mounts/protocol.h"
+
+namespace stage1::nixdb {
+
+StoreLayers StoreLayers::open(int root) {
+    StoreLayers layers;
+    auto lower = base::open_in_root(root, std::string(mounts::protocol::store_lower_dir), O_PATH | O_DIRECTORY);
+    auto upper = base::open_in_root(root, std::string(mounts::protocol::store_upper_dir) + "/upper", O_PATH | O_DIRECTORY);
+    if (lower && upper) layers = {std::move(*lower), std::move(*upper)};
+    return layers;
+}
+
+bool StoreLayers::has_only_changes(const std::string &name) const {
+    struct stat st{};
+    if (!upper || ::fstatat(lower.get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT) return false;
+    const auto directory = base::open_beneath(upper.get(), name, O_RDONLY | O_DIRECTORY);
+    // Both engines mark what they copied up: overlayfs with a file handle, or with nothing in it for a lower without such, as 9p
+    // (ovl_set_origin_fh in linux/fs/overlayfs/copy_up.c); ours with a number.
+    const auto has = [&](const char *mark) { return ::fgetxattr(directory->get(), mark, nullptr, 0) >= 0; };
+    return directory &&
+           std::ranges::any_of(std::initializer_list<const char *>{"trusted.overlay.origin", "trusted.overlay.unionfs.ino"}, has);
+}
+
+}  // namespace stage1::nixdb
