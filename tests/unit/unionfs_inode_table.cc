@@ -12,7 +12,6 @@
 #include "unionfs/tree/inode_table.h"
 
 using unionfs::InodeTable;
-using unionfs::Key;
 using unionfs::Node;
 
 namespace {

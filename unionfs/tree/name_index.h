@@ -54,17 +54,17 @@ class NameIndex {
         using is_transparent = void;
         const NamePool *names;
         [[nodiscard]] Wanted wanted(Reference name) const { return {names->at(name)->parent, names->at(name)->text()}; }
-        static const Wanted &wanted(const Wanted &name) { return name; }
+        static Wanted wanted(Wanted name) { return name; }
     };
     struct Hash : Compared {
         size_t operator()(const auto &name) const {
-            const Wanted &key = wanted(name);
+            const Wanted key = wanted(name);
             return std::hash<std::string_view>()(key.text) ^ (key.parent * 0x9E3779B97F4A7C15ULL);
         }
     };
     struct Equal : Compared {
         bool operator()(const auto &one, const auto &other) const {
-            const Wanted &left = wanted(one), &right = wanted(other);
+            const Wanted left = wanted(one), right = wanted(other);
             return left.parent == right.parent && left.text == right.text;
         }
     };
