@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <expected>
 #include <format>
+#include <string>
 #include <string_view>
 
-#include "hostside/base/shell_words.h"
 #include "hostside/description/parse.h"
 
 namespace hostside {
@@ -90,17 +91,27 @@ class Words {
         return {};
     }
 
-    // systemd finds them as files of fw_cfg.
+    // A drive as QEMU's options is one of `drives` where those options say what a drive of ours can.
+    Result<> drives() {
+        Json *qemu = group_of("qemu");
+        if (qemu == nullptr || !qemu->contains("drives")) return {};
+        const Json drives = (*qemu)["drives"];
+        qemu->erase("drives");
+        if (!drives.is_array()) return refuse("/qemu/drives", "must be a list of objects");
+        for (size_t i = 0; i < drives.size(); ++i)
+            if (auto added = add_drive(drives[i], std::format("/qemu/drives/{}", i)); !added) return added;
+        return {};
+    }
+
+    // NixOS has made a file of a text already, and there is one way for all.
     Result<> credentials() {
-        if (!all_.contains("credentials")) return {};
-        const Json credentials = all_["credentials"];
-        all_.erase("credentials");
-        if (!credentials.is_object()) return refuse("/credentials", "must be an object");
-        for (const auto &[name, credential] : credentials.items()) {
-            const std::string here = "/credentials/" + pointer_token(name);
-            if (!credential.is_object() || !credential.contains("source") || !credential["source"].is_string())
-                return refuse(here + "/source", "missing; it is a string: a file of the host");
-            if (auto added = add_credential(name, credential["source"], here); !added) return added;
+        if (!all_.contains("credentials") || !all_["credentials"].is_object()) return {};
+        for (auto &[name, credential] : all_["credentials"].items()) {
+            if (!credential.is_object()) continue;
+            if (!credential.contains("source") || credential["source"].is_null())
+                return refuse("/credentials/" + pointer_token(name) + "/source", "missing; it is a string: a file of the host");
+            credential.erase("text");
+            credential.erase("mechanism");
         }
         return {};
     }
@@ -135,18 +146,45 @@ class Words {
         return value.is_null() || value == "" || (value.is_array() && value.empty());
     }
 
-    Result<> add_credential(const std::string &name, const std::string &source, const std::string &here) {
-        if (name.empty() || name.find_first_of("/,=") != std::string::npos)
-            return refuse(here, "no name of a credential: it has none of / , =");
-        std::string file;
-        for (const char c : source) file.append(c == ',' ? 2 : 1, c);
-        if (!all_.contains("qemu")) all_["qemu"] = Json::object();
-        Json *qemu = group_of("qemu");
-        if (qemu == nullptr) return refuse("/qemu", "must be an object");
-        if (!qemu->contains("options")) (*qemu)["options"] = Json::array();
-        Json &options = (*qemu)["options"];
-        if (!options.is_array()) return refuse("/qemu/options", "must be a list of strings");
-        options.push_back(quote_words({"-fw_cfg", std::format("name=opt/io.systemd.credentials/{},file={}", name, file)}));
+    Result<> add_drive(const Json &drive, const std::string &here) {
+        if (!drive.is_object() || !drive.contains("file") || !drive["file"].is_string())
+            return refuse(here + "/file", "missing; it is a string: the image");
+        const std::string file = drive["file"];
+        // NixOS's own, in its script's words; runvm makes the root disk and the empty ones itself.
+        if (file == "\"$NIX_DISK_IMAGE\"" || file.starts_with("$(pwd)/empty")) return {};
+        if (file.find_first_of("$`") != std::string::npos)
+            return refuse(here + "/file", "nothing of a shell is expanded ($ or `)");
+        Json ours{{"file", file}};
+        for (const auto &[key, value] : drive.items()) {
+            // The name is QEMU's alone.
+            if (key == "file" || key == "name" || says_nothing(value)) continue;
+            const std::string set = here + "/" + pointer_token(key);
+            if (key != "driveExtraOpts" && key != "deviceExtraOpts") return refuse(set, "no such option");
+            if (!value.is_object()) return refuse(set, "must be an object");
+            for (const auto &[option, said] : value.items())
+                if (auto taken = take_drive_option(ours, key, option, said); !taken)
+                    return refuse(set + "/" + pointer_token(option), taken.error());
+        }
+        Json &all = all_["drives"];
+        if (all.is_null()) all = Json::array();
+        if (!all.is_array()) return refuse("/drives", "must be a list of objects");
+        all.push_back(std::move(ours));
+        return {};
+    }
+
+    // Error: why not.
+    static std::expected<void, std::string> take_drive_option(Json &ours, std::string_view set, std::string_view option,
+                                                              const Json &said) {
+        if (!said.is_string()) return std::unexpected("must be a string");
+        const bool of_device = set == "deviceExtraOpts";
+        if (of_device && option == "serial")
+            ours["serial"] = said;
+        else if (!of_device && option == "format")
+            ours["format"] = said;
+        else if (!of_device && option == "readonly" && (said == "on" || said == "off"))
+            ours["readOnly"] = said == "on";
+        else if (of_device || !((option == "cache" && said == "writeback") || (option == "werror" && said == "report")))
+            return std::unexpected("a drive has format, readonly and serial; give the rest to QEMU, in qemu.options");
         return {};
     }
 
@@ -159,7 +197,7 @@ class Words {
 base::Result<> in_our_words(Json &description, const std::string &origin) {
     if (!description.is_object()) return {};
     Words words(description, origin);
-    for (const auto step : {&Words::drop_obeyed, &Words::rename, &Words::sizes_of_disks, &Words::credentials})
+    for (const auto step : {&Words::drop_obeyed, &Words::rename, &Words::sizes_of_disks, &Words::drives, &Words::credentials})
         if (auto done = (words.*step)(); !done) return done;
     return {};
 }

@@ -37,7 +37,7 @@ struct FleetResult {
 std::string results_json(const FleetResult &result);
 base::Result<FleetResult> results_from(std::string_view text, const std::string &origin);
 
-// `said`: the end of what a machine said. By jenkins-junit.xsd, which GitLab, GitHub's actions and Jenkins read.
+// `said`: the end of what a machine said. In the form that GitLab, GitHub's actions and Jenkins read.
 std::string junit_xml(const FleetResult &result, const std::function<std::string(const std::string &name)> &said);
 
 }  // namespace hostside

@@ -42,7 +42,7 @@ void plan_initrd_file(LaunchPlan &plan, BootFile initrd, bool cache, const std::
 }
 
 Result<> plan_boot(LaunchPlan &plan, BootFacts boot, bool fresh_disk) {
-    // QEMU ends with the guest's first reboot, so that this is still so when stage 1 reads it.
+    // A guest that reboots finds it again: stage 1 asks the launcher whether it is still so (run/status_port.h).
     std::string line = boot.boot.command_line;
     if (fresh_disk) line += std::format(" {}={}", protocol::fresh_disk_parameter, protocol::root_disk_serial);
     // On a busy host an emulated timer ticks late: a kernel that checks it at start takes it for broken, and panics.
@@ -108,7 +108,7 @@ Result<LaunchPlan> plan_launch(const Machine &m, LaunchFacts facts) {
     host.root_image = m.ephemeral && !m.disk_image.empty() ? host.run_directory + "/root.qcow2" : m.disk_image;
     host.root_image_empty = !m.disk_image.empty() && facts.root.promised && (new_image || (facts.root.empty && !m.ephemeral));
     if (!m.use_boot_loader)
-        if (auto done = plan_boot(plan, std::move(facts.boot), host.root_image_empty && !m.allow_reboot); !done)
+        if (auto done = plan_boot(plan, std::move(facts.boot), host.root_image_empty); !done)
             return std::unexpected(done.error());
     plan_root_image(plan, m, facts.root);
     for (size_t i = 0; i < m.empty_disks_mib.size(); ++i) {

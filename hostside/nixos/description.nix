@@ -31,7 +31,7 @@ let
       "memorySize" "cores" "graphics" "resolution" "msize" "diskImage" "diskSize" "emptyDiskImages" "additionalPaths"
       "pathsInNixDB" "sharedDirectories" "forwardPorts" "restrictNetwork" "vlans" "interfaces" "writableStore"
       "writableStoreUseTmpfs" "bios" "directBoot.initrd" "credentials" "qemu.package" "qemu.options" "qemu.networkingOptions"
-      "qemu.consoles" "qemu.diskInterface" "qemu.guestAgent.enable" "qemu.virtioKeyboard" "qemu.forceAccel"
+      "qemu.consoles" "qemu.drives" "qemu.diskInterface" "qemu.guestAgent.enable" "qemu.virtioKeyboard" "qemu.forceAccel"
       "qemu.enableSharedMemory"
     ];
     # Obeyed by the modules themselves.
@@ -39,7 +39,7 @@ let
     # Refused at any value but the one that is obeyed anyway (`unmapped`).
     refused = [
       "useBootLoader" "useEFIBoot" "useSecureBoot" "tpm.enable" "useNixStoreImage" "mountHostNixStore" "useHostCerts"
-      "directBoot.enable" "qemu.drives" "nixStore9pCache"
+      "directBoot.enable" "nixStore9pCache"
     ];
     # Of no meaning until an option of the last list is obeyed.
     idle = [
@@ -98,6 +98,7 @@ let
     (when [ "interfaces" ] (lib.mapAttrs' (name: i: lib.nameValuePair (i.name or name) { inherit (i) vlan assignIP; }) cfg.interfaces))
     (lib.optionalAttrs (arguments != [ ]) { qemu.options = arguments; })
     (lib.optionalAttrs (cfg.qemu.forceAccel or false) { accelerator = "kvm"; })
+    (when [ "qemu" "drives" ] (ownIn opt.qemu.drives))
     (when [ "qemu" "networkingOptions" ] (ownIn opt.qemu.networkingOptions))
     (lib.optionalAttrs (shares != { }) { sharedDirectories = shares; })
     (lib.optionalAttrs (lib.elem "shared" tags) { sharedDir = cfg.sharedDirectories.shared.source; })
@@ -121,7 +122,8 @@ let
     "virtualisation.mountHostNixStore" = on (!cfg.mountHostNixStore) "the guest's store is the host's";
     "virtualisation.useHostCerts" = on (cfg.useHostCerts or false) "a share of the host's certificates ${notYet}";
     "virtualisation.directBoot.enable" = on (!cfg.directBoot.enable) "runvm boots the kernel directly";
-    "virtualisation.qemu.drives" = on (defined [ "qemu" "drives" ]) "drives as QEMU's own text are not taken; use emptyDiskImages or qemu.options";
+    "virtualisation.qemu.drives" =
+      on (lib.any (drive: shell (toString drive.file)) (ownIn opt.qemu.drives)) "nothing of a shell is expanded ($ or `)";
     "virtualisation.nixStore9pCache" = on ((cfg.nixStore9pCache or "loose") != "loose") "the store is cached loosely, as it never changes";
     "virtualisation.credentials" =
       on (lib.any (c: c.source == null) (lib.attrValues (cfg.credentials or { }))) "each needs a source or a text";

@@ -2,6 +2,8 @@
 
 #include <sys/wait.h>
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <format>
 
@@ -31,6 +33,32 @@ std::optional<int> exit_code_in(std::string_view panic) {
     return static_cast<int>(value);
 }
 
+// What is printable of a colour, `?[0;1;31m`, goes.
+std::string without_colours(std::string_view line) {
+    std::string text;
+    while (!line.empty()) {
+        const size_t at = line.find("?[");
+        text += line.substr(0, at);
+        if (at == std::string_view::npos) break;
+        line.remove_prefix(at);
+        const size_t end = line.find_first_not_of("0123456789;", 2);
+        const bool colour = end != std::string_view::npos && line[end] == 'm';
+        if (!colour) text += line.substr(0, 2);
+        line.remove_prefix(colour ? end + 1 : 2);
+    }
+    return text;
+}
+
+// systemd's status line, or where `quiet` keeps those off the console, its message to the kernel's log. Empty: neither.
+std::string_view unit_failure(std::string_view line) {
+    if (line.starts_with("[FAILED]") || line.starts_with("[ TIME ]")) return trimmed(line.substr(line.find(']') + 1));
+    const auto message = behind(line, "systemd[1]: ");
+    constexpr std::array<std::string_view, 6> failures{"Failed to mount ",         "Failed to start ",  "Failed to listen on ",
+                                                       "Failed to activate swap ", "Failed to set up ", "Timed out "};
+    if (!message || !std::ranges::any_of(failures, [&](auto words) { return message->starts_with(words); })) return {};
+    return trimmed(*message);
+}
+
 void read_line(ConsoleWords &words, std::string_view line) {
     words.last_line = line;
     // A kernel repeats its words at the end of the trace: `---[ end Kernel panic - not syncing: … ]---`.
@@ -42,9 +70,9 @@ void read_line(ConsoleWords &words, std::string_view line) {
     if (const auto failure = behind(line, "Initramfs unpacking failed: ")) words.initrd_failure = *failure;
     if (line.contains("You are in emergency mode") || line.contains("Cannot open access to console, the root account is locked"))
         words.emergency = true;
-    const bool failed = line.starts_with("[FAILED]") || line.starts_with("[ TIME ]");
     // What depends on the failed one follows it, and what fails after that is no cause.
-    if (failed && !words.emergency && words.failed_unit.empty()) words.failed_unit = trimmed(line.substr(line.find(']') + 1));
+    const std::string plain = without_colours(line);
+    if (!words.emergency && words.failed_unit.empty()) words.failed_unit = unit_failure(plain);
 }
 
 }  // namespace

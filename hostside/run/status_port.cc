@@ -47,6 +47,7 @@ StatusLine parse_status(std::string_view line) {
         if (name.empty() || name.size() > longest || name.find_first_not_of(letters) != std::string_view::npos) return {};
         return {StatusLine::phase, 0, std::string(name)};
     }
+    if (line == "fresh-disk") return {StatusLine::fresh, 0, ""};
     if (line == report_word) return {StatusLine::report, 0, ""};
     if (line.starts_with(report_word) && line.substr(report_word.size()).starts_with(" {"))
         return {StatusLine::report, 0, std::string(line.substr(report_word.size() + 1))};
@@ -77,6 +78,11 @@ std::vector<StatusLine> StatusPort::receive() {
         if (status.kind == StatusLine::step || status.kind == StatusLine::waits) {
             constexpr int most_steps = 128;
             if (steps_++ < most_steps) news.push_back(std::move(status));
+            continue;
+        }
+        if (status.kind == StatusLine::fresh) {  // the first boot's question alone; a later one has seen it written to
+            const std::string_view answer = std::exchange(vouched_, true) ? "no\n" : "ack\n";
+            (void)::send(socket_.get(), answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
             continue;
         }
         constexpr std::string_view acknowledgement = "ack\n";

@@ -173,6 +173,7 @@ class Run {
                 report({RunEvent::stage1_failure, line.text});
                 if (!interactive_) end_qemu(stage1_failed);
                 break;
+            case StatusLine::fresh:
             case StatusLine::unknown: break;
             }
     }

@@ -41,6 +41,18 @@ base::Result<> send_line(int fd, std::string_view line) {
     return base::write_all(fd, text + "\n", "status port");
 }
 
+// The answer to one line.
+Result<std::string> ask_host(std::string_view line) {
+    const auto fd = port();
+    if (!fd) return std::unexpected(fd.error());
+    if (auto written = send_line(*fd, line); !written) return std::unexpected(written.error());
+    std::array<char, 64> answer;
+    pollfd poll{*fd, POLLIN, 0};
+    const ssize_t n = ::poll(&poll, 1, acknowledge_timeout_ms) == 1 ? ::read(*fd, answer.data(), answer.size()) : 0;
+    if (n > 0) return std::string(answer.data(), static_cast<size_t>(n));
+    return fail(0, "tell", mounts::protocol::status_port, "no answer from the launcher");
+}
+
 }  // namespace
 
 void hang_up() { held.reset(); }
@@ -66,13 +78,13 @@ void send_report(const std::vector<std::string> &records) {
 }
 
 Result<> tell_host(std::string_view line) {
-    const auto fd = port();
-    if (!fd) return std::unexpected(fd.error());
-    if (auto written = send_line(*fd, line); !written) return written;
-    std::array<char, 64> answer;
-    pollfd poll{*fd, POLLIN, 0};
-    if (::poll(&poll, 1, acknowledge_timeout_ms) == 1 && ::read(*fd, answer.data(), answer.size()) > 0) return {};
-    return fail(0, "tell", mounts::protocol::status_port, "no answer from the launcher");
+    const auto answer = ask_host(line);
+    return answer ? Result<>() : std::unexpected(answer.error());
+}
+
+bool still_vouched() {
+    const auto answer = ask_host("fresh-disk");
+    return answer && answer->starts_with("ack");
 }
 
 }  // namespace stage1

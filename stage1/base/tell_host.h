@@ -15,6 +15,10 @@ namespace stage1 {
 // Sends one line and waits for its acknowledgement, a bounded time. Error: no port, somebody else has it, or no answer.
 base::Result<> tell_host(std::string_view line);
 
+// A launcher says of a disk that nothing was ever written to it (stage1.fresh-disk=) in words that a reboot of the guest finds
+// again. So it is asked, and says yes once a run. Who can't be asked does not.
+bool still_vouched();
+
 // Sends one line that has no answer. Nothing when there is no port, or not yet.
 void mention_to_host(std::string_view line);
 

@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cerrno>
+#include <filesystem>
 #include <memory>
 #include <print>
 
@@ -12,6 +13,7 @@
 #include "mounts/protocol.h"
 #include "stage1/base/boot_input.h"
 #include "stage1/base/initrd.h"
+#include "stage1/base/tell_host.h"
 #include "stage1/commands/generator.h"
 #include "stage1/commands/run_phase.h"
 #include "stage1/disk/prepare_disk.h"
@@ -43,7 +45,19 @@ Result<> make_ready() {
     return link_root(input->file_systems.front().source);
 }
 
-Result<> prepare_one(const DiskRequest &request) {
+// For the unit of NixOS's module, which names the disk: is it the one that the launcher vouches for?
+bool vouched_by_launcher(const std::string &device) {
+    if (!refuse_outside_initrd("devices", "")) return false;
+    const auto input = boot_input(std::string(mounts::protocol::default_target_root));
+    if (!input || input->parameters.fresh_disk.empty()) return false;
+    const auto fresh = mounts::find_device("serial=" + input->parameters.fresh_disk);
+    std::error_code error;
+    const auto node = std::filesystem::canonical(device, error);
+    return fresh && !error && *fresh == node && still_vouched();
+}
+
+Result<> prepare_one(DiskRequest request) {
+    request.vouched = request.vouched || (!request.dry_run && vouched_by_launcher(request.device));
     return prepare_disk(request).transform([](const DiskOutcome &outcome) { std::println("{}", outcome.description); });
 }
 

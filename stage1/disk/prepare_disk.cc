@@ -9,9 +9,12 @@
 #include <cerrno>
 #include <format>
 #include <optional>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "mounts/devices/device.h"
+#include "mounts/devices/find_device.h"
 #include "mounts/devices/mount_file_system.h"
 #include "stage1/disk/backup_signatures.h"
 #include "stage1/disk/ext4_image.h"
@@ -27,6 +30,17 @@ namespace {
 
 constexpr size_t ext4_label_bytes = 16;
 
+// vda1 of /dev/vda, nvme0n1p1 of /dev/nvme0n1.
+std::string partitions_of(const std::string &path) {
+    const std::string disk = path.substr(path.rfind('/') + 1);
+    auto devices = mounts::list_devices();
+    std::erase_if(devices, [&](const mounts::BlockDevice &device) {
+        const std::string_view name = device.name;
+        return !name.starts_with(disk) || name.substr(disk.size()).find_first_of("p0123456789") != 0;
+    });
+    return devices.empty() ? "" : mounts::describe(devices);
+}
+
 base::Result<DiskFacts> gather(int disk, const std::string &path) {
     DiskFacts facts;
     auto identity = mounts::identify(disk, path);
@@ -39,6 +53,7 @@ base::Result<DiskFacts> gather(int disk, const std::string &path) {
     auto signature = mounts::probe(disk, path);
     if (!signature) return std::unexpected(signature.error());
     facts.signature = std::move(*signature);
+    if (!facts.signature.partition_table.empty()) facts.partitions = partitions_of(path);
     IntentSector sector{};
     // A sector that can't be read holds no intent; the probe or the examination meets the same error and refuses.
     if (::pread(disk, sector.data(), sector.size(), 0) == static_cast<ssize_t>(sector.size()))

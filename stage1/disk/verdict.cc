@@ -20,7 +20,8 @@ Verdict decide_found(const DiskFacts &facts) {
     const mounts::Signature &found = facts.signature;
     const bool ext = found.type.starts_with("ext");
     if (!found.partition_table.empty())
-        return refuse(std::format("it holds a {}; name one of its partitions, or {}", mounts::describe(found), give_up_hint));
+        return refuse(std::format("it holds a {}; name one of its partitions{} or {}", mounts::describe(found),
+                                  facts.partitions.empty() ? "," : " with root=: " + facts.partitions + ";", give_up_hint));
     if (found.bad_checksum && ext)
         return refuse(std::format("it holds {}; repair it with e2fsck, or {}", mounts::describe(found), give_up_hint));
     if (found.bad_checksum) return refuse(std::format("it holds a damaged {}; {}", mounts::describe(found), give_up_hint));

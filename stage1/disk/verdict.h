@@ -26,6 +26,7 @@ struct DiskFacts {
     mounts::Signature signature;
     std::optional<Ext4Recipe> intent;    // what lies in sector 0, when it is a valid one
     std::optional<Emptiness> emptiness;  // absent: not read yet, for it costs time
+    std::string partitions;              // of a partition table, with what is on them; empty: the kernel shows none
     std::string remains;                 // what the first foreign byte belongs to, where that is known
 };
 

@@ -91,7 +91,7 @@ Line run(const mounts::PrepareDisk &step, FoundDevices &devices) {
     auto device = find(step.spec, devices);
     if (!device) return device;
     request.device = *device;
-    request.vouched = step.vouched;
+    request.vouched = step.vouched && still_vouched();
     const auto outcome = prepare_disk(request);
     if (!outcome) return std::unexpected(outcome.error());
     return outcome->description;

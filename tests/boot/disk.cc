@@ -25,6 +25,24 @@ TEST_CASE("a fresh disk is formatted once; the second boot keeps it and what was
     CHECK_THAT(second.console, ContainsSubstring("kept") && ContainsSubstring("nixos") && !ContainsSubstring("created"));
 }
 
+TEST_CASE(
+    "a machine that may reboot has its new disk ready without reading all of it, and after a reboot nobody vouches for it") {
+    Machine machine;
+    // Nothing that is known, and data in the middle, where a disk that is vouched for is not read.
+    const Boot b = machine.boot({.script = R"sh(
+echo "sectors read: $(awk '$3 == "vda" { print $6 }' /proc/diskstats)"
+dd if=/dev/zero of=/dev/vda bs=1M oflag=direct 2>/dev/null
+echo somebody | dd of=/dev/vda bs=1M seek=100 conv=sync,notrunc oflag=direct 2>/dev/null
+echo b >/proc/sysrq-trigger)sh",
+                                 .arguments = {"--allow-reboot", "--disk-size", "256"}});
+    CHECK(b.exit_code == 120);
+    const size_t at = b.console.find("sectors read: ");
+    REQUIRE(at != std::string::npos);
+    CHECK(std::stoi(b.console.substr(at + 14)) < 100'000);  // of 524,288
+    CHECK_THAT(b.console,
+               ContainsSubstring("it is not empty, though nothing known is on it: byte 104857600 is the first that is"));
+}
+
 TEST_CASE("a new disk gets the label or the UUID by which the root is named, and is found by it from then on") {
     for (const std::string root : {"--root-device=/dev/disk/by-label/nixos", "--root-device=LABEL=data",
                                    "--root-device=UUID=1234ABCD-1111-4222-8333-444455556666"}) {

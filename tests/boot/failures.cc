@@ -140,6 +140,69 @@ TEST_CASE("a panic is told last, with its reason and what to do, whatever the ke
                 {"the machine has 72 MiB of memory", "give it more with --memory"});
 }
 
+// An ext4 in the one partition of an MBR's table.
+void make_partitioned_disk(const std::string &path) {
+    const std::string raw = path + ".raw";
+    constexpr uint32_t sectors = 180000, first = 2048;
+    std::string table(512, '\0');
+    for (size_t i = 0; i < 4; ++i) {
+        table[446 + 8 + i] = static_cast<char>(first >> (8 * i));
+        table[446 + 12 + i] = static_cast<char>(sectors >> (8 * i));
+    }
+    table[446 + 4] = '\x83';
+    table.replace(510, 2, "\x55\xaa");
+    std::ofstream(raw) << table;
+    fs::resize_file(raw, (first + sectors) * uintmax_t{512});
+    boot_test::must_run({"/sbin/mke2fs", "-q", "-t", "ext4", "-L", "mine", "-E", "offset=1048576", raw, "80000k"});
+    boot_test::must_run({"qemu-img", "convert", "-q", "-O", "qcow2", raw, path});
+}
+
+TEST_CASE("a root disk with partitions is told with their names and what is on them, one that is read-only with rw") {
+    Machine machine;
+    (void)boot_test::fixture();
+    make_partitioned_disk(machine.disk());
+    check_words(
+        machine.boot({}), 120,
+        {"use disk '/dev/vda': it holds a dos partition table; name one of its partitions with root=: vda1 (87.9 MiB, ext4 "
+         "UUID=",
+         " LABEL=mine); or if nothing on it is wanted, begin with a new disk (runvm --fresh)"});
+    Machine fresh;
+    check_words(fresh.boot({.parameters = {"ro"}}), 120,
+                {"mkdir '/mnt-root/tmp': Read-only file system; 'rw' among the kernel parameters has the root mounted writable"});
+}
+
+TEST_CASE("a guest that runs out of memory, and an initrd that was cut short") {
+    Machine machine;
+    (void)boot_test::fixture();
+    check_words(machine.boot({.script = "mkdir /fill; mount -t tmpfs -o size=100% x /fill; cat /dev/zero >/fill/x",
+                              .arguments = {"--memory", "300"},
+                              .disk = false}),
+                121,
+                {"why: System is deadlocked on memory", "do: the machine has 300 MiB of memory; give it more with --memory"});
+    const std::string cut = machine.xchg() + ".cut";
+    boot_test::must_run({"/bin/sh", "-c", "head -c 3000000 /dev/urandom | gzip -1 | head -c 1000000 >\"$0\"", cut});
+    check_words(
+        machine.boot({.arguments = {"--initrd", cut}, .disk = false}), 121,
+        {"the kernel could not unpack the initrd " + cut + ": ", "name another with --initrd, or none, and runvm makes one"});
+}
+
+TEST_CASE("a system that ends in emergency mode is told with the unit that failed") {
+    Machine machine;
+    (void)boot_test::fixture();
+    const std::string units = machine.xchg() + "/units";
+    fs::create_directories(units + "/local-fs.target.d");
+    std::ofstream(units + "/local-fs.target.d/data.conf") << "[Unit]\nRequires=data.mount\n";
+    std::ofstream(units + "/data.mount") << "[Unit]\nDefaultDependencies=no\nBefore=local-fs.target\n"
+                                            "[Mount]\nWhat=none\nWhere=/data\nType=nosuchfs\n";
+    check_words(machine.boot({.system = "systemd",
+                              .arguments = {"--shared-directories", "units=" + units + ":/etc/systemd/system.control"},
+                              .disk = false,
+                              .timeout_s = 60}),
+                122,
+                {"why: systemd in the guest is in emergency mode and waits for a person: Failed to mount data.mount - /data.",
+                 "do: mend that unit, or the fstab's line (nofail), in the guest's configuration"});
+}
+
 TEST_CASE("a machine whose time was up is told with where it stood") {
     check_words(
         boot_test::boot({.parameters = {"root=serial=absent", "stage1.device-timeout=600"}, .disk = false, .timeout_s = 60}), 122,

@@ -64,7 +64,13 @@ let
       qemu.options = [ "-m $MEMORY" ];
       qemu.networkingOptions = [ "-netdev user,id=n,`cat net`" ];
     };
-    refused-hardware = virtual { qemu.diskInterface = "scsi"; qemu.drives = [{ file = "x.qcow2"; }]; };
+    drives = virtual {
+      qemu.drives = [
+        { name = "data"; file = "/srv/data.raw"; driveExtraOpts = { format = "raw"; readonly = "on"; }; deviceExtraOpts.serial = "data"; }
+        { file = "more.qcow2"; driveExtraOpts = { cache = "writeback"; werror = "report"; }; }
+      ];
+    };
+    refused-hardware = virtual { qemu.diskInterface = "scsi"; qemu.drives = [{ file = "$HOME/x.qcow2"; }]; };
     refused-share = virtual { sharedDirectories.xchg.source = lib.mkForce "/srv/x"; };
     refused-newer = { imports = [ ./newer/virtualisation/qemu-vm.nix ]; config.virtualisation.newThing = true; };
     newer-untouched = { imports = [ ./newer/virtualisation/qemu-vm.nix ]; };

@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <catch_amalgamated.hpp>
@@ -12,6 +13,7 @@
 #include <set>
 
 #include "mounts/base/fd.h"
+#include "mounts/base/process.h"
 #include "tests/parity/mounted.h"
 #include "tests/parity/place.h"
 
@@ -110,6 +112,31 @@ TEST_CASE("a directory keeps st_ino and its d_ino when it is copied up or moved,
         REQUIRE(stack.unmount() == 0);
         stack.mount();
     }
+}
+
+TEST_CASE("a union is remounted read-only and back by its program, as mount(8) calls it, and nothing else changes") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    Mounted stack("store");
+    write_file(stack.lower() / "file", "lower");
+    stack.mount();
+    const auto remount = [&](const std::string &options) {
+        const auto exit =
+            base::run({.argv = {parity::program(), "unionfs", stack.root().string(), "-o", options}, .capture_output = true});
+        REQUIRE(exit);
+        return exit->output;
+    };
+    const auto opens = [&] { return base::Fd(::open((stack.root() / "file").c_str(), O_WRONLY | O_CLOEXEC)).valid(); };
+    CHECK(remount("remount,ro," + stack.layers()) == "");
+    CHECK_FALSE(opens());
+    CHECK(errno == EROFS);
+    CHECK(remount("remount,rw,strictatime,submounts=hide") == "");
+    CHECK(opens());
+    struct statvfs status{};
+    REQUIRE(::statvfs(stack.root().c_str(), &status) == 0);
+    CHECK((status.f_flag & (ST_RELATIME | ST_NOATIME)) == 0);
+    CHECK(stack.unmount() == 0);
+    CHECK(remount("remount,ro") ==
+          "unionfs: remount '" + stack.root().string() + "': Invalid argument; nothing is mounted there\n");
 }
 
 // Upper and lower are two file systems, which number alike.

@@ -121,3 +121,25 @@ TEST_CASE("a FIFO put on a known name of a lower hangs nobody") {
     CHECK(content(m.root() / "read") != "harmless");
     CHECK(m.unmount() == 0);
 }
+
+TEST_CASE("a FIFO put on a known name of the upper is another object, not an error for good") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    parity::Mounted m("store");
+    write_text(m.upper() / "file", "file", 0644);
+    write_text(m.upper() / "kept", "kept", 0644);
+    m.mount();
+    const auto type_of = [&](const char *name) {
+        struct statx status{};
+        if (::statx(AT_FDCWD, (m.root() / name).c_str(), AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &status) < 0) return -errno;
+        return static_cast<int>(status.stx_mode & S_IFMT);
+    };
+    CHECK(type_of("file") == S_IFREG);
+    const base::Fd known(::open((m.root() / "file").c_str(), O_PATH | O_CLOEXEC));
+    REQUIRE(::rename((m.upper() / "file").c_str(), (m.upper() / "moved").c_str()) == 0);
+    REQUIRE(::mkfifo((m.upper() / "file").c_str(), 0600) == 0);
+    CHECK(type_of("file") == S_IFIFO);
+    struct statx status{};
+    CHECK(::statx(known.get(), "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &status) == -1);
+    CHECK(errno == ESTALE);
+    CHECK(type_of("kept") == S_IFREG);
+}

@@ -123,6 +123,10 @@ TEST_CASE("each refusal says why and what to do", "[disk]") {
     table.signature.uuid.clear();
     table.signature.partition_table = "gpt";
     CHECK(reason(table) == "it holds a gpt partition table; name one of its partitions, or " + std::string(give_up));
+    table.partitions = "vda1 (90 MiB, ext4 LABEL=nixos)";
+    CHECK(reason(table) ==
+          "it holds a gpt partition table; name one of its partitions with root=: vda1 (90 MiB, ext4 LABEL=nixos); or " +
+              std::string(give_up));
     DiskFacts resized = blank();
     resized.intent = recipe;
     resized.identity.size_bytes = 128 * MiB;

@@ -5,6 +5,7 @@
 
 #include "hostside/run/console_words.h"
 #include "hostside/run/oom.h"
+#include "mounts/base/printable.h"
 
 namespace {
 
@@ -90,6 +91,21 @@ to continue bootup.
     CHECK(emergency.why ==
           "systemd in the guest is in emergency mode and waits for a person: Timed out waiting for device "
           "/dev/disk/by-label/data.");
+}
+
+TEST_CASE("the unit that led to emergency mode is named, whether systemd writes in colour or to the kernel's log") {
+    const auto why = [](const std::string &console) {
+        return ending_of(heard({{RunEvent::phase, "switch_root"}}),
+                         {.exit_code = 122, .console = base::printable_lines(console + "\nYou are in emergency mode.\n")})
+            .why.substr(std::string_view("systemd in the guest is in emergency mode and waits for a person").size());
+    };
+    // As systemd writes them on a serial line.
+    CHECK(why("[\x1b[0;1;31mFAILED\x1b[0m] Failed to mount \x1b[0;1;39mdata.mount\x1b[0m - /data.\n"
+              "[\x1b[0;1;38;5;185mDEPEND\x1b[0m] Dependency failed for \x1b[0;1;39mlocal-fs.target\x1b[0m.") ==
+          ": Failed to mount data.mount - /data.");
+    CHECK(why("[   12.479145] systemd[1]: Failed to mount data.mount - /data.") == ": Failed to mount data.mount - /data.");
+    CHECK(why("[    6.270042] systemd[1]: Failed to find module 'autofs4'").empty());
+    CHECK(why("?[?[31").empty());
 }
 
 TEST_CASE("a QEMU that was killed names the signal, and the OOM killer where the kernel's log does") {

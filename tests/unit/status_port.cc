@@ -90,6 +90,14 @@ TEST_CASE("each line that the protocol knows is acknowledged, another is not") {
     CHECK(guest.hears().empty());
 }
 
+TEST_CASE("that a disk is fresh is confirmed once, because the guest may have rebooted since") {
+    Guest guest;
+    CHECK(guest.says("fresh-disk\n").empty());
+    CHECK(guest.hears() == "ack\n");
+    CHECK(guest.says("fresh-disk\nfresh-disk\n").empty());
+    CHECK(guest.hears() == "no\nno\n");
+}
+
 TEST_CASE("a line without an end is dropped whole, and the next one counts") {
     Guest guest;
     CHECK(guest.says(std::string(1 << 20, 'x') + "exit 5").empty());

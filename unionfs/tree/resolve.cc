@@ -220,7 +220,10 @@ int Union::attributes(Node &node, struct stat &status) {
     const int result =
         node.is_dir() ? ::fstat(place.fd(), &status) : ::fstatat(place.fd(), place.name.c_str(), &status, place.flags());
     if (result < 0) return errno;
-    if (of_lower && !node.upper && !node.is_dir() && key_of(status) != node.lower_key) return ESTALE;
+    if (!node.is_dir()) {  // of a name that leads to something else by now, even another type, which the kernel takes for EIO
+        const bool as_lower = of_lower && key_of(status) == node.lower_key;
+        if (!as_lower && (!node.upper || key_of(status) != node.upper_key)) return ESTALE;
+    }
     show(node, status);
     return 0;
 }
