@@ -19,7 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 using hostside::FleetPlace;
 using hostside::FleetResult;
-using hostside::Node;
 using hostside::Outcome;
 
 class Cluster {
