@@ -12,10 +12,13 @@
 #include "hostside/base/exit_code.h"
 #include "hostside/base/nearest.h"
 #include "hostside/cli/arguments.h"
+#include "hostside/cli/build_command.h"
 #include "hostside/cli/check_command.h"
 #include "hostside/cli/completion_command.h"
 #include "hostside/cli/describe_command.h"
 #include "hostside/cli/exec_command.h"
+#include "hostside/cli/export_command.h"
+#include "hostside/cli/fleet_command.h"
 #include "hostside/cli/in_vm_command.h"
 #include "hostside/cli/life_command.h"
 #include "hostside/cli/look_command.h"
@@ -33,8 +36,8 @@ std::vector<std::string> words_of(int argc, char **argv) {
     std::vector<std::string> words;
     bool options = true;
     const std::string_view verb = argc > 1 ? argv[1] : "";
-    const bool kept =
-        verb == "run" || verb == "start" || verb == "config" || verb == "initrd" || verb == "exec" || verb == "in-vm";
+    const bool kept = verb == "run" || verb == "start" || verb == "export" || verb == "config" || verb == "initrd" ||
+                      verb == "exec" || verb == "in-vm" || verb == "build";
     for (int i = 1; i < argc; ++i) {
         std::string word = argv[i];
         if (!options && kept) {
@@ -95,6 +98,9 @@ int command_line(int argc, char **argv) {
     hostside::add_life_commands(app, status);
     hostside::add_exec_commands(app, status);
     hostside::add_in_vm_command(app, status);
+    hostside::add_build_command(app, status);
+    hostside::add_export_command(app, status);
+    hostside::add_fleet_command(app, status);
     hostside::add_reginfo_command(app, status);
     hostside::add_relay_command(app, status);
     hostside::add_completion_command(app, status);

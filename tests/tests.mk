@@ -4,9 +4,9 @@
 SHARDS ?= $(shell nproc)
 PROGRAMS := $(foreach t,unit parity parity-ext4 boot,$(BUILD)/tests/$t)
 
-# What makes the disks that stage1 must leave alone, and checks those that it made.
+# What makes the disks that stage1 must leave alone, and checks those that it made, and what checks a junit.xml.
 DISK_TOOLS := e2fsprogs xfsprogs btrfs-progs f2fs-tools dosfstools ntfs-3g cryptsetup-bin lvm2 bcache-tools squashfs-tools \
-    erofs-utils xorriso gdisk procps fuse3
+    erofs-utils xorriso gdisk procps fuse3 libxml2-utils
 
 .PHONY: test
 test: $(PROGRAMS) all test-tools ## all tests: unit, parity, and real boots

@@ -91,6 +91,11 @@ Result<Boot> boot_of(const Machine &m) {
     if (m.store_kind == "erofs" || m.store_kind == "virtiofs") boot.names.push_back(m.store_kind);
     boot.names.insert(boot.names.end(), m.extra_modules.begin(), m.extra_modules.end());
     boot.load = m.extra_modules;
+    // systemd in stage 2 looks for them when it starts.
+    if (!m.credentials.empty()) {
+        boot.names.emplace_back("qemu_fw_cfg");
+        boot.load.emplace_back("qemu_fw_cfg");
+    }
     boot.keep_tracing = m.module_tracing;
     const fs::path directory = fs::path(boot.kernel).parent_path();
     for (const std::string &config : {(directory / "config").string(), (directory / ("config-" + boot.release)).string()})

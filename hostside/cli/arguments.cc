@@ -6,6 +6,7 @@
 #include <sys/vfs.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <format>
@@ -92,6 +93,16 @@ void add_description_flags(CLI::App &command, Arguments &arguments) {
         ->allow_extra_args(false)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
         ->group("");
+}
+
+void add_setting(Arguments &arguments, std::string_view key, std::string value) {
+    const auto flag = std::ranges::find(arguments.flags, key, [](const Flag &f) { return std::string_view(f.key.path); });
+    if (flag != arguments.flags.end()) flag->values.push_back(std::move(value));
+}
+
+void default_setting(Arguments &arguments, std::string_view key, std::string value) {
+    const auto flag = std::ranges::find(arguments.flags, key, [](const Flag &f) { return std::string_view(f.key.path); });
+    if (flag != arguments.flags.end() && flag->values.empty()) flag->values.push_back(std::move(value));
 }
 
 Result<std::vector<Layer>> layers_of(const Arguments &arguments) {

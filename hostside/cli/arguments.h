@@ -37,6 +37,10 @@ inline constexpr std::string_view after_dashes = "--qemu-argument";
 
 void add_description_flags(CLI::App &command, Arguments &arguments);
 
+// As the key's flag would say it: one more, or only when nothing was said of it there.
+void add_setting(Arguments &arguments, std::string_view key, std::string value);
+void default_setting(Arguments &arguments, std::string_view key, std::string value);
+
 // The file, then the environment, then the flags.
 base::Result<std::vector<Layer>> layers_of(const Arguments &arguments);
 

@@ -23,7 +23,7 @@ struct CompletedFlag {
 
 struct Verb {
     std::string name, help;
-    bool takes_machine = false;
+    bool takes_machine = false, takes_file = false;
     std::vector<std::string> words{};  // commands of its own
     std::vector<CompletedFlag> flags{};
 };
@@ -61,6 +61,8 @@ std::vector<Verb> verbs_of(const CLI::App &app) {
             if (option->get_group().empty()) continue;  // no person's
             if (!option->get_positional() || !option->get_lnames().empty())
                 verb.flags.push_back(flag_of(*option));
+            else if (option->get_type_name() == "FILE")
+                verb.takes_file = true;
             else
                 verb.takes_machine = verb.takes_machine || option->get_name() == "name" || option->get_name() == "NAME";
         }
@@ -85,6 +87,7 @@ std::string bash(const std::vector<Verb> &verbs) {
         names.push_back(verb.name);
         flags += std::format("    {})\n        words='{}'\n", verb.name, joined(all_words(verb), " "));
         if (verb.takes_machine) flags += std::format("        [[ $word == -* ]] || words=$({})\n", machines);
+        if (verb.takes_file) flags += "        [[ $word == -* ]] || compopt -o default\n";
         flags += "        ;;\n";
         for (const auto &flag : verb.flags) {
             const std::string pattern = joined(flag.names, " | ");
@@ -143,7 +146,10 @@ std::string zsh(const std::vector<Verb> &verbs) {
                 cases += std::format(" \\\n        '*{}[{}]{}'", name, zsh_text(flag.help), action);
         }
         if (verb.takes_machine) cases += std::format(" \\\n        '1:machine:{{compadd -- ${{(f)\"$({})\"}}}}'", machines);
-        if (!verb.words.empty()) cases += std::format(" \\\n        '1:command:({})'", joined(verb.words, " "));
+        if (verb.takes_file)
+            cases += " \\\n        '1:file:_files'";
+        else if (!verb.words.empty())
+            cases += std::format(" \\\n        '1:command:({})'", joined(verb.words, " "));
         cases += "\n    ;;\n";
     }
     return std::format(R"(#compdef runvm
@@ -177,6 +183,7 @@ std::string fish(const std::vector<Verb> &verbs) {
     for (const auto &verb : verbs) {
         const std::string of_verb = std::format("complete -c runvm -n '__fish_seen_subcommand_from {}'", verb.name);
         if (verb.takes_machine) lines += std::format("{} -a '({})'\n", of_verb, machines);
+        if (verb.takes_file) lines += of_verb + " -F\n";
         if (!verb.words.empty()) lines += std::format("{} -a '{}'\n", of_verb, joined(verb.words, " "));
         for (const auto &flag : verb.flags) {
             lines += of_verb;

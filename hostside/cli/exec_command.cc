@@ -3,20 +3,18 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <array>
-#include <chrono>
+#include <algorithm>
 #include <format>
 #include <memory>
-#include <thread>
+#include <optional>
 #include <utility>
 
 #include "hostside/base/exit_code.h"
-#include "hostside/boot/boot_files.h"
 #include "hostside/cli/arguments.h"
 #include "hostside/cli/command_words.h"
 #include "hostside/cli/life_command.h"
-#include "hostside/cli/own_machine.h"
 #include "hostside/cli/reporter.h"
+#include "hostside/cli/within_machine.h"
 #include "hostside/exec/client.h"
 #include "hostside/exec/copy.h"
 #include "hostside/exec/hub.h"
@@ -33,67 +31,23 @@ struct ExecArguments {
     CommandWords command;
     std::string after;
     bool after_given = false;
-    int patience_s = 10, power_off_s = 30;
+    int patience_s = 10;
 };
-
-bool is_unit(const std::string &text) {
-    constexpr std::array<std::string_view, 7> kinds{".target", ".service", ".socket", ".mount", ".timer", ".path", ".device"};
-    return text.find_first_of(" /\t") == std::string::npos &&
-           std::ranges::any_of(kinds, [&](std::string_view kind) { return text.ends_with(kind); });
-}
-
-// Until the machine is where the command wants it: a unit of systemd is active, or a command of the guest's succeeds.
-Result<> wait_until(const ExecWish &machine, const std::string &after) {
-    if (after.empty()) return {};
-    ExecWish wish{.machine = machine.machine, .run_directory = machine.run_directory, .patience_s = machine.patience_s};
-    wish.streams.errors = STDERR_FILENO;
-    if (is_unit(after))
-        wish.request.task = "wait-for " + after;
-    else
-        wish.request.argv = {"sh", "-c", after};
-    constexpr auto pause = std::chrono::milliseconds(300);
-    for (;; std::this_thread::sleep_for(pause)) {
-        auto end = run_in_guest(wish);
-        if (!end) return std::unexpected(end.error());
-        if (end->kind == End::exited && end->code == 0) return {};
-        if (end->kind == End::signalled) return base::fail(0, "wait for", after, "interrupted");
-        if (end->kind == End::failed) return base::fail(0, "wait for", after, end->text);
-        if (is_unit(after))
-            return base::fail(0, "wait for", after, "it was not reached, see above; --after another unit, or --after ''");
-    }
-}
-
-// NixOS links its systemd there; a system whose init is systemd itself has prepare-root.
-std::string default_target(const Machine &machine) {
-    const std::string system = machine.toplevel.empty() ? "" : in_store(machine.store, machine.toplevel);
-    for (const char *name : {"/systemd", "/prepare-root"})
-        if (!system.empty() && ::access(in_store(machine.store, system + name).c_str(), F_OK) == 0) return "multi-user.target";
-    return "";
-}
 
 Result<int> run_there(const ExecWish &wish, const std::string &after) {
     if (auto there = wait_until(wish, after); !there) return std::unexpected(there.error());
     return run_in_guest(wish).transform(status_of);
 }
 
-int in_own_machine(ExecArguments &arguments, ExecWish &wish) {
-    auto described = machine_of(arguments.machine);
-    if (!described) return refuse(described.error());
-    auto machine = OwnMachine::boot(arguments.machine);
-    if (!machine) return refuse(machine.error());
-    wish.machine = machine->name();
-    wish.run_directory = machine->run_directory();
-    wish.patience_s = -1;
-    const auto status = run_there(wish, arguments.after_given ? arguments.after : default_target(*described));
-    if (status) {
-        (void)machine->power_off(arguments.power_off_s);
-        return *status;
-    }
-    say(base::message(status.error()));
-    // Its launcher knows better why, if it ended.
-    if (!status.error().hint.contains("machine ended")) return launcher_error;
-    const int code = machine->wait();
-    return code == 0 ? static_cast<int>(launcher_error) : code;
+int in_own_machine(ExecArguments &arguments, const ExecWish &wish) {
+    return work_within(arguments.machine, arguments.after_given ? std::optional(arguments.after) : std::nullopt,
+                       [&](const ExecWish &machine) {
+                           ExecWish there = wish;
+                           there.machine = machine.machine;
+                           there.run_directory = machine.run_directory;
+                           there.patience_s = machine.patience_s;
+                           return run_in_guest(there).transform(status_of);
+                       });
 }
 
 int exec(ExecArguments &arguments, bool shell) {
@@ -153,11 +107,7 @@ void add_exec(CLI::App &app, int &status, bool shell) {
         ->type_name("NAME");
     add_patience(*command, *arguments);
     add_command_options(*command, arguments->command);
-    auto *after = command
-                      ->add_option("--after", arguments->after,
-                                   "first wait for a unit of systemd, or until a command of the guest's succeeds; of a machine "
-                                   "that is booted for it: multi-user.target, if the system has systemd")
-                      ->type_name("UNIT|COMMAND");
+    CLI::Option *after = add_after(*command, arguments->after);
     command->callback([&status, arguments, shell, after] {
         arguments->after_given = after->count() > 0;
         status = exec(*arguments, shell);

@@ -14,7 +14,9 @@
 #include <utility>
 
 #include "hostside/base/exit_code.h"
+#include "hostside/base/line_reader.h"
 #include "hostside/cli/arguments.h"
+#include "hostside/cli/reporter.h"
 #include "hostside/cli/run_command.h"
 #include "hostside/exec/client.h"
 #include "mounts/base/at.h"
@@ -44,20 +46,24 @@ namespace {
 
 }  // namespace
 
-base::Result<OwnMachine> OwnMachine::boot(Arguments arguments) {
+std::expected<OwnMachine, int> OwnMachine::boot(Arguments arguments) {
     std::array<int, 2> ends{};
-    if (::pipe2(ends.data(), O_CLOEXEC) < 0) return base::fail(errno, "pipe", "");
+    if (::pipe2(ends.data(), O_CLOEXEC) < 0) return std::unexpected(refuse({"pipe", "", errno, ""}));
     base::Fd read_end(ends[0]);
     base::Fd write_end(ends[1]);
     const pid_t parent = ::getpid(), pid = ::fork();
-    if (pid < 0) return base::fail(errno, "fork", "");
+    if (pid < 0) return std::unexpected(refuse({"fork", "", errno, ""}));
     if (pid == 0) be_launcher(std::move(arguments), std::move(write_end), parent);
     write_end.reset();
     auto told = base::read_all(read_end.get(), "launcher", 65536);
     const size_t end = told ? told->find('\n') : std::string::npos;
     if (end != std::string::npos && end + 1 == told->size()) return OwnMachine(pid, told->substr(0, end));
-    (void)::waitpid(pid, nullptr, 0);
-    return base::fail(0, "boot", "", end == std::string::npos ? told.value_or("no answer") : told->substr(end + 1));
+    const std::string why = end == std::string::npos ? told.value_or("no answer") : told->substr(end + 1);
+    for (const auto &line : LineReader(why.size()).take(why + "\n")) say(line);
+    int status = 0;
+    (void)::waitpid(pid, &status, 0);
+    const int code = base::exit_code(status);
+    return std::unexpected(code == 0 ? static_cast<int>(launcher_error) : code);
 }
 
 OwnMachine::OwnMachine(OwnMachine &&other) noexcept

@@ -3,10 +3,9 @@
 
 #include <sys/types.h>
 
+#include <expected>
 #include <optional>
 #include <string>
-
-#include "mounts/base/error.h"
 
 namespace hostside {
 
@@ -14,8 +13,8 @@ struct Arguments;
 
 class OwnMachine {
   public:
-    // Returns when QEMU runs. Error: it did not come to that.
-    static base::Result<OwnMachine> boot(Arguments arguments);
+    // Returns when QEMU runs. Error: it did not come to that, why is said, and this is its launcher's exit code.
+    static std::expected<OwnMachine, int> boot(Arguments arguments);
     OwnMachine(OwnMachine &&other) noexcept;
     OwnMachine &operator=(OwnMachine &&) = delete;
     OwnMachine(const OwnMachine &) = delete;

@@ -1,4 +1,4 @@
-// The one JSON type of the description's files; nothing outside this directory sees it.
+// The one JSON type of the description's files and of a fleet's; nothing else sees it.
 #pragma once
 
 #include <nlohmann/json.hpp>

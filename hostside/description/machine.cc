@@ -52,6 +52,7 @@ Machine machine_from_json(const Json &value) {
     for (const auto &p : value["forwardPorts"])
         m.forward_ports.push_back({text(p, "from"), text(p, "proto"), text(p["host"], "address"), text(p["guest"], "address"),
                                    p["host"]["port"].get<int>(), p["guest"]["port"].get<int>()});
+    for (const auto &c : value["credentials"]) m.credentials.push_back({text(c, "name"), text(c, "source")});
     for (const auto &i : value["interfaces"]) m.interfaces.push_back({text(i, "name"), i["vlan"].get<int>()});
     return m;
 }

@@ -34,6 +34,11 @@ struct Drive {
     bool read_only = false;
 };
 
+// A secret for the guest's systemd, which finds it by name.
+struct Credential {
+    std::string name, source;  // a file of the host's
+};
+
 struct Machine {
     std::string name;
     // what is booted
@@ -44,6 +49,7 @@ struct Machine {
     bool use_nix_store_image = false;
     std::string fstab;  // auto, yes, no: whether stage 2 mounts what its own etc/fstab names
     std::vector<std::string> kernel_params, consoles, extra_modules, paths_in_nix_db;
+    std::vector<Credential> credentials;
     bool module_tracing = false;  // the initrd's modules keep what only tracing them needs
     bool writable_store = true, writable_store_use_tmpfs = true, use_boot_loader = false;
     std::string boot_disk, boot_disk_format, bios;

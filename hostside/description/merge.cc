@@ -46,6 +46,22 @@ void lay_over(Merged &below, Json &into, const Json &from, const std::vector<Opt
     }
 }
 
+// What has no value and no default (resolution) is left out, so that the whole is a description again. Options are two levels
+// deep.
+Json without_nothing(const Json &values) {
+    Json result = Json::object();
+    for (const auto &[key, value] : values.items()) {
+        Json inner = value;
+        if (value.is_object()) {
+            inner = Json::object();
+            for (const auto &[name, field] : value.items())
+                if (!field.is_null()) inner[name] = field;
+        }
+        if (!inner.is_null() && !(value.is_object() && inner.empty())) result[key] = std::move(inner);
+    }
+    return result;
+}
+
 void print_values(std::string &lines, const Merged &merged, const Json &values, const std::vector<Option> &options,
                   const std::string &prefix) {
     for (const auto &option : options) {
@@ -91,7 +107,7 @@ Result<std::string> describe(const std::vector<Layer> &layers) {
 }
 
 Result<std::string> describe_json(const std::vector<Layer> &layers) {
-    return merged(layers).transform([](const Merged &m) { return m.value.dump(2) + "\n"; });
+    return merged(layers).transform([](const Merged &m) { return without_nothing(m.value).dump(2) + "\n"; });
 }
 
 }  // namespace hostside

@@ -7,7 +7,6 @@
 #include <string>
 #include <string_view>
 
-#include "hostside/base/shell_words.h"
 #include "hostside/description/parse.h"
 
 namespace hostside {
@@ -104,17 +103,15 @@ class Words {
         return {};
     }
 
-    // systemd finds them as files of fw_cfg.
+    // NixOS has made a file of a text already, and there is one way for all.
     Result<> credentials() {
-        if (!all_.contains("credentials")) return {};
-        const Json credentials = all_["credentials"];
-        all_.erase("credentials");
-        if (!credentials.is_object()) return refuse("/credentials", "must be an object");
-        for (const auto &[name, credential] : credentials.items()) {
-            const std::string here = "/credentials/" + pointer_token(name);
-            if (!credential.is_object() || !credential.contains("source") || !credential["source"].is_string())
-                return refuse(here + "/source", "missing; it is a string: a file of the host");
-            if (auto added = add_credential(name, credential["source"], here); !added) return added;
+        if (!all_.contains("credentials") || !all_["credentials"].is_object()) return {};
+        for (auto &[name, credential] : all_["credentials"].items()) {
+            if (!credential.is_object()) continue;
+            if (!credential.contains("source") || credential["source"].is_null())
+                return refuse("/credentials/" + pointer_token(name) + "/source", "missing; it is a string: a file of the host");
+            credential.erase("text");
+            credential.erase("mechanism");
         }
         return {};
     }
@@ -188,21 +185,6 @@ class Words {
             ours["readOnly"] = said == "on";
         else if (of_device || !((option == "cache" && said == "writeback") || (option == "werror" && said == "report")))
             return std::unexpected("a drive has format, readonly and serial; give the rest to QEMU, in qemu.options");
-        return {};
-    }
-
-    Result<> add_credential(const std::string &name, const std::string &source, const std::string &here) {
-        if (name.empty() || name.find_first_of("/,=") != std::string::npos)
-            return refuse(here, "no name of a credential: it has none of / , =");
-        std::string file;
-        for (const char c : source) file.append(c == ',' ? 2 : 1, c);
-        if (!all_.contains("qemu")) all_["qemu"] = Json::object();
-        Json *qemu = group_of("qemu");
-        if (qemu == nullptr) return refuse("/qemu", "must be an object");
-        if (!qemu->contains("options")) (*qemu)["options"] = Json::array();
-        Json &options = (*qemu)["options"];
-        if (!options.is_array()) return refuse("/qemu/options", "must be a list of strings");
-        options.push_back(quote_words({"-fw_cfg", std::format("name=opt/io.systemd.credentials/{},file={}", name, file)}));
         return {};
     }
 

@@ -64,6 +64,12 @@ base::Result<std::string> share_from(std::string_view text) {
 
 base::Result<std::string> drive_from(std::string_view text) { return Json{{"file", text}}.dump(); }
 
+base::Result<std::string> credential_from(std::string_view text) {
+    const size_t equals = text.find('=');
+    if (equals == std::string_view::npos) return form(text, "NAME=FILE");
+    return Json{{"name", text.substr(0, equals)}, {"source", text.substr(equals + 1)}}.dump();
+}
+
 base::Result<std::string> interface_from(std::string_view text) {
     const size_t equals = text.rfind('=');
     const auto vlan = equals == std::string_view::npos ? std::nullopt : number(text.substr(equals + 1));

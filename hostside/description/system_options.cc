@@ -1,4 +1,5 @@
 #include "hostside/description/option.h"
+#include "hostside/description/shorthand.h"
 
 namespace hostside {
 
@@ -20,6 +21,13 @@ Subject system_options() {
         "path in the guest of the closure's registration; empty: the initrd that runvm makes has it from the database beside "
         "the store, if there is one");
     registration.flags = "--reginfo";
+    Option credentials =
+        objects("credentials", "secrets that the guest's systemd has by name, a list or an object by name",
+                {required(text("name", nullptr, "NAME", "how units of the guest ask for it")),
+                 required(text("source", nullptr, "FILE", "the file with its content, read when the machine starts"))});
+    credentials.named_by = "name";
+    credentials.shorthand = credential_from;
+    credentials.shorthand_form = "NAME=FILE";
     return {
         "System",
         {with_default("\"nixos\"", text("name", &M::name, "NAME", "the machine's name")),
@@ -50,6 +58,7 @@ Subject system_options() {
          text("stage1", &M::stage1, "FILE", "the stage1 program; empty: beside runvm"),
          std::move(parameters),
          std::move(modules),
+         std::move(credentials),
          boolean("moduleTracing", &M::module_tracing, false,
                  "the initrd's modules keep what only ftrace, BPF's fentry, live patches and exact stack traces need; they load "
                  "seven times slower"),

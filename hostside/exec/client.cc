@@ -14,11 +14,13 @@
 #include <format>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include "hostside/base/printable.h"
 #include "hostside/base/run_names.h"
 #include "hostside/base/unix_socket.h"
 #include "hostside/run/terminal.h"
+#include "mounts/base/at.h"
 #include "mounts/base/fd.h"
 #include "mounts/exec/byte_queue.h"
 #include "mounts/exec/frame.h"
@@ -65,8 +67,25 @@ class CaughtSignals {
 struct Sink {
     int fd;
     Stream stream;
+    std::function<bool(std::string_view)> take;  // instead of fd
+    int log;
     mounts::ByteQueue waiting{};
     size_t written = 0;  // since the last credit
+    bool wanted = fd >= 0 || take;
+
+    // Without waiting where the stream can tell.
+    [[nodiscard]] bool ready() const {
+        pollfd wait{fd, POLLOUT, 0};
+        return !wanted || take || ::poll(&wait, 1, 0) != 0;
+    }
+    // How much went there; -1: errno says why not.
+    ssize_t pass(std::string_view bytes) const {
+        if (take && !take(bytes)) return errno = EPIPE, -1;
+        const ssize_t n = take ? static_cast<ssize_t>(bytes.size()) : ::write(fd, bytes.data(), bytes.size());
+        // A log that is full is no reason to end a command.
+        if (n > 0 && log >= 0) (void)base::write_all(log, bytes.substr(0, static_cast<size_t>(n)), "log");
+        return n;
+    }
 };
 
 class Client {
@@ -75,8 +94,8 @@ class Client {
         : wish_(wish),
           socket_(std::move(socket)),
           signals_(wish.streams.signals),
-          output_{wish.streams.output, Stream::output},
-          errors_{wish.streams.errors, Stream::errors} {
+          output_{wish.streams.output, Stream::output, wish.streams.take_output, wish.streams.log},
+          errors_{wish.streams.errors, Stream::errors, wish.streams.take_errors, wish.streams.log} {
         if (wish.patience_s >= 0) deadline_ = Clock::now() + std::chrono::seconds(wish.patience_s);
     }
 
@@ -85,8 +104,8 @@ class Client {
             const bool may_type = started_ && !input_ended_ && credit_ > 0 && out_.size() < mounts::exec::window_bytes;
             std::array<pollfd, 5> polls{{{socket_.get(), static_cast<short>(out_.empty() ? POLLIN : POLLIN | POLLOUT), 0},
                                          {may_type ? wish_.streams.input : -1, POLLIN, 0},
-                                         {output_.waiting.empty() ? -1 : output_.fd, POLLOUT, 0},
-                                         {errors_.waiting.empty() ? -1 : errors_.fd, POLLOUT, 0},
+                                         {output_.waiting.empty() || !output_.wanted ? -1 : output_.fd, POLLOUT, 0},
+                                         {errors_.waiting.empty() || !errors_.wanted ? -1 : errors_.fd, POLLOUT, 0},
                                          {signals_.fd(), POLLIN, 0}}};
             const int ready = ::poll(polls.data(), polls.size(), end_ ? 0 : wait_ms());
             if (end_ && ready == 0 && output_.waiting.empty() && errors_.waiting.empty()) return *end_;
@@ -172,18 +191,14 @@ class Client {
         credit_ -= static_cast<size_t>(n);
     }
 
-    // Without waiting where the stream can tell. One that takes no more has its end: what comes is let go, as the command's own
-    // pipe would tell it by SIGPIPE.
+    // One that takes no more has its end: what comes is let go, as the command's own pipe would tell it by SIGPIPE.
     void write(Sink &sink) {
-        pollfd wait{sink.fd, POLLOUT, 0};
-        if (sink.fd >= 0 && ::poll(&wait, 1, 0) == 0) return;
+        if (!sink.ready()) return;
         constexpr size_t most = 65536;
-        const ssize_t n = sink.fd < 0 ? -1 : ::write(sink.fd, sink.waiting.front().data(), std::min(sink.waiting.size(), most));
-        if (n < 0 && sink.fd >= 0 && (errno == EINTR || errno == EAGAIN)) return;
-        if (n < 0 && sink.fd >= 0) {
+        const ssize_t n = sink.wanted ? sink.pass(sink.waiting.front().substr(0, most)) : -1;
+        if (n < 0 && sink.wanted && (errno == EINTR || errno == EAGAIN)) return;
+        if (n < 0 && std::exchange(sink.wanted, false))
             append_frame(out_.tail(), FrameType::signal, 0, std::string(1, static_cast<char>(SIGPIPE)));
-            sink.fd = -1;
-        }
         const size_t taken = n < 0 ? sink.waiting.size() : static_cast<size_t>(n);
         sink.waiting.consume(taken);
         sink.written += taken;

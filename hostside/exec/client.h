@@ -2,7 +2,9 @@
 // size, and the signals that we are sent; we have its end. By way of the machine's hub (hub.h).
 #pragma once
 
+#include <functional>
 #include <string>
+#include <string_view>
 
 #include "mounts/base/error.h"
 #include "mounts/exec/request.h"
@@ -12,6 +14,9 @@ namespace hostside {
 struct ExecStreams {
     int input = -1;  // -1: at its end at once
     int output = -1, errors = -1;
+    // Instead of a descriptor; false: no more is wanted.
+    std::function<bool(std::string_view)> take_output{}, take_errors{};
+    int log = -1;         // what goes to output and errors goes here too
     bool signals = true;  // those that we get are the command's
 };
 

@@ -1,5 +1,6 @@
 #include "hostside/launch/facts.h"
 
+#include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
@@ -104,6 +105,21 @@ Result<> look_at_drives(const Machine &m) {
     return {};
 }
 
+// QEMU reads them when it starts, and says little of one that it can't.
+Result<> look_at_credentials(const Machine &m) {
+    constexpr off_t most_bytes = 1 << 20;  // systemd's (CREDENTIAL_SIZE_MAX)
+    for (const auto &credential : m.credentials) {
+        struct stat st{};
+        if (::stat(credential.source.c_str(), &st) < 0 || ::access(credential.source.c_str(), R_OK) < 0)
+            return fail(errno, "read credential", credential.source, std::format("it is the source of {}", credential.name));
+        if (!S_ISREG(st.st_mode)) return fail(0, "read credential", credential.source, "not a file");
+        if (st.st_size == 0 || st.st_size > most_bytes)
+            return fail(0, "read credential", credential.source,
+                        std::format("it has {} bytes; systemd takes 1 to {}", st.st_size, most_bytes));
+    }
+    return {};
+}
+
 // All of the host's memory is less than this machine's: it would be killed, or swap without end.
 Result<> check_memory(const Machine &m) {
     struct sysinfo host{};
@@ -149,9 +165,9 @@ Result<LaunchFacts> look_at_host(const Machine &m, const PrepareOptions &options
     host.monitor = options.monitor;
     const auto ports = [&] { return options.pasted ? Result<>{} : check_ports(m.forward_ports); };
     for (const auto &look : std::initializer_list<std::function<Result<>()>>{
-             [&] { return look_at_qemu(facts, m); }, [&] { return check_memory(m); }, [&] { return look_at_drives(m); }, ports,
-             [&] { return look_at_vlans(host, m); }, [&] { return look_at_shares(host, m); },
-             [&] { return look_at_boot_disk(facts, m); }})
+             [&] { return look_at_qemu(facts, m); }, [&] { return check_memory(m); }, [&] { return look_at_drives(m); },
+             [&] { return look_at_credentials(m); }, ports, [&] { return look_at_vlans(host, m); },
+             [&] { return look_at_shares(host, m); }, [&] { return look_at_boot_disk(facts, m); }})
         if (auto seen = look(); !seen) return std::unexpected(seen.error());
     look_at_attributes(facts, m);
     auto root = look_at_root_image(m, options.fresh);

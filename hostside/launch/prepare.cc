@@ -27,6 +27,7 @@ void make_paths_absolute(Machine &m) {
     if (!m.bios.empty() && fs::is_directory(m.bios, error)) m.bios += "/bios.bin";
     for (auto &drive : m.drives) absolute(drive.file);
     for (auto &file : m.backing_files) absolute(file);
+    for (auto &credential : m.credentials) absolute(credential.source);
     for (auto &share : m.shared_directories) absolute(share.source);
 }
 

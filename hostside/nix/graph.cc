@@ -5,7 +5,7 @@
 #include <format>
 #include <optional>
 
-#include "hostside/nix/nar.h"
+#include "mounts/nix/nar.h"
 
 namespace hostside::nixdb {
 
@@ -77,7 +77,7 @@ base::Result<> read_graph(std::string_view text, const std::string &name, Paths 
 
 base::Result<> hash_paths(Paths &paths, const std::string &root) {
     for (auto &[path, info] : paths) {
-        const auto nar = hash_nar(root + path);
+        const auto nar = mounts::hash_nar(root + path);
         if (!nar) return std::unexpected(nar.error());
         info.hash = nar->hash;
         info.nar_size = nar->size_bytes;

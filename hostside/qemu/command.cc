@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <format>
+#include <set>
+#include <string_view>
 
 #include "hostside/qemu/parts.h"
 
@@ -52,6 +54,29 @@ bool starts_programs(const Machine &m) {
     return std::ranges::any_of(telling, [&](std::string_view one) { return words.contains(one); });
 }
 
+// Files of fw_cfg: not on the command line, where others would see them, and not in SMBIOS, where SeaBIOS has no room for much.
+base::Result<> add_credentials(Argv &argv, const Machine &m) {
+    // QEMU has room for 55 bytes of a file's name, and for a few files of ours beside its own (FW_CFG_MAX_FILE_PATH,
+    // FW_CFG_FILE_SLOTS_DFLT).
+    constexpr std::string_view prefix = "opt/io.systemd.credentials/";
+    constexpr size_t most_names = 12, most_bytes = 55 - prefix.size();
+    constexpr std::string_view step = "give credential";
+    if (m.credentials.size() > most_names)
+        return base::fail(0, step, m.credentials[most_names].name, std::format("at most {} fit", most_names));
+    std::set<std::string_view> names;
+    for (const auto &[name, source] : m.credentials) {
+        // As systemd judges it (credential_name_valid), and what QEMU's options can't hold.
+        if (name.empty() || name == "." || name == ".." || name.find_first_of("/,=:") != std::string::npos ||
+            std::ranges::any_of(name, [](unsigned char c) { return c <= ' ' || c >= 0x7f; }))
+            return base::fail(0, step, name, "no name of a credential: visible characters, and none of / , = :");
+        if (name.size() > most_bytes)
+            return base::fail(0, step, name, std::format("{} bytes; QEMU's fw_cfg has room for {}", name.size(), most_bytes));
+        if (!names.insert(name).second) return base::fail(0, step, name, "given twice");
+        add(argv, "-fw_cfg", std::format("name={}{},file={}", prefix, name, escaped(source)));
+    }
+    return {};
+}
+
 }  // namespace
 
 std::string escaped(std::string_view value) {
@@ -75,6 +100,7 @@ base::Result<Argv> qemu_argv(const Machine &m, const HostFacts &facts) {
     if (m.balloon) add(argv, "-device", "virtio-balloon-pci");
     if (m.vsock_cid > 0) add(argv, "-device", std::format("vhost-vsock-pci,guest-cid={}", m.vsock_cid));
     if (!m.bios.empty()) add(argv, "-bios", m.bios);
+    if (auto done = add_credentials(argv, m); !done) return std::unexpected(done.error());
     if (!m.use_boot_loader) {
         add(argv, "-kernel", facts.kernel);
         add(argv, "-initrd", facts.initrd);

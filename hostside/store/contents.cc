@@ -5,9 +5,9 @@
 #include <set>
 
 #include "hostside/nix/closure.h"
-#include "hostside/nix/sha256.h"
 #include "mounts/base/at.h"
 #include "mounts/nix/registration.h"
+#include "mounts/nix/sha256.h"
 #include "mounts/protocol.h"
 
 namespace hostside {
@@ -86,7 +86,7 @@ Result<StoreContents> store_contents(const Machine &m) {
     if (!infos) return std::unexpected(infos.error());
     std::ranges::sort(*infos, {}, &mounts::PathInfo::path);
     StoreContents contents{.roots = {roots->begin(), roots->end()}};
-    nixdb::Sha256Stream hash;
+    mounts::Sha256Stream hash;
     for (const auto &info : *infos) {
         // Each is mounted by its name: no database leads out of the store.
         if (const auto fault = mounts::store_path_fault(info.path); !fault.empty())

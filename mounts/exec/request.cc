@@ -14,6 +14,7 @@ std::string request_text(const Request &request) {
     if (!request.directory.empty()) field('d', request.directory);
     if (!request.user.empty()) field('u', request.user);
     if (!request.task.empty()) field('t', request.task);
+    if (request.builder) field('b', "");
     // Its bytes may be NUL, so it stands last.
     if (request.terminal) (text += 's') += size_payload(*request.terminal);
     return text;
@@ -37,6 +38,7 @@ std::optional<Request> parse_request(std::string_view text) {
         case 'd': request.directory = std::move(value); break;
         case 'u': request.user = std::move(value); break;
         case 't': request.task = std::move(value); break;
+        case 'b': request.builder = true; break;
         default: return std::nullopt;
         }
     }

@@ -18,11 +18,16 @@ struct Request {
     std::string directory;                 // empty: the user's home
     std::string user;                      // empty: root
     std::optional<Size> terminal;          // absent: three pipes
-    // What the agent does itself instead of argv: "put FILE" and "get FILE" in a file of the guest's, "power-off", or
-    // "wait-for UNIT" of systemd. Empty: nothing.
+    // What the agent does itself instead of argv: "put MODE FILE" and "get FILE" in a file of the guest's, "power-off",
+    // "wait-for UNIT" of systemd; of a build "build-begin USER OUTPUT...", "build-end USER PLACE", "nar PATH" and "nar-loosely
+    // PATH", where "-" is a build user. Empty: nothing.
     std::string task;
+    // As Nix runs a builder: the environment is the request's alone, and without a user it is a build user.
+    bool builder = false;
     bool operator==(const Request &) const = default;
 };
+
+inline constexpr int absent_status = 2;  // of the nar tasks: nothing is there
 
 inline constexpr size_t request_limit_bytes = size_t{4} << 20;  // Linux takes about half of it for an exec
 

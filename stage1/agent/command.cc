@@ -4,6 +4,8 @@
 #include <grp.h>
 #include <pwd.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -13,6 +15,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "stage1/agent/build.h"
 #include "stage1/agent/task.h"
 
 namespace stage1 {
@@ -109,6 +112,24 @@ std::string become(const Request &request, const std::string &system, int failur
     return shell;
 }
 
+// As Nix does it (libstore, LocalDerivationGoal::runChild).
+void become_builder(const Request &request, int failure) {
+    const auto who = build_user(request.user);
+    if (!who) {
+        errno = 0;
+        give_up(failure, not_started, "become build user", base::message(who.error()));
+    }
+    if (::setgroups(0, nullptr) < 0 || ::setgid(who->gid) < 0 || ::setuid(who->uid) < 0)
+        give_up(failure, not_started, "become build user", request.user);
+    (void)::umask(022);
+    constexpr rlimit none{0, RLIM_INFINITY};
+    (void)::setrlimit(RLIMIT_CORE, &none);
+    (void)::clearenv();
+    for (const auto &variable : request.environment) (void)::putenv(const_cast<char *>(variable.c_str()));
+    if (!request.directory.empty() && ::chdir(request.directory.c_str()) < 0)
+        give_up(failure, not_started, "change directory to", request.directory);
+}
+
 // Only this process is left of the agent here, and it has one thread: anything may be called.
 [[noreturn]] void child(const Request &request, const std::string &system, const Ends &ends, bool terminal, int failure) {
     sigset_t none;
@@ -116,7 +137,11 @@ std::string become(const Request &request, const std::string &system, int failur
     (void)::sigprocmask(SIG_SETMASK, &none, nullptr);
     (void)::signal(SIGPIPE, SIG_DFL);
     take_ends(ends, terminal, failure);
-    const std::string shell = become(request, system, failure);
+    std::string shell = "/bin/sh";
+    if (request.builder)
+        become_builder(request, failure);
+    else
+        shell = become(request, system, failure);
     if (!request.task.empty()) {
         // No exec closes the agent's descriptors, of which one is the other end of this input.
         (void)::syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0);

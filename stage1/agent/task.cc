@@ -7,12 +7,15 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
 
 #include "mounts/base/at.h"
 #include "mounts/base/process.h"
+#include "mounts/exec/request.h"
+#include "stage1/agent/build.h"
 
 namespace stage1 {
 
@@ -114,6 +117,25 @@ int power_off() {
     return refuse({"power off", "", errno, ""});
 }
 
+// An absent one has a status of its own: a builder that made no output.
+int nar(const std::string &path, bool loosely) {
+    struct stat st{};
+    if (::lstat(path.c_str(), &st) < 0 && errno == ENOENT) return mounts::exec::absent_status;
+    const auto sent = send_nar(path, loosely);
+    return sent ? 0 : refuse(sent.error());
+}
+
+// "build-begin USER OUTPUTS", "build-end USER PLACE"
+int build(const std::string &verb, const std::string &rest) {
+    const size_t blank = std::min(rest.find(' '), rest.size());
+    const std::string user = rest.substr(0, blank), what = rest.substr(std::min(blank + 1, rest.size()));
+    const std::string name = user == "-" ? "" : user;
+    const auto done = verb == "build-begin" ? begin_build(name, what)
+                      : verb == "build-end" ? end_build(name, what)
+                                            : base::fail(0, "do", verb, "this agent does not know it");
+    return done ? 0 : refuse(done.error());
+}
+
 }  // namespace
 
 int do_task(const std::string &task) {
@@ -121,6 +143,8 @@ int do_task(const std::string &task) {
     const std::string verb = task.substr(0, blank), rest = blank == std::string::npos ? "" : task.substr(blank + 1);
     if (verb == "power-off") return power_off();
     if (verb == "wait-for") return wait_for(rest);
+    if (verb == "nar" || verb == "nar-loosely") return nar(rest, verb != "nar");
+    if (verb.starts_with("build-")) return build(verb, rest);
     Result<> done = base::fail(0, "do", verb, "this agent does not know it; is the guest's stage1 an older one?");
     if (verb == "get") done = get(rest);
     // "put MODE FILE", the mode in octal

@@ -85,6 +85,16 @@ until grep -q ready )" + place.directory() +
     CHECK_THAT(shell(place, "$runvm exec -- true").errors, ContainsSubstring("in which machine?"));
 }
 
+TEST_CASE("where no machine comes up for a command, its launcher's status and words are ours") {
+    const Place place(stays_up);
+    const Ran ran = shell(place, std::format("$runvm exec --accel tcg --store {}/root/nix/store --toplevel {} --disk-image '' "
+                                             "--qemu-option=-no-such-option -- true",
+                                             fixture(), fixture_toplevel()));
+    CHECK(ran.status == 123);
+    CHECK_THAT(ran.errors, ContainsSubstring("s: QEMU failed\n") && ContainsSubstring("\nrunvm:   why: ") &&
+                               ContainsSubstring("-no-such-option: invalid option\n"));
+}
+
 TEST_CASE("a gigabyte through a command's standard input and back arrives intact") {
     const Place place(stays_up);
     start(place);

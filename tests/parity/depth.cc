@@ -1,6 +1,7 @@
 // Directories as deep as whoever made them likes: no depth ends the daemon, whatever has to be done for what lies there.
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include <format>
 
 #include "mounts/base/fd.h"
+#include "mounts/base/process.h"
 #include "tests/parity/mounted.h"
 #include "tests/parity/place.h"
 #include "tests/support/caches.h"
@@ -94,5 +96,37 @@ TEST_CASE("a file is made and changed deep in an upper of which few directories 
     }
     support::drop_caches();
     CHECK(stack.unmount() == 0);
+    remove_down(stack.upper(), levels);
+}
+
+TEST_CASE("union diff tells what changed deep in the layers, with few descriptors") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    constexpr int levels = 1500;
+    Mounted stack("store");
+    make_file(go_down(stack.lower(), levels, true).get(), "gone");
+    stack.mount();
+    {
+        const Fd bottom = go_down(stack.root(), levels, false);
+        REQUIRE(::unlinkat(bottom.get(), "gone", 0) == 0);
+        make_file(bottom.get(), "new");
+        REQUIRE(::rename((stack.root() / "d").c_str(), (stack.root() / "e").c_str()) == 0);
+    }
+    REQUIRE(stack.unmount() == 0);
+    rlimit before{};
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+    const rlimit few{300, before.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &few) == 0);
+    const auto exit = base::run(
+        {.argv = {fs::path(parity::program()).replace_filename("stage1"), "union", "diff", stack.upper(), stack.lower()},
+         .capture_output = true});
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+    REQUIRE(exit);
+    std::string path;
+    for (int i = 1; i < levels; ++i) path += "/d";
+    CHECK(exit->output == "moved    d -> e\ndeleted  e" + path + "/gone\nadded    e" + path + "/new\n");
+    support::drop_caches();
+    remove_down(stack.lower(), levels);
+    fs::remove(stack.upper() / "d");  // the whiteout
+    fs::rename(stack.upper() / "e", stack.upper() / "d");
     remove_down(stack.upper(), levels);
 }

@@ -62,7 +62,7 @@ TEST_CASE("union diff tells what was added, modified and deleted, as text and as
     fs::remove(root / "touched/brief");  // nothing is left of it to tell
     CHECK(
         diff(stack) ==
-        "modified anew\nadded    anew/new\nmodified file\nmodified directory/inner/file\ndeleted  gone\ndeleted  gone-directory\n"
+        "modified anew\nadded    anew/new\nmodified directory/inner/file\nmodified file\ndeleted  gone\ndeleted  gone-directory\n"
         "modified mode\nadded    new-directory\nadded    new-directory/in\nadded    new-link\n");
     const std::string json = diff(stack, "--json");
     CHECK(json.starts_with("[\n  {\"change\": \"modified\", \"path\": \"anew\", \"mode\": 16877, \"size\": "));

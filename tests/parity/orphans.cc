@@ -83,7 +83,7 @@ std::vector<Fd> open_removed_directories(const fs::path &root) {
 }
 
 // The numbers of those that are not as they were left.
-std::vector<size_t> changed(const std::vector<Fd> &open, const std::vector<Fd> &directories) {
+std::vector<size_t> changed(const std::vector<Fd> &open, const std::vector<Fd> &stood_in) {
     std::vector<size_t> found;
     struct stat status{};
     for (size_t i = 0; i < open.size(); ++i) {
@@ -92,8 +92,8 @@ std::vector<size_t> changed(const std::vector<Fd> &open, const std::vector<Fd> &
         text.resize(n < 0 ? 0 : static_cast<size_t>(n));
         if (text != text_of(i) || ::fstat(open[i].get(), &status) != 0 || status.st_nlink != 0) found.push_back(i);
     }
-    for (size_t i = 0; i < directories.size(); ++i)
-        if (::fstat(directories[i].get(), &status) != 0 || status.st_nlink != 0 || (status.st_mode & 0777) != 0700 + i % 64)
+    for (size_t i = 0; i < stood_in.size(); ++i)
+        if (::fstat(stood_in[i].get(), &status) != 0 || status.st_nlink != 0 || (status.st_mode & 0777) != 0700 + i % 64)
             found.push_back(open.size() + i);
     return found;
 }

@@ -1,6 +1,8 @@
 // What an upper keeps from one mount to the next.
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <catch_amalgamated.hpp>
@@ -11,6 +13,7 @@
 #include <set>
 
 #include "mounts/base/fd.h"
+#include "mounts/base/process.h"
 #include "tests/parity/mounted.h"
 #include "tests/parity/place.h"
 
@@ -71,6 +74,69 @@ TEST_CASE("upper, copied-up and lower objects keep st_ino over a remount, and al
         stack.mount();
         CHECK(numbers(stack.root(), device) == changed);
     }
+}
+
+TEST_CASE("a directory keeps st_ino and its d_ino when it is copied up or moved, and over mounts") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    const std::string mode = GENERATE("store", "throughput");
+    CAPTURE(mode);
+    Mounted stack(mode);
+    for (const char *path : {"d/sub/deep", "other", "away"}) fs::create_directories(stack.lower() / path);
+    write_file(stack.lower() / "d/sub/deep/file", "lower");
+    stack.mount();
+    dev_t device = 0;
+    const auto first = numbers(stack.root(), device);
+    REQUIRE(::chmod((stack.root() / "other").c_str(), 0700) == 0);
+    fs::rename(stack.root() / "d/sub", stack.root() / "d/beside");
+    fs::rename(stack.root() / "away", stack.root() / "d/away");
+    write_file(stack.root() / "d/beside/deep/file", "more");
+    const auto listed = [&](const char *directory, const std::string &name) {
+        ino_t number = 0;
+        DIR *entries = ::opendir((stack.root() / directory).c_str());
+        REQUIRE(entries != nullptr);
+        while (const dirent *entry = ::readdir(entries))
+            if (entry->d_name == name) number = entry->d_ino;
+        ::closedir(entries);
+        return number;
+    };
+    for (int i = 0; i < 3; ++i) {
+        INFO("mounts: " << i + 1);
+        CHECK(listed("d", "beside") == first.at("d/sub"));
+        const auto now = numbers(stack.root(), device);
+        CHECK(now == std::map<std::string, ino_t>{{"d", first.at("d")},
+                                                  {"d/beside", first.at("d/sub")},
+                                                  {"d/beside/deep", first.at("d/sub/deep")},
+                                                  {"d/beside/deep/file", first.at("d/sub/deep/file")},
+                                                  {"other", first.at("other")},
+                                                  {"d/away", first.at("away")}});
+        REQUIRE(stack.unmount() == 0);
+        stack.mount();
+    }
+}
+
+TEST_CASE("a union is remounted read-only and back by its program, as mount(8) calls it, and nothing else changes") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    Mounted stack("store");
+    write_file(stack.lower() / "file", "lower");
+    stack.mount();
+    const auto remount = [&](const std::string &options) {
+        const auto exit =
+            base::run({.argv = {parity::program(), "unionfs", stack.root().string(), "-o", options}, .capture_output = true});
+        REQUIRE(exit);
+        return exit->output;
+    };
+    const auto opens = [&] { return base::Fd(::open((stack.root() / "file").c_str(), O_WRONLY | O_CLOEXEC)).valid(); };
+    CHECK(remount("remount,ro," + stack.layers()) == "");
+    CHECK_FALSE(opens());
+    CHECK(errno == EROFS);
+    CHECK(remount("remount,rw,strictatime,submounts=hide") == "");
+    CHECK(opens());
+    struct statvfs status{};
+    REQUIRE(::statvfs(stack.root().c_str(), &status) == 0);
+    CHECK((status.f_flag & (ST_RELATIME | ST_NOATIME)) == 0);
+    CHECK(stack.unmount() == 0);
+    CHECK(remount("remount,ro") ==
+          "unionfs: remount '" + stack.root().string() + "': Invalid argument; nothing is mounted there\n");
 }
 
 // Upper and lower are two file systems, which number alike.

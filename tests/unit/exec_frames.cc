@@ -91,7 +91,8 @@ TEST_CASE("a request comes through with every byte that Linux allows in it") {
                     .directory = "/a directory",
                     .user = "somebody",
                     .terminal = Size{0, 0x100},
-                    .task = "put 644 /x y"};
+                    .task = "put 644 /x y",
+                    .builder = true};
     CHECK(parse_request(request_text(request)) == request);
     request = {};
     CHECK(parse_request(request_text(request)) == request);

@@ -8,9 +8,9 @@
 #include <set>
 
 #include "hostside/nix/closure.h"
-#include "hostside/nix/nar.h"
 #include "mounts/base/at.h"
 #include "mounts/base/process.h"
+#include "mounts/nix/nar.h"
 #include "tests/support/nix_root.h"
 
 namespace {
@@ -97,7 +97,7 @@ struct RandomStore {
             if (with_files) {
                 fs::create_directories(root + info.path + "/bin");
                 REQUIRE(base::replace_file(root + info.path + "/bin/program", std::string(choose() % 5000, 'x'), 0555));
-                const auto nar = hostside::nixdb::hash_nar(root + info.path);
+                const auto nar = mounts::hash_nar(root + info.path);
                 REQUIRE(nar);
                 info.hash = nar->hash;
                 info.nar_size = nar->size_bytes;

@@ -8,11 +8,11 @@
 
 #include "hostside/nix/closure.h"
 #include "hostside/nix/graph.h"
-#include "hostside/nix/nar.h"
-#include "hostside/nix/sha256.h"
 #include "mounts/base/at.h"
 #include "mounts/base/process.h"
 #include "mounts/nix/database.h"
+#include "mounts/nix/nar.h"
+#include "mounts/nix/sha256.h"
 #include "tests/support/nix_root.h"
 
 namespace {
@@ -25,7 +25,7 @@ using nix_test::Root;
 
 std::string nar_of(const std::string &path) {
     std::string nar;
-    REQUIRE(hostside::nixdb::write_nar(path, [&](std::string_view bytes) { nar += bytes; }));
+    REQUIRE(mounts::write_nar(path, [&](std::string_view bytes) { nar += bytes; }));
     return nar;
 }
 
@@ -61,7 +61,7 @@ TEST_CASE("SHA-256 is what sha256sum says, at every length around a block's end"
     for (const size_t length : {0, 1, 3, 54, 55, 56, 57, 63, 64, 65, 118, 119, 120, 127, 128, 129, 100'000}) {
         std::string bytes(length, '\0');
         for (size_t i = 0; i < length; ++i) bytes[i] = static_cast<char>(i * 7 % 251);
-        hostside::nixdb::Sha256Stream stream;
+        mounts::Sha256Stream stream;
         for (size_t begin = 0; begin < length; begin += 100) stream.add(std::string_view(bytes).substr(begin, 100));
         REQUIRE(base::replace_file(file, bytes));
         const auto sum = base::run({.argv = {"sha256sum", file}, .capture_output = true});
@@ -92,7 +92,7 @@ TEST_CASE("a NAR is byte for byte what nix-store --dump writes, and its hash wha
         INFO(path);
         const std::string nar = nar_of(path);
         CHECK(nar == nix("nix-store", root.path, {"--dump", path}));
-        const auto hash = hostside::nixdb::hash_nar(path);
+        const auto hash = mounts::hash_nar(path);
         REQUIRE(hash);
         CHECK(hash->size_bytes == nar.size());
         if (path == tree)
@@ -101,7 +101,7 @@ TEST_CASE("a NAR is byte for byte what nix-store --dump writes, and its hash wha
                       {"--extra-experimental-features", "nix-command", "hash", "path", "--type", "sha256", "--base16", path}));
     }
     REQUIRE(::mkfifo((tree + "/fifo").c_str(), 0600) == 0);
-    const auto refused = hostside::nixdb::hash_nar(tree);
+    const auto refused = mounts::hash_nar(tree);
     REQUIRE_FALSE(refused);
     CHECK(message(refused.error()) ==
           std::format("read '{}/fifo': a store path holds files, directories and symlinks only", tree));
@@ -147,7 +147,7 @@ TEST_CASE("runvm reginfo makes a registration of a graph, with hashes if asked, 
     REQUIRE(root.load(unknown));
     CHECK(root.query("select count(*) from ValidPaths where narSize is null") == "2");
     const std::string hashed = reginfo({"--graph", graph, "--hash", "--root", root.path, "--format", "registration"});
-    const auto two = hostside::nixdb::hash_nar(root.path + path_of(2));
+    const auto two = mounts::hash_nar(root.path + path_of(2));
     REQUIRE(two);
     CHECK(hashed.starts_with(path_of(2) + "\nsha256:" + mounts::nix32(two->hash) + "\n" + std::to_string(two->size_bytes) +
                              "\n\n0\n"));

@@ -31,6 +31,7 @@ struct Options {
     bool user_xattr = false;       // marks in user.overlay.* whatever we may do
     bool stale_readers = false;    // lower files are passed through too: who reads one doesn't see it change
     bool is_volatile = false;      // copies are not waited for: a power cut may leave them empty
+    bool remount = false;  // what is mounted there already gets other options of the kernel's
     bool foreground = false;
     bool debug = false;
     bool help = false;

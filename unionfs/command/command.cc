@@ -161,6 +161,10 @@ int command_main(int argc, char **argv) {
         std::println("unionfs " STAGE1_VERSION);
         return 0;
     }
+    if (options->remount) {
+        const auto result = remount(*options);
+        return result ? 0 : refuse(result.error());
+    }
     fit_descriptors(*options);
     SharedMemory memory;
     if (auto result = memory.make(); !result) return refuse(result.error());

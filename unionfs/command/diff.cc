@@ -7,12 +7,16 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <deque>
 #include <memory>
+#include <ranges>
 #include <set>
 #include <string_view>
+#include <utility>
 
 #include "mounts/base/at.h"
 #include "mounts/base/directory.h"
+#include "unionfs/base/fd_cache.h"
 #include "unionfs/upper/marks.h"
 #include "unionfs/upper/redirect.h"
 
@@ -23,7 +27,40 @@ using base::Result;
 
 namespace {
 
-using Directories = std::vector<std::shared_ptr<Fd>>;
+// A directory of a layer, which may be as deep as its owner likes: its descriptor is given up when there are too many, and
+// opened again from those above it.
+struct Place {
+    Place *above = nullptr;
+    std::string name{};
+    FdRef root{};  // of a layer's own directory
+    FdCache::Slot slot{};
+};
+
+class Places {
+  public:
+    Place &root(Fd fd) { return all_.emplace_back(nullptr, "", std::make_shared<const Fd>(std::move(fd))); }
+    Place &inside(Place &above, const std::string &name) { return all_.emplace_back(&above, name); }
+
+    Result<FdRef> open(Place &place) {
+        std::vector<Place *> closed;
+        FdRef fd;
+        for (Place *at = &place; !fd; at = at->above)
+            if (!(fd = at->root ? at->root : cache_.get(at->slot))) closed.push_back(at);
+        for (; !closed.empty(); closed.pop_back()) {
+            auto opened = base::open_at(fd->get(), closed.back()->name, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+            if (!opened) return std::unexpected(opened.error());
+            fd = cache_.put(closed.back()->slot, std::move(*opened));
+        }
+        return fd;
+    }
+
+  private:
+    static constexpr size_t most_open = 128;
+    FdCache cache_{most_open};
+    std::deque<Place> all_;
+};
+
+using Directories = std::vector<Place *>;
 
 // An upper has marks of either kind (trusted or user), so both are read.
 const std::array<Marks, 2> kinds{{{"trusted.overlay."}, {"user.overlay."}}};
@@ -51,89 +88,107 @@ bool hides(int dir, const char *name, const struct stat &status) {
     });
 }
 
-// The directories of that name that show through one another: anything else, and an opaque one, hides those further down.
-Directories merged(const Directories &lowers, const char *name) {
-    Directories found;
-    for (const auto &lower : lowers) {
-        auto fd = std::make_shared<Fd>(::openat(lower->get(), name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-        if (!*fd && errno == ENOENT) continue;
-        if (!*fd) break;
-        found.push_back(std::move(fd));
-        if (is_opaque(lower->get(), name)) break;
-    }
-    return found;
-}
-
-// The lowers' directories at a path of a redirect.
-Directories at_path(Directories lowers, std::string_view path) {
-    while (!path.empty()) {
-        const size_t end = std::min(path.find('/'), path.size());
-        if (end != 0) lowers = merged(lowers, std::string(path.substr(0, end)).c_str());
-        path.remove_prefix(std::min(end + 1, path.size()));
-    }
-    return lowers;
-}
-
 // A directory of the union: where it is, and what of the lowers shows in it.
 struct Directory {
+    Place *upper;
     std::string path;
     Directories lowers;
     std::string lower_path;  // by which the lowers have it
 };
 
 struct Walk {
-    Directories roots;
+    Directories roots{};
     std::vector<Difference> found{};
+    std::vector<Directory> left{};
+    Places places{};
 
-    Result<> directory(int upper, const Directory &at) {
-        const auto names = base::names_in(upper, at.path);
-        if (!names) return std::unexpected(names.error());
-        for (const std::string &name : *names)
-            if (auto result = one(upper, name, at); !result) return result;
+    // One after the other: each within the one above would cost stack.
+    Result<> run() {
+        while (!left.empty()) {
+            const Directory at = std::move(left.back());
+            left.pop_back();
+            const auto upper = places.open(*at.upper);
+            if (!upper) return std::unexpected(upper.error());
+            const auto names = base::names_in((*upper)->get(), at.path);
+            if (!names) return std::unexpected(names.error());
+            for (const std::string &name : *names)
+                if (auto result = one((*upper)->get(), name, at); !result) return result;
+        }
         return {};
     }
 
+    // Whether the lowers show that name beside, and what is there.
+    Result<bool> look_below(const Directory &parent, const std::string &name, struct stat &below) {
+        for (Place *lower : parent.lowers) {
+            auto fd = places.open(*lower);
+            if (!fd) return std::unexpected(fd.error());
+            if (::fstatat((*fd)->get(), name.c_str(), &below, AT_SYMLINK_NOFOLLOW) < 0) continue;
+            return !hides((*fd)->get(), name.c_str(), below);
+        }
+        return false;
+    }
+
     Result<> one(int upper, const std::string &name, const Directory &parent) {
-        Directory at{.path = joined(parent.path, name), .lowers = {}, .lower_path = joined(parent.lower_path, name)};
+        Directory at{
+            .upper = nullptr, .path = joined(parent.path, name), .lowers = {}, .lower_path = joined(parent.lower_path, name)};
         struct stat status{}, below{};
         if (::fstatat(upper, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) return base::fail(errno, "stat", at.path);
-        bool had = false;
-        for (const auto &lower : parent.lowers) {
-            if (::fstatat(lower->get(), name.c_str(), &below, AT_SYMLINK_NOFOLLOW) < 0) continue;
-            had = !hides(lower->get(), name.c_str(), below);
-            break;
-        }
+        const auto had = look_below(parent, name, below);
+        if (!had) return std::unexpected(had.error());
         if (hides(upper, name.c_str(), status)) {
-            if (had) found.push_back({Change::deleted, at.path, 0, 0, at.lower_path});
+            if (*had) found.push_back({Change::deleted, at.path, 0, 0, at.lower_path});
             return {};
         }
         const bool opaque = S_ISDIR(status.st_mode) && is_opaque(upper, name.c_str());
         if (const std::string to = opaque ? std::string{} : redirect_of(upper, name.c_str()); !to.empty() && !redirect_names(to))
             return base::fail(EINVAL, "redirect", at.path);
-        const bool moved = S_ISDIR(status.st_mode) && !opaque && look_where_it_was(upper, name, parent, at);
-        const bool both_directories = had && S_ISDIR(status.st_mode) && S_ISDIR(below.st_mode);
+        const auto moved = look_where_it_was(upper, name, parent, S_ISDIR(status.st_mode) && !opaque, at);
+        if (!moved) return std::unexpected(moved.error());
+        const bool both_directories = *had && S_ISDIR(status.st_mode) && S_ISDIR(below.st_mode);
         const bool same_attributes =
             status.st_mode == below.st_mode && status.st_uid == below.st_uid && status.st_gid == below.st_gid;
-        if (moved)
+        if (*moved)
             found.push_back({Change::moved, at.path, status.st_mode, status.st_size, at.lower_path});
         else if (!both_directories || !same_attributes || opaque)
-            found.push_back({had ? Change::modified : Change::added, at.path, status.st_mode, status.st_size});
+            found.push_back({*had ? Change::modified : Change::added, at.path, status.st_mode, status.st_size});
         if (!S_ISDIR(status.st_mode)) return {};
-        if (!moved && !opaque) at.lowers = merged(parent.lowers, name.c_str());
-        auto inside = base::open_at(upper, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-        if (!inside) return std::unexpected(inside.error());
-        return directory(inside->get(), at);
+        if (!*moved && !opaque)
+            if (auto result = merge(parent.lowers, name, at.lowers); !result) return result;
+        at.upper = &places.inside(*parent.upper, name);
+        left.push_back(std::move(at));
+        return {};
+    }
+
+    // The directories of that name that show through one another: anything else, and an opaque one, hides those further down.
+    Result<> merge(const Directories &lowers, const std::string &name, Directories &merged) {
+        merged.clear();
+        for (Place *lower : lowers) {
+            auto fd = places.open(*lower);
+            if (!fd) return std::unexpected(fd.error());
+            Place &inside = places.inside(*lower, name);
+            const auto opened = places.open(inside);
+            if (!opened && opened.error().code == ENOENT) continue;
+            if (!opened) break;
+            merged.push_back(&inside);
+            if (is_opaque((*fd)->get(), name.c_str())) break;
+        }
+        return {};
     }
 
     // Follows a redirect: a name beside, or a path from the roots. False: there is none, or it leads to where the directory is.
-    bool look_where_it_was(int upper, const std::string &name, const Directory &parent, Directory &at) const {
-        const std::string target = redirect_of(upper, name.c_str());
+    Result<bool> look_where_it_was(int upper, const std::string &name, const Directory &parent, bool may_move, Directory &at) {
+        const std::string target = may_move ? redirect_of(upper, name.c_str()) : std::string{};
         if (target.empty()) return false;
         const bool from_roots = target.starts_with('/');
         const std::string path = from_roots ? target.substr(1) : joined(parent.lower_path, target);
         if (path == at.lower_path && parent.path == parent.lower_path) return false;
-        at.lowers = from_roots ? at_path(roots, path) : merged(parent.lowers, target.c_str());
+        at.lowers = from_roots ? roots : parent.lowers;
         at.lower_path = path;
+        for (const auto part : std::views::split(from_roots ? path : target, '/')) {
+            const std::string next(part.begin(), part.end());
+            if (next.empty()) continue;
+            if (auto result = merge(Directories(at.lowers), next, at.lowers); !result) return std::unexpected(result.error());
+        }
         return true;
     }
 
@@ -142,10 +197,10 @@ struct Walk {
         std::set<std::string_view> old_places;
         for (const Difference &difference : found)
             if (difference.change == Change::moved) old_places.insert(difference.from);
-        std::vector<Difference> left;
+        std::vector<Difference> kept;
         for (Difference &difference : found)
-            if (difference.change != Change::deleted || !old_places.contains(difference.from)) left.push_back(difference);
-        found = std::move(left);
+            if (difference.change != Change::deleted || !old_places.contains(difference.from)) kept.push_back(difference);
+        found = std::move(kept);
         for (Difference &difference : found)
             if (difference.change == Change::deleted) difference.from.clear();
     }
@@ -160,10 +215,10 @@ Result<std::vector<Difference>> differences(const std::string &upper, const std:
     for (const std::string &path : lowers) {
         auto fd = base::open_at(AT_FDCWD, path, O_PATH | O_DIRECTORY);
         if (!fd) return std::unexpected(fd.error());
-        walk.roots.push_back(std::make_shared<Fd>(std::move(*fd)));
+        walk.roots.push_back(&walk.places.root(std::move(*fd)));
     }
-    if (auto result = walk.directory(top->get(), {.path = {}, .lowers = walk.roots, .lower_path = {}}); !result)
-        return std::unexpected(result.error());
+    walk.left.push_back({.upper = &walk.places.root(std::move(*top)), .path = {}, .lowers = walk.roots, .lower_path = {}});
+    if (auto result = walk.run(); !result) return std::unexpected(result.error());
     walk.drop_old_places();
     std::ranges::sort(walk.found, {}, &Difference::path);
     return std::move(walk.found);

@@ -115,8 +115,9 @@ Result<> parse_value(const std::string &name, const std::string &value, Options 
 }
 
 Result<> parse_word(const std::string &word, Options &options, bool &cow_given) {
-    static constexpr std::array kernel_words{"ro",     "rw",    "suid",    "nosuid",     "dev",      "nodev",   "exec",
-                                             "noexec", "atime", "noatime", "nodiratime", "relatime", "dirsync", "sync"};
+    static constexpr std::array kernel_words{"ro",      "rw",         "suid",        "nosuid",  "dev",
+                                             "nodev",   "exec",       "strictatime", "noexec",  "atime",
+                                             "noatime", "nodiratime", "relatime",    "dirsync", "sync"};
     // What mount(8) and fstab carry for others, and what holds here without being asked for.
     static constexpr std::array ignored{
         "defaults",       "auto",  "noauto",          "nofail",    "user",   "users", "_netdev", "default_permissions",
@@ -135,6 +136,8 @@ Result<> parse_word(const std::string &word, Options &options, bool &cow_given) 
         options.stale_readers = true;
     else if (word == "userxattr")
         options.user_xattr = true;
+    else if (word == "remount")
+        options.remount = true;
     else if (word == "debug")
         options.debug = options.foreground = true;
     else if (word == "help")
@@ -160,6 +163,7 @@ Result<> place_words(const std::vector<std::string> &words, Options &options, bo
         if (auto result = parse_branches(words[0], options); !result) return result;
         options.copy_on_write = cow_given;
     }
+    if (options.remount) return {};
     if (options.lowers.empty() && options.upper.empty()) return fail(0, "unionfs", options.mountpoint, "no branch was given");
     if (!options.work.empty() && options.upper.empty()) return fail(0, "option", "workdir", "needs an upperdir");
     return {};

@@ -29,19 +29,20 @@ using base::Result;
 namespace {
 
 unsigned long flags_of(const Options &options) {
-    static constexpr std::array<std::pair<std::string_view, unsigned long>, 8> known{{{"ro", MS_RDONLY},
+    static constexpr std::array<std::pair<std::string_view, unsigned long>, 9> known{{{"ro", MS_RDONLY},
                                                                                       {"nosuid", MS_NOSUID},
                                                                                       {"nodev", MS_NODEV},
                                                                                       {"noexec", MS_NOEXEC},
                                                                                       {"noatime", MS_NOATIME},
                                                                                       {"nodiratime", MS_NODIRATIME},
+                                                                                      {"strictatime", MS_STRICTATIME},
                                                                                       {"dirsync", MS_DIRSYNC},
                                                                                       {"sync", MS_SYNCHRONOUS}}};
     unsigned long flags = 0;
     for (const std::string &word : options.for_mount)
         for (const auto &[name, flag] : known)
             if (name == word) flags |= flag;
-    if (options.upper.empty()) flags |= MS_RDONLY;
+    if (options.upper.empty() && !options.remount) flags |= MS_RDONLY;
     return flags;
 }
 
@@ -124,6 +125,14 @@ Result<FuseDevice> mount_device(const Options &options) {
         return fail(errno, "mount", options.mountpoint);
     }
     return FuseDevice{.fd = std::move(*fd), .rootless = !in_first_namespace(), .complaint = {}, .processes = open_processes()};
+}
+
+// The daemon needs to know nothing of it: what the kernel forbids it doesn't ask for.
+Result<> remount(const Options &options) {
+    const std::string &path = options.mountpoint;
+    if (::mount(nullptr, path.c_str(), nullptr, MS_REMOUNT | flags_of(options), nullptr) < 0)
+        return fail(errno, "remount", path, errno == EINVAL ? "nothing is mounted there" : "");
+    return {};
 }
 
 dev_t device_at(const std::string &mountpoint) {

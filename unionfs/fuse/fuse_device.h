@@ -21,6 +21,9 @@ struct FuseDevice {
 
 base::Result<FuseDevice> mount_device(const Options &options);
 
+// Of a union that is mounted there: its options of the kernel's, ro above all, become these.
+base::Result<> remount(const Options &options);
+
 // Of what is mounted there, which is not asked: it may not serve yet. 0: can't be told.
 dev_t device_at(const std::string &mountpoint);
 

@@ -42,6 +42,9 @@ void negotiate_init(void *userdata, fuse_conn_info *connection) {
     if (want(FUSE_CAP_POSIX_ACL)) want(FUSE_CAP_DONT_MASK);
     // O_TRUNC comes as a setattr: an open that is never sent can't carry it.
     fuse_unset_feature_flag(connection, FUSE_CAP_ATOMIC_O_TRUNC);
+    // What an asynchronous direct write changes stays in the page cache as it was: fuse_aio_complete (linux/fs/fuse/file.c)
+    // drops nothing. Without this each is waited for, and then the kernel drops it.
+    fuse_unset_feature_flag(connection, FUSE_CAP_ASYNC_DIO);
     // Pages stay good until we say otherwise, and we never do.
     fuse_unset_feature_flag(connection, FUSE_CAP_AUTO_INVAL_DATA);
     connection->no_interrupt = 1;

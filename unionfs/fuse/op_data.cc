@@ -96,11 +96,14 @@ int open_file(Session &session, fuse_req_t request, Node &node, fuse_file_info &
     if (!node.is_file()) return 0;
     if (write)
         if (const int error = fs.copy_up(node); error != 0) return error;
-    if (!session.passthrough) return 0;
     FdRef fd;
+    if (write && node.upper)
+        if (const int error = fs.data(node, true, fd); error != 0) return error;  // EPERM: it is immutable
+    if (write && node.slot_appends && (info.flags & (O_APPEND | O_TRUNC)) != O_APPEND) return EPERM;
+    if (!session.passthrough) return 0;
     const bool of_lower = !node.upper;
     const bool wanted = is_to_pass(fs, node, write);
-    if (wanted)
+    if (wanted && !fd)
         if (const int error = fs.data(node, false, fd); error != 0) return error;
     std::unique_lock lock(node.mutex);
     if (node.left || (node.upper && node.opens != 0 && node.lower_backing)) {
@@ -166,12 +169,13 @@ void read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset, fuse_fil
         fuse_reply_buf(request, buffer, static_cast<size_t>(n));
 }
 
-void write(fuse_req_t request, fuse_ino_t id, const char *data, size_t size, off_t offset, fuse_file_info *) {
+void write(fuse_req_t request, fuse_ino_t id, const char *data, size_t size, off_t offset, fuse_file_info *info) {
     Union &fs = union_of(request);
     Node &node = node_of(request, id);
     FdRef fd;
     int error = fs.copy_up(node, -1, Told::by_the_answer);
     if (error == 0) error = fs.data(node, true, fd);
+    if (error == 0 && node.slot_appends && (info->flags & O_APPEND) == 0) error = EPERM;  // the kernel would append it
     if (error == 0 && kill_set_id) error = drop_set_id(request, node, Kill::always);
     const ssize_t n = error == 0 ? ::pwrite(fd->get(), data, size, offset) : -1;
     if (error != 0)
@@ -224,6 +228,7 @@ void copy_file_range(fuse_req_t request, fuse_ino_t id_in, off_t from, fuse_file
     FdRef in, out;
     int error = fs.data(node_of(request, id_in), false, in);
     if (error == 0) error = fs.data(target, true, out);
+    if (error == 0 && target.slot_appends) error = EPERM;
     if (error == 0) error = drop_set_id(request, target, Kill::unless_capable);  // as for fallocate
     const ssize_t n = error == 0 ? ::copy_file_range(in->get(), &from, out->get(), &to, size, static_cast<unsigned>(flags)) : -1;
     if (error == 0 && n < 0) {

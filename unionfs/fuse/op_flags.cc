@@ -34,10 +34,10 @@ const Question *question_of(unsigned command) {
 
 // A file's or directory's own descriptor: an O_PATH one takes no ioctl.
 int open_object(Union &fs, Node &node, bool is_change, FdRef &fd) {
-    if (node.is_file()) return fs.data(node, is_change, fd);
-    if (!node.is_dir()) return ENOTTY;
+    if (!node.is_file() && !node.is_dir()) return ENOTTY;
     if (is_change)
         if (const int error = fs.copy_up(node); error != 0) return error;
+    if (node.is_file()) return fs.data(node, false, fd);  // an immutable one isn't opened for writing, not even to free it
     Location place;
     if (const int error = fs.resolve(node, place); error != 0) return error;
     base::Fd opened(::openat(place.fd(), place.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -63,6 +63,7 @@ void ioctl(fuse_req_t request, fuse_ino_t id, unsigned command, void *, fuse_fil
         let_change_show(node);
     }
     if (error == 0 && ::ioctl(fd->get(), static_cast<int>(question->command), value.data()) < 0) error = errno;
+    if (question->is_change && node.is_file()) fs.open_anew(node);
     if (question->is_change) fs.changed_by_us(node);  // ctime; fuse_fileattr_set (linux/fs/fuse/ioctl.c) forgets nothing
     if (error != 0)
         fuse_reply_err(request, error);

@@ -69,7 +69,7 @@ int Union::remove(Node &parent, const std::string &name, bool directory) {
     if (error == 0) error = copy_up(parent);
     FdRef dir;
     if (error == 0) error = upper_dir(parent, dir);
-    std::unique_lock held = hold_for_removal(*node, table.links(node).size() <= 1, error);
+    std::unique_lock held = hold_for_removal(*node, !table.has_several_names(node), error);
     if (Found again; error == 0 && !in_upper && node->upper) {
         error = probe(parent, name, again);
         in_upper = error == 0 && again.upper && again.indexed == 0;
@@ -100,7 +100,7 @@ int Union::remove(Node &parent, const std::string &name, bool directory) {
         }
     }
     if (error != 0) {
-        if (!table.links(node).empty()) give_up_orphan(*node);
+        if (table.first_link(node)) give_up_orphan(*node);
     } else {
         if (several) hard_links.count_removal(node->shown_inode);
         if (!node->upper) node->lose_lower_name();

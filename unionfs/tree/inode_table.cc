@@ -14,6 +14,7 @@ static_assert(offsetof(NodeKept, shown_inode) == 0, "a free Node's chain must no
 namespace {
 
 constexpr size_t nodes_stretch = size_t{6} << 30;
+constexpr size_t many_names = 32;  // of one Node: then they are indexed
 
 }  // namespace
 
@@ -24,28 +25,57 @@ InodeTable::InodeTable(FdCache &cache, SharedMemory &memory, std::function<void(
       nodes_(first_node(), nodes_stretch, sizeof(Node)),
       names_(memory, memory.start() + SharedMemory::header_bytes + nodes_stretch) {}
 
-// Where the reference to that name is kept; null when the Node has no such name.
+// Where the reference to that name stands; null when the Node has no such name.
 SharedMemory::Reference *InodeTable::find_name(Node *node, Node *parent, std::string_view name) {
     const SharedMemory::Reference wanted = memory_.reference(parent);
-    for (SharedMemory::Reference *at = &node->names; *at != 0; at = &names_.at(*at)->next)
+    if (node->name_index) {
+        SharedMemory::Reference before = 0;
+        if (node->name_index->find(wanted, name, before) == 0) return nullptr;
+        return before == 0 ? &node->names : &names_.at(before)->next;
+    }
+    size_t passed = 0;
+    for (SharedMemory::Reference *at = &node->names; *at != 0; at = &names_.at(*at)->next, ++passed)
         if (const Name *link = names_.at(*at); link->parent == wanted && link->text() == name) return at;
+    if (passed >= many_names) index_names(node);
     return nullptr;
 }
 
+void InodeTable::index_names(Node *node) {
+    try {
+        node->name_index = std::make_unique<NameIndex>(names_);
+    } catch (const std::bad_alloc &) {
+        return;  // slower without, not wrong
+    }
+    keep_index(node, [&](NameIndex &index) {
+        for (SharedMemory::Reference name = node->names; name != 0; name = names_.at(name)->next) index.append(name);
+    });
+}
+
 void InodeTable::add_name(Node *node, Node *parent, std::string_view name) {
-    SharedMemory::Reference *at = &node->names;
+    SharedMemory::Reference *at = node->name_index ? &names_.at(node->name_index->last())->next : &node->names;
     while (*at != 0) at = &names_.at(*at)->next;
     *at = names_.make(memory_.reference(parent), name, 0);
+    keep_index(node, [&](NameIndex &index) { index.append(*at); });
     ++parent->children;
 }
 
-Node *InodeTable::take_name(SharedMemory::Reference *at) {
-    const SharedMemory::Reference dropped = *at;
+Node *InodeTable::take_name(Node *node, SharedMemory::Reference *at) {
+    const SharedMemory::Reference dropped = *at, next = names_.at(dropped)->next;
     Node *parent = memory_.at<Node>(names_.at(dropped)->parent);
-    *at = names_.at(dropped)->next;
+    keep_index(node, [&](NameIndex &index) { index.remove(dropped, next); });
+    if (node->name_index && node->name_index->size() < many_names / 2) node->name_index.reset();
+    *at = next;
     names_.drop(dropped);
     --parent->children;
     return parent;
+}
+
+// `by` leads where the old one did.
+void InodeTable::replace_name(Node *node, SharedMemory::Reference *at, SharedMemory::Reference by) {
+    const SharedMemory::Reference old = *at;
+    keep_index(node, [&](NameIndex &index) { index.replace(old, by, names_.at(old)->next); });
+    *at = by;
+    names_.drop(old);
 }
 
 Node *InodeTable::make_node() {
@@ -62,7 +92,7 @@ void InodeTable::remember(Node &node, Node *parent, std::string_view name) {
         // A directory has one name; a rename of a layer behind our back must not give it two.
         const bool had_name = node.is_dir() && node.names != 0;
         add_name(&node, parent, name);
-        if (had_name) drop_name(&node.names);
+        if (had_name) drop_name(&node, &node.names);
     }
     ++node.lookups;
     std::atomic_signal_fence(std::memory_order_release);
@@ -102,9 +132,10 @@ void InodeTable::release(Node *node) {
         node->live = false;
         std::atomic_signal_fence(std::memory_order_release);
         for (const Key &key : {node->upper_key, node->lower_key}) by_key_.erase(key, node);
+        node->name_index.reset();
         while (node->names != 0) {
             if (above != nullptr) release(above);
-            above = take_name(&node->names);
+            above = take_name(node, &node->names);
         }
         for (SharedMemory::Reference name = node->hidden; name != 0;) {
             const SharedMemory::Reference next = names_.at(name)->next;
@@ -137,7 +168,7 @@ void InodeTable::add_link(Node *node, Node *parent, const std::string &name) {
 
 bool InodeTable::remove_link(Node *node, Node *parent, const std::string &name) {
     const std::lock_guard lock(mutex_);
-    if (SharedMemory::Reference *at = find_name(node, parent, name); at != nullptr) drop_name(at);
+    if (SharedMemory::Reference *at = find_name(node, parent, name); at != nullptr) drop_name(node, at);
     return node->names == 0;
 }
 
@@ -146,9 +177,7 @@ void InodeTable::move_link(Node *node, Node *parent, const std::string &name, No
     SharedMemory::Reference *at = find_name(node, parent, name);
     if (at == nullptr) return add_name(node, new_parent, new_name);
     ++new_parent->children;
-    const SharedMemory::Reference old = *at;
-    *at = names_.make(memory_.reference(new_parent), new_name, names_.at(old)->next);
-    names_.drop(old);
+    replace_name(node, at, names_.make(memory_.reference(new_parent), new_name, names_.at(*at)->next));
     --parent->children;  // the caller's request keeps it alive
 }
 
@@ -169,7 +198,8 @@ void InodeTable::disown(Node *node) {
     remove_keys(node);
     const std::lock_guard lock(mutex_);
     node->upper_key = node->lower_key = {};
-    while (node->names != 0) drop_name(&node->names);
+    node->name_index.reset();
+    while (node->names != 0) drop_name(node, &node->names);
     node->removed = node->left = true;
 }
 
@@ -179,6 +209,18 @@ std::vector<Link> InodeTable::links(Node *node) {
     for (SharedMemory::Reference at = node->names; at != 0; at = names_.at(at)->next)
         links.push_back({memory_.at<Node>(names_.at(at)->parent), std::string(names_.at(at)->text())});
     return links;
+}
+
+std::optional<Link> InodeTable::first_link(Node *node) {
+    const std::lock_guard lock(mutex_);
+    if (node->names == 0) return std::nullopt;
+    const Name &name = *names_.at(node->names);
+    return Link{memory_.at<Node>(name.parent), std::string(name.text())};
+}
+
+bool InodeTable::has_several_names(Node *node) {
+    const std::lock_guard lock(mutex_);
+    return node->names != 0 && names_.at(node->names)->next != 0;
 }
 
 Node *InodeTable::at(SharedMemory::Reference reference) const {
@@ -238,6 +280,7 @@ void InodeTable::sweep(const std::vector<Node *> &nodes) {
 void InodeTable::correct_name(Node *node, Node *parent, const std::string &name, Node *new_parent, const std::string &new_name) {
     SharedMemory::Reference *at = find_name(node, parent, name);
     if (at == nullptr) return;  // done before the crash
+    node->name_index.reset();
     const SharedMemory::Reference old = *at, next = names_.at(old)->next;
     *at = new_parent == nullptr ? next : names_.make(memory_.reference(new_parent), new_name, next);
     names_.drop(old);

@@ -5,6 +5,8 @@
 #include <atomic>
 #include <functional>
 #include <mutex>
+#include <new>
+#include <optional>
 #include <vector>
 
 #include "unionfs/tree/key_table.h"
@@ -59,6 +61,9 @@ class InodeTable {
     // Takes all keys and names from a Node and leaves it to those who have it open.
     void disown(Node *node);
     std::vector<Link> links(Node *node);
+    // The first of them. Nothing: there is none.
+    std::optional<Link> first_link(Node *node);
+    [[nodiscard]] bool has_several_names(Node *node);
     [[nodiscard]] size_t size();
 
     SharedMemory::Reference reference(const Node *node) const { return memory_.reference(node); }
@@ -84,8 +89,19 @@ class InodeTable {
     void remember(Node &node, Node *parent, std::string_view name);
     SharedMemory::Reference *find_name(Node *node, Node *parent, std::string_view name);
     void add_name(Node *node, Node *parent, std::string_view name);
-    void drop_name(SharedMemory::Reference *at) { release(take_name(at)); }
-    Node *take_name(SharedMemory::Reference *at);  // whose it was a child of, which may have to be released
+    void drop_name(Node *node, SharedMemory::Reference *at) { release(take_name(node, at)); }
+    Node *take_name(Node *node, SharedMemory::Reference *at);  // whose it was a child of, which may have to be released
+    void replace_name(Node *node, SharedMemory::Reference *at, SharedMemory::Reference by);
+    void index_names(Node *node);
+    template <class Change>
+    void keep_index(Node *node, const Change &change) {
+        if (!node->name_index) return;
+        try {
+            change(*node->name_index);
+        } catch (const std::bad_alloc &) {
+            node->name_index.reset();
+        }
+    }
     void release(Node *node);
     void note_left(ino_t name);
     std::byte *first_node() const;

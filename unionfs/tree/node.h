@@ -16,6 +16,7 @@
 #include "unionfs/base/fd_cache.h"
 #include "unionfs/base/lock_order.h"
 #include "unionfs/recovery/shared_memory.h"
+#include "unionfs/tree/name_index.h"
 #include "unionfs/tree/readdirplus_policy.h"
 #include "unionfs/upper/layers.h"
 
@@ -95,13 +96,15 @@ struct alignas(SharedMemory::unit) Node : NodeKept {
     NodeMutex mutex{};
     FdCache::Slot slot{};  // a directory's upper O_PATH, or a file's data
     bool slot_writable = false;
-    bool restored = false;               // by a successor
-    FdRef orphan_ref{};                  // by orphan() and its kin alone
-    std::shared_ptr<Listing> listing{};  // while somebody reads the directory
+    std::atomic<bool> slot_appends = false;  // and for nothing else: the file is append-only, chattr(1)
+    bool restored = false;                   // by a successor
+    FdRef orphan_ref{};                      // by orphan() and its kin alone
+    std::shared_ptr<Listing> listing{};      // while somebody reads the directory
     std::atomic<ReaddirplusPolicy::Token> plain_token =
         0;                                            // of the listing that its files were named by, while none was looked up
     std::unique_ptr<DirectoryShown> shown_instead{};  // by preserved_times.h alone
     uint64_t children = 0;
+    std::unique_ptr<NameIndex> name_index{};  // while it has many
 
     Node() = default;
     explicit Node(const NodeKept &kept) : NodeKept(kept) {}

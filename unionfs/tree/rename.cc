@@ -168,7 +168,7 @@ struct Union::Renaming {
         if (error == 0) error = move();
         if (error == 0)
             settle();
-        else if (other != nullptr && !exchange && !fs.table.links(other).empty())
+        else if (other != nullptr && !exchange && fs.table.first_link(other))
             fs.give_up_orphan(*other);
         return error;
     }
@@ -217,7 +217,7 @@ struct Union::Renaming {
         int error = 0;
         if (!node->is_dir()) moving = std::unique_lock(node->mutex, std::defer_lock);
         for (;; std::this_thread::yield()) {
-            losing = fs.hold_for_removal(*other, fs.table.links(other).size() <= 1, error);
+            losing = fs.hold_for_removal(*other, !fs.table.has_several_names(other), error);
             if (error != 0 || node->is_dir() || moving.try_lock()) return error;
             losing.unlock();
         }

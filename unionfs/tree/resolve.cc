@@ -105,18 +105,22 @@ int Union::resolve_upper(Node &node, Location &place) {
         place.name = HardLinks::name_of(node.shown_inode);
         return 0;
     }
-    int error = ESTALE;
-    for (const Link &link : table.links(&node)) {
-        if (error = upper_dir(*link.parent, place.dir); error != 0) continue;
-        place.name = link.name;
+    const auto leads_to = [&](const Link &link, bool is_only) {
         struct stat status{};
-        // One name of a hard link needs no look at what it leads to.
-        if (table.links(&node).size() == 1) return 0;
-        if (::fstatat(place.fd(), link.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-            Key{status.st_dev, status.st_ino} == node.upper_key)
-            return 0;
-        error = ESTALE;
-    }
+        if (const int error = upper_dir(*link.parent, place.dir); error != 0) return error;
+        place.name = link.name;
+        if (is_only) return 0;  // it needs no look at what it leads to
+        return ::fstatat(place.fd(), link.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && key_of(status) == node.upper_key
+                   ? 0
+                   : ESTALE;
+    };
+    // Of a hard link's names, which may be many, the first will do, unless it changed behind our back.
+    const std::optional<Link> first = table.first_link(&node);
+    if (!first) return ESTALE;
+    int error = leads_to(*first, !table.has_several_names(&node));
+    if (error == 0 || !table.has_several_names(&node)) return error;
+    for (const Link &link : table.links(&node))
+        if (error = leads_to(link, false); error == 0) return 0;
     return error;
 }
 
@@ -169,8 +173,14 @@ int Union::data(Node &node, bool write, FdRef &fd) {
     const int access = node.upper ? O_RDWR : O_RDONLY;
     base::Fd opened(
         ::openat(place.fd(), place.name.c_str(), access | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | (node.upper ? 0 : O_NOATIME)));
+    node.slot_appends = false;
+    if (!opened && errno == EPERM && node.upper) {  // append-only, or immutable
+        opened.reset(::openat(place.fd(), place.name.c_str(), O_RDWR | O_APPEND | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
+        node.slot_appends = opened.valid();
+    }
     const bool writable = node.upper && opened.valid();
-    if (!opened && (errno == EPERM || ((errno == EACCES || errno == EROFS) && !write)))  // rootless: not ours, or not writable
+    const bool may_read = !write || (errno == EPERM && !node.upper);
+    if (!opened && may_read && (errno == EPERM || errno == EACCES || errno == EROFS))  // rootless: not ours, or not writable
         opened.reset(::openat(place.fd(), place.name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
     if (!opened) return errno;
     if (const int error = check_same(opened.get(), node.upper ? node.upper_key : node.lower_key); error != 0) return error;
@@ -190,6 +200,13 @@ void Union::show(const Node &node, struct stat &status) const {
         status.st_nlink = hard_links.count_names(node.shown_inode, status.st_nlink);
     else if (!node.upper)
         status.st_nlink = static_cast<nlink_t>(std::max(0, static_cast<int>(status.st_nlink) + node.names_changed()));
+}
+
+void Union::open_anew(Node &node) {
+    const std::lock_guard lock(node.mutex);
+    cache.drop(node.slot);
+    node.slot_writable = false;
+    node.slot_appends = false;
 }
 
 void Union::changed_by_us(const Node &node) const {

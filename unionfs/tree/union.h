@@ -71,6 +71,7 @@ class Union {
     int attributes(Node &node, struct stat &status);
     void show(const Node &node, struct stat &status) const;  // the layer's numbers into ours
     void changed_by_us(const Node &node) const;
+    void open_anew(Node &node);  // by whoever needs its data next: what may be done with it is decided when it is opened
 
     // --- names (lookup.cc) ---
     int probe(Node &parent, const std::string &name, Found &found, size_t first_layer = 0);

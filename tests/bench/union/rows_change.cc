@@ -37,6 +37,17 @@ void measure_writes(Results &results, Mounted &mounted, const Lower &) {
             if (::unlink(name.c_str()) != 0) ::unlink((name + "r").c_str());
         });
     });
+    // What a file costs that has many names already, as one that nix-store --optimise has met often.
+    ::close(::open("linked", O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
+    const auto link_name = [](const std::string &name) { need(::link("linked", name.c_str()) == 0, name); };
+    each(11000, link_name);
+    const auto one_more = [](int i) { return "made/more-" + std::to_string(i); };
+    measure(results, mounted, "link, after 11,000 names", [&] {
+        for (int i = 0; i < 1000; ++i) link_name(one_more(i));
+    });
+    measure(results, mounted, "unlink of one name of 12,000", [&] {
+        for (int i = 0; i < 1000; ++i) need(::unlink(one_more(i).c_str()) == 0, one_more(i));
+    });
 }
 
 void measure_copy_up(Results &results, Mounted &mounted, const Lower &lower) {

@@ -1,4 +1,4 @@
-#include "hostside/nix/nar.h"
+#include "mounts/nix/nar.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -9,11 +9,11 @@
 #include <cerrno>
 #include <vector>
 
-#include "hostside/nix/sha256.h"
 #include "mounts/base/at.h"
 #include "mounts/base/directory.h"
+#include "mounts/nix/sha256.h"
 
-namespace hostside::nixdb {
+namespace mounts {
 
 namespace {
 
@@ -22,7 +22,8 @@ constexpr size_t target_limit_bytes = 65536;
 
 class Writer {
   public:
-    explicit Writer(const std::function<void(std::string_view)> &sink) : sink_(sink), chunk_(chunk_bytes, '\0') {}
+    Writer(const std::function<void(std::string_view)> &sink, Others others)
+        : sink_(sink), others_(others), chunk_(chunk_bytes, '\0') {}
 
     void text(std::string_view value) {
         number(value.size());
@@ -106,20 +107,30 @@ class Writer {
         return {};
     }
 
-    static base::Result<std::vector<std::string>> list(int directory, const std::string &path) {
+    [[nodiscard]] base::Result<std::vector<std::string>> list(int directory, const std::string &path) const {
         auto names = base::names_in(directory, path);
+        if (names && others_ == Others::left_out)
+            std::erase_if(*names, [&](const std::string &name) { return !holds(directory, name); });
         if (names) std::ranges::sort(*names);
         return names;
     }
 
+    // What can't be looked at is an error where it is read.
+    static bool holds(int directory, const std::string &name) {
+        struct stat st{};
+        return ::fstatat(directory, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) < 0 || S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) ||
+               S_ISLNK(st.st_mode);
+    }
+
     const std::function<void(std::string_view)> &sink_;
+    Others others_;
     std::string chunk_;
 };
 
 }  // namespace
 
-base::Result<> write_nar(const std::string &path, const std::function<void(std::string_view)> &sink) {
-    Writer writer(sink);
+base::Result<> write_nar(const std::string &path, const std::function<void(std::string_view)> &sink, Others others) {
+    Writer writer(sink, others);
     writer.text("nix-archive-1");
     return writer.node(AT_FDCWD, path, path);
 }
@@ -135,4 +146,4 @@ base::Result<NarHash> hash_nar(const std::string &path) {
     return NarHash{hash.finish(), size_bytes};
 }
 
-}  // namespace hostside::nixdb
+}  // namespace mounts

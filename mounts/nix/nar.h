@@ -10,16 +10,19 @@
 #include "mounts/base/error.h"
 #include "mounts/nix/nix_hash.h"
 
-namespace hostside::nixdb {
+namespace mounts {
+
+enum class Others { refused, left_out };
 
 // Hands the archive to `sink`, piece by piece. Symlinks are not followed, `path` itself neither. Errors: what cannot be read;
-// a file that changes size meanwhile; a device, FIFO or socket, which no NAR holds.
-base::Result<> write_nar(const std::string &path, const std::function<void(std::string_view)> &sink);
+// a file that changes size meanwhile; a device, FIFO or socket, which no NAR holds, unless these are left out.
+base::Result<> write_nar(const std::string &path, const std::function<void(std::string_view)> &sink,
+                         Others others = Others::refused);
 
 struct NarHash {
-    mounts::Sha256 hash{};
+    Sha256 hash{};
     uint64_t size_bytes = 0;
 };
 base::Result<NarHash> hash_nar(const std::string &path);
 
-}  // namespace hostside::nixdb
+}  // namespace mounts

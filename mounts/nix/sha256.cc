@@ -1,10 +1,10 @@
-#include "hostside/nix/sha256.h"
+#include "mounts/nix/sha256.h"
 
 #include <algorithm>
 #include <bit>
 #include <cstring>
 
-namespace hostside::nixdb {
+namespace mounts {
 
 namespace {
 
@@ -59,7 +59,7 @@ void Sha256Stream::add(std::string_view bytes) {
     }
 }
 
-mounts::Sha256 Sha256Stream::finish() {
+Sha256 Sha256Stream::finish() {
     const uint64_t bits = all_bytes_ * 8;
     // A one, zeros up to eight bytes before the end of a block, and there how many bits there were.
     std::array<char, 64> padding{static_cast<char>(0x80)};
@@ -67,9 +67,9 @@ mounts::Sha256 Sha256Stream::finish() {
     std::array<char, 8> count{};
     for (size_t i = 0; i < count.size(); ++i) count[i] = static_cast<char>(bits >> (56 - 8 * i) & 0xff);
     add({count.data(), count.size()});
-    mounts::Sha256 hash{};
+    Sha256 hash{};
     for (size_t i = 0; i < hash.size(); ++i) hash[i] = static_cast<unsigned char>(state_[i / 4] >> (24 - 8 * (i % 4)) & 0xff);
     return hash;
 }
 
-}  // namespace hostside::nixdb
+}  // namespace mounts

@@ -8,13 +8,13 @@
 
 #include "mounts/nix/nix_hash.h"
 
-namespace hostside::nixdb {
+namespace mounts {
 
 class Sha256Stream {
   public:
     void add(std::string_view bytes);
     // Of all that was added; the stream is used up.
-    mounts::Sha256 finish();
+    Sha256 finish();
 
   private:
     void block(const unsigned char *bytes);
@@ -25,4 +25,4 @@ class Sha256Stream {
     uint64_t all_bytes_ = 0;
 };
 
-}  // namespace hostside::nixdb
+}  // namespace mounts

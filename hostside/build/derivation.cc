@@ -1,0 +1,173 @@
+#include "hostside/build/derivation.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <format>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
+
+#include "mounts/base/at.h"
+#include "mounts/nix/registration.h"
+
+namespace hostside {
+
+namespace {
+
+using base::fail;
+using base::Result;
+
+constexpr std::string_view step = "read derivation";
+// Nix's names for them, in its build directory.
+constexpr std::string_view json_name = ".attrs.json", script_name = ".attrs.sh", variables_name = "env-vars";
+
+bool there(const std::string &path) { return ::access(path.c_str(), F_OK) == 0; }
+
+std::vector<std::string> words_in(const std::string &text) {
+    std::istringstream stream(text);
+    std::vector<std::string> words;
+    for (std::string word; stream >> word;) words.push_back(word);
+    return words;
+}
+
+Result<> add_output(Derivation &derivation, const std::string &name, const std::string &path) {
+    constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-._?=";
+    if (name.empty() || name.starts_with('.') || name.find_first_not_of(letters) != std::string::npos)
+        return fail(0, step, name, "no name for an output");
+    if (const auto fault = mounts::store_path_fault(path); !fault.empty())
+        return fail(0, step, name, std::format("output at '{}': {}", path, fault));
+    derivation.outputs.push_back({name, path});
+    return {};
+}
+
+Result<> add_json_outputs(Derivation &derivation, const std::string &path) {
+    auto text = base::read_file(path);
+    if (!text) return std::unexpected(text.error());
+    const auto json = nlohmann::json::parse(*text, nullptr, false);
+    const auto outputs = json.is_object() ? json.find("outputs") : json.end();
+    if (outputs == json.end() || !outputs->is_object())
+        return fail(0, step, path, "it has no object \"outputs\" with their paths, as Nix writes one");
+    for (const auto &[name, place] : outputs->items()) {
+        if (!place.is_string()) return fail(0, step, path, std::format("the output {} is no text", name));
+        if (auto added = add_output(derivation, name, place.get<std::string>()); !added) return added;
+    }
+    return {};
+}
+
+Result<> add_variable_outputs(Derivation &derivation) {
+    const std::string *names = derivation.find("outputs");
+    for (const auto &name : words_in(names != nullptr ? *names : "out")) {
+        const std::string *path = derivation.find(name);
+        if (path == nullptr) return fail(0, step, name, "an output without a variable that says where it is");
+        if (auto added = add_output(derivation, name, *path); !added) return added;
+    }
+    return {};
+}
+
+// passAsFile: Nix left the values in files, and their names in variables.
+Result<> add_passed_files(Derivation &derivation, const std::string &directory) {
+    const std::string *names = derivation.find("passAsFile");
+    for (const auto &name : words_in(names != nullptr ? *names : "")) {
+        const std::string *path = derivation.find(name + "Path");
+        if (path == nullptr) continue;
+        const std::string own = path->substr(path->rfind('/') + 1), beside = directory + "/" + own;
+        // A build that was kept lies elsewhere than it was.
+        const std::string from = there(beside) ? beside : *path;
+        if (!there(from)) return fail(ENOENT, step, from, std::format("passAsFile names it for {}", name));
+        derivation.files.push_back({from, own, name + "Path"});
+    }
+    return {};
+}
+
+Result<> add_outputs(Derivation &derivation, const std::string &directory) {
+    if (!there(directory + "/" + std::string(json_name))) {
+        if (auto added = add_variable_outputs(derivation); !added) return added;
+        return add_passed_files(derivation, directory);
+    }
+    for (const auto &[name, variable] : {std::pair{json_name, "NIX_ATTRS_JSON_FILE"}, {script_name, "NIX_ATTRS_SH_FILE"}}) {
+        const std::string from = directory + "/" + std::string(name);
+        if (!there(from)) return fail(ENOENT, step, from, "structured attributes are two files, .attrs.json and .attrs.sh");
+        derivation.files.push_back({from, std::string(name), variable});
+    }
+    return add_json_outputs(derivation, directory + "/" + std::string(json_name));
+}
+
+}  // namespace
+
+const std::string *Derivation::find(std::string_view name) const {
+    const auto found = std::ranges::find(environment, name, &Variables::value_type::first);
+    return found == environment.end() ? nullptr : &found->second;
+}
+
+Result<Derivation> derivation_in(const std::string &directory) {
+    Derivation derivation;
+    const std::string file = directory + "/" + std::string(variables_name);
+    const bool structured = there(directory + "/" + std::string(json_name));
+    if (there(file) || !structured) {
+        auto text = base::read_file(file);
+        if (!text)
+            return fail(text.error().code, step, file, "a derivation's directory has env-vars, or .attrs.json and .attrs.sh");
+        auto variables = variables_in(*text, file);
+        if (!variables) return std::unexpected(variables.error());
+        derivation.environment = std::move(*variables);
+    }
+    if (auto added = add_outputs(derivation, directory); !added) return std::unexpected(added.error());
+    return derivation;
+}
+
+Result<Derivation> derivation_of(char **environment) {
+    std::string text;
+    for (; *environment != nullptr; ++environment) (text += *environment) += '\0';
+    auto variables = variables_in(text, "environment");
+    if (!variables) return std::unexpected(variables.error());
+    Derivation derivation{.environment = std::move(*variables)};
+    const std::string *top = derivation.find("NIX_BUILD_TOP");
+    if (top == nullptr)
+        return fail(0, step, "",
+                    "which? --derivation DIR names a directory with its env-vars or .attrs.json; only within a build of Nix's, "
+                    "which NIX_BUILD_TOP tells, our own environment is one");
+    // With structured attributes Nix names the files; the name that Nix 2.8 gives is not one in its own sandbox.
+    const std::string *json = derivation.find("NIX_ATTRS_JSON_FILE");
+    const std::string directory = json != nullptr && there(*json) ? json->substr(0, json->rfind('/')) : *top;
+    if (auto added = add_outputs(derivation, directory); !added) return std::unexpected(added.error());
+    return derivation;
+}
+
+std::vector<std::string> builder_environment(const Derivation &derivation, const std::string &place, int cores) {
+    std::map<std::string, std::string> all = {{"PATH", "/path-not-set"},   {"HOME", "/homeless-shelter"},
+                                              {"NIX_STORE", "/nix/store"}, {"NIX_BUILD_CORES", std::to_string(cores)},
+                                              {"NIX_LOG_FD", "2"},         {"TERM", "xterm-256color"}};
+    for (const auto &[name, value] : derivation.environment) all[name] = value;
+    for (const char *shells : {"_", "SHLVL", "OLDPWD", "USE_TMPDIR"}) all.erase(shells);
+    for (const char *own : {"NIX_BUILD_TOP", "TMPDIR", "TEMPDIR", "TMP", "TEMP", "PWD"}) all[own] = place;
+    for (const auto &file : derivation.files) all[file.variable] = place + "/" + file.name;
+    std::vector<std::string> environment;
+    for (const auto &[name, value] : all) environment.push_back(name + "=" + value);
+    return environment;
+}
+
+std::vector<std::string> store_paths_in(const Derivation &derivation, const std::vector<std::string> &builder) {
+    std::set<std::string> paths;
+    const auto look = [&](std::string_view text) {
+        constexpr std::string_view prefix = "/nix/store/";
+        constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-._?=";
+        for (size_t at = text.find(prefix); at != std::string_view::npos; at = text.find(prefix, at + 1))
+            if (const auto path =
+                    text.substr(at, std::min(text.find_first_not_of(letters, at + prefix.size()), text.size()) - at);
+                mounts::store_path_fault(path).empty())
+                paths.insert(std::string(path));
+    };
+    for (const auto &[name, value] : derivation.environment) look(value);
+    for (const auto &word : builder) look(word);
+    for (const auto &file : derivation.files)
+        if (const auto text = base::read_file(file.from)) look(*text);
+    for (const auto &output : derivation.outputs) paths.erase(output.path);
+    return {paths.begin(), paths.end()};
+}
+
+}  // namespace hostside

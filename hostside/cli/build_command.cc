@@ -1,0 +1,152 @@
+#include "hostside/cli/build_command.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <filesystem>
+#include <format>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "hostside/boot/boot_files.h"
+#include "hostside/build/build.h"
+#include "hostside/cli/arguments.h"
+#include "hostside/cli/lone_machine.h"
+#include "hostside/cli/reporter.h"
+#include "hostside/cli/within_machine.h"
+#include "hostside/qemu/program.h"
+#include "mounts/base/at.h"
+
+namespace hostside {
+
+namespace {
+
+using base::fail;
+using base::Result;
+
+struct BuildArguments {
+    Arguments machine;
+    std::string derivation, out = ".", user, log, failed, after;
+    std::vector<std::string> disks;
+    bool in_place = false, alone = false, after_given = false;
+};
+
+bool there(const std::string &path) {
+    struct stat st{};
+    return ::lstat(path.c_str(), &st) == 0;
+}
+
+Result<std::vector<std::string>> places_of(const BuildArguments &arguments, const Derivation &derivation) {
+    std::vector<std::string> places;
+    for (const auto &output : derivation.outputs) {
+        places.push_back(arguments.in_place ? output.path : arguments.out + "/" + output.name);
+        // In vmTools' way what runs here before the machine may make one.
+        const bool made_here = arguments.alone && arguments.in_place;
+        if (!made_here && there(places.back()))
+            return fail(EEXIST, "make output", places.back(), "it is not replaced; --out another directory");
+    }
+    return places;
+}
+
+// The guest sees what is named to it, and nothing else of the host's store.
+void show_inputs(BuildArguments &arguments, const BuildWish &wish, const std::string &store) {
+    // Within a build of Nix's there is no database, and the store that we see is the inputs' closure already.
+    const std::string database = std::filesystem::path(store).parent_path() / "var/nix/db/db.sqlite";
+    if (::access(database.c_str(), R_OK) < 0) return;
+    for (const auto &path : store_paths_in(wish.derivation, wish.builder))
+        if (::access(in_store(store, path).c_str(), F_OK) == 0) add_setting(arguments.machine, "pathsInNixDB", path);
+}
+
+Result<base::Fd> open_log(const std::string &path) {
+    if (path.empty()) return base::Fd();
+    return base::open_at(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY, 0644);
+}
+
+// All that can be known before the machine is.
+Result<BuildWish> wish_of(BuildArguments &arguments) {
+    BuildWish wish{.builder = std::exchange(arguments.machine.extra, {}),
+                   .user = arguments.user,
+                   .made_here = arguments.alone && arguments.in_place};
+    if (arguments.alone && wish.user.empty()) wish.user = "root";
+    if (wish.builder.empty())
+        return fail(0, "build", "",
+                    "no builder; it stands with its arguments after --, as in: runvm build SYSTEM -- $builder $args");
+    auto derivation = arguments.derivation.empty() ? derivation_of(environ) : derivation_in(arguments.derivation);
+    if (!derivation) return std::unexpected(derivation.error());
+    wish.derivation = std::move(*derivation);
+    auto places = places_of(arguments, wish.derivation);
+    if (!places) return std::unexpected(places.error());
+    wish.places = std::move(*places);
+    if (there(arguments.failed)) return fail(EEXIST, "keep failed build", arguments.failed, "name a directory that is not there");
+    wish.failed_place = arguments.failed;
+    if (arguments.alone) make_lone(arguments.machine, true);
+    auto machine = machine_of(arguments.machine);
+    if (!machine) return std::unexpected(machine.error());
+    if (!machine->writable_store)
+        return fail(0, "build", "", "a build needs a store that the guest can add to: --union tmpfs or disk");
+    wish.cores = machine->cores;
+    show_inputs(arguments, wish, machine->store);
+    return wish;
+}
+
+Result<> add_the_disks(BuildArguments &arguments) {
+    if (arguments.disks.empty()) return {};
+    auto disks = disks_of(arguments.disks, false);
+    if (!disks) return std::unexpected(disks.error());
+    auto machine = machine_of(arguments.machine);
+    if (!machine) return std::unexpected(machine.error());
+    auto qemu = find_qemu(machine->qemu);
+    return qemu ? add_disks(arguments.machine, *disks, *qemu) : std::unexpected(qemu.error());
+}
+
+int build(BuildArguments &arguments) {
+    auto wish = wish_of(arguments);
+    if (!wish) return refuse(wish.error());
+    const auto log = open_log(arguments.log);
+    if (!log) return refuse(log.error());
+    wish->log = log->get();
+    if (!arguments.in_place && ::mkdir(arguments.out.c_str(), 0777) < 0 && errno != EEXIST)
+        return refuse({"mkdir", arguments.out, errno, ""});
+    if (auto added = add_the_disks(arguments); !added) return refuse(added.error());
+    const bool own_after = arguments.after_given || arguments.alone;
+    const int status = work_within(arguments.machine, own_after ? std::optional(arguments.after) : std::nullopt,
+                                   [&](const ExecWish &machine) { return build_in_guest(machine, *wish, say); });
+    if (!arguments.alone) return status;
+    const auto left = leave_status(status);
+    return left ? status : refuse(left.error());
+}
+
+}  // namespace
+
+void add_build_command(CLI::App &app, int &status) {
+    auto arguments = std::make_shared<BuildArguments>();
+    CLI::App *command = app.add_subcommand("build", "build a derivation inside a machine that is booted for it");
+    add_description_flags(*command, arguments->machine);
+    command
+        ->add_option(
+            "--derivation", arguments->derivation,
+            "where its env-vars are, or its .attrs.json and .attrs.sh; without it our own environment, in a build of Nix's")
+        ->type_name("DIR");
+    command->add_option("--out", arguments->out, "where the outputs go, each by its name")
+        ->type_name("DIR")
+        ->capture_default_str();
+    command->add_flag("--in-place", arguments->in_place, "each output where its store path is, as a builder of Nix's leaves it");
+    CLI::Option *after = add_after(*command, arguments->after);
+    command->add_option("--user", arguments->user, "the guest's user who builds; without it nixbld1, as in Nix")
+        ->type_name("NAME");
+    command->add_flag("--alone", arguments->alone, "no stage 2, as in-vm; root builds");
+    add_disk_option(*command, arguments->disks);
+    command->add_option("--log", arguments->log, "what the builder says, in a file too")->type_name("FILE");
+    command->add_option("--keep-failed", arguments->failed, "a new directory for the tree of a build that fails")
+        ->type_name("DIR");
+    command->callback([&status, arguments, after] {
+        arguments->after_given = after->count() > 0;
+        status = build(*arguments);
+    });
+}
+
+}  // namespace hostside

@@ -1,0 +1,88 @@
+#include "hostside/cli/within_machine.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <thread>
+
+#include "hostside/base/exit_code.h"
+#include "hostside/boot/boot_files.h"
+#include "hostside/cli/arguments.h"
+#include "hostside/cli/own_machine.h"
+#include "hostside/cli/reporter.h"
+
+namespace hostside {
+
+namespace {
+
+using base::Result;
+using mounts::exec::End;
+
+bool is_unit(const std::string &text) {
+    constexpr std::array<std::string_view, 7> kinds{".target", ".service", ".socket", ".mount", ".timer", ".path", ".device"};
+    return text.find_first_of(" /\t") == std::string::npos &&
+           std::ranges::any_of(kinds, [&](std::string_view kind) { return text.ends_with(kind); });
+}
+
+// NixOS links its systemd there; a system whose init is systemd itself has prepare-root.
+std::string default_target(const Machine &machine) {
+    const std::string system = machine.toplevel.empty() ? "" : in_store(machine.store, machine.toplevel);
+    for (const char *name : {"/systemd", "/prepare-root"})
+        if (!system.empty() && ::access(in_store(machine.store, system + name).c_str(), F_OK) == 0) return "multi-user.target";
+    return "";
+}
+
+}  // namespace
+
+CLI::Option *add_after(CLI::App &command, std::string &after) {
+    return command
+        .add_option("--after", after,
+                    "first wait for a unit of systemd, or until a command of the guest's succeeds; of a machine "
+                    "that is booted for it: multi-user.target, if the system has systemd")
+        ->type_name("UNIT|COMMAND");
+}
+
+Result<> wait_until(const ExecWish &machine, const std::string &after) {
+    if (after.empty()) return {};
+    ExecWish wish{.machine = machine.machine, .run_directory = machine.run_directory, .patience_s = machine.patience_s};
+    wish.streams.errors = STDERR_FILENO;
+    if (is_unit(after))
+        wish.request.task = "wait-for " + after;
+    else
+        wish.request.argv = {"sh", "-c", after};
+    constexpr auto pause = std::chrono::milliseconds(300);
+    for (;; std::this_thread::sleep_for(pause)) {
+        auto end = run_in_guest(wish);
+        if (!end) return std::unexpected(end.error());
+        if (end->kind == End::exited && end->code == 0) return {};
+        if (end->kind == End::signalled) return base::fail(0, "wait for", after, "interrupted");
+        if (end->kind == End::failed) return base::fail(0, "wait for", after, end->text);
+        if (is_unit(after))
+            return base::fail(0, "wait for", after, "it was not reached, see above; --after another unit, or --after ''");
+    }
+}
+
+int work_within(const Arguments &arguments, const std::optional<std::string> &after,
+                const std::function<Result<int>(const ExecWish &machine)> &work) {
+    auto described = machine_of(arguments);
+    if (!described) return refuse(described.error());
+    auto machine = OwnMachine::boot(arguments);
+    if (!machine) return machine.error();
+    const ExecWish wish{.machine = machine->name(), .run_directory = machine->run_directory(), .patience_s = -1};
+    const auto status = wait_until(wish, after.value_or(default_target(*described))).and_then([&] { return work(wish); });
+    if (status) {
+        constexpr int patience_s = 30;
+        (void)machine->power_off(patience_s);
+        return *status;
+    }
+    say(base::message(status.error()));
+    // Its launcher knows better why, if it ended.
+    if (!status.error().hint.contains("machine ended")) return launcher_error;
+    const int code = machine->wait();
+    return code == 0 ? static_cast<int>(launcher_error) : code;
+}
+
+}  // namespace hostside

@@ -1,0 +1,49 @@
+// Where a fleet lives: its results' directory, and beside the run directories of all machines one of its own, so that its vlans
+// and names are nobody else's. Held by locks for as long as the fleet runs.
+#pragma once
+
+#include <string>
+#include <utility>
+
+#include "hostside/base/file_lock.h"
+#include "mounts/base/error.h"
+
+namespace hostside {
+
+inline constexpr std::string_view results_file = "results.json";
+inline constexpr std::string_view junit_file = "junit.xml";
+inline constexpr std::string_view slurm_job_file = "slurm-job";  // the number of the array that runs it, if one does
+
+class FleetPlace {
+  public:
+    // Makes both. Error: a fleet runs there, or the directory has something else in it than a fleet's results.
+    static base::Result<FleetPlace> create(const std::string &results);
+    FleetPlace(FleetPlace &&other) noexcept
+        : results_(std::move(other.results_)),
+          runtime_(std::exchange(other.runtime_, "")),
+          results_lock_(std::move(other.results_lock_)),
+          runtime_lock_(std::move(other.runtime_lock_)) {}
+    FleetPlace &operator=(FleetPlace &&) = delete;
+    FleetPlace(const FleetPlace &) = delete;
+    FleetPlace &operator=(const FleetPlace &) = delete;
+    // The results stay.
+    ~FleetPlace();
+
+    [[nodiscard]] const std::string &results() const { return results_; }
+    // XDG_RUNTIME_DIR of a group of machines; made when it is asked for.
+    [[nodiscard]] base::Result<std::string> runtime_of(size_t group) const;
+    // DIR/NAME, new and empty.
+    [[nodiscard]] base::Result<std::string> directory_of(const std::string &machine) const;
+
+  private:
+    FleetPlace(std::string results, std::string runtime, FileLock results_lock, FileLock runtime_lock)
+        : results_(std::move(results)),
+          runtime_(std::move(runtime)),
+          results_lock_(std::move(results_lock)),
+          runtime_lock_(std::move(runtime_lock)) {}
+
+    std::string results_, runtime_;
+    FileLock results_lock_, runtime_lock_;
+};
+
+}  // namespace hostside

@@ -1,0 +1,223 @@
+// `runvm fleet` with real machines: what they end with, what is killed beneath it, and what a person sees. Its scheduling is in
+// tests/unit/fleet_run.cc.
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <catch_amalgamated.hpp>
+#include <csignal>
+#include <filesystem>
+#include <format>
+#include <fstream>
+#include <sstream>
+
+#include "hostside/fleet/results.h"
+#include "mounts/base/at.h"
+#include "mounts/base/json_text.h"
+#include "tests/boot/machine.h"
+#include "tests/boot/place.h"
+#include "tests/support/terminal.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using namespace boot_test;
+using Catch::Matchers::ContainsSubstring;
+using hostside::Outcome;
+
+// The guest's stage 2 does what its kernel is told: `exits=7`, or stays up.
+constexpr const char *stage2 = R"(for word in $(cat /proc/cmdline); do
+    case $word in exits=*) exit ${word#exits=} ;; esac
+done
+sleep 1000)";
+
+struct Fleet {
+    Place place{stage2};
+
+    [[nodiscard]] std::string path(const std::string &name) const { return place.directory() + "/" + name; }
+    [[nodiscard]] static std::string defaults() {
+        return std::format(R"({{"accelerator":"tcg","store":{},"toplevel":{},"memorySize":384,"diskImage":""}})",
+                           base::json_text(fixture() + "/root/nix/store"), base::json_text(fixture_toplevel()));
+    }
+    void write(const std::string &nodes) const {
+        std::ofstream(path("fleet.json")) << std::format(R"({{"defaults":{},"nodes":{{{}}}}})", defaults(), nodes);
+    }
+    [[nodiscard]] std::vector<std::string> words(const std::vector<std::string> &more = {}, int processors = 2) const {
+        std::vector<std::string> all{"fleet", path("fleet.json"), "-o", path("out"), std::format("--processors={}", processors)};
+        all.insert(all.end(), more.begin(), more.end());
+        return all;
+    }
+    [[nodiscard]] hostside::FleetResult results() const {
+        const auto text = base::read_file(path("out/results.json"));
+        REQUIRE(text);
+        return hostside::results_from(*text, "results.json").value();
+    }
+    [[nodiscard]] std::string of(const std::string &machine, const std::string &file) const {
+        return base::read_file(path("out/" + machine + "/" + file)).value_or("");
+    }
+    // Of the machines that run: a process whose command line names the machine's directory beneath the fleet's.
+    [[nodiscard]] std::vector<pid_t> processes(const std::string &program, const std::string &machine) const {
+        std::vector<pid_t> found;
+        for (const auto &entry : fs::directory_iterator("/proc")) {
+            const std::string name = entry.path().filename();
+            if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+            std::string line = base::read_file(entry.path().string() + "/cmdline").value_or("");
+            const std::string first = line.substr(0, line.find('\0'));
+            if (fs::path(first).filename() == program && line.contains(place.directory()) && line.contains("/" + machine) &&
+                alive(std::stoi(name)))
+                found.push_back(std::stoi(name));
+        }
+        return found;
+    }
+    [[nodiscard]] bool nothing_left() const {
+        return within(30, [&] {
+            return processes("qemu-system-x86_64", "").empty() && processes("runvm", "out/").empty() &&
+                   fs::is_empty(place.runtime());
+        });
+    }
+};
+
+const hostside::MachineResult &machine(const hostside::FleetResult &result, const std::string &name) {
+    const auto found = std::ranges::find(result.machines, name, &hostside::MachineResult::name);
+    REQUIRE(found != result.machines.end());
+    return *found;
+}
+
+// Its keys are the process's signals.
+[[noreturn]] void be_at(const support::Terminal &terminal, std::vector<std::string> words) {
+    (void)::setsid();
+    (void)::ioctl(terminal.program_side(), TIOCSCTTY, 0);
+    for (const int fd : {0, 1, 2}) (void)::dup2(terminal.program_side(), fd);
+    std::vector<char *> argv;
+    for (auto &word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    (void)::execvp(argv[0], argv.data());
+    ::_exit(127);
+}
+
+TEST_CASE("the fleet that fleet init writes runs: commands, copies, and a service on a vlan") {
+    const Fleet fleet;
+    // A NixOS's stage 2 would load the cards' driver; the fixture's does not.
+    std::ofstream(fleet.path("machine.json")) << Fleet::defaults().insert(1, R"("extraModules":["virtio_net"],)");
+    const auto written =
+        fleet.place.runvm({"fleet", "init", "--config", fleet.path("machine.json"), "-o", fleet.path("fleet.json")});
+    INFO(written.output);
+    REQUIRE(written.status == 0);
+    CHECK(fleet.place.runvm({"fleet", "init", "--config", fleet.path("machine.json"), "-o", fleet.path("fleet.json")}).output ==
+          std::format("runvm: create '{}': File exists; -o names another file\n", fleet.path("fleet.json")));
+    const auto ran = fleet.place.runvm(fleet.words());
+    INFO(ran.output);
+    CHECK(ran.status == 0);
+    CHECK_THAT(ran.output, ContainsSubstring("hello: runs\n") && ContainsSubstring("5 passed in "));
+    const auto result = fleet.results();
+    CHECK(result.count(Outcome::passed) == 5);
+    CHECK_THAT(fleet.of("hello", "output"), ContainsSubstring("Linux") && ContainsSubstring("x86_64"));
+    CHECK_THAT(fleet.of("client", "output"), ContainsSubstring("eth1"));
+    CHECK_THAT(fleet.of("checks-2", "console.log"), ContainsSubstring("fixture: stage 2"));
+    CHECK_THAT(fleet.of("checks-2", "report.json"), ContainsSubstring("\"phase\""));
+    CHECK_FALSE(fs::exists(fleet.path("out/checks-2/disk.qcow2")));
+    CHECK(fleet.nothing_left());
+}
+
+TEST_CASE("a machine of a fleet that fails by itself, loses its launcher or its QEMU has its own end, and the rest goes on") {
+    const Fleet fleet;
+    fleet.write(
+        R"("seven":{"description":{"kernelParams":["exits=7"]}},"no-launcher":{},"no-qemu":{},"command":{"script":"echo said\nexit 9"})");
+    const pid_t pid = fleet.place.launch(fleet.words({}, 4));
+    const auto at_stage2 = [&](const std::string &name) {
+        return machine(fleet.results(), name).outcome == Outcome::running &&
+               !fleet.processes("qemu-system-x86_64", name + "/").empty();
+    };
+    REQUIRE(within(
+        60, [&] { return fs::exists(fleet.path("out/results.json")) && at_stage2("no-launcher") && at_stage2("no-qemu"); }));
+    for (const pid_t launcher : fleet.processes("runvm", "no-launcher/description.json")) ::kill(launcher, SIGKILL);
+    for (const pid_t qemu : fleet.processes("qemu-system-x86_64", "no-qemu/")) ::kill(qemu, SIGKILL);
+    CHECK(wait_for_end(pid) == 1);
+    INFO(fleet.place.output());
+    const auto result = fleet.results();
+    CHECK(machine(result, "seven").exit_code == 7);
+    CHECK(machine(result, "seven").cause == "the guest failed with status 7");
+    CHECK(machine(result, "no-launcher").exit_code == 128 + SIGKILL);
+    CHECK(machine(result, "no-launcher").cause == "its launcher was killed");
+    CHECK(machine(result, "no-qemu").exit_code == 123);
+    CHECK_THAT(machine(result, "no-qemu").cause, ContainsSubstring("signal 9"));
+    CHECK(machine(result, "command").exit_code == 9);
+    CHECK_THAT(fleet.of("command", "output"), ContainsSubstring("said\n"));
+    CHECK(result.count(Outcome::failed) == 4);
+    const auto checked =
+        base::run({.argv = {"xmllint", "--noout", "--schema", "tests/support/jenkins-junit.xsd", fleet.path("out/junit.xml")},
+                   .capture_output = true});
+    REQUIRE(checked);
+    INFO(checked->output);
+    CHECK(checked->status == 0);
+    CHECK(fleet.nothing_left());
+}
+
+TEST_CASE("a person at a fleet sees a table of it; ctrl-c ends its machines, and --resume runs what has no result yet") {
+    const Fleet fleet;
+    fleet.write(
+        R"("stays":{"description":{"kernelParams":["exits=0"]}},"hangs":{"script":"trap '' INT TERM; cat /tmp/shared/go || sleep 1000"},
+        "waits":{"description":{"kernelParams":["exits=3"]}})");
+    std::vector<std::string> words = fleet.place.words(fleet.words());
+    support::Terminal terminal;
+    const pid_t pid = ::fork();
+    if (pid == 0) be_at(terminal, std::move(words));
+    const auto ended = [&] { return !alive(pid); };
+    CHECK(terminal.wait_for("2 running, 1 waiting", 60, ended));
+    REQUIRE(within(120, [&] { return terminal.listen(50), machine(fleet.results(), "stays").outcome == Outcome::passed; }));
+    terminal.type("\x03");
+    REQUIRE(within(60, [&] { return terminal.listen(50), ended(); }));
+    CHECK(wait_for_end(pid) == 128 + SIGINT);
+    CHECK_THAT(terminal.said(), ContainsSubstring("stage 2"));
+    CHECK(fleet.nothing_left());
+    const auto result = fleet.results();
+    CHECK(machine(result, "stays").outcome == Outcome::passed);
+    CHECK(machine(result, "hangs").outcome == Outcome::cancelled);
+    std::ofstream(fleet.place.shared() + "/go") << "gone\n";
+    const auto resumed = fleet.place.runvm(fleet.words({"--resume"}));
+    INFO(resumed.output);
+    CHECK(resumed.status == 1);
+    CHECK_THAT(resumed.output, ContainsSubstring("hangs: passed") && ContainsSubstring("waits: failed, exit 3") &&
+                                   !ContainsSubstring("stays: runs") && ContainsSubstring("2 passed, 1 failed"));
+    CHECK(fleet.nothing_left());
+}
+
+TEST_CASE("a fleet that is killed takes its machines along, commands and all") {
+    const Fleet fleet;
+    fleet.write(R"("stays":{},"command":{"script":"trap '' INT TERM; touch /tmp/shared/up; sleep 1000"})");
+    const pid_t pid = fleet.place.launch(fleet.words());
+    (void)fleet.place.wait_for("up");
+    CHECK_FALSE(fleet.processes("qemu-system-x86_64", "stays/").empty());
+    ::kill(pid, SIGKILL);
+    CHECK(wait_for_end(pid) == 128 + SIGKILL);
+    CHECK(within(30,
+                 [&] { return fleet.processes("qemu-system-x86_64", "").empty() && fleet.processes("runvm", "out/").empty(); }));
+    CHECK(fleet.results().machines.size() == 2);
+    CHECK_FALSE(fleet.results().over);
+}
+
+TEST_CASE("what a fleet can't do is refused before any machine is started") {
+    const Fleet fleet;
+    const auto refused = [&](const std::vector<std::string> &more) {
+        const auto exit = fleet.place.runvm(fleet.words(more));
+        CHECK(exit.status == 124);
+        CHECK_FALSE(fs::exists(fleet.path("out")));
+        return exit.output;
+    };
+    CHECK(fleet.place.runvm({"fleet"}).output ==
+          "runvm: run a fleet: of which file? `runvm fleet init` writes an example of one\n");
+    CHECK(refused({}) == std::format("runvm: read '{}': No such file or directory\n", fleet.path("fleet.json")));
+    fleet.write(R"("a":{"vlans":[3]},"b":{"vlans":[3]},"c":{})");
+    CHECK(refused({"--memory", "1000"}) ==
+          "runvm: find room for 'a, b': they meet on a vlan, so run at once, and need 1024 MiB, and 1000 MiB are free for "
+          "machines; "
+          "give less memorySize, or --memory to say how much there is\n");
+    CHECK(refused({"--only", "d"}) == "runvm: find machine 'd': the fleet has none of this name\n");
+    CHECK(refused({"--resume"}) ==
+          std::format("runvm: resume '{}': No such file or directory; no fleet's results are there; run it without --resume\n",
+                      fleet.path("out")));
+    CHECK_THAT(fleet.place.runvm({"fleet", "init", fleet.path("nowhere")}).output, ContainsSubstring("make one with nix-build"));
+}
+
+}  // namespace

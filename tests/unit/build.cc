@@ -1,0 +1,204 @@
+// What `runvm build` reads: a derivation's environment as Nix and shells leave it, and the archive that a guest sends back.
+
+#include <fcntl.h>
+
+#include <catch_amalgamated.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <format>
+#include <fstream>
+
+#include "hostside/build/derivation.h"
+#include "hostside/build/nar_unpacker.h"
+#include "mounts/base/at.h"
+#include "mounts/base/process.h"
+#include "mounts/nix/nar.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using Catch::Matchers::ContainsSubstring;
+using hostside::Derivation;
+using hostside::NarUnpacker;
+
+constexpr const char *out = "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-x";
+
+class Directory {
+  public:
+    Directory() {
+        std::string pattern = (fs::temp_directory_path() / "build-XXXXXX").string();
+        REQUIRE(::mkdtemp(pattern.data()) != nullptr);
+        path_ = pattern;
+    }
+    ~Directory() { fs::remove_all(path_); }
+    Directory(const Directory &) = delete;
+    Directory &operator=(const Directory &) = delete;
+    [[nodiscard]] const std::string &path() const { return path_; }
+    void write(const std::string &name, const std::string &text) const { std::ofstream(path_ + "/" + name) << text; }
+
+  private:
+    std::string path_;
+};
+
+TEST_CASE("variables come back from bash's and dash's export as they were") {
+    const Derivation::Variables wanted = {{"plain", "/usr/bin:/bin"},
+                                          {"lines", "one\n  two\n\nthree\n"},
+                                          {"quotes", R"(a "b" 'c' `d` $e ${f} \g \\ h!)"},
+                                          {"bytes", "\x01\x1b[0m\ttab \xc3\xa9 \xff|"},
+                                          {"empty", ""}};
+    std::vector<std::string> environment;
+    for (const auto &[name, value] : wanted) environment.push_back(name + "=" + value);
+    for (const char *shell : {"/bin/bash", "/bin/dash"}) {
+        INFO(shell);
+        const auto said = base::run({.argv = {shell, "-c", "export"}, .environment = environment, .capture_output = true});
+        REQUIRE(said);
+        const auto variables = hostside::variables_in(said->output, "env-vars");
+        INFO(said->output);
+        REQUIRE(variables);
+        for (const auto &one : wanted) CHECK(std::ranges::find(*variables, one) != variables->end());
+    }
+    std::string zeros;
+    for (const auto &one : environment) zeros += one + '\0';
+    CHECK(hostside::variables_in(zeros, "environ") == wanted);
+}
+
+TEST_CASE("what is no environment is told by its line") {
+    const auto error = [](const std::string &text) { return message(hostside::variables_in(text, "env-vars").error()); };
+    CHECK(error("declare -x a=\"b\"\nrm -rf /\n") == "read environment 'env-vars': line 3: 'rm' instead of declare -x or export");
+    CHECK(error("declare -x a=\"b\n\n") == "read environment 'env-vars': line 3: a quote that does not end");
+    CHECK_THAT(error("export a=$'\\q'"), ContainsSubstring("\\q in $'…' is not known"));
+    const auto odd =
+        hostside::variables_in("declare -x unset\ndeclare -ax list=([0]=\"a\" [1]=\"b\")\nexport b=c d='e'\\''f'\n", "");
+    REQUIRE(odd);
+    CHECK(*odd == Derivation::Variables{{"b", "c"}, {"d", "e'f"}});
+}
+
+TEST_CASE("a derivation's outputs and files are found, and its builder's environment is as Nix makes it") {
+    const Directory place;
+    place.write("env-vars", std::format("declare -x out=\"{0}\"\ndeclare -x lib=\"{0}-lib\"\ndeclare -x outputs=\"out lib\"\n"
+                                        "declare -x HOME=\"/somewhere\"\ndeclare -x TMPDIR=\"/tmp/nix-build\"\n"
+                                        "declare -x SHLVL=\"1\"\ndeclare -x passAsFile=\"text none\"\n"
+                                        "declare -x textPath=\"/build/.attr-1\"\n",
+                                        out));
+    place.write(".attr-1", "long");
+    const auto derivation = hostside::derivation_in(place.path());
+    REQUIRE(derivation);
+    REQUIRE(derivation->outputs.size() == 2);
+    CHECK(derivation->outputs[1].name == "lib");
+    CHECK(derivation->outputs[1].path == std::string(out) + "-lib");
+    REQUIRE(derivation->files.size() == 1);
+    CHECK(derivation->files[0].from == place.path() + "/.attr-1");
+    CHECK(hostside::builder_environment(*derivation, "/build-2", 3) ==
+          std::vector<std::string>{"HOME=/somewhere", "NIX_BUILD_CORES=3", "NIX_BUILD_TOP=/build-2", "NIX_LOG_FD=2",
+                                   "NIX_STORE=/nix/store", "PATH=/path-not-set", "PWD=/build-2", "TEMP=/build-2",
+                                   "TEMPDIR=/build-2", "TERM=xterm-256color", "TMP=/build-2", "TMPDIR=/build-2",
+                                   std::format("lib={}-lib", out), std::format("out={}", out), "outputs=out lib",
+                                   "passAsFile=text none", "textPath=/build-2/.attr-1"});
+}
+
+TEST_CASE("a derivation with structured attributes brings its two files, and what is wrong with one is told") {
+    const Directory place;
+    const auto error = [&] { return message(hostside::derivation_in(place.path()).error()); };
+    CHECK_THAT(error(), ContainsSubstring("a derivation's directory has env-vars, or .attrs.json and .attrs.sh"));
+    place.write(".attrs.json", std::format(R"({{"builder":"/bin/sh","outputs":{{"out":"{}"}}}})", out));
+    CHECK_THAT(error(), ContainsSubstring("/.attrs.sh': No such file or directory"));
+    place.write(".attrs.sh", "declare out=");
+    const auto derivation = hostside::derivation_in(place.path());
+    REQUIRE(derivation);
+    CHECK(derivation->outputs.front().path == out);
+    const auto environment = hostside::builder_environment(*derivation, "/build", 1);
+    CHECK(std::ranges::find(environment, "NIX_ATTRS_JSON_FILE=/build/.attrs.json") != environment.end());
+    CHECK(std::ranges::find(environment, "NIX_ATTRS_SH_FILE=/build/.attrs.sh") != environment.end());
+    place.write(".attrs.json", R"({"outputs":{"../x":"/nix/store/0123456789abcdfghijklmnpqrsvwxyz-x"}})");
+    CHECK_THAT(error(), ContainsSubstring("read derivation '../x': no name for an output"));
+    place.write(".attrs.json", R"({"outputs":{"out":"/etc/passwd"}})");
+    CHECK_THAT(error(), ContainsSubstring("output at '/etc/passwd'"));
+    place.write(".attrs.json", "[");
+    CHECK_THAT(error(), ContainsSubstring("no object \"outputs\""));
+}
+
+// --- the archive ---
+std::string word(std::string_view text) {
+    std::string bytes(8, '\0');
+    for (size_t i = 0, n = text.size(); i < 8; ++i, n >>= 8) bytes[i] = static_cast<char>(n & 0xff);
+    return bytes + std::string(text) + std::string((8 - text.size() % 8) % 8, '\0');
+}
+
+std::string words(std::initializer_list<std::string_view> texts) {
+    std::string bytes;
+    for (const auto text : texts) bytes += word(text);
+    return bytes;
+}
+
+std::string file_entry(std::string_view name) {
+    return words({"entry", "(", "name", name, "node", "(", "type", "regular", "contents", "x", ")", ")"});
+}
+
+base::Result<> unpack(const Directory &place, const std::string &nar, size_t part = 1 << 20, std::string *trailer = nullptr) {
+    const base::Fd directory = *base::open_at(AT_FDCWD, place.path(), O_RDONLY | O_DIRECTORY);
+    NarUnpacker unpacker(directory.get(), "tree");
+    for (size_t at = 0; at < nar.size(); at += part)
+        if (auto taken = unpacker.take(std::string_view(nar).substr(at, part)); !taken) return taken;
+    if (!unpacker.whole()) return base::fail(0, "unpack", "", "not whole");
+    if (trailer != nullptr) *trailer = unpacker.trailer();
+    return {};
+}
+
+TEST_CASE("a tree comes out of its archive as it went in, however the stream is cut, and what stands behind is kept") {
+    const Directory from;
+    fs::create_directories(from.path() + "/tree/a/b");
+    fs::create_directory(from.path() + "/tree/empty");
+    from.write("tree/a/b/file", std::string(100'003, 'z'));
+    from.write("tree/a/none", "");
+    from.write("tree/run", "#!/bin/sh\n");
+    fs::permissions(from.path() + "/tree/run", fs::perms(0755));
+    fs::create_symlink("/etc/passwd", from.path() + "/tree/link");
+    std::string nar;
+    REQUIRE(mounts::write_nar(from.path() + "/tree", [&](std::string_view bytes) { nar += bytes; }));
+    for (const size_t part : {size_t{1}, size_t{7}, size_t{4096}, nar.size() + 9}) {
+        const Directory to;
+        std::string trailer;
+        REQUIRE(unpack(to, nar + "the hash\n", part, &trailer));
+        CHECK(trailer == "the hash\n");
+        std::string again;
+        REQUIRE(mounts::write_nar(to.path() + "/tree", [&](std::string_view bytes) { again += bytes; }));
+        CHECK(again == nar);
+    }
+}
+
+TEST_CASE("an archive that a hostile guest wrote makes nothing beside its tree, and is refused by what is wrong") {
+    const std::string begin = words({"nix-archive-1", "(", "type", "directory"});
+    const auto error = [](const std::string &nar) {
+        const Directory to;
+        const auto unpacked = unpack(to, nar);
+        for (const auto &entry : fs::directory_iterator(to.path())) CHECK(entry.path().filename() == "tree");
+        return unpacked ? "nothing" : message(unpacked.error());
+    };
+    CHECK(error(begin + file_entry("a") + file_entry("b") + word(")") + word(")")) == "nothing");
+    using namespace std::string_view_literals;
+    for (const auto name : {".."sv, "."sv, ""sv, "a/b"sv, "/etc/x"sv, "a\0b"sv})
+        CHECK_THAT(error(begin + file_entry(name)), ContainsSubstring("no NAR of Nix's: an entry named"));
+    CHECK_THAT(error(begin + file_entry("b") + file_entry("a")), ContainsSubstring("'a' behind 'b'"));
+    CHECK_THAT(error(begin + file_entry("b") + file_entry("b")), ContainsSubstring("'b' behind 'b'"));
+    // A symlink of that name can't be written through.
+    CHECK_THAT(error(begin + words({"entry", "(", "name", "a", "node", "(", "type", "symlink", "target", "/tmp", ")", ")"}) +
+                     file_entry("a")),
+               ContainsSubstring("'a' behind 'a'"));
+    CHECK_THAT(error(words({"nix-archive-1", "(", "type", "device"})), ContainsSubstring("'device' instead of 'regular'"));
+    CHECK_THAT(error(words({"nix-archive-1", "(", "type", "symlink", "target", ""})), ContainsSubstring("a symlink to nowhere"));
+    CHECK_THAT(error(std::string("\xff\xff\xff\xff\xff\xff\xff\xff", 8)),
+               ContainsSubstring("a word of 18446744073709551615 bytes"));
+    CHECK_THAT(error("#!/bin/sh\nexec"), ContainsSubstring("a word of "));
+    std::string padded = word("nix-archive-1");
+    padded.back() = 'x';
+    CHECK_THAT(error(padded), ContainsSubstring("padding that is not zero"));
+    std::string deep = word("nix-archive-1");
+    for (size_t i = 0; i <= NarUnpacker::depth_limit; ++i)
+        deep += words({"(", "type", "directory", "entry", "(", "name", "d", "node"});
+    CHECK_THAT(error(deep), ContainsSubstring("directories deeper than 256"));
+    CHECK_THAT(error(begin + word(")") + word(")") + std::string(NarUnpacker::trailer_limit_bytes + 1, 'x')),
+               ContainsSubstring("it does not end"));
+    CHECK_THAT(error(begin), ContainsSubstring("not whole"));
+}
+
+}  // namespace

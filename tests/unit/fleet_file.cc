@@ -1,0 +1,119 @@
+// What a fleet's file says, and what is said of a wrong one.
+#include "hostside/fleet/fleet_file.h"
+
+#include <catch_amalgamated.hpp>
+#include <format>
+#include <fstream>
+
+#include "hostside/description/description.h"
+#include "tests/support/disk.h"
+
+namespace {
+
+using hostside::Node;
+
+struct FleetFile {
+    support::ScratchDirectory scratch;
+    [[nodiscard]] base::Result<hostside::Fleet> read(const std::string &text) const {
+        std::ofstream(scratch.path("fleet.json")) << text;
+        return hostside::read_fleet(scratch.path("fleet.json"), [](const std::string &name) { return "/results/" + name; });
+    }
+};
+
+hostside::Machine machine_of(const Node &node) { return hostside::machine_from({{node.name, node.description, false}}).value(); }
+
+}  // namespace
+
+TEST_CASE("a fleet's machines are its defaults, their description and what stands beside it, in this order") {
+    const FleetFile file;
+    std::ofstream(file.scratch.path("big.json")) << R"({"memorySize": 2048, "cores": 4, "vlans": [7]})";
+    const auto fleet = file.read(R"({
+        "name": "checks",
+        "defaults": {"memorySize": 256, "accelerator": "tcg", "diskImage": ""},
+        "nodes": {
+            "plain": {},
+            "big": {"description": "big.json", "system": "/nix/store/a-system", "vlans": [8], "timeout": 60,
+                    "command": ["test", "-e", "/a b"], "after": "", "user": "alice"},
+            "many": {"copies": 2, "script": "true", "description": {"diskImage": null, "interfaces": {"eth9": {"vlan": 9}}}},
+            "server": {"service": true, "description": {"name": "other", "nodeNumber": 77}}
+        }})");
+    INFO((fleet ? "" : base::message(fleet.error())));
+    REQUIRE(fleet);
+    CHECK(fleet->name == "checks");
+    REQUIRE(fleet->nodes.size() == 5);
+    const auto &nodes = fleet->nodes;
+    CHECK(nodes[0].name == "plain");
+    CHECK(nodes[0].memory_mib == 256);
+    CHECK(nodes[0].command.empty());
+    const auto big = machine_of(nodes[1]);
+    CHECK(big.name == "big");
+    CHECK(big.memory_mib == 2048);
+    CHECK(big.accelerator == "tcg");
+    CHECK(big.toplevel == "/nix/store/a-system");
+    CHECK(big.timeout_s == 60);
+    CHECK(big.node_number == 2);
+    CHECK(big.vlans == std::vector{7, 8});
+    CHECK(nodes[1].vlans == std::vector{7, 8});
+    CHECK(nodes[1].cores == 4);
+    CHECK(nodes[1].command == std::vector<std::string>{"test", "-e", "/a b"});
+    CHECK(nodes[1].after == "");
+    CHECK(nodes[1].user == "alice");
+    CHECK(nodes[2].name == "many-1");
+    CHECK(nodes[3].name == "many-2");
+    CHECK(nodes[3].command == std::vector<std::string>{"sh", "-ec", "true"});
+    CHECK(nodes[3].vlans == std::vector{9});
+    CHECK_FALSE(nodes[3].after);
+    CHECK(nodes[4].service);
+    CHECK(machine_of(nodes[4]).node_number == 77);
+    CHECK(machine_of(nodes[4]).name == "server");
+}
+
+TEST_CASE("a machine of a fleet that names no disk has one among its results") {
+    const FleetFile file;
+    const auto fleet = file.read(R"({"nodes": {"a": {}, "b": {"description": {"diskImage": "/mine.qcow2"}}}})");
+    REQUIRE(fleet);
+    CHECK(machine_of(fleet->nodes[0]).disk_image == "/results/a/disk.qcow2");
+    CHECK(machine_of(fleet->nodes[1]).disk_image == "/mine.qcow2");
+    CHECK(fleet->name == "fleet");
+}
+
+TEST_CASE("a wrong fleet is refused with the place of what is wrong in it") {
+    const FleetFile file;
+    const auto message = [&](const std::string &text) {
+        const auto fleet = file.read(text);
+        REQUIRE_FALSE(fleet);
+        std::string said = base::message(fleet.error());
+        for (size_t at = 0; (at = said.find(file.scratch.path() + "/")) != std::string::npos;)
+            said.erase(at, file.scratch.path().size() + 1);
+        return said;
+    };
+    const auto of_node = [&](const std::string &node) { return message(R"({"nodes": {"a": )" + node + "}}"); };
+    CHECK(message("[]") == "fleet.json: must be an object");
+    CHECK(message("{") == "fleet.json: line 1, column 2: not JSON here");
+    CHECK(message("{}") == "fleet.json '/nodes': must be an object with a machine for each key");
+    CHECK(message(R"({"nodes": {}})") == "fleet.json '/nodes': must be an object with a machine for each key");
+    CHECK(message(R"({"node": {}})") == "fleet.json '/node': no such key; did you mean nodes?");
+    CHECK(of_node("7") == "fleet.json '/nodes/a': must be an object");
+    CHECK(of_node(R"({"comand": []})") == "fleet.json '/nodes/a/comand': no such key; did you mean command?");
+    CHECK(of_node(R"({"command": "ls"})") == R"(fleet.json '/nodes/a/command': must be a list of words, as ["uname", "-a"])");
+    CHECK(of_node(R"({"command": ["ls"], "script": "ls"})") ==
+          "fleet.json '/nodes/a/command': a machine has a command or a script, not both");
+    CHECK(of_node(R"({"user": "bob"})") ==
+          "fleet.json '/nodes/a': after and user are for a command or a script, which this machine has not");
+    CHECK(of_node(R"({"service": 1})") == "fleet.json '/nodes/a/service': must be true or false");
+    CHECK(of_node(R"({"service": true, "script": "true"})") ==
+          "fleet.json '/nodes/a/service': a service has no command of its own; it runs for the others' ones");
+    CHECK(of_node(R"({"service": true})") ==
+          "fleet.json '/nodes': all are services, which run for others; one must have an end of its own");
+    CHECK(of_node(R"({"copies": 1001})") == "fleet.json '/nodes/a/copies': must be from 1 to 1000");
+    CHECK(of_node(R"({"copies": "2"})") == "fleet.json '/nodes/a/copies': must be a whole number");
+    CHECK(of_node(R"({"description": 3})") ==
+          "fleet.json '/nodes/a/description': must be a description, or the path of a file with one");
+    CHECK(of_node(R"({"description": {"memorysize": 3}})") ==
+          "fleet.json /nodes/a/description '/memorysize': no such option; did you mean memorySize?");
+    CHECK(of_node(R"({"description": "absent.json"})") == "read 'absent.json': No such file or directory");
+    CHECK(of_node(R"({"vlans": [0]})") == "fleet.json /nodes/a '/vlans/0': must be from 1 to 255, not 0");
+    CHECK(message(R"({"nodes": {"a/b": {}}})") ==
+          "fleet.json '/nodes/a~1b': a machine's name has letters, digits, '-' and '_', at most 48 in all");
+    CHECK(message(R"({"nodes": {"a-1": {}, "a": {"copies": 2}}})") == "fleet.json '/nodes/a': two machines would be called a-1");
+}

@@ -1,0 +1,331 @@
+// A fleet's scheduling and its ends, with a script in the launcher's place: what it does with machines that run, fail, are killed
+// or never end. Real machines are in tests/boot/fleet.cc.
+#include "hostside/fleet/fleet.h"
+
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <catch_amalgamated.hpp>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <format>
+#include <fstream>
+#include <functional>
+#include <random>
+#include <sstream>
+#include <thread>
+
+#include "mounts/base/at.h"
+#include "mounts/base/process.h"
+#include "tests/support/disk.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using hostside::FleetPlace;
+using hostside::FleetResult;
+using hostside::Node;
+using hostside::Outcome;
+
+// `runvm exec ... -- COMMAND` is the command, `runvm run` never ends by itself.
+constexpr const char *stand_in = R"(#!/bin/sh
+[ "$1" = exec ] || exec sleep 1000
+while [ "$1" != -- ]; do shift; done
+shift
+exec "$@"
+)";
+
+Node machine(const std::string &name, const std::string &script, std::vector<int> vlans = {}) {
+    return {.name = name,
+            .description = "{}",
+            .command = {"sh", "-c", script},
+            .memory_mib = 1,
+            .cores = 1,
+            .vlans = std::move(vlans)};
+}
+
+class Host {
+  public:
+    Host() {
+        fs::create_directory(scratch_.path("run"));
+        ::setenv("XDG_RUNTIME_DIR", scratch_.path("run").c_str(), 1);
+        std::ofstream(scratch_.path("runvm")) << stand_in;
+        fs::permissions(scratch_.path("runvm"), fs::perms::owner_all);
+    }
+    ~Host() { ::unsetenv("XDG_RUNTIME_DIR"); }
+    Host(const Host &) = delete;
+    Host &operator=(const Host &) = delete;
+
+    [[nodiscard]] std::string path(const std::string &name) const { return scratch_.path(name); }
+    [[nodiscard]] std::string log() const { return base::read_file(path("log")).value_or(""); }
+    [[nodiscard]] FleetResult results() const {
+        return hostside::results_from(base::read_file(path("results/results.json")).value_or(""), "results.json").value();
+    }
+
+    // In a process of its own, for which children and signals are its alone. Its exit code is the signal that ended the fleet.
+    [[nodiscard]] pid_t launch(const hostside::Fleet &fleet, int processors = 4, bool fail_fast = false,
+                               std::string runvm = {}) const {
+        const pid_t pid = ::fork();
+        if (pid != 0) return pid;
+        const auto place = FleetPlace::create(path("results"));
+        if (!place) ::_exit(100);
+        int code = 101;
+        {
+            const auto groups = hostside::groups_of(fleet.nodes, known);
+            FleetResult result{.name = fleet.name, .machines = {}};
+            for (const auto &node : fleet.nodes) result.machines.push_back({.name = node.name});
+            const auto signal = hostside::run_fleet({.fleet = fleet,
+                                                     .groups = groups,
+                                                     .place = *place,
+                                                     .runvm = runvm.empty() ? path("runvm") : runvm,
+                                                     .room = {1 << 20, processors},
+                                                     .any_memory = true,
+                                                     .fail_fast = fail_fast,
+                                                     .changed = [](const hostside::MachineResult &) {},
+                                                     .tick = [](const FleetResult &) {}},
+                                                    result);
+            if (signal) code = *signal;
+        }
+        const_cast<FleetPlace &>(*place).~FleetPlace();
+        ::_exit(code);
+    }
+    [[nodiscard]] int run(const hostside::Fleet &fleet, int processors = 4, bool fail_fast = false,
+                          std::string runvm = {}) const {
+        return end_of(launch(fleet, processors, fail_fast, std::move(runvm)));
+    }
+    static int end_of(pid_t pid) {
+        int status = 0;
+        REQUIRE(::waitpid(pid, &status, 0) == pid);
+        return base::exit_code(status);
+    }
+
+    std::function<std::optional<double>(const std::string &)> known = [](const std::string &) { return std::nullopt; };
+
+  private:
+    support::ScratchDirectory scratch_;
+};
+
+bool within_a_minute(const std::function<bool()> &condition) {
+    for (int i = 0; i < 1200; ++i, std::this_thread::sleep_for(std::chrono::milliseconds(50)))
+        if (condition()) return true;
+    return false;
+}
+
+bool alive(pid_t pid) {
+    const std::string stat = base::read_file(std::format("/proc/{}/stat", pid), 4096).value_or("");
+    const size_t name_end = stat.rfind(") ");
+    return name_end != std::string::npos && stat[name_end + 2] != 'Z';
+}
+
+std::vector<pid_t> pids_in(const std::string &text) {
+    std::vector<pid_t> pids;
+    std::istringstream words(text);
+    for (pid_t pid = 0; words >> pid;) pids.push_back(pid);
+    return pids;
+}
+
+std::vector<pid_t> children_of(pid_t pid) {
+    return pids_in(base::read_file(std::format("/proc/{0}/task/{0}/children", pid), 1 << 20).value_or(""));
+}
+
+}  // namespace
+
+TEST_CASE("a fleet's machines each have their exit status, their words and a directory, and none harms another") {
+    const Host host;
+    REQUIRE(host.run({.name = "f",
+                      .nodes = {machine("good", "echo said; echo aside >&2"), machine("bad", "echo before; exit 7"),
+                                machine("killed", "kill -KILL $$"), machine("last", "true")}}) == 0);
+    const FleetResult result = host.results();
+    REQUIRE(result.machines.size() == 4);
+    CHECK(result.over);
+    const auto told = [&](size_t i) {
+        const auto &m = result.machines[i];
+        return std::format("{} {} {} {}", m.name, name(m.outcome), m.exit_code, m.cause);
+    };
+    CHECK(told(0) == "good passed 0 ");
+    CHECK(told(1) == "bad failed 7 its command ended with status 7");
+    CHECK(told(2) == "killed failed 137 its launcher was killed");
+    CHECK(told(3) == "last passed 0 ");
+    CHECK(base::read_file(host.path("results/good/output")).value() == "said\naside\n");
+    CHECK(base::read_file(host.path("results/bad/description.json")).value() == "{}");
+    CHECK_THAT(base::read_file(host.path("results/junit.xml")).value(),
+               Catch::Matchers::ContainsSubstring("<system-out>before\n</system-out>"));
+    CHECK(fs::is_empty(host.path("run/runvm")));
+}
+
+TEST_CASE("no more machines run at once than there are processors, and the longest begin first") {
+    Host host;
+    host.known = [](const std::string &name) { return std::optional(std::stod(name)); };
+    hostside::Fleet fleet{.name = "f", .nodes = {}};
+    for (int i = 0; i < 24; ++i)
+        fleet.nodes.push_back(
+            machine(std::to_string(i), std::format("echo +{0} >>{1}; sleep 0.1; echo -{0} >>{1}", i, host.path("log"))));
+    SECTION("three processors") {
+        REQUIRE(host.run(fleet, 3) == 0);
+        int now = 0, most = 0;
+        std::istringstream lines(host.log());
+        for (std::string line; std::getline(lines, line);) most = std::max(most, now += line[0] == '+' ? 1 : -1);
+        CHECK(now == 0);
+        CHECK(most <= 3);
+        CHECK(host.results().count(Outcome::passed) == 24);
+    }
+    SECTION("one") {
+        REQUIRE(host.run(fleet, 1) == 0);
+        std::string expected;
+        for (int i = 23; i >= 0; --i) expected += std::format("+{0}\n-{0}\n", i);
+        CHECK(host.log() == expected);
+    }
+}
+
+TEST_CASE("machines on one vlan run at the same time, though they have more processors than there are") {
+    const Host host;
+    // Each waits for the other.
+    const auto meets = [&](const std::string &self, const std::string &other) {
+        return machine(
+            self, std::format("touch {0}/{1}; until [ -e {0}/{2} ]; do sleep 0.05; done", host.path("run"), self, other), {1});
+    };
+    REQUIRE(host.run({.name = "f", .nodes = {meets("a", "b"), machine("x", "true"), meets("b", "a")}}, 1) == 0);
+    CHECK(host.results().count(Outcome::passed) == 3);
+}
+
+TEST_CASE("a service ends when those on its vlan are done, and has passed; one that fails before has failed") {
+    const Host host;
+    const Node service{.name = "server", .description = "{}", .service = true, .memory_mib = 1, .cores = 1, .vlans = {1}};
+    SECTION("it serves to the end") {
+        REQUIRE(host.run({.name = "f", .nodes = {service, machine("client", "exit 3", {1})}}) == 0);
+        const auto result = host.results();
+        CHECK(result.machines[0].outcome == Outcome::passed);
+        CHECK(result.machines[1].exit_code == 3);
+    }
+    SECTION("it is killed") {
+        const pid_t fleet = host.launch(
+            {.name = "f",
+             .nodes = {service, machine("client", std::format("until [ -e {} ]; do sleep 0.05; done", host.path("go")), {1})}});
+        REQUIRE(within_a_minute([&] { return children_of(fleet).size() == 2; }));
+        for (const pid_t pid : children_of(fleet))
+            if (base::read_file(std::format("/proc/{}/cmdline", pid)).value_or("").starts_with("sleep")) ::kill(pid, SIGKILL);
+        REQUIRE(within_a_minute(
+            [&] { return host.results().machines[0].outcome != Outcome::running || children_of(fleet).size() < 2; }));
+        std::ofstream(host.path("go")) << "";
+        CHECK(Host::end_of(fleet) == 0);
+        const auto result = host.results();
+        CHECK(result.machines[0].outcome == Outcome::failed);
+        CHECK(result.machines[1].outcome == Outcome::passed);
+    }
+}
+
+TEST_CASE("with fail-fast the first that fails ends those that run, with what they had started, and the rest is not run") {
+    const Host host;
+    const std::string starts = std::format("sleep 1000 & echo $! >>{}; wait", host.path("log"));
+    REQUIRE(host.run({.name = "f",
+                      .nodes = {machine("long", starts),
+                                machine("bad", std::format("until [ -s {} ]; do sleep 0.05; done; exit 1", host.path("log"))),
+                                machine("never", "true"), machine("nor", "true")}},
+                     2, true) == 0);
+    const auto result = host.results();
+    CHECK(result.machines[0].outcome == Outcome::cancelled);
+    CHECK(result.machines[1].outcome == Outcome::failed);
+    CHECK(result.machines[2].outcome == Outcome::not_run);
+    CHECK(result.machines[3].outcome == Outcome::not_run);
+    CHECK(result.over);
+    REQUIRE(pids_in(host.log()).size() == 1);
+    CHECK_FALSE(alive(pids_in(host.log()).front()));
+}
+
+TEST_CASE("a signal ends all machines of a fleet, and what they had started, and the results say so") {
+    const Host host;
+    hostside::Fleet fleet{.name = "f", .nodes = {}};
+    for (int i = 0; i < 5; ++i)
+        fleet.nodes.push_back(
+            machine(std::format("m{}", i), std::format("trap '' TERM INT; echo $$ >>{}; exec sleep 1000", host.path("log"))));
+    const int signal = GENERATE(SIGTERM, SIGINT);
+    const pid_t pid = host.launch(fleet, 3);
+    REQUIRE(within_a_minute([&] { return pids_in(host.log()).size() == 3; }));
+    ::kill(pid, signal);
+    CHECK(Host::end_of(pid) == signal);
+    for (const pid_t machine_pid : pids_in(host.log())) CHECK_FALSE(alive(machine_pid));
+    const auto result = host.results();
+    CHECK(result.count(Outcome::cancelled) == 3);
+    CHECK(result.count(Outcome::not_run) == 2);
+    CHECK(fs::is_empty(host.path("run/runvm")));
+}
+
+TEST_CASE("a fleet that is killed takes its machines along, has its results, and the next one sweeps what it left") {
+    const Host host;
+    const auto stays = machine("stays", std::format("echo $$ >>{}; exec sleep 1000", host.path("log")));
+    const pid_t pid = host.launch({.name = "f", .nodes = {machine("done", "true"), stays, machine("waits", "true")}}, 1);
+    REQUIRE(within_a_minute(
+        [&] { return pids_in(host.log()).size() == 1 && host.results().machines[1].outcome == Outcome::running; }));
+    ::kill(pid, SIGKILL);
+    CHECK(Host::end_of(pid) == 128 + SIGKILL);
+    CHECK(within_a_minute([&] { return !alive(pids_in(host.log()).front()); }));
+    const auto result = host.results();
+    CHECK_FALSE(result.over);
+    CHECK(result.machines[0].outcome == Outcome::passed);
+    CHECK(result.machines[1].outcome == Outcome::running);
+    CHECK(result.machines[2].outcome == Outcome::waiting);
+    CHECK_FALSE(fs::is_empty(host.path("run/runvm")));
+    CHECK(host.run({.name = "f", .nodes = {machine("done", "true")}}) == 0);
+    CHECK(fs::is_empty(host.path("run/runvm")));
+}
+
+TEST_CASE("of two hundred machines that are killed at random points each has its result, and nothing is left") {
+    const Host host;
+    hostside::Fleet fleet{.name = "f", .nodes = {}};
+    for (int i = 0; i < 200; ++i)
+        fleet.nodes.push_back(
+            machine(std::format("m{}", i), std::format("echo $$ >>{}; sleep 0.05; exit {}", host.path("log"), i % 3)));
+    const pid_t pid = host.launch(fleet, 12);
+    std::mt19937 random(42);  // NOLINT(cert-msc51-cpp): the same points each time, as far as the kernel lets them be
+    int hit = 0;
+    while (alive(pid)) {
+        const auto children = children_of(pid);
+        if (!children.empty() && ::kill(children[random() % children.size()], SIGKILL) == 0) ++hit;
+        std::this_thread::sleep_for(std::chrono::milliseconds(random() % 40));
+    }
+    CHECK(Host::end_of(pid) == 0);
+    CHECK(hit > 0);
+    const auto result = host.results();
+    REQUIRE(result.machines.size() == 200);
+    CHECK(result.over);
+    CHECK(result.count(Outcome::passed) + result.count(Outcome::failed) == 200);
+    for (int i = 0; i < 200; ++i) {
+        const auto &m = result.machines[static_cast<size_t>(i)];
+        CHECK(m.name == std::format("m{}", i));
+        CHECK((m.exit_code == i % 3 || m.exit_code == 128 + SIGKILL));
+    }
+    for (const pid_t machine_pid : pids_in(host.log())) CHECK_FALSE(alive(machine_pid));
+    CHECK(fs::is_empty(host.path("run/runvm")));
+}
+
+TEST_CASE("a launcher that can't be started is each machine's failure, not the fleet's") {
+    const Host host;
+    REQUIRE(host.run({.name = "f", .nodes = {machine("a", "true"), machine("b", "true")}}, 1, false, "/no/such/runvm") == 0);
+    const auto result = host.results();
+    CHECK(result.count(Outcome::failed) == 2);
+    CHECK(result.machines[0].exit_code == 124);
+    CHECK(result.machines[0].cause == "exec '/no/such/runvm': No such file or directory");
+}
+
+TEST_CASE("a fleet's results are written into no directory that has something else, nor one where a fleet runs") {
+    const Host host;
+    fs::create_directory(host.path("work"));
+    std::ofstream(host.path("work/thesis")) << "mine";
+    const auto refused = FleetPlace::create(host.path("work"));
+    REQUIRE_FALSE(refused);
+    CHECK(base::message(refused.error()) ==
+          std::format("use '{}': it has no results.json, so what is in it is not a fleet's; name another directory (-o)",
+                      host.path("work")));
+    CHECK(fs::exists(host.path("work/thesis")));
+    const pid_t pid = host.launch({.name = "f", .nodes = {machine("a", "exec sleep 1000")}});
+    REQUIRE(within_a_minute([&] { return fs::exists(host.path("results/results.json")); }));
+    const auto second = FleetPlace::create(host.path("results"));
+    ::kill(pid, SIGTERM);
+    CHECK(Host::end_of(pid) == SIGTERM);
+    REQUIRE_FALSE(second);
+    CHECK(base::message(second.error()).contains(std::format("in use by the runvm with pid {}", pid)));
+}
