@@ -24,7 +24,6 @@ namespace hostside {
 namespace {
 
 using base::Result;
-using mounts::exec::End;
 
 struct ExecArguments {
     Arguments machine;  // machine.system is a name, or a system to boot

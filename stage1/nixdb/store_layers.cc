@@ -4,9 +4,7 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <initializer_list>
 #include <utility>
 
 #include "mounts/base/at.h"
@@ -26,11 +24,9 @@ bool StoreLayers::has_only_changes(const std::string &name) const {
     struct stat st{};
     if (!upper || ::fstatat(lower.get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT) return false;
     const auto directory = base::open_beneath(upper.get(), name, O_RDONLY | O_DIRECTORY);
-    // Both engines mark what they copied up: overlayfs with a file handle, or with nothing in it for a lower without such, as 9p
-    // (ovl_set_origin_fh in linux/fs/overlayfs/copy_up.c); ours with a number.
-    const auto has = [&](const char *mark) { return ::fgetxattr(directory->get(), mark, nullptr, 0) >= 0; };
-    return directory &&
-           std::ranges::any_of(std::initializer_list<const char *>{"trusted.overlay.origin", "trusted.overlay.unionfs.ino"}, has);
+    // Both engines mark a directory that they copied up: with a file handle, or with nothing in it where the lower has none, as
+    // 9p (ovl_set_origin_fh in linux/fs/overlayfs/copy_up.c).
+    return directory && ::fgetxattr(directory->get(), "trusted.overlay.origin", nullptr, 0) >= 0;
 }
 
 }  // namespace stage1::nixdb

@@ -84,7 +84,7 @@ void free_initramfs(Freeing &job) {
         job.child = ::clone(free_after_exec, stack.data() + stack.size(), CLONE_VM | SIGCHLD, &job);
         if (job.child > 0) return;
     }
-    remove_contents(std::move(job.root), job.device);
+    remove_contents(job.root, job.device);
 }
 
 Result<> check_program(int fd, const std::string &path) {

@@ -54,7 +54,7 @@ class NameIndex {
         using is_transparent = void;
         const NamePool *names;
         [[nodiscard]] Wanted wanted(Reference name) const { return {names->at(name)->parent, names->at(name)->text()}; }
-        static Wanted wanted(Wanted name) { return name; }
+        static Wanted wanted(const Wanted &name) { return {name.parent, name.text}; }
     };
     struct Hash : Compared {
         size_t operator()(const auto &name) const {

@@ -220,7 +220,8 @@ int Union::attributes(Node &node, struct stat &status) {
     const int result =
         node.is_dir() ? ::fstat(place.fd(), &status) : ::fstatat(place.fd(), place.name.c_str(), &status, place.flags());
     if (result < 0) return errno;
-    if (!node.is_dir()) {  // of a name that leads to something else by now, even another type, which the kernel takes for EIO
+    // A name may lead to something else by now, even of another type, which the kernel takes for EIO.
+    if (!node.is_dir() && !place.name.empty()) {
         const bool as_lower = of_lower && key_of(status) == node.lower_key;
         if (!as_lower && (!node.upper || key_of(status) != node.upper_key)) return ESTALE;
     }

@@ -141,8 +141,10 @@ int Layers::stage_directory(int from_dir, const struct stat &status, StagedCopy 
     made.entry = work_name();
     if (::mkdirat(work->get(), made.entry.c_str(), status.st_mode & 0777) < 0) return errno;
     struct stat empty{};
-    const int error = copy_attributes(from_dir, ".", work->get(), made.entry.c_str(), status, marks, empty);
+    int error = copy_attributes(from_dir, ".", work->get(), made.entry.c_str(), status, marks, empty);
     made.key = key_of(empty);
+    // Empty, as overlayfs has it for a lower without file handles: a copy, and not a directory of the upper's own.
+    if (error == 0) error = marks.set(work->get(), made.entry.c_str(), "origin", "");
     if (error != 0) discard(made.entry);
     return error;
 }

@@ -1,8 +1,9 @@
 // overlayfs's marks on disk (Documentation/filesystems/overlayfs.rst): a character device 0:0 hides a name, and so does an
 // empty file with overlay.whiteout. overlay.opaque "y" hides what the lowers have in a directory, overlay.redirect tells
-// where a moved directory's lowers are. Ours alone are overlay.unionfs.ino and what hard_links.h says. The former is "N PATH":
-// the st_ino that a copied-up file had before, and where its lower has it. When the lower has it there no longer, another
-// file may have that number by now. Versions before wrote no path.
+// where a moved directory's lowers are, overlay.origin is on a directory that was copied up. Ours alone are
+// overlay.unionfs.ino and what hard_links.h says. The former is "N PATH": the st_ino that a copied-up file had before, and
+// where its lower has it. When the lower has it there no longer, another file may have that number by now. Versions before
+// wrote no path.
 //
 // Methods return 0 or an errno. A layer that can't be read is an error, never a layer without marks.
 #pragma once
