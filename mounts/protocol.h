@@ -69,11 +69,12 @@ constexpr std::optional<BootPhase> boot_phase(std::string_view name) {
 }
 
 // --- the status port: virtio-serial. The guest writes a line `exit CODE`, `stage1-failed TEXT` or `ready`; the host answers
-// each with `ack`, so that nothing is lost, and `fresh-disk` once with that, then with `no`. Without an answer, in passing, it
+// each with `ack`, so that nothing is lost, and `fresh-disk` once with `fresh`, then with `no`. Without an answer, in passing, it
 // writes `phase NAME` when a phase of stage 1 begins, `step TEXT` when a step begins that may take long, `waits SECONDS NAME`
 // when a device is not there yet, and while it has no xchg its report: `report`, then `report JSON` for each record. A guest
 // that ends itself before the last phase, `switch_root`, has not booted ---
 inline constexpr std::string_view status_port = "org.nixos.runvm.status";
+inline constexpr std::string_view fresh_answer = "fresh\n";  // no `ack`: one that comes late would pass for it
 
 // --- the port of the agent, by which the host runs commands in the guest (mounts/exec/frame.h) ---
 inline constexpr std::string_view exec_port = "org.nixos.runvm.exec";

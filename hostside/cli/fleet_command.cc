@@ -312,19 +312,18 @@ void add_fleet_command(CLI::App &app, int &status) {
     auto wish = std::make_shared<FleetWish>();
     CLI::App *fleet = app.add_subcommand("fleet", "run many machines from one file, as many at once as there is room for");
     fleet->add_option("file", wish->file, "the machines, in JSON; see runvm(1), FLEETS")->type_name("FILE");
-    fleet->add_option("-o,--output", wish->output, "the directory of the results; of the file's name without it")
-        ->type_name("DIR");
+    fleet->add_option("-o,--output", wish->output, "the directory of the results; FILE-results by default")->type_name("DIR");
     fleet->add_flag("--fail-fast", wish->fail_fast, "the first machine that fails ends the others");
-    fleet->add_flag("--resume", wish->resume, "run those alone that have no result in the output directory yet");
-    fleet->add_option("--only", wish->only, "this machine and those on its vlans alone; may be repeated")
+    fleet->add_flag("--resume", wish->resume, "run only those that have no result in the output directory yet");
+    fleet->add_option("--only", wish->only, "only this machine and those on its vlans; may be repeated")
         ->type_name("NAME")
         ->expected(1)
         ->allow_extra_args(false)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-    fleet->add_option("--memory", wish->memory_mib, "for all machines at once, in MiB; nine tenths of what is free without it")
+    fleet->add_option("--memory", wish->memory_mib, "for all machines together, in MiB; by default nine tenths of what is free")
         ->check(CLI::Range(1, 1 << 30).description(""))
         ->type_name("MIB");
-    fleet->add_option("--processors", wish->processors, "for all machines at once; those that we may use without it")
+    fleet->add_option("--processors", wish->processors, "for all machines together; by default those that we may use")
         ->check(CLI::Range(1, 65536).description(""))
         ->type_name("N");
     fleet->add_option("--like", wish->like, "a results.json of before, whose longest machines are started first")

@@ -8,6 +8,8 @@
 #include <charconv>
 #include <utility>
 
+#include "mounts/protocol.h"
+
 namespace hostside {
 
 namespace {
@@ -81,7 +83,7 @@ std::vector<StatusLine> StatusPort::receive() {
             continue;
         }
         if (status.kind == StatusLine::fresh) {  // the first boot's question alone; a later one has seen it written to
-            const std::string_view answer = std::exchange(vouched_, true) ? "no\n" : "ack\n";
+            const std::string_view answer = std::exchange(vouched_, true) ? "no\n" : mounts::protocol::fresh_answer;
             (void)::send(socket_.get(), answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
             continue;
         }

@@ -49,7 +49,7 @@ class Signals {
         sigset_t set;
         sigemptyset(&set);
         for (const int s : {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGCONT}) sigaddset(&set, s);
-        // Of nohup. What is blocked arrives here, ignored or not.
+        // nohup(1) had it ignored. A blocked signal would arrive here all the same.
         if (!hangs_up_ignored()) sigaddset(&set, SIGHUP);
         (void)::sigprocmask(SIG_BLOCK, &set, &old_);
         fd_ = Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));

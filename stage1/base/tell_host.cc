@@ -84,7 +84,8 @@ Result<> tell_host(std::string_view line) {
 
 bool still_vouched() {
     const auto answer = ask_host("fresh-disk");
-    return answer && answer->starts_with("ack");
+    // A late `ack` to an earlier line is no answer to this question.
+    return answer && *answer == mounts::protocol::fresh_answer;
 }
 
 }  // namespace stage1

@@ -44,12 +44,6 @@ double cpu_seconds_of_children() {
     return seconds(used.ru_utime) + seconds(used.ru_stime);
 }
 
-std::string first_line(const std::string &path) {
-    const auto text = base::read_file(path);
-    REQUIRE(text);
-    return text->substr(0, text->find('\n'));
-}
-
 }  // namespace
 
 fs::path build_directory() { return fs::read_symlink("/proc/self/exe").parent_path().parent_path(); }
@@ -117,6 +111,12 @@ rm -f "$1.raw"; exit $status)sh";
     const auto exit = base::run({.argv = {"/bin/sh", "-c", script, "sh", disk()}, .capture_output = true});
     REQUIRE(exit);
     return {exit->status == 0, exit->output};
+}
+
+std::string first_line(const std::string &path) {
+    const auto text = base::read_file(path);
+    REQUIRE(text);
+    return text->substr(0, text->find('\n'));
 }
 
 std::string must_run(const std::vector<std::string> &argv) {

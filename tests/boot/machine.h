@@ -56,6 +56,9 @@ class Machine {
     int boots_ = 0;
 };
 
+// Without its newline. A file that is not there fails the test.
+std::string first_line(const std::string &file);
+
 // Runs a program that must succeed, and returns what it said.
 std::string must_run(const std::vector<std::string> &argv);
 

@@ -10,15 +10,9 @@
 namespace {
 
 using boot_test::Boot;
+using boot_test::first_line;
 using boot_test::Machine;
 using Catch::Matchers::ContainsSubstring;
-
-std::string first_line(const std::string &file) {
-    std::ifstream stream(file);
-    std::string line;
-    std::getline(stream, line);
-    return line;
-}
 
 // runvm's own initrd, and in an archive behind it what a boot loader's configuration would have put there.
 std::string initrd_with_reginfo(const Machine &machine) {

@@ -2,7 +2,6 @@
 // them changes. The second closure is the first one's and that of the fixture's other system.
 
 #include <catch_amalgamated.hpp>
-#include <fstream>
 #include <string>
 #include <vector>
 
@@ -11,15 +10,9 @@
 namespace {
 
 using boot_test::Boot;
+using boot_test::first_line;
 using boot_test::Machine;
 using Catch::Matchers::ContainsSubstring;
-
-std::string first_line(const std::string &file) {
-    std::ifstream stream(file);
-    std::string line;
-    std::getline(stream, line);
-    return line;
-}
 
 class Updated {
   public:

@@ -93,7 +93,7 @@ TEST_CASE("each line that the protocol knows is acknowledged, another is not") {
 TEST_CASE("that a disk is fresh is confirmed once, because the guest may have rebooted since") {
     Guest guest;
     CHECK(guest.says("fresh-disk\n").empty());
-    CHECK(guest.hears() == "ack\n");
+    CHECK(guest.hears() == "fresh\n");
     CHECK(guest.says("fresh-disk\nfresh-disk\n").empty());
     CHECK(guest.hears() == "no\nno\n");
 }
