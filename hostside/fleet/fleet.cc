@@ -71,7 +71,7 @@ class Runner {
                 leave_none();
                 return std::unexpected(written.error());
             }
-            if (!ending_) start_what_has_room();
+            start_what_has_room();
             if (running_.empty() && (ending_ || next_group_ == run_.groups.size())) break;
             if (changed_) continue;
             wait(signals);
@@ -118,7 +118,7 @@ class Runner {
     }
 
     void start_what_has_room() {
-        for (; next_group_ < run_.groups.size(); ++next_group_) {
+        for (; next_group_ < run_.groups.size() && !ending_; ++next_group_) {
             const Group &group = run_.groups[next_group_];
             const auto waits = [&](size_t member) { return result_.machines[member].outcome == Outcome::waiting; };
             if (std::ranges::none_of(group.members, waits)) continue;
@@ -126,7 +126,7 @@ class Runner {
             const int64_t free_mib = run_.any_memory ? INT64_MAX : free_room().memory_mib;
             if (!running_.empty() && !has_room(group, run_.room, taken(), free_mib)) return;
             for (const size_t member : group.members)
-                if (waits(member)) start(member, next_group_);
+                if (waits(member) && !ending_) start(member, next_group_);
         }
     }
 

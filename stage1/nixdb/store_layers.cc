@@ -16,7 +16,11 @@ StoreLayers StoreLayers::open(int root) {
     StoreLayers layers;
     auto lower = base::open_in_root(root, std::string(mounts::protocol::store_lower_dir), O_PATH | O_DIRECTORY);
     auto upper = base::open_in_root(root, std::string(mounts::protocol::store_upper_dir) + "/upper", O_PATH | O_DIRECTORY);
-    if (lower && upper) layers = {std::move(*lower), std::move(*upper)};
+    // Without a union nothing is mounted on the lower: what an earlier boot with one left in the upper says nothing.
+    struct stat below{}, above{};
+    if (lower && upper && ::fstat(lower->get(), &below) == 0 && ::fstat(upper->get(), &above) == 0 &&
+        below.st_dev != above.st_dev)
+        layers = {std::move(*lower), std::move(*upper)};
     return layers;
 }
 

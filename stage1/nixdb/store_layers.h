@@ -8,7 +8,7 @@
 namespace stage1::nixdb {
 
 struct StoreLayers {
-    base::Fd lower{}, upper{};  // O_PATH; invalid without a union
+    base::Fd lower{}, upper{};  // O_PATH; invalid without a union, or where both are on one file system
 
     static StoreLayers open(int root);
 

@@ -47,11 +47,15 @@ std::string bring_back_removed_paths(const mounts::MountUnion &step) {
     const auto registration = nixdb::find_registration(root->get(), step.reginfo);
     if (!registration || !registration->file) return {};
     const auto closure = nixdb::RegisteredClosure::read(registration->file.get(), registration->name);
+    constexpr size_t most_told = 5;  // a collector removes hundreds
+    size_t back = 0;
     std::string names;
     for (const std::string &name : hidden)
-        if (closure && closure->registers("/nix/store/" + name) && ::unlinkat(upper->get(), name.c_str(), 0) == 0)
+        if (closure && closure->registers("/nix/store/" + name) && ::unlinkat(upper->get(), name.c_str(), 0) == 0 &&
+            ++back <= most_told)
             names += " " + base::printable(name);
-    return names.empty() ? "" : std::format("; paths of the closure that were removed in this machine are back:{}", names);
+    if (back > most_told) names += std::format(" and {} more", back - most_told);
+    return back == 0 ? "" : "; paths of the closure that were removed in this machine are back:" + names;
 }
 
 }  // namespace stage1

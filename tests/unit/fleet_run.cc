@@ -2,6 +2,7 @@
 // or never end. Real machines are in tests/boot/fleet.cc.
 #include "hostside/fleet/fleet.h"
 
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -309,6 +310,24 @@ TEST_CASE("a launcher that can't be started is each machine's failure, not the f
     CHECK(result.count(Outcome::failed) == 2);
     CHECK(result.machines[0].exit_code == 124);
     CHECK(result.machines[0].cause == "exec '/no/such/runvm': No such file or directory");
+}
+
+TEST_CASE("with fail-fast nothing is begun after a machine that can't be started") {
+    const Host host;
+    fs::create_directory(host.path("results"));
+    std::ofstream(host.path("results/results.json")) << "{}";
+    // Its directory can't be made: what is in its place is mounted.
+    fs::create_directory(host.path("results/a"));
+    if (::mount("none", host.path("results/a").c_str(), "tmpfs", 0, nullptr) < 0)
+        SKIP("mounting a tmpfs is not allowed here: " << base::errno_text(errno));
+    const int code =
+        host.run({.name = "f", .nodes = {machine("a", "true"), machine("b", "touch " + host.path("begun"))}}, 4, true);
+    CHECK(::umount(host.path("results/a").c_str()) == 0);
+    CHECK(code == 0);
+    const auto result = host.results();
+    CHECK(result.machines[0].outcome == Outcome::failed);
+    CHECK(result.machines[1].outcome == Outcome::not_run);
+    CHECK_FALSE(fs::exists(host.path("begun")));
 }
 
 TEST_CASE("a fleet's results are written into no directory that has something else, nor one where a fleet runs") {
