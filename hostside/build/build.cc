@@ -11,7 +11,7 @@
 #include "hostside/base/exit_code.h"
 #include "hostside/base/printable.h"
 #include "hostside/build/fetch.h"
-#include "mounts/base/at.h"
+#include "mounts/base/regular_file.h"
 #include "mounts/nix/nix_hash.h"
 
 namespace hostside {
@@ -31,7 +31,7 @@ std::string output_paths(const Derivation &derivation) {
 
 Result<> put_files(const ExecWish &machine, const BuildWish &wish, const std::string &place) {
     for (const auto &file : wish.derivation.files) {
-        auto input = base::open_at(AT_FDCWD, file.from, O_RDONLY | O_NOCTTY);
+        auto input = base::open_regular(AT_FDCWD, file.from, O_RDONLY);
         if (!input) return std::unexpected(input.error());
         ExecWish put{.machine = machine.machine, .run_directory = machine.run_directory};
         put.request = {.user = wish.user, .task = std::format("put 644 {}/{}", place, file.name), .builder = true};

@@ -1,6 +1,7 @@
 // What `runvm build` reads: a derivation's environment as Nix and shells leave it, and the archive that a guest sends back.
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <catch_amalgamated.hpp>
 #include <cstdlib>
@@ -113,8 +114,22 @@ TEST_CASE("a derivation with structured attributes brings its two files, and wha
     CHECK_THAT(error(), ContainsSubstring("read derivation '../x': no name for an output"));
     place.write(".attrs.json", R"({"outputs":{"out":"/etc/passwd"}})");
     CHECK_THAT(error(), ContainsSubstring("output at '/etc/passwd'"));
-    place.write(".attrs.json", "[");
+    place.write(".attrs.json", "[]");
     CHECK_THAT(error(), ContainsSubstring("no object \"outputs\""));
+    // Whatever its author did: words, not a crash, not a wait.
+    place.write(".attrs.json", "[");
+    CHECK_THAT(error(), ContainsSubstring("line 1, column 2: not JSON here"));
+    place.write(".attrs.json", std::string(1'000'000, '['));
+    CHECK_THAT(error(), ContainsSubstring("a derivation is at most 256 levels deep"));
+    place.write(".attrs.json", std::format(R"({{"outputs":{{"out":"{0}"}},"outputs":{{"out":"{0}"}}}})", out));
+    CHECK_THAT(error(), ContainsSubstring("'/outputs': stands twice in its object; keep one"));
+    place.write(".attrs.json", R"({"n":1e999})");
+    CHECK_THAT(error(), ContainsSubstring("a number that is too large"));
+    for (const auto *name : {".attrs.json", "env-vars"}) {
+        fs::remove(place.path() + "/" + name);
+        REQUIRE(::mkfifo((place.path() + "/" + name).c_str(), 0600) == 0);
+        CHECK_THAT(error(), ContainsSubstring(name));
+    }
 }
 
 // --- the archive ---
