@@ -15,6 +15,8 @@ namespace {
 using mounts::protocol::BootPhase;
 
 constexpr std::string_view last_phase = name(BootPhase::switch_root);
+constexpr std::string_view emergency_words = "systemd in the guest is in emergency mode and waits for a person";
+constexpr std::string_view emergency_remedy = "mend that unit, or the fstab's line (nofail), in the guest's configuration";
 
 std::string signal_name(int signal) {
     switch (signal) {
@@ -80,9 +82,9 @@ Ending of_timeout(const Heard &heard, const Circumstances &m) {
     Ending ending{std::format("the time was up, {} s (--timeout); it was in: {}", m.timeout_s, how_far(heard)), "",
                   "give it more time with --timeout, if it was at work"};
     if (words.emergency) {
-        ending.why = "systemd in the guest is in emergency mode and waits for a person";
+        ending.why = std::string(emergency_words);
         if (!words.failed_unit.empty()) ending.why += ": " + words.failed_unit;
-        ending.remedy = "mend that unit, or the fstab's line (nofail), in the guest's configuration";
+        ending.remedy = emergency_remedy;
     } else if (words.last_line.empty()) {
         ending.why = "the console said nothing";
         ending.remedy = "a guest that boots says something there: is console=ttyS0 among its parameters, and is it a kernel?";
@@ -90,6 +92,12 @@ Ending of_timeout(const Heard &heard, const Circumstances &m) {
         ending.why = "the console's last line: " + words.last_line;
     }
     return ending;
+}
+
+Ending of_emergency(const Circumstances &m) {
+    const std::string unit = console_words(m.console).failed_unit;
+    return {std::string(emergency_words), unit.empty() ? "the console names no unit that failed" : unit,
+            std::string(emergency_remedy)};
 }
 
 Ending of_qemu(const Heard &heard) {
@@ -126,6 +134,7 @@ void Heard::event(const RunEvent &event) {
     case RunEvent::stage1_failure:
         if (stage1_failure.empty()) stage1_failure = event.text;
         break;
+    case RunEvent::emergency: emergency = true; break;
     case RunEvent::qemu_killed: qemu_signal = event.number; break;
     case RunEvent::qemu_out_of_memory: out_of_memory = true; break;
     case RunEvent::store_lost:
@@ -138,7 +147,7 @@ void Heard::event(const RunEvent &event) {
 
 std::string how_far(const Heard &heard) {
     if (heard.ready) return "ready";
-    if (heard.phase == last_phase) return "stage 2";
+    if (heard.phase == last_phase) return heard.emergency ? "stage 2: emergency mode" : "stage 2";
     if (!heard.phase.empty()) return "stage 1: " + heard.phase + (heard.step.empty() ? "" : ", " + heard.step);
     return heard.started ? "kernel" : "disk";
 }
@@ -155,6 +164,7 @@ Ending ending_of(const Heard &heard, const Circumstances &m) {
     }
     case guest_panic: ending = of_panic(heard, m); break;
     case timed_out: ending = of_timeout(heard, m); break;
+    case in_emergency: ending = of_emergency(m); break;
     case qemu_failed: ending = of_qemu(heard); break;
     case launcher_error: ending.what = "runvm failed"; break;
     default:
@@ -178,7 +188,7 @@ std::vector<std::string> last_words(const Ending &ending, int exit_code, double 
     if (!ending.why.empty()) lines.push_back("  why: " + ending.why);
     if (!ending.remedy.empty()) lines.push_back("  do: " + ending.remedy);
     // A guest's own status is what was asked for, and a signal is somebody's will.
-    const bool ours = exit_code > guest_status_limit && exit_code <= launcher_error;
+    const bool ours = exit_code > guest_status_limit && exit_code < signal_base;
     if (ours && !look.empty()) lines.push_back(std::format("  look: {}; exit status {}", look, exit_code));
     return lines;
 }
