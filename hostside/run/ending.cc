@@ -6,6 +6,7 @@
 
 #include "hostside/base/exit_code.h"
 #include "hostside/run/console_words.h"
+#include "mounts/base/shell_words.h"
 #include "mounts/protocol.h"
 
 namespace hostside {
@@ -94,6 +95,18 @@ Ending of_timeout(const Heard &heard, const Circumstances &m) {
     return ending;
 }
 
+// The root's file system isn't whole (error.cc has these words).
+bool is_damage(std::string_view failure) {
+    return failure.contains("mnt-root': ") && (failure.contains("(EUCLEAN)") || failure.contains("(EBADMSG)"));
+}
+
+// e2fsck reads no qcow2.
+std::string check_of(const std::string &image) {
+    const std::string name = base::quote_word(image), raw = base::quote_word(image + ".raw");
+    return std::format(
+        "have it checked: qemu-img convert -O raw {0} {1} && e2fsck -f {1}; then qemu-img convert -O qcow2 {1} {0}", name, raw);
+}
+
 Ending of_emergency(const Circumstances &m) {
     const std::string unit = console_words(m.console).failed_unit;
     return {std::string(emergency_words), unit.empty() ? "the console names no unit that failed" : unit,
@@ -160,6 +173,7 @@ Ending ending_of(const Heard &heard, const Circumstances &m) {
         ending = {"stage 1 failed" + in_phase(heard), heard.stage1_failure, ""};
         const ConsoleWords words = console_words(m.console);
         if (!words.initrd_failure.empty()) ending = of_initrd(words, m, ending.what);
+        if (is_damage(heard.stage1_failure) && !m.root_image.empty()) ending.remedy = check_of(m.root_image);
         break;
     }
     case guest_panic: ending = of_panic(heard, m); break;

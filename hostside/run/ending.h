@@ -26,8 +26,9 @@ struct Heard {
 // What the machine is, as far as the words need it.
 struct Circumstances {
     int exit_code = 0, timeout_s = 0, memory_mib = 0;
-    std::string initrd;   // the file
-    std::string console;  // its last part; see printable_lines()
+    std::string initrd;        // the file
+    std::string console;       // its last part; see printable_lines()
+    std::string root_image{};  // a qcow2; empty: there is none
 };
 
 struct Ending {
