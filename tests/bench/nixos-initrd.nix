@@ -1,6 +1,6 @@
 # What nixpkgs' own modules put into a systemd initrd for a virtual machine of nixos/modules/virtualisation/qemu-vm.nix: units, scripts, tables.
 # `module`: hostside/nixos/qemu-vm.nix beside them, or null. `names`: what the modules mention, JSON, for the stand-in packages.
-{ nixpkgs, libdir, names, module ? null, writableStore ? true }:
+{ nixpkgs, libdir, names, module ? null, writableStore ? true, register ? false }:
 let
   lib = import libdir;
   pkgs = import ../nixos/packages.nix { inherit lib; names = builtins.fromJSON (builtins.readFile names); path = nixpkgs; };
@@ -18,7 +18,7 @@ let
         documentation.nixos.enable = false;
         boot.initrd.systemd.enable = true;
         virtualisation = { graphics = false; inherit writableStore; }
-          // lib.optionalAttrs (module != null) { runvm.register = false; };
+          // lib.optionalAttrs (module != null) { runvm = { inherit register; }; };
       }
     ];
   }) config;
