@@ -46,6 +46,15 @@ std::string more_memory(const Circumstances &m) {
     return std::format("the machine has {} MiB of memory; give it more with --memory", m.memory_mib);
 }
 
+// What a guest that went on without the processes that its kernel killed may have failed of. The kernel's words scrolled by,
+// and a status (137, say) tells nobody.
+void add_killed(Ending &ending, const ConsoleWords &words, const Circumstances &m) {
+    if (!words.out_of_memory || words.killed.empty() || !ending.why.empty()) return;
+    ending.why = "the guest ran out of memory, and its kernel killed processes:";
+    for (const auto &name : words.killed) ending.why += (&name == words.killed.data() ? " " : ", ") + name;
+    ending.remedy = more_memory(m);
+}
+
 Ending of_initrd(const ConsoleWords &words, const Circumstances &m, std::string what) {
     // The kernel unpacks into memory, and says no more than this when there is none left (Linux, init/initramfs.c).
     const bool full = words.initrd_failure.contains("write error");
@@ -161,6 +170,7 @@ Ending ending_of(const Heard &heard, const Circumstances &m) {
         ending.what = m.exit_code > signal_base
                           ? std::format("ended by {}; it had come to: {}", told_signal(m.exit_code - signal_base), how_far(heard))
                           : std::format("the guest failed with status {}", m.exit_code);
+        if (m.exit_code <= guest_status_limit) add_killed(ending, console_words(m.console), m);
     }
     if (!heard.full_disks.empty())
         ending.remedy = std::format("the host had no room for the guest's disk '{}': free some", heard.full_disks.front());

@@ -71,6 +71,23 @@ TEST_CASE("a panic is told in the kernel's words, that of process 1 with how it 
     CHECK(initrd.remedy.contains("--initrd"));
 }
 
+TEST_CASE("a guest that failed after its kernel had killed processes for want of memory is told so") {
+    // As a guest of 300 MiB printed it (Linux 6.12).
+    constexpr auto console =
+        R"([    7.97] Out of memory: Killed process 134 (stage1-agent) total-vm:3060kB, anon-rss:172kB, shmem-rss:0kB, UID:0
+[    7.99] Out of memory: Killed process 132 (stage1-agent) total-vm:2976kB, anon-rss:172kB, shmem-rss:0kB, UID:0
+[    8.35] Out of memory: Killed process 143 (bash) total-vm:3996kB, anon-rss:256kB, shmem-rss:0kB, UID:0
+[    9.00] Memory cgroup out of memory: Killed process 150 (within) total-vm:1kB, anon-rss:1kB
+[   48.52] reboot: Power down
+)";
+    const Ending e =
+        ending_of(heard({{RunEvent::phase, "switch_root"}}), {.exit_code = 119, .memory_mib = 300, .console = console});
+    CHECK(e.why == "the guest ran out of memory, and its kernel killed processes: stage1-agent, bash");
+    CHECK(e.remedy == "the machine has 300 MiB of memory; give it more with --memory");
+    CHECK(ending_of(heard({}), {.exit_code = 0, .console = console}).what.empty());
+    CHECK(ending_of(heard({}), {.exit_code = 3, .console = "Out of memory: Killed process 1 ) total-vm:("}).why.empty());
+}
+
 TEST_CASE("a timeout tells where the machine stood") {
     const Ending kernel = ending_of(heard({{.kind = RunEvent::started, .number = 7}}),
                                     {.exit_code = 122, .timeout_s = 5, .console = "[ 0.1] one\n[ 0.2] two\n\n"});
