@@ -178,7 +178,8 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
     };
     const HubProcess hub(prepared->facts.runvm, directory->path());
     auto code = supervise({*argv, directory->path(), *console, prepared->store.view.directory.get(), &prepared->store.daemon,
-                           machine->timeout_s, !arguments.background && !view, view ? &*view : nullptr, on_event});
+                           machine->timeout_s, prepared->facts.run_as.has_value(), !arguments.background && !view,
+                           view ? &*view : nullptr, on_event});
     if (!code) return give_up(code.error());
     if (!arguments.report.empty())
         if (auto kept = keep_report(prepared->facts, arguments.report); !kept)

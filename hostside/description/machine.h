@@ -81,6 +81,7 @@ struct Machine {
     std::vector<std::string> networking_options;  // QEMU arguments instead of the user network; empty: that one
     // QEMU
     std::string qemu;
+    std::string run_as;  // the user that QEMU becomes; empty: whoever starts it
     std::vector<std::string> qemu_options;
     int timeout_s = 0;  // 0: none
 };

@@ -53,14 +53,16 @@ base::Result<Prepared> prepare(const Machine &described, const PrepareOptions &o
     Machine m = described;
     m.store_kind = store->kind;
     auto plan = plan_with(*store, m, options);
-    auto held = plan.and_then(apply);
+    if (!plan) return std::unexpected(plan.error());
+    // Before what stays, as a disk: a store that can't be had leaves nothing but what the cache may have.
+    auto provided = provide_store(*store, m, options.run_directory, options.progress);
+    if (!provided) return std::unexpected(provided.error());
+    auto held = apply(*plan);
     if (!held && held.error().code == ESTALE) {
         plan = plan_with(*store, m, options);
         held = plan.and_then(apply);
     }
     if (!held) return std::unexpected(held.error());
-    auto provided = provide_store(*store, m, options.run_directory, options.progress);
-    if (!provided) return std::unexpected(provided.error());
     plan->host.store_directory = provided->directory;
     plan->notes.insert(plan->notes.end(), provided->notes.begin(), provided->notes.end());
     return Prepared{std::move(plan->host),  std::move(plan->notes),  std::move(held->locks),

@@ -19,6 +19,7 @@
 #include "hostside/qemu/command.h"
 #include "hostside/qemu/events.h"
 #include "hostside/run/emergency.h"
+#include "hostside/run/guard.h"
 #include "hostside/run/oom.h"
 #include "hostside/run/port_report.h"
 #include "hostside/run/status_port.h"
@@ -341,6 +342,16 @@ base::Result<int> supervise(const Supervision &s) {
                               .dies_with_parent = true});
     if (!child) return std::unexpected(child.error());
     s.console.close_writer();
+    std::optional<Guard> guard;
+    if (s.other_user) {
+        auto made = Guard::beside(child->pid);
+        if (!made) {
+            (void)::kill(child->pid, SIGKILL);
+            (void)::waitpid(child->pid, nullptr, 0);
+            return std::unexpected(made.error());
+        }
+        guard.emplace(std::move(*made));
+    }
     const bool interactive = s.view != nullptr || (s.terminal && terminal.interactive());
     return Run(s, std::move(*child), interactive).to_the_end(signals);
 }
