@@ -71,8 +71,8 @@ Result<base::Fd> open_log(const std::string &path) {
 Result<BuildWish> wish_of(BuildArguments &arguments) {
     BuildWish wish{.builder = std::exchange(arguments.machine.extra, {}),
                    .user = arguments.user,
-                   .most_bytes = arguments.most_bytes,
-                   .made_here = arguments.alone && arguments.in_place};
+                   .made_here = arguments.alone && arguments.in_place,
+                   .most_bytes = arguments.most_bytes};
     if (arguments.alone && wish.user.empty()) wish.user = "root";
     if (wish.builder.empty())
         return fail(0, "build", "",

@@ -50,7 +50,7 @@ struct InitWish {
 };
 
 // What can't be told is lost, never the fleet: standard output may be a pipe that nobody reads any more.
-void tell(const std::string &text) {
+void print(const std::string &text) {
     (void)std::fputs(text.c_str(), stdout);
     (void)std::fflush(stdout);
 }
@@ -61,7 +61,7 @@ class View {
     View() : terminal_(::isatty(STDOUT_FILENO) == 1) {}
 
     void changed(const MachineResult &machine) const {
-        if (!terminal_) tell(line_of(machine) + "\n");
+        if (!terminal_) print(line_of(machine) + "\n");
     }
 
     void tick(const FleetResult &result) {
@@ -74,7 +74,7 @@ class View {
 
     void last(const FleetResult &result) {
         if (terminal_) draw(result);
-        tell(summary_of(result) + "\n");
+        print(summary_of(result) + "\n");
     }
 
   private:
@@ -83,7 +83,7 @@ class View {
         const auto lines = table_of(result, size.rows > 2 ? size.rows - 1U : 1U, size.columns);
         std::string text = drawn_ > 0 ? std::format("\r\x1b[{}A", drawn_) : "";
         for (const auto &line : lines) text += line + "\x1b[K\n";
-        tell(text + "\x1b[J");
+        print(text + "\x1b[J");
         drawn_ = lines.size();
     }
 

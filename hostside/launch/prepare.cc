@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "hostside/boot/debug_shell.h"
 #include "hostside/launch/apply.h"
 #include "hostside/launch/boot_facts.h"
 #include "hostside/launch/facts.h"
@@ -22,6 +23,7 @@ void make_paths_absolute(Machine &m) {
     for (auto *path :
          {&m.store, &m.kernel, &m.modules, &m.initrd, &m.stage1, &m.boot_disk, &m.bios, &m.disk_image, &m.shared_dir})
         absolute(*path);
+    if (m.debug_shell != any_debug_shell) absolute(m.debug_shell);
     // NixOS names a package, which has the file.
     std::error_code error;
     if (!m.bios.empty() && fs::is_directory(m.bios, error)) m.bios += "/bios.bin";
