@@ -12,6 +12,7 @@
 #include "unionfs/fuse/operations.h"
 #include "unionfs/fuse/passthrough_writers.h"
 #include "unionfs/tree/preserved_times.h"
+#include "unionfs/upper/xattr.h"
 
 namespace unionfs {
 
@@ -61,7 +62,7 @@ void reply(fuse_req_t request, Node &node) {
 
 void getattr(fuse_req_t request, fuse_ino_t id, fuse_file_info *) { reply(request, node_of(request, id)); }
 
-int set_times(const Location &place, const struct stat &wanted, int which) {
+int change_times(const Location &place, const struct stat &wanted, int which) {
     timespec times[2] = {{.tv_sec = 0, .tv_nsec = UTIME_OMIT}, {.tv_sec = 0, .tv_nsec = UTIME_OMIT}};
     if ((which & FUSE_SET_ATTR_ATIME_NOW) != 0)
         times[0].tv_nsec = UTIME_NOW;
@@ -71,9 +72,8 @@ int set_times(const Location &place, const struct stat &wanted, int which) {
         times[1].tv_nsec = UTIME_NOW;
     else if ((which & FUSE_SET_ATTR_MTIME) != 0)
         times[1] = wanted.st_mtim;
-    const int result = place.name.empty() ? ::futimens(place.fd(), times)
-                                          : ::utimensat(place.fd(), place.name.c_str(), times, AT_SYMLINK_NOFOLLOW);
-    return result < 0 ? errno : 0;
+    if (place.name.empty()) return set_times(place.fd(), times);
+    return ::utimensat(place.fd(), place.name.c_str(), times, AT_SYMLINK_NOFOLLOW) < 0 ? errno : 0;
 }
 
 // chown(2) to nobody takes the bits all the same, but what comes of it is a SETATTR of nothing. Before a write by somebody
@@ -121,12 +121,14 @@ int change(fuse_req_t request, Node &node, const struct stat &wanted, int which)
         if (::ftruncate(fd->get(), wanted.st_size) < 0) return errno;
     }
     if ((which & FUSE_SET_ATTR_MODE) != 0 && !S_ISLNK(node.type)) {
-        const int result = place.name.empty() ? ::fchmod(place.fd(), wanted.st_mode & 07777)
-                                              : ::fchmodat(place.fd(), place.name.c_str(), wanted.st_mode & 07777, 0);
-        if (result < 0) return errno;
+        const mode_t mode = wanted.st_mode & 07777;
+        // A directory's name is "." of itself.
+        if (!place.name.empty() && ::fchmodat(place.fd(), place.name.c_str(), mode, 0) < 0) return errno;
+        if (place.name.empty())
+            if (const int error = set_mode(place.fd(), mode); error != 0) return error;
     }
     static constexpr int times = FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_ATIME_NOW | FUSE_SET_ATTR_MTIME_NOW;
-    return (which & times) != 0 ? set_times(place, wanted, which) : 0;
+    return (which & times) != 0 ? change_times(place, wanted, which) : 0;
 }
 
 void setattr(fuse_req_t request, fuse_ino_t id, struct stat *wanted, int which, fuse_file_info *) {
@@ -143,7 +145,9 @@ void setattr(fuse_req_t request, fuse_ino_t id, struct stat *wanted, int which, 
 
 void readlink(fuse_req_t request, fuse_ino_t id) {
     Location place;
-    int error = union_of(request).resolve_held(node_of(request, id), place);
+    Node &node = node_of(request, id);
+    int error = union_of(request).resolve_held(node, place);
+    if (error == 0) error = Union::take_hold(node, place);
     std::array<char, PATH_MAX + 1> target{};
     if (error == 0 && ::readlinkat(place.fd(), place.name.c_str(), target.data(), PATH_MAX) < 0) error = errno;
     if (error != 0)

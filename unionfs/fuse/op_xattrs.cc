@@ -35,8 +35,8 @@ int drop_set_group_id(const Location &place) {
     if (::fstatat(place.fd(), place.name.c_str(), &status, place.flags()) < 0) return errno;
     if ((status.st_mode & S_ISGID) == 0) return 0;
     const mode_t mode = status.st_mode & 05777;
-    const int result = place.name.empty() ? ::fchmod(place.fd(), mode) : ::fchmodat(place.fd(), place.name.c_str(), mode, 0);
-    return result < 0 ? errno : 0;
+    if (place.name.empty()) return set_mode(place.fd(), mode);
+    return ::fchmodat(place.fd(), place.name.c_str(), mode, 0) < 0 ? errno : 0;
 }
 
 void setxattr(fuse_req_t request, fuse_ino_t id, const char *name, const char *value, size_t size, int flags) {
@@ -54,8 +54,10 @@ void setxattr(fuse_req_t request, fuse_ino_t id, const char *name, const char *v
 
 void getxattr(fuse_req_t request, fuse_ino_t id, const char *name, size_t size) {
     Union &fs = union_of(request);
+    Node &node = node_of(request, id);
     Location place;
-    const int error = is_ours(fs, name) ? ENODATA : fs.resolve_held(node_of(request, id), place);
+    int error = is_ours(fs, name) ? ENODATA : fs.resolve_held(node, place);
+    if (error == 0) error = Union::take_hold(node, place);
     if (error != 0) {
         fuse_reply_err(request, error);
         return;
@@ -74,7 +76,9 @@ void listxattr(fuse_req_t request, fuse_ino_t id, size_t size) {
     Union &fs = union_of(request);
     Location place;
     std::vector<std::string> names;
-    int error = fs.resolve_held(node_of(request, id), place);
+    Node &node = node_of(request, id);
+    int error = fs.resolve_held(node, place);
+    if (error == 0) error = Union::take_hold(node, place);
     if (error == 0) error = xattr_names(place.fd(), place.name.c_str(), names);
     if (error != 0) {
         fuse_reply_err(request, error);
@@ -102,7 +106,7 @@ void removexattr(fuse_req_t request, fuse_ino_t id, const char *name) {
     Union &fs = union_of(request);
     Node &node = node_of(request, id);
     Location place;
-    int error = is_ours(fs, name) ? ENODATA : fs.resolve(node, place);
+    int error = is_ours(fs, name) ? ENODATA : fs.resolve_open(node, place);
     // Nothing is copied up for an attribute that isn't there.
     if (error == 0 && !node.upper)
         if (const ssize_t n = get_xattr(place.fd(), place.name.c_str(), name, nullptr, 0); n < 0) error = static_cast<int>(-n);

@@ -143,7 +143,13 @@ int Union::link(Node &node, Node &new_parent, const std::string &new_name) {
     if (node.indexed)
         if (const int error = hard_links.count_by_links(node.shown_inode); error != 0) return error;
     const int error = make(new_parent, new_name, false, [&](int dir, const char *name) {
-        return ::linkat(from.fd(), from.name.c_str(), dir, name, from.name.empty() ? AT_EMPTY_PATH : 0) < 0 ? errno : 0;
+        if (::linkat(from.fd(), from.name.c_str(), dir, name, from.name.empty() ? AT_EMPTY_PATH : 0) < 0) return errno;
+        // By a descriptor it would take a privilege; so what got the name is compared afterwards.
+        struct stat status{};
+        if (from.name.empty() || (::fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && key_of(status) == node.upper_key))
+            return 0;
+        (void)::unlinkat(dir, name, 0);
+        return ESTALE;
     });
     held.unlock();
     if (error != 0) return error;

@@ -136,10 +136,20 @@ bool Union::find_open(Node &node, Location &place) {
 
 int Union::resolve_open(Node &node, Location &place) {
     if (find_open(node, place)) return 0;
-    if (const int error = resolve(node, place); error != 0 || node.is_dir()) return error;
-    struct stat status{};
-    if (::fstatat(place.fd(), place.name.c_str(), &status, place.flags()) < 0) return errno;
-    return key_of(status) == (node.upper ? node.upper_key : node.lower_key) ? 0 : ESTALE;
+    if (const int error = resolve(node, place); error != 0) return error;
+    return take_hold(node, place);
+}
+
+// What a name led to when it was looked at, it may not lead to when it is changed: whoever writes to a directory of the layer may
+// exchange two files there. So the object is opened, compared, and then worked with, and its name no more.
+int Union::take_hold(const Node &node, Location &place) {
+    if (node.is_dir() || place.name.empty()) return 0;
+    base::Fd opened(::openat(place.fd(), place.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    if (!opened) return errno;
+    if (const int error = check_same(opened.get(), node.upper ? node.upper_key : node.lower_key); error != 0) return error;
+    place.dir = std::make_shared<const base::Fd>(std::move(opened));
+    place.name.clear();
+    return 0;
 }
 
 int Union::resolve_held(Node &node, Location &place) {

@@ -65,8 +65,8 @@ class Union {
     int resolve_upper(Node &node, Location &place);
     int resolve_held(Node &node,
                      Location &place);  // as resolve(), for whom neither the Node's mutex nor the kernel's inode lock keeps names
-    int resolve_open(Node &node,
-                     Location &place);  // as resolve(), but (itself, "") if it is open; linkat(2) asks for a privilege then
+    int resolve_open(Node &node, Location &place);            // as resolve(), but (itself, ""), perhaps of O_PATH
+    static int take_hold(const Node &node, Location &place);  // of what was resolved: the same
     int data(Node &node, bool write, FdRef &fd);
     int attributes(Node &node, struct stat &status);
     void show(const Node &node, struct stat &status) const;  // the layer's numbers into ours

@@ -1,6 +1,7 @@
 #include "unionfs/upper/xattr.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -46,6 +47,15 @@ struct ProcPath {
     }
 };
 
+// The new calls take no descriptor of O_PATH for the object itself.
+ssize_t at_or_by_path(int dir, const char *name, const auto &at, const auto &by_path) {
+    if (have_at_calls()) {
+        const ssize_t n = at();
+        if (n >= 0 || errno != EBADF || *name != '\0') return n;
+    }
+    return by_path(ProcPath(dir, name).path.c_str());
+}
+
 }  // namespace
 
 bool keep_descriptors_reachable() {
@@ -55,37 +65,58 @@ bool keep_descriptors_reachable() {
 }
 
 ssize_t get_xattr(int dir, const char *name, const char *attribute, void *value, size_t size) {
-    ssize_t n = -1;
-    if (have_at_calls()) {
-        XattrArguments arguments{reinterpret_cast<uint64_t>(value), static_cast<uint32_t>(size), 0};
-        n = ::syscall(get_call, dir, name, at_flags(name), attribute, &arguments, sizeof arguments);
-    } else {
-        n = ::getxattr(ProcPath(dir, name).path.c_str(), attribute, value, size);
-    }
+    const ssize_t n = at_or_by_path(
+        dir, name,
+        [&] {
+            XattrArguments arguments{reinterpret_cast<uint64_t>(value), static_cast<uint32_t>(size), 0};
+            return ::syscall(get_call, dir, name, at_flags(name), attribute, &arguments, sizeof arguments);
+        },
+        [&](const char *path) { return ::getxattr(path, attribute, value, size); });
     return n < 0 ? -errno : n;
 }
 
 int set_xattr(int dir, const char *name, const char *attribute, const void *value, size_t size, int flags) {
-    long n = -1;
-    if (have_at_calls()) {
-        XattrArguments arguments{reinterpret_cast<uint64_t>(value), static_cast<uint32_t>(size), static_cast<uint32_t>(flags)};
-        n = ::syscall(set_call, dir, name, at_flags(name), attribute, &arguments, sizeof arguments);
-    } else {
-        n = ::setxattr(ProcPath(dir, name).path.c_str(), attribute, value, size, flags);
-    }
+    const ssize_t n = at_or_by_path(
+        dir, name,
+        [&] {
+            XattrArguments arguments{reinterpret_cast<uint64_t>(value), static_cast<uint32_t>(size),
+                                     static_cast<uint32_t>(flags)};
+            return ::syscall(set_call, dir, name, at_flags(name), attribute, &arguments, sizeof arguments);
+        },
+        [&](const char *path) { return ::setxattr(path, attribute, value, size, flags); });
     return n < 0 ? -errno : 0;
 }
 
 int remove_xattr(int dir, const char *name, const char *attribute) {
-    const long n = have_at_calls() ? ::syscall(remove_call, dir, name, at_flags(name), attribute)
-                                   : ::removexattr(ProcPath(dir, name).path.c_str(), attribute);
+    const ssize_t n = at_or_by_path(
+        dir, name, [&] { return ::syscall(remove_call, dir, name, at_flags(name), attribute); },
+        [&](const char *path) { return ::removexattr(path, attribute); });
     return n < 0 ? -errno : 0;
 }
 
 ssize_t list_xattr(int dir, const char *name, char *list, size_t size) {
-    const ssize_t n = have_at_calls() ? ::syscall(list_call, dir, name, at_flags(name), list, size)
-                                      : ::listxattr(ProcPath(dir, name).path.c_str(), list, size);
+    const ssize_t n = at_or_by_path(
+        dir, name, [&] { return ::syscall(list_call, dir, name, at_flags(name), list, size); },
+        [&](const char *path) { return ::listxattr(path, list, size); });
     return n < 0 ? -errno : n;
+}
+
+int set_mode(int fd, mode_t mode) {
+    constexpr long fchmodat2_call = 452;  // of 6.6
+    if (::fchmod(fd, mode) == 0) return 0;
+    if (errno != EBADF) return errno;
+    if (::syscall(fchmodat2_call, fd, "", mode, AT_EMPTY_PATH) == 0) return 0;
+    if (errno != ENOSYS) return errno;
+    return ::chmod(ProcPath(fd, "").path.c_str(), mode) < 0 ? errno : 0;
+}
+
+int set_times(int fd, const timespec (&times)[2]) {
+    // AT_EMPTY_PATH is of 5.8; the C library's function doesn't take it everywhere.
+    if (::futimens(fd, times) == 0) return 0;
+    if (errno != EBADF) return errno;
+    if (::utimensat(fd, "", times, AT_EMPTY_PATH) == 0) return 0;
+    if (errno != EINVAL) return errno;
+    return ::utimensat(AT_FDCWD, ProcPath(fd, "").path.c_str(), times, 0) < 0 ? errno : 0;
 }
 
 int xattr_names(int dir, const char *name, std::vector<std::string> &names) {

@@ -30,4 +30,8 @@ int xattr_value(int dir, const char *name, const std::string &attribute, std::st
 // True if there is no such attribute, there can't be one, or we may not see it. Any other errno leaves it unknown.
 constexpr bool is_no_attribute(int error) { return error == ENODATA || error == EOPNOTSUPP || error == EACCES; }
 
+// chmod(2) and utimensat(2) of an object that `fd` is, perhaps of O_PATH. 0 or errno.
+int set_mode(int fd, mode_t mode);
+int set_times(int fd, const timespec (&times)[2]);
+
 }  // namespace unionfs
