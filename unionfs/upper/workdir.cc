@@ -12,6 +12,8 @@
 #include <charconv>
 #include <format>
 #include <iterator>
+#include <set>
+#include <string_view>
 #include <vector>
 
 #include "mounts/base/at.h"
@@ -94,11 +96,21 @@ Result<> check_removals(const Layers &layers) {
     return {};
 }
 
-// Who has the lock: the lowest process of those that share it, which is the supervisor. 0: none that we may look at. Only
+// 0: there is none.
+pid_t parent_of(pid_t process) {
+    const std::string text = base::read_file(std::format("/proc/{}/status", process)).value_or("");
+    constexpr std::string_view key = "\nPPid:\t";
+    pid_t parent = 0;
+    if (const size_t at = text.find(key); at != std::string::npos)
+        (void)std::from_chars(text.data() + at + key.size(), text.data() + text.size(), parent);
+    return parent;
+}
+
+// Who has the lock: of the processes that share it the supervisor, which began the others. 0: none that we may look at. Only
 // texts of /proc are read (proc_pid_fdinfo(5), "lock:"): a look at another's open file could wait for a dead server.
 pid_t holder_of(const Fd &locked) {
     struct stat wanted{};
-    pid_t lowest = 0;
+    std::set<pid_t> holders;
     if (::fstat(locked.get(), &wanted) < 0) return 0;
     // Another disk has the same inode numbers. On btrfs the kernel writes another device than stat(2): nobody is named there.
     const std::string file = std::format(" {:02x}:{:02x}:{} ", major(wanted.st_dev), minor(wanted.st_dev), wanted.st_ino);
@@ -106,15 +118,17 @@ pid_t holder_of(const Fd &locked) {
         pid_t pid = 0;
         if (std::from_chars(process.data(), process.data() + process.size(), pid).ptr != process.data() + process.size())
             continue;
-        if (pid == ::getpid() || (lowest != 0 && pid > lowest)) continue;
+        if (pid == ::getpid()) continue;
         const std::string directory = "/proc/" + process + "/fdinfo";
         for (const std::string &number : base::names_in(directory).value_or(base::Names{})) {
             const auto info = base::read_file(directory + "/" + number);
             const size_t lock = info ? info->find("FLOCK") : std::string::npos;
-            if (lock != std::string::npos && info->find(file, lock) != std::string::npos) lowest = pid;
+            if (lock != std::string::npos && info->find(file, lock) != std::string::npos) holders.insert(pid);
         }
     }
-    return lowest;
+    // A worker has its supervisor's, whichever of their numbers is the lower one.
+    const auto first = std::ranges::find_if(holders, [&](pid_t pid) { return !holders.contains(parent_of(pid)); });
+    return first == holders.end() ? 0 : *first;
 }
 
 // One mount at a time: another's beginnings would be taken for what a crash left. The lock goes with the last process that
