@@ -90,7 +90,7 @@ class Run {
             if (polls[5].revents != 0) view->type();
             if (view != nullptr) view->tick();
             take_signals(signals);
-            check_store();
+            check_companions();
             check_emergency();
             check_time();
             int wait_status = 0;
@@ -124,7 +124,7 @@ class Run {
         constexpr long long redraw_ms = 100;
         long long wait = connected_ ? -1 : connect_pause.count();
         if (connected_ && supervision_.view != nullptr && supervision_.view->wants_ticks()) wait = redraw_ms;
-        for (const auto &end : {deadline_, kill_at_, store_lost_at_, emergency_at_}) {
+        for (const auto &end : {deadline_, kill_at_, lost_at_, emergency_at_}) {
             if (!end) continue;
             const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*end - Clock::now()).count() + 1;
             const long long bounded = std::clamp<long long>(left, 0, 1 << 30);
@@ -217,18 +217,27 @@ class Run {
         end_qemu(128 + asked);
     }
 
-    void tell_store_lost() {
-        store_lost_at_.reset();
-        const std::string words = supervision_.store->last_words();
-        report({RunEvent::store_lost, "virtiofsd has ended" + (words.empty() ? words : ": " + words)});
+    void tell_lost() {
+        lost_at_.reset();
+        const std::string words = lost_->last_words();
+        report({lost_->lost, lost_->name + " has ended" + (words.empty() ? words : ": " + words)});
     }
 
-    // It also ends when QEMU does, which is then about to be seen: so QEMU has a moment.
-    void check_store() {
-        if (supervision_.store != nullptr && supervision_.store->ended()) store_lost_at_ = Clock::now() + std::chrono::seconds(1);
-        if (!store_lost_at_ || Clock::now() < *store_lost_at_) return;
-        tell_store_lost();
+    // They also end when QEMU does, which is then about to be seen: so QEMU has a moment.
+    void check_companions() {
+        find_lost();
+        if (!lost_at_ || Clock::now() < *lost_at_) return;
+        tell_lost();
         end_qemu(qemu_failed);
+    }
+
+    // The first that is lost counts.
+    void find_lost() {
+        for (const auto &companion : supervision_.companions)
+            if (companion.ended() && lost_ == nullptr) {
+                lost_ = &companion;
+                lost_at_ = Clock::now() + std::chrono::seconds(1);
+            }
     }
 
     void check_time() {
@@ -276,7 +285,8 @@ class Run {
             return qemu_failed;
         }
         if (qemu_status == 0) return 0;
-        if (store_lost_at_ || (supervision_.store != nullptr && supervision_.store->ended())) tell_store_lost();
+        find_lost();
+        if (lost_at_) tell_lost();
         if (qemu_status > signal_base) {
             report({.kind = RunEvent::qemu_killed, .number = qemu_status - signal_base});
             if (qemu_status == signal_base + SIGKILL && killed_for_memory(qemu_)) report({RunEvent::qemu_out_of_memory});
@@ -298,7 +308,8 @@ class Run {
     QemuEvents events_{Fd()};
     std::set<std::string> failed_disks_;
     std::optional<int> code_;
-    std::optional<Clock::time_point> deadline_, kill_at_, store_lost_at_, emergency_at_;
+    std::optional<Clock::time_point> deadline_, kill_at_, lost_at_, emergency_at_;
+    const Companion *lost_ = nullptr;
 };
 
 }  // namespace
