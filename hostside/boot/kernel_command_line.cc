@@ -54,6 +54,7 @@ std::string kernel_command_line(const Machine &m, std::string_view toplevel_para
         more(std::format("{}={}{}{}", protocol::share_parameter, blank ? "\"" : "", value, blank ? "\"" : ""));
     }
     if (m.fstab == "no") more(m.initrd.empty() ? "fstab=no" : "fstab=no rd.fstab=yes");  // its own initrd's table is another
+    if (!m.debug_shell.empty()) more(std::format("boot.shell_on_fail {}=early", protocol::agent_parameter));
     for (const auto &p : m.kernel_params) more(p);
     return line;
 }
