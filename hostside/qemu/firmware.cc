@@ -63,7 +63,7 @@ bool is_for(const json &description, const std::string &machine_type) {
            });
 }
 
-// A raw file that can be read; empty: it is none.
+// A raw file that can be read; empty: it isn't one.
 std::string file_of(const json &mapping, std::string_view key) {
     const json &file = field(mapping, key), &name = field(file, "filename");
     if (!name.is_string() || field(file, "format") != "raw") return {};
