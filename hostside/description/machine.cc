@@ -42,6 +42,18 @@ Machine machine_from_json(const Json &value) {
     fill(m, value, options());
     // NixOS's word for it; who names a kind means that.
     if (m.use_nix_store_image && m.store_kind == "auto") m.store_kind = "erofs";
+    // Of a system that is known it is made.
+    if (m.use_boot_loader && m.boot_disk.empty() && !m.toplevel.empty()) {
+        m.boot_disk = "./" + m.name + "-boot.qcow2";
+        m.boot_disk_format = "qcow2";
+    }
+    if (m.efi_own_variables.empty()) m.efi_own_variables = "./" + m.name + "-efi-vars.fd";
+    if (m.tpm_state.empty()) m.tpm_state = "./" + m.name + "-swtpm";
+    if (m.use_secure_boot) {
+        // The firmware keeps its variables from the guest by system management mode, which pc has not.
+        m.use_efi_boot = true;
+        m.machine_type = "q35";
+    }
     m.qemu_options = split(m.qemu_options);
     m.networking_options = split(m.networking_options);
     for (const auto &d : value["drives"])

@@ -10,12 +10,16 @@
 #include <filesystem>
 #include <format>
 
+#include "hostside/base/exists.h"
 #include "hostside/host/ports.h"
 #include "hostside/host/qcow2.h"
 #include "hostside/host/run_directory.h"
 #include "hostside/host/share_probe.h"
+#include "hostside/host/swtpm.h"
 #include "hostside/host/vlan.h"
+#include "hostside/launch/boot_disk.h"
 #include "hostside/launch/boot_facts.h"
+#include "hostside/qemu/firmware.h"
 #include "hostside/qemu/program.h"
 
 namespace hostside {
@@ -85,13 +89,21 @@ Result<> look_at_boot_disk(LaunchFacts &facts, const Machine &m) {
     if (!m.use_boot_loader) return {};
     if (m.boot_disk.empty())
         return fail(0, "find boot disk", "", "useBootLoader needs bootDisk, the image that boots; name one with --boot-disk");
-    if (::access(m.boot_disk.c_str(), R_OK) < 0) return fail(errno, "open boot disk", m.boot_disk, "name one with --boot-disk");
+    if (::access(m.boot_disk.c_str(), R_OK) < 0)
+        return fail(errno, "open boot disk", m.boot_disk,
+                    m.toplevel.empty() ? "name one with --boot-disk" : "runvm boot-disk makes it");
+    if (is_made_boot_disk(m.boot_disk)) {
+        facts.boot_label = boot_label_of(m);
+        return {};
+    }
     if (m.boot_disk_format == "qcow2")
         if (auto good = check_qcow2(m.boot_disk, m.backing_files, "say --boot-disk-format raw, or name another with --boot-disk");
             !good)
             return good;
     if (!m.paths_in_nix_db.empty())
-        facts.notes.emplace_back("pathsInNixDB goes into the initrd, and a boot loader has its own: they are not registered");
+        facts.notes.emplace_back(
+            "pathsInNixDB goes into the initrd, and this boot disk, which runvm did not make, has its own: they are not "
+            "registered");
     return {};
 }
 
@@ -103,6 +115,52 @@ Result<> look_at_drives(const Machine &m) {
             return fail(errno, "use image", drive.file, "name another file");
         }
     }
+    return {};
+}
+
+// What the machine's variables begin as, if it has none.
+std::string first_variables(const Machine &m, const Firmware &firmware) {
+    if (exists(m.efi_own_variables) && !m.ephemeral) return "";
+    if (m.ephemeral && exists(m.efi_own_variables)) return m.efi_own_variables;
+    // What wrote them was no firmware with keys.
+    const std::string left = made_variables_of(m.boot_disk);
+    return m.use_boot_loader && m.keep_efi_variables && !m.use_secure_boot && exists(left) ? left : firmware.variables;
+}
+
+Result<> look_at_firmware(LaunchFacts &facts, const Machine &m) {
+    if (!m.use_efi_boot) return {};
+    if (!m.bios.empty()) return fail(0, "use EFI firmware", m.bios, "a bios is given as well; leave one of them out");
+    Firmware firmware{m.efi_firmware, m.efi_variables};
+    if (firmware.code.empty() != firmware.variables.empty())
+        return fail(0, "use EFI firmware", firmware.code + firmware.variables,
+                    "firmware and variables belong together; give both with --efi-firmware and --efi-variables, or none");
+    if (firmware.code.empty()) {
+        auto found = find_firmware(firmware_directories(facts.host.qemu), m.machine_type, m.use_secure_boot);
+        if (!found) return std::unexpected(found.error());
+        firmware = std::move(*found);
+    }
+    for (const auto &file : {firmware.code, firmware.variables})
+        if (::access(file.c_str(), R_OK) < 0) return fail(errno, "use EFI firmware", file);
+    facts.efi_template = first_variables(m, firmware);
+    facts.host.efi_code = std::move(firmware.code);
+    return {};
+}
+
+Result<> look_at_tpm(HostFacts &facts, const Machine &m) {
+    if (!m.tpm) return {};
+    if (auto program = find_swtpm(m); !program) return std::unexpected(program.error());
+    facts.tpm_socket = facts.run_directory + "/tpm";
+    return {};
+}
+
+// As Nix has it: the variable names the host's certificates, wherever a distribution has them.
+Result<> look_at_certificates(LaunchFacts &facts, const Machine &m) {
+    if (!m.use_host_certs) return {};
+    const char *named = std::getenv("NIX_SSL_CERT_FILE");
+    if (named == nullptr || *named == '\0')
+        return fail(0, "give certificates", "", "useHostCerts gives the guest the file that NIX_SSL_CERT_FILE names; set it");
+    facts.host_certificates = fs::absolute(named);
+    if (::access(named, R_OK) < 0) return fail(errno, "give certificates", named, "NIX_SSL_CERT_FILE names it");
     return {};
 }
 
@@ -208,7 +266,8 @@ Result<LaunchFacts> look_at_host(const Machine &m, const PrepareOptions &options
              [&] { return look_at_qemu(facts, m); }, [&] { return look_at_user(facts, m); }, [&] { return check_memory(m); },
              [&] { return look_at_drives(m); }, [&] { return look_at_credentials(m); }, ports,
              [&] { return look_at_vlans(host, m); }, [&] { return look_at_shares(host, m); },
-             [&] { return look_at_boot_disk(facts, m); }})
+             [&] { return look_at_boot_disk(facts, m); }, [&] { return look_at_firmware(facts, m); },
+             [&] { return look_at_tpm(host, m); }, [&] { return look_at_certificates(facts, m); }})
         if (auto seen = look(); !seen) return std::unexpected(seen.error());
     look_at_attributes(facts, m);
     look_at_rights(facts, m);
@@ -216,8 +275,8 @@ Result<LaunchFacts> look_at_host(const Machine &m, const PrepareOptions &options
     if (!root) return std::unexpected(root.error());
     facts.root = std::move(*root);
     facts.root.promised = !options.pasted;
-    if (!m.use_boot_loader)
-        if (auto seen = look_at_boot(facts, m, options); !seen) return std::unexpected(seen.error());
+    if (auto seen = m.use_boot_loader ? look_at_boot_loader(facts, m, options) : look_at_boot(facts, m, options); !seen)
+        return std::unexpected(seen.error());
     return facts;
 }
 

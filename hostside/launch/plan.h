@@ -49,6 +49,9 @@ struct MakeImage {
 struct OverlayImage {
     std::string path, backing;
 };
+struct CopyFile {
+    std::string from, to;
+};
 // What an image was made for, beside it: qcow2 has no place for that.
 struct WriteStamp {
     std::string image, toplevel;
@@ -59,7 +62,7 @@ struct RelayGuest {
     std::vector<std::string> targets;
 };
 using LaunchStep = std::variant<UseCached, JoinVlan, RelayGuest, MakeOwnDirectory, WriteFile, HoldImage, PutAside, MakeImage,
-                                OverlayImage, WriteStamp>;
+                                OverlayImage, CopyFile, WriteStamp>;
 
 struct LaunchPlan {
     std::vector<LaunchStep> steps;

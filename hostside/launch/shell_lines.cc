@@ -42,6 +42,7 @@ class Line {
     std::string operator()(const OverlayImage &step) const {
         return quote_words({qemu_img_, "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", step.backing, step.path}) + "\n";
     }
+    std::string operator()(const CopyFile &step) const { return quote_words({"cp", step.from, step.to}) + "\n"; }
     std::string operator()(const WriteStamp &) const { return ""; }
 
   private:
