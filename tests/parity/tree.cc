@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "mounts/base/fd.h"
+#include "tests/parity/place.h"
 
 namespace parity {
 
@@ -48,9 +49,10 @@ std::string attributes(const fs::path &path) {
     return text;
 }
 
-// Where its data lies, by SEEK_DATA and SEEK_HOLE.
+// Where its data lies, by SEEK_DATA and SEEK_HOLE. On xfs that tells what was allocated ahead of the end, by speed and luck.
 std::string extents(const base::Fd &file, off_t size) {
     std::string text;
+    if (backing() == "xfs") return text;
     for (off_t at = 0; at < size;) {
         const off_t data = ::lseek(file.get(), at, SEEK_DATA);
         if (data < 0) break;
