@@ -89,7 +89,8 @@ inline constexpr std::string_view fresh_answer = "fresh\n";  // no `ack`: one th
 
 // --- the port of the agent, by which the host runs commands in the guest (mounts/exec/frame.h) ---
 inline constexpr std::string_view exec_port = "org.nixos.runvm.exec";
-inline constexpr std::string_view agent_parameter = "stage1.agent";  // on | off | only: stage 2 is the agent
+inline constexpr std::string_view agent_parameter =
+    "stage1.agent";  // on | early: from stage 1 on | off | only: stage 2 is the agent
 
 // --- files in xchg ---
 inline constexpr std::string_view report_file = "stage1-report.json";  // guest to host: steps with start and end

@@ -68,6 +68,7 @@ std::string kernel_command_line(const Machine &m, std::string_view toplevel_para
     const bool left = m.root_device.empty() && !m.initrd.empty() && leaves_root_to_fstab(toplevel_params);
     for (const auto &word : machine_parameters(m, !left)) more(word);
     if (m.fstab == "no") more(m.initrd.empty() ? "fstab=no" : "fstab=no rd.fstab=yes");  // its own initrd's table is another
+    if (!m.debug_shell.empty()) more(std::format("boot.shell_on_fail {}=early", protocol::agent_parameter));
     for (const auto &p : m.kernel_params) more(p);
     return line;
 }

@@ -50,7 +50,7 @@ struct InitWish {
 };
 
 // What can't be told is lost, never the fleet: standard output may be a pipe that nobody reads any more.
-void tell(const std::string &text) {
+void print(const std::string &text) {
     (void)std::fputs(text.c_str(), stdout);
     (void)std::fflush(stdout);
 }
@@ -61,7 +61,7 @@ class View {
     View() : terminal_(::isatty(STDOUT_FILENO) == 1) {}
 
     void changed(const MachineResult &machine) const {
-        if (!terminal_) tell(line_of(machine) + "\n");
+        if (!terminal_) print(line_of(machine) + "\n");
     }
 
     void tick(const FleetResult &result) {
@@ -74,7 +74,7 @@ class View {
 
     void last(const FleetResult &result) {
         if (terminal_) draw(result);
-        tell(summary_of(result) + "\n");
+        print(summary_of(result) + "\n");
     }
 
   private:
@@ -83,7 +83,7 @@ class View {
         const auto lines = table_of(result, size.rows > 2 ? size.rows - 1U : 1U, size.columns);
         std::string text = drawn_ > 0 ? std::format("\r\x1b[{}A", drawn_) : "";
         for (const auto &line : lines) text += line + "\x1b[K\n";
-        tell(text + "\x1b[J");
+        print(text + "\x1b[J");
         drawn_ = lines.size();
     }
 
@@ -92,13 +92,6 @@ class View {
     std::chrono::steady_clock::time_point drawn_at_;
 };
 
-Result<FleetResult> earlier_results(const std::string &path) {
-    constexpr size_t limit_bytes = size_t{16} << 20;
-    auto text = base::read_file(path, limit_bytes);
-    if (!text) return std::unexpected(text.error());
-    return results_from(*text, path);
-}
-
 // How long each took the last time: in the results that are named or stand where these will be, or among the last runs.
 Result<std::map<std::string, double>> known_durations(const FleetWish &wish, const Fleet &fleet) {
     std::map<std::string, double> known;
@@ -106,7 +99,7 @@ Result<std::map<std::string, double>> known_durations(const FleetWish &wish, con
         if (const auto run = last_run(node.name); run && run->started_s > 0 && run->ended_s > run->started_s)
             known[node.name] = static_cast<double>(run->ended_s - run->started_s);
     const bool named = !wish.like.empty();
-    const auto before = earlier_results(named ? wish.like : wish.output + "/" + std::string(results_file));
+    const auto before = results_in(named ? wish.like : wish.output + "/" + std::string(results_file));
     if (!before && named) return std::unexpected(before.error());
     if (before)
         for (const auto &m : before->machines)
@@ -197,7 +190,7 @@ Result<Plan> plan_of(const FleetWish &wish) {
         if (auto room = check_room(plan.fleet, plan.groups, plan.room); !room) return std::unexpected(room.error());
     plan.result = all_waiting(plan.fleet);
     if (wish.resume) {
-        auto before = earlier_results(wish.output + "/" + std::string(results_file));
+        auto before = results_in(wish.output + "/" + std::string(results_file));
         if (!before)
             return fail(before.error().code, "resume", wish.output, "no fleet's results are there; run it without --resume");
         take_over(*before, plan.groups, plan.result);
@@ -217,7 +210,7 @@ int status(const FleetWish &wish) {
     constexpr auto pause = std::chrono::seconds(3);
     View view;
     for (;; std::this_thread::sleep_for(pause)) {
-        auto result = earlier_results(wish.status + "/" + std::string(results_file));
+        auto result = results_in(wish.status + "/" + std::string(results_file));
         if (!result) return refuse({"look at a fleet", wish.status, result.error().code, "no fleet's results are there"});
         if (const std::string job = slurm_job_of(wish.status); !job.empty()) {
             const auto tasks = slurm_tasks(job);

@@ -103,8 +103,8 @@ RunRecord record_of(const Machine &machine) {
 std::vector<std::string> conclude(const Heard &heard, const Machine &machine, const Prepared &prepared, RunRecord &record,
                                   int code, double seconds) {
     const std::string &directory = prepared.facts.run_directory;
-    const Ending ending = ending_of(
-        heard, {code, machine.timeout_s, machine.memory_mib, prepared.facts.initrd, code == 0 ? "" : console_tail(directory)});
+    const Ending ending = ending_of(heard, {code, machine.timeout_s, machine.memory_mib, prepared.facts.initrd,
+                                            code == 0 ? "" : console_tail(directory), prepared.facts.root_image});
     record.ended_s = ::time(nullptr);
     record.exit_code = code;
     record.cause = cause(ending);
@@ -190,7 +190,8 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
     };
     const HubProcess hub(prepared->facts.runvm, directory->path());
     auto code = supervise({*argv, directory->path(), *console, prepared->store.view.directory.get(), companions_of(*prepared),
-                           machine->timeout_s, !arguments.background && !view, view ? &*view : nullptr, on_event});
+                           machine->timeout_s, prepared->facts.run_as.has_value(), !arguments.background && !view,
+                           view ? &*view : nullptr, on_event});
     if (!code) return give_up(code.error());
     if (!arguments.report.empty())
         if (auto kept = keep_report(prepared->facts, arguments.report); !kept)

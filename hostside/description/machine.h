@@ -50,6 +50,7 @@ struct Machine {
     std::string fstab;  // auto, yes, no: whether stage 2 mounts what its own etc/fstab names
     std::vector<std::string> kernel_params, consoles, extra_modules, paths_in_nix_db;
     std::vector<Credential> credentials;
+    std::string debug_shell;      // a static busybox for the initrd, or `auto`; empty: none
     bool module_tracing = false;  // the initrd's modules keep what only tracing them needs
     bool writable_store = true, writable_store_use_tmpfs = true, use_boot_loader = false;
     std::string boot_disk, boot_disk_format, bios;
@@ -89,6 +90,7 @@ struct Machine {
     std::vector<std::string> networking_options;  // QEMU arguments instead of the user network; empty: that one
     // QEMU
     std::string qemu;
+    std::string run_as;  // the user that QEMU becomes; empty: whoever starts it
     std::vector<std::string> qemu_options;
     int timeout_s = 0;  // 0: none
 };

@@ -45,6 +45,10 @@ Subject system_options() {
     Option use_efi =
         boolean("useEFIBoot", &M::use_efi_boot, false, "EFI firmware (OVMF) instead of SeaBIOS, with a boot loader or without");
     use_efi.flag = "--use-efi-boot";
+    Option shell = text("debugShell", &M::debug_shell, "FILE",
+                        "a static busybox that the initrd has as its shell, for breakpoints, for when stage 1 fails, and for "
+                        "`runvm console --debug`; auto: the first that this host has");
+    shell.flag_alone = "auto";
     return {
         "System",
         {with_default("\"nixos\"", text("name", &M::name, "NAME", "the machine's name")),
@@ -76,6 +80,7 @@ Subject system_options() {
          std::move(parameters),
          std::move(modules),
          std::move(credentials),
+         std::move(shell),
          boolean("moduleTracing", &M::module_tracing, false,
                  "the initrd's modules keep what only ftrace, BPF's fentry, live patches and exact stack traces need; they load "
                  "seven times slower"),

@@ -40,7 +40,7 @@ class Apply {
     }
     Result<> operator()(const MakeOwnDirectory &step) {
         const std::filesystem::path path(step.path);
-        auto made = own_directory(path.parent_path(), path.filename());
+        auto made = own_directory(path.parent_path(), path.filename(), step.owner);
         return made ? Result<>{} : std::unexpected(made.error());
     }
     Result<> operator()(const WriteFile &step) {

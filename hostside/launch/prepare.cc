@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "hostside/boot/debug_shell.h"
 #include "hostside/launch/apply.h"
 #include "hostside/launch/boot_facts.h"
 #include "hostside/launch/facts.h"
@@ -22,6 +23,7 @@ void make_paths_absolute(Machine &m) {
     for (auto *path : {&m.store, &m.kernel, &m.modules, &m.initrd, &m.stage1, &m.boot_disk, &m.bios, &m.disk_image, &m.shared_dir,
                        &m.efi_firmware, &m.efi_variables, &m.efi_own_variables, &m.tpm_state})
         absolute(*path);
+    if (m.debug_shell != any_debug_shell) absolute(m.debug_shell);
     // NixOS names a package, which has the file.
     std::error_code error;
     if (!m.bios.empty() && fs::is_directory(m.bios, error)) m.bios += "/bios.bin";
@@ -51,14 +53,16 @@ base::Result<Prepared> prepare(const Machine &described, const PrepareOptions &o
     Machine m = described;
     m.store_kind = store->kind;
     auto plan = plan_with(*store, m, options);
-    auto held = plan.and_then(apply);
+    if (!plan) return std::unexpected(plan.error());
+    // Before what stays, as a disk: a store that can't be had leaves nothing but what the cache may have.
+    auto provided = provide_store(*store, m, options.run_directory, options.progress);
+    if (!provided) return std::unexpected(provided.error());
+    auto held = apply(*plan);
     if (!held && held.error().code == ESTALE) {
         plan = plan_with(*store, m, options);
         held = plan.and_then(apply);
     }
     if (!held) return std::unexpected(held.error());
-    auto provided = provide_store(*store, m, options.run_directory, options.progress);
-    if (!provided) return std::unexpected(provided.error());
     plan->host.store_directory = provided->directory;
     plan->notes.insert(plan->notes.end(), provided->notes.begin(), provided->notes.end());
     Swtpm tpm;

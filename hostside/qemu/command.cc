@@ -63,6 +63,13 @@ void add_firmware(Argv &argv, const Machine &m, const HostFacts &facts) {
     add(argv, "-drive", std::format("if=pflash,format=raw,unit=1,file={}", escaped(facts.efi_variables)));
 }
 
+// QEMU becomes another user after the filter is in place, which would end it for that: what it could do with those calls
+// afterwards is nothing, because it has no privilege and can't gain one (the filter's no_new_privs).
+std::string_view denied(const Machine &m, const HostFacts &facts) {
+    if (starts_programs(m)) return "";
+    return facts.run_as ? ",spawn=deny" : ",elevateprivileges=deny,spawn=deny";
+}
+
 // Files of fw_cfg: not on the command line, where others would see them, and not in SMBIOS, where SeaBIOS has no room for much.
 base::Result<> add_credentials(Argv &argv, const Machine &m) {
     // QEMU has room for 55 bytes of a file's name, and for a few files of ours beside its own (FW_CFG_MAX_FILE_PATH,
@@ -96,8 +103,11 @@ std::string escaped(std::string_view value) {
 
 base::Result<Argv> qemu_argv(const Machine &m, const HostFacts &facts) {
     Argv argv{facts.qemu, "-name", "guest=" + escaped(m.name), "-nodefaults", "-no-user-config"};
-    if (facts.sandbox && m.sandbox)
-        add(argv, "-sandbox", std::format("on,obsolete=deny{}", starts_programs(m) ? "" : ",elevateprivileges=deny,spawn=deny"));
+    if (facts.sandbox && m.sandbox) add(argv, "-sandbox", "on,obsolete=deny" + std::string(denied(m, facts)));
+    if (facts.run_as) {
+        const std::string user = std::format("{}:{}", facts.run_as->uid, facts.run_as->gid);
+        add(argv, facts.run_with_user ? "-run-with" : "-runas", facts.run_with_user ? "user=" + user : user);
+    }
     if (!m.allow_reboot) argv.emplace_back("-no-reboot");
     add_accelerator(argv, m, facts);
     add_display(argv, m);

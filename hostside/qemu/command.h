@@ -1,10 +1,12 @@
 // From a machine's description and what this host is like to QEMU's argv. Pure: nothing is looked at or created here.
 #pragma once
 
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "hostside/base/user.h"
 #include "hostside/description/machine.h"
 #include "mounts/base/error.h"
 
@@ -16,7 +18,9 @@ struct HostFacts {
     std::string runvm;  // ours, which QEMU starts for connections of a guest to the host
     int qemu_major = 10;
     bool kvm = false;
-    bool root = false;                    // we run as root: then a guest's chown would be real on the host
+    bool root = false;                    // QEMU stays root: then a guest's chown would be real on the host
+    std::optional<User> run_as;           // that QEMU becomes
+    bool run_with_user = true;            // and that is said with -run-with, as from QEMU 9.1 on; else with -runas
     bool sandbox = true;                  // this QEMU takes -sandbox on
     std::string kernel, initrd;           // files to boot
     std::string command_line;             // of the kernel

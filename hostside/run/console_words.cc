@@ -59,6 +59,18 @@ std::string_view unit_failure(std::string_view line) {
     return trimmed(*message);
 }
 
+// `Out of memory: Killed process 143 (bash) total-vm:…` (Linux, mm/oom_kill.c). A name may hold parentheses of its own.
+void read_killed(ConsoleWords &words, std::string_view line) {
+    const auto process = behind(line, "Out of memory: Killed process ");
+    if (!process) return;
+    words.out_of_memory = true;
+    constexpr size_t most = 4;
+    const size_t open = process->find('('), close = process->rfind(") total-vm:");
+    if (open == std::string_view::npos || close == std::string_view::npos || close < open) return;
+    std::string name(process->substr(open + 1, close - open - 1));
+    if (words.killed.size() < most && !std::ranges::contains(words.killed, name)) words.killed.push_back(std::move(name));
+}
+
 void read_line(ConsoleWords &words, std::string_view line) {
     words.last_line = line;
     // A kernel repeats its words at the end of the trace: `---[ end Kernel panic - not syncing: … ]---`.
@@ -66,7 +78,8 @@ void read_line(ConsoleWords &words, std::string_view line) {
         words.panic = *panic;
         words.init_ended = exit_code_in(*panic);
     }
-    if (line.contains("deadlocked on memory") || line.contains("Out of memory: Killed process")) words.out_of_memory = true;
+    if (line.contains("deadlocked on memory")) words.out_of_memory = true;
+    read_killed(words, line);
     if (const auto failure = behind(line, "Initramfs unpacking failed: ")) words.initrd_failure = *failure;
     if (line.contains("You are in emergency mode") || line.contains("Cannot open access to console, the root account is locked"))
         words.emergency = true;

@@ -6,6 +6,7 @@
 
 #include "hostside/base/exit_code.h"
 #include "hostside/run/console_words.h"
+#include "mounts/base/shell_words.h"
 #include "mounts/protocol.h"
 
 namespace hostside {
@@ -15,6 +16,8 @@ namespace {
 using mounts::protocol::BootPhase;
 
 constexpr std::string_view last_phase = name(BootPhase::switch_root);
+constexpr std::string_view emergency_words = "systemd in the guest is in emergency mode and waits for a person";
+constexpr std::string_view emergency_remedy = "mend that unit, or the fstab's line (nofail), in the guest's configuration";
 
 std::string signal_name(int signal) {
     switch (signal) {
@@ -44,6 +47,15 @@ std::string in_phase(const Heard &heard) {
 
 std::string more_memory(const Circumstances &m) {
     return std::format("the machine has {} MiB of memory; give it more with --memory", m.memory_mib);
+}
+
+// What a guest that went on without the processes that its kernel killed may have failed of. The kernel's words scrolled by,
+// and a status (137, say) tells nobody.
+void add_killed(Ending &ending, const ConsoleWords &words, const Circumstances &m) {
+    if (!words.out_of_memory || words.killed.empty() || !ending.why.empty()) return;
+    ending.why = "the guest ran out of memory, and its kernel killed processes:";
+    for (const auto &name : words.killed) ending.why += (&name == words.killed.data() ? " " : ", ") + name;
+    ending.remedy = more_memory(m);
 }
 
 Ending of_initrd(const ConsoleWords &words, const Circumstances &m, std::string what) {
@@ -80,9 +92,9 @@ Ending of_timeout(const Heard &heard, const Circumstances &m) {
     Ending ending{std::format("the time was up, {} s (--timeout); it was in: {}", m.timeout_s, how_far(heard)), "",
                   "give it more time with --timeout, if it was at work"};
     if (words.emergency) {
-        ending.why = "systemd in the guest is in emergency mode and waits for a person";
+        ending.why = std::string(emergency_words);
         if (!words.failed_unit.empty()) ending.why += ": " + words.failed_unit;
-        ending.remedy = "mend that unit, or the fstab's line (nofail), in the guest's configuration";
+        ending.remedy = emergency_remedy;
     } else if (words.last_line.empty()) {
         ending.why = "the console said nothing";
         ending.remedy = "a guest that boots says something there: is console=ttyS0 among its parameters, and is it a kernel?";
@@ -90,6 +102,24 @@ Ending of_timeout(const Heard &heard, const Circumstances &m) {
         ending.why = "the console's last line: " + words.last_line;
     }
     return ending;
+}
+
+// The root's file system isn't whole (error.cc has these words).
+bool is_damage(std::string_view failure) {
+    return failure.contains("mnt-root': ") && (failure.contains("(EUCLEAN)") || failure.contains("(EBADMSG)"));
+}
+
+// e2fsck reads no qcow2.
+std::string check_of(const std::string &image) {
+    const std::string name = base::quote_word(image), raw = base::quote_word(image + ".raw");
+    return std::format(
+        "have it checked: qemu-img convert -O raw {0} {1} && e2fsck -f {1}; then qemu-img convert -O qcow2 {1} {0}", name, raw);
+}
+
+Ending of_emergency(const Circumstances &m) {
+    const std::string unit = console_words(m.console).failed_unit;
+    return {std::string(emergency_words), unit.empty() ? "the console names no unit that failed" : unit,
+            std::string(emergency_remedy)};
 }
 
 Ending of_qemu(const Heard &heard) {
@@ -126,6 +156,7 @@ void Heard::event(const RunEvent &event) {
     case RunEvent::stage1_failure:
         if (stage1_failure.empty()) stage1_failure = event.text;
         break;
+    case RunEvent::emergency: emergency = true; break;
     case RunEvent::qemu_killed: qemu_signal = event.number; break;
     case RunEvent::qemu_out_of_memory: out_of_memory = true; break;
     case RunEvent::store_lost:
@@ -139,7 +170,7 @@ void Heard::event(const RunEvent &event) {
 
 std::string how_far(const Heard &heard) {
     if (heard.ready) return "ready";
-    if (heard.phase == last_phase) return "stage 2";
+    if (heard.phase == last_phase) return heard.emergency ? "stage 2: emergency mode" : "stage 2";
     if (!heard.phase.empty()) return "stage 1: " + heard.phase + (heard.step.empty() ? "" : ", " + heard.step);
     return heard.started ? "kernel" : "disk";
 }
@@ -152,16 +183,19 @@ Ending ending_of(const Heard &heard, const Circumstances &m) {
         ending = {"stage 1 failed" + in_phase(heard), heard.stage1_failure, ""};
         const ConsoleWords words = console_words(m.console);
         if (!words.initrd_failure.empty()) ending = of_initrd(words, m, ending.what);
+        if (is_damage(heard.stage1_failure) && !m.root_image.empty()) ending.remedy = check_of(m.root_image);
         break;
     }
     case guest_panic: ending = of_panic(heard, m); break;
     case timed_out: ending = of_timeout(heard, m); break;
+    case in_emergency: ending = of_emergency(m); break;
     case qemu_failed: ending = of_qemu(heard); break;
     case launcher_error: ending.what = "runvm failed"; break;
     default:
         ending.what = m.exit_code > signal_base
                           ? std::format("ended by {}; it had come to: {}", told_signal(m.exit_code - signal_base), how_far(heard))
                           : std::format("the guest failed with status {}", m.exit_code);
+        if (m.exit_code <= guest_status_limit) add_killed(ending, console_words(m.console), m);
     }
     if (!heard.full_disks.empty())
         ending.remedy = std::format("the host had no room for the guest's disk '{}': free some", heard.full_disks.front());
@@ -179,7 +213,7 @@ std::vector<std::string> last_words(const Ending &ending, int exit_code, double 
     if (!ending.why.empty()) lines.push_back("  why: " + ending.why);
     if (!ending.remedy.empty()) lines.push_back("  do: " + ending.remedy);
     // A guest's own status is what was asked for, and a signal is somebody's will.
-    const bool ours = exit_code > guest_status_limit && exit_code <= launcher_error;
+    const bool ours = exit_code > guest_status_limit && exit_code < signal_base;
     if (ours && !look.empty()) lines.push_back(std::format("  look: {}; exit status {}", look, exit_code));
     return lines;
 }

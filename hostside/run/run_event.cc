@@ -30,6 +30,7 @@ constexpr std::array<Row, RunEvent::exit + 1> rows{{
     {"timeout", true},
     {"signal", true},
     {"qemu-said"},
+    {"emergency"},
     {"qemu-killed", true},
     {"qemu-out-of-memory"},
     {"cause"},

@@ -25,6 +25,7 @@ struct RunEvent {
         timeout,             // the time was up; the limit in seconds
         signal,              // the launcher was told to end; the signal
         qemu_said,           // a line of QEMU's own
+        emergency,           // the guest's systemd waits for a person
         qemu_killed,         // a signal ended QEMU; the signal
         qemu_out_of_memory,  // the host's kernel says that it was for want of memory
         cause,               // why the run ended as it did, in one line

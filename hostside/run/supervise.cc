@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,10 +13,13 @@
 #include <format>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "hostside/base/unix_socket.h"
 #include "hostside/qemu/command.h"
 #include "hostside/qemu/events.h"
+#include "hostside/run/emergency.h"
+#include "hostside/run/guard.h"
 #include "hostside/run/oom.h"
 #include "hostside/run/port_report.h"
 #include "hostside/run/status_port.h"
@@ -36,6 +40,16 @@ constexpr size_t line_limit_bytes = 4096;
 constexpr auto connect_pause = std::chrono::milliseconds(20);
 // For QEMU to flush its disks after SIGTERM.
 constexpr auto grace = std::chrono::seconds(3);
+// For a guest in emergency mode to do something else all the same: its own status, a reboot.
+constexpr auto emergency_patience = std::chrono::seconds(3);
+
+// Somebody may type into the guest's console: a program that holds the other end of our standard input, as a test driver does.
+bool somebody_may_type() {
+    struct stat st{};
+    if (::fstat(STDIN_FILENO, &st) < 0 || (!S_ISFIFO(st.st_mode) && !S_ISSOCK(st.st_mode))) return false;
+    pollfd input{STDIN_FILENO, POLLIN, 0};
+    return ::poll(&input, 1, 0) == 0;
+}
 
 bool hangs_up_ignored() {
     struct sigaction action{};
@@ -109,6 +123,7 @@ class Run {
             if (taken.resumed && view != nullptr) view->resume();
             take_signal(taken.asked);
             check_companions();
+            check_emergency();
             check_time();
             int wait_status = 0;
             if (::waitpid(qemu_, &wait_status, WNOHANG) == qemu_) return ended(base::exit_code(wait_status));
@@ -141,7 +156,7 @@ class Run {
         constexpr long long redraw_ms = 100;
         long long wait = connected_ ? -1 : connect_pause.count();
         if (connected_ && supervision_.view != nullptr && supervision_.view->wants_ticks()) wait = redraw_ms;
-        for (const auto &end : {deadline_, kill_at_, lost_at_}) {
+        for (const auto &end : {deadline_, kill_at_, lost_at_, emergency_at_}) {
             if (!end) continue;
             const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*end - Clock::now()).count() + 1;
             const long long bounded = std::clamp<long long>(left, 0, 1 << 30);
@@ -153,6 +168,7 @@ class Run {
     void take_status() {
         for (const auto &line : status_.receive()) switch (line.kind) {
             case StatusLine::ready:
+                is_ready_ = true;
                 stage1_phase_.clear();
                 report({RunEvent::ready});
                 break;
@@ -181,6 +197,16 @@ class Run {
     void take_console() {
         const std::string text = supervision_.console.take();
         if (supervision_.view != nullptr) supervision_.view->show(text);
+        if (emergency_watch_.take(text) && !emergency_at_ && !in_emergency_) emergency_at_ = Clock::now() + emergency_patience;
+    }
+
+    // A person at the terminal has the guest's own prompt there.
+    void check_emergency() {
+        if (!emergency_at_ || Clock::now() < *emergency_at_) return;
+        emergency_at_.reset();
+        if (std::exchange(in_emergency_, true) || is_ready_ || code_) return;
+        report({RunEvent::emergency, ""});
+        if (!interactive_ && !(supervision_.terminal && somebody_may_type())) end_qemu(in_emergency);
     }
 
     void take_qemu_output() {
@@ -300,7 +326,8 @@ class Run {
     pid_t qemu_;
     Fd qemu_output_;
     std::string qemu_said_;
-    bool interactive_, connected_ = false, panicked_ = false;
+    bool interactive_, connected_ = false, panicked_ = false, is_ready_ = false, in_emergency_ = false;
+    EmergencyWatch emergency_watch_;
     std::string stage1_phase_;                // where stage 1 is; empty: it said nothing, or is done
     QemuEvent::Kind end_ = QemuEvent::other;  // that the guest asked for
     PortReport port_report_{supervision_.run_directory};
@@ -308,7 +335,7 @@ class Run {
     QemuEvents events_{Fd()};
     std::set<std::string> failed_disks_;
     std::optional<int> code_;
-    std::optional<Clock::time_point> deadline_, kill_at_, lost_at_;
+    std::optional<Clock::time_point> deadline_, kill_at_, lost_at_, emergency_at_;
     const Companion *lost_ = nullptr;
 };
 
@@ -326,6 +353,16 @@ base::Result<int> supervise(const Supervision &s) {
                               .dies_with_parent = true});
     if (!child) return std::unexpected(child.error());
     s.console.close_writer();
+    std::optional<Guard> guard;
+    if (s.other_user) {
+        auto made = Guard::beside(child->pid);
+        if (!made) {
+            (void)::kill(child->pid, SIGKILL);
+            (void)::waitpid(child->pid, nullptr, 0);
+            return std::unexpected(made.error());
+        }
+        guard.emplace(std::move(*made));
+    }
     const bool interactive = s.view != nullptr || (s.terminal && terminal.interactive());
     return Run(s, std::move(*child), interactive).to_the_end(signals);
 }

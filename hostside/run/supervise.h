@@ -29,6 +29,7 @@ struct Supervision {
     int inherited = -1;   // a descriptor that argv names and QEMU has; -1: none
     std::vector<Companion> companions;
     int timeout_s = 0;            // 0: none
+    bool other_user = false;      // QEMU becomes another user than ours
     bool terminal = true;         // QEMU has our stdin and stdout; not with a view
     ConsoleView *view = nullptr;  // shows the console to a person, and keeps QEMU's own words for its failure
     std::function<void(const RunEvent &)> report;

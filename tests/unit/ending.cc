@@ -4,6 +4,7 @@
 #include <catch_amalgamated.hpp>
 
 #include "hostside/run/console_words.h"
+#include "hostside/run/emergency.h"
 #include "hostside/run/oom.h"
 #include "mounts/base/printable.h"
 
@@ -71,6 +72,23 @@ TEST_CASE("a panic is told in the kernel's words, that of process 1 with how it 
     CHECK(initrd.remedy.contains("--initrd"));
 }
 
+TEST_CASE("a guest that failed after its kernel had killed processes for want of memory is told so") {
+    // As a guest of 300 MiB printed it (Linux 6.12).
+    constexpr auto console =
+        R"([    7.97] Out of memory: Killed process 134 (stage1-agent) total-vm:3060kB, anon-rss:172kB, shmem-rss:0kB, UID:0
+[    7.99] Out of memory: Killed process 132 (stage1-agent) total-vm:2976kB, anon-rss:172kB, shmem-rss:0kB, UID:0
+[    8.35] Out of memory: Killed process 143 (bash) total-vm:3996kB, anon-rss:256kB, shmem-rss:0kB, UID:0
+[    9.00] Memory cgroup out of memory: Killed process 150 (within) total-vm:1kB, anon-rss:1kB
+[   48.52] reboot: Power down
+)";
+    const Ending e =
+        ending_of(heard({{RunEvent::phase, "switch_root"}}), {.exit_code = 119, .memory_mib = 300, .console = console});
+    CHECK(e.why == "the guest ran out of memory, and its kernel killed processes: stage1-agent, bash");
+    CHECK(e.remedy == "the machine has 300 MiB of memory; give it more with --memory");
+    CHECK(ending_of(heard({}), {.exit_code = 0, .console = console}).what.empty());
+    CHECK(ending_of(heard({}), {.exit_code = 3, .console = "Out of memory: Killed process 1 ) total-vm:("}).why.empty());
+}
+
 TEST_CASE("a timeout tells where the machine stood") {
     const Ending kernel = ending_of(heard({{.kind = RunEvent::started, .number = 7}}),
                                     {.exit_code = 122, .timeout_s = 5, .console = "[ 0.1] one\n[ 0.2] two\n\n"});
@@ -133,4 +151,24 @@ TEST_CASE("a disk of the host that took no more is the remedy, whatever then fai
                                       {RunEvent::stage1_failure, "write: Input/output error"}}),
                                {.exit_code = 120});
     CHECK(e.remedy == "the host had no room for the guest's disk 'root': free some");
+}
+
+TEST_CASE("emergency mode is noticed on the console, however its line comes in pieces, and no other line is taken for it") {
+    hostside::EmergencyWatch watch;
+    CHECK_FALSE(watch.take("[  OK  ] Reached target emergency.target.\r\nYou are in emer"));
+    CHECK(watch.take("gency mode. After logging in, type \"journalctl -xb\" to view\r\n"));
+    CHECK(hostside::EmergencyWatch().take(
+        "\x1b[!p\x1b[?7h\x1b]104\x1b\\\r\nCannot open access to console, the root account is locked.\n"));
+    CHECK(hostside::EmergencyWatch().take("\r\x1b[0m\x1b[!pYou are in emergency mode."));
+    CHECK_FALSE(hostside::EmergencyWatch().take("log: You are in emergency mode\nYou are in rescue mode.\n"));
+    CHECK_FALSE(hostside::EmergencyWatch().take(std::string(100'000, 'x') + "You are in emergency mode"));
+}
+
+TEST_CASE("emergency mode is an ending of its own, with the unit that failed") {
+    const Heard all = heard({{RunEvent::phase, "switch_root"}, {RunEvent::emergency, ""}});
+    CHECK(hostside::how_far(all) == "stage 2: emergency mode");
+    CHECK(hostside::cause(ending_of(all, {.exit_code = 125, .console = "[FAILED] Failed to mount data.mount - /data.\n"})) ==
+          "systemd in the guest is in emergency mode and waits for a person: Failed to mount data.mount - /data.");
+    CHECK(ending_of(all, {.exit_code = 125}).why == "the console names no unit that failed");
+    CHECK(hostside::last_words(ending_of(all, {.exit_code = 125}), 125, 1, "runvm logs web").back().ends_with("exit status 125"));
 }
