@@ -16,7 +16,7 @@ std::string kernel_command_line(const Machine &machine, std::string_view topleve
 // empty: nothing.
 std::string oem_parameters(const Machine &machine, bool fresh_disk, std::string_view boot);
 
-// What fits into the command line, and the rest, for the initrd. Only parameters of ours and `regInfo` move.
+// What fits into the command line, and the rest, which goes into the initrd. Only parameters of ours and `regInfo` move.
 struct CommandLineParts {
     std::string line, parameters;
 };

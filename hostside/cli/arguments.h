@@ -30,7 +30,7 @@ struct Arguments {
     std::string output, report;
     // For a machine that is booted for one command: told its run directory, which is then its own.
     std::function<void(const std::string &run_directory)> told_directory;
-    // Instead of all that was said: the machine, because it was made of that before, or is none of the user's.
+    // Instead of all that was said: the machine, because it was made of that before, or is not the user's.
     std::optional<Machine> decided;
     bool quiet = false;  // nothing is told of its run but its failure
     std::string wait;    // of start, for what: empty: QEMU; `stage2`, `ready`

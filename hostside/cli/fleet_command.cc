@@ -1,15 +1,12 @@
 #include "hostside/cli/fleet_command.h"
 
 #include <fcntl.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
-#include <cstdio>
 #include <filesystem>
 #include <format>
 #include <map>
@@ -19,12 +16,11 @@
 #include "hostside/base/exists.h"
 #include "hostside/base/exit_code.h"
 #include "hostside/base/printable.h"
+#include "hostside/cli/fleet_view.h"
 #include "hostside/cli/reporter.h"
-#include "hostside/exec/client.h"
 #include "hostside/fleet/example.h"
 #include "hostside/fleet/fleet.h"
 #include "hostside/fleet/slurm.h"
-#include "hostside/fleet/table.h"
 #include "hostside/host/last_run.h"
 #include "mounts/base/at.h"
 #include "mounts/base/json_text.h"
@@ -47,49 +43,6 @@ struct FleetWish {
 
 struct InitWish {
     std::string system = "./result", config, output = "fleet.json";
-};
-
-// What can't be told is lost, never the fleet: standard output may be a pipe that nobody reads any more.
-void print(const std::string &text) {
-    (void)std::fputs(text.c_str(), stdout);
-    (void)std::fflush(stdout);
-}
-
-// A table that is drawn over itself on a terminal, a line for each change elsewhere.
-class View {
-  public:
-    View() : terminal_(::isatty(STDOUT_FILENO) == 1) {}
-
-    void changed(const MachineResult &machine) const {
-        if (!terminal_) print(line_of(machine) + "\n");
-    }
-
-    void tick(const FleetResult &result) {
-        constexpr auto pause = std::chrono::milliseconds(250);
-        const auto now = std::chrono::steady_clock::now();
-        if (!terminal_ || now < drawn_at_ + pause) return;
-        drawn_at_ = now;
-        draw(result);
-    }
-
-    void last(const FleetResult &result) {
-        if (terminal_) draw(result);
-        print(summary_of(result) + "\n");
-    }
-
-  private:
-    void draw(const FleetResult &result) {
-        const auto size = terminal_size(STDOUT_FILENO);
-        const auto lines = table_of(result, size.rows > 2 ? size.rows - 1U : 1U, size.columns);
-        std::string text = drawn_ > 0 ? std::format("\r\x1b[{}A", drawn_) : "";
-        for (const auto &line : lines) text += line + "\x1b[K\n";
-        print(text + "\x1b[J");
-        drawn_ = lines.size();
-    }
-
-    bool terminal_;
-    size_t drawn_ = 0;
-    std::chrono::steady_clock::time_point drawn_at_;
 };
 
 // How long each took the last time: in the results that are named or stand where these will be, or among the last runs.
@@ -208,7 +161,7 @@ void tell_where(const std::string &directory) {
 int status(const FleetWish &wish) {
     constexpr int not_over = 2;
     constexpr auto pause = std::chrono::seconds(3);
-    View view;
+    FleetView view;
     for (;; std::this_thread::sleep_for(pause)) {
         auto result = results_in(wish.status + "/" + std::string(results_file));
         if (!result) return refuse({"look at a fleet", wish.status, result.error().code, "no fleet's results are there"});
@@ -261,7 +214,7 @@ int run(FleetWish &wish) {
     if (!place) return refuse(place.error());
     if (wish.engine == "slurm") return submit(wish, *plan, *place);
     (void)std::signal(SIGPIPE, SIG_IGN);
-    View view;
+    FleetView view;
     const FleetRun fleet{.fleet = plan->fleet,
                          .groups = plan->groups,
                          .place = *place,

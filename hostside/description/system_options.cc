@@ -28,6 +28,10 @@ Subject system_options() {
     credentials.named_by = "name";
     credentials.shorthand = credential_from;
     credentials.shorthand_form = "NAME=FILE";
+    Option shell = text("debugShell", &M::debug_shell, "FILE",
+                        "a static busybox that the initrd has as its shell, for breakpoints, for when stage 1 fails, and for "
+                        "`runvm console --debug`; auto: the first that this host has");
+    shell.flag_alone = "auto";
     Option firmware = text("firmware", &M::efi_firmware, "FILE",
                            "the program; empty: what the descriptions in /usr/share/qemu/firmware and its like name first");
     firmware.flag = "--efi-firmware";
@@ -45,10 +49,6 @@ Subject system_options() {
     Option use_efi =
         boolean("useEFIBoot", &M::use_efi_boot, false, "EFI firmware (OVMF) instead of SeaBIOS, with a boot loader or without");
     use_efi.flag = "--use-efi-boot";
-    Option shell = text("debugShell", &M::debug_shell, "FILE",
-                        "a static busybox that the initrd has as its shell, for breakpoints, for when stage 1 fails, and for "
-                        "`runvm console --debug`; auto: the first that this host has");
-    shell.flag_alone = "auto";
     return {
         "System",
         {with_default("\"nixos\"", text("name", &M::name, "NAME", "the machine's name")),

@@ -56,18 +56,18 @@ bool starts_programs(const Machine &m) {
     return std::ranges::any_of(telling, [&](std::string_view one) { return words.contains(one); });
 }
 
-void add_firmware(Argv &argv, const Machine &m, const HostFacts &facts) {
-    // The variables are the firmware's alone, whatever the guest's kernel may do.
-    if (m.use_secure_boot) add(argv, "-global", "driver=cfi.pflash01,property=secure,value=on");
-    add(argv, "-drive", std::format("if=pflash,format=raw,unit=0,readonly=on,file={}", escaped(facts.efi_code)));
-    add(argv, "-drive", std::format("if=pflash,format=raw,unit=1,file={}", escaped(facts.efi_variables)));
-}
-
 // QEMU becomes another user after the filter is in place, which would end it for that: what it could do with those calls
 // afterwards is nothing, because it has no privilege and can't gain one (the filter's no_new_privs).
 std::string_view denied(const Machine &m, const HostFacts &facts) {
     if (starts_programs(m)) return "";
     return facts.run_as ? ",spawn=deny" : ",elevateprivileges=deny,spawn=deny";
+}
+
+void add_firmware(Argv &argv, const Machine &m, const HostFacts &facts) {
+    // The variables are the firmware's alone, whatever the guest's kernel may do.
+    if (m.use_secure_boot) add(argv, "-global", "driver=cfi.pflash01,property=secure,value=on");
+    add(argv, "-drive", std::format("if=pflash,format=raw,unit=0,readonly=on,file={}", escaped(facts.efi_code)));
+    add(argv, "-drive", std::format("if=pflash,format=raw,unit=1,file={}", escaped(facts.efi_variables)));
 }
 
 // Files of fw_cfg: not on the command line, where others would see them, and not in SMBIOS, where SeaBIOS has no room for much.

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "hostside/base/bounded_json.h"
 #include "mounts/base/at.h"
 
 namespace hostside {
@@ -20,23 +21,14 @@ namespace {
 using nlohmann::json;
 namespace fs = std::filesystem;
 
-// QEMU's own have a kilobyte and a depth of 4. What prints and frees nlohmann-json's values recurses.
-constexpr size_t description_limit_bytes = size_t{64} << 10;
-constexpr int deepest = 16;
 constexpr size_t most_descriptions = 1000;
+// QEMU's own have a kilobyte and a depth of 4.
+constexpr JsonLimits limits{.what = "a description of firmware", .bytes = size_t{64} << 10, .keys = 1000, .depth = 16};
 
+// Null: it is none. An empty file takes the place of the distribution's of the same name.
 json description_in(const std::string &path) {
-    const auto text = base::read_file(path, description_limit_bytes);
-    if (!text || text->empty()) return {};  // an empty one takes the place of the distribution's
-    bool too_deep = false;
-    json read = json::parse(
-        *text,
-        [&](int depth, json::parse_event_t, json &) {
-            too_deep = too_deep || depth > deepest;
-            return !too_deep;
-        },
-        false);
-    return too_deep || read.is_discarded() ? json() : read;
+    const auto text = base::read_file(path, limits.bytes);
+    return text && check_json(*text, path, limits) ? json::parse(*text, nullptr, false) : json();
 }
 
 const json &field(const json &object, std::string_view key) {
@@ -63,7 +55,7 @@ bool is_for(const json &description, const std::string &machine_type) {
            });
 }
 
-// A raw file that can be read; empty: it is none.
+// A raw file that can be read; empty: it isn't one.
 std::string file_of(const json &mapping, std::string_view key) {
     const json &file = field(mapping, key), &name = field(file, "filename");
     if (!name.is_string() || field(file, "format") != "raw") return {};

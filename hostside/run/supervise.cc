@@ -1,7 +1,6 @@
 #include "hostside/run/supervise.h"
 
 #include <poll.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,8 +12,10 @@
 #include <format>
 #include <optional>
 #include <set>
+#include <span>
 #include <utility>
 
+#include "hostside/base/signals.h"
 #include "hostside/base/unix_socket.h"
 #include "hostside/qemu/command.h"
 #include "hostside/qemu/events.h"
@@ -56,42 +57,11 @@ bool hangs_up_ignored() {
     return ::sigaction(SIGHUP, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
-// Signals as a descriptor, so that one poll waits for everything.
-class Signals {
-  public:
-    Signals() {
-        sigset_t set;
-        sigemptyset(&set);
-        for (const int s : {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGCONT}) sigaddset(&set, s);
-        // nohup(1) had it ignored. A blocked signal would arrive here all the same.
-        if (!hangs_up_ignored()) sigaddset(&set, SIGHUP);
-        (void)::sigprocmask(SIG_BLOCK, &set, &old_);
-        fd_ = Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
-    }
-    ~Signals() { (void)::sigprocmask(SIG_SETMASK, &old_, nullptr); }
-    Signals(const Signals &) = delete;
-    Signals &operator=(const Signals &) = delete;
-    [[nodiscard]] int fd() const { return fd_.get(); }
-    struct Taken {
-        int asked = 0;  // the last that asks us to end; 0: none
-        bool resumed = false;
-    };
-    Taken take() {
-        Taken taken;
-        signalfd_siginfo info{};
-        while (::read(fd_.get(), &info, sizeof info) == sizeof info) {
-            if (info.ssi_signo == SIGCONT)
-                taken.resumed = true;
-            else if (info.ssi_signo != SIGCHLD)
-                taken.asked = static_cast<int>(info.ssi_signo);
-        }
-        return taken;
-    }
-
-  private:
-    sigset_t old_{};
-    Fd fd_;
-};
+// Those that are ours to hear. nohup(1) had SIGHUP ignored, and a blocked signal would arrive here all the same.
+std::span<const int> heard_signals() {
+    static constexpr std::array all{SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGCONT, SIGHUP};
+    return std::span(all).first(hangs_up_ignored() ? all.size() - 1 : all.size());
+}
 
 // One run of QEMU.
 class Run {
@@ -102,7 +72,7 @@ class Run {
     }
 
     // Waits for QEMU's end, and does what happens until then.
-    int to_the_end(Signals &signals) {
+    int to_the_end(const Signals &signals) {
         for (;;) {
             if (status_.fd() < 0 && !connected_) connect();
             ConsoleView *const view = supervision_.view;
@@ -119,9 +89,7 @@ class Run {
             if (polls[4].revents != 0) take_qemu_output();
             if (polls[5].revents != 0) view->type();
             if (view != nullptr) view->tick();
-            const auto taken = signals.take();
-            if (taken.resumed && view != nullptr) view->resume();
-            take_signal(taken.asked);
+            take_signals(signals);
             check_companions();
             check_emergency();
             check_time();
@@ -236,7 +204,12 @@ class Run {
             }
     }
 
-    void take_signal(int asked) {
+    void take_signals(const Signals &signals) {
+        int asked = 0;  // the last that asks us to end
+        while (const int signal = signals.take()) {
+            if (signal == SIGCONT && supervision_.view != nullptr) supervision_.view->resume();
+            if (signal != SIGCONT && signal != SIGCHLD) asked = signal;
+        }
         // At a terminal, ctrl-c is the guest's, once its console is there.
         const bool live = supervision_.view != nullptr && supervision_.view->live();
         if (asked == 0 || (interactive_ && !live && asked == SIGINT)) return;
@@ -343,7 +316,7 @@ class Run {
 
 base::Result<int> supervise(const Supervision &s) {
     const Terminal terminal;
-    Signals signals;
+    const Signals signals(heard_signals());
     std::vector<int> inherited{s.console.writer()};
     if (s.inherited >= 0) inherited.push_back(s.inherited);
     auto child = base::start({.argv = s.argv,
