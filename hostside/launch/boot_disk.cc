@@ -84,8 +84,9 @@ std::string script_for(const Machine &m) {
 Machine maker_of(const Machine &m, const std::string &image) {
     Machine maker;
     maker.name = m.name + "-boot-disk";
-    for (const auto text : {&Machine::store, &Machine::toplevel, &Machine::kernel, &Machine::modules, &Machine::stage1,
-                            &Machine::store_view, &Machine::cpu, &Machine::accelerator, &Machine::machine_type, &Machine::qemu})
+    for (const auto text :
+         {&Machine::store, &Machine::toplevel, &Machine::kernel, &Machine::modules, &Machine::stage1, &Machine::store_view,
+          &Machine::run_as, &Machine::cpu, &Machine::accelerator, &Machine::machine_type, &Machine::qemu})
         maker.*text = m.*text;
     maker.store_kind = "9p";
     maker.store_compression = "none";

@@ -128,7 +128,7 @@ Result<> look_at_boot_loader(LaunchFacts &facts, const Machine &m, const Prepare
     const std::string kernel = !m.kernel.empty() || m.toplevel.empty() ? m.kernel : in_store(m.store, m.toplevel + "/kernel");
     if (!kernel.empty() && exists(kernel)) return look_at_accelerator(facts, m, kernel, options);
     // Nothing is known that KVM could be proven with.
-    if (m.accelerator == "kvm") return look_at_accelerator(facts, m, "", options);
+    if (m.accelerator != "auto") return look_at_accelerator(facts, m, "", options);
     facts.notes.emplace_back(
         "emulation (TCG), much slower than KVM: KVM is proven with the system's kernel, and no toplevel says which that is; "
         "--accel kvm takes it unproven");

@@ -32,19 +32,20 @@ let
       "pathsInNixDB" "sharedDirectories" "forwardPorts" "restrictNetwork" "vlans" "interfaces" "writableStore"
       "writableStoreUseTmpfs" "bios" "directBoot.initrd" "credentials" "qemu.package" "qemu.options" "qemu.networkingOptions"
       "qemu.consoles" "qemu.drives" "qemu.diskInterface" "qemu.guestAgent.enable" "qemu.virtioKeyboard" "qemu.forceAccel"
-      "qemu.enableSharedMemory"
+      "qemu.enableSharedMemory" "useHostCerts" "useEFIBoot" "efi.firmware" "efi.variables" "tpm.enable" "tpm.package"
+      "tpm.deviceModel" "tpm.provisioning"
     ];
     # Obeyed by the modules themselves.
     evaluated = [ "fileSystems" "rootDevice" "useDefaultFilesystems" "host.pkgs" "diskSizeAutoSupported" ];
     # Refused at any value but the one that is obeyed anyway (`unmapped`).
     refused = [
-      "useBootLoader" "useEFIBoot" "useSecureBoot" "tpm.enable" "useNixStoreImage" "mountHostNixStore" "useHostCerts"
+      "useBootLoader" "useSecureBoot" "useNixStoreImage" "mountHostNixStore"
       "directBoot.enable" "nixStore9pCache"
     ];
     # Of no meaning until an option of the last list is obeyed.
     idle = [
-      "bootLoaderDevice" "bootPartition" "installBootLoader" "useBIOSBoot" "efi.OVMF" "efi.firmware" "efi.variables"
-      "efi.keepVariables" "tpm.package" "tpm.deviceModel" "tpm.provisioning" "allInterfaces"
+      "bootLoaderDevice" "bootPartition" "installBootLoader" "useBIOSBoot" "efi.OVMF" "efi.keepVariables"
+      "allInterfaces"
     ];
     # Removed from NixOS, which says so itself.
     gone = [ "bootDevice" "efiVars" "persistBootDevice" ];
@@ -93,6 +94,9 @@ let
       qemu.program = "${cfg.qemu.package}/bin/qemu-system-x86_64";
     }
     (lib.optionalAttrs cfg.runvm.register { regInfo = "${registration}/registration"; })
+    (lib.optionalAttrs (cfg.tpm.enable or false) {
+      tpm = { enable = true; program = "${cfg.tpm.package}/bin/swtpm"; inherit (cfg.tpm) deviceModel provisioning; };
+    })
     (when [ "emptyDiskImages" ] (map sizeOf cfg.emptyDiskImages))
     (when [ "bios" ] (if cfg.bios == null then null else "${cfg.bios}/bios.bin"))
     (when [ "interfaces" ] (lib.mapAttrs' (name: i: lib.nameValuePair (i.name or name) { inherit (i) vlan assignIP; }) cfg.interfaces))
@@ -105,7 +109,8 @@ let
   ] ++ map same [
     [ "memorySize" ] [ "cores" ] [ "msize" ] [ "diskSize" ] [ "diskImage" ] [ "resolution" ] [ "writableStore" ]
     [ "writableStoreUseTmpfs" ] [ "restrictNetwork" ] [ "vlans" ] [ "forwardPorts" ] [ "qemu" "consoles" ]
-    [ "qemu" "diskInterface" ] [ "qemu" "virtioKeyboard" ]
+    [ "qemu" "diskInterface" ] [ "qemu" "virtioKeyboard" ] [ "useHostCerts" ] [ "useEFIBoot" ] [ "efi" "firmware" ]
+    [ "efi" "variables" ]
   ]);
 
   # --- what can't be obeyed ---
@@ -113,14 +118,11 @@ let
   notYet = "is not built in yet";
   unmapped = lib.filterAttrs (_: why: why != null) {
     "nixpkgs.hostPlatform" = on (!pkgs.stdenv.hostPlatform.isx86_64) "only x86_64 is booted";
-    "virtualisation.useBootLoader" = on cfg.useBootLoader "an image with a boot loader ${notYet}; runvm boots the kernel";
-    "virtualisation.useEFIBoot" = on cfg.useEFIBoot "EFI firmware ${notYet}";
+    "virtualisation.useBootLoader" = on cfg.useBootLoader "runvm makes a disk of its own for that (runvm boot-disk), which NixOS's installers were not tried with";
     # NixOS of 2026 has removed it: then even to read it fails.
-    "virtualisation.useSecureBoot" = on (opt ? useSecureBoot && lib.elem true (own opt.useSecureBoot)) "EFI firmware ${notYet}";
-    "virtualisation.tpm.enable" = on (cfg.tpm.enable or false) "a TPM ${notYet}";
+    "virtualisation.useSecureBoot" = on (opt ? useSecureBoot && lib.elem true (own opt.useSecureBoot)) "such firmware starts no kernel that nobody signed, and runvm boots the kernel";
     "virtualisation.useNixStoreImage" = on cfg.useNixStoreImage "the store is shared over 9p; an image of it ${notYet}";
     "virtualisation.mountHostNixStore" = on (!cfg.mountHostNixStore) "the guest's store is the host's";
-    "virtualisation.useHostCerts" = on (cfg.useHostCerts or false) "a share of the host's certificates ${notYet}";
     "virtualisation.directBoot.enable" = on (!cfg.directBoot.enable) "runvm boots the kernel directly";
     "virtualisation.qemu.drives" =
       on (lib.any (drive: shell (toString drive.file)) (ownIn opt.qemu.drives)) "nothing of a shell is expanded ($ or `)";

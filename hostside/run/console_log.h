@@ -33,6 +33,10 @@ class ConsoleLog {
     [[nodiscard]] bool ends_in_panic() const;
     // SeaBIOS said so, before anything else could.
     [[nodiscard]] bool nothing_to_boot() const { return first_.contains("No bootable device"); }
+    // The same of OVMF, which then waits for a person.
+    [[nodiscard]] bool firmware_waits() const {
+        return first_.contains("BdsDxe: No bootable option") || first_.contains("\"EFI Internal Shell\" from ");
+    }
 
   private:
     ConsoleLog(std::string run_directory, base::Fd reader, base::Fd writer);

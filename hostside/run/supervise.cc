@@ -162,10 +162,18 @@ class Run {
             }
     }
 
+    void tell_nothing_to_boot() const {
+        report({RunEvent::qemu_said,
+                "the firmware found nothing to boot: the boot disk has no boot loader, or none that it trusts"});
+    }
+
     void take_console() {
         const std::string text = supervision_.console.take();
         if (supervision_.view != nullptr) supervision_.view->show(text);
         if (emergency_watch_.take(text) && !emergency_at_ && !in_emergency_) emergency_at_ = Clock::now() + emergency_patience;
+        if (interactive_ || code_ || !supervision_.console.firmware_waits()) return;
+        tell_nothing_to_boot();
+        end_qemu(qemu_failed);
     }
 
     // A person at the terminal has the guest's own prompt there.
@@ -281,7 +289,7 @@ class Run {
             return stage1_failed;
         }
         if (end_ == QemuEvent::reset && supervision_.console.nothing_to_boot()) {
-            report({RunEvent::qemu_said, "the firmware found nothing to boot: the boot disk has no boot loader"});
+            tell_nothing_to_boot();
             return qemu_failed;
         }
         if (qemu_status == 0) return 0;

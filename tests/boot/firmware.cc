@@ -28,6 +28,11 @@ TEST_CASE("a boot disk without a boot loader is told at once, in the firmware's 
     CHECK(run.status == 123);
     CHECK_THAT(run.output, ContainsSubstring("SeaBIOS") && ContainsSubstring("No bootable device") &&
                                ContainsSubstring("the firmware found nothing to boot"));
+    const auto efi = place.runvm({"run", "--use-boot-loader", "--boot-disk", disk, "--boot-disk-format", "raw", "--use-efi-boot",
+                                  "--efi-own-variables", place.directory() + "/vars.fd", "--timeout", "200"});
+    INFO(efi.output);
+    CHECK(efi.status == 123);
+    CHECK_THAT(efi.output, ContainsSubstring("the firmware found nothing to boot") && !ContainsSubstring("the time was up"));
 }
 
 TEST_CASE("EFI firmware starts a kernel, and what the guest writes among its variables is there at the next boot") {

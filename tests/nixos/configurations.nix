@@ -57,8 +57,9 @@ let
       bios = null;
     };
 
-    refused-firmware = virtual { useBootLoader = true; useEFIBoot = true; tpm.enable = true; };
-    refused-store = virtual { useNixStoreImage = true; useHostCerts = true; };
+    firmware = virtual { useEFIBoot = true; tpm = { enable = true; package = "/nix/store/swtpm"; provisioning = "tpm2_clear"; }; useHostCerts = true; };
+    refused-firmware = virtual { useBootLoader = true; };
+    refused-store = virtual { useNixStoreImage = true; };
     refused-shell = virtual {
       sharedDirectories.src = { source = "$HOME/src"; target = "/src"; };
       qemu.options = [ "-m $MEMORY" ];

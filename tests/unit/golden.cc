@@ -45,6 +45,11 @@ hostside::HostFacts facts_of(const hostside::Machine &m) {
                               .run_directory = "/run"};
     facts.command_line =
         hostside::kernel_command_line(m, "loglevel=4\n", m.init.empty() && !m.toplevel.empty() ? m.toplevel + "/init" : m.init);
+    facts.efi_code = m.efi_firmware;
+    facts.efi_variables = m.efi_own_variables;
+    facts.tpm_socket = m.tpm ? "/run/tpm" : "";
+    facts.certificates = m.use_host_certs ? "/run/certs" : "";
+    facts.oem_parameters = hostside::oem_parameters(m, false, "");
     for (size_t i = 0; i < m.empty_disks_mib.size(); ++i) facts.empty_images.push_back(std::format("/run/empty{}.qcow2", i));
     return facts;
 }
