@@ -13,6 +13,7 @@ struct SharedDirectory {
     std::string tag, source, target;
     std::string security_model;  // none, mapped-xattr, mapped-file, passthrough; empty: as is right for the user (qemu.h)
     bool read_only = false;
+    bool made = false;  // by the launch, of the host's certificates
 };
 
 struct ForwardPort {
@@ -46,7 +47,7 @@ struct Machine {
     std::string store_kind;         // auto, 9p, erofs, virtiofs: how the guest gets its store
     std::string store_view;         // auto, closure, all: what of the store it sees
     std::string store_compression;  // none, lz4, lz4hc: of an erofs image
-    bool use_nix_store_image = false;
+    bool use_nix_store_image = false, use_host_certs = false;
     std::string fstab;  // auto, yes, no: whether stage 2 mounts what its own etc/fstab names
     std::vector<std::string> kernel_params, consoles, extra_modules, paths_in_nix_db;
     std::vector<Credential> credentials;

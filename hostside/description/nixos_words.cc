@@ -25,7 +25,6 @@ constexpr std::string_view not_yet = "EFI firmware is not built in yet";
 constexpr std::array obeyed{
     Obeyed{"", "mountHostNixStore", "true", "the guest's store is the host's"},
     Obeyed{"", "useSecureBoot", "false", not_yet},
-    Obeyed{"", "useHostCerts", "false", "a share of the host's certificates is not built in yet"},
     Obeyed{"", "nixStore9pCache", R"("loose")", "the store is cached loosely, as it never changes"},
     Obeyed{"", "bootLoaderDevice", "", ""},
     Obeyed{"", "bootPartition", "", ""},

@@ -68,7 +68,9 @@ Subject system_options() {
          choice("bootDiskFormat", &M::boot_disk_format, {"qcow2", "raw"}, "\"qcow2\"", "of that image, which is not guessed"),
          text("bios", &M::bios, "FILE", "firmware instead of QEMU's own"),
          later("useEFIBoot", "EFI firmware is not built in yet; boot a kernel, or with a BIOS boot loader"),
-         boolean("useNixStoreImage", &M::use_nix_store_image, false, "NixOS's word for storeKind erofs")}};
+         boolean("useNixStoreImage", &M::use_nix_store_image, false, "NixOS's word for storeKind erofs"),
+         boolean("useHostCerts", &M::use_host_certs, false,
+                 "the guest has the host's CA certificates, the file that NIX_SSL_CERT_FILE names, in /etc/ssl/certs")}};
 }
 
 }  // namespace hostside

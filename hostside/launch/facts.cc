@@ -4,6 +4,7 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
@@ -16,6 +17,7 @@
 #include "hostside/host/vlan.h"
 #include "hostside/launch/boot_facts.h"
 #include "hostside/qemu/program.h"
+#include "mounts/base/at.h"
 
 namespace hostside {
 
@@ -74,9 +76,26 @@ Result<> look_at_shares(HostFacts &facts, const Machine &m) {
     }
     for (const auto &s : m.shared_directories) {
         std::error_code error;
-        if (!fs::is_directory(s.source, error))
+        if (!s.made && !fs::is_directory(s.source, error))
             return fail(0, "share", s.source, std::format("source of {} is not a directory; name one that is there", s.tag));
     }
+    return {};
+}
+
+Result<> look_at_certificates(LaunchFacts &facts, const Machine &m) {
+    if (!m.use_host_certs) return {};
+    const auto share = std::ranges::find_if(m.shared_directories, &SharedDirectory::made);
+    if (share == m.shared_directories.end()) {
+        facts.notes.emplace_back("useHostCerts: NIX_SSL_CERT_FILE is not set, so the guest has no certificates of the host");
+        return {};
+    }
+    constexpr size_t most_bytes = 16 << 20;
+    auto bytes = base::read_file(std::getenv("NIX_SSL_CERT_FILE"), most_bytes);
+    if (!bytes) {
+        bytes.error().hint = "useHostCerts shares the file that NIX_SSL_CERT_FILE names";
+        return std::unexpected(bytes.error());
+    }
+    facts.certificates = std::move(*bytes);
     return {};
 }
 
@@ -167,7 +186,8 @@ Result<LaunchFacts> look_at_host(const Machine &m, const PrepareOptions &options
     for (const auto &look : std::initializer_list<std::function<Result<>()>>{
              [&] { return look_at_qemu(facts, m); }, [&] { return check_memory(m); }, [&] { return look_at_drives(m); },
              [&] { return look_at_credentials(m); }, ports, [&] { return look_at_vlans(host, m); },
-             [&] { return look_at_shares(host, m); }, [&] { return look_at_boot_disk(facts, m); }})
+             [&] { return look_at_shares(host, m); }, [&] { return look_at_certificates(facts, m); },
+             [&] { return look_at_boot_disk(facts, m); }})
         if (auto seen = look(); !seen) return std::unexpected(seen.error());
     look_at_attributes(facts, m);
     auto root = look_at_root_image(m, options.fresh);

@@ -33,6 +33,7 @@ struct LaunchFacts {
     HostFacts host;  // without what the plan decides: images, initrd, command line
     RootImageFacts root;
     BootFacts boot;  // empty with a boot loader
+    std::string certificates;  // of the host, for the share that the launch makes
     std::vector<Remembered> learned;
     std::vector<std::string> notes;  // for a person: why KVM is not used
 };

@@ -104,6 +104,12 @@ Result<LaunchPlan> plan_launch(const Machine &m, LaunchFacts facts) {
             relay.targets.push_back(std::format("{} {}", p.host_address.empty() ? "127.0.0.1" : p.host_address, p.host_port));
     if (!relay.targets.empty()) plan.steps.emplace_back(std::move(relay));
     plan.steps.emplace_back(MakeOwnDirectory{host.xchg});
+    for (const auto &share : m.shared_directories) {
+        if (!share.made) continue;
+        host.certificates = share.source;
+        plan.steps.emplace_back(MakeOwnDirectory{share.source});
+        plan.steps.emplace_back(WriteFile{share.source + "/ca-certificates.crt", "", std::move(facts.certificates)});
+    }
     const bool new_image = !facts.root.there || !facts.root.put_aside.empty();
     host.root_image = m.ephemeral && !m.disk_image.empty() ? host.run_directory + "/root.qcow2" : m.disk_image;
     host.root_image_empty = !m.disk_image.empty() && facts.root.promised && (new_image || (facts.root.empty && !m.ephemeral));

@@ -1,6 +1,7 @@
 #include "hostside/launch/prepare.h"
 
 #include <cerrno>
+#include <cstdlib>
 #include <filesystem>
 #include <utility>
 
@@ -33,6 +34,18 @@ void make_paths_absolute(Machine &m) {
 
 namespace {
 
+// As NixOS's script has it: without the variable there is nothing to share.
+void share_certificates(Machine &m, const std::string &run_directory) {
+    const char *file = std::getenv("NIX_SSL_CERT_FILE");
+    if (!m.use_host_certs || file == nullptr || *file == '\0') return;
+    m.shared_directories.push_back({.tag = "certs",
+                                    .source = run_directory + "/certs",
+                                    .target = "/etc/ssl/certs",
+                                    .security_model = "none",
+                                    .read_only = true,
+                                    .made = true});
+}
+
 // The kind of store is decided first, because kernel parameters and modules follow from it.
 base::Result<LaunchPlan> plan_with(const StorePlan &store, const Machine &m, const PrepareOptions &options) {
     auto facts = look_at_host(m, options);
@@ -50,6 +63,7 @@ base::Result<Prepared> prepare(const Machine &described, const PrepareOptions &o
     if (!store) return std::unexpected(store.error());
     Machine m = described;
     m.store_kind = store->kind;
+    share_certificates(m, options.run_directory);
     auto plan = plan_with(*store, m, options);
     auto held = plan.and_then(apply);
     if (!held && held.error().code == ESTALE) {
@@ -79,6 +93,7 @@ base::Result<std::string> printed_launch(const Machine &described, const Prepare
         return base::fail(0, "print", "", "virtiofsd is started and watched by runvm itself; print with --store-kind 9p");
     Machine m = described;
     m.store_kind = store->kind;
+    share_certificates(m, options.run_directory);
     auto plan = plan_with(*store, m, options);
     if (!plan) return std::unexpected(plan.error());
     return shell_lines(*plan, m, initrd_command);

@@ -32,14 +32,14 @@ let
       "pathsInNixDB" "sharedDirectories" "forwardPorts" "restrictNetwork" "vlans" "interfaces" "writableStore"
       "writableStoreUseTmpfs" "bios" "directBoot.initrd" "credentials" "qemu.package" "qemu.options" "qemu.networkingOptions"
       "qemu.consoles" "qemu.drives" "qemu.diskInterface" "qemu.guestAgent.enable" "qemu.virtioKeyboard" "qemu.forceAccel"
-      "qemu.enableSharedMemory"
+      "qemu.enableSharedMemory" "useHostCerts" "useNixStoreImage"
     ];
     # Obeyed by the modules themselves.
     evaluated = [ "fileSystems" "rootDevice" "useDefaultFilesystems" "host.pkgs" "diskSizeAutoSupported" ];
     # Refused at any value but the one that is obeyed anyway (`unmapped`).
     refused = [
-      "useBootLoader" "useEFIBoot" "useSecureBoot" "tpm.enable" "useNixStoreImage" "mountHostNixStore" "useHostCerts"
-      "directBoot.enable" "nixStore9pCache"
+      "useBootLoader" "useEFIBoot" "useSecureBoot" "tpm.enable" "mountHostNixStore" "directBoot.enable"
+      "nixStore9pCache"
     ];
     # Of no meaning until an option of the last list is obeyed.
     idle = [
@@ -100,6 +100,9 @@ let
     (lib.optionalAttrs (cfg.qemu.forceAccel or false) { accelerator = "kvm"; })
     (when [ "qemu" "drives" ] (ownIn opt.qemu.drives))
     (when [ "qemu" "networkingOptions" ] (ownIn opt.qemu.networkingOptions))
+    # NixOS makes no image of a store that is written to, unless one says so.
+    (lib.optionalAttrs cfg.useNixStoreImage { useNixStoreImage = true; inherit (cfg) writableStore; })
+    (lib.optionalAttrs (cfg.useHostCerts or false) { useHostCerts = true; })
     (lib.optionalAttrs (shares != { }) { sharedDirectories = shares; })
     (lib.optionalAttrs (lib.elem "shared" tags) { sharedDir = cfg.sharedDirectories.shared.source; })
   ] ++ map same [
@@ -118,9 +121,7 @@ let
     # NixOS of 2026 has removed it: then even to read it fails.
     "virtualisation.useSecureBoot" = on (opt ? useSecureBoot && lib.elem true (own opt.useSecureBoot)) "EFI firmware ${notYet}";
     "virtualisation.tpm.enable" = on (cfg.tpm.enable or false) "a TPM ${notYet}";
-    "virtualisation.useNixStoreImage" = on cfg.useNixStoreImage "the store is shared over 9p; an image of it ${notYet}";
-    "virtualisation.mountHostNixStore" = on (!cfg.mountHostNixStore) "the guest's store is the host's";
-    "virtualisation.useHostCerts" = on (cfg.useHostCerts or false) "a share of the host's certificates ${notYet}";
+    "virtualisation.mountHostNixStore" = on (!cfg.mountHostNixStore && !cfg.useNixStoreImage) "the guest's store is the host's";
     "virtualisation.directBoot.enable" = on (!cfg.directBoot.enable) "runvm boots the kernel directly";
     "virtualisation.qemu.drives" =
       on (lib.any (drive: shell (toString drive.file)) (ownIn opt.qemu.drives)) "nothing of a shell is expanded ($ or `)";

@@ -28,6 +28,7 @@ struct HostFacts {
     std::string store_socket;     // of the virtiofsd that shares it instead; empty: none
     std::set<std::string> without_attributes;  // directories in which mapped-xattr would fail
     std::string xchg, shared;                  // directories
+    std::string certificates;                  // the directory with the host's; empty: the guest gets none
     std::string runtime;                       // the directory of all run directories and vlans
     std::string run_directory;                 // for sockets and the console's log, 0700
     bool terminal = true;                      // the console is on stdin and stdout; else on a socket, for `runvm console`

@@ -55,7 +55,12 @@ base::Result<> add_shares(Argv &argv, const Machine &m, const HostFacts &facts) 
         add_share(argv, path, tag, security_model(facts, path, false), false);
         tags.emplace(tag);
     }
+    if (!facts.certificates.empty()) {
+        add_share(argv, facts.certificates, "certs", "none", true);
+        tags.emplace("certs");
+    }
     for (const auto &s : m.shared_directories) {
+        if (s.made) continue;
         if (auto ok = check_share(s); !ok) return ok;
         if (!tags.emplace(s.tag).second)
             return base::fail(0, "share", s.tag,

@@ -58,7 +58,10 @@ let
     };
 
     refused-firmware = virtual { useBootLoader = true; useEFIBoot = true; tpm.enable = true; };
-    refused-store = virtual { useNixStoreImage = true; useHostCerts = true; };
+    refused-store = virtual { mountHostNixStore = false; };
+    store-image = virtual { useNixStoreImage = true; };
+    store-image-written-to = virtual { useNixStoreImage = true; writableStore = true; };
+    host-certs = virtual { useHostCerts = true; };
     refused-shell = virtual {
       sharedDirectories.src = { source = "$HOME/src"; target = "/src"; };
       qemu.options = [ "-m $MEMORY" ];
