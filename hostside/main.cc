@@ -12,6 +12,7 @@
 #include "hostside/base/exit_code.h"
 #include "hostside/base/nearest.h"
 #include "hostside/cli/arguments.h"
+#include "hostside/cli/boot_disk_command.h"
 #include "hostside/cli/build_command.h"
 #include "hostside/cli/check_command.h"
 #include "hostside/cli/completion_command.h"
@@ -30,10 +31,18 @@
 
 namespace {
 
+// A flag that has a meaning without a value never takes the next word for one.
+std::string with_value(std::string word, const std::vector<hostside::Key> &keys) {
+    for (const auto &key : keys)
+        if (!key.alone.empty() && word == key.flag) return word + "=" + key.alone;
+    return word;
+}
+
 // CLI11 loses a `--` right after a switch, and takes the next word for the value of `--disk-image=`; as a word of its own it
 // takes the empty one. What stands behind `--` is QEMU's, or a command of the guest's. Last first, as it wants them.
 std::vector<std::string> words_of(int argc, char **argv) {
     std::vector<std::string> words;
+    const auto keys = hostside::keys();
     bool options = true;
     const std::string_view verb = argc > 1 ? argv[1] : "";
     const bool kept = verb == "run" || verb == "start" || verb == "export" || verb == "config" || verb == "initrd" ||
@@ -50,6 +59,7 @@ std::vector<std::string> words_of(int argc, char **argv) {
             continue;
         }
         options = options && word != "--";
+        if (options) word = with_value(std::move(word), keys);
         const bool empty_value = options && word.starts_with("--") && word.find('=') == word.size() - 1;
         if (empty_value) word.pop_back();
         words.push_back(std::move(word));
@@ -98,6 +108,7 @@ int command_line(int argc, char **argv) {
     hostside::add_life_commands(app, status);
     hostside::add_exec_commands(app, status);
     hostside::add_in_vm_command(app, status);
+    hostside::add_boot_disk_command(app, status);
     hostside::add_build_command(app, status);
     hostside::add_export_command(app, status);
     hostside::add_fleet_command(app, status);

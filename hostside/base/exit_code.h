@@ -15,6 +15,7 @@ enum ExitCode : int {
     timed_out = 122,
     qemu_failed = 123,
     launcher_error = 124,
+    in_emergency = 125,
     signal_base = 128,
 };
 
@@ -23,12 +24,13 @@ struct ExitMeaning {
     std::string_view meaning;
 };
 
-inline constexpr std::array<ExitMeaning, 5> exit_meanings{{
+inline constexpr std::array<ExitMeaning, 6> exit_meanings{{
     {stage1_failed, "stage 1 failed in the guest"},
     {guest_panic, "the guest's kernel panicked"},
     {timed_out, "the time was up (timeout)"},
     {qemu_failed, "QEMU failed"},
     {launcher_error, "runvm itself: a wrong description, a missing file, a taken port"},
+    {in_emergency, "the guest's systemd is in emergency mode, and nobody is there to mend it"},
 }};
 
 }  // namespace hostside

@@ -10,6 +10,7 @@
 
 #include "hostside/base/cache.h"
 #include "hostside/base/exists.h"
+#include "hostside/boot/debug_shell.h"
 #include "hostside/boot/guest_fstab.h"
 #include "hostside/boot/initrd.h"
 #include "hostside/boot/kernel_command_line.h"
@@ -96,11 +97,22 @@ Result<Boot> boot_of(const Machine &m) {
         boot.names.emplace_back("qemu_fw_cfg");
         boot.load.emplace_back("qemu_fw_cfg");
     }
+    if (m.use_boot_loader && m.use_efi_boot)  // /boot is a vfat; which characters it has is the kernel's choice
+        boot.names.insert(boot.names.end(), {"vfat", "nls_cp437", "nls_ascii", "nls_iso8859-1"});
     boot.keep_tracing = m.module_tracing;
+    if (!m.debug_shell.empty()) {
+        if (!boot.initrd.empty())
+            return fail(0, "take debug shell", m.debug_shell,
+                        "it goes into the initrd that runvm makes, and this machine has its own");
+        auto shell = find_debug_shell(m.debug_shell);
+        if (!shell) return std::unexpected(shell.error());
+        boot.shell = std::move(*shell);
+    }
     const fs::path directory = fs::path(boot.kernel).parent_path();
     for (const std::string &config : {(directory / "config").string(), (directory / ("config-" + boot.release)).string()})
         if (auto text = base::read_file(config)) boot.keep_signatures = signatures_enforced(*text, "");
-    boot.keep_signatures = boot.keep_signatures || signatures_enforced("", boot.command_line);
+    // With Secure Boot a kernel locks itself down, and takes no module that nobody signed.
+    boot.keep_signatures = boot.keep_signatures || m.use_secure_boot || signatures_enforced("", boot.command_line);
     return boot;
 }
 
@@ -112,6 +124,7 @@ Result<std::string> made_initrd_path(const Boot &boot) {
         if (!directory) return std::unexpected(directory.error());
         key += file_identity(*directory + "/modules.dep");
     }
+    if (!boot.shell.empty()) key += "\nshell " + file_identity(boot.shell);
     for (const auto &name : boot.names) key += "\n" + name;
     for (const auto &name : boot.load) key += "\nload " + name;
     return cache_path("made-initrd-" + short_hash(key));
@@ -122,7 +135,7 @@ Result<std::string> initrd_of(const Boot &boot) {
     if (!path) return std::unexpected(path.error());
     if (auto known = cached(*path)) return std::move(*known);
     return build_initrd(
-        {boot.stage1, boot.modules, boot.release, boot.names, boot.load, boot.keep_signatures, boot.keep_tracing});
+        {boot.stage1, boot.modules, boot.release, boot.names, boot.load, boot.keep_signatures, boot.keep_tracing, boot.shell});
 }
 
 }  // namespace hostside

@@ -17,6 +17,7 @@ struct Boot {
     std::string stage1, modules;
     std::vector<std::string> names, load;
     std::vector<std::string> left_out;                   // of the system's fstab, which stage 2 therefore leaves alone
+    std::string shell;                                   // a static busybox for the initrd; empty: none
     bool keep_signatures = false, keep_tracing = false;  // of modules (initrd.h)
 };
 base::Result<Boot> boot_of(const Machine &machine);

@@ -17,6 +17,7 @@ struct InitrdSpec {
     std::vector<std::string> load;   // names that the guest loads always (mounts/protocol.h, modules_file)
     bool keep_signatures = false;    // of modules; a kernel that enforces them needs them
     bool keep_tracing = false;       // of modules: what only tracing them needs (module_image.h)
+    std::string shell{};             // a static busybox (debug_shell.h); empty: none
     bool operator==(const InitrdSpec &) const = default;
 };
 

@@ -12,6 +12,10 @@ namespace hostside {
 // The kernel's whole command line. It may be longer than a kernel takes: see command_line_parts.
 std::string kernel_command_line(const Machine &machine, std::string_view toplevel_params, const std::string &init);
 
+// What stage 1 is told by SMBIOS where a boot loader has the command line (mounts/protocol.h). `boot`: what it mounts on /boot;
+// empty: nothing.
+std::string oem_parameters(const Machine &machine, bool fresh_disk, std::string_view boot);
+
 // What fits into the command line, and the rest, for the initrd. Only parameters of ours and `regInfo` move.
 struct CommandLineParts {
     std::string line, parameters;

@@ -19,7 +19,9 @@
 #include "hostside/base/printable.h"
 #include "hostside/base/run_names.h"
 #include "hostside/base/unix_socket.h"
+#include "hostside/cli/command_words.h"
 #include "hostside/cli/reporter.h"
+#include "hostside/exec/client.h"
 #include "hostside/host/run_directory.h"
 #include "hostside/run/supervise.h"
 #include "hostside/run/terminal.h"
@@ -92,6 +94,22 @@ int console(const std::string &name) {
     }
 }
 
+// Beside the console: in stage 1 the initrd's shell or prompt, later a shell of the system's, through the guest's agent.
+int debug_console(const std::string &name) {
+    auto m = find_machine(name);
+    if (!m) return refuse(m.error());
+    say(std::format("a terminal in {}; exit leaves", name));
+    const auto end =
+        run_in_guest({.machine = m->name, .run_directory = m->path, .request = request_of({}, {}), .streams = own_streams()});
+    if (end) return status_of(*end);
+    base::Error error = end.error();
+    if (error.hint.starts_with("no agent answers"))
+        error.hint =
+            "nobody answers: in stage 1 that is where the boot stops or fails, with --debug-shell before that, and then "
+            "from stage 2 on";
+    return refuse(error);
+}
+
 int ask(const std::string &name, const std::string &command) {
     auto m = find_machine(name);
     if (!m) return refuse(m.error());
@@ -118,7 +136,7 @@ base::Result<Running> find_machine(const std::string &name) {
 void add_life_commands(CLI::App &app, int &status) {
     struct Named {
         std::string name, command;
-        bool now = false;
+        bool now = false, debug = false;
         int patience_s = 10;
     };
     const auto add = [&](const char *verb, const char *help, const std::function<int(const Named &)> &body) {
@@ -133,7 +151,10 @@ void add_life_commands(CLI::App &app, int &status) {
     stop_command->add_flag("--now", stop_named->now, "without the power button");
     stop_command->add_option("--patience", stop_named->patience_s, "seconds for the guest to shut down")
         ->check(CLI::Range(0, 3600));
-    add("console", "join a machine's console", [](const Named &n) { return console(n.name); });
+    auto [console_command, console_named] = add("console", "join a machine's console",
+                                                [](const Named &n) { return n.debug ? debug_console(n.name) : console(n.name); });
+    console_command->add_flag("--debug", console_named->debug,
+                              "another terminal beside it, with a shell: in stage 1 too, where it stops or fails");
     auto [qmp_command, qmp_named] =
         add("qmp", "send a command to QEMU's monitor", [](const Named &n) { return ask(n.name, n.command); });
     qmp_command->add_option("command", qmp_named->command, "query-status, or JSON")->required();

@@ -44,6 +44,7 @@ struct Key {
     std::string fallback;  // worth showing: a switch that is on
     std::vector<std::string> choices{};
     bool boolean = false;
+    std::string alone{};  // what the flag means without a value; empty: it needs one
 };
 std::vector<Key> keys();
 

@@ -41,6 +41,7 @@ struct Option {
     std::string_view also{};            // another name of the key: what NixOS calls it now
     std::string_view flags{};           // more names of the flag: "-m,--memory"
     std::string_view flag{};            // the flag; empty: made of the name
+    std::string_view flag_alone{};      // what the flag means without a value; empty: it needs one
     std::vector<Option> fields{};       // of a group, of each object
     std::string_view named_by{};        // of objects: the field that an attribute set's names are
     Shorthand shorthand = nullptr;      // of objects and groups: how a flag may say one

@@ -52,7 +52,8 @@ void add_keys(std::vector<Key> &keys, const std::vector<Option> &options, const 
                 .subject = std::string(subject),
                 .value = value_of(option),
                 .fallback = option.kind == Kind::boolean && option.fallback == "true" ? "on" : "",
-                .boolean = option.kind == Kind::boolean};
+                .boolean = option.kind == Kind::boolean,
+                .alone = std::string(option.flag_alone)};
         for (const auto choice : option.choices)
             if (!choice.empty()) key.choices.emplace_back(choice);
         keys.push_back(std::move(key));

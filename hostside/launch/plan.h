@@ -2,10 +2,12 @@
 // `runvm run --print` prints it.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "hostside/base/user.h"
 #include "hostside/description/machine.h"
 #include "hostside/launch/facts.h"
 #include "mounts/base/error.h"
@@ -24,6 +26,7 @@ struct JoinVlan {
 // That a guest writes into, as `xchg` is.
 struct MakeOwnDirectory {
     std::string path;
+    std::optional<User> owner{};  // absent: us
 };
 // What `beginning` (a file's path) has, if there is one, then `bytes`. In the cache its name tells the content: one that is
 // there is left as it is.
@@ -46,6 +49,9 @@ struct MakeImage {
 struct OverlayImage {
     std::string path, backing;
 };
+struct CopyFile {
+    std::string from, to;
+};
 // What an image was made for, beside it: qcow2 has no place for that.
 struct WriteStamp {
     std::string image, toplevel;
@@ -56,7 +62,7 @@ struct RelayGuest {
     std::vector<std::string> targets;
 };
 using LaunchStep = std::variant<UseCached, JoinVlan, RelayGuest, MakeOwnDirectory, WriteFile, HoldImage, PutAside, MakeImage,
-                                OverlayImage, WriteStamp>;
+                                OverlayImage, CopyFile, WriteStamp>;
 
 struct LaunchPlan {
     std::vector<LaunchStep> steps;

@@ -1,10 +1,10 @@
 #include "hostside/launch/prepare.h"
 
 #include <cerrno>
-#include <cstdlib>
 #include <filesystem>
 #include <utility>
 
+#include "hostside/boot/debug_shell.h"
 #include "hostside/launch/apply.h"
 #include "hostside/launch/boot_facts.h"
 #include "hostside/launch/facts.h"
@@ -20,9 +20,10 @@ void make_paths_absolute(Machine &m) {
     const auto absolute = [](std::string &path) {
         if (!path.empty()) path = fs::absolute(path).lexically_normal();
     };
-    for (auto *path :
-         {&m.store, &m.kernel, &m.modules, &m.initrd, &m.stage1, &m.boot_disk, &m.bios, &m.disk_image, &m.shared_dir})
+    for (auto *path : {&m.store, &m.kernel, &m.modules, &m.initrd, &m.stage1, &m.boot_disk, &m.bios, &m.disk_image, &m.shared_dir,
+                       &m.efi_firmware, &m.efi_variables, &m.efi_own_variables, &m.tpm_state})
         absolute(*path);
+    if (m.debug_shell != any_debug_shell) absolute(m.debug_shell);
     // NixOS names a package, which has the file.
     std::error_code error;
     if (!m.bios.empty() && fs::is_directory(m.bios, error)) m.bios += "/bios.bin";
@@ -33,18 +34,6 @@ void make_paths_absolute(Machine &m) {
 }
 
 namespace {
-
-// As NixOS's script has it: without the variable there is nothing to share.
-void share_certificates(Machine &m, const std::string &run_directory) {
-    const char *file = std::getenv("NIX_SSL_CERT_FILE");
-    if (!m.use_host_certs || file == nullptr || *file == '\0') return;
-    m.shared_directories.push_back({.tag = "certs",
-                                    .source = run_directory + "/certs",
-                                    .target = "/etc/ssl/certs",
-                                    .security_model = "none",
-                                    .read_only = true,
-                                    .made = true});
-}
 
 // The kind of store is decided first, because kernel parameters and modules follow from it.
 base::Result<LaunchPlan> plan_with(const StorePlan &store, const Machine &m, const PrepareOptions &options) {
@@ -63,20 +52,27 @@ base::Result<Prepared> prepare(const Machine &described, const PrepareOptions &o
     if (!store) return std::unexpected(store.error());
     Machine m = described;
     m.store_kind = store->kind;
-    share_certificates(m, options.run_directory);
     auto plan = plan_with(*store, m, options);
-    auto held = plan.and_then(apply);
+    if (!plan) return std::unexpected(plan.error());
+    // Before what stays, as a disk: a store that can't be had leaves nothing but what the cache may have.
+    auto provided = provide_store(*store, m, options.run_directory, options.progress);
+    if (!provided) return std::unexpected(provided.error());
+    auto held = apply(*plan);
     if (!held && held.error().code == ESTALE) {
         plan = plan_with(*store, m, options);
         held = plan.and_then(apply);
     }
     if (!held) return std::unexpected(held.error());
-    auto provided = provide_store(*store, m, options.run_directory, options.progress);
-    if (!provided) return std::unexpected(provided.error());
     plan->host.store_directory = provided->directory;
     plan->notes.insert(plan->notes.end(), provided->notes.begin(), provided->notes.end());
-    return Prepared{std::move(plan->host),  std::move(plan->notes),  std::move(held->locks),
-                    std::move(held->vlans), std::move(held->relays), std::move(*provided)};
+    Swtpm tpm;
+    if (m.tpm) {
+        auto started = Swtpm::start(m, plan->host.tpm_socket);
+        if (!started) return std::unexpected(started.error());
+        tpm = std::move(*started);
+    }
+    return Prepared{std::move(plan->host),   std::move(plan->notes), std::move(held->locks), std::move(held->vlans),
+                    std::move(held->relays), std::move(tpm),         std::move(*provided)};
 }
 
 base::Result<std::string> complete_initrd(const Machine &m) {
@@ -91,9 +87,9 @@ base::Result<std::string> printed_launch(const Machine &described, const Prepare
     if (!store) return std::unexpected(store.error());
     if (!store->socket.empty())
         return base::fail(0, "print", "", "virtiofsd is started and watched by runvm itself; print with --store-kind 9p");
+    if (described.tpm) return base::fail(0, "print", "", "swtpm is started and watched by runvm itself; print without --tpm");
     Machine m = described;
     m.store_kind = store->kind;
-    share_certificates(m, options.run_directory);
     auto plan = plan_with(*store, m, options);
     if (!plan) return std::unexpected(plan.error());
     return shell_lines(*plan, m, initrd_command);

@@ -56,11 +56,10 @@ base::Result<> add_shares(Argv &argv, const Machine &m, const HostFacts &facts) 
         tags.emplace(tag);
     }
     if (!facts.certificates.empty()) {
-        add_share(argv, facts.certificates, "certs", "none", true);
-        tags.emplace("certs");
+        add_share(argv, facts.certificates, protocol::certificates_tag, "none", true);
+        tags.emplace(protocol::certificates_tag);
     }
     for (const auto &s : m.shared_directories) {
-        if (s.made) continue;
         if (auto ok = check_share(s); !ok) return ok;
         if (!tags.emplace(s.tag).second)
             return base::fail(0, "share", s.tag,

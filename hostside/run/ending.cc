@@ -6,6 +6,7 @@
 
 #include "hostside/base/exit_code.h"
 #include "hostside/run/console_words.h"
+#include "mounts/base/shell_words.h"
 #include "mounts/protocol.h"
 
 namespace hostside {
@@ -15,6 +16,8 @@ namespace {
 using mounts::protocol::BootPhase;
 
 constexpr std::string_view last_phase = name(BootPhase::switch_root);
+constexpr std::string_view emergency_words = "systemd in the guest is in emergency mode and waits for a person";
+constexpr std::string_view emergency_remedy = "mend that unit, or the fstab's line (nofail), in the guest's configuration";
 
 std::string signal_name(int signal) {
     switch (signal) {
@@ -89,9 +92,9 @@ Ending of_timeout(const Heard &heard, const Circumstances &m) {
     Ending ending{std::format("the time was up, {} s (--timeout); it was in: {}", m.timeout_s, how_far(heard)), "",
                   "give it more time with --timeout, if it was at work"};
     if (words.emergency) {
-        ending.why = "systemd in the guest is in emergency mode and waits for a person";
+        ending.why = std::string(emergency_words);
         if (!words.failed_unit.empty()) ending.why += ": " + words.failed_unit;
-        ending.remedy = "mend that unit, or the fstab's line (nofail), in the guest's configuration";
+        ending.remedy = emergency_remedy;
     } else if (words.last_line.empty()) {
         ending.why = "the console said nothing";
         ending.remedy = "a guest that boots says something there: is console=ttyS0 among its parameters, and is it a kernel?";
@@ -99,6 +102,24 @@ Ending of_timeout(const Heard &heard, const Circumstances &m) {
         ending.why = "the console's last line: " + words.last_line;
     }
     return ending;
+}
+
+// The root's file system isn't whole (error.cc has these words).
+bool is_damage(std::string_view failure) {
+    return failure.contains("mnt-root': ") && (failure.contains("(EUCLEAN)") || failure.contains("(EBADMSG)"));
+}
+
+// e2fsck reads no qcow2.
+std::string check_of(const std::string &image) {
+    const std::string name = base::quote_word(image), raw = base::quote_word(image + ".raw");
+    return std::format(
+        "have it checked: qemu-img convert -O raw {0} {1} && e2fsck -f {1}; then qemu-img convert -O qcow2 {1} {0}", name, raw);
+}
+
+Ending of_emergency(const Circumstances &m) {
+    const std::string unit = console_words(m.console).failed_unit;
+    return {std::string(emergency_words), unit.empty() ? "the console names no unit that failed" : unit,
+            std::string(emergency_remedy)};
 }
 
 Ending of_qemu(const Heard &heard) {
@@ -135,9 +156,11 @@ void Heard::event(const RunEvent &event) {
     case RunEvent::stage1_failure:
         if (stage1_failure.empty()) stage1_failure = event.text;
         break;
+    case RunEvent::emergency: emergency = true; break;
     case RunEvent::qemu_killed: qemu_signal = event.number; break;
     case RunEvent::qemu_out_of_memory: out_of_memory = true; break;
     case RunEvent::store_lost:
+    case RunEvent::tpm_lost:
     case RunEvent::qemu_said: qemu_said.push_back(event.text); break;
     case RunEvent::disk_full: full_disks.push_back(event.text); break;
     case RunEvent::disk_error: failed_disks.push_back(event.text); break;
@@ -147,7 +170,7 @@ void Heard::event(const RunEvent &event) {
 
 std::string how_far(const Heard &heard) {
     if (heard.ready) return "ready";
-    if (heard.phase == last_phase) return "stage 2";
+    if (heard.phase == last_phase) return heard.emergency ? "stage 2: emergency mode" : "stage 2";
     if (!heard.phase.empty()) return "stage 1: " + heard.phase + (heard.step.empty() ? "" : ", " + heard.step);
     return heard.started ? "kernel" : "disk";
 }
@@ -160,10 +183,12 @@ Ending ending_of(const Heard &heard, const Circumstances &m) {
         ending = {"stage 1 failed" + in_phase(heard), heard.stage1_failure, ""};
         const ConsoleWords words = console_words(m.console);
         if (!words.initrd_failure.empty()) ending = of_initrd(words, m, ending.what);
+        if (is_damage(heard.stage1_failure) && !m.root_image.empty()) ending.remedy = check_of(m.root_image);
         break;
     }
     case guest_panic: ending = of_panic(heard, m); break;
     case timed_out: ending = of_timeout(heard, m); break;
+    case in_emergency: ending = of_emergency(m); break;
     case qemu_failed: ending = of_qemu(heard); break;
     case launcher_error: ending.what = "runvm failed"; break;
     default:
@@ -188,7 +213,7 @@ std::vector<std::string> last_words(const Ending &ending, int exit_code, double 
     if (!ending.why.empty()) lines.push_back("  why: " + ending.why);
     if (!ending.remedy.empty()) lines.push_back("  do: " + ending.remedy);
     // A guest's own status is what was asked for, and a signal is somebody's will.
-    const bool ours = exit_code > guest_status_limit && exit_code <= launcher_error;
+    const bool ours = exit_code > guest_status_limit && exit_code < signal_base;
     if (ours && !look.empty()) lines.push_back(std::format("  look: {}; exit status {}", look, exit_code));
     return lines;
 }

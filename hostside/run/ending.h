@@ -17,7 +17,7 @@ struct Heard {
     std::string stage1_failure;  // stage 1's own words
     std::string phase;           // the last of stage 1's; `switch_root`: stage 2 began
     std::string step;            // of that phase, the last of those that may take long
-    bool started = false, ready = false;
+    bool started = false, ready = false, emergency = false;
     int qemu_signal = 0;         // that ended QEMU
     bool out_of_memory = false;  // the host's kernel says that it was this one's signal
     std::vector<std::string> qemu_said, full_disks, failed_disks;
@@ -26,8 +26,9 @@ struct Heard {
 // What the machine is, as far as the words need it.
 struct Circumstances {
     int exit_code = 0, timeout_s = 0, memory_mib = 0;
-    std::string initrd;   // the file
-    std::string console;  // its last part; see printable_lines()
+    std::string initrd;        // the file
+    std::string console;       // its last part; see printable_lines()
+    std::string root_image{};  // a qcow2; empty: there is none
 };
 
 struct Ending {

@@ -21,9 +21,11 @@ struct RunEvent {
         disk_full,           // the host had no room for this disk of the guest's
         disk_error,          // the host could not read or write this disk of the guest's
         store_lost,          // what served the guest its store has ended; why, in words
+        tpm_lost,            // the guest's TPM has ended; why, in words
         timeout,             // the time was up; the limit in seconds
         signal,              // the launcher was told to end; the signal
         qemu_said,           // a line of QEMU's own
+        emergency,           // the guest's systemd waits for a person
         qemu_killed,         // a signal ended QEMU; the signal
         qemu_out_of_memory,  // the host's kernel says that it was for want of memory
         cause,               // why the run ended as it did, in one line

@@ -17,7 +17,7 @@ enum class UnionMode { off, tmpfs, disk };  // where the store's upper is; off: 
 enum class UnionEngine { automatic, overlay, fuse };
 enum class StoreKind { nine_p, erofs, virtiofs };  // what the host gives the guest as its store
 enum class RegisterMode { automatic, strict, off };
-enum class AgentMode { on, off, only };  // only: PID 1 itself, there is no stage 2
+enum class AgentMode { on, early, off, only };  // early: in stage 1 too; only: PID 1 itself, there is no stage 2
 
 std::string_view name(UnionMode mode);
 std::string_view name(UnionEngine engine);

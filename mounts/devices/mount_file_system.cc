@@ -53,7 +53,7 @@ std::string explain(const Mount &mount, int code) {
     if (code == EUCLEAN || code == EBADMSG)
         return std::format(
             "'{0}' is not whole as {1}; have it checked where it is not mounted, as by 'e2fsck -f {0}' in a shell of the initrd, "
-            "or of the host on its image (a qcow2 through qemu-nbd)",
+            "or on the host",
             mount.source, mount.type);
     return {};
 }

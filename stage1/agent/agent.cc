@@ -33,11 +33,8 @@ constexpr int hello_again_ms = 2000, host_away_us = 100'000;
 
 class Agent {
   public:
-    Agent(Fd port, Fd children, std::string system)
-        : port_(std::move(port)),
-          children_(std::move(children)),
-          system_(std::move(system)),
-          nonce_(mounts::exec::nonce_bytes, 0) {
+    Agent(Fd port, Fd children, Surroundings guest)
+        : port_(std::move(port)), children_(std::move(children)), guest_(std::move(guest)), nonce_(mounts::exec::nonce_bytes, 0) {
         // Early in a boot there is no better randomness, and no need of it.
         (void)!::getrandom(nonce_.data(), nonce_.size(), GRND_INSECURE);
     }
@@ -106,12 +103,12 @@ class Agent {
         if (!welcomed_) return;  // the rest of what was said to one before us
         for (const auto &session : sessions_)
             if (session->id() == frame.session) {
-                frame.type == FrameType::close ? session->hang_up() : session->take(frame, system_, out_.tail());
+                frame.type == FrameType::close ? session->hang_up() : session->take(frame, guest_, out_.tail());
                 return;
             }
         if (frame.type != FrameType::request && frame.type != FrameType::start) return;
         sessions_.push_back(std::make_unique<Session>(frame.session));
-        sessions_.back()->take(frame, system_, out_.tail());
+        sessions_.back()->take(frame, guest_, out_.tail());
     }
 
     void send() {
@@ -124,7 +121,8 @@ class Agent {
     }
 
     Fd port_, children_;
-    std::string system_, nonce_;
+    Surroundings guest_;
+    std::string nonce_;
     mounts::exec::FrameReader in_;
     mounts::ByteQueue out_;
     std::vector<std::unique_ptr<Session>> sessions_;
@@ -141,9 +139,7 @@ void leave_stage1() {
     (void)base::log_to_kmsg();
 }
 
-}  // namespace
-
-base::Result<> serve(const std::string &system) {
+base::Result<> serve_with(Surroundings guest) {
     auto port = open_virtio_port(mounts::protocol::exec_port);
     if (!port) {
         if (port.error().code == EBUSY) port.error().hint = "another agent serves it";
@@ -156,10 +152,36 @@ base::Result<> serve(const std::string &system) {
     (void)::signal(SIGPIPE, SIG_IGN);
     Fd children(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
     if (!children) return base::fail(errno, "signalfd", "");
-    Agent(std::move(*port), std::move(children), system).run();
+    Agent(std::move(*port), std::move(children), std::move(guest)).run();
+}
+
+pid_t early_agent = -1;
+
+// Its port is free then.
+void end_early_agent() {
+    if (early_agent < 0) return;
+    (void)::kill(early_agent, SIGKILL);
+    while (::waitpid(early_agent, nullptr, 0) < 0 && errno == EINTR) {
+    }
+    early_agent = -1;
+}
+
+}  // namespace
+
+base::Result<> serve(const std::string &system) { return serve_with({.system = system}); }
+
+void start_early_agent(std::function<int()> shell) {
+    if (early_agent > 0 && ::kill(early_agent, 0) == 0) return;
+    early_agent = ::fork();
+    if (early_agent != 0) return;
+    leave_stage1();
+    (void)::prctl(PR_SET_NAME, "stage1-agent");
+    const auto served = serve_with({.system = "", .shell = std::move(shell)});
+    ::_exit(served ? 0 : 1);
 }
 
 void start_agent(const std::string &system) {
+    end_early_agent();
     if (::fork() != 0) return;
     leave_stage1();
     (void)::prctl(PR_SET_NAME, "stage1-agent");
@@ -177,6 +199,7 @@ void start_agent(const std::string &system) {
 }
 
 void be_agent(const std::string &system) {
+    end_early_agent();
     leave_stage1();
     const auto served = serve(system);
     if (!served) base::log(served.error());

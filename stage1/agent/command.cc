@@ -131,7 +131,7 @@ void become_builder(const Request &request, int failure) {
 }
 
 // Only this process is left of the agent here, and it has one thread: anything may be called.
-[[noreturn]] void child(const Request &request, const std::string &system, const Ends &ends, bool terminal, int failure) {
+[[noreturn]] void child(const Request &request, const Surroundings &guest, const Ends &ends, bool terminal, int failure) {
     sigset_t none;
     sigemptyset(&none);
     (void)::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -141,11 +141,15 @@ void become_builder(const Request &request, int failure) {
     if (request.builder)
         become_builder(request, failure);
     else
-        shell = become(request, system, failure);
+        shell = become(request, guest.system, failure);
     if (!request.task.empty()) {
         // No exec closes the agent's descriptors, of which one is the other end of this input.
         (void)::syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0);
         ::_exit(do_task(request.task));
+    }
+    if (request.argv.empty() && guest.shell) {
+        (void)::syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0);
+        ::_exit(guest.shell());
     }
     std::vector<char *> argv;
     for (const auto &word : request.argv) argv.push_back(const_cast<char *>(word.c_str()));
@@ -158,7 +162,7 @@ void become_builder(const Request &request, int failure) {
 
 }  // namespace
 
-Result<RunningCommand> start_command(const Request &request, const std::string &system) {
+Result<RunningCommand> start_command(const Request &request, const Surroundings &guest) {
     RunningCommand command;
     auto failure = pipe_ends();
     if (!failure) return std::unexpected(failure.error());
@@ -169,7 +173,7 @@ Result<RunningCommand> start_command(const Request &request, const std::string &
         if (*fd) (void)::fcntl(fd->get(), F_SETFL, ::fcntl(fd->get(), F_GETFL) | O_NONBLOCK);
     command.pid = ::fork();
     if (command.pid < 0) return fail(errno, "fork", "");
-    if (command.pid == 0) child(request, system, *ends, command.terminal, (*failure)[1].get());
+    if (command.pid == 0) child(request, guest, *ends, command.terminal, (*failure)[1].get());
     return command;
 }
 

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <string>
 
 #include "mounts/base/error.h"
@@ -20,7 +21,13 @@ struct RunningCommand {
     bool terminal = false;
 };
 
-// All its descriptors are non-blocking. `system`: a NixOS system whose programs are in the command's PATH first; may be empty.
-base::Result<RunningCommand> start_command(const mounts::exec::Request &request, const std::string &system);
+// What stands for programs that the guest may have or not.
+struct Surroundings {
+    std::string system;            // a NixOS system whose programs are in a command's PATH first; may be empty
+    std::function<int()> shell{};  // instead of the user's shell, where there is no user yet: its exit status
+};
+
+// All its descriptors are non-blocking.
+base::Result<RunningCommand> start_command(const mounts::exec::Request &request, const Surroundings &guest);
 
 }  // namespace stage1

@@ -15,13 +15,13 @@ using mounts::exec::Frame;
 using mounts::exec::FrameType;
 using mounts::exec::Stream;
 
-void Session::take(const Frame &frame, const std::string &system, std::string &out) {
+void Session::take(const Frame &frame, const Surroundings &guest, std::string &out) {
     switch (frame.type) {
     case FrameType::request:
         if (request_.size() + frame.payload.size() <= mounts::exec::request_limit_bytes) request_ += frame.payload;
         break;
     case FrameType::start:
-        if (command_.pid < 0) start(system, out);
+        if (command_.pid < 0) start(guest, out);
         break;
     case FrameType::input:
         input_.append(frame.payload);
@@ -49,12 +49,12 @@ void Session::take(const Frame &frame, const std::string &system, std::string &o
     }
 }
 
-void Session::start(const std::string &system, std::string &out) {
+void Session::start(const Surroundings &guest, std::string &out) {
     const auto request = mounts::exec::parse_request(request_);
     request_.clear();
     constexpr uint8_t not_started = 126;
     if (!request) return end({End::failed, not_started, "the request can't be read"}, out);
-    auto command = start_command(*request, system);
+    auto command = start_command(*request, guest);
     if (!command) return end({End::failed, not_started, message(command.error())}, out);
     command_ = std::move(*command);
 }

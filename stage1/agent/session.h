@@ -19,7 +19,7 @@ class Session {
     explicit Session(uint32_t id) : id_(id) {}
 
     // A frame of the host's; what is to be answered goes to `out`.
-    void take(const mounts::exec::Frame &frame, const std::string &system, std::string &out);
+    void take(const mounts::exec::Frame &frame, const Surroundings &guest, std::string &out);
     // Appends what is to be polled, in an order that handle() knows. `may_read`: the port takes more.
     void add_polls(std::vector<pollfd> &polls, bool may_read) const;
     // `polls` begins with those that add_polls() appended.
@@ -39,7 +39,7 @@ class Session {
     static constexpr size_t out_limit_bytes = size_t{1} << 20;
 
   private:
-    void start(const std::string &system, std::string &out);
+    void start(const Surroundings &guest, std::string &out);
     void give_input();
     void read_stream(base::Fd &fd, mounts::exec::FrameType type, size_t &credit, std::string &out);
     void drain(base::Fd &fd, mounts::exec::FrameType type, size_t &credit, std::string &out);

@@ -11,6 +11,7 @@
 #include "mounts/base/at.h"
 #include "mounts/base/log.h"
 #include "mounts/protocol.h"
+#include "stage1/agent/agent.h"
 #include "stage1/base/tell_host.h"
 #include "stage1/init/crash.h"
 #include "stage1/init/rescue.h"
@@ -80,8 +81,15 @@ void Boot::write_report() {
     if (!report_files_.in_xchg()) send_report(report_.lines(report_line_bytes));
 }
 
+// Whoever can't or won't use the console has a terminal by the agent's port.
+void Boot::attend(const Scene &scene) const {
+    if (input_.parameters.agent == mounts::AgentMode::off) return;
+    start_early_agent([scene] { return shell_aside(scene); });
+}
+
 void Boot::stop(const std::string &where, const mounts::Phase &phase, const mounts::Step *step) {
     write_report();
+    attend(scene(phase, step));
     obey(stop_at(where, input_.parameters, scene(phase, step)));
 }
 
@@ -126,6 +134,7 @@ void Boot::run_step(const mounts::Phase &phase, const mounts::Step &step) {
         write_report();
         Scene failed = scene(phase, &step);
         failed.has_failed = true;
+        attend(failed);
         const Answer answer = fail_boot(done.error(), input_.parameters, failed);
         obey(answer);
         if (answer != Answer::retry) return;
@@ -139,6 +148,7 @@ void Boot::run_phase(const mounts::Phase &phase) {
     mention_to_host(std::format("phase {}", phase.name()));
     if (!report_files_.in_xchg()) send_report(report_.lines(report_line_bytes));
     for (const mounts::Step &step : phase.steps) {
+        if (input_.parameters.agent == mounts::AgentMode::early && phase.phase != BootPhase::modules) attend(scene(phase, &step));
         const bool stopped = stops && &step == phase.steps.data();
         if (!stopped && (one_step_ || breaks_before(step))) stop(describe(step), phase, &step);
         run_step(phase, step);

@@ -27,6 +27,7 @@ class Boot {
     void run_step(const mounts::Phase &phase, const mounts::Step &step);
     [[nodiscard]] base::Result<std::string> attempt(const mounts::Phase &phase, const mounts::Step &step);
     [[nodiscard]] bool breaks_before(const mounts::Step &step) const;
+    void attend(const Scene &scene) const;
     void stop(const std::string &where, const mounts::Phase &phase, const mounts::Step *step);
     void obey(Answer answer);
     void write_report();

@@ -45,6 +45,12 @@ const char *shell_of_initrd() {
     return nullptr;
 }
 
+int become_shell(const char *shell) {
+    (void)::setenv("PATH", "/bin:/sbin:/usr/bin:/usr/sbin", 1);
+    ::execl(shell, shell, "-i", nullptr);
+    return 127;
+}
+
 // Runs `job` on the console in a session of its own and waits for its end: its wait status. The end hangs the terminal up:
 // whoever has it open must open it anew.
 int run_on_console(int console, const std::function<int()> &job) {
@@ -71,11 +77,7 @@ int run_on_console(int console, const std::function<int()> &job) {
 // The initrd's shell, or the built-in prompt where it has none. Nothing: the prompt failed itself, and told nothing.
 std::optional<Answer> run_shell(int console, const Scene &scene) {
     if (const char *shell = shell_of_initrd()) {
-        (void)run_on_console(console, [shell] {
-            (void)::setenv("PATH", "/bin:/sbin:/usr/bin:/usr/sbin", 1);
-            ::execl(shell, shell, "-i", nullptr);
-            return 127;
-        });
+        (void)run_on_console(console, [shell] { return become_shell(shell); });
         return Answer::go_on;
     }
     const int status = run_on_console(console, [&] { return static_cast<int>(prompt(STDIN_FILENO, scene)); });
@@ -174,6 +176,13 @@ Answer fail_boot(const base::Error &error, const mounts::BootParameters &paramet
     (void)tell_host("stage1-failed " + text);
     if (parameters.panic_on_fail) panic();
     return menu(parameters, scene);
+}
+
+int shell_aside(Scene scene) {
+    if (const char *shell = shell_of_initrd()) return become_shell(shell);
+    scene.aside = true;
+    if (prompt(STDIN_FILENO, scene) == Answer::reboot) restart();
+    return 0;
 }
 
 Answer stop_at(const std::string &where, const mounts::BootParameters &parameters, const Scene &scene) {

@@ -17,6 +17,10 @@ namespace stage1 {
 // boot.debug1 and its kin, stage1.break=: the initrd's shell on the console, or the built-in prompt where it has none.
 Answer stop_at(const std::string &where, const mounts::BootParameters &parameters, const Scene &scene);
 
+// For a second terminal, in a process of its own whose terminal that is: the initrd's shell, or the built-in prompt. Its exit
+// status.
+int shell_aside(Scene scene);
+
 // Never returns, never exits: panics the kernel after the console is flushed, else halts with everything said.
 [[noreturn]] void panic();
 

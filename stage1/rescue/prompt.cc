@@ -3,6 +3,7 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -122,8 +123,9 @@ Result<> Prompt::look(const Words &words) const {
 }
 
 std::optional<Answer> Prompt::answer(std::string_view command) const {
-    if (command == "continue" || command == "exit") return Answer::go_on;
+    if (command == "exit" || (command == "continue" && !scene_.aside)) return Answer::go_on;
     if (command == "reboot") return Answer::reboot;
+    if (scene_.aside) return std::nullopt;
     if (command == "step") return Answer::step;
     if (command == "retry" && scene_.has_failed) return Answer::retry;
     return std::nullopt;
@@ -131,6 +133,11 @@ std::optional<Answer> Prompt::answer(std::string_view command) const {
 
 std::optional<Answer> Prompt::obey(const Words &words) {
     if (const auto given = answer(words[0])) return given;
+    constexpr std::array<std::string_view, 3> of_the_boot{"continue", "step", "retry"};
+    if (scene_.aside && std::ranges::contains(of_the_boot, words[0])) {
+        (void)show("the boot is led from its own console; here 'exit' leaves\n");
+        return std::nullopt;
+    }
     auto done = words[0] == "retry" ? fail(0, "retry", "", "no step failed; 'continue' goes on") : look(words);
     if (!done) (void)show(base::printable(message(done.error())) + "\n");
     return std::nullopt;

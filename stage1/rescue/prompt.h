@@ -14,6 +14,7 @@ struct Scene {
     std::string plan;         // a line a step, the next one marked
     std::string report;       // JSON
     bool has_failed = false;  // a step failed, and can be run again
+    bool aside = false;       // at a second terminal: the boot goes on, or not, without it
 };
 
 // Reads commands from the terminal until one of them is an answer. The end of the input is `go_on`. Called in a process of its

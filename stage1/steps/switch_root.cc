@@ -180,7 +180,7 @@ base::Error switch_root(const mounts::SwitchRoot &step) {
     hang_up();  // before the child has a copy that keeps stage 2 from it
     const std::string system = init.substr(0, init.rfind('/') == std::string::npos ? 0 : init.rfind('/'));
     if (alone) be_agent(system);
-    if (agent == mounts::AgentMode::on) start_agent(system);
+    if (agent == mounts::AgentMode::on || agent == mounts::AgentMode::early) start_agent(system);
     if (is_initramfs(freeing.root.get())) free_initramfs(freeing);
 
     // Stage 2 begins as a fresh PID 1: no signal ignored or blocked.

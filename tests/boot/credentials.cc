@@ -50,25 +50,4 @@ TEST_CASE("a credential is a file of the guest's systemd, and on no command line
                ContainsSubstring("no name of a credential"));
 }
 
-TEST_CASE(
-    "with useHostCerts the guest has the host's certificates to read; without NIX_SSL_CERT_FILE a note says that it has none") {
-    Place place("sleep 1000");
-    const std::string file = place.directory() + "/bundle.pem";
-    std::ofstream(file) << "a certificate\n";
-    const auto runvm = [&](const std::string &named) {
-        place.before = {"/usr/bin/env", "NIX_SSL_CERT_FILE=" + named};
-        return place.runvm({"exec", "--accel", "tcg", "--store", fixture() + "/root/nix/store", "--toplevel", fixture_toplevel(),
-                            "--disk-image", "", "--use-host-certs", "--timeout", "300", "--", "sh", "-c",
-                            "cat /etc/ssl/certs/ca-certificates.crt; echo spoilt >/etc/ssl/certs/ca-certificates.crt"});
-    };
-    const auto got = runvm(file);
-    INFO(got.output);
-    CHECK(got.status != 0);
-    CHECK_THAT(got.output, ContainsSubstring("a certificate\n") && ContainsSubstring("Read-only file system"));
-    CHECK_THAT(runvm("").output, ContainsSubstring("NIX_SSL_CERT_FILE is not set, so the guest has no certificates of the host"));
-    const auto absent = runvm("/nowhere");
-    CHECK(absent.status == 124);
-    CHECK_THAT(absent.output, ContainsSubstring("'/nowhere': No such file or directory; useHostCerts shares the file"));
-}
-
 }  // namespace

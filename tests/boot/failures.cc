@@ -1,12 +1,15 @@
 // Failures that were caused, and what the person who waits reads last: each row is one, and asserts the exit status and that the
 // last ten lines have the cause and the remedy. What this host can know is refused without a boot.
 
+#include <sys/mount.h>
+
 #include <catch_amalgamated.hpp>
 #include <csignal>
 #include <filesystem>
 #include <format>
 #include <fstream>
 
+#include "tests/boot/console.h"
 #include "tests/boot/machine.h"
 #include "tests/boot/place.h"
 
@@ -74,7 +77,7 @@ std::vector<Refusal> refused_files(const std::string &text) {
         {{}, {"--drives", "/no/image"}, {"/no/image", "name another file"}},
         {{}, {"--drives", text}, {text, "name another file"}},
         {{}, {"--shared-directories", "src=/no/source:/mnt/src"}, {"source of src is not a directory; name one that is there"}},
-        {{}, {"--use-boot-loader"}, {"useBootLoader needs bootDisk"}},
+        {{}, {"--use-boot-loader"}, {"the system has no bin/switch-to-configuration"}},
         {{}, {"--qemu", "/no/qemu"}, {"/no/qemu"}},
         {{}, {"--config", "/no/config.json"}, {"read description '/no/config.json': No such file"}},
         {{}, {"--config", text}, {text}},
@@ -171,6 +174,52 @@ TEST_CASE("a root disk with partitions is told with their names and what is on t
                 {"mkdir '/mnt-root/tmp': Read-only file system; 'rw' among the kernel parameters has the root mounted writable"});
 }
 
+// An ext4 with a label of ours whose group descriptors, the second block, are not what their checksums say.
+void make_damaged_disk(const std::string &path) {
+    const std::string raw = path + ".raw";
+    boot_test::must_run({"/sbin/mke2fs", "-q", "-t", "ext4", "-b", "4096", "-L", "nixos", raw, "80000k"});
+    std::fstream(raw, std::ios::in | std::ios::out).seekp(4096).write(std::string(4096, 'x').data(), 4096);
+    boot_test::must_run({"qemu-img", "convert", "-q", "-O", "qcow2", raw, path});
+}
+
+TEST_CASE("an ext4 whose descriptors are damaged is told as that, and with the commands that check its image") {
+    Machine machine;
+    (void)boot_test::fixture();
+    make_damaged_disk(machine.disk());
+    check_words(
+        machine.boot({}), 120,
+        {"mount '/mnt-root': The file system's structure is damaged (EUCLEAN); '/dev/vda' is not whole as ext4",
+         std::format("do: have it checked: qemu-img convert -O raw {0} {0}.raw && e2fsck -f {0}.raw; then qemu-img convert "
+                     "-O qcow2 {0}.raw {0}",
+                     machine.disk())});
+}
+
+// A file system of the host's with room for this much, for a test with root.
+class SmallFileSystem {
+  public:
+    SmallFileSystem(const std::string &directory, const std::string &size) : directory_(directory) {
+        fs::create_directory(directory);
+        if (::mount("tmpfs", directory.c_str(), "tmpfs", 0, ("size=" + size).c_str()) < 0) SKIP("a small file system needs root");
+    }
+    SmallFileSystem(const SmallFileSystem &) = delete;
+    SmallFileSystem &operator=(const SmallFileSystem &) = delete;
+    ~SmallFileSystem() { (void)::umount2(directory_.c_str(), MNT_DETACH); }
+
+  private:
+    std::string directory_;
+};
+
+TEST_CASE("a host's disk that is full is told as the reason for what then failed in the guest, and with which disk it was") {
+    Machine machine;
+    (void)boot_test::fixture();
+    const std::string small = machine.xchg() + ".small";
+    const SmallFileSystem full(small, "16M");
+    const Boot b = machine.boot({.script = "yes some text | head -c 24M >/big && sync -f /big || exit 9",
+                                 .arguments = {"--disk-image", small + "/disk.qcow2"}});
+    CHECK_THAT(b.console, ContainsSubstring("no room on the host for the guest's disk 'root': free some"));
+    check_words(b, 9, {"the guest failed with status 9", "do: the host had no room for the guest's disk 'root': free some"});
+}
+
 TEST_CASE("a guest that runs out of memory, and an initrd that was cut short") {
     Machine machine;
     (void)boot_test::fixture();
@@ -193,7 +242,7 @@ TEST_CASE("a guest that runs out of memory, and an initrd that was cut short") {
         {"the kernel could not unpack the initrd " + cut + ": ", "name another with --initrd, or none, and runvm makes one"});
 }
 
-TEST_CASE("a system that ends in emergency mode is told with the unit that failed") {
+TEST_CASE("a system that ends in emergency mode is told at once, with the unit that failed") {
     Machine machine;
     (void)boot_test::fixture();
     const std::string units = machine.xchg() + "/units";
@@ -201,13 +250,17 @@ TEST_CASE("a system that ends in emergency mode is told with the unit that faile
     std::ofstream(units + "/local-fs.target.d/data.conf") << "[Unit]\nRequires=data.mount\n";
     std::ofstream(units + "/data.mount") << "[Unit]\nDefaultDependencies=no\nBefore=local-fs.target\n"
                                             "[Mount]\nWhat=none\nWhere=/data\nType=nosuchfs\n";
-    check_words(machine.boot({.system = "systemd",
-                              .arguments = {"--shared-directories", "units=" + units + ":/etc/systemd/system.control"},
-                              .disk = false,
-                              .timeout_s = 60}),
-                122,
-                {"why: systemd in the guest is in emergency mode and waits for a person: Failed to mount data.mount - /data.",
+    const boot_test::Setup setup{.system = "systemd",
+                                 .arguments = {"--shared-directories", "units=" + units + ":/etc/systemd/system.control"},
+                                 .disk = false};
+    check_words(machine.boot(setup), 125,
+                {"systemd in the guest is in emergency mode and waits for a person", "why: Failed to mount data.mount - /data.",
                  "do: mend that unit, or the fstab's line (nofail), in the guest's configuration"});
+    // Who sits at the terminal keeps the guest's prompt.
+    boot_test::Console console(machine, setup);
+    console.wait_for("the guest's systemd is in emergency mode and waits for a person");
+    console.type("\x01x");
+    CHECK(console.finish().exit_code == 0);
 }
 
 TEST_CASE("a machine whose time was up is told with where it stood") {

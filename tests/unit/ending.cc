@@ -4,6 +4,7 @@
 #include <catch_amalgamated.hpp>
 
 #include "hostside/run/console_words.h"
+#include "hostside/run/emergency.h"
 #include "hostside/run/oom.h"
 #include "mounts/base/printable.h"
 
@@ -150,4 +151,24 @@ TEST_CASE("a disk of the host that took no more is the remedy, whatever then fai
                                       {RunEvent::stage1_failure, "write: Input/output error"}}),
                                {.exit_code = 120});
     CHECK(e.remedy == "the host had no room for the guest's disk 'root': free some");
+}
+
+TEST_CASE("emergency mode is noticed on the console, however its line comes in pieces, and no other line is taken for it") {
+    hostside::EmergencyWatch watch;
+    CHECK_FALSE(watch.take("[  OK  ] Reached target emergency.target.\r\nYou are in emer"));
+    CHECK(watch.take("gency mode. After logging in, type \"journalctl -xb\" to view\r\n"));
+    CHECK(hostside::EmergencyWatch().take(
+        "\x1b[!p\x1b[?7h\x1b]104\x1b\\\r\nCannot open access to console, the root account is locked.\n"));
+    CHECK(hostside::EmergencyWatch().take("\r\x1b[0m\x1b[!pYou are in emergency mode."));
+    CHECK_FALSE(hostside::EmergencyWatch().take("log: You are in emergency mode\nYou are in rescue mode.\n"));
+    CHECK_FALSE(hostside::EmergencyWatch().take(std::string(100'000, 'x') + "You are in emergency mode"));
+}
+
+TEST_CASE("emergency mode is an ending of its own, with the unit that failed") {
+    const Heard all = heard({{RunEvent::phase, "switch_root"}, {RunEvent::emergency, ""}});
+    CHECK(hostside::how_far(all) == "stage 2: emergency mode");
+    CHECK(hostside::cause(ending_of(all, {.exit_code = 125, .console = "[FAILED] Failed to mount data.mount - /data.\n"})) ==
+          "systemd in the guest is in emergency mode and waits for a person: Failed to mount data.mount - /data.");
+    CHECK(ending_of(all, {.exit_code = 125}).why == "the console names no unit that failed");
+    CHECK(hostside::last_words(ending_of(all, {.exit_code = 125}), 125, 1, "runvm logs web").back().ends_with("exit status 125"));
 }

@@ -1,0 +1,40 @@
+#include "hostside/run/emergency.h"
+
+#include <algorithm>
+#include <array>
+
+namespace hostside {
+
+namespace {
+
+// systemd's systemd-sulogin-shell says the first, util-linux's sulogin the other instead of asking for a password.
+constexpr std::array<std::string_view, 2> all_words{"You are in emergency mode",
+                                                    "Cannot open access to console, the root account is locked"};
+constexpr size_t enough_bytes = 256;
+
+// Without what sets a terminal and shows nothing: ESC, parameters, a letter.
+std::string_view without_controls(std::string_view line) {
+    for (;;) {
+        const size_t at = std::min(line.find_first_not_of("\r\t \a"), line.size());
+        line.remove_prefix(at);
+        if (!line.starts_with('\x1b')) return line;
+        const size_t end = line.find_first_of("ABCDEFGHJKLMPRSTXabcdefghlmnpqrstuc\\", 1);
+        line.remove_prefix(end == std::string_view::npos ? line.size() : end + 1);
+    }
+}
+
+}  // namespace
+
+bool EmergencyWatch::take(std::string_view text) {
+    while (!seen_ && !text.empty()) {
+        const size_t end = text.find('\n');
+        line_.append(text.substr(0, end).substr(0, enough_bytes - std::min(line_.size(), enough_bytes)));
+        seen_ = std::ranges::any_of(all_words, [&](auto words) { return without_controls(line_).starts_with(words); });
+        if (end == std::string_view::npos) break;
+        line_.clear();
+        text.remove_prefix(end + 1);
+    }
+    return seen_;
+}
+
+}  // namespace hostside
