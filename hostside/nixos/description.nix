@@ -32,19 +32,18 @@ let
       "pathsInNixDB" "sharedDirectories" "forwardPorts" "restrictNetwork" "vlans" "interfaces" "writableStore"
       "writableStoreUseTmpfs" "bios" "directBoot.initrd" "credentials" "qemu.package" "qemu.options" "qemu.networkingOptions"
       "qemu.consoles" "qemu.drives" "qemu.diskInterface" "qemu.guestAgent.enable" "qemu.virtioKeyboard" "qemu.forceAccel"
-      "qemu.enableSharedMemory" "useHostCerts" "useNixStoreImage"
+      "qemu.enableSharedMemory" "useHostCerts" "useNixStoreImage" "useEFIBoot" "useSecureBoot" "efi.firmware" "efi.variables"
+      "tpm.enable" "tpm.package" "tpm.deviceModel" "tpm.provisioning"
     ];
     # Obeyed by the modules themselves.
     evaluated = [ "fileSystems" "rootDevice" "useDefaultFilesystems" "host.pkgs" "diskSizeAutoSupported" ];
     # Refused at any value but the one that is obeyed anyway (`unmapped`).
     refused = [
-      "useBootLoader" "useEFIBoot" "useSecureBoot" "tpm.enable" "mountHostNixStore" "directBoot.enable"
-      "nixStore9pCache"
+      "useBootLoader" "mountHostNixStore" "directBoot.enable" "nixStore9pCache"
     ];
     # Of no meaning until an option of the last list is obeyed.
     idle = [
-      "bootLoaderDevice" "bootPartition" "installBootLoader" "useBIOSBoot" "efi.OVMF" "efi.firmware" "efi.variables"
-      "efi.keepVariables" "tpm.package" "tpm.deviceModel" "tpm.provisioning" "allInterfaces"
+      "bootLoaderDevice" "bootPartition" "installBootLoader" "useBIOSBoot" "efi.OVMF" "efi.keepVariables" "allInterfaces"
     ];
     # Removed from NixOS, which says so itself.
     gone = [ "bootDevice" "efiVars" "persistBootDevice" ];
@@ -76,6 +75,8 @@ let
   # By its label an empty disk would never be found.
   rootDevice = if lib.elem cfg.rootDevice [ null byLabel ] then "/dev/disk/by-id/virtio-root" else cfg.rootDevice;
 
+  secureBoot = opt ? useSecureBoot && lib.elem true (own opt.useSecureBoot);
+
   merge = lib.foldl' lib.recursiveUpdate { };
   registration = cfg.host.pkgs.closureInfo { rootPaths = cfg.additionalPaths; };
 
@@ -103,6 +104,14 @@ let
     # NixOS makes no image of a store that is written to, unless one says so.
     (lib.optionalAttrs cfg.useNixStoreImage { useNixStoreImage = true; inherit (cfg) writableStore; })
     (lib.optionalAttrs (cfg.useHostCerts or false) { useHostCerts = true; })
+    # NixOS's firmware is OVMF's package, which runvm would have to find.
+    (lib.optionalAttrs cfg.useEFIBoot { useEFIBoot = true; efi = { firmware = "${cfg.efi.firmware}"; variables = "${cfg.efi.variables}"; }; })
+    # NixOS of 2026 has removed it: then even to read it fails.
+    (lib.optionalAttrs secureBoot { useSecureBoot = true; })
+    (lib.optionalAttrs (cfg.tpm.enable or false) {
+      tpm = { enable = true; program = "${cfg.tpm.package}/bin/swtpm"; inherit (cfg.tpm) deviceModel; }
+        // lib.optionalAttrs ((cfg.tpm.provisioning or null) != null) { inherit (cfg.tpm) provisioning; };
+    })
     (lib.optionalAttrs (shares != { }) { sharedDirectories = shares; })
     (lib.optionalAttrs (lib.elem "shared" tags) { sharedDir = cfg.sharedDirectories.shared.source; })
   ] ++ map same [
@@ -113,14 +122,9 @@ let
 
   # --- what can't be obeyed ---
   on = condition: why: if condition then why else null;
-  notYet = "is not built in yet";
   unmapped = lib.filterAttrs (_: why: why != null) {
     "nixpkgs.hostPlatform" = on (!pkgs.stdenv.hostPlatform.isx86_64) "only x86_64 is booted";
-    "virtualisation.useBootLoader" = on cfg.useBootLoader "an image with a boot loader ${notYet}; runvm boots the kernel";
-    "virtualisation.useEFIBoot" = on cfg.useEFIBoot "EFI firmware ${notYet}";
-    # NixOS of 2026 has removed it: then even to read it fails.
-    "virtualisation.useSecureBoot" = on (opt ? useSecureBoot && lib.elem true (own opt.useSecureBoot)) "EFI firmware ${notYet}";
-    "virtualisation.tpm.enable" = on (cfg.tpm.enable or false) "a TPM ${notYet}";
+    "virtualisation.useBootLoader" = on cfg.useBootLoader "runvm makes its disk when it starts, and without this module: runvm run --use-boot-loader ./result";
     "virtualisation.mountHostNixStore" = on (!cfg.mountHostNixStore && !cfg.useNixStoreImage) "the guest's store is the host's";
     "virtualisation.directBoot.enable" = on (!cfg.directBoot.enable) "runvm boots the kernel directly";
     "virtualisation.qemu.drives" =

@@ -2,7 +2,7 @@
 # with a description of what the user defined, and stage1 does the boot's own work in the initrd that NixOS makes.
 # What qemu-vm.nix defines for its own script (shares, drives, arguments of QEMU) stays out of the description.
 #
-# Seen so far (tests/nixos): 44 configurations evaluated wholly by the modules of August 2024 with their own lib and with that of
+# Seen so far (tests/nixos): 46 configurations evaluated wholly by the modules of August 2024 with their own lib and with that of
 # June 2026, and with a qemu-vm.nix of 2026 put among them; their descriptions taken by `runvm config`, their units the same as
 # stage1/systemd's. What build-vm makes of a computer's configuration was built by Nix and booted, with the fixture's system, in an
 # initrd of Debian's systemd 262 with the units that these modules make. nixpkgs has no package runvm: whoever imports this sets

@@ -57,7 +57,9 @@ let
       bios = null;
     };
 
-    refused-firmware = virtual { useBootLoader = true; useEFIBoot = true; tpm.enable = true; };
+    refused-boot-loader = virtual { useBootLoader = true; };
+    efi = virtual { useEFIBoot = true; };
+    tpm = virtual { tpm.enable = true; };
     refused-store = virtual { mountHostNixStore = false; };
     store-image = virtual { useNixStoreImage = true; };
     store-image-written-to = virtual { useNixStoreImage = true; writableStore = true; };
