@@ -6,7 +6,12 @@
 # June 2026, and with a qemu-vm.nix of 2026 put among them; their descriptions taken by `runvm config`, their units the same as
 # stage1/systemd's. What build-vm makes of a computer's configuration was built by Nix and booted, with the fixture's system, in an
 # initrd of Debian's systemd 262 with the units that these modules make. nixpkgs has no package runvm: whoever imports this sets
-# virtualisation.runvm.package, or an overlay does.
+# virtualisation.runvm.package, which may be an unpacked release, or an overlay does.
+#
+#     virtualisation.vmVariant = {                       # what nixos-rebuild build-vm takes; in a NixOS test: defaults
+#       imports = [ ./runvm/hostside/nixos/qemu-vm.nix ];
+#       virtualisation.runvm.package = builtins.path { name = "runvm"; path = ./stage1-VERSION-x86_64-linux; };
+#     };
 { config, lib, pkgs, options, modulesPath, extendModules, ... }:
 
 let
@@ -93,7 +98,9 @@ in
   options.virtualisation.runvm = {
     package = lib.mkOption {
       type = lib.types.package;
-      default = pkgs.runvm or (throw "virtualisation.runvm.package: there is no pkgs.runvm here; set it");
+      default = pkgs.runvm or (throw ''
+        virtualisation.runvm.package: there is no pkgs.runvm here. Set it: to (import PATH_OF_ITS_SOURCE { inherit pkgs; }), or to an
+        unpacked release, builtins.path { name = "runvm"; path = ./stage1-VERSION-x86_64-linux; }.'');
       defaultText = lib.literalExpression "pkgs.runvm";
       description = "The package with runvm and the static stage1 that the initrd gets.";
     };
