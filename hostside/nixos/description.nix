@@ -32,20 +32,18 @@ let
       "pathsInNixDB" "sharedDirectories" "forwardPorts" "restrictNetwork" "vlans" "interfaces" "writableStore"
       "writableStoreUseTmpfs" "bios" "directBoot.initrd" "credentials" "qemu.package" "qemu.options" "qemu.networkingOptions"
       "qemu.consoles" "qemu.drives" "qemu.diskInterface" "qemu.guestAgent.enable" "qemu.virtioKeyboard" "qemu.forceAccel"
-      "qemu.enableSharedMemory" "useHostCerts" "useEFIBoot" "efi.firmware" "efi.variables" "tpm.enable" "tpm.package"
-      "tpm.deviceModel" "tpm.provisioning"
+      "qemu.enableSharedMemory" "useHostCerts" "useNixStoreImage" "useEFIBoot" "efi.firmware" "efi.variables"
+      "tpm.enable" "tpm.package" "tpm.deviceModel" "tpm.provisioning"
     ];
     # Obeyed by the modules themselves.
     evaluated = [ "fileSystems" "rootDevice" "useDefaultFilesystems" "host.pkgs" "diskSizeAutoSupported" ];
     # Refused at any value but the one that is obeyed anyway (`unmapped`).
     refused = [
-      "useBootLoader" "useSecureBoot" "useNixStoreImage" "mountHostNixStore"
-      "directBoot.enable" "nixStore9pCache"
+      "useBootLoader" "useSecureBoot" "mountHostNixStore" "directBoot.enable" "nixStore9pCache"
     ];
     # Of no meaning until an option of the last list is obeyed.
     idle = [
-      "bootLoaderDevice" "bootPartition" "installBootLoader" "useBIOSBoot" "efi.OVMF" "efi.keepVariables"
-      "allInterfaces"
+      "bootLoaderDevice" "bootPartition" "installBootLoader" "useBIOSBoot" "efi.OVMF" "efi.keepVariables" "allInterfaces"
     ];
     # Removed from NixOS, which says so itself.
     gone = [ "bootDevice" "efiVars" "persistBootDevice" ];
@@ -77,6 +75,9 @@ let
   # By its label an empty disk would never be found.
   rootDevice = if lib.elem cfg.rootDevice [ null byLabel ] then "/dev/disk/by-id/virtio-root" else cfg.rootDevice;
 
+  # NixOS of 2026 has removed it: then even to read it fails.
+  secureBoot = opt ? useSecureBoot && lib.elem true (own opt.useSecureBoot);
+
   merge = lib.foldl' lib.recursiveUpdate { };
   registration = cfg.host.pkgs.closureInfo { rootPaths = cfg.additionalPaths; };
 
@@ -94,9 +95,6 @@ let
       qemu.program = "${cfg.qemu.package}/bin/qemu-system-x86_64";
     }
     (lib.optionalAttrs cfg.runvm.register { regInfo = "${registration}/registration"; })
-    (lib.optionalAttrs (cfg.tpm.enable or false) {
-      tpm = { enable = true; program = "${cfg.tpm.package}/bin/swtpm"; inherit (cfg.tpm) deviceModel provisioning; };
-    })
     (when [ "emptyDiskImages" ] (map sizeOf cfg.emptyDiskImages))
     (when [ "bios" ] (if cfg.bios == null then null else "${cfg.bios}/bios.bin"))
     (when [ "interfaces" ] (lib.mapAttrs' (name: i: lib.nameValuePair (i.name or name) { inherit (i) vlan assignIP; }) cfg.interfaces))
@@ -104,25 +102,30 @@ let
     (lib.optionalAttrs (cfg.qemu.forceAccel or false) { accelerator = "kvm"; })
     (when [ "qemu" "drives" ] (ownIn opt.qemu.drives))
     (when [ "qemu" "networkingOptions" ] (ownIn opt.qemu.networkingOptions))
+    # NixOS makes no image of a store that is written to, unless one says so.
+    (lib.optionalAttrs cfg.useNixStoreImage { useNixStoreImage = true; inherit (cfg) writableStore; })
+    (lib.optionalAttrs (cfg.useHostCerts or false) { useHostCerts = true; })
+    # NixOS's firmware is OVMF's package, which runvm would have to find.
+    (lib.optionalAttrs cfg.useEFIBoot { useEFIBoot = true; efi = { firmware = "${cfg.efi.firmware}"; variables = "${cfg.efi.variables}"; }; })
+    (lib.optionalAttrs (cfg.tpm.enable or false) {
+      tpm = { enable = true; program = "${cfg.tpm.package}/bin/swtpm"; inherit (cfg.tpm) deviceModel; }
+        // lib.optionalAttrs ((cfg.tpm.provisioning or null) != null) { inherit (cfg.tpm) provisioning; };
+    })
     (lib.optionalAttrs (shares != { }) { sharedDirectories = shares; })
     (lib.optionalAttrs (lib.elem "shared" tags) { sharedDir = cfg.sharedDirectories.shared.source; })
   ] ++ map same [
     [ "memorySize" ] [ "cores" ] [ "msize" ] [ "diskSize" ] [ "diskImage" ] [ "resolution" ] [ "writableStore" ]
     [ "writableStoreUseTmpfs" ] [ "restrictNetwork" ] [ "vlans" ] [ "forwardPorts" ] [ "qemu" "consoles" ]
-    [ "qemu" "diskInterface" ] [ "qemu" "virtioKeyboard" ] [ "useHostCerts" ] [ "useEFIBoot" ] [ "efi" "firmware" ]
-    [ "efi" "variables" ]
+    [ "qemu" "diskInterface" ] [ "qemu" "virtioKeyboard" ]
   ]);
 
   # --- what can't be obeyed ---
   on = condition: why: if condition then why else null;
-  notYet = "is not built in yet";
   unmapped = lib.filterAttrs (_: why: why != null) {
     "nixpkgs.hostPlatform" = on (!pkgs.stdenv.hostPlatform.isx86_64) "only x86_64 is booted";
-    "virtualisation.useBootLoader" = on cfg.useBootLoader "runvm makes a disk of its own for that (runvm boot-disk), which NixOS's installers were not tried with";
-    # NixOS of 2026 has removed it: then even to read it fails.
-    "virtualisation.useSecureBoot" = on (opt ? useSecureBoot && lib.elem true (own opt.useSecureBoot)) "such firmware starts no kernel that nobody signed, and runvm boots the kernel";
-    "virtualisation.useNixStoreImage" = on cfg.useNixStoreImage "the store is shared over 9p; an image of it ${notYet}";
-    "virtualisation.mountHostNixStore" = on (!cfg.mountHostNixStore) "the guest's store is the host's";
+    "virtualisation.useBootLoader" = on cfg.useBootLoader "runvm makes its disk when it starts, and without this module: runvm run --use-boot-loader ./result";
+    "virtualisation.useSecureBoot" = on secureBoot "such firmware starts no kernel that nobody signed, and runvm boots the kernel";
+    "virtualisation.mountHostNixStore" = on (!cfg.mountHostNixStore && !cfg.useNixStoreImage) "the guest's store is the host's";
     "virtualisation.directBoot.enable" = on (!cfg.directBoot.enable) "runvm boots the kernel directly";
     "virtualisation.qemu.drives" =
       on (lib.any (drive: shell (toString drive.file)) (ownIn opt.qemu.drives)) "nothing of a shell is expanded ($ or `)";

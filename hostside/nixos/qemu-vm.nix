@@ -2,10 +2,16 @@
 # with a description of what the user defined, and stage1 does the boot's own work in the initrd that NixOS makes.
 # What qemu-vm.nix defines for its own script (shares, drives, arguments of QEMU) stays out of the description.
 #
-# Seen so far (tests/nixos): 41 configurations evaluated wholly by the modules of August 2024 with their own lib and with that of
+# Seen so far (tests/nixos): 46 configurations evaluated wholly by the modules of August 2024 with their own lib and with that of
 # June 2026, and with a qemu-vm.nix of 2026 put among them; their descriptions taken by `runvm config`, their units the same as
-# stage1/systemd's. One was booted with these units as NixOS writes them, in an initrd of Debian's systemd 262. Never built by
-# Nix. nixpkgs has no package runvm: whoever imports this sets virtualisation.runvm.package, or an overlay does.
+# stage1/systemd's. What build-vm makes of a computer's configuration was built by Nix and booted, with the fixture's system, in an
+# initrd of Debian's systemd 262 with the units that these modules make. nixpkgs has no package runvm: whoever imports this sets
+# virtualisation.runvm.package, which may be an unpacked release, or an overlay does.
+#
+#     virtualisation.vmVariant = {                       # what nixos-rebuild build-vm takes; in a NixOS test: defaults
+#       imports = [ ./runvm/hostside/nixos/qemu-vm.nix ];
+#       virtualisation.runvm.package = builtins.path { name = "runvm"; path = ./stage1-VERSION-x86_64-linux; };
+#     };
 { config, lib, pkgs, options, modulesPath, extendModules, ... }:
 
 let
@@ -92,7 +98,9 @@ in
   options.virtualisation.runvm = {
     package = lib.mkOption {
       type = lib.types.package;
-      default = pkgs.runvm or (throw "virtualisation.runvm.package: there is no pkgs.runvm here; set it");
+      default = pkgs.runvm or (throw ''
+        virtualisation.runvm.package: there is no pkgs.runvm here. Set it: to (import PATH_OF_ITS_SOURCE { inherit pkgs; }), or to an
+        unpacked release, builtins.path { name = "runvm"; path = ./stage1-VERSION-x86_64-linux; }.'');
       defaultText = lib.literalExpression "pkgs.runvm";
       description = "The package with runvm and the static stage1 that the initrd gets.";
     };
@@ -115,7 +123,7 @@ in
       (lib.mkForce (lib.concatMapStringsSep "\n" (d: d.value) (ownDefinitions others)));
 
     boot.initrd = lib.mkMerge [
-      { kernelModules = [ "virtio_pci" "virtio_blk" "9pnet_virtio" "9p" "overlay" "fuse" "ext4" ]; }
+      { kernelModules = [ "virtio_pci" "virtio_blk" "9pnet_virtio" "9p" "overlay" "fuse" "ext4" ] ++ lib.optional cfg.useNixStoreImage "erofs"; }
       (lib.mkIf systemdStage1 {
         systemd.storePaths = [ "${programs}/bin/stage1" ];
         systemd.extraBin.stage1 = "${programs}/bin/stage1";

@@ -57,9 +57,13 @@ let
       bios = null;
     };
 
-    firmware = virtual { useEFIBoot = true; tpm = { enable = true; package = "/nix/store/swtpm"; provisioning = "tpm2_clear"; }; useHostCerts = true; };
-    refused-firmware = virtual { useBootLoader = true; };
-    refused-store = virtual { useNixStoreImage = true; };
+    refused-boot-loader = virtual { useBootLoader = true; useSecureBoot = true; };
+    efi = virtual { useEFIBoot = true; };
+    tpm = virtual { tpm.enable = true; };
+    refused-store = virtual { mountHostNixStore = false; };
+    store-image = virtual { useNixStoreImage = true; };
+    store-image-written-to = virtual { useNixStoreImage = true; writableStore = true; };
+    host-certs = virtual { useHostCerts = true; };
     refused-shell = virtual {
       sharedDirectories.src = { source = "$HOME/src"; target = "/src"; };
       qemu.options = [ "-m $MEMORY" ];

@@ -26,7 +26,7 @@ let
     documentation.nixos.enable = false;
   };
 
-  modules = [ "virtio_pci" "virtio_blk" "9pnet_virtio" "9p" "overlay" "fuse" "ext4" ];
+  modules = [ "virtio_pci" "virtio_blk" "9pnet_virtio" "9p" "overlay" "fuse" "ext4" "erofs" ];
   ours = lib.hasPrefix "stage1-";
   # Without what nixpkgs puts into the environment of every service, and what says again who wants it.
   own = text: lib.concatStringsSep "\n"

@@ -54,8 +54,8 @@ in
     useBIOSBoot = option false;
     useEFIBoot = option false;
     useSecureBoot = option false;
-    efi = { OVMF = option pkgs.OVMF; firmware = option null; variables = option null; keepVariables = option cfg.useBootLoader; };
-    tpm = { enable = option false; package = option null; deviceModel = option "tpm-tis"; provisioning = option null; };
+    efi = { OVMF = option pkgs.OVMF; firmware = option pkgs.OVMF.firmware; variables = option pkgs.OVMF.variables; keepVariables = option cfg.useBootLoader; };
+    tpm = { enable = option false; package = option (pkgs.runCommand "swtpm" { } ""); deviceModel = option "tpm-tis"; provisioning = option null; };
     useDefaultFilesystems = option true;
     bios = option null;
     useHostCerts = option false;
