@@ -12,6 +12,9 @@ namespace hostside {
 // The kernel's whole command line. It may be longer than a kernel takes: see command_line_parts.
 std::string kernel_command_line(const Machine &machine, std::string_view toplevel_params, const std::string &init);
 
+// Puts a word, or several, before what belongs to init: what follows a bare `--`.
+void add_parameter(std::string &line, std::string_view word);
+
 // What fits into the command line, and the rest, for the initrd. Only parameters of ours and `regInfo` move.
 struct CommandLineParts {
     std::string line, parameters;

@@ -43,6 +43,10 @@ struct MakeImage {
     std::string path;
     int mib = 0;
 };
+struct GrowImage {
+    std::string path;
+    int mib = 0;
+};
 struct OverlayImage {
     std::string path, backing;
 };
@@ -56,7 +60,7 @@ struct RelayGuest {
     std::vector<std::string> targets;
 };
 using LaunchStep = std::variant<UseCached, JoinVlan, RelayGuest, MakeOwnDirectory, WriteFile, HoldImage, PutAside, MakeImage,
-                                OverlayImage, WriteStamp>;
+                                GrowImage, OverlayImage, WriteStamp>;
 
 struct LaunchPlan {
     std::vector<LaunchStep> steps;
