@@ -33,7 +33,6 @@ LIBRARIES = -lmke2fs $(shell $(PKG_CONFIG) --libs $(PACKAGES))
 ALL_LDFLAGS = $(LDFLAGS) $(STATIC) -Wl,--gc-sections -Wl,--icf=all -Wl,-O2
 
 sources = $(sort $(foreach d,$1,$(wildcard $d/*.cc $d/*/*.cc)))
-objects = $(patsubst %.cc,$(BUILD)/obj/%.o,$1)
 
 MOUNTS := $(call sources,mounts)
 UNIONFS := $(call sources,unionfs)
@@ -46,6 +45,26 @@ TESTS := $(call sources,tests/unit tests/parity tests/boot) $(SUPPORT)
 # Only what tells its version is compiled with it, so that a new version compiles little.
 VERSIONED := unionfs/command/command.cc hostside/main.cc stage1/init/init.cc stage1/main.cc
 VERSION := $(shell sed -n 's/^## \([0-9.]*\).*/\1/p' CHANGELOG.md | head -n 1)
+
+# The union's operations are where time is spent, and a registration's text and the database that is made of it; elsewhere
+# size counts.
+HOT := $(patsubst %,unionfs/%.cc,$(addprefix fuse/,op_attributes op_data op_directories op_names op_xattrs session) \
+    $(addprefix tree/,lookup resolve inode_table key_table name_pool listing readdirplus_policy) \
+    upper/layers base/fd_cache recovery/shared_memory) \
+    $(patsubst %,%.cc,mounts/nix/registration mounts/nix/nix_hash stage1/nixdb/fingerprint stage1/nixdb/path_index \
+    stage1/nixdb/sqlite_file)
+
+# A unity build: the files of a room are one unit for the compiler, because two thirds of its work on a file are headers that
+# its neighbours include as well. `make UNITY=` compiles each file by itself, which suits work on a few of them; clang-tidy
+# always reads them so. The two programs are the same in what they do, not in each byte.
+UNITY ?= yes
+ifneq (,$(UNITY))
+UNITED := $(filter-out $(VERSIONED) mounts/cli11.cc,$(OWN))
+endif
+rooms = $(sort $(patsubst %/,%,$(dir $1)))
+objects = $(patsubst %.cc,$(BUILD)/obj/%.o,$(filter-out $(UNITED),$1)) \
+    $(patsubst %,$(BUILD)/obj/%/unity.o,$(call rooms,$(filter-out $(HOT),$(filter $(UNITED),$1)))) \
+    $(patsubst %,$(BUILD)/obj/%/unity-O2.o,$(call rooms,$(filter $(HOT),$(filter $(UNITED),$1))))
 
 .DEFAULT_GOAL := all
 .PHONY: all
@@ -70,15 +89,6 @@ $(BUILD)/runvm: $(call objects,$(MOUNTS) $(HOSTSIDE) hostside/main.cc)
 	@$(CXX) $(ALL_LDFLAGS) -o $@.debug $^ $(LIBRARIES)
 	@objcopy --strip-all $@.debug $@
 
-# The union's operations are where time is spent; elsewhere size counts.
-hot := $(addprefix fuse/,op_attributes op_data op_directories op_names op_xattrs session) \
-    $(addprefix tree/,lookup resolve inode_table key_table name_pool listing readdirplus_policy) \
-    upper/layers base/fd_cache recovery/shared_memory
-$(hot:%=$(BUILD)/obj/unionfs/%.o): private OPTIMIZE := -O2
-# So does a registration's text, and the database that is made of it.
-written := mounts/nix/registration mounts/nix/nix_hash stage1/nixdb/fingerprint stage1/nixdb/path_index stage1/nixdb/sqlite_file
-$(written:%=$(BUILD)/obj/%.o): private OPTIMIZE := -O2
-
 # What the last build was made with: flags and version. A file that says something else than today is made anew, and so is
 # what depends on it. It is read here and written by a rule, so that `make -n` writes nothing. (The variables above are
 # private because these files are prerequisites, which would inherit them.)
@@ -90,7 +100,7 @@ $1:
 	@mkdir -p $$(@D)
 	@printf '%s\n' '$$(subst ','\'',$$($2))' >$$@
 endef
-FLAGS = $(CXX) $(ALL_CXXFLAGS) $(ALL_LDFLAGS) $(PACKAGES) -O2: $(hot) $(written)
+FLAGS = $(CXX) $(ALL_CXXFLAGS) $(ALL_LDFLAGS) $(PACKAGES) -O2: $(HOT)
 $(eval $(call stamp,$(BUILD)/flags,FLAGS))
 $(eval $(call stamp,$(BUILD)/version,VERSION))
 .PHONY: force
@@ -110,13 +120,33 @@ else
 to_compile = $(eval to_compile := $(shell $(MAKE) -n -j1 COUNT_COMPILES=1 $(MAKEOVERRIDES) $(MAKECMDGOALS) 2>/dev/null | \
     grep -cxF ': to compile in $(BUILD)'))$(to_compile)
 progress = $(eval compiled += x)[$(words $(compiled))/$(to_compile)]
-compile = echo '$(progress) CXX  $<'; $(CXX) $(ALL_CXXFLAGS) $(here_is_nowhere) $(DEFINES) -MMD -MP -c -o $@ $<
+compile = echo '$(progress) CXX  $<'; $(CXX) $(ALL_CXXFLAGS) $(MORE_CXXFLAGS) $(here_is_nowhere) $(DEFINES) -MMD -MP -c -o $@ $<
 endif
 $(call objects,$(VERSIONED)): private DEFINES = -DSTAGE1_VERSION='"$(VERSION)"'
 $(call objects,$(VERSIONED)): $(BUILD)/version
+$(patsubst %.cc,$(BUILD)/obj/%.o,$(HOT)) $(BUILD)/obj/%/unity-O2.o: private OPTIMIZE := -O2
 $(BUILD)/obj/%.o: %.cc $(BUILD)/flags $(SYSROOT_READY)
 	@mkdir -p $(@D)
 	@$(compile)
+# A name in one file may hide one in another there; clang-tidy warns of those in one file.
+$(BUILD)/obj/%/unity.o $(BUILD)/obj/%/unity-O2.o: private MORE_CXXFLAGS := -Wno-shadow
+$(BUILD)/obj/%.o: $(BUILD)/unity/%.cc $(BUILD)/flags $(SYSROOT_READY)
+	@mkdir -p $(@D)
+	@$(compile)
+
+# The text of a unit, made anew when the room has other files than it names.
+hash := \#
+define unit
+ifneq ($$(strip $$(patsubst %,$$(hash)include "%",$2)),$$(strip $$(file <$1)))
+$1: force
+endif
+$1:
+	@mkdir -p $$(@D)
+	@printf '$$(hash)include "%s"\n' $2 >$$@
+endef
+$(foreach r,$(call rooms,$(UNITED)), \
+    $(eval $(call unit,$(BUILD)/unity/$r/unity.cc,$(filter-out $(HOT),$(filter $r/%,$(UNITED))))) \
+    $(eval $(call unit,$(BUILD)/unity/$r/unity-O2.cc,$(filter $(HOT),$(filter $r/%,$(UNITED))))))
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 

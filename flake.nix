@@ -1,4 +1,4 @@
-# Evaluated with a stand-in for nixpkgs (make test-nixos), never built: see default.nix.
+# Evaluated by Nix with nixpkgs' packages (make test-flake), never built: see default.nix.
 {
   description = "Boots NixOS systems in QEMU: runvm, and stage1 for their initrd";
 
@@ -15,8 +15,12 @@
       packages.${system} = { inherit runvm; default = runvm; };
       overlays.default = final: _: { runvm = import ./default.nix { pkgs = final; }; };
 
+      # Derivations that are built in machines: runInMachine { drv = …; machine = nixos.config.system.build.toplevel; }, and runInLinuxVM drv,
+      # as vmTools has it. With the overlay: pkgs.runvm.runInMachine.
+      lib = { inherit (runvm) runInMachine runInLinuxVM; };
+
       # Beside nixpkgs' own qemu-vm.nix: imports = [ runvm.nixosModules.default ], for `nixos-rebuild build-vm` in
-      # virtualisation.vmVariant.
+      # virtualisation.vmVariant. In NixOS's tests: defaults.imports.
       nixosModules.default = { lib, ... }: {
         imports = [ ./hostside/nixos/qemu-vm.nix ];
         config.virtualisation.runvm.package = lib.mkDefault runvm;
@@ -26,7 +30,7 @@
 
       devShells.${system}.default = pkgs.mkShell {
         inputsFrom = [ runvm ];
-        packages = [ pkgs.qemu_kvm pkgs.nix pkgs.python3 pkgs.e2fsprogs pkgs.llvmPackages.clang-tools ];
+        packages = [ pkgs.qemu_kvm pkgs.nix pkgs.python3 pkgs.e2fsprogs pkgs.clang-tools ];
       };
 
       # That both programs run, and that a description is one.

@@ -12,6 +12,7 @@
 #include "hostside/base/exit_code.h"
 #include "hostside/base/nearest.h"
 #include "hostside/cli/arguments.h"
+#include "hostside/cli/boot_disk_command.h"
 #include "hostside/cli/build_command.h"
 #include "hostside/cli/check_command.h"
 #include "hostside/cli/completion_command.h"
@@ -107,6 +108,7 @@ int command_line(int argc, char **argv) {
     hostside::add_life_commands(app, status);
     hostside::add_exec_commands(app, status);
     hostside::add_in_vm_command(app, status);
+    hostside::add_boot_disk_command(app, status);
     hostside::add_build_command(app, status);
     hostside::add_export_command(app, status);
     hostside::add_fleet_command(app, status);

@@ -15,12 +15,15 @@ inline constexpr std::string_view store_tag = "store";    // the host's /nix/sto
 inline constexpr std::string_view xchg_tag = "xchg";      // a fresh directory a run, both ways
 inline constexpr std::string_view shared_tag = "shared";  // $SHARED_DIR, else the same directory as xchg
 
+inline constexpr std::string_view certificates_tag = "certs";  // the host's, where they are wanted
+
 // --- where things are in the target root ---
 inline constexpr std::string_view store_dir = "/nix/store";
 inline constexpr std::string_view store_lower_dir = "/nix/.ro-store";  // the 9p store when a union lies over it
 inline constexpr std::string_view store_upper_dir = "/nix/.rw-store";  // holds upper/ and work/
 inline constexpr std::string_view xchg_dir = "/tmp/xchg";
 inline constexpr std::string_view shared_dir = "/tmp/shared";
+inline constexpr std::string_view certificates_dir = "/etc/ssl/certs";
 inline constexpr std::string_view default_target_root = "/mnt-root";  // NixOS's scripted stage 1 has it too
 
 // --- the root disk ---
@@ -48,6 +51,9 @@ inline constexpr std::string_view boot_parameter = "stage1.boot";               
 // It relaxes the scan for zeros only, never the probe.
 inline constexpr std::string_view fresh_disk_parameter = "stage1.fresh-disk";
 inline constexpr std::string_view break_parameter = "stage1.break";  // name of a phase to stop before
+// A boot loader has a command line of its own: what the launcher would have put there is an OEM string of SMBIOS (type 11) that
+// begins so. The command line counts more.
+inline constexpr std::string_view oem_parameters_prefix = "org.nixos.runvm.parameters=";
 
 // --- the initrd. x86 cuts a command line at 2048 bytes: what is longer goes into a file of an appended cpio ---
 inline constexpr size_t command_line_limit_bytes = 2047;                       // COMMAND_LINE_SIZE less the NUL
@@ -56,6 +62,11 @@ inline constexpr std::string_view fstab_file = "/etc/stage1/fstab";            /
 inline constexpr std::string_view modules_file = "/etc/stage1/modules";        // names to load always, one a line
 inline constexpr std::string_view reginfo_file =
     "/etc/stage1/reginfo";  // registration, or a path's text, for boots by a boot loader
+
+// --- the disk of a boot loader, which is /boot ---
+inline constexpr std::string_view boot_disk_serial = "boot";
+inline constexpr std::string_view boot_label = "boot";  // of its ext4
+inline constexpr std::string_view esp_label = "ESP";    // of its vfat, where EFI boots
 
 // --- phases of stage 1, in their order: of reports, of `stage1.break=`, of the status port ---
 enum class BootPhase { modules, devices, mounts, system, registration, switch_root };

@@ -39,14 +39,15 @@ test-boot: $(BUILD)/tests/boot all test-tools ## boots of real machines
 	@tests/support/with-machine tests/support/run-tests --shards $(SHARDS) $<
 
 # What whoever can write a layer, a disk, an image or an input may try. All of it runs in `make test` too.
-HOSTILE_parity := [\#hostile_layers],[\#old_layers],[\#replaced],[\#set_id],[\#refusals]
-HOSTILE_unit := [\#target_root],[\#regular_file],[\#running_machine],[\#image],[\#bad_input],[\#guest_directory],[\#module_index]
-HOSTILE_boot := [\#hostile],[\#bad_input]
+HOSTILE_parity := [\#hostile_layers],[\#old_layers],[\#replaced],[\#set_id],[\#refusals],[\#depth],[\#faulty_layers],[\#limits],[\#orphans],[\#submounts]
+HOSTILE_unit := [\#target_root],[\#regular_file],[\#running_machine],[\#image],[\#bad_input],[\#guest_directory],[\#module_index],[\#hostile_description],[\#qemu_events],[\#boot_report],[\#build],[\#foreign_text],[\#guest_relay],[\#own_files],[\#refused_run],[\#status_port]
+HOSTILE_boot := [\#hostile],[\#bad_input],[\#run_as],[\#shares]
 .PHONY: test-hostile
 test-hostile: $(PROGRAMS) all test-tools ## layers, disks, images and inputs made by an attacker
 	@$(BUILD)/tests/unit --filenames-as-tags '$(HOSTILE_unit)'
 	@$(BUILD)/tests/parity --filenames-as-tags '$(HOSTILE_parity)'
 	@tests/support/with-machine $(BUILD)/tests/boot --filenames-as-tags '$(HOSTILE_boot)'
+	@$(MAKE) --no-print-directory fuzz-short
 
 .PHONY: test-mutants
 test-mutants: $(BUILD)/tests/unit $(BUILD)/tests/parity all test-tools ## breaks the code, one patch of tests/mutants at a time: a test must notice (root)

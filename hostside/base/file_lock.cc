@@ -23,7 +23,7 @@ long pid_in(int lock) {
     return text ? std::strtol(text->c_str(), nullptr, 10) : 0;
 }
 
-std::unexpected<base::Error> in_use(const std::string &what, long pid) {
+std::unexpected<base::Error> held_by(const std::string &what, long pid) {
     return base::fail(0, "lock", what, std::format("in use by the runvm with pid {}; stop that one, or use another", pid));
 }
 
@@ -45,7 +45,7 @@ base::Result<FileLock> FileLock::take(const std::string &path, const std::string
             return wrote ? base::Result<FileLock>(std::move(lock)) : std::unexpected(wrote.error());
         }
         if (errno != EWOULDBLOCK) return base::fail(errno, "lock", path);
-        if (i >= tries) return in_use(what, pid_in(fd->get()));
+        if (i >= tries) return held_by(what, pid_in(fd->get()));
         std::this_thread::sleep_for(pause);
     }
 }
@@ -57,7 +57,7 @@ FileLock::~FileLock() {
 
 base::Result<> FileLock::is_free(const std::string &path, const std::string &what) {
     const long pid = holder(path);
-    return pid == 0 ? base::Result<>{} : in_use(what, pid);
+    return pid == 0 ? base::Result<>{} : held_by(what, pid);
 }
 
 long FileLock::holder(const std::string &path) {

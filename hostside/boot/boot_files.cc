@@ -97,6 +97,8 @@ Result<Boot> boot_of(const Machine &m) {
         boot.names.emplace_back("qemu_fw_cfg");
         boot.load.emplace_back("qemu_fw_cfg");
     }
+    if (m.use_boot_loader && m.use_efi_boot)  // /boot is a vfat; which characters it has is the kernel's choice
+        boot.names.insert(boot.names.end(), {"vfat", "nls_cp437", "nls_ascii", "nls_iso8859-1"});
     boot.keep_tracing = m.module_tracing;
     if (!m.debug_shell.empty()) {
         if (!boot.initrd.empty())
@@ -109,7 +111,8 @@ Result<Boot> boot_of(const Machine &m) {
     const fs::path directory = fs::path(boot.kernel).parent_path();
     for (const std::string &config : {(directory / "config").string(), (directory / ("config-" + boot.release)).string()})
         if (auto text = base::read_file(config)) boot.keep_signatures = signatures_enforced(*text, "");
-    boot.keep_signatures = boot.keep_signatures || signatures_enforced("", boot.command_line);
+    // With Secure Boot a kernel locks itself down, and takes no module that nobody signed.
+    boot.keep_signatures = boot.keep_signatures || m.use_secure_boot || signatures_enforced("", boot.command_line);
     return boot;
 }
 

@@ -19,7 +19,7 @@ namespace {
 using base::fail;
 using base::Result;
 
-constexpr std::string_view remedy =
+constexpr std::string_view give_one =
     "install a static one (Debian: busybox-static, NixOS: pkgsStatic.busybox) or name one with --debug-shell=FILE";
 
 template <class T>
@@ -51,7 +51,7 @@ Result<std::string> find_debug_shell(const std::string &wish) {
     constexpr std::string_view step = "take debug shell";
     if (wish != any_debug_shell) {
         const std::string why = why_not(wish);
-        return why.empty() ? Result<std::string>(wish) : fail(0, step, wish, std::format("{}; {}", why, remedy));
+        return why.empty() ? Result<std::string>(wish) : fail(0, step, wish, std::format("{}; {}", why, give_one));
     }
     std::string others;
     for (auto &path : programs_named("busybox", {"/bin", "/usr/bin", "/run/current-system/sw/bin"})) {
@@ -59,7 +59,7 @@ Result<std::string> find_debug_shell(const std::string &wish) {
         if (why.empty()) return std::move(path);
         if (others.empty()) others = std::format("{}: {}", path, why);
     }
-    return fail(0, step, "busybox", std::format("{}; {}", others.empty() ? "none is in PATH" : others, remedy));
+    return fail(0, step, "busybox", std::format("{}; {}", others.empty() ? "none is in PATH" : others, give_one));
 }
 
 }  // namespace hostside

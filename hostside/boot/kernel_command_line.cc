@@ -22,6 +22,36 @@ bool leaves_root_to_fstab(std::string_view params) {
     return leaves;
 }
 
+// What only the launcher knows of this machine.
+std::vector<std::string> machine_parameters(const Machine &m, bool with_root) {
+    std::vector<std::string> words;
+    const auto more = [&](std::string word) { words.push_back(std::move(word)); };
+    if (!m.reginfo.empty()) more(std::format("{}={}", protocol::reginfo_parameter, m.reginfo));
+    const std::string root = m.disk_image.empty() ? std::string("tmpfs") : std::format("serial={}", protocol::root_disk_serial);
+    if (with_root) more(std::format("{}={}", protocol::root_parameter, m.root_device.empty() ? root : m.root_device));
+    if (m.store_kind == "erofs" || m.store_kind == "virtiofs")
+        more(std::format("{}={}", protocol::store_parameter, m.store_kind));
+    more(std::format("{}={}", protocol::union_parameter,
+                     !m.writable_store            ? "off"
+                     : m.writable_store_use_tmpfs ? "tmpfs"
+                                                  : "disk"));
+    for (const auto &s : m.shared_directories) {
+        std::string options = s.read_only ? "ro" : "";
+        if (m.msize > 0) options += std::format("{}msize={}", options.empty() ? "" : ",", m.msize);
+        const std::string value = std::format("{}:{}{}{}", s.tag, s.target, options.empty() ? "" : ":", options);
+        // The kernel keeps together what stands in quotes.
+        const bool blank = value.contains(' ');
+        more(std::format("{}={}{}{}", protocol::share_parameter, blank ? "\"" : "", value, blank ? "\"" : ""));
+    }
+    if (m.use_host_certs)
+        more(std::format("{}={}:{}:ro", protocol::share_parameter, protocol::certificates_tag, protocol::certificates_dir));
+    return words;
+}
+
+bool is_ours(std::string_view word) {
+    return word.starts_with("stage1.") || word.substr(0, word.find('=')) == protocol::reginfo_parameter;
+}
+
 // Where a `--` stands by itself, outside quotes.
 size_t bare_dashes(std::string_view line) {
     bool quoted = false;
@@ -53,29 +83,24 @@ std::string kernel_command_line(const Machine &m, std::string_view toplevel_para
     for (const auto &console : consoles) more(std::format("console={}", console));
     more("panic=-1");
     if (!init.empty()) more(std::format("{}={}", protocol::init_parameter, init));
-    if (!m.reginfo.empty()) more(std::format("{}={}", protocol::reginfo_parameter, m.reginfo));
-    const std::string root = m.disk_image.empty() ? std::string("tmpfs") : std::format("serial={}", protocol::root_disk_serial);
     // A system whose own initrd has the root in its fstab says so; a second one would collide with it.
     const bool left = m.root_device.empty() && !m.initrd.empty() && leaves_root_to_fstab(toplevel_params);
-    if (!left) more(std::format("{}={}", protocol::root_parameter, m.root_device.empty() ? root : m.root_device));
-    if (m.store_kind == "erofs" || m.store_kind == "virtiofs")
-        more(std::format("{}={}", protocol::store_parameter, m.store_kind));
-    more(std::format("{}={}", protocol::union_parameter,
-                     !m.writable_store            ? "off"
-                     : m.writable_store_use_tmpfs ? "tmpfs"
-                                                  : "disk"));
-    for (const auto &s : m.shared_directories) {
-        std::string options = s.read_only ? "ro" : "";
-        if (m.msize > 0) options += std::format("{}msize={}", options.empty() ? "" : ",", m.msize);
-        const std::string value = std::format("{}:{}{}{}", s.tag, s.target, options.empty() ? "" : ":", options);
-        // The kernel keeps together what stands in quotes.
-        const bool blank = value.contains(' ');
-        more(std::format("{}={}{}{}", protocol::share_parameter, blank ? "\"" : "", value, blank ? "\"" : ""));
-    }
+    for (const auto &word : machine_parameters(m, !left)) more(word);
     if (m.fstab == "no") more(m.initrd.empty() ? "fstab=no" : "fstab=no rd.fstab=yes");  // its own initrd's table is another
     if (!m.debug_shell.empty()) more(std::format("boot.shell_on_fail {}=early", protocol::agent_parameter));
     for (const auto &p : m.kernel_params) more(p);
     return line;
+}
+
+std::string oem_parameters(const Machine &m, bool fresh_disk, std::string_view boot) {
+    std::vector<std::string> words = machine_parameters(m, true);
+    if (!boot.empty()) words.push_back(std::format("{}={}", protocol::boot_parameter, boot));
+    if (fresh_disk) words.push_back(std::format("{}={}", protocol::fresh_disk_parameter, protocol::root_disk_serial));
+    for (const auto &p : m.kernel_params)
+        if (is_ours(p)) words.push_back(p);
+    std::string text;
+    for (const auto &word : words) text.append(text.empty() ? "" : " ").append(word);
+    return text;
 }
 
 base::Result<CommandLineParts> command_line_parts(const std::string &whole) {
@@ -89,9 +114,7 @@ base::Result<CommandLineParts> command_line_parts(const std::string &whole) {
         const std::string word = whole.substr(start, i - start);
         start = i + 1;
         if (word.empty()) continue;
-        const std::string_view name = std::string_view(word).substr(0, word.find('='));
-        const bool ours = name.starts_with("stage1.") || name == protocol::reginfo_parameter;
-        std::string &part = ours ? parts.parameters : parts.line;
+        std::string &part = is_ours(word) ? parts.parameters : parts.line;
         part += (part.empty() ? "" : " ") + word;
     }
     if (parts.line.size() > protocol::command_line_limit_bytes)

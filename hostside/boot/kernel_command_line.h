@@ -15,7 +15,11 @@ std::string kernel_command_line(const Machine &machine, std::string_view topleve
 // Puts a word, or several, before what belongs to init: what follows a bare `--`.
 void add_parameter(std::string &line, std::string_view word);
 
-// What fits into the command line, and the rest, for the initrd. Only parameters of ours and `regInfo` move.
+// What stage 1 is told by SMBIOS where a boot loader has the command line (mounts/protocol.h). `boot`: what it mounts on /boot;
+// empty: nothing.
+std::string oem_parameters(const Machine &machine, bool fresh_disk, std::string_view boot);
+
+// What fits into the command line, and the rest, which goes into the initrd. Only parameters of ours and `regInfo` move.
 struct CommandLineParts {
     std::string line, parameters;
 };

@@ -2,6 +2,7 @@
 // starts over a second faster under emulation (the x86 boot protocol: Linux, Documentation/arch/x86/boot.rst).
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -17,5 +18,8 @@ base::Result<std::string> kernel_payload(std::string_view image, const std::stri
 
 // The ELF inside. Error: no bzImage, a compression that we don't know, or a kernel without QEMU's direct entry (PVH).
 base::Result<std::string> uncompressed_kernel(std::string_view image, const std::string &name);
+
+// The bzImage, whose initrd then lies below `limit_bytes` of memory. Error: no bzImage.
+base::Result<std::string> initrd_below(std::string image, const std::string &name, uint32_t limit_bytes);
 
 }  // namespace hostside

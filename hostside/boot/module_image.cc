@@ -19,7 +19,7 @@ namespace {
 // nothing in the bytes is known to be aligned or in bounds.
 class Elf {
   public:
-    // Without sections: it is none.
+    // A module has sections.
     explicit Elf(std::string &bytes) : bytes_(bytes) {
         std::vector<Elf64_Shdr> found;
         if (!get(0, header_) || std::memcmp(header_.e_ident, ELFMAG, SELFMAG) != 0 || header_.e_ident[EI_CLASS] != ELFCLASS64 ||

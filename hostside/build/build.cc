@@ -11,7 +11,8 @@
 #include "hostside/base/exit_code.h"
 #include "hostside/base/printable.h"
 #include "hostside/build/fetch.h"
-#include "mounts/base/at.h"
+#include "hostside/host/guest_files.h"
+#include "mounts/base/regular_file.h"
 #include "mounts/nix/nix_hash.h"
 
 namespace hostside {
@@ -31,7 +32,7 @@ std::string output_paths(const Derivation &derivation) {
 
 Result<> put_files(const ExecWish &machine, const BuildWish &wish, const std::string &place) {
     for (const auto &file : wish.derivation.files) {
-        auto input = base::open_at(AT_FDCWD, file.from, O_RDONLY | O_NOCTTY);
+        auto input = base::open_regular(AT_FDCWD, file.from, O_RDONLY);
         if (!input) return std::unexpected(input.error());
         ExecWish put{.machine = machine.machine, .run_directory = machine.run_directory};
         put.request = {.user = wish.user, .task = std::format("put 644 {}/{}", place, file.name), .builder = true};
@@ -58,16 +59,18 @@ Result<End> run_builder(const ExecWish &machine, const BuildWish &wish, const st
 }
 
 // False: the builder succeeded without one of them.
-Result<bool> bring_outputs(const ExecWish &machine, const BuildWish &wish, const Tell &tell) {
+Result<bool> bring_outputs(const ExecWish &machine, const BuildWish &wish, const Tell &tell, std::vector<std::string> &brought) {
+    Allowance allowance(wish.most_bytes);
     for (size_t i = 0; i < wish.places.size(); ++i) {
         const auto &output = wish.derivation.outputs[i];
-        const auto hash = fetch_tree(machine, output.path, wish.places[i], false);
+        const auto hash = fetch_tree(machine, output.path, wish.places[i], false, allowance);
         if (!hash && hash.error().code == ENOENT && wish.made_here && ::access(wish.places[i].c_str(), F_OK) == 0) continue;
         if (!hash && hash.error().code == ENOENT) {
             tell(std::format("the builder succeeded, but did not make the output {}, {}", output.name, output.path));
             return false;
         }
         if (!hash) return std::unexpected(hash.error());
+        brought.push_back(wish.places[i]);
         tell(std::format("{}: {} bytes, NAR hash sha256:{}, in {}", output.name, hash->size_bytes, mounts::nix32(hash->hash),
                          wish.places[i]));
     }
@@ -79,8 +82,9 @@ void keep_failed(const ExecWish &machine, const BuildWish &wish, const std::stri
     if (wish.failed_place.empty()) return;
     if (::mkdir(wish.failed_place.c_str(), 0777) < 0)
         return tell(base::message({"mkdir", wish.failed_place, errno, "the failed build is not kept"}));
+    Allowance allowance(wish.most_bytes);
     const auto keep = [&](const std::string &path, const std::string &name) {
-        const auto kept = fetch_tree(machine, path, wish.failed_place + "/" + name, true);
+        const auto kept = fetch_tree(machine, path, wish.failed_place + "/" + name, true, allowance);
         if (!kept && kept.error().code != ENOENT) tell(base::message(kept.error()));
     };
     keep(place, "build");
@@ -105,9 +109,12 @@ Result<int> build_in_guest(const ExecWish &machine, const BuildWish &wish, const
     if (end->kind == End::failed) tell(end->text);
     const int status = end->kind == End::signalled ? signal_base + end->code : end->code;
     if (status == 0) {
-        const auto all = bring_outputs(machine, wish, tell);
+        std::vector<std::string> brought;
+        const auto all = bring_outputs(machine, wish, tell, brought);
+        if (all && *all) return 0;
+        // All of the outputs, or none.
+        for (const auto &place : brought) (void)remove_guest_directory(place);
         if (!all) return std::unexpected(all.error());
-        if (*all) return 0;
     } else {
         tell(end->kind == End::signalled ? std::format("the builder was ended by signal {}", end->code)
                                          : std::format("the builder failed with status {}", status));

@@ -2,6 +2,7 @@
 // hash that the guest and we computed. By way of the guest's agent (hostside/exec/client.h).
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
@@ -19,6 +20,7 @@ struct BuildWish {
     int cores = 1;
     std::vector<std::string> places;  // of the outputs, on the host, in their order; nothing is there
     bool made_here = false;           // an output that is on the host already is one, too
+    uint64_t most_bytes = 0;          // of all that the guest may make here; 0: what there is room for
     std::string failed_place;         // where the tree of a build that failed is kept; empty: nowhere
     int log = -1;                     // a file that has all that the builder says; -1: none
 };

@@ -1,5 +1,6 @@
 #include "hostside/build/derivation.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,7 +13,9 @@
 #include <set>
 #include <sstream>
 
+#include "hostside/base/bounded_json.h"
 #include "mounts/base/at.h"
+#include "mounts/base/regular_file.h"
 #include "mounts/nix/registration.h"
 
 namespace hostside {
@@ -27,6 +30,14 @@ constexpr std::string_view step = "read derivation";
 constexpr std::string_view json_name = ".attrs.json", script_name = ".attrs.sh", variables_name = "env-vars";
 
 bool there(const std::string &path) { return ::access(path.c_str(), F_OK) == 0; }
+
+// Of a plain file: in a build's directory the builder may have left anything.
+Result<std::string> text_in(const std::string &path) {
+    auto file = base::open_regular(AT_FDCWD, path, O_RDONLY);
+    if (!file) return fail(file.error().code, step, path, file.error().hint);
+    constexpr size_t limit_bytes = size_t{64} << 20;
+    return base::read_all(file->get(), path, limit_bytes);
+}
 
 std::vector<std::string> words_in(const std::string &text) {
     std::istringstream stream(text);
@@ -46,9 +57,12 @@ Result<> add_output(Derivation &derivation, const std::string &name, const std::
 }
 
 Result<> add_json_outputs(Derivation &derivation, const std::string &path) {
-    auto text = base::read_file(path);
+    // Attributes are an expression's author's, and may be a whole package set.
+    constexpr JsonLimits limits{.what = "a derivation", .bytes = size_t{64} << 20, .keys = 1'000'000, .depth = 256};
+    auto text = text_in(path);
     if (!text) return std::unexpected(text.error());
-    const auto json = nlohmann::json::parse(*text, nullptr, false);
+    if (auto good = check_json(*text, path, limits); !good) return good;
+    const auto json = nlohmann::json::parse(*text);
     const auto outputs = json.is_object() ? json.find("outputs") : json.end();
     if (outputs == json.end() || !outputs->is_object())
         return fail(0, step, path, "it has no object \"outputs\" with their paths, as Nix writes one");
@@ -109,7 +123,7 @@ Result<Derivation> derivation_in(const std::string &directory) {
     const std::string file = directory + "/" + std::string(variables_name);
     const bool structured = there(directory + "/" + std::string(json_name));
     if (there(file) || !structured) {
-        auto text = base::read_file(file);
+        auto text = text_in(file);
         if (!text)
             return fail(text.error().code, step, file, "a derivation's directory has env-vars, or .attrs.json and .attrs.sh");
         auto variables = variables_in(*text, file);
@@ -165,7 +179,7 @@ std::vector<std::string> store_paths_in(const Derivation &derivation, const std:
     for (const auto &[name, value] : derivation.environment) look(value);
     for (const auto &word : builder) look(word);
     for (const auto &file : derivation.files)
-        if (const auto text = base::read_file(file.from)) look(*text);
+        if (const auto text = text_in(file.from)) look(*text);
     for (const auto &output : derivation.outputs) paths.erase(output.path);
     return {paths.begin(), paths.end()};
 }

@@ -54,8 +54,9 @@ Result<std::pair<base::Fd, std::string>> parent_of(const std::string &place) {
     return std::pair{std::move(*directory), place.substr(slash == std::string::npos ? 0 : slash + 1)};
 }
 
-Result<mounts::NarHash> receive(const ExecWish &machine, const std::string &task, int directory, const std::string &part) {
-    NarUnpacker unpacker(directory, part);
+Result<mounts::NarHash> receive(const ExecWish &machine, const std::string &task, int directory, const std::string &part,
+                                Allowance &allowance) {
+    NarUnpacker unpacker(directory, part, allowance);
     Result<> unpacked;
     const auto done = run_taking(machine, {.task = task}, [&](std::string_view bytes) {
         unpacked = unpacker.take(bytes);
@@ -86,13 +87,14 @@ Result<std::string> run_task(const ExecWish &machine, const std::string &task, c
     return said;
 }
 
-Result<mounts::NarHash> fetch_tree(const ExecWish &machine, const std::string &path, const std::string &place, bool loosely) {
+Result<mounts::NarHash> fetch_tree(const ExecWish &machine, const std::string &path, const std::string &place, bool loosely,
+                                   Allowance &allowance) {
     auto parent = parent_of(place);
     if (!parent) return std::unexpected(parent.error());
     const auto &[directory, name] = *parent;
     const std::string part = std::format(".{}.part-{}", name, ::getpid()),
                       part_path = place.substr(0, place.size() - name.size()) + part;
-    auto hash = receive(machine, (loosely ? "nar-loosely " : "nar ") + path, directory.get(), part);
+    auto hash = receive(machine, (loosely ? "nar-loosely " : "nar ") + path, directory.get(), part, allowance);
     const auto here = hash ? mounts::hash_nar(part_path) : Result<mounts::NarHash>();
     if (hash && !here) hash = std::unexpected(here.error());
     if (hash && here->hash != hash->hash)

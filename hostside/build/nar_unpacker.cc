@@ -120,6 +120,7 @@ Result<> NarUnpacker::begin_node(std::string_view type) {
 void NarUnpacker::end_node() { want_ = levels_.empty() ? Want::nothing : Want::entry_end; }
 
 Result<> NarUnpacker::begin_file(uint64_t length) {
+    if (auto allowed = allowance_.take(length, parent()); !allowed) return allowed;
     auto file = base::open_at(parent(), name_, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, executable_ ? 0777 : 0666);
     if (!file) return fail(file.error().code, "create", name_);
     file_ = std::move(*file);
@@ -145,6 +146,7 @@ Result<> NarUnpacker::file_bytes(bool &more) {
 
 Result<> NarUnpacker::make_symlink(const std::string &target) {
     if (target.empty() || target.contains('\0')) return bad("a symlink to nowhere");
+    if (auto allowed = allowance_.take(target.size(), parent()); !allowed) return allowed;
     if (::symlinkat(target.c_str(), parent(), name_.c_str()) < 0) return fail(errno, "symlink", name_);
     want_ = Want::node_end;
     return {};
@@ -153,6 +155,7 @@ Result<> NarUnpacker::make_symlink(const std::string &target) {
 // A descriptor a level, and no recursion.
 Result<> NarUnpacker::begin_directory() {
     if (levels_.size() == depth_limit) return bad(std::format("directories deeper than {}", depth_limit));
+    if (auto allowed = allowance_.take(0, parent()); !allowed) return allowed;
     if (::mkdirat(parent(), name_.c_str(), 0777) < 0) return fail(errno, "mkdir", name_);
     auto directory = base::open_at(parent(), name_, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     if (!directory) return fail(directory.error().code, "open", name_);

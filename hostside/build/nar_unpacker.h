@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "hostside/build/allowance.h"
 #include "mounts/base/error.h"
 #include "mounts/base/fd.h"
 #include "mounts/nix/nar.h"
@@ -15,10 +16,11 @@ namespace hostside {
 
 class NarUnpacker {
   public:
-    // Makes `name`, which is not there yet, in `directory` (borrowed).
-    NarUnpacker(int directory, std::string name) : root_(directory), name_(std::move(name)) {}
+    // Makes `name`, which is not there yet, in `directory`, no more than is allowed (both borrowed).
+    NarUnpacker(int directory, std::string name, Allowance &allowance)
+        : root_(directory), name_(std::move(name)), allowance_(allowance) {}
 
-    // EEXIST, ENOSPC and the like: what could not be made. Without an errno: no NAR.
+    // EEXIST, ENOSPC, EFBIG and the like: what could not be made. Without an errno: no NAR.
     base::Result<> take(std::string_view bytes);
     [[nodiscard]] bool whole() const { return want_ == Want::nothing; }
     // Of a whole one: what Nix registers of it, and what came behind it, of at most `trailer_limit_bytes`.
@@ -72,6 +74,7 @@ class NarUnpacker {
 
     int root_;
     std::string name_;  // of the node that is read
+    Allowance &allowance_;
     std::vector<Level> levels_;
     std::string waiting_;
     size_t at_ = 0;  // in waiting_

@@ -141,6 +141,7 @@ std::vector<std::string> description_words(const Arguments &arguments) {
 }
 
 Result<Machine> machine_of(const Arguments &arguments) {
+    if (arguments.decided) return *arguments.decided;
     return layers_of(arguments)
         .and_then([](const std::vector<Layer> &layers) { return machine_from(layers); })
         .and_then([](Machine machine) -> Result<Machine> {

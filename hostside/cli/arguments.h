@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,7 +30,10 @@ struct Arguments {
     std::string output, report;
     // For a machine that is booted for one command: told its run directory, which is then its own.
     std::function<void(const std::string &run_directory)> told_directory;
-    std::string wait;  // of start, for what: empty: QEMU; `stage2`, `ready`
+    // Instead of all that was said: the machine, because it was made of that before, or is not the user's.
+    std::optional<Machine> decided;
+    bool quiet = false;  // nothing is told of its run but its failure
+    std::string wait;    // of start, for what: empty: QEMU; `stage2`, `ready`
 };
 
 // The flag, in no help, that a word after `--` is the value of.

@@ -32,6 +32,7 @@ struct BuildArguments {
     Arguments machine;
     std::string derivation, out = ".", user, log, failed, after;
     std::vector<std::string> disks;
+    uint64_t most_bytes = uint64_t{64} << 30;
     bool in_place = false, alone = false, after_given = false;
 };
 
@@ -70,7 +71,8 @@ Result<base::Fd> open_log(const std::string &path) {
 Result<BuildWish> wish_of(BuildArguments &arguments) {
     BuildWish wish{.builder = std::exchange(arguments.machine.extra, {}),
                    .user = arguments.user,
-                   .made_here = arguments.alone && arguments.in_place};
+                   .made_here = arguments.alone && arguments.in_place,
+                   .most_bytes = arguments.most_bytes};
     if (arguments.alone && wish.user.empty()) wish.user = "root";
     if (wish.builder.empty())
         return fail(0, "build", "",
@@ -140,6 +142,12 @@ void add_build_command(CLI::App &app, int &status) {
         ->type_name("NAME");
     command->add_flag("--alone", arguments->alone, "no stage 2, as in-vm; root builds");
     add_disk_option(*command, arguments->disks);
+    command
+        ->add_option("--max-output", arguments->most_bytes,
+                     "how much the outputs may be in all, as 500M or 2G; 0: what there is room for")
+        ->type_name("SIZE")
+        ->default_str("64G")
+        ->transform(CLI::AsSizeValue(false).description(""));
     command->add_option("--log", arguments->log, "what the builder says, in a file too")->type_name("FILE");
     command->add_option("--keep-failed", arguments->failed, "a new directory for the tree of a build that fails")
         ->type_name("DIR");

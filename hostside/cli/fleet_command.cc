@@ -1,15 +1,12 @@
 #include "hostside/cli/fleet_command.h"
 
 #include <fcntl.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
-#include <cstdio>
 #include <filesystem>
 #include <format>
 #include <map>
@@ -19,12 +16,11 @@
 #include "hostside/base/exists.h"
 #include "hostside/base/exit_code.h"
 #include "hostside/base/printable.h"
+#include "hostside/cli/fleet_view.h"
 #include "hostside/cli/reporter.h"
-#include "hostside/exec/client.h"
 #include "hostside/fleet/example.h"
 #include "hostside/fleet/fleet.h"
 #include "hostside/fleet/slurm.h"
-#include "hostside/fleet/table.h"
 #include "hostside/host/last_run.h"
 #include "mounts/base/at.h"
 #include "mounts/base/json_text.h"
@@ -49,56 +45,6 @@ struct InitWish {
     std::string system = "./result", config, output = "fleet.json";
 };
 
-// What can't be told is lost, never the fleet: standard output may be a pipe that nobody reads any more.
-void tell(const std::string &text) {
-    (void)std::fputs(text.c_str(), stdout);
-    (void)std::fflush(stdout);
-}
-
-// A table that is drawn over itself on a terminal, a line for each change elsewhere.
-class View {
-  public:
-    View() : terminal_(::isatty(STDOUT_FILENO) == 1) {}
-
-    void changed(const MachineResult &machine) const {
-        if (!terminal_) tell(line_of(machine) + "\n");
-    }
-
-    void tick(const FleetResult &result) {
-        constexpr auto pause = std::chrono::milliseconds(250);
-        const auto now = std::chrono::steady_clock::now();
-        if (!terminal_ || now < drawn_at_ + pause) return;
-        drawn_at_ = now;
-        draw(result);
-    }
-
-    void last(const FleetResult &result) {
-        if (terminal_) draw(result);
-        tell(summary_of(result) + "\n");
-    }
-
-  private:
-    void draw(const FleetResult &result) {
-        const auto size = terminal_size(STDOUT_FILENO);
-        const auto lines = table_of(result, size.rows > 2 ? size.rows - 1U : 1U, size.columns);
-        std::string text = drawn_ > 0 ? std::format("\r\x1b[{}A", drawn_) : "";
-        for (const auto &line : lines) text += line + "\x1b[K\n";
-        tell(text + "\x1b[J");
-        drawn_ = lines.size();
-    }
-
-    bool terminal_;
-    size_t drawn_ = 0;
-    std::chrono::steady_clock::time_point drawn_at_;
-};
-
-Result<FleetResult> earlier_results(const std::string &path) {
-    constexpr size_t limit_bytes = size_t{16} << 20;
-    auto text = base::read_file(path, limit_bytes);
-    if (!text) return std::unexpected(text.error());
-    return results_from(*text, path);
-}
-
 // How long each took the last time: in the results that are named or stand where these will be, or among the last runs.
 Result<std::map<std::string, double>> known_durations(const FleetWish &wish, const Fleet &fleet) {
     std::map<std::string, double> known;
@@ -106,7 +52,7 @@ Result<std::map<std::string, double>> known_durations(const FleetWish &wish, con
         if (const auto run = last_run(node.name); run && run->started_s > 0 && run->ended_s > run->started_s)
             known[node.name] = static_cast<double>(run->ended_s - run->started_s);
     const bool named = !wish.like.empty();
-    const auto before = earlier_results(named ? wish.like : wish.output + "/" + std::string(results_file));
+    const auto before = results_in(named ? wish.like : wish.output + "/" + std::string(results_file));
     if (!before && named) return std::unexpected(before.error());
     if (before)
         for (const auto &m : before->machines)
@@ -197,7 +143,7 @@ Result<Plan> plan_of(const FleetWish &wish) {
         if (auto room = check_room(plan.fleet, plan.groups, plan.room); !room) return std::unexpected(room.error());
     plan.result = all_waiting(plan.fleet);
     if (wish.resume) {
-        auto before = earlier_results(wish.output + "/" + std::string(results_file));
+        auto before = results_in(wish.output + "/" + std::string(results_file));
         if (!before)
             return fail(before.error().code, "resume", wish.output, "no fleet's results are there; run it without --resume");
         take_over(*before, plan.groups, plan.result);
@@ -215,9 +161,9 @@ void tell_where(const std::string &directory) {
 int status(const FleetWish &wish) {
     constexpr int not_over = 2;
     constexpr auto pause = std::chrono::seconds(3);
-    View view;
+    FleetView view;
     for (;; std::this_thread::sleep_for(pause)) {
-        auto result = earlier_results(wish.status + "/" + std::string(results_file));
+        auto result = results_in(wish.status + "/" + std::string(results_file));
         if (!result) return refuse({"look at a fleet", wish.status, result.error().code, "no fleet's results are there"});
         if (const std::string job = slurm_job_of(wish.status); !job.empty()) {
             const auto tasks = slurm_tasks(job);
@@ -268,7 +214,7 @@ int run(FleetWish &wish) {
     if (!place) return refuse(place.error());
     if (wish.engine == "slurm") return submit(wish, *plan, *place);
     (void)std::signal(SIGPIPE, SIG_IGN);
-    View view;
+    FleetView view;
     const FleetRun fleet{.fleet = plan->fleet,
                          .groups = plan->groups,
                          .place = *place,

@@ -16,6 +16,7 @@
 #include "hostside/base/exit_code.h"
 #include "hostside/base/line_reader.h"
 #include "hostside/cli/arguments.h"
+#include "hostside/cli/boot_disk.h"
 #include "hostside/cli/reporter.h"
 #include "hostside/cli/run_command.h"
 #include "hostside/exec/client.h"
@@ -47,6 +48,7 @@ namespace {
 }  // namespace
 
 std::expected<OwnMachine, int> OwnMachine::boot(Arguments arguments) {
+    if (const int code = provide_boot_disk(arguments); code != 0) return std::unexpected(code);
     std::array<int, 2> ends{};
     if (::pipe2(ends.data(), O_CLOEXEC) < 0) return std::unexpected(refuse({"pipe", "", errno, ""}));
     base::Fd read_end(ends[0]);

@@ -21,6 +21,7 @@ std::string sentence(const RunEvent &event) {
     case RunEvent::emergency: return "the guest's systemd is in emergency mode and waits for a person";
     case RunEvent::disk_full: return std::format("no room on the host for the guest's disk '{}': free some", event.text);
     case RunEvent::store_lost: return std::format("the guest lost its store, and ends: {}", event.text);
+    case RunEvent::tpm_lost: return std::format("the guest lost its TPM, and ends: {}", event.text);
     case RunEvent::disk_error: return std::format("the host could not read or write the guest's disk '{}'", event.text);
     default: break;
     }
@@ -60,6 +61,7 @@ int refuse(const base::Error &error) {
 double Reporter::seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
 
 void Reporter::event(const RunEvent &event) const {
+    if (quiet_) return;
     if (json_) {
         tell(std::format("{{\"event\":{},\"seconds\":{:.3f},\"detail\":{}}}", base::json_text(name(event.kind)), seconds(),
                          base::json_text(detail(event))));
@@ -74,6 +76,7 @@ void Reporter::event(const RunEvent &event) const {
 }
 
 void Reporter::note(const std::string &text) const {
+    if (quiet_) return;
     if (json_)
         event({RunEvent::note, text});
     else if (view_ != nullptr)
@@ -83,6 +86,7 @@ void Reporter::note(const std::string &text) const {
 }
 
 void Reporter::progress(const std::string &text) const {
+    if (quiet_) return;
     if (json_)
         event({RunEvent::progress, text});
     else if (view_ != nullptr)

@@ -23,7 +23,7 @@ void say_last(const std::vector<std::string> &lines);
 class Reporter {
   public:
     // `view`: a person's terminal, which has the lines then. It may go before us; see without_view().
-    Reporter(bool json, ConsoleView *view) : json_(json), view_(view) {}
+    Reporter(bool json, ConsoleView *view, bool quiet = false) : json_(json), quiet_(quiet), view_(view) {}
     void without_view() { view_ = nullptr; }
 
     void event(const RunEvent &event) const;
@@ -33,7 +33,7 @@ class Reporter {
     void progress(const std::string &text) const;
 
   private:
-    bool json_;
+    bool json_, quiet_;
     ConsoleView *view_;
     std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };

@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <ctime>
 #include <filesystem>
@@ -22,6 +23,7 @@
 #include "hostside/base/printable.h"
 #include "hostside/base/run_names.h"
 #include "hostside/cli/arguments.h"
+#include "hostside/cli/boot_disk.h"
 #include "hostside/cli/reporter.h"
 #include "hostside/exec/hub.h"
 #include "hostside/host/guest_files.h"
@@ -114,6 +116,16 @@ std::vector<std::string> conclude(const Heard &heard, const Machine &machine, co
     return last_words(ending, code, seconds, look);
 }
 
+std::vector<Companion> companions_of(Prepared &prepared) {
+    std::vector<Companion> companions;
+    if (Virtiofsd &store = prepared.store.daemon; store.runs())
+        companions.push_back(
+            {"virtiofsd", RunEvent::store_lost, [&] { return store.ended(); }, [&] { return store.last_words(); }});
+    if (Swtpm &tpm = prepared.tpm; tpm.pid() > 0)
+        companions.push_back({"swtpm", RunEvent::tpm_lost, [&] { return tpm.ended(); }, [&] { return tpm.last_words(); }});
+    return companions;
+}
+
 std::string joined_lines(const std::vector<std::string> &lines) {
     std::string text;
     for (const auto &line : lines) text += (text.empty() ? "" : "\n") + line;
@@ -137,7 +149,7 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
     const bool person = typing && ::isatty(STDOUT_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1;
     std::optional<ConsoleView> view;
     if (person && !arguments.background && !arguments.json && !arguments.print) view.emplace(arguments.console);
-    Reporter report(arguments.json, view ? &*view : nullptr);
+    Reporter report(arguments.json, view ? &*view : nullptr, arguments.quiet);
     const auto leave_view = [&] {
         report.without_view();
         view.reset();  // the terminal is as it was
@@ -180,8 +192,9 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
         report.event(event);
     };
     const HubProcess hub(prepared->facts.runvm, directory->path());
-    auto code = supervise({*argv, directory->path(), *console, prepared->store.view.directory.get(), &prepared->store.daemon,
-                           machine->timeout_s, !arguments.background && !view, view ? &*view : nullptr, on_event});
+    auto code = supervise({*argv, directory->path(), *console, prepared->store.view.directory.get(), companions_of(*prepared),
+                           machine->timeout_s, prepared->facts.run_as.has_value(), !arguments.background && !view,
+                           view ? &*view : nullptr, on_event});
     if (!code) return give_up(code.error());
     if (!arguments.report.empty())
         if (auto kept = keep_report(prepared->facts, arguments.report); !kept)
@@ -191,7 +204,8 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
     report.event({.kind = RunEvent::exit, .number = *code});
     leave_view();
     started(words.empty() ? "the machine ended, status 0, before it came to what --wait waits for" : joined_lines(words));
-    if (!arguments.json) say_last(words);
+    // What was ended by us is no news.
+    if (!arguments.json && !(arguments.quiet && *code == 128 + SIGTERM)) say_last(words);
     return *code;
 }
 
@@ -238,7 +252,10 @@ void add_run_commands(CLI::App &app, int &status) {
         command->add_option("--report", arguments->report, "what stage 1 did, step by step, as JSON, is left there")
             ->type_name("FILE");
         command->add_flag("--notify-ready", arguments->notify_ready, "tell systemd (sd_notify) when the guest is ready");
-        command->callback([&status, arguments, body] { status = body(*arguments); });
+        command->callback([&status, arguments, body] {
+            const int code = provide_boot_disk(*arguments);
+            status = code == 0 ? body(*arguments) : code;
+        });
         return std::pair{command, arguments};
     };
     auto [run, arguments] = add("run", "start a machine and stay with it",

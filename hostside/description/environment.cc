@@ -28,9 +28,11 @@ base::Result<std::vector<Layer>> environment_layers(const std::function<const ch
         layers.push_back(std::move(*layer));
         return {};
     };
-    const std::array<std::tuple<std::string, const char *, bool>, 6> variables{{
+    const std::array<std::tuple<std::string, const char *, bool>, 8> variables{{
         {"NIX_DISK_IMAGE", "diskImage", true},  // empty: a root on tmpfs
         {"SHARED_DIR", "sharedDir", false},
+        {"NIX_EFI_VARS", "efi.ownVariables", false},
+        {"NIX_SWTPM_DIR", "tpm.stateDirectory", false},
         {"QEMU_OPTS", "qemu.options", false},
         {"QEMU_NET_OPTS", "qemu.userNetworkOptions", false},
         {"QEMU_KERNEL_PARAMS", "kernelParams", false},

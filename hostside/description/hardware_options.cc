@@ -24,8 +24,19 @@ Subject hardware_options() {
                  .least = 0,
                  .most = 0xfffffffeLL,
                  .value = "CID"};
-    Option tpm = group("tpm", "a trusted platform module", {later("enable", "a TPM is not built in yet")});
-    tpm.fields.front().flag = "--tpm";
+    Option enable = boolean("enable", &M::tpm, false, "a TPM 2.0, by swtpm");
+    enable.flag = "--tpm";
+    Option model = choice("deviceModel", &M::tpm_model, {"tpm-tis", "tpm-crb"}, "\"tpm-tis\"", "the device that the guest sees");
+    model.flag = "--tpm-device-model";
+    Option provisioning = text("provisioning", &M::tpm_provisioning, "LINES",
+                               "for the host's shell at each start, before the guest has the TPM: tpm2-tools' commands reach it");
+    provisioning.flag = "--tpm-provisioning";
+    Option state = text("stateDirectory", &M::tpm_state, "DIR", "what the TPM keeps; ./NAME-swtpm unless given");
+    state.flag = "--tpm-state-directory";
+    Option program = with_default("\"swtpm\"", text("program", &M::swtpm, "FILE", "the program"));
+    program.flag = "--tpm-program";
+    Option tpm = group("tpm", "a trusted platform module",
+                       {std::move(enable), std::move(model), std::move(provisioning), std::move(state), std::move(program)});
     return {"Hardware",
             {std::move(memory), integer("cores", &M::cores, {1, 1024}, "1", "N", "processors"),
              text("cpu", &M::cpu, "MODEL", "processor model; empty: host under KVM, else max"), std::move(accelerator),

@@ -10,7 +10,7 @@ namespace hostside {
 
 namespace {
 
-std::string text(const Json &object, const char *key) { return object[key].get<std::string>(); }
+std::string string_in(const Json &object, const char *key) { return object[key].get<std::string>(); }
 
 // What an option's row says where it goes, goes there.
 void fill(Machine &machine, const Json &values, const std::vector<Option> &options) {
@@ -42,18 +42,31 @@ Machine machine_from_json(const Json &value) {
     fill(m, value, options());
     // NixOS's word for it; who names a kind means that.
     if (m.use_nix_store_image && m.store_kind == "auto") m.store_kind = "erofs";
+    // Of a system that is known it is made.
+    if (m.use_boot_loader && m.boot_disk.empty() && !m.toplevel.empty()) {
+        m.boot_disk = "./" + m.name + "-boot.qcow2";
+        m.boot_disk_format = "qcow2";
+    }
+    if (m.efi_own_variables.empty()) m.efi_own_variables = "./" + m.name + "-efi-vars.fd";
+    if (m.tpm_state.empty()) m.tpm_state = "./" + m.name + "-swtpm";
+    if (m.use_secure_boot) {
+        // The firmware keeps its variables from the guest by system management mode, which pc has not.
+        m.use_efi_boot = true;
+        m.machine_type = "q35";
+    }
     m.qemu_options = split(m.qemu_options);
     m.networking_options = split(m.networking_options);
     for (const auto &d : value["drives"])
-        m.drives.push_back({text(d, "file"), text(d, "serial"), text(d, "format"), d["readOnly"].get<bool>()});
+        m.drives.push_back({string_in(d, "file"), string_in(d, "serial"), string_in(d, "format"), d["readOnly"].get<bool>()});
     for (const auto &s : value["sharedDirectories"])
-        m.shared_directories.push_back(
-            {text(s, "tag"), text(s, "source"), text(s, "target"), text(s, "securityModel"), s["readOnly"].get<bool>()});
+        m.shared_directories.push_back({string_in(s, "tag"), string_in(s, "source"), string_in(s, "target"),
+                                        string_in(s, "securityModel"), s["readOnly"].get<bool>()});
     for (const auto &p : value["forwardPorts"])
-        m.forward_ports.push_back({text(p, "from"), text(p, "proto"), text(p["host"], "address"), text(p["guest"], "address"),
-                                   p["host"]["port"].get<int>(), p["guest"]["port"].get<int>()});
-    for (const auto &c : value["credentials"]) m.credentials.push_back({text(c, "name"), text(c, "source")});
-    for (const auto &i : value["interfaces"]) m.interfaces.push_back({text(i, "name"), i["vlan"].get<int>()});
+        m.forward_ports.push_back({string_in(p, "from"), string_in(p, "proto"), string_in(p["host"], "address"),
+                                   string_in(p["guest"], "address"), p["host"]["port"].get<int>(),
+                                   p["guest"]["port"].get<int>()});
+    for (const auto &c : value["credentials"]) m.credentials.push_back({string_in(c, "name"), string_in(c, "source")});
+    for (const auto &i : value["interfaces"]) m.interfaces.push_back({string_in(i, "name"), i["vlan"].get<int>()});
     return m;
 }
 

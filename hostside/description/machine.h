@@ -54,6 +54,12 @@ struct Machine {
     bool module_tracing = false;  // the initrd's modules keep what only tracing them needs
     bool writable_store = true, writable_store_use_tmpfs = true, use_boot_loader = false;
     std::string boot_disk, boot_disk_format, bios;
+    int boot_disk_mib = 0;            // of one that is made
+    bool install_boot_loader = true;  // on one that is made
+    bool use_efi_boot = false, use_secure_boot = false;
+    // Files of flash: the program, what a machine's variables are before it had any, and the machine's own.
+    std::string efi_firmware, efi_variables, efi_own_variables;
+    bool keep_efi_variables = true;  // those that a boot disk's making left
     // hardware
     int memory_mib = 0, cores = 0;
     std::string cpu, accelerator, machine_type, disk_interface;
@@ -61,6 +67,8 @@ struct Machine {
     bool allow_reboot = false, sandbox = true;
     int width = 0, height = 0;
     unsigned vsock_cid = 0;  // 0: no vsock
+    bool tpm = false;
+    std::string tpm_model, tpm_provisioning, tpm_state, swtpm;
     // disks
     std::string disk_image;  // empty: a root on tmpfs
     int disk_mib = 0;
@@ -70,6 +78,7 @@ struct Machine {
     bool ephemeral = false;
     // shares and networks
     std::string shared_dir;
+    bool use_host_certs = false;
     int msize = 0;
     std::vector<SharedDirectory> shared_directories;
     bool restrict_network = false;
@@ -81,6 +90,7 @@ struct Machine {
     std::vector<std::string> networking_options;  // QEMU arguments instead of the user network; empty: that one
     // QEMU
     std::string qemu;
+    std::string run_as;  // the user that QEMU becomes; empty: whoever starts it
     std::vector<std::string> qemu_options;
     int timeout_s = 0;  // 0: none
 };

@@ -31,6 +31,8 @@ Subject share_options() {
             {text("sharedDir", &M::shared_dir, "DIR",
                   "the directory that the guest has as /tmp/shared; empty: the same as /tmp/xchg"),
              std::move(shares),
+             boolean("useHostCerts", &M::use_host_certs, false,
+                     "the guest's /etc/ssl/certs is the host's: the file that NIX_SSL_CERT_FILE names"),
              integer("msize", &M::msize, {0, 512000}, "0", "BYTES",
                      "9p packet size of sharedDirectories in bytes; 0: as stage1 chooses")}};
 }

@@ -21,25 +21,18 @@ using base::Result;
 struct Obeyed {
     std::string_view group, key, value, why;
 };
-constexpr std::string_view not_yet = "EFI firmware is not built in yet";
 constexpr std::array obeyed{
     Obeyed{"", "mountHostNixStore", "true", "the guest's store is the host's"},
-    Obeyed{"", "useSecureBoot", "false", not_yet},
-    Obeyed{"", "useHostCerts", "false", "a share of the host's certificates is not built in yet"},
     Obeyed{"", "nixStore9pCache", R"("loose")", "the store is cached loosely, as it never changes"},
     Obeyed{"", "bootLoaderDevice", "", ""},
     Obeyed{"", "bootPartition", "", ""},
-    Obeyed{"", "installBootLoader", "", ""},
     Obeyed{"", "useBIOSBoot", "", ""},
     Obeyed{"", "useDefaultFilesystems", "", ""},
     Obeyed{"", "diskSizeAutoSupported", "", ""},
     Obeyed{"", "fileSystems", "", ""},
     Obeyed{"", "allInterfaces", "", ""},
     Obeyed{"", "host", "", ""},
-    Obeyed{"", "efi", "", ""},
-    Obeyed{"tpm", "package", "", ""},
-    Obeyed{"tpm", "deviceModel", "", ""},
-    Obeyed{"tpm", "provisioning", "", ""},
+    Obeyed{"efi", "OVMF", "", ""},
     Obeyed{"directBoot", "enable", "true", "runvm boots the kernel directly; with a boot loader: useBootLoader and bootDisk"},
     Obeyed{"qemu", "enableSharedMemory", "false", "shared memory is not built in; its arguments are QEMU's, in qemu.options"},
 };
@@ -52,7 +45,10 @@ class Words {
         for (const auto &[group, key, value, why] : obeyed) {
             Json *set = group_of(group);
             if (set == nullptr || !set->contains(key)) continue;
-            if (!value.empty() && (*set)[std::string(key)] != Json::parse(value))
+            // Of these NixOS's default follows from useBootLoader.
+            const bool follows = key == "mountHostNixStore" || group == "directBoot";
+            const bool loader = follows && all_.contains("useBootLoader") && all_["useBootLoader"] == true;
+            if (!value.empty() && !loader && (*set)[std::string(key)] != Json::parse(value))
                 return refuse(std::format("{}/{}", group.empty() ? "" : std::format("/{}", group), key), why);
             set->erase(std::string(key));
         }
@@ -62,6 +58,7 @@ class Words {
     Result<> rename() {
         if (auto done = move("directBoot", "initrd", "", "initrd", ""); !done) return done;
         if (auto done = move("qemu", "package", "qemu", "program", "/bin/qemu-system-x86_64"); !done) return done;
+        if (auto done = move("tpm", "package", "tpm", "program", "/bin/swtpm"); !done) return done;
         if (Json *qemu = group_of("qemu"); qemu != nullptr && qemu->contains("forceAccel")) {
             const Json force = (*qemu)["forceAccel"];
             if (!force.is_boolean()) return refuse("/qemu/forceAccel", "must be true or false");

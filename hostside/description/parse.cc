@@ -1,111 +1,20 @@
 #include "hostside/description/parse.h"
 
-#include <algorithm>
-#include <cerrno>
-#include <format>
-#include <unordered_set>
-#include <utility>
-#include <vector>
-
 #include "hostside/description/description.h"
 
 namespace hostside {
 
 namespace {
 
-using base::Result;
-
 // A NixOS machine's has some kilobytes, a depth of 4 and 60 keys.
-constexpr size_t most_keys = 10'000;
-constexpr size_t deepest = 16;
-constexpr size_t shown_bytes = 120;
-
-constexpr int number_overflow = 406;  // nlohmann-json's id of it
-
-// Looks at a text as it is read, before any of it is kept. nlohmann-json's own reader doesn't recurse; what prints, copies and
-// frees its values does.
-class Look final : public nlohmann::json_sax<Json> {
-  public:
-    std::string pointer, complaint;  // of what is wrong; no complaint: nothing
-    size_t stopped_at = 0;           // the byte; 0: the pointer says it
-
-    bool null() override { return value(); }
-    bool boolean(bool) override { return value(); }
-    bool number_integer(number_integer_t) override { return value(); }
-    bool number_unsigned(number_unsigned_t) override { return value(); }
-    bool number_float(number_float_t, const string_t &) override { return value(); }
-    bool string(string_t &) override { return value(); }
-    bool binary(binary_t &) override { return value(); }
-    bool start_object(size_t) override { return enter(false); }
-    bool end_object() override { return leave(); }
-    bool start_array(size_t) override { return enter(true); }
-    bool end_array() override { return leave(); }
-    bool key(string_t &name) override {
-        Level &level = levels_.back();
-        level.key = name;
-        if (!level.keys.insert(name).second) return refuse("stands twice in its object; keep one");
-        if (++keys_ > most_keys) return refuse(std::format("a description has at most {} keys", most_keys));
-        return true;
-    }
-    bool parse_error(size_t byte, const std::string &, const nlohmann::detail::exception &error) override {
-        stopped_at = std::max<size_t>(byte, 1);
-        complaint = error.id == number_overflow ? "a number that is too large" : "not JSON here";
-        return false;
-    }
-
-  private:
-    struct Level {
-        bool list = false;
-        size_t index = 0;
-        std::string key;
-        std::unordered_set<std::string> keys;
-    };
-
-    bool value() {
-        if (!levels_.empty()) ++levels_.back().index;
-        return true;
-    }
-    bool enter(bool list) {
-        if (levels_.size() == deepest) return refuse(std::format("a description is at most {} levels deep", deepest));
-        levels_.push_back({.list = list});
-        return true;
-    }
-    bool leave() {
-        levels_.pop_back();
-        return value();
-    }
-    bool refuse(std::string why) {
-        for (const auto &level : levels_) pointer += "/" + (level.list ? std::to_string(level.index) : pointer_token(level.key));
-        complaint = std::move(why);
-        return false;
-    }
-
-    std::vector<Level> levels_;
-    size_t keys_ = 0;
-};
+constexpr JsonLimits of_a_description{.what = "a description", .bytes = description_limit_bytes, .keys = 10'000, .depth = 16};
 
 }  // namespace
 
-std::string abridged(std::string_view text) {
-    return text.size() <= shown_bytes ? std::string(text) : std::string(text.substr(0, shown_bytes)) + "...";
-}
+base::Result<Json> parse(std::string_view text, const std::string &origin) { return parse(text, origin, of_a_description); }
 
-std::string pointer_token(std::string_view key) {
-    std::string escaped;
-    for (const char c : abridged(key)) escaped += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
-    return escaped;
-}
-
-Result<Json> parse(std::string_view text, const std::string &origin) {
-    if (text.size() > description_limit_bytes) return base::fail(EFBIG, origin, "");
-    Look look;
-    if (Json::sax_parse(text, &look)) return Json::parse(text);
-    if (look.stopped_at == 0) return base::fail(0, origin, look.pointer, look.complaint);
-    const std::string_view seen = text.substr(0, look.stopped_at - 1);
-    const size_t newline = seen.rfind('\n');
-    const size_t column = seen.size() - (newline == std::string_view::npos ? 0 : newline + 1);
-    return base::fail(0, origin, "",
-                      std::format("line {}, column {}: {}", 1 + std::ranges::count(seen, '\n'), 1 + column, look.complaint));
+base::Result<Json> parse(std::string_view text, const std::string &origin, const JsonLimits &limits) {
+    return check_json(text, origin, limits).transform([&] { return Json::parse(text); });
 }
 
 }  // namespace hostside

@@ -1,20 +1,18 @@
-// A layer's text as JSON. Whoever wrote the text may have meant harm, or let a program write it: its size, depth and number of
-// keys are bounded, and each key stands once. Time is linear in the size.
+// A layer's text as JSON, within limits (hostside/base/bounded_json.h).
 #pragma once
 
 #include <string>
 #include <string_view>
 
+#include "hostside/base/bounded_json.h"
 #include "hostside/description/json.h"
 #include "mounts/base/error.h"
 
 namespace hostside {
 
-// A key as a token of a JSON pointer (RFC 6901), and any foreign text in a message: cut when it is long.
-std::string pointer_token(std::string_view key);
-std::string abridged(std::string_view text);
-
-// Error: the origin, and the line and column of what is no JSON, or the JSON pointer of what is too much or stands twice.
+// Error: see check_json.
 base::Result<Json> parse(std::string_view text, const std::string &origin);
+// Of something else than a description.
+base::Result<Json> parse(std::string_view text, const std::string &origin, const JsonLimits &limits);
 
 }  // namespace hostside

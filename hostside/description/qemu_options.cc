@@ -17,6 +17,9 @@ Subject qemu_options() {
     network.shell_words = true;
     Option user_network =
         text("userNetworkOptions", &M::user_network_options, "TEXT", "more options of the user network, as QEMU_NET_OPTS");
+    Option run_as =
+        text("runAs", &M::run_as, "USER", "started by root, QEMU becomes this user once its files are open: a name, or UID:GID");
+    run_as.flag = "--run-as";
     Option agent = group("guestAgent", "a port for qemu-guest-agent",
                          {boolean("enable", &M::guest_agent, false, "a port for qemu-guest-agent")});
     agent.fields.front().flag = "--guest-agent";
@@ -28,7 +31,7 @@ Subject qemu_options() {
                     texts("consoles", &M::consoles, "DEVICE",
                           "the guest's consoles, the last is the main one; none: ttyS0, and tty0 with graphics"),
                     boolean("virtioKeyboard", &M::virtio_keyboard, true, "with graphics, a virtio keyboard"), std::move(agent),
-                    boolean("sandbox", &M::sandbox, true, "QEMU's seccomp filter, where it has one")})}};
+                    boolean("sandbox", &M::sandbox, true, "QEMU's seccomp filter, where it has one"), std::move(run_as)})}};
 }
 
 Subject run_options() {

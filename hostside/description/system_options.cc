@@ -32,6 +32,23 @@ Subject system_options() {
                         "a static busybox that the initrd has as its shell, for breakpoints, for when stage 1 fails, and for "
                         "`runvm console --debug`; auto: the first that this host has");
     shell.flag_alone = "auto";
+    Option firmware = text("firmware", &M::efi_firmware, "FILE",
+                           "the program; empty: what the descriptions in /usr/share/qemu/firmware and its like name first");
+    firmware.flag = "--efi-firmware";
+    Option variables =
+        text("variables", &M::efi_variables, "FILE", "what the variables of a machine are that has none yet; goes with firmware");
+    variables.flag = "--efi-variables";
+    Option keep =
+        boolean("keepVariables", &M::keep_efi_variables, true, "with a boot disk that is made, they are what its making left");
+    keep.flag = "--efi-keep-variables";
+    Option own = text("ownVariables", &M::efi_own_variables, "FILE",
+                      "the machine's variables, made when absent; ./NAME-efi-vars.fd unless given");
+    own.flag = "--efi-own-variables";
+    Option efi =
+        group("efi", "files of EFI firmware", {std::move(firmware), std::move(variables), std::move(keep), std::move(own)});
+    Option use_efi =
+        boolean("useEFIBoot", &M::use_efi_boot, false, "EFI firmware (OVMF) instead of SeaBIOS, with a boot loader or without");
+    use_efi.flag = "--use-efi-boot";
     return {
         "System",
         {with_default("\"nixos\"", text("name", &M::name, "NAME", "the machine's name")),
@@ -69,10 +86,19 @@ Subject system_options() {
                  "seven times slower"),
          boolean("useBootLoader", &M::use_boot_loader, false,
                  "boot from bootDisk, with the firmware's boot menu, instead of a kernel"),
-         text("bootDisk", &M::boot_disk, "FILE", "the boot loader's disk image, which is only read"),
+         text(
+             "bootDisk", &M::boot_disk, "FILE",
+             "the boot loader's disk image, which is only read; of a toplevel it is made when absent, and made anew when what it "
+             "was made of has changed; ./NAME-boot.qcow2 unless given"),
          choice("bootDiskFormat", &M::boot_disk_format, {"qcow2", "raw"}, "\"qcow2\"", "of that image, which is not guessed"),
+         integer("bootDiskSize", &M::boot_disk_mib, {8, 64 << 10}, "512", "MIB", "of a boot disk that is made, in MiB"),
+         boolean("installBootLoader", &M::install_boot_loader, true,
+                 "the system installs its boot loader on a boot disk that is made, as switch-to-configuration boot does"),
          text("bios", &M::bios, "FILE", "firmware instead of QEMU's own"),
-         later("useEFIBoot", "EFI firmware is not built in yet; boot a kernel, or with a BIOS boot loader"),
+         std::move(use_efi),
+         boolean("useSecureBoot", &M::use_secure_boot, false,
+                 "EFI firmware that has Microsoft's keys and boots only what is signed; the machine is then a q35"),
+         std::move(efi),
          boolean("useNixStoreImage", &M::use_nix_store_image, false, "NixOS's word for storeKind erofs")}};
 }
 

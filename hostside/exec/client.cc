@@ -2,7 +2,6 @@
 
 #include <poll.h>
 #include <sys/ioctl.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -13,11 +12,13 @@
 #include <csignal>
 #include <format>
 #include <optional>
+#include <span>
 #include <thread>
 #include <utility>
 
 #include "hostside/base/printable.h"
 #include "hostside/base/run_names.h"
+#include "hostside/base/signals.h"
 #include "hostside/base/unix_socket.h"
 #include "hostside/run/terminal.h"
 #include "mounts/base/at.h"
@@ -38,30 +39,8 @@ using mounts::exec::FrameType;
 using mounts::exec::Stream;
 using Clock = std::chrono::steady_clock;
 
-// Those that are the command's, as a descriptor.
-class CaughtSignals {
-  public:
-    explicit CaughtSignals(bool wanted) {
-        sigemptyset(&set_);
-        if (wanted)
-            for (const int s : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH}) sigaddset(&set_, s);
-        (void)::sigprocmask(SIG_BLOCK, &set_, &old_);
-        if (wanted) fd_ = Fd(::signalfd(-1, &set_, SFD_CLOEXEC | SFD_NONBLOCK));
-    }
-    ~CaughtSignals() { (void)::sigprocmask(SIG_SETMASK, &old_, nullptr); }
-    CaughtSignals(const CaughtSignals &) = delete;
-    CaughtSignals &operator=(const CaughtSignals &) = delete;
-    [[nodiscard]] int fd() const { return fd_.get(); }
-    // 0: none.
-    [[nodiscard]] int take() const {
-        signalfd_siginfo info{};
-        return ::read(fd_.get(), &info, sizeof info) == sizeof info ? static_cast<int>(info.ssi_signo) : 0;
-    }
-
-  private:
-    sigset_t set_{}, old_{};
-    Fd fd_;
-};
+// Those that are the command's.
+constexpr std::array passed_on{SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH};
 
 // What came for one of our streams and is not written yet.
 struct Sink {
@@ -93,7 +72,7 @@ class Client {
     Client(const ExecWish &wish, Fd socket)
         : wish_(wish),
           socket_(std::move(socket)),
-          signals_(wish.streams.signals),
+          signals_(wish.streams.signals ? std::span<const int>(passed_on) : std::span<const int>()),
           output_{wish.streams.output, Stream::output, wish.streams.take_output, wish.streams.log},
           errors_{wish.streams.errors, Stream::errors, wish.streams.take_errors, wish.streams.log} {
         if (wish.patience_s >= 0) deadline_ = Clock::now() + std::chrono::seconds(wish.patience_s);
@@ -233,7 +212,7 @@ class Client {
 
     const ExecWish &wish_;
     Fd socket_;
-    CaughtSignals signals_;
+    Signals signals_;
     Terminal terminal_;
     mounts::exec::FrameReader in_;
     mounts::ByteQueue out_;

@@ -57,7 +57,7 @@ bool send(const Fd &fd, mounts::ByteQueue &queue) {
     return true;
 }
 
-struct Client {
+struct Connection {
     Fd socket;
     uint32_t id = 0;
     mounts::exec::FrameReader in{};
@@ -98,18 +98,18 @@ class Hub {
     void accept() {
         Fd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
         if (!socket || clients_.size() >= most_clients) return;
-        clients_.push_back(std::make_unique<Client>(Client{.socket = std::move(socket), .id = ++last_id_}));
+        clients_.push_back(std::make_unique<Connection>(Connection{.socket = std::move(socket), .id = ++last_id_}));
         tell_agent(*clients_.back());
     }
 
-    void tell_agent(Client &client) const { append_frame(client.out.tail(), FrameType::agent, 0, agent_ ? "1" : "0"); }
+    void tell_agent(Connection &client) const { append_frame(client.out.tail(), FrameType::agent, 0, agent_ ? "1" : "0"); }
 
-    void hang_up(Client &client) {
+    void hang_up(Connection &client) {
         if (client.running) append_frame(port_out_.tail(), FrameType::close, client.id);
         client.running = false;
     }
 
-    void serve(Client &client, short events) {
+    void serve(Connection &client, short events) {
         if ((events & (POLLIN | POLLHUP | POLLERR)) == 0) return;
         // Before there is an agent, POLLHUP alone: what it sent and left is of no use.
         if ((events & POLLIN) == 0 || !receive(client.socket, client.in)) {
@@ -123,7 +123,7 @@ class Hub {
         }
     }
 
-    void end(Client &client, const std::string &why) {
+    void end(Connection &client, const std::string &why) {
         if (client.running) append_frame(client.out.tail(), FrameType::exit, 0, mounts::exec::end_payload({End::failed, 0, why}));
         client.running = false;
     }
@@ -144,7 +144,7 @@ class Hub {
         }
         const auto known = std::ranges::find(clients_, frame.session, [](const auto &client) { return client->id; });
         if (known == clients_.end() || !(*known)->running) return;
-        Client &client = **known;
+        Connection &client = **known;
         if (frame.type != FrameType::output && frame.type != FrameType::errors && frame.type != FrameType::credit &&
             frame.type != FrameType::exit)
             return;
@@ -181,7 +181,7 @@ class Hub {
     QemuEvents events_;
     mounts::exec::FrameReader from_guest_;
     mounts::ByteQueue port_out_;
-    std::vector<std::unique_ptr<Client>> clients_;
+    std::vector<std::unique_ptr<Connection>> clients_;
     uint32_t last_id_ = 0;
     std::string nonce_;
     bool agent_ = false;

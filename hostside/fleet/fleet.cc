@@ -2,11 +2,11 @@
 
 #include <poll.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <csignal>
 #include <format>
@@ -15,6 +15,7 @@
 #include <sstream>
 
 #include "hostside/base/exit_code.h"
+#include "hostside/base/signals.h"
 #include "hostside/fleet/machine_process.h"
 #include "mounts/base/at.h"
 #include "mounts/base/fd.h"
@@ -27,33 +28,15 @@ namespace {
 using base::Result;
 using Clock = std::chrono::steady_clock;
 
-// As descriptors, so that one poll waits for everything.
-class Signals {
-  public:
-    Signals() {
-        sigset_t set;
-        sigemptyset(&set);
-        for (const int s : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT}) sigaddset(&set, s);
-        (void)::sigprocmask(SIG_BLOCK, &set, &old_);
-        fd_ = base::Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
-    }
-    ~Signals() { (void)::sigprocmask(SIG_SETMASK, &old_, nullptr); }
-    Signals(const Signals &) = delete;
-    Signals &operator=(const Signals &) = delete;
-    [[nodiscard]] int fd() const { return fd_.get(); }
-    // The last that asks us to end; 0: none.
-    int take() {
-        int asked = 0;
-        signalfd_siginfo info{};
-        while (::read(fd_.get(), &info, sizeof info) == sizeof info)
-            if (info.ssi_signo != SIGCHLD) asked = static_cast<int>(info.ssi_signo);
-        return asked;
-    }
+constexpr std::array heard_signals{SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT};
 
-  private:
-    sigset_t old_{};
-    base::Fd fd_;
-};
+// The last that asks us to end; 0: none.
+int asked_to_end(const Signals &signals) {
+    int asked = 0;
+    while (const int signal = signals.take())
+        if (signal != SIGCHLD) asked = signal;
+    return asked;
+}
 
 class Runner {
   public:
@@ -64,7 +47,7 @@ class Runner {
     Runner &operator=(const Runner &) = delete;
 
     Result<int> to_the_end() {
-        Signals signals;
+        const Signals signals(heard_signals);
         for (;;) {
             if (auto written = note(); !written) {
                 end_all(Outcome::cancelled);
@@ -75,7 +58,7 @@ class Runner {
             if (running_.empty() && (ending_ || next_group_ == run_.groups.size())) break;
             if (changed_) continue;
             wait(signals);
-            if (const int asked = signals.take(); asked != 0) {
+            if (const int asked = asked_to_end(signals); asked != 0) {
                 signal_ = asked;
                 end_all(Outcome::cancelled);
             }

@@ -12,6 +12,7 @@
 #include "hostside/description/description.h"
 #include "hostside/description/parse.h"
 #include "hostside/description/qemu_words.h"
+#include "hostside/fleet/results.h"
 #include "mounts/base/at.h"
 #include "mounts/base/json_text.h"
 #include "mounts/base/regular_file.h"
@@ -41,7 +42,7 @@ class Reader {
     Result<Fleet> read() {
         auto text = text_in(path_);
         if (!text) return std::unexpected(text.error());
-        auto json = parse(*text, path_);
+        auto json = parse(*text, path_, of_a_fleet);
         if (!json) return std::unexpected(json.error());
         if (auto known = only(*json, "", {"name", "defaults", "nodes"}); !known) return std::unexpected(known.error());
         Fleet fleet{.name = fleet_name(path_), .nodes = {}};

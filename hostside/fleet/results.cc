@@ -1,5 +1,7 @@
 #include "hostside/fleet/results.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -7,7 +9,9 @@
 
 #include "hostside/base/printable.h"
 #include "hostside/description/parse.h"
+#include "mounts/base/at.h"
 #include "mounts/base/json_text.h"
+#include "mounts/base/regular_file.h"
 
 namespace hostside {
 
@@ -94,8 +98,16 @@ std::string results_json(const FleetResult &r) {
     return text + "]}\n";
 }
 
+base::Result<FleetResult> results_in(const std::string &path) {
+    auto file = base::open_regular(AT_FDCWD, path, O_RDONLY);
+    if (!file) return fail(file.error().code, "read", path, file.error().hint);
+    auto text = base::read_all(file->get(), path, of_a_fleet.bytes);
+    if (!text) return std::unexpected(text.error());
+    return results_from(*text, path);
+}
+
 base::Result<FleetResult> results_from(std::string_view text, const std::string &origin) {
-    auto json = parse(text, origin);
+    auto json = parse(text, origin, of_a_fleet);
     if (!json) return std::unexpected(json.error());
     if (!json->is_object() || !json->contains("machines") || !(*json)["machines"].is_array())
         return fail(0, origin, "/machines", "not the results.json of a fleet");

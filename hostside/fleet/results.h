@@ -7,9 +7,14 @@
 #include <string_view>
 #include <vector>
 
+#include "hostside/base/bounded_json.h"
 #include "mounts/base/error.h"
 
 namespace hostside {
+
+// A fleet's file, or what it came to: thousands of machines, of which each may bring its own description.
+inline constexpr JsonLimits of_a_fleet{
+    .what = "a fleet", .bytes = size_t{64} << 20, .keys = 200'000, .depth = 20, .keys_of_one = 10'000};
 
 enum class Outcome { waiting, running, passed, failed, cancelled, not_run };
 std::string_view name(Outcome outcome);
@@ -35,6 +40,8 @@ struct FleetResult {
 };
 
 std::string results_json(const FleetResult &result);
+// Of a plain file; nobody waits for another.
+base::Result<FleetResult> results_in(const std::string &path);
 base::Result<FleetResult> results_from(std::string_view text, const std::string &origin);
 
 // `said`: the end of what a machine said. In the form that GitLab, GitHub's actions and Jenkins read.

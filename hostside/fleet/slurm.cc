@@ -64,11 +64,7 @@ Result<> write_groups(const SlurmWish &wish) {
 
 // What the task itself noted; empty: nothing yet.
 std::vector<MachineResult> noted_by(const std::string &directory) {
-    constexpr size_t limit_bytes = size_t{16} << 20;
-    const std::string path = directory + "/" + std::string(results_file);
-    const auto text = base::read_file(path, limit_bytes);
-    if (!text) return {};
-    auto result = results_from(*text, path);
+    auto result = results_in(directory + "/" + std::string(results_file));
     return result ? std::move(result->machines) : std::vector<MachineResult>{};
 }
 

@@ -1,4 +1,4 @@
-// Are the host's ports free that a machine forwards? Asked before QEMU starts, for its own message names nobody.
+// Are the host's ports free that a machine forwards? Asked before QEMU starts, because QEMU's own message names nobody.
 #pragma once
 
 #include <vector>

@@ -83,12 +83,13 @@ Result<std::string> runtime_directory() {
     return path;
 }
 
-Result<std::string> own_directory_path(const std::string &parent, const std::string &name) {
+Result<std::string> own_directory_path(const std::string &parent, const std::string &name, const std::optional<User> &owner) {
     const std::string path = parent + "/" + name;
     auto dir = base::open_at(AT_FDCWD, parent, O_RDONLY | O_DIRECTORY);
     if (!dir) return std::unexpected(dir.error());
     struct stat st{};
     if (::fstat(dir->get(), &st) < 0) return fail(errno, "stat", parent);
+    const bool everybody_writes = (st.st_mode & 022) != 0;
     const bool others_write = (st.st_mode & 022) != 0 && (st.st_mode & S_ISVTX) == 0;
     if ((st.st_uid != ::geteuid() && st.st_uid != 0) || others_write)
         return fail(0, "use", path, std::format("others can change what is in {}; name a directory of yours", parent));
@@ -97,16 +98,23 @@ Result<std::string> own_directory_path(const std::string &parent, const std::str
         return fail(directory.error().code, "use", path, "it must be a directory; remove what is there");
     if (!directory && directory.error().code != ENOENT) return fail(directory.error().code, "use", path);
     if (directory && ::fstat(directory->get(), &st) < 0) return fail(errno, "stat", path);
-    if (directory && st.st_uid != ::geteuid())
+    // One that is QEMU's already could be moved away by that user meanwhile, where everybody writes.
+    const bool owners = owner && st.st_uid == owner->uid && !everybody_writes;
+    if (directory && st.st_uid != ::geteuid() && !owners)
         return fail(0, "use", path, "another user's directory, who would read and write the guest's files; remove it");
     return base::path_of(dir->get(), parent).transform([&](const std::string &real) { return real + "/" + name; });
 }
 
-Result<std::string> own_directory(const std::string &parent, const std::string &name) {
-    auto path = own_directory_path(parent, name);
+Result<std::string> own_directory(const std::string &parent, const std::string &name, const std::optional<User> &owner) {
+    auto path = own_directory_path(parent, name, owner);
     if (!path) return path;
     if (::mkdir(path->c_str(), 0700) < 0 && errno != EEXIST) return fail(errno, "mkdir", *path);
-    return own_directory_path(parent, name);  // what is there now, whoever made it
+    auto there = own_directory_path(parent, name, owner);  // what is there now, whoever made it
+    if (!there || !owner) return there;
+    auto directory = base::open_at(AT_FDCWD, *there, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (!directory) return std::unexpected(directory.error());
+    if (::fchown(directory->get(), owner->uid, owner->gid) < 0) return fail(errno, "chown", *there);
+    return there;
 }
 
 Result<RunDirectory> RunDirectory::create(const std::string &name, bool another) {

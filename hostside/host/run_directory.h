@@ -3,10 +3,12 @@
 // last run (last_run.h) and swept when any machine is started next.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "hostside/base/file_lock.h"
+#include "hostside/base/user.h"
 #include "mounts/base/error.h"
 
 namespace hostside {
@@ -38,10 +40,12 @@ base::Result<std::string> runtime_directory();
 std::string runtime_directory_path();
 
 // The directory `name` in `parent`, made if it is not there, for a guest to write into: its path without links. Error: it is a
-// link, another user's, or others could put something else in its place.
-base::Result<std::string> own_directory(const std::string &parent, const std::string &name);
+// link, another user's, or others could put something else in its place. With an owner, it becomes that user's.
+base::Result<std::string> own_directory(const std::string &parent, const std::string &name,
+                                        const std::optional<User> &owner = std::nullopt);
 // Where it would be, and whether it can be; makes nothing.
-base::Result<std::string> own_directory_path(const std::string &parent, const std::string &name);
+base::Result<std::string> own_directory_path(const std::string &parent, const std::string &name,
+                                             const std::optional<User> &owner = std::nullopt);
 
 struct Running {
     std::string name, path;

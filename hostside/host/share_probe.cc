@@ -1,8 +1,12 @@
 #include "hostside/host/share_probe.h"
 
 #include <fcntl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <filesystem>
 
@@ -15,6 +19,24 @@ bool keeps_attributes(const std::string &directory) {
     if (!file) return true;
     const uint32_t owner = 0;  // as QEMU writes it
     return ::fsetxattr(file.get(), "user.virtfs.uid", &owner, sizeof owner, 0) == 0;
+}
+
+bool may_use(const User &user, const std::string &directory, bool write) {
+    const base::Fd fd(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!fd) return false;
+    // In a child, because groups are of all threads for the C library.
+    const pid_t child = ::fork();
+    if (child == 0) {
+        const int wanted = R_OK | X_OK | (write ? W_OK : 0);
+        const bool became = ::syscall(SYS_setgroups, 0, nullptr) == 0 &&
+                            ::syscall(SYS_setresgid, user.gid, user.gid, user.gid) == 0 &&
+                            ::syscall(SYS_setresuid, user.uid, user.uid, user.uid) == 0;
+        ::_exit(became && ::syscall(SYS_faccessat2, fd.get(), "", wanted, AT_EMPTY_PATH) == 0 ? 0 : 1);
+    }
+    int status = 1;
+    while (child > 0 && ::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+    return child > 0 && status == 0;
 }
 
 std::string symlink_in(const std::string &directory) {

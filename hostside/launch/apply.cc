@@ -40,7 +40,7 @@ class Apply {
     }
     Result<> operator()(const MakeOwnDirectory &step) {
         const std::filesystem::path path(step.path);
-        auto made = own_directory(path.parent_path(), path.filename());
+        auto made = own_directory(path.parent_path(), path.filename(), step.owner);
         return made ? Result<>{} : std::unexpected(made.error());
     }
     Result<> operator()(const WriteFile &step) {
@@ -69,6 +69,11 @@ class Apply {
     }
     Result<> operator()(const GrowImage &step) { return grow_image(host_.qemu, step.path, step.mib); }
     Result<> operator()(const OverlayImage &step) { return overlay_image(host_.qemu, step.path, step.backing); }
+    Result<> operator()(const CopyFile &step) {
+        constexpr size_t limit_bytes = size_t{64} << 20;  // flash and certificates have a few MiB at most
+        auto bytes = base::read_file(step.from, limit_bytes);
+        return bytes ? base::replace_file(step.to, *bytes) : std::unexpected(bytes.error());
+    }
     Result<> operator()(const WriteStamp &step) {
         (void)base::replace_file(stamp_of(step.image), step.toplevel + "\n");  // without it, no warning later
         return {};

@@ -35,6 +35,20 @@ BootFile uncompressed(const std::string &kernel, bool may_make) {
     return elf ? BootFile{path, std::move(*elf)} : BootFile{kernel, ""};
 }
 
+// With a TPM, SeaBIOS's tables are larger than QEMU leaves room for above the initrd, which is then copied over them: the guest
+// has no ACPI, and no TPM. A kernel says itself how high its initrd may lie.
+Result<BootFile> with_lower_initrd(const std::string &kernel, const Machine &m, const std::string &run_directory) {
+    constexpr int room_mib = 16, low_mib = 2048;
+    const auto limit = static_cast<uint32_t>(std::min(m.memory_mib, low_mib) - room_mib) << 20;
+    std::string path = cache_path(std::format("bzimage-{}-{}", short_hash(file_identity(kernel)), limit));
+    if (exists(path)) return BootFile{.path = path, .bytes = "", .cached = true};
+    auto image = base::read_file(kernel);
+    if (!image) return std::unexpected(image.error());
+    auto lower = initrd_below(std::move(*image), kernel, limit);
+    if (!lower) return std::unexpected(lower.error());
+    return BootFile{path.empty() ? run_directory + "/kernel" : path, std::move(*lower)};
+}
+
 // /nix/store and /nix/var are siblings, wherever they lie.
 std::string database_of(const Machine &m) { return m.store.substr(0, m.store.rfind('/')) + "/var/nix/db/db.sqlite"; }
 
@@ -69,17 +83,29 @@ Result<std::string> registration(LaunchFacts &facts, const Machine &m, const Boo
     return registration_of(m, roots);
 }
 
-Result<> look_at_kernel(LaunchFacts &facts, const Machine &m, const PrepareOptions &options) {
-    const std::string &kernel = facts.boot.boot.kernel;
+Result<> look_at_accelerator(LaunchFacts &facts, const Machine &m, const std::string &kernel, const PrepareOptions &options) {
     auto accelerator = choose_accelerator(m.accelerator, facts.host.qemu, kernel, options.progress, facts.learned);
     if (!accelerator) return std::unexpected(accelerator.error());
     facts.host.kvm = accelerator->kvm;
     if (!accelerator->kvm && m.accelerator == "auto")
         facts.notes.push_back("emulation (TCG), much slower than KVM: " + accelerator->reason);
+    return {};
+}
+
+Result<> look_at_kernel(LaunchFacts &facts, const Machine &m, const PrepareOptions &options) {
+    const std::string &kernel = facts.boot.boot.kernel;
+    if (auto done = look_at_accelerator(facts, m, kernel, options); !done) return done;
     // Firmware of the user's own starts what a boot loader would start: OVMF's knows no ELF.
-    const bool own_firmware = !m.bios.empty() || std::ranges::any_of(m.qemu_options, [](const std::string &word) {
-        return word.contains("if=pflash") || word == "-bios" || word == "-pflash";
-    });
+    const bool own_firmware =
+        m.use_efi_boot || !m.bios.empty() || std::ranges::any_of(m.qemu_options, [](const std::string &word) {
+            return word.contains("if=pflash") || word == "-bios" || word == "-pflash";
+        });
+    if (m.tpm && !own_firmware) {
+        auto lower = with_lower_initrd(kernel, m, facts.host.run_directory);
+        if (!lower) return std::unexpected(lower.error());
+        facts.boot.kernel = std::move(*lower);
+        return {};
+    }
     facts.boot.kernel = facts.host.kvm || own_firmware ? BootFile{kernel, ""} : uncompressed(kernel, !options.pasted);
     return {};
 }
@@ -97,6 +123,17 @@ Result<BootFile> initrd_file(const Boot &boot, const PrepareOptions &options) {
 }
 
 }  // namespace
+
+Result<> look_at_boot_loader(LaunchFacts &facts, const Machine &m, const PrepareOptions &options) {
+    const std::string kernel = !m.kernel.empty() || m.toplevel.empty() ? m.kernel : in_store(m.store, m.toplevel + "/kernel");
+    if (!kernel.empty() && exists(kernel)) return look_at_accelerator(facts, m, kernel, options);
+    // Nothing is known that KVM could be proven with.
+    if (m.accelerator == "kvm") return look_at_accelerator(facts, m, "", options);
+    facts.notes.emplace_back(
+        "emulation (TCG), much slower than KVM: KVM is proven with the system's kernel, and no toplevel says which that is; "
+        "--accel kvm takes it unproven");
+    return {};
+}
 
 Result<> look_at_initrd(LaunchFacts &facts, const Machine &m, const PrepareOptions &options) {
     auto boot = boot_of(m);

@@ -12,4 +12,7 @@ base::Result<> look_at_boot(LaunchFacts &facts, const Machine &machine, const Pr
 // The same without the accelerator and what the kernel is made into.
 base::Result<> look_at_initrd(LaunchFacts &facts, const Machine &machine, const PrepareOptions &options);
 
+// With a boot loader, whose kernel and initrd are on its disk: the accelerator.
+base::Result<> look_at_boot_loader(LaunchFacts &facts, const Machine &machine, const PrepareOptions &options);
+
 }  // namespace hostside

@@ -4,17 +4,22 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <format>
 
+#include "hostside/base/exists.h"
 #include "hostside/host/ports.h"
 #include "hostside/host/qcow2.h"
 #include "hostside/host/run_directory.h"
 #include "hostside/host/share_probe.h"
+#include "hostside/host/swtpm.h"
 #include "hostside/host/vlan.h"
+#include "hostside/launch/boot_disk.h"
 #include "hostside/launch/boot_facts.h"
+#include "hostside/qemu/firmware.h"
 #include "hostside/qemu/program.h"
 
 namespace hostside {
@@ -26,11 +31,11 @@ using base::Result;
 namespace fs = std::filesystem;
 
 // A fresh directory in the run directory, but $TMPDIR/xchg with TMPDIR and USE_TMPDIR, as the 2013 script had it.
-Result<std::string> xchg_path(const std::string &run_directory) {
+Result<std::string> xchg_path(const std::string &run_directory, const std::optional<User> &owner) {
     const char *temporary = std::getenv("TMPDIR");
     const char *use = std::getenv("USE_TMPDIR");
     const bool kept = temporary != nullptr && *temporary != '\0' && use != nullptr && *use != '\0';
-    return kept ? own_directory_path(fs::absolute(temporary), "xchg") : run_directory + "/xchg";
+    return kept ? own_directory_path(fs::absolute(temporary), "xchg", owner) : run_directory + "/xchg";
 }
 
 // Where QEMU, as root, could not keep the guest's owners beside the files.
@@ -63,7 +68,7 @@ void look_at_attributes(LaunchFacts &facts, const Machine &m) {
 }
 
 Result<> look_at_shares(HostFacts &facts, const Machine &m) {
-    auto xchg = xchg_path(facts.run_directory);
+    auto xchg = xchg_path(facts.run_directory, facts.run_as);
     if (!xchg) return std::unexpected(xchg.error());
     facts.xchg = std::move(*xchg);
     facts.shared = m.shared_dir.empty() ? facts.xchg : m.shared_dir;
@@ -84,13 +89,21 @@ Result<> look_at_boot_disk(LaunchFacts &facts, const Machine &m) {
     if (!m.use_boot_loader) return {};
     if (m.boot_disk.empty())
         return fail(0, "find boot disk", "", "useBootLoader needs bootDisk, the image that boots; name one with --boot-disk");
-    if (::access(m.boot_disk.c_str(), R_OK) < 0) return fail(errno, "open boot disk", m.boot_disk, "name one with --boot-disk");
+    if (::access(m.boot_disk.c_str(), R_OK) < 0)
+        return fail(errno, "open boot disk", m.boot_disk,
+                    m.toplevel.empty() ? "name one with --boot-disk" : "runvm boot-disk makes it");
+    if (is_made_boot_disk(m.boot_disk)) {
+        facts.boot_label = boot_label_of(m);
+        return {};
+    }
     if (m.boot_disk_format == "qcow2")
         if (auto good = check_qcow2(m.boot_disk, m.backing_files, "say --boot-disk-format raw, or name another with --boot-disk");
             !good)
             return good;
     if (!m.paths_in_nix_db.empty())
-        facts.notes.emplace_back("pathsInNixDB goes into the initrd, and a boot loader has its own: they are not registered");
+        facts.notes.emplace_back(
+            "pathsInNixDB goes into the initrd, and this boot disk, which runvm did not make, has its own: they are not "
+            "registered");
     return {};
 }
 
@@ -102,6 +115,52 @@ Result<> look_at_drives(const Machine &m) {
             return fail(errno, "use image", drive.file, "name another file");
         }
     }
+    return {};
+}
+
+// What the machine's variables begin as, if it has none.
+std::string first_variables(const Machine &m, const Firmware &firmware) {
+    if (exists(m.efi_own_variables) && !m.ephemeral) return "";
+    if (m.ephemeral && exists(m.efi_own_variables)) return m.efi_own_variables;
+    // What wrote them was no firmware with keys.
+    const std::string left = made_variables_of(m.boot_disk);
+    return m.use_boot_loader && m.keep_efi_variables && !m.use_secure_boot && exists(left) ? left : firmware.variables;
+}
+
+Result<> look_at_firmware(LaunchFacts &facts, const Machine &m) {
+    if (!m.use_efi_boot) return {};
+    if (!m.bios.empty()) return fail(0, "use EFI firmware", m.bios, "a bios is given as well; leave one of them out");
+    Firmware firmware{m.efi_firmware, m.efi_variables};
+    if (firmware.code.empty() != firmware.variables.empty())
+        return fail(0, "use EFI firmware", firmware.code + firmware.variables,
+                    "firmware and variables belong together; give both with --efi-firmware and --efi-variables, or none");
+    if (firmware.code.empty()) {
+        auto found = find_firmware(firmware_directories(facts.host.qemu), m.machine_type, m.use_secure_boot);
+        if (!found) return std::unexpected(found.error());
+        firmware = std::move(*found);
+    }
+    for (const auto &file : {firmware.code, firmware.variables})
+        if (::access(file.c_str(), R_OK) < 0) return fail(errno, "use EFI firmware", file);
+    facts.efi_template = first_variables(m, firmware);
+    facts.host.efi_code = std::move(firmware.code);
+    return {};
+}
+
+Result<> look_at_tpm(HostFacts &facts, const Machine &m) {
+    if (!m.tpm) return {};
+    if (auto program = find_swtpm(m); !program) return std::unexpected(program.error());
+    facts.tpm_socket = facts.run_directory + "/tpm";
+    return {};
+}
+
+// As Nix has it: the variable names the host's certificates, wherever a distribution has them.
+Result<> look_at_certificates(LaunchFacts &facts, const Machine &m) {
+    if (!m.use_host_certs) return {};
+    const char *named = std::getenv("NIX_SSL_CERT_FILE");
+    if (named == nullptr || *named == '\0')
+        return fail(0, "give certificates", "", "useHostCerts gives the guest the file that NIX_SSL_CERT_FILE names; set it");
+    facts.host_certificates = fs::absolute(named);
+    if (::access(named, R_OK) < 0) return fail(errno, "give certificates", named, "NIX_SSL_CERT_FILE names it");
     return {};
 }
 
@@ -149,7 +208,47 @@ Result<> look_at_qemu(LaunchFacts &facts, const Machine &m) {
     facts.host.qemu = std::move(*qemu);
     facts.host.qemu_major = abilities->major;
     facts.host.sandbox = abilities->sandbox;
+    facts.host.run_with_user = abilities->run_with_user;
     return {};
+}
+
+// Whom QEMU becomes, and what it could not do then: reach a socket in the run directory, which is ours alone.
+Result<> look_at_user(LaunchFacts &facts, const Machine &m) {
+    HostFacts &host = facts.host;
+    host.root = ::geteuid() == 0;
+    if (m.run_as.empty()) return {};
+    constexpr std::string_view step = "run as";
+    auto user = user_of(m.run_as);
+    if (!user) return std::unexpected(user.error());
+    if (user->uid == ::geteuid()) return {};
+    if (!host.root) return fail(0, step, m.run_as, "only root can have QEMU become another user; leave it out");
+    if (user->gid == 0) return fail(0, step, m.run_as, "root's group is no ordinary one; name another, as UID:GID");
+    if (!all_vlans(m).empty())
+        return fail(0, step, m.run_as,
+                    "on a vlan QEMU would not reach its switch, in a directory of root's; leave one of them out");
+    if (std::ranges::any_of(m.forward_ports, [](const ForwardPort &p) { return p.from == "guest"; }))
+        return fail(
+            0, step, m.run_as,
+            "for connections from the guest QEMU would not reach the launcher's relay, in a directory of root's; leave one "
+            "of them out");
+    if (m.store_kind == "virtiofs")
+        return fail(0, step, m.run_as,
+                    "virtiofsd stays root, and serves the guest; share the store with --store-kind 9p or erofs");
+    host.root = false;
+    host.run_as = *user;
+    return {};
+}
+
+// The launcher may do what this user may not; the guest would only be told that it may not either.
+void look_at_rights(LaunchFacts &facts, const Machine &m) {
+    if (!facts.host.run_as) return;
+    const auto look = [&](const std::string &path, bool read_only) {
+        if (!path.empty() && !may_use(*facts.host.run_as, path, !read_only))
+            facts.notes.push_back(
+                std::format("{} may not {} {}, and so the guest can't", m.run_as, read_only ? "read" : "read and write", path));
+    };
+    look(m.shared_dir, false);
+    for (const auto &s : m.shared_directories) look(s.source, s.read_only);
 }
 
 }  // namespace
@@ -158,24 +257,26 @@ Result<LaunchFacts> look_at_host(const Machine &m, const PrepareOptions &options
     LaunchFacts facts;
     HostFacts &host = facts.host;
     host.runvm = fs::read_symlink("/proc/self/exe");
-    host.root = ::geteuid() == 0;
     host.run_directory = options.run_directory;
     host.runtime = fs::path(options.run_directory).parent_path();
     host.terminal = options.terminal;
     host.monitor = options.monitor;
     const auto ports = [&] { return options.pasted ? Result<>{} : check_ports(m.forward_ports); };
     for (const auto &look : std::initializer_list<std::function<Result<>()>>{
-             [&] { return look_at_qemu(facts, m); }, [&] { return check_memory(m); }, [&] { return look_at_drives(m); },
-             [&] { return look_at_credentials(m); }, ports, [&] { return look_at_vlans(host, m); },
-             [&] { return look_at_shares(host, m); }, [&] { return look_at_boot_disk(facts, m); }})
+             [&] { return look_at_qemu(facts, m); }, [&] { return look_at_user(facts, m); }, [&] { return check_memory(m); },
+             [&] { return look_at_drives(m); }, [&] { return look_at_credentials(m); }, ports,
+             [&] { return look_at_vlans(host, m); }, [&] { return look_at_shares(host, m); },
+             [&] { return look_at_boot_disk(facts, m); }, [&] { return look_at_firmware(facts, m); },
+             [&] { return look_at_tpm(host, m); }, [&] { return look_at_certificates(facts, m); }})
         if (auto seen = look(); !seen) return std::unexpected(seen.error());
     look_at_attributes(facts, m);
+    look_at_rights(facts, m);
     auto root = look_at_root_image(m, options.fresh);
     if (!root) return std::unexpected(root.error());
     facts.root = std::move(*root);
     facts.root.promised = !options.pasted;
-    if (!m.use_boot_loader)
-        if (auto seen = look_at_boot(facts, m, options); !seen) return std::unexpected(seen.error());
+    if (auto seen = m.use_boot_loader ? look_at_boot_loader(facts, m, options) : look_at_boot(facts, m, options); !seen)
+        return std::unexpected(seen.error());
     return facts;
 }
 

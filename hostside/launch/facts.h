@@ -32,7 +32,10 @@ struct BootFacts {
 struct LaunchFacts {
     HostFacts host;  // without what the plan decides: images, initrd, command line
     RootImageFacts root;
-    BootFacts boot;  // empty with a boot loader
+    BootFacts boot;                 // empty with a boot loader
+    std::string efi_template;       // what the machine's EFI variables begin as; empty: it has some, or no EFI
+    std::string host_certificates;  // file; empty: none is given
+    std::string boot_label;         // with a boot loader's disk that we made, its file system's
     std::vector<Remembered> learned;
     std::vector<std::string> notes;  // for a person: why KVM is not used
 };

@@ -8,7 +8,7 @@
 
 namespace hostside {
 
-// Error: a kernel that is none; a parameter of stage 1 that there is not, or with a value that it doesn't take; a share or a
+// Error: a file that is no kernel; a parameter that stage 1 doesn't have, or a value that it doesn't take; a share or a
 // root that can't be; an init that is not in the store, can't be executed, or whose interpreter is not there. An initrd of the
 // description's own has its own mind about parameters and init: with one, only the kernel is looked at.
 base::Result<> foresee(const Machine &machine, const Boot &boot);

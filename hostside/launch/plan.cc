@@ -54,7 +54,7 @@ Result<> plan_boot(LaunchPlan &plan, BootFacts boot, bool fresh_disk, bool grows
     plan.host.kernel = boot.kernel.path;
     if (!boot.kernel.bytes.empty())
         plan.steps.emplace_back(
-            WriteFile{.path = boot.kernel.path, .beginning = "", .bytes = std::move(boot.kernel.bytes), .cached = true});
+            WriteFile{.path = boot.kernel.path, .beginning = "", .bytes = std::move(boot.kernel.bytes), .cached = boot.cache});
     plan_initrd_file(plan, std::move(boot.initrd), boot.cache, archives_of(parts->parameters, boot.registration));
     return {};
 }
@@ -126,15 +126,27 @@ Result<LaunchPlan> plan_launch(const Machine &m, LaunchFacts facts) {
         if (p.from == "guest")
             relay.targets.push_back(std::format("{} {}", p.host_address.empty() ? "127.0.0.1" : p.host_address, p.host_port));
     if (!relay.targets.empty()) plan.steps.emplace_back(std::move(relay));
-    plan.steps.emplace_back(MakeOwnDirectory{host.xchg});
+    plan.steps.emplace_back(MakeOwnDirectory{host.xchg, host.run_as});
     const bool new_image = !facts.root.there || !facts.root.put_aside.empty();
     host.root_image = m.ephemeral && !m.disk_image.empty() ? host.run_directory + "/root.qcow2" : m.disk_image;
     host.root_image_empty = !m.disk_image.empty() && facts.root.promised && (new_image || (facts.root.empty && !m.ephemeral));
-    if (!m.use_boot_loader)
-        if (auto done = plan_boot(plan, std::move(facts.boot), host.root_image_empty, size_said(m) && !new_image && !m.ephemeral);
-            !done)
-            return std::unexpected(done.error());
+    if (m.use_boot_loader)
+        host.oem_parameters =
+            oem_parameters(m, host.root_image_empty, facts.boot_label.empty() ? "" : "LABEL=" + facts.boot_label);
+    else if (auto done =
+                 plan_boot(plan, std::move(facts.boot), host.root_image_empty, size_said(m) && !new_image && !m.ephemeral);
+             !done)
+        return std::unexpected(done.error());
     plan_root_image(plan, m, facts.root);
+    if (m.use_efi_boot) {
+        host.efi_variables = m.ephemeral ? host.run_directory + "/efi-vars.fd" : m.efi_own_variables;
+        if (!facts.efi_template.empty()) plan.steps.emplace_back(CopyFile{facts.efi_template, host.efi_variables});
+    }
+    if (!facts.host_certificates.empty()) {
+        host.certificates = host.run_directory + "/certs";
+        plan.steps.emplace_back(MakeOwnDirectory{host.certificates});
+        plan.steps.emplace_back(CopyFile{facts.host_certificates, host.certificates + "/ca-certificates.crt"});
+    }
     for (size_t i = 0; i < m.empty_disks_mib.size(); ++i) {
         host.empty_images.push_back(std::format("{}/empty{}.qcow2", host.run_directory, i));
         plan.steps.emplace_back(MakeImage{host.empty_images.back(), m.empty_disks_mib[i]});

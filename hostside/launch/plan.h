@@ -2,10 +2,12 @@
 // `runvm run --print` prints it.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "hostside/base/user.h"
 #include "hostside/description/machine.h"
 #include "hostside/launch/facts.h"
 #include "mounts/base/error.h"
@@ -24,6 +26,7 @@ struct JoinVlan {
 // That a guest writes into, as `xchg` is.
 struct MakeOwnDirectory {
     std::string path;
+    std::optional<User> owner{};  // absent: us
 };
 // What `beginning` (a file's path) has, if there is one, then `bytes`. In the cache its name tells the content: one that is
 // there is left as it is.
@@ -50,6 +53,9 @@ struct GrowImage {
 struct OverlayImage {
     std::string path, backing;
 };
+struct CopyFile {
+    std::string from, to;
+};
 // What an image was made for, beside it: qcow2 has no place for that.
 struct WriteStamp {
     std::string image, toplevel;
@@ -60,7 +66,7 @@ struct RelayGuest {
     std::vector<std::string> targets;
 };
 using LaunchStep = std::variant<UseCached, JoinVlan, RelayGuest, MakeOwnDirectory, WriteFile, HoldImage, PutAside, MakeImage,
-                                GrowImage, OverlayImage, WriteStamp>;
+                                GrowImage, OverlayImage, CopyFile, WriteStamp>;
 
 struct LaunchPlan {
     std::vector<LaunchStep> steps;

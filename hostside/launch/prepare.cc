@@ -46,8 +46,8 @@ void make_paths_absolute(Machine &m) {
     const auto absolute = [](std::string &path) {
         if (!path.empty()) path = fs::absolute(path).lexically_normal();
     };
-    for (auto *path :
-         {&m.store, &m.kernel, &m.modules, &m.initrd, &m.stage1, &m.boot_disk, &m.bios, &m.disk_image, &m.shared_dir})
+    for (auto *path : {&m.store, &m.kernel, &m.modules, &m.initrd, &m.stage1, &m.boot_disk, &m.bios, &m.disk_image, &m.shared_dir,
+                       &m.efi_firmware, &m.efi_variables, &m.efi_own_variables, &m.tpm_state})
         absolute(*path);
     if (!m.disk_image.empty()) m.disk_image = image_behind_links(m.disk_image);
     if (m.debug_shell != any_debug_shell) absolute(m.debug_shell);
@@ -80,18 +80,26 @@ base::Result<Prepared> prepare(const Machine &described, const PrepareOptions &o
     Machine m = described;
     m.store_kind = store->kind;
     auto plan = plan_with(*store, m, options);
-    auto held = plan.and_then(apply);
+    if (!plan) return std::unexpected(plan.error());
+    // Before what stays, as a disk: a store that can't be had leaves nothing but what the cache may have.
+    auto provided = provide_store(*store, m, options.run_directory, options.progress);
+    if (!provided) return std::unexpected(provided.error());
+    auto held = apply(*plan);
     if (!held && held.error().code == ESTALE) {
         plan = plan_with(*store, m, options);
         held = plan.and_then(apply);
     }
     if (!held) return std::unexpected(held.error());
-    auto provided = provide_store(*store, m, options.run_directory, options.progress);
-    if (!provided) return std::unexpected(provided.error());
     plan->host.store_directory = provided->directory;
     plan->notes.insert(plan->notes.end(), provided->notes.begin(), provided->notes.end());
-    return Prepared{std::move(plan->host),  std::move(plan->notes),  std::move(held->locks),
-                    std::move(held->vlans), std::move(held->relays), std::move(*provided)};
+    Swtpm tpm;
+    if (m.tpm) {
+        auto started = Swtpm::start(m, plan->host.tpm_socket);
+        if (!started) return std::unexpected(started.error());
+        tpm = std::move(*started);
+    }
+    return Prepared{std::move(plan->host),   std::move(plan->notes), std::move(held->locks), std::move(held->vlans),
+                    std::move(held->relays), std::move(tpm),         std::move(*provided)};
 }
 
 base::Result<std::string> complete_initrd(const Machine &m) {
@@ -106,6 +114,7 @@ base::Result<std::string> printed_launch(const Machine &described, const Prepare
     if (!store) return std::unexpected(store.error());
     if (!store->socket.empty())
         return base::fail(0, "print", "", "virtiofsd is started and watched by runvm itself; print with --store-kind 9p");
+    if (described.tpm) return base::fail(0, "print", "", "swtpm is started and watched by runvm itself; print without --tpm");
     Machine m = described;
     m.store_kind = store->kind;
     auto plan = plan_with(*store, m, options);

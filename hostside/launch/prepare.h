@@ -8,6 +8,7 @@
 #include "hostside/base/file_lock.h"
 #include "hostside/description/machine.h"
 #include "hostside/host/guest_relay.h"
+#include "hostside/host/swtpm.h"
 #include "hostside/host/vlan.h"
 #include "hostside/qemu/command.h"
 #include "hostside/store/store.h"
@@ -21,6 +22,7 @@ struct Prepared {
     std::vector<FileLock> locks;     // of disk images, for as long as the machine runs
     std::vector<VlanPort> vlans;     // the same
     std::vector<GuestRelay> relays;  // the same
+    Swtpm tpm;                       // the same
     ProvidedStore store;             // the same; QEMU inherits its view's directory
 };
 

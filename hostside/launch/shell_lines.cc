@@ -22,7 +22,11 @@ class Line {
 
     std::string operator()(const UseCached &) const { return ""; }
     std::string operator()(const JoinVlan &step) const { return directory_line(vlan_directory(step.runtime, step.vlan)); }
-    std::string operator()(const MakeOwnDirectory &step) const { return directory_line(step.path); }
+    std::string operator()(const MakeOwnDirectory &step) const {
+        std::string lines = directory_line(step.path);
+        if (step.owner) lines += quote_words({"chown", std::format("{}:{}", step.owner->uid, step.owner->gid), step.path}) + "\n";
+        return lines;
+    }
     std::string operator()(const WriteFile &step) const {
         Words words = initrd_command_;
         words.push_back(step.path);
@@ -41,6 +45,7 @@ class Line {
     std::string operator()(const OverlayImage &step) const {
         return quote_words({qemu_img_, "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", step.backing, step.path}) + "\n";
     }
+    std::string operator()(const CopyFile &step) const { return quote_words({"cp", step.from, step.to}) + "\n"; }
     std::string operator()(const WriteStamp &) const { return ""; }
 
   private:

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "hostside/qemu/parts.h"
+#include "mounts/protocol.h"
 
 namespace hostside {
 
@@ -15,7 +16,8 @@ namespace {
 void add_accelerator(Argv &argv, const Machine &m, const HostFacts &facts) {
     // SeaBIOS speaks on the serial line then, and a disk without a boot loader is told in words.
     const bool firmware_speaks = m.use_boot_loader && !m.graphics;
-    add(argv, "-machine", m.machine_type + (firmware_speaks ? ",graphics=off" : ""));
+    add(argv, "-machine",
+        m.machine_type + (m.use_secure_boot ? ",smm=on" : "") + (firmware_speaks && !m.use_efi_boot ? ",graphics=off" : ""));
     add(argv, "-accel", facts.kvm ? "kvm" : "tcg");
     std::string cpu = m.cpu;
     if (cpu.empty()) cpu = facts.kvm ? "host" : "max";
@@ -52,6 +54,20 @@ bool starts_programs(const Machine &m) {
     std::string words = m.user_network_options;
     for (const auto &word : m.qemu_options) (words += ' ') += word;
     return std::ranges::any_of(telling, [&](std::string_view one) { return words.contains(one); });
+}
+
+// QEMU becomes another user after the filter is in place, which would end it for that: what it could do with those calls
+// afterwards is nothing, because it has no privilege and can't gain one (the filter's no_new_privs).
+std::string_view denied(const Machine &m, const HostFacts &facts) {
+    if (starts_programs(m)) return "";
+    return facts.run_as ? ",spawn=deny" : ",elevateprivileges=deny,spawn=deny";
+}
+
+void add_firmware(Argv &argv, const Machine &m, const HostFacts &facts) {
+    // The variables are the firmware's alone, whatever the guest's kernel may do.
+    if (m.use_secure_boot) add(argv, "-global", "driver=cfi.pflash01,property=secure,value=on");
+    add(argv, "-drive", std::format("if=pflash,format=raw,unit=0,readonly=on,file={}", escaped(facts.efi_code)));
+    add(argv, "-drive", std::format("if=pflash,format=raw,unit=1,file={}", escaped(facts.efi_variables)));
 }
 
 // Files of fw_cfg: not on the command line, where others would see them, and not in SMBIOS, where SeaBIOS has no room for much.
@@ -112,8 +128,11 @@ std::string escaped(std::string_view value) {
 
 base::Result<Argv> qemu_argv(const Machine &m, const HostFacts &facts) {
     Argv argv{facts.qemu, "-name", "guest=" + escaped(m.name), "-nodefaults", "-no-user-config"};
-    if (facts.sandbox && m.sandbox)
-        add(argv, "-sandbox", std::format("on,obsolete=deny{}", starts_programs(m) ? "" : ",elevateprivileges=deny,spawn=deny"));
+    if (facts.sandbox && m.sandbox) add(argv, "-sandbox", "on,obsolete=deny" + std::string(denied(m, facts)));
+    if (facts.run_as) {
+        const std::string user = std::format("{}:{}", facts.run_as->uid, facts.run_as->gid);
+        add(argv, facts.run_with_user ? "-run-with" : "-runas", facts.run_with_user ? "user=" + user : user);
+    }
     if (!m.allow_reboot) argv.emplace_back("-no-reboot");
     add_accelerator(argv, m, facts);
     add_display(argv, m);
@@ -125,12 +144,21 @@ base::Result<Argv> qemu_argv(const Machine &m, const HostFacts &facts) {
     if (m.balloon) add(argv, "-device", "virtio-balloon-pci");
     if (m.vsock_cid > 0) add(argv, "-device", std::format("vhost-vsock-pci,guest-cid={}", m.vsock_cid));
     if (!m.bios.empty()) add(argv, "-bios", m.bios);
+    if (m.use_efi_boot) add_firmware(argv, m, facts);
+    if (!facts.tpm_socket.empty()) {
+        add(argv, "-chardev", "socket,id=tpm,path=" + escaped(facts.tpm_socket));
+        add(argv, "-tpmdev", "emulator,id=tpm,chardev=tpm");
+        add(argv, "-device", m.tpm_model + ",tpmdev=tpm");
+    }
     if (auto done = add_credentials(argv, m); !done) return std::unexpected(done.error());
     if (!m.use_boot_loader) {
         add(argv, "-kernel", facts.kernel);
         add(argv, "-initrd", facts.initrd);
         add(argv, "-append", facts.command_line);
     }
+    if (m.use_boot_loader && !facts.oem_parameters.empty())
+        add(argv, "-smbios",
+            "type=11,value=" + escaped(std::format("{}{}", mounts::protocol::oem_parameters_prefix, facts.oem_parameters)));
     argv.insert(argv.end(), m.qemu_options.begin(), m.qemu_options.end());
     if (auto done = check_qemu_words(argv, m); !done) return std::unexpected(done.error());
     return argv;

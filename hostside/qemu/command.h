@@ -1,10 +1,12 @@
 // From a machine's description and what this host is like to QEMU's argv. Pure: nothing is looked at or created here.
 #pragma once
 
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "hostside/base/user.h"
 #include "hostside/description/machine.h"
 #include "mounts/base/error.h"
 
@@ -16,12 +18,18 @@ struct HostFacts {
     std::string runvm;  // ours, which QEMU starts for connections of a guest to the host
     int qemu_major = 10;
     bool kvm = false;
-    bool root = false;              // we run as root: then a guest's chown would be real on the host
-    bool sandbox = true;            // this QEMU takes -sandbox on
-    std::string kernel, initrd;     // files to boot
-    std::string command_line;       // of the kernel
-    std::string root_image;         // empty: no root disk
-    bool root_image_empty = false;  // nothing was ever written to it: the guest need not read all of it to know
+    bool root = false;                    // QEMU stays root: then a guest's chown would be real on the host
+    std::optional<User> run_as;           // that QEMU becomes
+    bool run_with_user = true;            // and that is said with -run-with, as from QEMU 9.1 on; else with -runas
+    bool sandbox = true;                  // this QEMU takes -sandbox on
+    std::string kernel, initrd;           // files to boot
+    std::string command_line;             // of the kernel
+    std::string oem_parameters;           // instead of some of it, with a boot loader
+    std::string efi_code, efi_variables;  // files of the firmware's flash; empty: SeaBIOS
+    std::string tpm_socket;               // of the machine's swtpm; empty: no TPM
+    std::string certificates;             // directory that is shared as the guest's /etc/ssl/certs; empty: none
+    std::string root_image;               // empty: no root disk
+    bool root_image_empty = false;        // nothing was ever written to it: the guest need not read all of it to know
     std::vector<std::string> empty_images;
     std::string store_directory;  // what is shared as the store, which may be less than the machine's `store`; empty: that one
     std::string store_image;      // what is its disk instead; empty: none

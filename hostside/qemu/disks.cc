@@ -67,7 +67,8 @@ base::Result<> add_disks(Argv &argv, const Machine &m, const HostFacts &facts) {
         disks.push_back(
             {"root", facts.root_image, "qcow2", std::string(protocol::root_disk_serial), false, m.use_boot_loader ? 2 : 0});
     // After the root disk, which a guest without a `root=` of ours takes for /dev/vda, but booted before it.
-    if (m.use_boot_loader) disks.push_back({"boot", m.boot_disk, m.boot_disk_format, "boot", true, 1});
+    if (m.use_boot_loader)
+        disks.push_back({"boot", m.boot_disk, m.boot_disk_format, std::string(protocol::boot_disk_serial), true, 1});
     for (size_t i = 0; i < facts.empty_images.size(); ++i) {
         const std::string name = std::format("empty{}", i);
         disks.push_back({name, facts.empty_images[i], "qcow2", name});
@@ -86,7 +87,8 @@ base::Result<> add_disks(Argv &argv, const Machine &m, const HostFacts &facts) {
             0, "add disk", disks[buses * each].file,
             std::format("IDE has room for {} disks on {}; use qemu.diskInterface scsi or virtio", buses * each, m.machine_type));
     for (size_t i = 0; i < disks.size(); ++i) add_disk(argv, m, disks[i], i);
-    if (m.use_boot_loader) add(argv, "-boot", "menu=on,reboot-timeout=0");  // nothing to boot: not a minute's wait
+    // With nothing to boot: not a minute's wait.
+    if (m.use_boot_loader && !m.use_efi_boot) add(argv, "-boot", "menu=on,reboot-timeout=0");
     return {};
 }
 

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <nlohmann/json.hpp>
 
+#include "hostside/base/bounded_json.h"
 #include "hostside/base/printable.h"
 #include "mounts/base/error.h"
 
@@ -18,7 +19,10 @@ std::string name_of(const nlohmann::json &device) { return device.is_string() ? 
 }  // namespace
 
 QemuEvent parse_event(std::string_view line) {
-    const auto json = nlohmann::json::parse(line, nullptr, false);
+    // QEMU is what a guest would break out into.
+    constexpr JsonLimits limits{.what = "an event", .bytes = event_limit_bytes, .keys = 1000, .depth = 16};
+    if (!check_json(line, "QEMU", limits)) return {};
+    const auto json = nlohmann::json::parse(line);
     if (!json.is_object() || !json.contains("event")) return {};
     const auto data = json.value("data", nlohmann::json::object());
     if (json["event"] == "GUEST_PANICKED") return {QemuEvent::panic};

@@ -12,6 +12,8 @@
 
 namespace hostside {
 
+inline constexpr size_t event_limit_bytes = size_t{1} << 20;  // of a line of the monitor's
+
 struct QemuEvent {
     // power_off, reset: what the guest asked for and QEMU ends with.
     // port_closed: no process in the guest has the virtio port open any more.
@@ -33,7 +35,7 @@ class QemuEvents {
 
   private:
     base::Fd socket_;
-    LineReader lines_{size_t{1} << 20};
+    LineReader lines_{event_limit_bytes};
 };
 
 }  // namespace hostside

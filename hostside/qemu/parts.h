@@ -21,7 +21,7 @@ inline void add(Argv &argv, std::string option, std::string value) {
 base::Result<> add_disks(Argv &argv, const Machine &machine, const HostFacts &facts);
 // Error: a tag that is taken, or that QEMU would not take; a target that the kernel's command line can't carry.
 base::Result<> add_shares(Argv &argv, const Machine &machine, const HostFacts &facts);
-// Error: two forwarded ports that clash, an address that is none, two cards on one vlan.
+// Error: two forwarded ports that clash, what is no address, two cards on one vlan.
 base::Result<> add_networks(Argv &argv, const Machine &machine, const HostFacts &facts);
 // The console, QEMU's monitor, the status port, the guest agent. Error: a path too long for a socket.
 base::Result<> add_channels(Argv &argv, const Machine &machine, const HostFacts &facts);

@@ -20,11 +20,12 @@ constexpr int oldest_qemu = 6;  // multidevs=remap is of 4.2, mapped files over 
 
 bool executable(const std::string &path) { return ::access(path.c_str(), X_OK) == 0; }
 
-// `10 sandbox`, as it is remembered.
+// `10 sandbox user`, as it is remembered.
 Abilities remembered(const std::string &text) {
     Abilities a;
     (void)std::from_chars(text.data(), text.data() + text.size(), a.major);
-    a.sandbox = text.ends_with(" sandbox");
+    a.sandbox = text.contains(" sandbox");
+    a.run_with_user = text.contains(" user");
     return a;
 }
 
@@ -44,6 +45,8 @@ Result<Abilities> ask(const std::string &qemu) {
                                 version->output.substr(0, version->output.find('\n'))));
     auto sandbox = base::run({.argv = {qemu, "-sandbox", "on", "-machine", "help"}, .capture_output = true});
     a.sandbox = sandbox && sandbox->status == 0;
+    auto help = base::run({.argv = {qemu, "-help"}, .capture_output = true});
+    a.run_with_user = help && help->output.contains("[user=username|uid:gid]");
     return a;
 }
 
@@ -67,14 +70,14 @@ Result<std::string> find_qemu_img(const std::string &qemu) {
 }
 
 Result<Abilities> abilities_of(const std::string &qemu, std::vector<Remembered> &learned) {
-    const std::string path = cache_path("qemu-" + short_hash(file_identity(qemu)));
+    const std::string path = cache_path("qemu-abilities-" + short_hash(file_identity(qemu)));
     Abilities a;
     if (auto known = cached(path)) a = remembered(*known);
     if (a.major == 0) {
         auto asked = ask(qemu);
         if (!asked) return asked;
         a = *asked;
-        learned.push_back({path, std::format("{}{}", a.major, a.sandbox ? " sandbox" : "")});
+        learned.push_back({path, std::format("{}{}{}", a.major, a.sandbox ? " sandbox" : "", a.run_with_user ? " user" : "")});
     }
     if (a.major < oldest_qemu)
         return fail(

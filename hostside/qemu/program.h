@@ -16,8 +16,9 @@ base::Result<std::string> find_qemu(const std::string &name);
 base::Result<std::string> find_qemu_img(const std::string &qemu);
 
 struct Abilities {
-    int major = 0;         // of the version
-    bool sandbox = false;  // takes -sandbox on
+    int major = 0;               // of the version
+    bool sandbox = false;        // takes -sandbox on
+    bool run_with_user = false;  // takes -run-with user=; an older one takes -runas
 };
 
 // Asked, unless the cache knows it; what was learned is for the cache. Error: it is no QEMU, or an older one than we need.

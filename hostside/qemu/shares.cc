@@ -55,6 +55,10 @@ base::Result<> add_shares(Argv &argv, const Machine &m, const HostFacts &facts) 
         add_share(argv, path, tag, security_model(facts, path, false), false);
         tags.emplace(tag);
     }
+    if (!facts.certificates.empty()) {
+        add_share(argv, facts.certificates, protocol::certificates_tag, "none", true);
+        tags.emplace(protocol::certificates_tag);
+    }
     for (const auto &s : m.shared_directories) {
         if (auto ok = check_share(s); !ok) return ok;
         if (!tags.emplace(s.tag).second)

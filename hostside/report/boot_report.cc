@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "hostside/base/bounded_json.h"
 #include "hostside/base/printable.h"
 #include "mounts/protocol.h"
 
@@ -50,7 +51,13 @@ base::Result<BootReport> boot_report(std::string_view text, const std::string &n
     constexpr std::string_view step = "read report";
     if (text.size() > report_limit_bytes)
         return fail(0, step, name, std::format("at most {} bytes are read", report_limit_bytes));
-    const json all = json::parse(text, nullptr, false);
+    // A guest's root may have written it.
+    constexpr JsonLimits limits{.what = "a report", .bytes = report_limit_bytes, .keys = most_steps * 64, .depth = 16};
+    if (auto good = check_json(text, name, limits); !good)
+        return fail(0, step, name,
+                    good.error().path.empty() ? "it is no report of stage 1: JSON with a list 'steps'"
+                                              : good.error().path + ": " + good.error().hint);
+    const json all = json::parse(text);
     const auto steps = all.is_object() ? all.find("steps") : all.end();
     if (!all.is_object() || steps == all.end() || !steps->is_array())
         return fail(0, step, name, "it is no report of stage 1: JSON with a list 'steps'");

@@ -26,6 +26,7 @@ constexpr std::array<Row, RunEvent::exit + 1> rows{{
     {"disk-full"},
     {"disk-error"},
     {"store-lost"},
+    {"tpm-lost"},
     {"timeout", true},
     {"signal", true},
     {"qemu-said"},

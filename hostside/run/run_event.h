@@ -21,6 +21,7 @@ struct RunEvent {
         disk_full,           // the host had no room for this disk of the guest's
         disk_error,          // the host could not read or write this disk of the guest's
         store_lost,          // what served the guest its store has ended; why, in words
+        tpm_lost,            // the guest's TPM has ended; why, in words
         timeout,             // the time was up; the limit in seconds
         signal,              // the launcher was told to end; the signal
         qemu_said,           // a line of QEMU's own

@@ -1,7 +1,6 @@
 #include "hostside/run/supervise.h"
 
 #include <poll.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,12 +12,15 @@
 #include <format>
 #include <optional>
 #include <set>
+#include <span>
 #include <utility>
 
+#include "hostside/base/signals.h"
 #include "hostside/base/unix_socket.h"
 #include "hostside/qemu/command.h"
 #include "hostside/qemu/events.h"
 #include "hostside/run/emergency.h"
+#include "hostside/run/guard.h"
 #include "hostside/run/oom.h"
 #include "hostside/run/port_report.h"
 #include "hostside/run/status_port.h"
@@ -55,42 +57,11 @@ bool hangs_up_ignored() {
     return ::sigaction(SIGHUP, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
-// Signals as a descriptor, so that one poll waits for everything.
-class Signals {
-  public:
-    Signals() {
-        sigset_t set;
-        sigemptyset(&set);
-        for (const int s : {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGCONT}) sigaddset(&set, s);
-        // nohup(1) had it ignored. A blocked signal would arrive here all the same.
-        if (!hangs_up_ignored()) sigaddset(&set, SIGHUP);
-        (void)::sigprocmask(SIG_BLOCK, &set, &old_);
-        fd_ = Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
-    }
-    ~Signals() { (void)::sigprocmask(SIG_SETMASK, &old_, nullptr); }
-    Signals(const Signals &) = delete;
-    Signals &operator=(const Signals &) = delete;
-    [[nodiscard]] int fd() const { return fd_.get(); }
-    struct Taken {
-        int asked = 0;  // the last that asks us to end; 0: none
-        bool resumed = false;
-    };
-    Taken take() {
-        Taken taken;
-        signalfd_siginfo info{};
-        while (::read(fd_.get(), &info, sizeof info) == sizeof info) {
-            if (info.ssi_signo == SIGCONT)
-                taken.resumed = true;
-            else if (info.ssi_signo != SIGCHLD)
-                taken.asked = static_cast<int>(info.ssi_signo);
-        }
-        return taken;
-    }
-
-  private:
-    sigset_t old_{};
-    Fd fd_;
-};
+// Those that are ours to hear. nohup(1) had SIGHUP ignored, and a blocked signal would arrive here all the same.
+std::span<const int> heard_signals() {
+    static constexpr std::array all{SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGCONT, SIGHUP};
+    return std::span(all).first(hangs_up_ignored() ? all.size() - 1 : all.size());
+}
 
 // One run of QEMU.
 class Run {
@@ -101,7 +72,7 @@ class Run {
     }
 
     // Waits for QEMU's end, and does what happens until then.
-    int to_the_end(Signals &signals) {
+    int to_the_end(const Signals &signals) {
         for (;;) {
             if (status_.fd() < 0 && !connected_) connect();
             ConsoleView *const view = supervision_.view;
@@ -118,10 +89,8 @@ class Run {
             if (polls[4].revents != 0) take_qemu_output();
             if (polls[5].revents != 0) view->type();
             if (view != nullptr) view->tick();
-            const auto taken = signals.take();
-            if (taken.resumed && view != nullptr) view->resume();
-            take_signal(taken.asked);
-            check_store();
+            take_signals(signals);
+            check_companions();
             check_emergency();
             check_time();
             int wait_status = 0;
@@ -155,7 +124,7 @@ class Run {
         constexpr long long redraw_ms = 100;
         long long wait = connected_ ? -1 : connect_pause.count();
         if (connected_ && supervision_.view != nullptr && supervision_.view->wants_ticks()) wait = redraw_ms;
-        for (const auto &end : {deadline_, kill_at_, store_lost_at_, emergency_at_}) {
+        for (const auto &end : {deadline_, kill_at_, lost_at_, emergency_at_}) {
             if (!end) continue;
             const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*end - Clock::now()).count() + 1;
             const long long bounded = std::clamp<long long>(left, 0, 1 << 30);
@@ -235,7 +204,12 @@ class Run {
             }
     }
 
-    void take_signal(int asked) {
+    void take_signals(const Signals &signals) {
+        int asked = 0;  // the last that asks us to end
+        while (const int signal = signals.take()) {
+            if (signal == SIGCONT && supervision_.view != nullptr) supervision_.view->resume();
+            if (signal != SIGCONT && signal != SIGCHLD) asked = signal;
+        }
         // At a terminal, ctrl-c is the guest's, once its console is there.
         const bool live = supervision_.view != nullptr && supervision_.view->live();
         if (asked == 0 || (interactive_ && !live && asked == SIGINT)) return;
@@ -243,18 +217,27 @@ class Run {
         end_qemu(128 + asked);
     }
 
-    void tell_store_lost() {
-        store_lost_at_.reset();
-        const std::string words = supervision_.store->last_words();
-        report({RunEvent::store_lost, "virtiofsd has ended" + (words.empty() ? words : ": " + words)});
+    void tell_lost() {
+        lost_at_.reset();
+        const std::string words = lost_->last_words();
+        report({lost_->lost, lost_->name + " has ended" + (words.empty() ? words : ": " + words)});
     }
 
-    // It also ends when QEMU does, which is then about to be seen: so QEMU has a moment.
-    void check_store() {
-        if (supervision_.store != nullptr && supervision_.store->ended()) store_lost_at_ = Clock::now() + std::chrono::seconds(1);
-        if (!store_lost_at_ || Clock::now() < *store_lost_at_) return;
-        tell_store_lost();
+    // They also end when QEMU does, which is then about to be seen: so QEMU has a moment.
+    void check_companions() {
+        find_lost();
+        if (!lost_at_ || Clock::now() < *lost_at_) return;
+        tell_lost();
         end_qemu(qemu_failed);
+    }
+
+    // The first that is lost counts.
+    void find_lost() {
+        for (const auto &companion : supervision_.companions)
+            if (companion.ended() && lost_ == nullptr) {
+                lost_ = &companion;
+                lost_at_ = Clock::now() + std::chrono::seconds(1);
+            }
     }
 
     void check_time() {
@@ -302,7 +285,8 @@ class Run {
             return qemu_failed;
         }
         if (qemu_status == 0) return 0;
-        if (store_lost_at_ || (supervision_.store != nullptr && supervision_.store->ended())) tell_store_lost();
+        find_lost();
+        if (lost_at_) tell_lost();
         if (qemu_status > signal_base) {
             report({.kind = RunEvent::qemu_killed, .number = qemu_status - signal_base});
             if (qemu_status == signal_base + SIGKILL && killed_for_memory(qemu_)) report({RunEvent::qemu_out_of_memory});
@@ -324,14 +308,15 @@ class Run {
     QemuEvents events_{Fd()};
     std::set<std::string> failed_disks_;
     std::optional<int> code_;
-    std::optional<Clock::time_point> deadline_, kill_at_, store_lost_at_, emergency_at_;
+    std::optional<Clock::time_point> deadline_, kill_at_, lost_at_, emergency_at_;
+    const Companion *lost_ = nullptr;
 };
 
 }  // namespace
 
 base::Result<int> supervise(const Supervision &s) {
     const Terminal terminal;
-    Signals signals;
+    const Signals signals(heard_signals());
     std::vector<int> inherited{s.console.writer()};
     if (s.inherited >= 0) inherited.push_back(s.inherited);
     auto child = base::start({.argv = s.argv,
@@ -341,6 +326,16 @@ base::Result<int> supervise(const Supervision &s) {
                               .dies_with_parent = true});
     if (!child) return std::unexpected(child.error());
     s.console.close_writer();
+    std::optional<Guard> guard;
+    if (s.other_user) {
+        auto made = Guard::beside(child->pid);
+        if (!made) {
+            (void)::kill(child->pid, SIGKILL);
+            (void)::waitpid(child->pid, nullptr, 0);
+            return std::unexpected(made.error());
+        }
+        guard.emplace(std::move(*made));
+    }
     const bool interactive = s.view != nullptr || (s.terminal && terminal.interactive());
     return Run(s, std::move(*child), interactive).to_the_end(signals);
 }

@@ -10,18 +10,26 @@
 #include "hostside/run/console_log.h"
 #include "hostside/run/console_view.h"
 #include "hostside/run/run_event.h"
-#include "hostside/store/virtiofsd.h"
 #include "mounts/base/error.h"
 
 namespace hostside {
 
+// A program beside QEMU that a machine can't be without: when it ends, QEMU does.
+struct Companion {
+    std::string name;
+    RunEvent::Kind lost;
+    std::function<bool()> ended;  // true once
+    std::function<std::string()> last_words;
+};
+
 struct Supervision {
     std::vector<std::string> argv;
     std::string run_directory;
-    ConsoleLog &console;          // argv names its writer
-    int inherited = -1;           // a descriptor that argv names and QEMU has; -1: none
-    Virtiofsd *store = nullptr;   // serves the guest's store: without it QEMU ends
+    ConsoleLog &console;  // argv names its writer
+    int inherited = -1;   // a descriptor that argv names and QEMU has; -1: none
+    std::vector<Companion> companions;
     int timeout_s = 0;            // 0: none
+    bool other_user = false;      // QEMU becomes another user than ours
     bool terminal = true;         // QEMU has our stdin and stdout; not with a view
     ConsoleView *view = nullptr;  // shows the console to a person, and keeps QEMU's own words for its failure
     std::function<void(const RunEvent &)> report;

@@ -23,7 +23,7 @@ using base::fail;
 using base::Fd;
 using base::Result;
 
-constexpr std::string_view step = "keep from the garbage collector";
+constexpr std::string_view keeping = "keep from the garbage collector";
 constexpr std::string_view suffix = "/nix/store";
 
 // Nix's gc.cc: whoever holds this shared knows that no collector runs, and that one that begins reads what was written before.
@@ -47,7 +47,7 @@ Result<> indirect_root(const std::string &root, const std::vector<std::string> &
     const auto exit = base::run({.argv = argv, .capture_output = true, .dies_with_parent = true});
     if (!exit) return std::unexpected(exit.error());
     if (exit->status == 0) return {};
-    return fail(0, step, paths.front(),
+    return fail(0, keeping, paths.front(),
                 std::format("nix-store ended with {}: {}", exit->status, printable(last_line(exit->output))));
 }
 
@@ -81,7 +81,7 @@ Result<GcRoot> GcRoot::hold(const std::string &store, const std::vector<std::str
             return wrote ? Result<GcRoot>(std::move(root)) : std::unexpected(wrote.error());
         }
     if (programs_named("nix-store").empty())
-        return fail(0, step, path, "it can't be written, and nix-store is not in PATH to make a root through the daemon");
+        return fail(0, keeping, path, "it can't be written, and nix-store is not in PATH to make a root through the daemon");
     auto held = indirect_root(prefix, paths, run_directory);
     return held ? Result<GcRoot>(std::move(root)) : std::unexpected(held.error());
 }

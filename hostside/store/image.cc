@@ -22,7 +22,7 @@ using base::fail;
 using base::Fd;
 using base::Result;
 
-constexpr std::string_view step = "make the store's image";
+constexpr std::string_view making_image = "make the store's image";
 
 // What is made from the same closure with other words is another image.
 constexpr std::string_view recipe = "1";
@@ -52,26 +52,26 @@ Result<NewFile> new_file(const std::string &path) {
     if (auto made = base::make_directories_at(AT_FDCWD, directory); !made) return std::unexpected(made.error());
     NewFile file{Fd(::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0644)), ""};
     if (file.fd) return file;
-    if (errno != EOPNOTSUPP && errno != EISDIR) return fail(errno, step, directory);
+    if (errno != EOPNOTSUPP && errno != EISDIR) return fail(errno, making_image, directory);
     file.name = std::format("{}.{}", path, ::getpid());
     file.fd = Fd(::open(file.name.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
-    if (!file.fd) return fail(errno, step, file.name);
+    if (!file.fd) return fail(errno, making_image, file.name);
     return file;
 }
 
 Result<> give_name(NewFile &file, const std::string &path) {
-    if (::fsync(file.fd.get()) < 0) return fail(errno, step, path);
-    if (!file.name.empty()) return ::rename(file.name.c_str(), path.c_str()) == 0 ? Result<>{} : fail(errno, step, path);
+    if (::fsync(file.fd.get()) < 0) return fail(errno, making_image, path);
+    if (!file.name.empty()) return ::rename(file.name.c_str(), path.c_str()) == 0 ? Result<>{} : fail(errno, making_image, path);
     const std::string own = std::format("/proc/self/fd/{}", file.fd.get());
     // Another launcher may have been faster: its image is the same.
     if (::linkat(AT_FDCWD, own.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) < 0 && errno != EEXIST)
-        return fail(errno, step, path);
+        return fail(errno, making_image, path);
     return {};
 }
 
 Result<> check_exit(const base::Exit &exit, const std::string &mkfs, const std::string &path) {
     if (exit.status == 0) return {};
-    return fail(0, step, path, std::format("{} ended with {}: {}", mkfs, exit.status, printable(last_line(exit.output))));
+    return fail(0, making_image, path, std::format("{} ended with {}: {}", mkfs, exit.status, printable(last_line(exit.output))));
 }
 
 }  // namespace
@@ -85,7 +85,7 @@ std::string image_path(const ImageSpec &spec) {
 Result<std::string> find_mkfs() {
     const auto found = programs_named("mkfs.erofs", {"/usr/local/sbin", "/usr/sbin", "/sbin"});
     if (!found.empty()) return found.front();
-    return fail(0, step, "mkfs.erofs", "it is not in PATH: install erofs-utils, or share the store with --store-kind 9p");
+    return fail(0, making_image, "mkfs.erofs", "it is not in PATH: install erofs-utils, or share the store with --store-kind 9p");
 }
 
 Result<> make_image(const ImageSpec &spec, const std::function<void(const std::string &)> &progress) {
@@ -98,10 +98,10 @@ Result<> make_image(const ImageSpec &spec, const std::function<void(const std::s
         std::format("making the store's image of {} paths, {}", spec.contents.names.size(), mebibytes(spec.contents.nar_bytes));
     progress(what);
     const std::string place = spec.run_directory + "/view";
-    if (::mkdir(place.c_str(), 0700) < 0 && errno != EEXIST) return fail(errno, step, place);
+    if (::mkdir(place.c_str(), 0700) < 0 && errno != EEXIST) return fail(errno, making_image, place);
     auto file = new_file(path);
     if (!file) return std::unexpected(file.error());
-    if (::fcntl(file->fd.get(), F_SETFD, 0) < 0) return fail(errno, step, path);
+    if (::fcntl(file->fd.get(), F_SETFD, 0) < 0) return fail(errno, making_image, path);
     std::vector<std::string> argv{*mkfs};
     for (auto &word : options_of(spec)) argv.push_back(std::move(word));
     argv.insert(argv.end(), {std::format("/proc/self/fd/{}", file->fd.get()), place});

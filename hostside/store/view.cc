@@ -32,7 +32,7 @@ using base::fail;
 using base::Fd;
 using base::Result;
 
-constexpr std::string_view step = "make a view of the store";
+constexpr std::string_view making_view = "make a view of the store";
 
 // Root needs no user namespace, unless it is a container's.
 Result<> enter_namespaces() {
@@ -40,14 +40,14 @@ Result<> enter_namespaces() {
     const gid_t gid = ::getegid();
     if (uid == 0 && ::unshare(CLONE_NEWNS) == 0) return {};
     if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
-        return fail(errno, step, "user namespace",
+        return fail(errno, making_view, "user namespace",
                     "this host lets us have none (a container, or a setting of its administrator)");
     for (const auto &[file, text] : {std::pair{"setgroups", std::string("deny")},
                                      {"uid_map", std::format("{0} {0} 1", uid)},
                                      {"gid_map", std::format("{0} {0} 1", gid)}}) {
         const std::string path = std::format("/proc/self/{}", file);
         auto fd = base::open_at(AT_FDCWD, path, O_WRONLY);
-        if (!fd) return fail(fd.error().code, step, path);
+        if (!fd) return fail(fd.error().code, making_view, path);
         if (auto wrote = base::write_all(fd->get(), text, path); !wrote) return wrote;
     }
     return {};
@@ -56,10 +56,10 @@ Result<> enter_namespaces() {
 // A link can't be mounted on: there is a copy of it instead.
 Result<> copy_link(int store, int place, const std::string &name) {
     std::array<char, PATH_MAX> target{};
-    if (::readlinkat(store, name.c_str(), target.data(), target.size() - 1) < 0) return fail(errno, step, name);
-    if (::symlinkat(target.data(), place, name.c_str()) < 0) return fail(errno, step, name);
+    if (::readlinkat(store, name.c_str(), target.data(), target.size() - 1) < 0) return fail(errno, making_view, name);
+    if (::symlinkat(target.data(), place, name.c_str()) < 0) return fail(errno, making_view, name);
     struct stat st{};
-    if (::fstatat(store, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) < 0) return fail(errno, step, name);
+    if (::fstatat(store, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) < 0) return fail(errno, making_view, name);
     const std::array<timespec, 2> times{st.st_atim, st.st_mtim};
     (void)::utimensat(place, name.c_str(), times.data(), AT_SYMLINK_NOFOLLOW);         // a time more or less
     (void)::fchownat(place, name.c_str(), st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW);  // only root can
@@ -69,43 +69,43 @@ Result<> copy_link(int store, int place, const std::string &name) {
 Result<> bind(const ViewSpec &spec, int store, int place, const std::string &name) {
     struct stat st{};
     if (::fstatat(store, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return fail(errno, step, spec.store + "/" + name, "the closure names it; is it whole?");
+        return fail(errno, making_view, spec.store + "/" + name, "the closure names it; is it whole?");
     if (S_ISLNK(st.st_mode)) return copy_link(store, place, name);
     const Fd made(S_ISDIR(st.st_mode) ? -1 : ::openat(place, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0));
-    if (S_ISDIR(st.st_mode) ? ::mkdirat(place, name.c_str(), 0) < 0 : !made) return fail(errno, step, name);
+    if (S_ISDIR(st.st_mode) ? ::mkdirat(place, name.c_str(), 0) < 0 : !made) return fail(errno, making_view, name);
     if (::mount((spec.store + "/" + name).c_str(), (spec.place + "/" + name).c_str(), nullptr, MS_BIND, nullptr) < 0)
-        return fail(errno, step, spec.store + "/" + name);
+        return fail(errno, making_view, spec.store + "/" + name);
     return {};
 }
 
 // In a namespace of our own: the view at its place. Returns its directory.
 Result<Fd> mount_view(const ViewSpec &spec) {
-    if (::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) < 0) return fail(errno, step, "/");
+    if (::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) < 0) return fail(errno, making_view, "/");
     auto store = base::open_at(AT_FDCWD, spec.store, O_PATH | O_DIRECTORY);
     if (!store) return std::unexpected(store.error());
     if (::mount("tmpfs", spec.place.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=64m,nr_inodes=0") < 0)
-        return fail(errno, step, spec.place, "a mount in a namespace of our own was denied");
+        return fail(errno, making_view, spec.place, "a mount in a namespace of our own was denied");
     auto place = base::open_at(AT_FDCWD, spec.place, O_RDONLY | O_DIRECTORY);
     if (!place) return place;
     for (const auto &name : spec.names)
         if (auto bound = bind(spec, store->get(), place->get(), name); !bound) return std::unexpected(bound.error());
     struct stat st{};
-    if (::fstat(store->get(), &st) < 0) return fail(errno, step, spec.store);
+    if (::fstat(store->get(), &st) < 0) return fail(errno, making_view, spec.store);
     (void)::fchown(place->get(), st.st_uid, st.st_gid);  // only root can
     (void)::fchmod(place->get(), st.st_mode & 07777);    // with sticky bit and group, as the store has it
     mount_attr attributes{};
     attributes.attr_set = MOUNT_ATTR_RDONLY;
     if (::syscall(SYS_mount_setattr, place->get(), "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes) < 0)
-        return fail(errno, step, spec.place, errno == ENOSYS ? "it takes Linux 5.12" : "");
+        return fail(errno, making_view, spec.place, errno == ENOSYS ? "it takes Linux 5.12" : "");
     return place;
 }
 
 // The view becomes the root, and what was it goes.
 Result<> leave_all_else(int place) {
-    if (::fchdir(place) < 0) return fail(errno, step, "chdir");
-    if (::syscall(SYS_pivot_root, ".", ".") < 0) return fail(errno, step, "pivot_root");
-    if (::umount2(".", MNT_DETACH) < 0) return fail(errno, step, "unmount");
-    if (::chdir("/") < 0) return fail(errno, step, "chdir");
+    if (::fchdir(place) < 0) return fail(errno, making_view, "chdir");
+    if (::syscall(SYS_pivot_root, ".", ".") < 0) return fail(errno, making_view, "pivot_root");
+    if (::umount2(".", MNT_DETACH) < 0) return fail(errno, making_view, "unmount");
+    if (::chdir("/") < 0) return fail(errno, making_view, "chdir");
     return {};
 }
 
@@ -139,7 +139,7 @@ bool receive(int socket, Message &message, StoreView &view) {
 }
 
 std::unexpected<base::Error> error_of(const Message &message) {
-    return fail(message.code, step, message.path.data(), message.hint.data());
+    return fail(message.code, making_view, message.path.data(), message.hint.data());
 }
 
 long number_in(const char *path) {
@@ -155,7 +155,7 @@ Result<> check_count(const ViewSpec &spec) {
     const std::string table = base::read_file("/proc/self/mountinfo").value_or("");
     const long there = std::ranges::count(table, '\n');
     if (most == 0 || static_cast<long>(spec.names.size()) + there < most) return {};
-    return fail(0, step, spec.store,
+    return fail(0, making_view, spec.store,
                 std::format("{} paths, and this host allows {} mounts (fs.mount-max)", spec.names.size(), most));
 }
 
@@ -167,11 +167,11 @@ struct Forked {
 // As fork(2). The child dies with us.
 Result<Forked> fork_with_socket() {
     std::array<int, 2> ends{};
-    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) < 0) return fail(errno, step, "socketpair");
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) < 0) return fail(errno, making_view, "socketpair");
     Fd ours(ends[0]), childs(ends[1]);
     const pid_t parent = ::getpid();
     const pid_t pid = ::fork();
-    if (pid < 0) return fail(errno, step, "fork");
+    if (pid < 0) return fail(errno, making_view, "fork");
     if (pid > 0) return Forked{pid, std::move(ours)};
     (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(1);
@@ -182,7 +182,7 @@ Result<Forked> fork_with_socket() {
     auto done = enter_namespaces();
     auto place = done ? mount_view(spec) : std::unexpected(done.error());
     const Fd name_space(::open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC));
-    if (place) done = name_space ? leave_all_else(place->get()) : fail(errno, step, "/proc/self/ns/mnt");
+    if (place) done = name_space ? leave_all_else(place->get()) : fail(errno, making_view, "/proc/self/ns/mnt");
     if (!place || !done)
         send_error(socket, place ? done.error() : place.error());
     else
@@ -203,7 +203,7 @@ Result<Forked> fork_with_socket() {
     (void)::dup2(output, STDOUT_FILENO);
     (void)::dup2(output, STDERR_FILENO);
     ::execv(argv[0], argv.data());
-    send_error(socket, fail(errno, step, argv[0]).error());
+    send_error(socket, fail(errno, making_view, argv[0]).error());
     ::_exit(1);
 }
 
@@ -245,7 +245,7 @@ Result<StoreView> open_view(const ViewSpec &spec) {
     const bool told = receive(child->socket.get(), message, view);
     (void)wait_for(child->pid);
     if (view.directory) return view;
-    return told ? error_of(message) : fail(0, step, spec.store, "who made it was killed");
+    return told ? error_of(message) : fail(0, making_view, spec.store, "who made it was killed");
 }
 
 Result<base::Child> start_over_view(const ViewSpec &spec, const std::vector<std::string> &argv) {
@@ -254,7 +254,7 @@ Result<base::Child> start_over_view(const ViewSpec &spec, const std::vector<std:
     for (const auto &word : argv) words.push_back(const_cast<char *>(word.c_str()));
     words.push_back(nullptr);
     std::array<int, 2> ends{};
-    if (::pipe2(ends.data(), O_CLOEXEC) < 0) return fail(errno, step, "pipe");
+    if (::pipe2(ends.data(), O_CLOEXEC) < 0) return fail(errno, making_view, "pipe");
     Fd output(ends[0]);
     Fd childs(ends[1]);
     auto child = fork_with_socket();

@@ -30,7 +30,7 @@ using base::Fd;
 using base::Result;
 namespace fs = std::filesystem;
 
-constexpr std::string_view step = "share the store over virtiofs";
+constexpr std::string_view sharing_store = "share the store over virtiofs";
 constexpr std::string_view remedy = "install virtiofsd 1.x and have it in PATH, or share the store with --store-kind 9p";
 constexpr rlim_t of_its_own = 1000;  // descriptors that are no inode's, with room to spare
 
@@ -52,7 +52,7 @@ rlim_t count_inodes(const std::string &path, rlim_t most) {
 // It waits in accept(2), so the socket must let it.
 Result<Fd> listen_at(const std::string &path) {
     auto fd = listen_unix(path);
-    if (fd && ::fcntl(fd->get(), F_SETFL, 0) < 0) return fail(errno, step, path);
+    if (fd && ::fcntl(fd->get(), F_SETFL, 0) < 0) return fail(errno, sharing_store, path);
     return fd;
 }
 
@@ -81,8 +81,8 @@ Result<std::string> find_virtiofsd() {
         if (told && told->status == 0 && told->output.starts_with("virtiofsd 1.")) return program;
         other = std::move(program);
     }
-    if (other.empty()) return fail(0, step, "virtiofsd", std::format("there is none: {}", remedy));
-    return fail(0, step, other, std::format("it is not virtiofsd 1.x: {}", remedy));
+    if (other.empty()) return fail(0, sharing_store, "virtiofsd", std::format("there is none: {}", remedy));
+    return fail(0, sharing_store, other, std::format("it is not virtiofsd 1.x: {}", remedy));
 }
 
 Result<> check_descriptors(const std::string &store, const std::vector<std::string> &names) {
@@ -91,7 +91,7 @@ Result<> check_descriptors(const std::string &store, const std::vector<std::stri
     rlim_t count = of_its_own;
     for (const auto &name : names)
         if ((count += count_inodes(store + "/" + name, limit)) >= limit)
-            return fail(0, step, store,
+            return fail(0, sharing_store, store,
                         std::format("the store has more files than virtiofsd may have descriptors ({}), and without them its "
                                     "listings are short; raise the hard limit (ulimit -Hn), or use --store-kind 9p or erofs",
                                     limit));
@@ -113,7 +113,7 @@ Result<Virtiofsd> Virtiofsd::start(const ViewSpec &view, const std::string &sock
         const std::string map = std::format("squash-host:{}:0:1", nobody.substr(0, nobody.find('\n')));
         argv->insert(argv->end(), {"--translate-uid=" + map, "--translate-gid=" + map});
     }
-    if (::fcntl(listening->get(), F_SETFD, 0) < 0) return fail(errno, step, socket);
+    if (::fcntl(listening->get(), F_SETFD, 0) < 0) return fail(errno, sharing_store, socket);
     auto child = start_over_view(view, *argv);
     if (!child) return std::unexpected(child.error());
     return Virtiofsd(std::move(*child));

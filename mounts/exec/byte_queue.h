@@ -12,7 +12,7 @@ class ByteQueue {
     [[nodiscard]] size_t size() const { return bytes_.size() - head_; }
     [[nodiscard]] std::string_view front() const { return std::string_view(bytes_).substr(head_); }
     void append(std::string_view more) { bytes_.append(more); }
-    // The string itself, for who appends in place.
+    // The string itself, to append to in place.
     std::string &tail() { return bytes_; }
     void consume(size_t count) {
         head_ += count;

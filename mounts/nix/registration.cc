@@ -11,7 +11,6 @@ namespace mounts {
 
 namespace {
 
-constexpr std::string_view store_prefix = "/nix/store/";
 constexpr size_t hash_part_length = 32;
 constexpr size_t name_begin = store_prefix.size() + hash_part_length + 1;
 constexpr size_t name_limit = 211;  // store path names: libstore/path.hh, MaxPathLen

@@ -23,6 +23,8 @@ struct PathInfo {
     size_t line = 0;  // where its path stands, from 1
 };
 
+inline constexpr std::string_view store_prefix = "/nix/store/";
+
 // What is wrong with a store path, in words; empty when it is one: 32 characters of Nix's base 32, a dash, a name.
 std::string_view store_path_fault(std::string_view path);
 

@@ -1,4 +1,4 @@
-// SHA-256 (FIPS 180-4), as a stream. Ours, for it is 60 lines: of the libraries that we link only libext2fs has one, and
+// SHA-256 (FIPS 180-4), as a stream. Our own, because it is 60 lines: of the libraries that we link only libext2fs has one, and
 // that wants all of its input in memory at once.
 #pragma once
 

@@ -2,11 +2,14 @@
 
 #include <sys/sysinfo.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <format>
 #include <ranges>
 
 #include "mounts/base/at.h"
 #include "mounts/devices/nine_p.h"
+#include "mounts/devices/oem_strings.h"
 #include "mounts/protocol.h"
 
 namespace stage1 {
@@ -23,6 +26,16 @@ Result<std::string> read_optional(std::string_view path) {
     return text;
 }
 
+// What the launcher says where a boot loader has the command line. A machine without SMBIOS has none, nor has one of another
+// make.
+std::string oem_parameters() {
+    std::string text;
+    constexpr std::string_view prefix = mounts::protocol::oem_parameters_prefix;
+    for (const auto &one : mounts::oem_strings(base::read_file("/sys/firmware/dmi/tables/DMI", text_limit_bytes).value_or("")))
+        if (one.starts_with(prefix)) text += std::format(" {}", one.substr(prefix.size()));
+    return text;
+}
+
 }  // namespace
 
 Result<BootSources> read_boot_sources() {
@@ -35,6 +48,7 @@ Result<BootSources> read_boot_sources() {
         if (!*text) return std::unexpected(text->error());
     struct sysinfo info{};
     if (::sysinfo(&info) == 0) sources.memory_bytes = uint64_t{info.totalram} * info.mem_unit;
+    sources.oem_parameters = oem_parameters();
     sources.command_line = std::move(*command_line);
     sources.parameters = std::move(*parameters);
     sources.fstab = std::move(*fstab);
@@ -43,7 +57,11 @@ Result<BootSources> read_boot_sources() {
 }
 
 Result<mounts::PlanInput> boot_input(const BootSources &sources, const std::string &target_root) {
-    auto words = mounts::parse_command_line(sources.command_line);
+    auto words = mounts::parse_command_line(sources.oem_parameters);
+    const bool has_root = std::ranges::contains(words, mounts::protocol::root_parameter, &mounts::Parameter::name);
+    for (auto &word : mounts::parse_command_line(sources.command_line))
+        // A NixOS says root=fstab of the table in its own initrd; the launcher knows the root disk.
+        if (!has_root || word.name != mounts::protocol::root_parameter || word.value != "fstab") words.push_back(std::move(word));
     for (auto &word : mounts::parse_command_line(sources.parameters)) words.push_back(std::move(word));
     auto parameters = mounts::boot_parameters(words);
     if (!parameters) return std::unexpected(parameters.error());

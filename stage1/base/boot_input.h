@@ -1,5 +1,6 @@
 // Where the boot's description comes from, later wins: the built-in file systems, /etc/stage1/fstab of the initrd, the
-// kernel parameters (the command line, then /etc/stage1/parameters, for a line that was too long).
+// kernel parameters (the launcher's by SMBIOS, for a boot loader; the command line; /etc/stage1/parameters, for a line that was
+// too long).
 #pragma once
 
 #include <string>
@@ -10,10 +11,11 @@
 namespace stage1 {
 
 struct BootSources {
-    std::string command_line;  // text of /proc/cmdline
-    std::string parameters;    // text of /etc/stage1/parameters; empty: none
-    std::string fstab;         // text; empty: the built-in default
-    std::string modules;       // names to load always, one a line; empty: none
+    std::string oem_parameters{};  // text of what the launcher says by SMBIOS; empty: nothing
+    std::string command_line;      // text of /proc/cmdline
+    std::string parameters;        // text of /etc/stage1/parameters; empty: none
+    std::string fstab;             // text; empty: the built-in default
+    std::string modules;           // names to load always, one a line; empty: none
     uint64_t memory_bytes = 0;
 };
 

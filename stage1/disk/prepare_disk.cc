@@ -119,7 +119,7 @@ DiskOutcome formatted(const Ext4Recipe &recipe, bool finished, bool dry_run) {
             std::move(text)};
 }
 
-// A vfat's, of nine characters, is none that an ext4 can have.
+// A vfat's has nine characters, and no ext4 can have such a UUID.
 base::Result<std::string> lower_case_uuid(const std::string &text, const std::string &path) {
     if (text.empty()) return text;
     std::array<unsigned char, 16> raw{};

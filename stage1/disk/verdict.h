@@ -25,7 +25,7 @@ struct DiskFacts {
     bool read_only = false;
     mounts::Signature signature;
     std::optional<Ext4Recipe> intent;    // what lies in sector 0, when it is a valid one
-    std::optional<Emptiness> emptiness;  // absent: not read yet, for it costs time
+    std::optional<Emptiness> emptiness;  // absent: not read yet, because that takes time
     std::string partitions;              // of a partition table, with what is on them; empty: the kernel shows none
     std::string remains;                 // what the first foreign byte belongs to, where that is known
 };

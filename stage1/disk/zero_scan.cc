@@ -27,7 +27,7 @@ constexpr uint64_t alignment = 4096;       // O_DIRECT: a multiple of every logi
 constexpr uint64_t piece_bytes = 1 << 20;  // one read
 constexpr uint64_t smallest_sector = 512;  // what a power cut may leave done or undone
 
-// A vector of the compiler's, for this loop is where the time of a whole disk goes, optimised for size or not.
+// A vector type of the compiler's: reading a whole disk spends its time in this loop, and the file is optimised for size.
 bool is_zero(std::span<const std::byte> bytes) {
     typedef uint64_t Words __attribute__((vector_size(64), aligned(1), may_alias));
     size_t i = 0;

@@ -1,4 +1,4 @@
-// PID 1 has no path on which it ends, for that is a kernel panic without a word. What ends another program (an exception that
+// PID 1 must never end, because the kernel would panic without a word. What ends another program (an exception that
 // nobody caught, abort, a fault) makes PID 1 start this program anew in its place: a fresh image, which tells what happened and
 // obeys the policy of rescue.h. Should that one fail too, the last words are said without memory or files, and it stays.
 #pragma once

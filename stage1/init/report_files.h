@@ -1,5 +1,5 @@
 // Where the report is while the boot goes on: in /run, for a person at a prompt and for stage 2, and in xchg, for the host.
-// Neither is made durable: a flush over 9p costs the host's disk, for a text that is of use only when the boot went on.
+// Neither is made durable: a flush over 9p makes the host's disk work, and the text is only of use if the boot went on.
 #pragma once
 
 #include <string>

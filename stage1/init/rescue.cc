@@ -131,7 +131,7 @@ Answer menu(const mounts::BootParameters &parameters, const Scene &scene) {
         say_menu(console, parameters, scene);
         const char key = read_key(console);
         if (key == '\0') {
-            // Nobody can ever answer: stay, for the message is on the screen and an exit would be a panic.
+            // Nobody can ever answer. Stay: the message is on the screen, and an exit would be a panic.
             for (;;) ::pause();
         }
         if (key == 'r') restart();

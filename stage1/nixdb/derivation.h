@@ -12,7 +12,7 @@ namespace stage1::nixdb {
 
 using Outputs = std::map<std::string, std::string>;  // name → store path; not the floating ones, which have none
 
-// From the text of a derivation, `Derive([("out","/nix/store/…","",""),…],…`. Absent: it is none.
+// From the text of a derivation, `Derive([("out","/nix/store/…","",""),…],…`. Absent: it is not one.
 std::optional<Outputs> derivation_outputs(std::string_view text);
 
 // Of the .drv at `path` in the root whose descriptor is `root`.

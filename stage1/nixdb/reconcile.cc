@@ -6,17 +6,17 @@
 #include <cerrno>
 #include <map>
 
+#include "mounts/nix/registration.h"
+
 namespace stage1::nixdb {
 
 namespace {
 
-constexpr std::string_view store_prefix = "/nix/store/";
-
 using Rows = std::map<int64_t, std::string>;  // id → path
 
 bool gone(int store, const StoreLayers &layers, std::string_view path) {
-    if (!path.starts_with(store_prefix)) return false;
-    const std::string name(path.substr(store_prefix.size()));
+    if (!path.starts_with(mounts::store_prefix)) return false;
+    const std::string name(path.substr(mounts::store_prefix.size()));
     struct stat st{};
     if (::fstatat(store, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) < 0) return errno == ENOENT;
     return layers.has_only_changes(name);

@@ -10,6 +10,7 @@
 
 #include "mounts/base/at.h"
 #include "mounts/base/regular_file.h"
+#include "mounts/nix/registration.h"
 #include "mounts/protocol.h"
 
 namespace stage1::nixdb {
@@ -18,7 +19,6 @@ namespace {
 
 using mounts::protocol::store_lower_dir;
 
-constexpr std::string_view store_prefix = "/nix/store/";
 constexpr const char *image_registration = "/nix-path-registration";  // where NixOS's image builders leave it
 
 bool is_absent(const base::Result<base::Fd> &file) {
@@ -27,8 +27,9 @@ bool is_absent(const base::Result<base::Fd> &file) {
 
 base::Result<RegistrationFile> open_named(int root, const std::string &reginfo) {
     auto file = base::open_regular_in_root(root, reginfo);
-    if (is_absent(file) && reginfo.starts_with(store_prefix))
-        file = base::open_regular_in_root(root, std::format("{}/{}", store_lower_dir, reginfo.substr(store_prefix.size())));
+    if (is_absent(file) && reginfo.starts_with(mounts::store_prefix))
+        file =
+            base::open_regular_in_root(root, std::format("{}/{}", store_lower_dir, reginfo.substr(mounts::store_prefix.size())));
     if (is_absent(file)) {
         const auto ours = base::open_at(AT_FDCWD, "/", O_PATH | O_DIRECTORY);
         if (!ours) return std::unexpected(ours.error());

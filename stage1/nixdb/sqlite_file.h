@@ -61,7 +61,7 @@ class Page {
 // A row onto a table's leaf; false: there is no room for it. Rows count from 1 and are below 2^56.
 bool put_row(Page &page, int64_t row, std::string_view record);
 
-// The file: pages from 2 on as they come; the first one last, for it says where the others are.
+// The file: pages from 2 on as they come; the first one last, because it says where the others are.
 class PageFile {
   public:
     PageFile(int fd, std::string name) : fd_(fd), name_(std::move(name)) {}  // borrowed; empty

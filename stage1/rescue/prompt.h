@@ -1,4 +1,4 @@
-// The built-in prompt of a boot that was stopped or that failed, for an initrd without a shell: a few commands to look around
+// The built-in prompt of a boot that stopped or failed, in an initrd without a shell: a few commands to look around
 // and to mend things with, and those that say how the boot goes on.
 #pragma once
 

@@ -13,7 +13,7 @@ namespace stage1 {
 bool initrd_has_checkers();
 
 // One line: what was done or why nothing was. Error: errors left uncorrected, the checker failed, or it asks for a reboot.
-// `type` is what the device holds, for a table may say `auto` or be mistaken.
+// `type` is what the device holds; a table may say `auto`, or be wrong.
 base::Result<std::string> check_file_system(const std::string &device, const std::string &type);
 
 }  // namespace stage1

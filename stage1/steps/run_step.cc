@@ -113,7 +113,7 @@ Line run(const mounts::CheckFileSystem &step, FoundDevices &devices) {
     return check_file_system(*device, type.empty() ? step.type : type);
 }
 
-// As the table says first, for a probe costs more than the mount. A device that holds another file system (an xfs root,
+// First as the table says, because a probe costs more than the mount. A device that holds another file system (an xfs root,
 // `auto`) is then mounted as what it is, its module loaded.
 Result<mounts::MountOutcome> mount_device(mounts::Mount mount, FoundDevices &devices) {
     std::string source;
@@ -126,7 +126,7 @@ Result<mounts::MountOutcome> mount_device(mounts::Mount mount, FoundDevices &dev
     const bool any = mount.type == "auto";
     auto mounted = any ? base::fail(EINVAL, "mount", mount.target) : mounts::mount_file_system(mount);
     if (mounted || (mounted.error().code != EINVAL && mounted.error().code != ENODEV)) return mounted;
-    const std::string type = probed_type(source);  // of several devices none, for such a path there is not
+    const std::string type = probed_type(source);  // of several devices there is no such path
     if (type.empty() || type == mount.type) return mounted;
     mount.type = type;
     if (auto modules = Modules::open()) (void)modules->load({"fs-" + type});  // what it lacks, the mount tells

@@ -1,5 +1,6 @@
 # Stage 1 against the 2013 design as a shell script; included by tests/tests.mk. STAGE1_KERNEL=6.1 for the older kernel,
 # BENCH_ARGUMENTS="--runs N", --quick, or "--rows existing/off,fresh" for a piece of the table (tests/bench/boot says more).
+# NIXPKGS=DIR (NIXPKGS_LIB=DIR): NixOS's systemd initrd beside them, with its units and with ours.
 
 bench_boot := $(BUILD)/tests/bench-mark $(BUILD)/tests/bench-floor $(BUILD)/tests/bench-instructions.so
 
@@ -18,4 +19,5 @@ $(BUILD)/tests/bench-instructions.so: tests/bench/instructions.cc
 .PHONY: bench-boot
 bench-boot: all $(bench_boot) ## stage 1 against a shell script: guest seconds, CPU seconds, instructions
 	@.toolchain/install-packages "make bench-boot" unionfs-fuse e2fsprogs kmod python3 busybox-static binutils xz-utils
-	@tests/support/with-machine tests/bench/boot $(BUILD) $(BUILD)/bench-boot$(STAGE1_KERNEL:%=-%).json $(BENCH_ARGUMENTS)
+	@[ -z '$(NIXPKGS)' ] || .toolchain/install-packages "make bench-boot NIXPKGS=DIR" nix-bin
+	@$(if $(NIXPKGS),NIXPKGS='$(NIXPKGS)' NIXPKGS_LIB='$(NIXPKGS_LIB)') tests/support/with-machine tests/bench/boot $(BUILD) $(BUILD)/bench-boot$(STAGE1_KERNEL:%=-%).json $(BENCH_ARGUMENTS)

@@ -155,6 +155,17 @@ TEST_CASE("a build without its output, one that fills the disk and one that hang
     CHECK_THAT(read_only.said, ContainsSubstring("a build needs a store that the guest can add to"));
 }
 
+TEST_CASE("outputs that are more than --max-output are refused, and none of them stays") {
+    const std::string lib = std::string(out) + "-lib";
+    const Build build(std::format("declare -x outputs=\"out lib\"\ndeclare -x lib=\"{}\"\n", lib));
+    const Ran ran =
+        build.build("--max-output 3M", "head -c 1000000 /dev/zero >$out; mkdir $lib; head -c 9000000 /dev/zero >$lib/big");
+    INFO(ran.said);
+    CHECK(ran.status == 124);
+    CHECK_THAT(ran.said, ContainsSubstring("out: 1000") && ContainsSubstring("it sends more than 3145728 bytes in all"));
+    CHECK(fs::is_empty(build.path("result")));
+}
+
 TEST_CASE("a build with structured attributes, in a machine with systemd, begins when the machine has reached its target") {
     const Build build;
     fs::remove(build.path("drv/env-vars"));

@@ -77,7 +77,7 @@ std::vector<Refusal> refused_files(const std::string &text) {
         {{}, {"--drives", "/no/image"}, {"/no/image", "name another file"}},
         {{}, {"--drives", text}, {text, "name another file"}},
         {{}, {"--shared-directories", "src=/no/source:/mnt/src"}, {"source of src is not a directory; name one that is there"}},
-        {{}, {"--use-boot-loader"}, {"useBootLoader needs bootDisk"}},
+        {{}, {"--use-boot-loader"}, {"the system has no bin/switch-to-configuration"}},
         {{}, {"--qemu", "/no/qemu"}, {"/no/qemu"}},
         {{}, {"--config", "/no/config.json"}, {"read description '/no/config.json': No such file"}},
         {{}, {"--config", text}, {text}},

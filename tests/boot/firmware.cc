@@ -1,9 +1,14 @@
 // What the firmware makes of a disk before any kernel runs.
 
+#include <signal.h>
+
 #include <catch_amalgamated.hpp>
 #include <filesystem>
+#include <format>
 #include <fstream>
+#include <sstream>
 
+#include "mounts/base/at.h"
 #include "tests/boot/place.h"
 
 namespace {
@@ -23,6 +28,73 @@ TEST_CASE("a boot disk without a boot loader is told at once, in the firmware's 
     CHECK(run.status == 123);
     CHECK_THAT(run.output, ContainsSubstring("SeaBIOS") && ContainsSubstring("No bootable device") &&
                                ContainsSubstring("the firmware found nothing to boot"));
+}
+
+TEST_CASE("EFI firmware starts a kernel, and what the guest writes among its variables is there at the next boot") {
+    const Place place(R"sh(set -e
+mount -t efivarfs efivarfs /sys/firmware/efi/efivars
+name=/sys/firmware/efi/efivars/Ours-12345678-1234-1234-1234-123456789abc
+if [ -e $name ]; then echo "it was $(tail -c 5 $name)"; exit 7; fi
+printf '\007\000\000\000first' >$name)sh");
+    const std::string own = "NIX_EFI_VARS=" + place.directory() + "/vars.fd";
+    const std::vector<std::string> words{"run", "--use-efi-boot", "--extra-modules", "efivarfs", "--timeout", "400"};
+    for (const int status : {0, 7}) {
+        std::vector<std::string> argv{"/usr/bin/env", own};
+        for (auto &word : place.words(words)) argv.push_back(std::move(word));
+        const auto run = base::run({.argv = argv, .capture_output = true});
+        REQUIRE(run);
+        INFO(run->output);
+        CHECK(run->status == status);
+        if (status == 7) CHECK_THAT(run->output, ContainsSubstring("it was first"));
+    }
+}
+
+TEST_CASE("a machine with SeaBIOS, a kernel and a TPM has both its ACPI and the TPM, which keeps what it was provisioned with") {
+    const Place place(R"sh(set -e
+ls -d /sys/class/tpm/tpm0 /sys/firmware/acpi/tables/TPM2
+grep -E '^[0-9A-F]{64}$' /sys/class/tpm/tpm0/pcr-sha256/0
+if dmesg | grep -i 'acpi bios error'; then exit 1; fi
+cat /etc/ssl/certs/ca-certificates.crt
+exit 9)sh");
+    std::ofstream(place.directory() + "/ours.crt") << "a certificate\n";
+    // The second time the index is there already: the state was kept.
+    const std::string provisioning =
+        "if tpm2_nvread -C o -s 5 0x1500016 2>/dev/null; then echo kept; else "
+        "tpm2_nvdefine -C o -s 5 -a 'ownerread|ownerwrite' 0x1500016 && printf hello | tpm2_nvwrite -C o -i - 0x1500016; fi";
+    for (const bool kept : {false, true}) {
+        std::vector<std::string> argv{"/usr/bin/env", "NIX_SWTPM_DIR=" + place.directory() + "/tpm state",
+                                      "NIX_SSL_CERT_FILE=" + place.directory() + "/ours.crt"};
+        for (auto &word :
+             place.words({"run", "--tpm", "--use-host-certs", "--tpm-provisioning", provisioning, "--timeout", "300"}))
+            argv.push_back(std::move(word));
+        const auto run = base::run({.argv = argv, .capture_output = true});
+        REQUIRE(run);
+        INFO(run->output);
+        CHECK(run->status == 9);
+        CHECK_THAT(run->output, ContainsSubstring("a certificate"));
+        CHECK(run->output.contains("hellokept") == kept);
+    }
+}
+
+// A child of the launcher by its name.
+pid_t child_of(pid_t launcher, const std::string &name) {
+    std::istringstream children(
+        base::read_file(std::format("/proc/{0}/task/{0}/children", launcher), 4096).value_or(std::string{}));
+    for (pid_t pid = 0; children >> pid;)
+        if (base::read_file(std::format("/proc/{}/comm", pid), 64).value_or("") == name + "\n") return pid;
+    return 0;
+}
+
+TEST_CASE("a machine whose TPM is killed ends, and says so") {
+    const Place place("touch /tmp/shared/up; sleep 1000");
+    const pid_t launcher =
+        place.launch({"run", "--name", "tpm", "--tpm", "--tpm-state-directory", place.directory() + "/tpm", "--timeout", "300"});
+    place.wait_for("up");
+    const pid_t swtpm = child_of(launcher, "swtpm");
+    REQUIRE(swtpm > 0);
+    REQUIRE(::kill(swtpm, SIGKILL) == 0);
+    CHECK(wait_for_end(launcher) == 123);
+    CHECK_THAT(place.output(), ContainsSubstring("the guest lost its TPM, and ends: swtpm has ended"));
 }
 
 }  // namespace

@@ -32,3 +32,18 @@ $(BUILD)/run/%: $(BUILD)/obj/tests/fuzz/%.o $(call objects,$(MOUNTS) $(UNIONFS) 
 	@mkdir -p $(@D)
 	@echo 'LINK $@'
 	@$(CXX) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBRARIES) -l:libstdc++.so.6
+
+# All fuzzers for a moment each, with their corpus, in the ordinary build: what CI runs.
+short_fuzzers := boot_input decompress exec_frames modules registration
+$(BUILD)/fuzz/replay-%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay.o $(call objects,$(MOUNTS) $(UNIONFS) $(STAGE1) $(HOSTSIDE))
+	@mkdir -p $(@D)
+	@echo 'LINK $@'
+	@$(CXX) $(ALL_LDFLAGS) -o $@ $^ $(LIBRARIES)
+
+.PHONY: fuzz-short
+fuzz-short: $(short_fuzzers:%=$(BUILD)/fuzz/replay-%) $(BUILD)/fuzz/union all ## every fuzzer for FUZZ_SECONDS (here 5) each, with its corpus
+	@for one in $(short_fuzzers); do \
+	    $(BUILD)/fuzz/replay-$$one $(or $(filter-out 60,$(FUZZ_SECONDS)),5) $(BUILD)/fuzz/found-$$one $$(find tests/fuzz/corpus/$$one -type f 2>/dev/null) || \
+	    { echo "the input is $(BUILD)/fuzz/found-$$one" >&2; exit 1; }; done
+	@$(MAKE) --no-print-directory fuzz-union FUZZ_SECONDS=$(or $(filter-out 60,$(FUZZ_SECONDS)),5)
+.PRECIOUS: $(BUILD)/obj/tests/fuzz/%.o

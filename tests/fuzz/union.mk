@@ -8,7 +8,10 @@ $(BUILD)/fuzz/union: $(call objects,tests/fuzz/union.cc tests/support/backing.cc
 union_backings := tmpfs ext4
 union_modes := store throughput throughput,stale_readers
 .PHONY: fuzz-union
-fuzz-union: $(BUILD)/fuzz/union all ## random operations on the union and on overlayfs, until they differ or FUZZ_SECONDS (30) are over
+fuzz-union: $(BUILD)/fuzz/union all ## random operations on the union, overlayfs and a plain directory, until they differ or FUZZ_SECONDS (30) are over
 	@while read -r line; do $(foreach b,$(union_backings),$< --backing $b --replay "$$line" &&) true || exit 1; done \
 	    < tests/fuzz/union.regressions
 	$(foreach b,$(union_backings),$(foreach m,$(union_modes),$< --backing $b --mode $m --seconds $(or $(FUZZ_SECONDS),30) &&)) true
+	$(foreach b,$(union_backings),$(foreach m,$(union_modes),$< --backing $b --mode $m --against plain --callers many \
+	    --seconds $(or $(FUZZ_SECONDS),30) &&)) true
+	$< --callers many --seconds $(or $(FUZZ_SECONDS),30)

@@ -4,14 +4,14 @@ let
   lib = import ./standin/lib.nix;
   named = import ./packages.nix {
     inherit lib;
-    names = [ "cli11" "fuse3" "liburing" "nlohmann_json" "sqlite" "util-linuxMinimal" "xz" "zlib" "zstd" "pkg-config" "e2fsprogs" ];
+    names = [ "cli11" "fuse3" "liburing" "nlohmann_json" "sqlite" "util-linuxMinimal" "xz" "zlib" "zstd" "pkg-config" "e2fsprogs" "clang-tools" "coreutils" "linux" ];
   };
-  llvmPackages = { lld = named.runCommand "lld" { } ""; clang-tools = named.runCommand "clang-tools" { } ""; };
+  llvmPackages = { lld = named.runCommand "lld" { } ""; };
   # A package that keeps what it was made with.
-  made = attributes: named.runCommand attributes.pname { } "" // { inherit attributes; };
+  made = attributes: named.runCommand attributes.pname { } "" // (attributes.passthru or { }) // { inherit attributes; };
   pkgs = named // {
     inherit llvmPackages;
-    lib = lib // { sourceByRegex = place: _: toString place; };
+    lib = lib // { sourceByRegex = place: _: toString place; overrideDerivation = drv: f: drv // f drv; };
     pkgsStatic = named // {
       e2fsprogs = named.e2fsprogs // { overrideAttrs = f: made (f { }); };
       stdenv = named.stdenv // { mkDerivation = made; };
@@ -35,6 +35,10 @@ in
   };
   app = outputs.apps.x86_64-linux.default.program;
   module = { imported = builtins.all builtins.pathExists module.imports; package = module.config.virtualisation.runvm.package.name; };
+  builders = builtins.mapAttrs (_: built: builtins.concatStringsSep "\n" built.args) {
+    inMachine = outputs.lib.runInMachine { drv = { args = [ ]; builder = "builder"; }; machine = "/system"; };
+    inLinuxVM = outputs.lib.runInLinuxVM { args = [ ]; builder = "builder"; };
+  };
   overlay = (outputs.overlays.default pkgs { }).runvm.name;
   shell = map (p: p.name) outputs.devShells.x86_64-linux.default.attributes.packages;
   check = outputs.checks.x86_64-linux.runs.text;

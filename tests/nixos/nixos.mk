@@ -14,3 +14,15 @@ test-stage-1: all ## real stage-1-init.sh with our hooks: STAGE_1_SCRIPTS="FILE.
 	@[ -n '$(STAGE_1_SCRIPTS)$(NIXPKGS)' ] || { echo "test-stage-1: STAGE_1_SCRIPTS names scripts of nixpkgs, or NIXPKGS=DIR one" >&2; exit 1; }
 	@.toolchain/install-packages "make test-stage-1" python3 procps busybox-static
 	@tests/support/with-machine tests/nixos/real-stage-1 $(BUILD) $(or $(STAGE_1_SCRIPTS),$(NIXPKGS)/nixos/modules/system/boot/stage-1-init.sh)
+
+.PHONY: test-build-vm
+test-build-vm: all ## what `nixos-rebuild build-vm` makes with our module, built by Nix and booted: NIXPKGS=DIR
+	@[ -n '$(NIXPKGS)' ] || { echo "test-build-vm: NIXPKGS=DIR names a nixpkgs" >&2; exit 1; }
+	@.toolchain/install-packages "make test-build-vm" nix-bin python3 busybox-static kmod binutils
+	@NIXPKGS='$(NIXPKGS)' NIXPKGS_LIB='$(NIXPKGS_LIB)' tests/support/with-machine tests/nixos/build-vm $(BUILD)
+
+.PHONY: test-flake
+test-flake: ## flake.nix and default.nix by Nix itself, with the packages of NIXPKGS=DIR, offline
+	@[ -n '$(NIXPKGS)' ] || { echo "test-flake: NIXPKGS=DIR names a nixpkgs, packages and all" >&2; exit 1; }
+	@.toolchain/install-packages "make test-flake" nix-bin python3 git
+	@NIXPKGS='$(NIXPKGS)' tests/nixos/flake-by-nix

@@ -1,6 +1,10 @@
 // What `runvm build` reads: a derivation's environment as Nix and shells leave it, and the archive that a guest sends back.
 
 #include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
 
 #include <catch_amalgamated.hpp>
 #include <cstdlib>
@@ -113,8 +117,22 @@ TEST_CASE("a derivation with structured attributes brings its two files, and wha
     CHECK_THAT(error(), ContainsSubstring("read derivation '../x': no name for an output"));
     place.write(".attrs.json", R"({"outputs":{"out":"/etc/passwd"}})");
     CHECK_THAT(error(), ContainsSubstring("output at '/etc/passwd'"));
-    place.write(".attrs.json", "[");
+    place.write(".attrs.json", "[]");
     CHECK_THAT(error(), ContainsSubstring("no object \"outputs\""));
+    // Whatever its author did: words, not a crash, not a wait.
+    place.write(".attrs.json", "[");
+    CHECK_THAT(error(), ContainsSubstring("line 1, column 2: not JSON here"));
+    place.write(".attrs.json", std::string(1'000'000, '['));
+    CHECK_THAT(error(), ContainsSubstring("a derivation is at most 256 levels deep"));
+    place.write(".attrs.json", std::format(R"({{"outputs":{{"out":"{0}"}},"outputs":{{"out":"{0}"}}}})", out));
+    CHECK_THAT(error(), ContainsSubstring("'/outputs': stands twice in its object; keep one"));
+    place.write(".attrs.json", R"({"n":1e999})");
+    CHECK_THAT(error(), ContainsSubstring("a number that is too large"));
+    for (const auto *name : {".attrs.json", "env-vars"}) {
+        fs::remove(place.path() + "/" + name);
+        REQUIRE(::mkfifo((place.path() + "/" + name).c_str(), 0600) == 0);
+        CHECK_THAT(error(), ContainsSubstring(name));
+    }
 }
 
 // --- the archive ---
@@ -134,9 +152,11 @@ std::string file_entry(std::string_view name) {
     return words({"entry", "(", "name", name, "node", "(", "type", "regular", "contents", "x", ")", ")"});
 }
 
-base::Result<> unpack(const Directory &place, const std::string &nar, size_t part = 1 << 20, std::string *trailer = nullptr) {
+base::Result<> unpack(const Directory &place, const std::string &nar, size_t part = 1 << 20, std::string *trailer = nullptr,
+                      uint64_t most_bytes = 0) {
     const base::Fd directory = *base::open_at(AT_FDCWD, place.path(), O_RDONLY | O_DIRECTORY);
-    NarUnpacker unpacker(directory.get(), "tree");
+    hostside::Allowance allowance(most_bytes);
+    NarUnpacker unpacker(directory.get(), "tree", allowance);
     for (size_t at = 0; at < nar.size(); at += part)
         if (auto taken = unpacker.take(std::string_view(nar).substr(at, part)); !taken) return taken;
     if (!unpacker.whole()) return base::fail(0, "unpack", "", "not whole");
@@ -199,6 +219,59 @@ TEST_CASE("an archive that a hostile guest wrote makes nothing beside its tree, 
     CHECK_THAT(error(begin + word(")") + word(")") + std::string(NarUnpacker::trailer_limit_bytes + 1, 'x')),
                ContainsSubstring("it does not end"));
     CHECK_THAT(error(begin), ContainsSubstring("not whole"));
+}
+
+std::string length_word(uint64_t length) {
+    std::string bytes(8, '\0');
+    for (size_t i = 0; i < 8; ++i, length >>= 8) bytes[i] = static_cast<char>(length & 0xff);
+    return bytes;
+}
+
+TEST_CASE("what a guest says that it will send is believed before a byte of it is written, and bounded in size and number") {
+    const Directory to;
+    const std::string file = words({"nix-archive-1", "(", "type", "regular", "contents"});
+    const auto error = [&](const std::string &nar, uint64_t most) {
+        const auto unpacked = unpack(to, nar, 1 << 20, nullptr, most);
+        return unpacked ? "nothing" : message(unpacked.error());
+    };
+    constexpr uint64_t mib = 1 << 20;
+    CHECK_THAT(error(file + length_word(mib), mib),
+               ContainsSubstring("it sends more than 1048576 bytes in all; --max-output lets it"));
+    CHECK_FALSE(fs::exists(to.path() + "/tree"));
+    // More than any disk has, and more than a number holds.
+    for (const uint64_t length : {uint64_t{1} << 60, ~uint64_t{0}}) {
+        CHECK_THAT(error(file + length_word(length), 0), ContainsSubstring("No space left on device"));
+        CHECK_FALSE(fs::exists(to.path() + "/tree"));
+        CHECK_THAT(error(file + length_word(length), mib), ContainsSubstring("it sends more than"));
+    }
+    std::string many = words({"nix-archive-1", "(", "type", "directory"});
+    for (int i = 1000; i < 2000; ++i) many += file_entry(std::to_string(i));
+    CHECK_THAT(error(many + word(")") + word(")"), mib), ContainsSubstring("it sends more than"));
+    CHECK(std::distance(fs::directory_iterator(to.path() + "/tree"), {}) < 256);
+}
+
+TEST_CASE("a guest can't fill the file system that its outputs come to") {
+    if (::geteuid() != 0) SKIP("needs a file system of its own");
+    const Directory place;
+    const std::string small = place.path() + "/small";
+    fs::create_directory(small);
+    REQUIRE(::mount("small", small.c_str(), "tmpfs", 0, "size=10m,nr_inodes=200") == 0);
+    const auto into = [&](const std::string &nar) {
+        const base::Fd directory = *base::open_at(AT_FDCWD, small, O_RDONLY | O_DIRECTORY);
+        hostside::Allowance allowance(0);
+        const auto taken = NarUnpacker(directory.get(), "tree", allowance).take(nar);
+        return taken ? "nothing" : message(taken.error());
+    };
+    const std::string file = words({"nix-archive-1", "(", "type", "regular", "contents"});
+    CHECK_THAT(into(file + length_word(10'450'000)),
+               ContainsSubstring("make room for the guest's '" + small) && ContainsSubstring("10450000 are to come"));
+    std::string many = words({"nix-archive-1", "(", "type", "directory"});
+    for (int i = 1000; i < 1300; ++i) many += file_entry(std::to_string(i));
+    CHECK_THAT(into(many), ContainsSubstring("its inodes are nearly used up"));
+    struct statvfs st{};
+    REQUIRE(::statvfs(small.c_str(), &st) == 0);
+    CHECK(st.f_favail > 0);
+    REQUIRE(::umount(small.c_str()) == 0);
 }
 
 }  // namespace

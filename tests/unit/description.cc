@@ -42,9 +42,8 @@ TEST_CASE("a wrong description is refused with the path of what is wrong") {
         {R"({"sharedDirectories":7})", "vm.json '/sharedDirectories': must be a list of objects, not 7"},
         {R"({"qemu":{"options":["-a 'b"]}})", "vm.json '/qemu/options/0': a quote ' is opened and never closed"},
         {R"({"resolution":{"x":640}})", "vm.json '/resolution/y': missing; it is a whole number: height"},
-        {R"({"tpm":{"enable":true}})", "vm.json '/tpm/enable': a TPM is not built in yet"},
-        {R"({"useEFIBoot":true})",
-         "vm.json '/useEFIBoot': EFI firmware is not built in yet; boot a kernel, or with a BIOS boot loader"},
+        {R"({"tpm":{"deviceModel":"tpm-spapr"}})",
+         "vm.json '/tpm/deviceModel': must be one of tpm-tis, tpm-crb, not \"tpm-spapr\""},
         {R"({"kernel":"a\u0000b"})", "vm.json '/kernel': must be a string without NUL, not \"a\\u0000b\""},
         {R"([])", "vm.json: must be an object, not []"},
         {"{\n\"a\":1,\n]", "vm.json: line 3, column 1: not JSON here"},
@@ -143,11 +142,12 @@ TEST_CASE("what NixOS says in other words is what we say in ours") {
         {R"({"credentials":{"token":{"source":"./a, b","text":null,"mechanism":"smbios"}}})",
          R"({"credentials":[{"name":"token","source":"./a, b"}]})"},
         {R"({"mountHostNixStore":true,"useSecureBoot":false,"useHostCerts":false,"nixStore9pCache":"loose","useBIOSBoot":false,
-             "useDefaultFilesystems":true,"bootLoaderDevice":"/dev/vda","bootPartition":null,"installBootLoader":false,
-             "fileSystems":{"/":{"fsType":"ext4"}},"efi":{"keepVariables":false},"diskSizeAutoSupported":false,
-             "tpm":{"enable":false,"deviceModel":"tpm-tis","package":"/nix/store/swtpm","provisioning":null},
-             "allInterfaces":{},"host":{}})",
-         "{}"}};
+             "useDefaultFilesystems":true,"bootLoaderDevice":"/dev/vda","bootPartition":null,
+             "fileSystems":{"/":{"fsType":"ext4"}},"efi":{"OVMF":"/nix/store/ovmf"},"diskSizeAutoSupported":false,
+             "tpm":{"enable":false,"deviceModel":"tpm-tis","provisioning":null},"allInterfaces":{},"host":{}})",
+         R"({"efi":{},"tpm":{"enable":false,"deviceModel":"tpm-tis"},"useSecureBoot":false,"useHostCerts":false})"},
+        {R"({"useBootLoader":true,"directBoot":{"enable":false},"mountHostNixStore":false,"tpm":{"package":"/nix/store/s"}})",
+         R"({"useBootLoader":true,"tpm":{"program":"/nix/store/s/bin/swtpm"}})"}};
     for (const auto &[theirs, ours] : words) {
         INFO(theirs);
         const auto said = hostside::describe_json({{"vm.json", theirs, false}});
@@ -161,8 +161,6 @@ TEST_CASE("a value of NixOS's that is not obeyed is refused with the reason") {
         {R"({"directBoot":{"enable":false}})",
          "vm.json '/directBoot/enable': runvm boots the kernel directly; with a boot loader: useBootLoader and bootDisk"},
         {R"({"mountHostNixStore":false})", "vm.json '/mountHostNixStore': the guest's store is the host's"},
-        {R"({"useSecureBoot":true})", "vm.json '/useSecureBoot': EFI firmware is not built in yet"},
-        {R"({"useHostCerts":true})", "vm.json '/useHostCerts': a share of the host's certificates is not built in yet"},
         {R"({"nixStore9pCache":"none"})", "vm.json '/nixStore9pCache': the store is cached loosely, as it never changes"},
         {R"({"directBoot":{"initrd":"/i"},"initrd":"/j"})", "vm.json '/directBoot/initrd': given twice; initrd is the same"},
         {R"({"directBoot":{"initrd":1}})", "vm.json '/directBoot/initrd': must be a string"},

@@ -239,6 +239,27 @@ TEST_CASE("an image that is no qcow2 image, or that lies over one that is gone")
           "runvm: find boot disk: useBootLoader needs bootDisk, the image that boots; name one with --boot-disk\n");
 }
 
+TEST_CASE("firmware, TPM and certificates that are not there, and what to do") {
+    const Scene scene;
+    CHECK(scene.said({"--tpm", "--tpm-program", "no-swtpm"}) ==
+          "runvm: start TPM 'no-swtpm': not in PATH; install it (Debian: swtpm), or name it with --tpm-program\n");
+    CHECK(scene.said({"--use-efi-boot", "--efi-firmware", "/code.fd"}) ==
+          "runvm: use EFI firmware '/code.fd': firmware and variables belong together; give both with --efi-firmware and "
+          "--efi-variables, or none\n");
+    CHECK(scene.said({"--use-efi-boot", "--efi-firmware", scene.at("none"), "--efi-variables", scene.at("kernel")}) ==
+          "runvm: use EFI firmware 'S/none': No such file or directory\n");
+    CHECK(scene.said({"--use-efi-boot", "--bios", scene.at("kernel")}) ==
+          "runvm: use EFI firmware 'S/kernel': a bios is given as well; leave one of them out\n");
+    CHECK(scene.said({"--tpm", "--print"}) ==
+          "runvm: print: swtpm is started and watched by runvm itself; print without --tpm\n");
+    Scene certificates;
+    certificates.environment.emplace_back("NIX_SSL_CERT_FILE=" + certificates.at("none.crt"));
+    CHECK(scene.said({"--use-host-certs"}) ==
+          "runvm: give certificates: useHostCerts gives the guest the file that NIX_SSL_CERT_FILE names; set it\n");
+    CHECK(certificates.said({"--use-host-certs"}) ==
+          "runvm: give certificates 'S/none.crt': No such file or directory; NIX_SSL_CERT_FILE names it\n");
+}
+
 TEST_CASE("a kernel without 9p") {
     Scene scene;
     fs::create_directories(scene.at("modules/lib/modules/6.1-cloud"));

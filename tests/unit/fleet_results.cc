@@ -1,6 +1,8 @@
 // A fleet's results as JSON and JUnit's XML, and as lines for a person.
 #include "hostside/fleet/results.h"
 
+#include <sys/stat.h>
+
 #include <catch_amalgamated.hpp>
 #include <format>
 #include <fstream>
@@ -57,6 +59,25 @@ TEST_CASE("a fleet's results are read as they were written") {
     CHECK(base::message(hostside::results_from("{}", "x.json").error()) == "x.json '/machines': not the results.json of a fleet");
     CHECK(base::message(hostside::results_from(R"({"machines":[{"name":"a"}]})", "x.json").error()) ==
           "x.json '/machines': a machine without an outcome");
+}
+
+TEST_CASE("results of as many machines as a fleet may have are read, and what is no file of results is refused in words") {
+    using Catch::Matchers::ContainsSubstring;
+    hostside::FleetResult many;
+    for (int i = 0; i < 4096; ++i) many.machines.push_back({.name = "machine" + std::to_string(i)});
+    const auto read = hostside::results_from(hostside::results_json(many), "results");
+    INFO((read ? "" : base::message(read.error())));
+    REQUIRE(read);
+    CHECK(read->machines.size() == 4096);
+    const auto refusal = [](const std::string &text) { return base::message(hostside::results_from(text, "results").error()); };
+    CHECK_THAT(refusal(R"({"machines":[],"machines":[]})"), ContainsSubstring("stands twice"));
+    CHECK_THAT(refusal(std::string(1'000'000, '[')), ContainsSubstring("a fleet is at most 20 levels deep"));
+    std::string wide = "{";
+    for (int i = 0; i < 20'000; ++i) wide += "\"" + std::to_string(i) + "\":0,";
+    CHECK_THAT(refusal(wide + "\"x\":0}"), ContainsSubstring("an object here has at most 10000 keys"));
+    const support::ScratchDirectory scratch;
+    REQUIRE(::mkfifo(scratch.path("fifo").c_str(), 0600) == 0);
+    CHECK_FALSE(hostside::results_in(scratch.path("fifo")));
 }
 
 TEST_CASE("a fleet's junit.xml keeps to its schema, whatever a guest says") {

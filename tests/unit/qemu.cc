@@ -4,6 +4,7 @@
 #include <format>
 
 #include "hostside/base/shell_words.h"
+#include "hostside/base/user.h"
 #include "hostside/boot/kernel_command_line.h"
 #include "hostside/description/description.h"
 
@@ -107,6 +108,32 @@ TEST_CASE("what is switched off is not on the command line") {
     CHECK_THAT(command(R"({"rng":false})"), !Catch::Matchers::ContainsSubstring("virtio-rng"));
     CHECK_THAT(command(R"({"allowReboot":true})"), !Catch::Matchers::ContainsSubstring("-no-reboot"));
     CHECK_THAT(command(R"({"qemu":{"sandbox":false}})"), !Catch::Matchers::ContainsSubstring("-sandbox"));
+}
+
+TEST_CASE("a QEMU that becomes another user is told so in the words of its version, and its filter lets it") {
+    HostFacts facts = host();
+    facts.run_as = {.uid = 64055, .gid = 109};
+    using Catch::Matchers::ContainsSubstring;
+    CHECK_THAT(command("{}", facts), ContainsSubstring("-sandbox on,obsolete=deny,spawn=deny -run-with user=64055:109 "));
+    facts.run_with_user = false;
+    CHECK_THAT(command("{}", facts), ContainsSubstring("-sandbox on,obsolete=deny,spawn=deny -runas 64055:109 "));
+    facts.sandbox = false;
+    CHECK_THAT(command("{}", facts), ContainsSubstring("-runas 64055:109 ") && !ContainsSubstring("-sandbox"));
+}
+
+TEST_CASE("a user is a name of this host, or two numbers") {
+    const auto root = hostside::user_of("root");
+    REQUIRE(root);
+    CHECK(root->uid == 0);
+    const auto numbers = hostside::user_of("64055:109");
+    REQUIRE(numbers);
+    CHECK(numbers->uid == 64055);
+    CHECK(numbers->gid == 109);
+    for (const auto *word : {"", ":", "1:", ":1", "1", "-1:1", "1:-1", "4294967295:1", "4294967296:1", "1:1:1", "1:1,chroot=/",
+                             " 1:1", "no such user"}) {
+        INFO(word);
+        CHECK_FALSE(hostside::user_of(word));
+    }
 }
 
 TEST_CASE("as root, the guest's owners and setuid bits stay in attributes") {

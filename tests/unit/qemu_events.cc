@@ -44,3 +44,15 @@ TEST_CASE("other lines of the monitor are passed over") {
                              R"({"event": "BLOCK_IO_ERROR", "data": 3})"})
         CHECK(parse_event(line).kind == QemuEvent::other);
 }
+
+TEST_CASE("a QEMU that a guest broke out into can't end its launcher with an event that is too deep or too large") {
+    constexpr size_t deep = 400'000;
+    const std::string lists = std::string(deep, '[') + std::string(deep, ']');
+    CHECK(parse_event(R"({"event":"SHUTDOWN","data":)" + lists + "}").kind == QemuEvent::other);
+    CHECK(parse_event(R"({"event":"SHUTDOWN","data":{"reason":)" + lists + "}}").kind == QemuEvent::other);
+    CHECK(parse_event(R"({"event":"GUEST_PANICKED","event":"x"})").kind == QemuEvent::other);
+    CHECK(parse_event(R"({"event":"GUEST_PANICKED","data":{"x":1e999}})").kind == QemuEvent::other);
+    std::string keys = R"({"event":"GUEST_PANICKED")";
+    for (int i = 0; i < 2000; ++i) keys += ",\"" + std::to_string(i) + "\":0";
+    CHECK(parse_event(keys + "}").kind == QemuEvent::other);
+}

@@ -24,6 +24,7 @@ struct Host {
     support::ScratchDirectory scratch;
     std::vector<std::string> environment{"PATH=" + scratch.path("bin") + ":/usr/bin:/bin",
                                          "XDG_RUNTIME_DIR=" + scratch.path("run")};
+    std::vector<std::string> before;  // words before runvm
     Host() {
         for (const char *directory : {"bin", "run", "images"}) fs::create_directory(scratch.path(directory));
         program("qemu-system-x86_64", "echo 'QEMU emulator version 10.0.0'\n");
@@ -37,6 +38,7 @@ struct Host {
     [[nodiscard]] base::Exit runvm(std::vector<std::string> words) const {
         const auto program = fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "runvm";
         words.insert(words.begin(), {program.string(), "run"});
+        words.insert(words.begin(), before.begin(), before.end());
         words.insert(words.end(), {"--store", "/tmp", "--accel", "tcg", "--disk-image", scratch.path("images/disk.qcow2")});
         const auto exit = base::run({.argv = words, .environment = environment, .capture_output = true});
         REQUIRE(exit);
@@ -98,6 +100,60 @@ TEST_CASE("what runvm prints makes what its command names, where it was not, and
     CHECK(fs::is_empty(host.scratch.path("home")));
     for (const char *place : {"run/runvm", "run/runvm/nixos", "run/runvm/nixos/xchg"})
         CHECK((fs::status(host.scratch.path(place)).permissions() & fs::perms::mask) == fs::perms::owner_all);
+}
+
+TEST_CASE("a store that can't be shared as it is asked for leaves neither an image nor a stamp") {
+    Host host;
+    host.program("virtiofsd", "echo virtiofsd 1.13\n");
+    host.before = {"sh", "-c", "ulimit -n 500 && exec \"$@\"", "sh"};
+    const auto exit =
+        host.runvm({"--kernel", host.scratch.path("kernel"), "--init", "/x", "--modules", "", "--store-kind", "virtiofs"});
+    INFO(exit.output);
+    CHECK(exit.status == 124);
+    CHECK(exit.output.contains("the store has more files than virtiofsd may have descriptors (500)"));
+    CHECK(fs::is_empty(host.scratch.path("images")));
+    CHECK(fs::is_empty(host.scratch.path("run/runvm")));
+}
+
+TEST_CASE("what --print would do, whatever is asked for, changes nothing that is there") {
+    Host host;
+    for (const char *directory : {"home", "cache", "state", "tmp", "shared"}) fs::create_directory(host.scratch.path(directory));
+    for (const auto &[name, directory] : {std::pair{"HOME=", "home"},
+                                          {"XDG_CACHE_HOME=", "cache"},
+                                          {"XDG_STATE_HOME=", "state"},
+                                          {"TMPDIR=", "tmp"},
+                                          {"USE_TMPDIR=", "tmp"}})
+        host.environment.push_back(name + host.scratch.path(directory));
+    std::ofstream(host.scratch.path("images/disk.qcow2")) << std::string("QFI\xfb", 4) << std::string(508, '\0');
+    std::ofstream(host.scratch.path("secret")) << "secret";
+    // Names, inodes, sizes, and when each last changed in any way.
+    const auto snapshot = [&] {
+        const auto found = base::run(
+            {.argv = {"find", host.scratch.path(""), "-printf", "%p %i %s %m %U %n %T@ %C@\n"}, .capture_output = true});
+        REQUIRE(found);
+        return found->output;
+    };
+    const auto kernel = host.scratch.path("kernel");
+    const std::vector<std::string> common{"--print", "--kernel", kernel, "--init", "/x", "--modules", ""};
+    for (const std::vector<std::string> &more :
+         {std::vector<std::string>{},
+          {"--fresh"},
+          {"--ephemeral"},
+          {"--empty-disk-images", "100"},
+          {"--vlans", "3"},
+          {"--forward-ports", R"({"from":"guest","host":{"port":8080},"guest":{"port":80}})"},
+          {"--shared-dir", host.scratch.path("shared")},
+          {"--credentials", "a=" + host.scratch.path("secret")},
+          {"--run-as", "61234:61234"},
+          {"--kernel-params", "stage1.device-timeout=" + std::string(4000, '0')}}) {
+        auto words = common;
+        words.insert(words.end(), more.begin(), more.end());
+        const std::string before = snapshot();
+        const auto exit = host.runvm(words);
+        INFO((more.empty() ? "" : more.front()) << ": " << exit.output);
+        CHECK((exit.status == 0 || more == std::vector<std::string>{"--run-as", "61234:61234"}));  // which is for root
+        CHECK(snapshot() == before);
+    }
 }
 
 TEST_CASE("a run that is refused holds nothing and leaves no cache") {

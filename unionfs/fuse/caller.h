@@ -1,5 +1,5 @@
 // While it lives, this thread makes files as the process that asked: its user, group and umask, but with all our
-// capabilities, for the kernel has checked the permissions already. Needs a thread of its own (unshare(CLONE_FS)).
+// capabilities, because the kernel has checked the permissions already. Needs a thread of its own (unshare(CLONE_FS)).
 #pragma once
 
 #include <sys/types.h>

@@ -39,6 +39,8 @@ void negotiate_init(void *userdata, fuse_conn_info *connection) {
     want(FUSE_CAP_SETXATTR_EXT);  // tells when an access ACL takes set-group-ID
     want(FUSE_CAP_NO_OPENDIR_SUPPORT);
     want(FUSE_CAP_READDIRPLUS);
+    // A handle is a node id: it means nothing once the kernel has forgotten the inode (ESTALE), or after the next mount.
+    want(FUSE_CAP_NO_EXPORT_SUPPORT);
     if (want(FUSE_CAP_POSIX_ACL)) want(FUSE_CAP_DONT_MASK);
     // O_TRUNC comes as a setattr: an open that is never sent can't carry it.
     fuse_unset_feature_flag(connection, FUSE_CAP_ATOMIC_O_TRUNC);

@@ -17,7 +17,7 @@ class SharedMemory {
   public:
     using Reference = uint32_t;  // a place in the memory in units of `unit` bytes; 0: none
     static constexpr size_t unit = 16;
-    static constexpr size_t header_bytes = 1U << 20;  // at the start, for what there is one of
+    static constexpr size_t header_bytes = 1U << 20;  // at the start: what exists once
     static constexpr size_t bytes = size_t{1} << 34;  // addresses, not memory: what was never written takes none
 
     SharedMemory() = default;

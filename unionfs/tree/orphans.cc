@@ -1,6 +1,6 @@
 // What is removed and still in use. Of a lower the place is remembered. Of the upper a descriptor is kept, which costs least;
 // where those are used up, a name in the work directory, which costs none: a link to a file, or a directory with the attributes
-// of the one that goes, for it is empty and stays so. So nobody who keeps removed files open takes others their descriptors.
+// of the one that goes, because it is empty and stays so. So nobody who keeps removed files open takes others their descriptors.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>

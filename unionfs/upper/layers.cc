@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "mounts/base/at.h"
+#include "unionfs/upper/access_times.h"
 #include "unionfs/upper/layers.h"
 #include "unionfs/upper/submounts.h"
 #include "unionfs/upper/workdir.h"
@@ -117,6 +118,7 @@ Result<> open_upper(Layers &layers) {
     struct stat at_workdir{};
     if (::fstat(workdir->get(), &at_workdir) < 0) return fail(errno, "workdir", layers.options.work);
     layers.own = {key_of(status), key_of(at_workdir)};
+    mount_for_access_times(layers, *workdir);
     if (auto result = open_work_directories(layers, *workdir); !result) return result;
     layers.clean_work();
     return probe_upper(layers);

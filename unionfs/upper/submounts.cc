@@ -17,27 +17,26 @@ namespace {
 constexpr uint64_t is_private = 1U << 18;  // MS_PRIVATE, mount(2)
 constexpr unsigned whole_tree = 0x8000;    // AT_RECURSIVE, open_tree(2)
 
-// An invalid Fd: errno tells why.
+// As overlayfs: nothing is written to a lower.
+void make_read_only(const base::Fd &copy) {
+    mount_attr attributes{
+        .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOATIME, .attr_clr = MOUNT_ATTR__ATIME, .propagation = 0, .userns_fd = 0};
+    // A container may not change them.
+    (void)::syscall(SYS_mount_setattr, copy.get(), "", AT_EMPTY_PATH | whole_tree, &attributes, sizeof attributes);
+}
+
+}  // namespace
+
 base::Fd copy_mount(int directory, bool with_submounts) {
     const unsigned tree = AT_EMPTY_PATH | (with_submounts ? whole_tree : 0U);
     base::Fd copy(static_cast<int>(::syscall(SYS_open_tree, directory, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | tree)));
     if (!copy) return copy;
-    // As overlayfs: nothing is written to a lower. Private, because since Linux 6.15 a mount that others make comes here too;
-    // before 5.12 there is no such call, and none comes.
-    mount_attr attributes{.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOATIME,
-                          .attr_clr = MOUNT_ATTR__ATIME,
-                          .propagation = is_private,
-                          .userns_fd = 0};
-    const auto set = [&] {
-        return ::syscall(SYS_mount_setattr, copy.get(), "", AT_EMPTY_PATH | whole_tree, &attributes, sizeof attributes) == 0;
-    };
-    if (set()) return copy;
-    attributes.attr_set = attributes.attr_clr = 0;  // a container may not change them
-    (void)set();
+    // Private, because since Linux 6.15 a mount that others make comes here too; before 5.12 there is no such call, and none
+    // comes.
+    mount_attr attributes{.attr_set = 0, .attr_clr = 0, .propagation = is_private, .userns_fd = 0};
+    (void)::syscall(SYS_mount_setattr, copy.get(), "", AT_EMPTY_PATH | whole_tree, &attributes, sizeof attributes);
     return copy;
 }
-
-}  // namespace
 
 base::Result<> detach_lowers(Layers &layers) {
     const Submounts wanted = layers.options.submounts;
@@ -49,7 +48,9 @@ base::Result<> detach_lowers(Layers &layers) {
                               "needs root, outside a container, and a lower that is not unbindable");
         // In a container nobody may look beneath what its maker mounted there.
         if (!copy && wanted == Submounts::automatic) copy = copy_mount(lower, true);
-        if (copy) layers.lowers[i] = std::make_shared<const base::Fd>(std::move(copy));
+        if (!copy) continue;
+        make_read_only(copy);
+        layers.lowers[i] = std::make_shared<const base::Fd>(std::move(copy));
     }
     return {};
 }

@@ -1,0 +1,156 @@
+#include "hostside/cli/boot_disk.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <format>
+#include <utility>
+
+#include "hostside/base/exists.h"
+#include "hostside/base/line_reader.h"
+#include "hostside/cli/arguments.h"
+#include "hostside/cli/reporter.h"
+#include "hostside/cli/within_machine.h"
+#include "hostside/exec/client.h"
+#include "hostside/host/image.h"
+#include "hostside/host/root_disk.h"
+#include "hostside/launch/boot_disk.h"
+#include "hostside/launch/prepare.h"
+#include "hostside/qemu/program.h"
+#include "mounts/base/at.h"
+
+namespace hostside {
+
+namespace {
+
+using base::fail;
+using base::Fd;
+using base::Result;
+using mounts::exec::End;
+
+constexpr std::string_view step = "make boot disk";
+constexpr const char *initrd_place = "/run/runvm-initrd";
+
+// An image on its way: gone unless it is put where it belongs.
+class NewImage {
+  public:
+    explicit NewImage(const std::string &at) : path_(std::format("{}.new-{}", at, ::getpid())) {}
+    NewImage(const NewImage &) = delete;
+    NewImage &operator=(const NewImage &) = delete;
+    ~NewImage() {
+        for (const auto &file : {path_, made_variables_of(path_)}) (void)::unlink(file.c_str());
+    }
+    [[nodiscard]] const std::string &path() const { return path_; }
+
+    // At no moment there is a disk whose stamp says what is not on it, or one of ours without a stamp.
+    [[nodiscard]] Result<> put_at(const std::string &path, const std::string &made_of) const {
+        const std::string stamp = stamp_of(path);
+        if (!exists(stamp))
+            if (auto begun = base::replace_file(stamp, "\n"); !begun) return begun;
+        const std::string variables = made_variables_of(path_);
+        if (exists(variables) && ::rename(variables.c_str(), made_variables_of(path).c_str()) < 0) return fail(errno, step, path);
+        if (::rename(path_.c_str(), path.c_str()) < 0) return fail(errno, step, path);
+        return base::replace_file(stamp, made_of);
+    }
+
+  private:
+    std::string path_;
+};
+
+Result<> put_initrd(const ExecWish &machine, const std::string &bytes) {
+    const Fd file(::memfd_create("initrd", MFD_CLOEXEC));
+    if (!file) return fail(errno, step, "initrd");
+    if (auto written = base::write_all(file.get(), bytes, "initrd"); !written) return written;
+    if (::lseek(file.get(), 0, SEEK_SET) < 0) return fail(errno, step, "initrd");
+    ExecWish put{.machine = machine.machine, .run_directory = machine.run_directory, .patience_s = machine.patience_s};
+    put.request.task = std::format("put 644 {}", initrd_place);
+    put.streams.input = file.get();
+    const auto end = run_in_guest(put);
+    if (!end) return std::unexpected(end.error());
+    return end->kind == End::exited && end->code == 0 ? Result<>() : fail(0, step, "initrd", end->text);
+}
+
+// The last lines of what the guest said.
+void say_end_of(const std::string &text) {
+    constexpr size_t enough_bytes = 2000;
+    for (const auto &line : LineReader(enough_bytes).take(text.substr(text.size() - std::min(text.size(), enough_bytes)) + "\n"))
+        if (!line.empty()) say(line);
+}
+
+Result<int> install(const ExecWish &machine, const BootDiskRecipe &recipe, const std::string &initrd) {
+    if (auto put = put_initrd(machine, initrd); !put) return std::unexpected(put.error());
+    std::string said;
+    const auto listen = [&](std::string_view text) {
+        constexpr size_t limit_bytes = size_t{64} << 10;
+        said += text;
+        if (said.size() > 2 * limit_bytes) said.erase(0, said.size() - limit_bytes);
+        return true;
+    };
+    ExecWish wish{.machine = machine.machine, .run_directory = machine.run_directory};
+    wish.request.argv = {"sh", "-c", recipe.script, "boot-disk", recipe.toplevel, initrd_place};
+    wish.streams.take_output = wish.streams.take_errors = listen;
+    const auto end = run_in_guest(wish);
+    if (!end) return std::unexpected(end.error());
+    if (end->kind == End::exited && end->code == 0) return 0;
+    say_end_of(said);
+    const std::string &disk = recipe.booted.boot_disk;
+    if (end->kind == End::exited && end->code == boot_disk_full)
+        return fail(ENOSPC, step, disk,
+                    std::format("{} MiB are too few for its kernel, initrd and boot loader; --boot-disk-size gives it more",
+                                recipe.booted.boot_disk_mib));
+    if (end->kind == End::failed) return fail(0, step, disk, end->text);
+    const std::string how = end->kind == End::exited ? "ended with status" : "was ended by signal";
+    return fail(0, step, disk,
+                std::format("the system's installer {} {}; what it said is above", how, static_cast<int>(end->code)));
+}
+
+Result<> may_be_made(const Machine &m) {
+    if (m.toplevel.empty()) return fail(0, step, m.boot_disk, "it is made of a NixOS system; name one with --toplevel");
+    if (m.boot_disk_format != "qcow2") return fail(0, step, m.boot_disk, "one that is made is qcow2; --boot-disk-format qcow2");
+    if (exists(m.boot_disk) && !is_made_boot_disk(m.boot_disk))
+        return fail(EEXIST, step, m.boot_disk, "it is not one that runvm made; name another place with --boot-disk");
+    return {};
+}
+
+}  // namespace
+
+int make_boot_disk(const Machine &m, bool json) {
+    if (auto may = may_be_made(m); !may) return refuse(may.error());
+    const NewImage image(m.boot_disk);
+    auto recipe = boot_disk_recipe(m, image.path());
+    if (!recipe) return refuse(recipe.error());
+    auto initrd = complete_initrd(recipe->booted);
+    if (!initrd) return refuse(initrd.error());
+    auto qemu = find_qemu(m.qemu);
+    if (!qemu) return refuse(qemu.error());
+    Reporter(json, nullptr).progress(std::format("making the boot disk {} of {}", m.boot_disk, recipe->toplevel));
+    if (auto made = ensure_image(*qemu, image.path(), m.boot_disk_mib); !made) return refuse(made.error());
+    Arguments maker;
+    maker.decided = recipe->maker;
+    maker.quiet = true;
+    const int status = work_within(maker, "", [&](const ExecWish &machine) { return install(machine, *recipe, *initrd); });
+    if (status != 0) return status;
+    const auto put = image.put_at(m.boot_disk, recipe->made_of);
+    return put ? 0 : refuse(put.error());
+}
+
+int provide_boot_disk(Arguments &arguments) {
+    auto machine = machine_of(arguments);
+    if (!machine) return refuse(machine.error());
+    // The description may be a pipe, which is read once.
+    arguments.decided = *machine;
+    const Machine &m = *machine;
+    if (!m.use_boot_loader || m.toplevel.empty() || arguments.print) return 0;
+    if (exists(m.boot_disk)) {
+        if (!is_made_boot_disk(m.boot_disk)) return 0;
+        const auto recipe = boot_disk_recipe(m, "");
+        if (!recipe) return refuse(recipe.error());
+        if (is_made_of(m.boot_disk, *recipe)) return 0;
+    }
+    return make_boot_disk(m, arguments.json);
+}
+
+}  // namespace hostside

@@ -1,0 +1,52 @@
+#include "hostside/cli/fleet_view.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <format>
+#include <string>
+
+#include "hostside/exec/client.h"
+#include "hostside/fleet/table.h"
+
+namespace hostside {
+
+namespace {
+
+// What can't be told is lost, never the fleet: standard output may be a pipe that nobody reads any more.
+void print(const std::string &text) {
+    (void)std::fputs(text.c_str(), stdout);
+    (void)std::fflush(stdout);
+}
+
+}  // namespace
+
+FleetView::FleetView() : terminal_(::isatty(STDOUT_FILENO) == 1) {}
+
+void FleetView::changed(const MachineResult &machine) const {
+    if (!terminal_) print(line_of(machine) + "\n");
+}
+
+void FleetView::tick(const FleetResult &result) {
+    constexpr auto pause = std::chrono::milliseconds(250);
+    const auto now = std::chrono::steady_clock::now();
+    if (!terminal_ || now < drawn_at_ + pause) return;
+    drawn_at_ = now;
+    draw(result);
+}
+
+void FleetView::last(const FleetResult &result) {
+    if (terminal_) draw(result);
+    print(summary_of(result) + "\n");
+}
+
+void FleetView::draw(const FleetResult &result) {
+    const auto size = terminal_size(STDOUT_FILENO);
+    const auto lines = table_of(result, size.rows > 2 ? size.rows - 1U : 1U, size.columns);
+    std::string text = drawn_ > 0 ? std::format("\r\x1b[{}A", drawn_) : "";
+    for (const auto &line : lines) text += line + "\x1b[K\n";
+    print(text + "\x1b[J");
+    drawn_ = lines.size();
+}
+
+}  // namespace hostside

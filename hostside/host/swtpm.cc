@@ -1,0 +1,135 @@
+#include "hostside/host/swtpm.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <filesystem>
+#include <format>
+#include <vector>
+
+#include "hostside/base/exists.h"
+#include "hostside/base/last_line.h"
+#include "hostside/base/printable.h"
+#include "hostside/base/program_path.h"
+#include "hostside/base/unix_socket.h"
+#include "hostside/host/run_directory.h"
+
+namespace hostside {
+
+namespace {
+
+using base::fail;
+using base::Fd;
+using base::Result;
+namespace fs = std::filesystem;
+
+constexpr std::string_view step = "start TPM";
+constexpr int wait_us = 20'000, most_waits = 500;  // ten seconds, for swtpm to listen
+
+// swtpm waits in accept(2), so the socket must let it.
+Result<Fd> listen_at(const std::string &path) {
+    auto fd = listen_unix(path);
+    if (fd && ::fcntl(fd->get(), F_SETFL, 0) < 0) return fail(errno, step, path);
+    return fd;
+}
+
+std::vector<std::string> argv_for(const std::string &program, const std::string &state) {
+    return {program, "socket", "--tpm2", "--tpmstate", std::format("dir={},mode=0600", state)};
+}
+
+Result<base::Child> start(std::vector<std::string> argv, std::vector<int> inherited) {
+    return base::start(
+        {.argv = std::move(argv), .inherited = std::move(inherited), .capture_output = true, .dies_with_parent = true});
+}
+
+// With the user's script as the TPM's only client. As nixpkgs has it: each start, the TPM begun (TPM2_Startup) before.
+Result<> provision(const Machine &m, const std::string &program, const std::string &socket) {
+    const std::string server = socket + "-setup", control = server + ".ctrl";  // tpm2-tss knows the second by the first
+    auto argv = argv_for(program, m.tpm_state);
+    argv.insert(argv.end(), {"--server", "type=unixio,path=" + server, "--ctrl", "type=unixio,path=" + control, "--flags",
+                             "not-need-init,startup-clear"});
+    auto child = start(std::move(argv), {});
+    if (!child) return std::unexpected(child.error());
+    for (int i = 0; i < most_waits && (!exists(server) || !exists(control)); ++i) (void)::usleep(wait_us);
+    std::vector<std::string> environment;
+    for (char **variable = environ; *variable != nullptr; ++variable) environment.emplace_back(*variable);
+    environment.push_back("TPM2TOOLS_TCTI=swtpm:path=" + server);
+    environment.push_back("TCTI=swtpm:path=" + server);
+    // Standard output is a command's of the guest's, perhaps.
+    auto exit = base::run({.argv = {"/bin/sh", "-c", "exec >&2\n" + m.tpm_provisioning}, .environment = environment});
+    (void)::kill(child->pid, SIGTERM);
+    int status = 0;
+    while (::waitpid(child->pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    for (const auto &path : {server, control}) (void)::unlink(path.c_str());
+    if (!exit) return std::unexpected(exit.error());
+    return exit->status == 0 ? Result<>()
+                             : fail(0, "provision TPM", m.tpm_state, std::format("it ended with status {}", exit->status));
+}
+
+}  // namespace
+
+Result<std::string> find_swtpm(const Machine &m) {
+    if (m.swtpm.contains('/')) {
+        if (::access(m.swtpm.c_str(), X_OK) == 0) return m.swtpm;
+        return fail(errno, step, m.swtpm, "name another with --tpm-program");
+    }
+    if (const auto found = programs_named(m.swtpm); !found.empty()) return found.front();
+    return fail(0, step, m.swtpm, "not in PATH; install it (Debian: swtpm), or name it with --tpm-program");
+}
+
+Swtpm::Swtpm(base::Child child) : pid_(child.pid), output_(std::move(child.output)) {
+    (void)::fcntl(output_.get(), F_SETFL, O_NONBLOCK);
+}
+
+Result<Swtpm> Swtpm::start(const Machine &m, const std::string &socket) {
+    auto program = find_swtpm(m);
+    if (!program) return std::unexpected(program.error());
+    if ((m.tpm_state + socket).contains(','))
+        return fail(0, step, m.tpm_state, "swtpm's options can't hold a comma; choose another place");
+    const fs::path state(m.tpm_state);
+    auto directory = own_directory(state.parent_path(), state.filename());
+    if (!directory) return std::unexpected(directory.error());
+    if (!m.tpm_provisioning.empty())
+        if (auto done = provision(m, *program, socket); !done) return std::unexpected(done.error());
+    auto listening = listen_at(socket);
+    if (!listening) return std::unexpected(listening.error());
+    auto argv = argv_for(*program, *directory);
+    argv.insert(argv.end(), {"--ctrl", std::format("type=unixio,fd={}", listening->get())});
+    auto child = hostside::start(std::move(argv), {listening->get()});
+    if (!child) return std::unexpected(child.error());
+    return Swtpm(std::move(*child));
+}
+
+Swtpm &Swtpm::operator=(Swtpm &&other) noexcept {
+    std::swap(pid_, other.pid_);
+    std::swap(output_, other.output_);
+    return *this;
+}
+
+Swtpm::~Swtpm() {
+    if (pid_ <= 0) return;
+    (void)::kill(pid_, SIGTERM);
+    while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+    }
+}
+
+bool Swtpm::ended() {
+    if (pid_ <= 0 || ::waitpid(pid_, nullptr, WNOHANG) != pid_) return false;
+    pid_ = -1;
+    return true;
+}
+
+std::string Swtpm::last_words() const {
+    std::array<char, 4096> said{};
+    const ssize_t n = ::read(output_.get(), said.data(), said.size());
+    return printable(last_line({said.data(), static_cast<size_t>(std::max<ssize_t>(0, n))}));
+}
+
+}  // namespace hostside
