@@ -181,6 +181,10 @@ install: all ## into $(DESTDIR)$(PREFIX)
 	$(BUILD)/runvm completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/runvm
 	$(BUILD)/runvm completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_runvm
 	$(BUILD)/runvm completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/runvm.fish
+	for program in stage1 unionfs; do \
+	    ln -sf runvm $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$program; \
+	    ln -sf runvm.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/$$program.fish; \
+	done
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system stage1/systemd/*.service
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system-generators
 	ln -sf ../../../bin/stage1 $(DESTDIR)$(PREFIX)/lib/systemd/system-generators/stage1-generator

@@ -20,6 +20,9 @@ inline constexpr std::string_view relay_socket = "relay";              // for co
 inline constexpr std::string_view console_log = "console.log";
 inline constexpr std::string_view console_log_before = "console.log.1";
 
+// The names of the store paths in the machine's closure, where those that it uses are traced.
+inline constexpr std::string_view closure_names = "closure";
+
 // What the launcher notes of the run.
 inline constexpr std::string_view run_record = "run";
 

@@ -52,12 +52,31 @@ bool is_ours(std::string_view word) {
     return word.starts_with("stage1.") || word.substr(0, word.find('=')) == protocol::reginfo_parameter;
 }
 
+// Where a `--` stands by itself, outside quotes.
+size_t bare_dashes(std::string_view line) {
+    bool quoted = false;
+    for (size_t i = 0; i < line.size(); ++i) {
+        if (line[i] == '"') quoted = !quoted;
+        const bool begins = i == 0 || line[i - 1] == ' ';
+        if (!quoted && begins && line.substr(i, 2) == "--" && (i + 2 == line.size() || line[i + 2] == ' ')) return i;
+    }
+    return std::string_view::npos;
+}
+
 }  // namespace
+
+void add_parameter(std::string &line, std::string_view word) {
+    const size_t dashes = bare_dashes(line);
+    if (dashes == std::string::npos)
+        line.append(line.empty() ? "" : " ").append(word);
+    else
+        line.insert(dashes, std::string(word) + " ");
+}
 
 std::string kernel_command_line(const Machine &m, std::string_view toplevel_params, const std::string &init) {
     std::string line(toplevel_params);
     while (line.ends_with('\n') || line.ends_with(' ')) line.pop_back();
-    const auto more = [&](std::string_view word) { line.append(line.empty() ? "" : " ").append(word); };
+    const auto more = [&](std::string_view word) { add_parameter(line, word); };
     // The last console is the one that /dev/console is. A panic ends the machine at once: QEMU has -no-reboot.
     std::vector<std::string> consoles = m.consoles;
     if (consoles.empty()) consoles = m.graphics ? std::vector<std::string>{"ttyS0", "tty0"} : std::vector<std::string>{"ttyS0"};

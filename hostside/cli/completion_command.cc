@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "hostside/cli/guest_completion.h"
+
 namespace hostside {
 
 namespace {
@@ -114,7 +116,8 @@ _runvm() {{
 }}
 complete -F _runvm runvm
 )",
-                       joined(names, " "), flags, values);
+                       joined(names, " "), flags, values) +
+           guest_completion_bash();
 }
 
 // In a single-quoted word of zsh's _arguments: the quote, and what has a meaning there.
@@ -152,9 +155,9 @@ std::string zsh(const std::vector<Verb> &verbs) {
             cases += std::format(" \\\n        '1:command:({})'", joined(verb.words, " "));
         cases += "\n    ;;\n";
     }
-    return std::format(R"(#compdef runvm
-# zsh completion of runvm, made by: runvm completion zsh
-local -a verbs
+    return std::format(R"(#compdef runvm stage1 unionfs
+# zsh completion of runvm, stage1 and unionfs, made by: runvm completion zsh
+{}local -a verbs
 verbs=(
 {})
 if ((CURRENT == 2)); then
@@ -167,7 +170,7 @@ shift words
 case $verb in
 {}esac
 )",
-                       names, cases);
+                       guest_completion_zsh(), names, cases);
 }
 
 std::string fish_text(std::string_view text) {
@@ -195,7 +198,7 @@ std::string fish(const std::vector<Verb> &verbs) {
             lines += std::format(" -d '{}'\n", fish_text(flag.help));
         }
     }
-    return lines;
+    return lines + guest_completion_fish();
 }
 
 }  // namespace

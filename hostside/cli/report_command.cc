@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <format>
@@ -18,6 +19,7 @@
 #include "hostside/host/last_run.h"
 #include "hostside/host/run_directory.h"
 #include "hostside/report/boot_report.h"
+#include "hostside/report/path_report.h"
 #include "hostside/report/report_picture.h"
 #include "hostside/report/report_text.h"
 #include "mounts/base/at.h"
@@ -31,7 +33,7 @@ using base::Result;
 struct Wish {
     std::string what, output;
     std::vector<std::string> pair;
-    bool json = false, svg = false, html = false;
+    bool json = false, svg = false, html = false, paths = false, processor = false;
     double limit_percent = -1;  // negative: none
 };
 
@@ -83,14 +85,43 @@ int compare(const Wish &wish) {
     if (!a) return refuse(a.error());
     auto b = read(second);
     if (!b) return refuse(b.error());
-    if (const int failed = put(wish, comparison(*a, *b)); failed != 0) return failed;
-    const double slower = slower_percent(*a, *b);
+    const int64_t cpu_a = processor_ns(*a), cpu_b = processor_ns(*b);
+    if (wish.processor && (cpu_a < 0 || cpu_b < 0))
+        return refuse({"compare", cpu_a < 0 ? first : second, 0, "it has no processor time: an older stage 1 wrote it"});
+    if (const int failed = put(wish, wish.processor ? processor_comparison(*a, *b) : comparison(*a, *b)); failed != 0)
+        return failed;
+    const double slower = wish.processor
+                              ? 100.0 * static_cast<double>(cpu_b - cpu_a) / static_cast<double>(std::max<int64_t>(cpu_a, 1))
+                              : slower_percent(*a, *b);
     if (wish.limit_percent < 0 || slower <= wish.limit_percent) return 0;
     say(std::format("{} is slower than {} by {:.1f} %, more than {} %", second, first, slower, wish.limit_percent));
     return 1;
 }
 
+// Those of a machine that runs, of the last run of a name, or of the run that ended last.
+Result<TracedPaths> paths_of(std::string &what) {
+    auto machines = running_machines();
+    if (!machines) return std::unexpected(machines.error());
+    for (const auto &m : *machines)
+        if (m.name == what) return traced_paths(m.path, m.path + "/xchg");
+    if (what.empty()) {
+        const auto runs = last_runs();
+        if (runs.empty()) return base::fail(0, "find used paths", "", "no run was kept; name a machine");
+        what = runs.front().name;
+    }
+    keep_if_abandoned(what);
+    return last_paths(what);
+}
+
+int paths(Wish wish) {
+    auto traced = paths_of(wish.what);
+    if (!traced) return refuse(traced.error());
+    const PathReport report = path_report(traced->used, traced->closure);
+    return put(wish, wish.json ? as_json(report) : as_text(report, printable(wish.what)));
+}
+
 int report(Wish wish) {
+    if (wish.paths) return paths(std::move(wish));
     if (!wish.pair.empty()) return compare(wish);
     auto read_one = read(wish.what);
     if (!read_one) return refuse(read_one.error());
@@ -110,6 +141,9 @@ void add_report_command(CLI::App &app, int &status) {
     auto *json = command->add_flag("--json", wish->json, "for programs");
     auto *svg = command->add_flag("--svg", wish->svg, "as a picture")->excludes(json);
     auto *html = command->add_flag("--html", wish->html, "as a page that stands alone")->excludes(json)->excludes(svg);
+    command->add_flag("--paths", wish->paths, "the store paths that it used, and those of its closure that it did not")
+        ->excludes(svg)
+        ->excludes(html);
     command->add_option("-o,--output", wish->output, "a file instead of standard output")->type_name("FILE");
     auto *pair = command->add_option("--compare", wish->pair, "two of these: what got slower from the first to the second")
                      ->expected(2)
@@ -117,6 +151,9 @@ void add_report_command(CLI::App &app, int &status) {
                      ->excludes(json)
                      ->excludes(svg)
                      ->excludes(html);
+    command
+        ->add_flag("--cpu", wish->processor, "of the processor time of stage 1 instead of the clock; with -icount, instructions")
+        ->needs(pair);
     command->add_option("--limit", wish->limit_percent, "exit status 1 when the second is slower by more than that")
         ->type_name("PERCENT")
         ->check(CLI::Range(0.0, 1e6).description(""))

@@ -29,6 +29,7 @@
 #include "hostside/host/guest_files.h"
 #include "hostside/host/last_run.h"
 #include "hostside/host/run_directory.h"
+#include "hostside/launch/closure_names.h"
 #include "hostside/launch/prepare.h"
 #include "hostside/run/ending.h"
 #include "hostside/run/sd_notify.h"
@@ -177,6 +178,8 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
     auto argv = qemu_argv(*machine, prepared->facts);
     if (!argv) return give_up(argv.error());
     for (const auto &note : prepared->notes) report.note(note);
+    if (traces_paths(*machine))
+        (void)base::replace_file(directory->path() + "/" + std::string(closure_names), closure_names_of(*machine));
     Heard heard;
     RunRecord record = record_of(*machine);
     note_run(directory->path(), record);

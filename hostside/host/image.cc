@@ -119,6 +119,16 @@ Result<bool> ensure_image(const std::string &qemu, const std::string &path, int 
     return first;
 }
 
+Result<> grow_image(const std::string &qemu, const std::string &path, int size_mib) {
+    auto program = find_qemu_img(qemu);
+    if (!program) return std::unexpected(program.error());
+    auto exit = base::run(
+        {.argv = {*program, "resize", "-q", "-f", "qcow2", path, std::format("{}M", size_mib)}, .capture_output = true});
+    if (!exit) return std::unexpected(exit.error());
+    if (exit->status == 0) return {};
+    return fail(0, "grow image", path, exit->output.substr(0, exit->output.find('\n')));
+}
+
 Result<> overlay_image(const std::string &qemu, const std::string &overlay, const std::string &backing) {
     auto file = NewFile::beside(overlay);
     if (!file) return std::unexpected(file.error());

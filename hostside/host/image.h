@@ -12,6 +12,9 @@ namespace hostside {
 // Error: no qemu-img, no room, neither a file nor a block device.
 base::Result<bool> ensure_image(const std::string &qemu, const std::string &path, int size_mib);
 
+// A qcow2 image that nobody uses becomes larger; what is in it stays.
+base::Result<> grow_image(const std::string &qemu, const std::string &path, int size_mib);
+
 // A qcow2 image for a run, over one that it leaves as it is.
 base::Result<> overlay_image(const std::string &qemu, const std::string &overlay, const std::string &backing);
 

@@ -17,6 +17,7 @@
 #include "hostside/host/guest_files.h"
 #include "hostside/host/run_directory.h"
 #include "mounts/base/at.h"
+#include "mounts/path_trace.h"
 
 namespace hostside {
 
@@ -26,7 +27,8 @@ using base::Fd;
 using base::Result;
 namespace fs = std::filesystem;
 
-constexpr size_t most_names = 32, part_limit_bytes = size_t{1} << 20;
+constexpr size_t most_names = 32, part_limit_bytes = size_t{1} << 20, paths_limit_bytes = size_t{16} << 20;
+using mounts::protocol::paths_file;
 constexpr std::string_view report_name = "report.json";
 
 // Empty: none. A home that isn't there, or is another user's (sudo leaves HOME as it was), has nothing made in it.
@@ -51,10 +53,16 @@ Result<Fd> directory_of(const std::string &name) {
     return one;
 }
 
-Result<std::string> read_kept(const Fd &directory, std::string_view name) {
+Result<std::string> read_kept(const Fd &directory, std::string_view name, size_t limit_bytes = part_limit_bytes) {
     auto file = base::open_beneath(directory.get(), std::string(name), O_RDONLY | O_NONBLOCK);
     if (!file) return std::unexpected(file.error());
-    return base::read_all(file->get(), name, part_limit_bytes);
+    return base::read_all(file->get(), name, limit_bytes);
+}
+
+base::Error no_trace(base::Error error) {
+    if (error.code == ENOENT)
+        error = {"find used paths", "", 0, "the machine told none; start it with --append stage1.union.trace=paths"};
+    return error;
 }
 
 // Without a flush: it is for whoever asks next, and costs a person's waiting otherwise.
@@ -91,6 +99,12 @@ bool keep_run(const std::string &run_directory, const std::string &xchg, const R
     for (const std::string_view part : {console_log_before, console_log})
         put(*directory, part, base::read_file(run_directory + "/" + std::string(part), part_limit_bytes));
     put(*directory, report_name, guest_report(run_directory, xchg, part_limit_bytes));
+    if (const auto paths = traced_paths(run_directory, xchg)) {
+        put(*directory, closure_names, paths->closure);
+        put(*directory, paths_file, paths->used);
+    } else {
+        put(*directory, paths_file, std::string());
+    }
     put(*directory, run_record, text_of(record));
     const bool kept = ::faccessat(directory->get(), std::string(run_record).c_str(), R_OK, 0) == 0;
     trim(*all);
@@ -149,6 +163,21 @@ Result<std::string> last_report(const std::string &name) {
     if (!text && text.error().code == ENOENT)
         return base::fail(ENOENT, "find report", name, "the last run of this name left none: stage 1 did not come that far");
     return text;
+}
+
+Result<TracedPaths> traced_paths(const std::string &run_directory, const std::string &xchg) {
+    auto used = read_from_guest(xchg, std::string(paths_file), paths_limit_bytes);
+    if (!used) return std::unexpected(no_trace(used.error()));
+    return TracedPaths{std::move(*used),
+                       base::read_file(run_directory + "/" + std::string(closure_names), paths_limit_bytes).value_or("")};
+}
+
+Result<TracedPaths> last_paths(const std::string &name) {
+    auto directory = directory_of(name);
+    if (!directory) return std::unexpected(directory.error());
+    auto used = read_kept(*directory, paths_file, paths_limit_bytes);
+    if (!used) return std::unexpected(no_trace(used.error()));
+    return TracedPaths{std::move(*used), read_kept(*directory, closure_names, paths_limit_bytes).value_or("")};
 }
 
 std::string last_console_path(const std::string &name) {

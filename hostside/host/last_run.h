@@ -28,6 +28,14 @@ base::Result<RunRecord> last_run(const std::string &name);
 
 // The parts of the console that there are, oldest first.
 base::Result<std::string> last_console(const std::string &name);
+// The names of store paths that it used, and those of its closure, as the guest and the launcher left them; the second may be
+// empty. Error: the guest did not tell (stage1.union.trace=paths).
+struct TracedPaths {
+    std::string used, closure;
+};
+base::Result<TracedPaths> last_paths(const std::string &name);
+base::Result<TracedPaths> traced_paths(const std::string &run_directory, const std::string &xchg);
+
 base::Result<std::string> last_report(const std::string &name);
 // Where the console is, for a person; empty: nowhere.
 std::string last_console_path(const std::string &name);

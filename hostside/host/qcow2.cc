@@ -139,6 +139,14 @@ Result<> check_qcow2(const std::string &path, const BackingFiles &backing_files,
     return fail(ELOOP, "use image", path, std::format("it lies over more than {} images; {}", deepest, start_over));
 }
 
+uint64_t qcow2_size_bytes(const std::string &path) {
+    constexpr size_t field_at = 24, field_bytes = 8;
+    const auto fd = base::open_at(AT_FDCWD, path, O_RDONLY);
+    std::string header(field_at + field_bytes, '\0');
+    if (!fd || ::pread(fd->get(), header.data(), header.size(), 0) != static_cast<ssize_t>(header.size())) return 0;
+    return header.starts_with(qcow2_magic) ? big_endian(std::string_view(header).substr(field_at)) : 0;
+}
+
 bool is_empty_qcow2(const std::string &path) {
     constexpr size_t header_bytes = 104;  // of version 3; qcow2.txt names the fields and their places
     const auto fd = base::open_at(AT_FDCWD, path, O_RDONLY);

@@ -37,6 +37,7 @@ base::Result<RootImageFacts> look_at_root_image(const Machine &m, bool fresh) {
     if (auto good = check_qcow2(m.disk_image, m.backing_files, "start over with --fresh"); !good)
         return std::unexpected(good.error());
     facts.empty = !m.ephemeral && is_empty_qcow2(m.disk_image);
+    facts.size_bytes = qcow2_size_bytes(m.disk_image);
     facts.made_for = made_for(m.disk_image);
     return facts;
 }

@@ -1,6 +1,7 @@
 // The root disk's image as it is before a run: what is looked at to know what will be made of it.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "hostside/description/machine.h"
@@ -10,10 +11,11 @@ namespace hostside {
 
 struct RootImageFacts {
     bool there = false;
-    bool empty = false;      // nothing was ever written to it
-    bool promised = true;    // and the guest may be told so, because it is held until QEMU runs
-    std::string put_aside;   // a name that is free for it, if it is to be put aside
-    std::string made_for{};  // the system that its stamp names; empty: it has none
+    bool empty = false;       // nothing was ever written to it
+    bool promised = true;     // and the guest may be told so, because it is held until QEMU runs
+    std::string put_aside;    // a name that is free for it, if it is to be put aside
+    uint64_t size_bytes = 0;  // of the disk that it is; 0: not known
+    std::string made_for{};   // the system that its stamp names; empty: it has none
 };
 
 // Error: in use (by whom), no image, a backing file that is gone. `fresh`: an image that is there is put aside.

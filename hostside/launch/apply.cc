@@ -67,6 +67,7 @@ class Apply {
         if (!*made) return fail(0, "create image", step.path, "another made it meanwhile; start again");
         return {};
     }
+    Result<> operator()(const GrowImage &step) { return grow_image(host_.qemu, step.path, step.mib); }
     Result<> operator()(const OverlayImage &step) { return overlay_image(host_.qemu, step.path, step.backing); }
     Result<> operator()(const CopyFile &step) {
         constexpr size_t limit_bytes = size_t{64} << 20;  // flash and certificates have a few MiB at most

@@ -41,12 +41,13 @@ void plan_initrd_file(LaunchPlan &plan, BootFile initrd, bool cache, const std::
                                       .cached = cache});
 }
 
-Result<> plan_boot(LaunchPlan &plan, BootFacts boot, bool fresh_disk) {
+Result<> plan_boot(LaunchPlan &plan, BootFacts boot, bool fresh_disk, bool grows) {
     // A guest that reboots finds it again: stage 1 asks the launcher whether it is still so (run/status_port.h).
     std::string line = boot.boot.command_line;
-    if (fresh_disk) line += std::format(" {}={}", protocol::fresh_disk_parameter, protocol::root_disk_serial);
+    if (fresh_disk) add_parameter(line, std::format("{}={}", protocol::fresh_disk_parameter, protocol::root_disk_serial));
+    if (grows && !line.contains("rootflags=")) add_parameter(line, "rootflags=x-nixos.autoresize");
     // On a busy host an emulated timer ticks late: a kernel that checks it at start takes it for broken, and panics.
-    if (!plan.host.kvm) line += " no_timer_check";
+    if (!plan.host.kvm) add_parameter(line, "no_timer_check");
     auto parts = command_line_parts(line);
     if (!parts) return std::unexpected(parts.error());
     plan.host.command_line = std::move(parts->line);
@@ -64,6 +65,27 @@ const std::string &booted(const Machine &m) {
     return m.toplevel.empty() ? m.kernel : m.toplevel;
 }
 
+// The default, which every description has, is nobody's wish.
+bool size_said(const Machine &m) {
+    constexpr int default_mib = 1024;
+    return !m.disk_image.empty() && m.disk_mib != default_mib;
+}
+
+// An image is made larger as diskSize says, and never smaller.
+void plan_growth(LaunchPlan &plan, const Machine &m, const RootImageFacts &root) {
+    constexpr uint64_t mib = uint64_t{1} << 20;
+    const uint64_t wanted = static_cast<uint64_t>(m.disk_mib) * mib;
+    if (!size_said(m) || root.size_bytes == 0 || root.size_bytes == wanted) return;
+    if (root.size_bytes > wanted) {
+        plan.notes.push_back(std::format("{} has {} MiB, and no image is made smaller: diskSize {} is passed over", m.disk_image,
+                                         root.size_bytes / mib, m.disk_mib));
+        return;
+    }
+    plan.steps.emplace_back(GrowImage{m.disk_image, m.disk_mib});
+    plan.notes.push_back(
+        std::format("{} grows from {} to {} MiB, and its file system with it", m.disk_image, root.size_bytes / mib, m.disk_mib));
+}
+
 void plan_root_image(LaunchPlan &plan, const Machine &m, const RootImageFacts &root) {
     const std::string &image = m.disk_image;
     if (image.empty()) return;
@@ -78,6 +100,7 @@ void plan_root_image(LaunchPlan &plan, const Machine &m, const RootImageFacts &r
     else if (!kept)
         plan.steps.emplace_back(MakeImage{plan.host.root_image, m.disk_mib});
     if (m.ephemeral) return;
+    if (kept) plan_growth(plan, m, root);
     if (!kept) {
         plan.notes.push_back(std::format("created {}, {} MiB", image, m.disk_mib));
         plan.steps.emplace_back(HoldImage{image, false});
@@ -110,7 +133,9 @@ Result<LaunchPlan> plan_launch(const Machine &m, LaunchFacts facts) {
     if (m.use_boot_loader)
         host.oem_parameters =
             oem_parameters(m, host.root_image_empty, facts.boot_label.empty() ? "" : "LABEL=" + facts.boot_label);
-    else if (auto done = plan_boot(plan, std::move(facts.boot), host.root_image_empty); !done)
+    else if (auto done =
+                 plan_boot(plan, std::move(facts.boot), host.root_image_empty, size_said(m) && !new_image && !m.ephemeral);
+             !done)
         return std::unexpected(done.error());
     plan_root_image(plan, m, facts.root);
     if (m.use_efi_boot) {

@@ -46,6 +46,10 @@ struct MakeImage {
     std::string path;
     int mib = 0;
 };
+struct GrowImage {
+    std::string path;
+    int mib = 0;
+};
 struct OverlayImage {
     std::string path, backing;
 };
@@ -62,7 +66,7 @@ struct RelayGuest {
     std::vector<std::string> targets;
 };
 using LaunchStep = std::variant<UseCached, JoinVlan, RelayGuest, MakeOwnDirectory, WriteFile, HoldImage, PutAside, MakeImage,
-                                OverlayImage, CopyFile, WriteStamp>;
+                                GrowImage, OverlayImage, CopyFile, WriteStamp>;
 
 struct LaunchPlan {
     std::vector<LaunchStep> steps;

@@ -1,5 +1,8 @@
 #include "hostside/launch/prepare.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <filesystem>
 #include <utility>
@@ -16,6 +19,29 @@ namespace hostside {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+// What a link to the root disk's image names, there or not: the image is made, put aside and stamped there. A link in a
+// directory where everybody may leave one is followed as the kernel follows it: its owner's own, or the directory's owner's
+// (proc_sys_fs(5), protected_symlinks).
+std::string image_behind_links(std::string path) {
+    constexpr int most = 40;
+    for (int i = 0; i < most; ++i) {
+        struct stat st{}, around{};
+        const fs::path parent = fs::path(path).parent_path();
+        if (::lstat(path.c_str(), &st) < 0 || !S_ISLNK(st.st_mode) || ::stat(parent.c_str(), &around) < 0) break;
+        const bool anybodys = (around.st_mode & (S_ISVTX | S_IWOTH)) == (S_ISVTX | S_IWOTH);
+        if (anybodys && st.st_uid != ::geteuid() && st.st_uid != around.st_uid) break;
+        std::error_code error;
+        const fs::path target = fs::read_symlink(path, error);
+        if (error) break;
+        path = (parent / target).lexically_normal();
+    }
+    return path;
+}
+
+}  // namespace
+
 void make_paths_absolute(Machine &m) {
     const auto absolute = [](std::string &path) {
         if (!path.empty()) path = fs::absolute(path).lexically_normal();
@@ -23,6 +49,7 @@ void make_paths_absolute(Machine &m) {
     for (auto *path : {&m.store, &m.kernel, &m.modules, &m.initrd, &m.stage1, &m.boot_disk, &m.bios, &m.disk_image, &m.shared_dir,
                        &m.efi_firmware, &m.efi_variables, &m.efi_own_variables, &m.tpm_state})
         absolute(*path);
+    if (!m.disk_image.empty()) m.disk_image = image_behind_links(m.disk_image);
     if (m.debug_shell != any_debug_shell) absolute(m.debug_shell);
     // NixOS names a package, which has the file.
     std::error_code error;

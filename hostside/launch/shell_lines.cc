@@ -39,6 +39,9 @@ class Line {
         return std::format("test -e {} || {}\n", quote_word(step.path),
                            quote_words({qemu_img_, "create", "-q", "-f", "qcow2", step.path, std::format("{}M", step.mib)}));
     }
+    std::string operator()(const GrowImage &step) const {
+        return quote_words({qemu_img_, "resize", "-q", "-f", "qcow2", step.path, std::format("{}M", step.mib)}) + "\n";
+    }
     std::string operator()(const OverlayImage &step) const {
         return quote_words({qemu_img_, "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", step.backing, step.path}) + "\n";
     }

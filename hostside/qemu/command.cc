@@ -93,6 +93,31 @@ base::Result<> add_credentials(Argv &argv, const Machine &m) {
     return {};
 }
 
+// Slots of both machine types' first bus that no device of theirs takes; nothing of ours makes a bridge.
+constexpr size_t pci_slots = 30;
+
+base::Result<> check_qemu_words(const Argv &argv, const Machine &m) {
+    for (const auto &word : m.qemu_options)
+        if (word == "-daemonize" || word == "--daemonize")
+            return base::fail(0, "QEMU argument", word, "the launcher stays with its QEMU; in the background: runvm start");
+    size_t devices = 0;
+    for (size_t i = 0; i + 1 < argv.size(); ++i) {
+        const std::string_view device = std::string_view(argv[i + 1]).substr(0, argv[i + 1].find(','));
+        const bool own_place = argv[i + 1].contains("bus=") && !argv[i + 1].contains("bus=pci");
+        const bool pci = device.contains("-pci") || device == "VGA" || device == "e1000";
+        if (argv[i] == "-virtfs" || (argv[i] == "-device" && pci && !own_place)) ++devices;
+    }
+    if (devices > pci_slots && m.disk_interface != "scsi" && m.empty_disks_mib.size() + m.drives.size() > 1)
+        return base::fail(
+            0, "add device", std::format("{} on PCI", devices),
+            std::format("{} has room for {}; all disks share one with --disk-interface scsi", m.machine_type, pci_slots));
+    if (devices > pci_slots)
+        return base::fail(
+            0, "add device", std::format("{} on PCI", devices),
+            std::format("{} has room for {}; share fewer directories, or join fewer switches", m.machine_type, pci_slots));
+    return {};
+}
+
 }  // namespace
 
 std::string escaped(std::string_view value) {
@@ -135,6 +160,7 @@ base::Result<Argv> qemu_argv(const Machine &m, const HostFacts &facts) {
         add(argv, "-smbios",
             "type=11,value=" + escaped(std::format("{}{}", mounts::protocol::oem_parameters_prefix, facts.oem_parameters)));
     argv.insert(argv.end(), m.qemu_options.begin(), m.qemu_options.end());
+    if (auto done = check_qemu_words(argv, m); !done) return std::unexpected(done.error());
     return argv;
 }
 

@@ -69,6 +69,7 @@ base::Result<BootReport> boot_report(std::string_view text, const std::string &n
                         text_of(one, "error"), time_of(one, "start_us"), time_of(one, "end_us")};
         if (read.start_us < 0) return fail(0, step, name, "one of its steps has no time of start");
         read.ended = read.end_us >= read.start_us;
+        read.cpu_ns = time_of(one, "cpu_ns");
         report.end_us = std::max({report.end_us, read.start_us, read.end_us});
         report.steps.push_back(std::move(read));
     }

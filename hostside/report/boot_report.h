@@ -19,6 +19,7 @@ struct ReportStep {
     int64_t start_us = 0;  // since the kernel began
     int64_t end_us = 0;    // where `ended` is false: as long as anything is known
     bool ended = true;
+    int64_t cpu_ns = -1;  // of processor time; -1: the guest did not tell
     [[nodiscard]] int64_t took_us() const { return end_us - start_us; }
 };
 

@@ -113,10 +113,41 @@ std::string as_json(const BootReport &report) {
                             &step == report.steps.data() ? "" : ",", base::json_text(step.phase), base::json_text(step.kind),
                             base::json_text(step.text), step.start_us);
         if (step.ended) text += std::format(", \"end_us\": {}", step.end_us);
+        if (step.cpu_ns >= 0) text += std::format(", \"cpu_ns\": {}", step.cpu_ns);
         if (!step.error.empty()) text += ", \"error\": " + base::json_text(step.error);
         text += "}";
     }
     return text + "\n]}\n";
+}
+
+int64_t processor_ns(const BootReport &report) {
+    int64_t sum = 0;
+    for (const auto &step : report.steps) {
+        if (step.cpu_ns < 0 && step.ended) return -1;
+        sum += std::max<int64_t>(step.cpu_ns, 0);
+    }
+    return report.steps.empty() ? -1 : sum;
+}
+
+std::string processor_comparison(const BootReport &a, const BootReport &b) {
+    const auto row_of = [](int64_t in_a, int64_t in_b, std::string_view what) {
+        return std::format("{:>12} {:>12} {:>+12}  {}\n", in_a, in_b, in_b - in_a, what);
+    };
+    std::string text = std::format("{:>12} {:>12} {:>12}  nanoseconds of the processor\n", "A", "B", "difference");
+    const auto of_a = by_place(a), of_b = by_place(b);
+    std::map<std::string, const ReportStep *> all = of_a;
+    all.insert(of_b.begin(), of_b.end());
+    const auto in = [](const auto &steps, const std::string &place) {
+        const auto found = steps.find(place);
+        return found == steps.end() ? 0 : std::max<int64_t>(found->second->cpu_ns, 0);
+    };
+    std::vector<std::pair<std::string, std::string>> rows;
+    for (const auto &[place, step] : all) rows.emplace_back(place, step->phase + ": " + step->text);
+    std::ranges::stable_sort(rows, std::ranges::greater{},
+                             [&](const auto &row) { return std::abs(in(of_b, row.first) - in(of_a, row.first)); });
+    for (size_t i = 0; i < std::min(rows.size(), most_listed); ++i)
+        text += row_of(in(of_a, rows[i].first), in(of_b, rows[i].first), rows[i].second);
+    return text + row_of(processor_ns(a), processor_ns(b), "all of stage 1");
 }
 
 double slower_percent(const BootReport &a, const BootReport &b) {

@@ -10,6 +10,7 @@
 
 #include "mounts/boot/source.h"
 #include "mounts/boot/step.h"
+#include "mounts/path_trace.h"
 #include "mounts/protocol.h"
 
 namespace mounts {
@@ -163,6 +164,8 @@ const std::map<std::string_view, Parser> &parsers() {
          one_of(protocol::union_engine_parameter, &B::union_engine,
                 {{"auto", UnionEngine::automatic}, {"overlay", UnionEngine::overlay}, {"fuse", UnionEngine::fuse}})},
         {protocol::union_options_parameter, parse_union_options},
+        {protocol::union_trace_parameter,
+         one_of(protocol::union_trace_parameter, &B::union_trace, {{"off", false}, {"paths", true}})},
         {protocol::register_parameter,
          one_of(protocol::register_parameter, &B::registration,
                 {{"auto", RegisterMode::automatic}, {"strict", RegisterMode::strict}, {"off", RegisterMode::off}})},
@@ -234,7 +237,10 @@ Result<BootParameters> boot_parameters(const std::vector<Parameter> &parameters)
     if (!out.union_options.empty() && out.union_engine == UnionEngine::overlay)
         return fail(0, "kernel parameter", std::format("{}={}", protocol::union_options_parameter, out.union_options),
                     std::format("they are unionfs's, but {}=overlay is given", protocol::union_engine_parameter));
-    if (!out.union_options.empty()) out.union_engine = UnionEngine::fuse;
+    if (out.union_trace && out.union_engine == UnionEngine::overlay)
+        return fail(0, "kernel parameter", std::format("{}=paths", protocol::union_trace_parameter),
+                    std::format("only unionfs can tell, but {}=overlay is given", protocol::union_engine_parameter));
+    if (!out.union_options.empty() || out.union_trace) out.union_engine = UnionEngine::fuse;
     return out;
 }
 

@@ -43,6 +43,7 @@ struct BootParameters {
     std::optional<UnionMode> store_union;     // the same
     UnionEngine union_engine = UnionEngine::automatic;
     std::string union_options;  // of unionfs(8), comma-separated; the engine is fuse then
+    bool union_trace = false;   // of the store paths that are used; the engine is fuse then
     std::vector<Share> shares;
     std::string fresh_disk;     // serial of a disk to which, the launcher says, nothing was ever written; empty: none
     int device_timeout_s = 20;  // NixOS's stage 1 tries 20 times, a second apart

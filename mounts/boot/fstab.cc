@@ -10,6 +10,7 @@
 
 #include "mounts/boot/mount_order.h"
 #include "mounts/boot/source.h"
+#include "mounts/path_trace.h"
 #include "mounts/protocol.h"
 
 namespace mounts {
@@ -247,6 +248,10 @@ Result<std::vector<FileSystem>> apply_parameters(std::vector<FileSystem> table, 
                         "the fstab has no /nix/store for a union to lie on");
         if (store != nullptr) store->store_union = *parameters.store_union;
     }
+    if (parameters.union_trace &&
+        std::ranges::none_of(table, [](const FileSystem &fs) { return fs.store_union != UnionMode::off; }))
+        return fail(0, "kernel parameter", std::format("{}=paths", protocol::union_trace_parameter),
+                    "the union tells which paths are used, and this machine's store has none (stage1.union=tmpfs)");
     if (!parameters.boot.empty())
         table.push_back({.source = parameters.boot,
                          .target = "/boot",

@@ -5,6 +5,7 @@
 #include <format>
 
 #include "mounts/boot/source.h"
+#include "mounts/path_trace.h"
 #include "mounts/protocol.h"
 
 namespace mounts {
@@ -36,8 +37,10 @@ void plan_store_union(const FileSystem &store, const PlanInput &input, std::vect
     make(upper + "/work");
     make(root + store.target);
     const BootParameters &parameters = input.parameters;
+    std::string trace;
+    if (parameters.union_trace) trace = std::format("{}{}/{}", root, protocol::xchg_dir, protocol::paths_file);
     steps.push_back(MountUnion{lower, upper + "/upper", upper + "/work", root + store.target, parameters.union_engine,
-                               parameters.union_options, root, parameters.reginfo});
+                               parameters.union_options, root, parameters.reginfo, std::move(trace)});
 }
 
 bool goes_along(std::string_view target) {
@@ -93,11 +96,12 @@ Phase plan_devices(const PlanInput &input) {
 Phase plan_mounts(const PlanInput &input) {
     Phase phase{protocol::BootPhase::mounts, {}};
     for (const std::string &text : input.passed_over) phase.steps.push_back(PassOver{text});
+    std::vector<Step> last;  // a union that writes into xchg comes after it
     for (const FileSystem &fs : input.file_systems) {
         const bool is_root = fs.target == "/";
         if (is_root && input.root_mounted) continue;
         if (fs.store_union != UnionMode::off) {
-            plan_store_union(fs, input, phase.steps);
+            plan_store_union(fs, input, input.parameters.union_trace ? last : phase.steps);
             continue;
         }
         // The root's own mount point is the initrd's, as is what goes along.
@@ -119,6 +123,7 @@ Phase plan_mounts(const PlanInput &input) {
         // Before xchg and shared are mounted in it.
         if (is_root) phase.steps.push_back(MakeDirectory{target + "/tmp", 01777, true, input.target_root});
     }
+    phase.steps.insert(phase.steps.end(), last.begin(), last.end());
     const auto hidden =
         std::ranges::find_if(input.file_systems, [](const FileSystem &fs) { return fs.target.starts_with("/tmp/"); });
     if (hidden != input.file_systems.end()) phase.steps.push_back(KeepVisible{hidden->target});

@@ -40,8 +40,9 @@ std::string describe(const Step &step) {
                                    s.optional ? " (optional)" : "");
             },
             [](const MountUnion &s) {
-                return std::format("union ({}{}{}) lower {} upper {} work {} at {}", name(s.engine),
-                                   s.options.empty() ? "" : ": ", s.options, s.lower, s.upper, s.work, s.target);
+                return std::format("union ({}{}{}) lower {} upper {} work {} at {}{}", name(s.engine),
+                                   s.options.empty() ? "" : ": ", s.options, s.lower, s.upper, s.work, s.target,
+                                   s.trace.empty() ? "" : ", paths that are used to " + s.trace);
             },
             [](const MakeDirectory &s) { return std::format("mkdir -p {} mode {:04o}", s.path, s.mode); },
             [](const MarkFile &s) { return std::format("touch {}", s.path); },

@@ -73,6 +73,7 @@ struct MountUnion {
     std::string options{};  // of unionfs(8), comma-separated
     std::string root{};
     std::string reginfo{};  // as in RegisterClosure: what it registers is not to be hidden
+    std::string trace{};    // a file for the names of the paths that are used; empty: none
 };
 
 // mkdir -p; the mode is set on the last level only when it is made anew or `enforce_mode`.

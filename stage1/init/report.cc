@@ -1,5 +1,7 @@
 #include "stage1/init/report.h"
 
+#include <sys/resource.h>
+
 #include <ctime>
 #include <format>
 
@@ -15,6 +17,17 @@ int64_t boot_time_us() {
 
 namespace {
 
+int64_t ns_of(int64_t seconds, int64_t ns) { return seconds * 1'000'000'000 + ns; }
+
+int64_t cpu_time_ns() {
+    timespec own{};
+    ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &own);
+    rusage children{};
+    (void)::getrusage(RUSAGE_CHILDREN, &children);
+    const auto of = [](const timeval &t) { return ns_of(t.tv_sec, int64_t{t.tv_usec} * 1000); };
+    return ns_of(own.tv_sec, own.tv_nsec) + of(children.ru_utime) + of(children.ru_stime);
+}
+
 std::string json_of(const StepRecord &r) {
     std::string text = "{\"phase\": " + base::json_text(r.phase);
     const auto field = [&](std::string_view name, std::string_view value) {
@@ -25,6 +38,7 @@ std::string json_of(const StepRecord &r) {
     field("text", base::json_text(r.text));
     field("start_us", std::to_string(r.start_us));
     if (r.end_us != 0) field("end_us", std::to_string(r.end_us));
+    if (r.end_us != 0) field("cpu_ns", std::to_string(r.cpu_ns));
     if (!r.error.empty()) field("error", base::json_text(r.error));
     return text += '}';
 }
@@ -41,12 +55,14 @@ void cut(std::string &text) {
 }  // namespace
 
 void Report::begin(std::string phase, std::string step, std::string text) {
-    records_.push_back({std::move(phase), std::move(step), std::move(text), boot_time_us(), 0, {}});
+    records_.push_back({std::move(phase), std::move(step), std::move(text), boot_time_us()});
+    cpu_at_begin_ns_ = cpu_time_ns();
 }
 
 void Report::end(std::string result, std::string error) {
     StepRecord &record = records_.back();
     record.end_us = boot_time_us();
+    record.cpu_ns = cpu_time_ns() - cpu_at_begin_ns_;
     if (!result.empty()) record.text = std::move(result);
     record.error = std::move(error);
     ended_text_ += (ended_text_.empty() ? "\n " : ",\n ") + json_of(record);

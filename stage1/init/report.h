@@ -1,5 +1,5 @@
-// What each step did, when and for how long: collected while the boot runs, written as JSON for the host and for
-// whoever asks why a boot was slow. Times are CLOCK_BOOTTIME, microseconds since the kernel started.
+// What each step did, when, for how long and with how much of the processor: collected while the boot runs, written as JSON for
+// the host and for whoever asks why a boot was slow. Times are CLOCK_BOOTTIME, microseconds since the kernel started.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,8 @@ struct StepRecord {
     std::string text;  // mounts::describe, or what came of it
     int64_t start_us = 0;
     int64_t end_us = 0;
-    std::string error;  // empty: done
+    std::string error{};  // empty: done
+    int64_t cpu_ns = 0;   // of processor time, ours and that of the children that ended
 };
 
 class Report {
@@ -33,6 +34,7 @@ class Report {
 
   private:
     std::vector<StepRecord> records_;
+    int64_t cpu_at_begin_ns_ = 0;
     std::string ended_text_;  // the JSON of those that ended: written at each step's end, it is made once
 };
 

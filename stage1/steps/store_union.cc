@@ -6,6 +6,7 @@
 #include <format>
 #include <ranges>
 #include <string_view>
+#include <vector>
 
 #include "mounts/base/at.h"
 #include "mounts/base/process.h"
@@ -60,12 +61,29 @@ std::string said_by_unionfs(std::string_view output) {
     return out;
 }
 
+// Beneath the target root, whose links are the guest's. No descriptor: nothing is traced.
+Result<base::Fd> open_trace(const mounts::MountUnion &step) {
+    if (step.trace.empty()) return base::Fd();
+    const auto root = base::open_at(AT_FDCWD, step.root, O_PATH | O_DIRECTORY);
+    if (!root) return std::unexpected(root.error());
+    return base::open_in_root(root->get(), step.trace.substr(step.root.size()),
+                              O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK, 0644);
+}
+
 // A child of this very binary; it returns when the union is usable, with what it said of itself. Its name begins with `@`,
 // so that the steps that kill everything before stage 2 and at shutdown spare it (systemd, ROOT_STORAGE_DAEMONS).
 Result<std::string> mount_fuse(const mounts::MountUnion &step) {
     leave_unit();
-    const std::string options = "allow_other," + layers(step) + (step.options.empty() ? "" : "," + step.options);
-    const auto exit = base::run({.argv = {"/proc/self/exe", "unionfs", "-o", options, step.target}, .capture_output = true});
+    std::string options = "allow_other," + layers(step) + (step.options.empty() ? "" : "," + step.options);
+    std::vector<int> inherited;
+    const auto trace = open_trace(step);
+    if (!trace) return std::unexpected(trace.error());
+    if (*trace) {
+        options += std::format(",trace=/proc/self/fd/{}", trace->get());
+        inherited.push_back(trace->get());
+    }
+    const auto exit = base::run(
+        {.argv = {"/proc/self/exe", "unionfs", "-o", options, step.target}, .inherited = inherited, .capture_output = true});
     if (!exit) return std::unexpected(exit.error());
     std::string said = said_by_unionfs(exit->output);
     if (exit->status != 0) return fail(0, "union", step.target, std::format("unionfs ended with {}: {}", exit->status, said));

@@ -107,6 +107,22 @@ TEST_CASE("a file goes from the host into the guest through xchg, and another on
     CHECK(*out == "from the guest\n");
 }
 
+TEST_CASE("a diskSize that is larger than the image grows the image and its file system; a link to the image stands for it") {
+    Machine machine;
+    (void)boot_test::fixture();
+    const std::string link = machine.xchg() + ".link";
+    std::filesystem::create_symlink(machine.disk(), link);
+    const auto of_size = [&](const char *size, const char *script) {
+        return machine.boot({.script = script, .arguments = {"--disk-image", link, "--disk-size", size}});
+    };
+    CHECK(of_size("300", "echo kept >/file").exit_code == 0);
+    CHECK(std::filesystem::exists(machine.disk()));  // what the link names was made
+    const Boot grown = of_size("900", "grep -q kept /file && test $(stat -f -c %b /) -gt 190000");
+    CHECK(grown.exit_code == 0);
+    CHECK_THAT(grown.console, ContainsSubstring(machine.disk() + " grows from 300 to 900 MiB"));
+    CHECK(machine.check_disk().first);
+}
+
 TEST_CASE("x-nixos.autoresize grows the root to an image that became larger") {
     Machine machine;
     CHECK(machine.boot({.script = "df -m / | tail -n 1 >/dev/console"}).exit_code == 0);

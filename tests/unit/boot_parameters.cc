@@ -63,6 +63,15 @@ TEST_CASE("who chooses options of unionfs gets unionfs") {
     CHECK(p.union_engine == mounts::UnionEngine::fuse);
 }
 
+TEST_CASE("who wants to know which paths are used gets unionfs, and can't have the kernel's union") {
+    const auto p = parsed("stage1.union.trace=paths");
+    CHECK(p.union_trace);
+    CHECK(p.union_engine == mounts::UnionEngine::fuse);
+    CHECK_FALSE(parsed("stage1.union.trace=paths stage1.union.trace=off").union_trace);
+    CHECK(refused("stage1.union.trace=paths stage1.union.engine=overlay") ==
+          "kernel parameter 'stage1.union.trace=paths': only unionfs can tell, but stage1.union.engine=overlay is given");
+}
+
 TEST_CASE("a bad value of one of our parameters is an error that names it") {
     CHECK(refused("stage1.union=ramdisk") == "kernel parameter 'stage1.union=ramdisk': expected off | tmpfs | disk");
     CHECK(refused("stage1.device-timeout=-1") == "kernel parameter 'stage1.device-timeout=-1': expected seconds from 0 to 3600");

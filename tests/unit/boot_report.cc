@@ -129,3 +129,52 @@ TEST_CASE("the picture is well-formed XML that fetches nothing") {
     CHECK_THAT(page, ContainsSubstring("default-src 'none'") && ContainsSubstring("#d55e00"));
     for (const char *fetched : {"src=", "href=", "url(", "@import"}) CHECK_FALSE(page.contains(fetched));
 }
+
+TEST_CASE("two reports are compared by processor time, whatever the clock says, with the step that costs more first") {
+    const auto of = [](int64_t wait_ns, int64_t mount_ns) {
+        return boot_report(std::format(R"({{"steps": [
+ {{"phase": "devices", "step": "wait", "text": "vda", "start_us": 1, "end_us": 9000000, "cpu_ns": {}}},
+ {{"phase": "mounts", "step": "mount", "text": "mount /", "start_us": 9000000, "end_us": 9000001, "cpu_ns": {}}},
+ {{"phase": "switch_root", "step": "switch_root", "text": "go", "start_us": 9000001}}]}})",
+                                       wait_ns, mount_ns),
+                           "web");
+    };
+    const auto a = of(1000, 500), b = of(1000, 800);
+    REQUIRE(a);
+    REQUIRE(b);
+    CHECK(hostside::processor_ns(*a) == 1500);
+    CHECK(hostside::processor_comparison(*a, *b) == R"(           A            B   difference  nanoseconds of the processor
+         500          800         +300  mounts: mount /
+        1000         1000           +0  devices: vda
+           0            0           +0  switch_root: go
+        1500         1800         +300  all of stage 1
+)");
+    CHECK(hostside::processor_ns(*boot_report(hostside::as_json(*b), "web")) == 1800);
+    CHECK(hostside::processor_ns(*boot_report(failed, "web")) == -1);
+}
+
+TEST_CASE("runvm report --compare --cpu is a gate, and refuses a report that has no processor time") {
+    const support::ScratchDirectory scratch;
+    const auto write = [&](const char *name, const std::string &cpu) {
+        std::ofstream(scratch.path(name)) << std::format(
+            R"({{"steps": [{{"phase": "p", "step": "s", "text": "t", "start_us": 1, "end_us": 2{}}}]}})", cpu);
+        return scratch.path(name);
+    };
+    const std::string a = write("a.json", R"(, "cpu_ns": 1000)"), b = write("b.json", R"(, "cpu_ns": 1100)"),
+                      old = write("old.json", "");
+    const auto runvm = std::filesystem::read_symlink("/proc/self/exe").parent_path().parent_path() / "runvm";
+    const auto status = [&](const std::string &first, const std::string &second, const char *limit) {
+        const auto exit =
+            base::run({.argv = {runvm, "report", "--compare", first, second, "--cpu", "--limit", limit}, .capture_output = true});
+        REQUIRE(exit);
+        INFO(exit->output);
+        return std::pair{exit->status, exit->output};
+    };
+    CHECK(status(a, b, "10").first == 0);
+    CHECK(status(a, b, "9").first == 1);
+    CHECK_THAT(status(a, b, "9").second,
+               ContainsSubstring("b.json is slower than ") && ContainsSubstring("by 10.0 %, more than 9 %"));
+    CHECK(status(b, a, "0").first == 0);
+    CHECK(status(a, old, "0").first == 124);
+    CHECK_THAT(status(a, old, "0").second, ContainsSubstring("it has no processor time: an older stage 1 wrote it"));
+}

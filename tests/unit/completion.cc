@@ -4,6 +4,7 @@
 #include <catch_amalgamated.hpp>
 #include <filesystem>
 #include <format>
+#include <sstream>
 
 #include "hostside/description/description.h"
 #include "mounts/base/process.h"
@@ -52,4 +53,40 @@ TEST_CASE("every option's flag is in every shell's completion") {
         CHECK_THAT(zsh, ContainsSubstring("'*" + key.flag + "["));
         CHECK_THAT(fish, ContainsSubstring(" -l " + key.flag.substr(2) + " "));
     }
+}
+
+// The union's options with a value end in `=`; mode= and its kin are offered with each value.
+TEST_CASE("stage1 and unionfs are completed with the words that they take themselves, in every shell") {
+    const auto stage1 = std::filesystem::read_symlink("/proc/self/exe").parent_path().parent_path() / "stage1";
+    std::vector<std::string> words;
+    const auto take = [&](const std::string &help, char first) {
+        std::istringstream text(help);
+        for (std::string line; std::getline(text, line);) {
+            std::istringstream of_line(line);
+            std::string word;
+            of_line >> word;
+            if (line.starts_with("  ") && !line.starts_with("   ") && word != "--version" &&
+                (first == 0 || word.starts_with(first)) && word != "-h,--help" && word != "init")
+                words.push_back(word.substr(0, word.find('=') == std::string::npos ? word.find(',') : word.find('=')));
+        }
+    };
+    for (const char *verb : {"devices", "mounts", "register", "plan", "agent"}) take(output_of({stage1, verb, "--help"}), '-');
+    const std::string all = output_of({stage1, "--help"});
+    take(all.substr(all.find("Subcommands:")), 0);
+    const std::string of_union = output_of({stage1, "unionfs", "-o", "help"});
+    take(of_union.substr(of_union.find("  lowerdir=")), 0);
+    CHECK(words.size() > 25);
+    for (const char *shell : {"bash", "zsh", "fish"}) {
+        const std::string completion = output_of({runvm(), "completion", shell});
+        for (const auto &word : words) CHECK_THAT(completion, Catch::Matchers::ContainsSubstring(word));
+    }
+    const std::string ask =
+        R"sh(compopt() { :; }; eval "$("$0" completion bash)"; eval "COMP_WORDS=($1)"; COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+_${COMP_WORDS[0]}; echo "${COMPREPLY[*]}")sh";
+    const auto offers = [&](const std::string &typed) { return output_of({"/bin/bash", "-c", ask, runvm(), typed}); };
+    CHECK(offers("stage1 re") == "register\n");
+    CHECK(offers("stage1 register --s") == "--strict\n");
+    CHECK(offers("stage1 tell r") == "ready\n");
+    CHECK(offers("unionfs -o mode=") == "mode=auto mode=store mode=throughput\n");
+    CHECK(offered("runvm run --union ''") == "off tmpfs disk\n");
 }

@@ -59,6 +59,28 @@ TEST_CASE("a root disk is stamped with what boots from it, a boot loader's disk 
                                 "warning: /d was made for /nix/store/0-system, and now boots /boot.qcow2; --fresh starts over"));
 }
 
+TEST_CASE("an image grows to the diskSize that is said, is never made smaller, and of the default nothing is made") {
+    constexpr uint64_t mib = uint64_t{1} << 20;
+    RootImageFacts root;
+    root.there = true;
+    root.size_bytes = 512 * mib;
+    const auto grown = [](const LaunchPlan &made) {
+        for (const auto &step : made.steps)
+            if (const auto *grow = std::get_if<GrowImage>(&step)) return grow->mib;
+        return 0;
+    };
+    const auto larger = plan(R"({"diskImage":"/d","diskSize":2048,"kernel":"/k","init":"/x"})", root);
+    CHECK(grown(larger) == 2048);
+    CHECK(std::ranges::contains(larger.notes, "/d grows from 512 to 2048 MiB, and its file system with it"));
+    CHECK(larger.host.command_line.contains(" rootflags=x-nixos.autoresize"));
+    const auto smaller = plan(R"({"diskImage":"/d","diskSize":200,"kernel":"/k","init":"/x"})", root);
+    CHECK(grown(smaller) == 0);
+    CHECK(std::ranges::contains(smaller.notes, "/d has 512 MiB, and no image is made smaller: diskSize 200 is passed over"));
+    const auto unsaid = plan(R"({"diskImage":"/d","kernel":"/k","init":"/x"})", root);
+    CHECK(grown(unsaid) == 0);
+    CHECK_FALSE(unsaid.host.command_line.contains("rootflags="));
+}
+
 TEST_CASE("what the cache had is used before anything is done, and if it went meanwhile nothing is") {
     const support::ScratchDirectory scratch;
     ::setenv("XDG_CACHE_HOME", scratch.path("cache").c_str(), 1);

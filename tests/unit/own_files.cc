@@ -8,6 +8,7 @@
 
 #include "hostside/host/image.h"
 #include "hostside/host/run_directory.h"
+#include "hostside/launch/prepare.h"
 #include "mounts/base/at.h"
 #include "mounts/base/process.h"
 #include "tests/support/disk.h"
@@ -87,4 +88,26 @@ TEST_CASE("an image that could not be made leaves nothing, and a link to nowhere
     const auto made = hostside::ensure_image(qemu_beside(scratch, "exit 0\n"), image, 64);
     REQUIRE_FALSE(made);
     CHECK(base::message(made.error()).contains("a link to where nothing is"));
+}
+
+TEST_CASE(
+    "a link to the root disk's image stands for what it names, there or not; in a directory of everybody's only its owner's") {
+    const support::ScratchDirectory scratch;
+    const auto resolved = [](const std::string &path) {
+        hostside::Machine machine;
+        machine.disk_image = path;
+        hostside::make_paths_absolute(machine);
+        return machine.disk_image;
+    };
+    fs::create_directory(scratch.path("images"));
+    fs::create_symlink("images/later.qcow2", scratch.path("disk"));
+    fs::create_symlink("disk", scratch.path("other"));
+    CHECK(resolved(scratch.path("other")) == scratch.path("images/later.qcow2"));
+    CHECK(resolved(scratch.path("images/plain")) == scratch.path("images/plain"));
+    fs::create_symlink("loop", scratch.path("loop"));
+    CHECK(resolved(scratch.path("loop")) == scratch.path("loop"));
+    if (::geteuid() != 0) SKIP("needs root, for a link of another user's");
+    REQUIRE(::chmod(scratch.path().c_str(), 01777) == 0);
+    REQUIRE(::lchown(scratch.path("disk").c_str(), 1234, 1234) == 0);
+    CHECK(resolved(scratch.path("disk")) == scratch.path("disk"));
 }

@@ -50,6 +50,21 @@ TEST_CASE("a union on tmpfs gets half of the memory, one on the disk none of it"
             "at /mnt-root/nix/store\n"));
 }
 
+TEST_CASE("a union that notes which paths are used is mounted after xchg, into which it writes") {
+    const std::string plan = text(plan_mounts(input("init=/i stage1.union=tmpfs stage1.union.trace=paths")));
+    const size_t shared = plan.find(" xchg /mnt-root/tmp/xchg\n");
+    const size_t joined = plan.find("union (fuse) ");
+    REQUIRE(shared != std::string::npos);
+    REQUIRE(joined != std::string::npos);
+    CHECK(shared < joined);
+    CHECK(plan.contains(" at /mnt-root/nix/store, paths that are used to /mnt-root/tmp/xchg/stage1-paths\n"));
+    const auto without = boot_parameters(parse_command_line("stage1.union=off stage1.union.trace=paths"));
+    REQUIRE(without);
+    CHECK(apply_parameters(parse_fstab(default_fstab(512000), "built-in")->file_systems, *without, 512000)
+              .error()
+              .hint.contains("has none"));
+}
+
 TEST_CASE("only what this boot needs is loaded, and only its devices are waited for") {
     CHECK(text(plan_modules(input("init=/i root=tmpfs stage1.union=off"))) ==
           "load modules 9pnet_virtio fs-9p for the file systems\n");

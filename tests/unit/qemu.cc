@@ -209,6 +209,38 @@ TEST_CASE("clashes are refused by name") {
                       facts.run_directory));
 }
 
+TEST_CASE("our parameters stand before the words of init, whoever wrote those") {
+    const auto machine = hostside::machine_from({{"test", R"({"kernelParams":["a=1","-- x y","b=\"-- z\""]})", false}});
+    REQUIRE(machine);
+    std::string line = hostside::kernel_command_line(*machine, "quiet -- of the system", "/i");
+    hostside::add_parameter(line, "no_timer_check");
+    CHECK(line.starts_with("quiet console=ttyS0 panic=-1 init=/i "));
+    const size_t dashes = line.find(" -- ");
+    for (const char *ours : {"init=/i", "stage1.union=", "root=", " a=1", " no_timer_check"}) CHECK(line.find(ours) < dashes);
+    CHECK(line.ends_with(" -- of the system"));
+}
+
+TEST_CASE("more devices than a machine has slots for, and a QEMU that would leave its launcher, are refused with what to do") {
+    HostFacts facts = host();
+    std::string sizes;
+    for (int i = 0; i < 27; ++i) {
+        facts.empty_images.push_back(std::format("/e{}", i));
+        sizes += (i == 0 ? "" : ",") + std::string("1");
+    }
+    const std::string disks = R"("emptyDiskImages":[)" + sizes + "]";
+    CHECK_THAT(
+        command("{" + disks + "}", facts),
+        Catch::Matchers::ContainsSubstring(" on PCI': pc has room for 30; all disks share one with --disk-interface scsi"));
+    CHECK_FALSE(command("{" + disks + R"(,"qemu":{"diskInterface":"scsi"}})", facts).contains("on PCI'"));
+    std::string shares;
+    for (int i = 0; i < 30; ++i)
+        shares += std::format(R"({}{{"tag":"s{}","source":"/s","target":"/t{}"}})", i == 0 ? "" : ",", i, i);
+    CHECK_THAT(command(R"({"sharedDirectories":[)" + shares + "]}"),
+               Catch::Matchers::ContainsSubstring("share fewer directories"));
+    CHECK(command(R"({"qemu":{"options":["-daemonize"]}})") ==
+          "QEMU argument '-daemonize': the launcher stays with its QEMU; in the background: runvm start");
+}
+
 TEST_CASE("the kernel's command line says what stage 1 needs") {
     const auto machine =
         hostside::machine_from({{"test", R"({"diskImage":"","regInfo":"/nix/store/r","writableStoreUseTmpfs":false,"msize":4096,

@@ -20,6 +20,8 @@ TEST_CASE("a report is JSON: each step with its phase, what it did, its start an
     CHECK(first["start_us"] == report.records()[0].start_us);
     CHECK(first["end_us"] == report.records()[0].end_us);
     CHECK_FALSE(first.contains("error"));
+    CHECK(first["cpu_ns"] == report.records()[0].cpu_ns);
+    CHECK(first["cpu_ns"] > 0);
     CHECK(json["steps"][1]["error"] == "mount '/': no");
     CHECK(json["steps"][1]["text"] == "mount \xef\xbf\xbd");
     CHECK_FALSE(json["steps"][2].contains("end_us"));

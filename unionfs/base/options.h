@@ -23,6 +23,7 @@ struct Options {
     std::vector<std::string> for_mount;  // options that the kernel is given as they are: ro, nosuid, nodev, …
     Mode mode = Mode::automatic;
     Submounts submounts = Submounts::automatic;
+    std::string trace;          // a file for the names at the root that are used (tree/name_trace.h); empty: none
     bool io_uring = false;      // requests come over it, and a dead worker is not replaced
     bool copy_on_write = true;  // unionfs-fuse's `cow`: without it, a file of a read-only branch can't be changed
     bool allow_other = false;

@@ -101,6 +101,7 @@ int work(Union &fs, const FuseDevice &device, Mode mode, std::vector<int> kept, 
         fs.make_root();
     } else {
         std::ranges::copy(fs.table.orphans(), std::back_inserter(kept));
+        if (fs.trace) kept.push_back(fs.trace->fd());
         ask_to_resend(device);
         close_all_but(std::move(kept));
         if (fs.layers.work) fs.layers.clean_work(fs.table.orphan_names());
@@ -175,6 +176,11 @@ int command_main(int argc, char **argv) {
     Layers layers(std::move(*options));
     if (auto result = layers.open(); !result) return refuse(result.error());
     Union fs(layers, memory);
+    if (!fs.options.trace.empty()) {
+        auto trace = open_name_trace(fs.options.trace);
+        if (!trace) return refuse(trace.error());
+        fs.trace = std::move(*trace);
+    }
     auto device = mount_device(fs.options);
     if (!device) return refuse(device.error());
     layers.own_device = device_at(fs.options.mountpoint);

@@ -31,6 +31,8 @@ const char *const options_help =
     "  hide_meta_files    don't show .unionfs* and .fuse_hidden* of the branches\n"
     "  stale_readers      with throughput, the kernel reads lower files itself too: who has one open for reading when it\n"
     "                     is first changed goes on reading what it was\n"
+    "  trace=FILE         append each name of the root to FILE when it is first used: looked up or, of a directory, read or\n"
+    "                     something in it looked up\n"
     "  volatile           don't wait for copies to reach the disk: a power cut may leave them empty\n"
     "  userxattr          overlayfs marks in user.overlay.* instead of trusted.overlay.*\n"
     "  -f                 stay in the foreground\n"
@@ -89,6 +91,8 @@ Result<> parse_value(const std::string &name, const std::string &value, Options 
         options.source = value;
     } else if (name == "dirs") {
         return parse_branches(value, options);
+    } else if (name == "trace") {
+        options.trace = value;
     } else if (name == "max_files") {
         const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), options.max_files);
         if (error != std::errc{} || end != value.data() + value.size() || options.max_files < 64)

@@ -20,6 +20,7 @@ std::shared_ptr<Listing> listing_of(Union &fs, Node &directory, off_t offset, in
         const std::lock_guard lock(directory.mutex);
         if (directory.listing && offset != 0) return directory.listing;
     }
+    if (fs.trace) fs.trace->used(fs, directory);
     auto listing = std::make_shared<Listing>();
     if (directory.removed) return listing;  // removed while somebody stands in it: nothing is left
     error = listing->load(fs, directory);
@@ -62,7 +63,8 @@ void readdirplus(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset, f
     }
     if (offset == 0)
         directory.plain_token = fs.readdirplus.begin(fuse_req_ctx(request)->pid, listing->files, listing->has_subdirectories);
-    const bool plain = fs.readdirplus.goes_on(directory.plain_token);
+    // A name whose attributes came along is not looked up any more, and would not be seen in use.
+    const bool plain = fs.readdirplus.goes_on(directory.plain_token) || (fs.trace && &directory == fs.root);
     char *const buffer = reply_buffer(size);
     size_t used = 0;
     // `.` and `..` carry no node: what the kernel has of them stays as it is.

@@ -29,6 +29,7 @@ void lookup(fuse_req_t request, fuse_ino_t parent, const char *name) {
     const int error = fs.lookup(directory, name, node, status);
     fuse_entry_param entry{};
     if (error == 0) {
+        if (fs.trace) fs.trace->looked_up(fs, directory, name, *node);
         entry = entry_of(*node, status);
         if (directory.plain_token != 0 && !node->is_dir()) fs.readdirplus.looked_up(directory.plain_token.exchange(0));
     } else if (error == ENOENT) {
@@ -79,6 +80,7 @@ void make_entry(fuse_req_t request, fuse_ino_t parent, const char *name, bool di
     });
     Node *node = nullptr;
     struct stat status{};
+    if (fs.trace) fs.trace->used(fs, dir);
     if (error == 0) error = fs.intern_made(dir, name, {}, node, status);
     if (error != 0) {
         fuse_reply_err(request, error);
@@ -117,6 +119,7 @@ void create(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode
         return file ? 0 : errno;
     });
     if (error == EEXIST && (info->flags & O_EXCL) == 0) error = 0;
+    if (fs.trace) fs.trace->used(fs, dir);
     Node *node = nullptr;
     struct stat status{};
     if (error == 0) error = file ? fs.intern_made(dir, name, std::move(file), node, status) : fs.lookup(dir, name, node, status);

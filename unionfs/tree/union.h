@@ -7,10 +7,12 @@
 #include <fcntl.h>
 
 #include <functional>
+#include <memory>
 
 #include "unionfs/base/options.h"
 #include "unionfs/recovery/journal.h"
 #include "unionfs/tree/inode_table.h"
+#include "unionfs/tree/name_trace.h"
 #include "unionfs/upper/hard_links.h"
 
 namespace unionfs {
@@ -51,6 +53,7 @@ class Union {
     HardLinks hard_links;
     ReaddirplusPolicy readdirplus;
     Node *root = nullptr;
+    std::unique_ptr<NameTrace> trace{};  // null: nobody wants to know
     // Attributes of a Node changed, and no answer to a request tells it. Called with locks held: it takes none of ours.
     std::function<void(const Node &)> attributes_changed{};
 
