@@ -8,18 +8,18 @@ namespace hostside {
 
 namespace {
 
-struct Verb {
+struct GuestVerb {
     std::string_view name, words;
 };
 
-constexpr std::array<Verb, 8> stage1_verbs{{{"devices", "--device --label --dry-run --vouched"},
-                                            {"mounts", "--target-root"},
-                                            {"register", "--target-root --reginfo --strict"},
-                                            {"plan", "--cmdline --fstab --target-root --memory --json"},
-                                            {"tell", "ready failed exit"},
-                                            {"agent", "--system"},
-                                            {"union", "diff"},
-                                            {"unionfs", "-o -f -d"}}};
+constexpr std::array<GuestVerb, 8> stage1_verbs{{{"devices", "--device --label --dry-run --vouched"},
+                                                 {"mounts", "--target-root"},
+                                                 {"register", "--target-root --reginfo --strict"},
+                                                 {"plan", "--cmdline --fstab --target-root --memory --json"},
+                                                 {"tell", "ready failed exit"},
+                                                 {"agent", "--system"},
+                                                 {"union", "diff"},
+                                                 {"unionfs", "-o -f -d"}}};
 
 // After -o, what has a value with its `=`.
 constexpr std::string_view union_options =
