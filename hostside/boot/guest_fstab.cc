@@ -39,9 +39,26 @@ bool is_here(std::string_view source, const Machine &m) {
            static_cast<size_t>(source.back() - 'a') < disks;
 }
 
+// What may bring QEMU a disk that the description doesn't know; qemu-system(1).
+bool may_bring_disk(const std::vector<std::string> &words) {
+    constexpr std::array<std::string_view, 13> options{"drive", "blockdev", "hda",       "hdb",        "hdc", "hdd", "cdrom",
+                                                       "sd",    "mtdblock", "usbdevice", "readconfig", "fda", "fdb"};
+    constexpr std::array<std::string_view, 7> drivers{"blk", "scsi", "ide-", "nvme", "storage", "uas", "vfio"};
+    for (size_t i = 0; i < words.size(); ++i) {
+        const std::string_view word = words[i];
+        if (!word.starts_with('-')) continue;
+        const std::string_view option = word.substr(word.starts_with("--") ? 2 : 1);
+        if (std::ranges::contains(options, option)) return true;
+        if (option == "device" && i + 1 < words.size() &&
+            std::ranges::any_of(drivers, [&](std::string_view driver) { return words[i + 1].contains(driver); }))
+            return true;
+    }
+    return false;
+}
+
 bool may_have_any(const Machine &m) {
     const std::string_view root = m.root_device;
-    return !m.drives.empty() || !m.qemu_options.empty() ||
+    return !m.drives.empty() || may_bring_disk(m.qemu_options) ||
            !(root.empty() || root == "fstab" || root == "tmpfs" || root.starts_with("serial="));
 }
 

@@ -33,7 +33,8 @@ void script(const fs::path &path, const std::string &body) {
 
 const std::string version_10 =
     "[ \"$1\" = --version ] && { echo 'QEMU emulator version 10.0.0'; exit; }\n"
-    "[ \"$*\" = '-sandbox on -machine help' ] && exit\n";
+    "[ \"$*\" = '-sandbox on -machine help' ] && exit\n"
+    "[ \"$1\" = -help ] && exit\n";
 
 // A directory with all that a machine needs; each test takes one thing away.
 class Scene {

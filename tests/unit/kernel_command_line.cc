@@ -70,7 +70,9 @@ TEST_CASE("a computer's fstab names what a machine has not; a machine's own does
 TEST_CASE("nobody can tell what is on disks that somebody else filled") {
     constexpr const char *fstab = "UUID=1 /boot vfat\n";
     CHECK(absent(fstab, R"({"rootDevice": "/dev/vda2"})").empty());
-    CHECK(absent(fstab, R"({"qemu": {"options": ["-hdb x"]}})").empty());
+    for (const char *disk : {"-hdb x", "--drive if=none,id=d", "-device nvme,serial=1", "-device virtio-blk-pci,drive=d"})
+        CHECK(absent(fstab, std::format(R"({{"qemu": {{"options": ["{}"]}}}})", disk)).empty());
+    CHECK(absent(fstab, R"({"qemu": {"options": ["-device virtio-rng-pci", "-vga none", "-name hda"]}})").size() == 1);
     for (const char *known : {R"({"rootDevice": "fstab"})", R"({"rootDevice": "serial=root"})", R"({"diskImage": null})"})
         CHECK(absent(fstab, known).size() == 1);
 }
