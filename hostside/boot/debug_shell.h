@@ -10,7 +10,8 @@ namespace hostside {
 
 inline constexpr std::string_view any_debug_shell = "auto";
 
-// `wish`: a file, or `auto` for the first static busybox of this host. Error: there is no static one; the hint says what installs it.
+// `wish`: a file, or `auto` for the first static busybox of this host. Error: there is no static one; the hint says what installs
+// it.
 base::Result<std::string> find_debug_shell(const std::string &wish);
 
 }  // namespace hostside

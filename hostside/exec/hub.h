@@ -1,7 +1,7 @@
 // One port, many commands: a process beside QEMU that holds the host's end of the agent's port, and lets each `runvm exec` of
 // this machine have a session of its own on it (mounts/exec/frame.h). A process and no part of the launcher, so that what a
-// hostile guest sends is read by something that can end without the machine; and one port instead of a pool of them, because a pool
-// has an end, each port costs the guest interrupts and buffers, and the frames are needed on each port all the same.
+// hostile guest sends is read by something that can end without the machine; and one port instead of a pool of them, because a
+// pool has an end, each port costs the guest interrupts and buffers, and the frames are needed on each port all the same.
 #pragma once
 
 #include <sys/types.h>

@@ -95,7 +95,8 @@ class Walk {
         mounts::PathInfo info;
         info.path = path;
         const auto hash = mounts::parse_hash(path_.text(1));
-        if (!hash) return base::fail(0, "reginfo", path, std::format("the database has no valid hash of it: '{}'", path_.text(1)));
+        if (!hash)
+            return base::fail(0, "reginfo", path, std::format("the database has no valid hash of it: '{}'", path_.text(1)));
         info.hash = *hash;
         info.nar_size = static_cast<uint64_t>(path_.integer(2));
         info.deriver = path_.text(3);
