@@ -35,6 +35,7 @@
 #include "hostside/run/sd_notify.h"
 #include "hostside/run/supervise.h"
 #include "hostside/run/terminal.h"
+#include "hostside/run/typed_pipe.h"
 #include "mounts/base/at.h"
 #include "mounts/base/process.h"
 #include "mounts/boot/boot_parameters.h"
@@ -175,6 +176,11 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
     auto console = ConsoleLog::create(directory->path());
     if (!console) return give_up(console.error());
     prepared->facts.console_log_fd = console->writer();
+    if (view) {
+        auto pipe = make_typed_pipe(directory->path());
+        if (!pipe) return give_up(pipe.error());
+        prepared->facts.typed_pipe = std::move(*pipe);
+    }
     auto argv = qemu_argv(*machine, prepared->facts);
     if (!argv) return give_up(argv.error());
     for (const auto &note : prepared->notes) report.note(note);

@@ -53,6 +53,9 @@ base::Result<> add_channels(Argv &argv, const Machine &m, const HostFacts &facts
     }
     if (facts.terminal)
         add(argv, "-chardev", std::format("stdio,id=console,{}logfile={}", facts.monitor ? "mux=on,signal=off," : "", log));
+    else if (!facts.typed_pipe.empty())
+        add(argv, "-chardev",
+            std::format("pipe,id=console,path={},{}logfile={}", escaped(facts.typed_pipe), facts.monitor ? "mux=on," : "", log));
     else
         add(argv, "-chardev",
             std::format("socket,id=console,path={},server=on,wait=off,{}logfile={}", escaped(*console),

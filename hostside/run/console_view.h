@@ -27,10 +27,10 @@ class ConsoleView {
     void open_console(bool with_what_was_said);  // instead of the line, from now on
     void doing(std::string_view what);           // long work before QEMU starts
     void event(const RunEvent &event);
-    void note(const std::string &text);               // a line for the person, between those of the rest
-    void show(std::string_view console_text);         // what the guest's console said
-    void connect(const std::string &console_socket);  // QEMU listens there
-    void tick();                                      // draws the line anew, shows what waited; every 100 ms while wants_ticks()
+    void note(const std::string &text);        // a line for the person, between those of the rest
+    void show(std::string_view console_text);  // what the guest's console said
+    void connect(const std::string &fifo);     // QEMU reads there what is typed
+    void tick();                               // draws the line anew, shows what waited; every 100 ms while wants_ticks()
     [[nodiscard]] bool live() const { return live_; }
     // In the background of a shell we look whether we are back.
     [[nodiscard]] bool wants_ticks() const { return live_ || !notes_.empty() || !is_raw_; }
@@ -48,7 +48,7 @@ class ConsoleView {
     Terminal terminal_;
     PhaseLine line_;
     std::string held_;   // console text that was not shown, its last part
-    base::Fd console_;   // QEMU's end of the console, for what is typed
+    base::Fd typed_;     // the FIFO
     std::string notes_;  // that wait for the end of the guest's line, the first since `noted_s_`
     double noted_s_ = 0;
     bool live_ = true, input_ended_ = false, mid_line_ = false, is_raw_ = false;

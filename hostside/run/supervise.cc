@@ -116,7 +116,7 @@ class Run {
         status_ = StatusPort(std::move(*status), interactive_);
         if (auto events = to(events_socket)) events_ = QemuEvents(std::move(*events));
         if (supervision_.view != nullptr)
-            supervision_.view->connect(supervision_.run_directory + "/" + std::string(console_socket));
+            supervision_.view->connect(std::format("{}/{}.in", supervision_.run_directory, typed_pipe));
         report({.kind = RunEvent::started, .number = qemu_});
     }
 

@@ -50,6 +50,12 @@ void Console::command(const std::string &line) {
     terminal_.type(line + "\n");
 }
 
+void Console::stall(int seconds) const {
+    REQUIRE(::kill(pid_, SIGSTOP) == 0);
+    (void)::sleep(static_cast<unsigned>(seconds));
+    REQUIRE(::kill(pid_, SIGCONT) == 0);
+}
+
 Boot Console::finish() {
     while (!ended()) terminal_.listen(100);
     terminal_.listen(100);

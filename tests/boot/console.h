@@ -23,6 +23,8 @@ class Console {
     void type(const std::string &text) const { terminal_.type(text); }
     // An answer to a shell's prompt.
     void command(const std::string &line);
+    // The launcher stands still that long, as on a busy host; QEMU goes on.
+    void stall(int seconds) const;
     // Waits for the machine's end.
     Boot finish();
 

@@ -3,6 +3,7 @@
 #include <catch_amalgamated.hpp>
 #include <cstdlib>
 #include <filesystem>
+#include <format>
 
 #include "mounts/base/at.h"
 #include "tests/boot/console.h"
@@ -22,6 +23,24 @@ std::string initrd_with_a_shell(const Machine &machine, const std::string &tree 
     boot_test::must_run({"/usr/bin/env", "TREE=" + tree, "tests/support/shell-initrd", initrd,
                          (boot_test::build_directory() / "stage1").string(), "/sbin/e2fsck=/sbin/fsck.ext4"});
     return initrd;
+}
+
+TEST_CASE("a launcher that is late with the console's words shows each once") {
+    Machine machine;
+    constexpr int lines = 3000;
+    Console console(machine, {.script = std::format("echo at work; sleep 1; seq 1 {}; exit 3", lines), .disk = false});
+    console.type("\r");  // the console instead of the line of phases
+    console.wait_for("at work");
+    console.stall(4);
+    const Boot b = console.finish();
+    CHECK(b.exit_code == 3);
+    std::string wanted = "\n";
+    for (int i = 1; i <= lines; ++i) wanted += std::format("{}\n", i);
+    std::string shown = b.console;
+    std::erase(shown, '\r');
+    const size_t begin = shown.find("\n1\n2\n");
+    REQUIRE(begin != std::string::npos);
+    CHECK(shown.substr(begin, wanted.size()) == wanted);
 }
 
 TEST_CASE("breakpoints give a shell on the console before each phase that was named, and the boot goes on") {
