@@ -15,7 +15,6 @@ namespace {
 namespace fs = std::filesystem;
 using namespace boot_test;
 using Catch::Matchers::ContainsSubstring;
-using Catch::Matchers::Matches;
 
 std::string loader_system() { return first_line(fixture() + "/loader/toplevel"); }
 
