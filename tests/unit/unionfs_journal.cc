@@ -8,7 +8,6 @@
 #include <thread>
 #include <vector>
 
-using unionfs::IntendedRequest;
 using unionfs::Journal;
 using unionfs::JournalEntry;
 using unionfs::RequestKind;
