@@ -1,10 +1,12 @@
 #include "hostside/cli/boot_disk.h"
 
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <format>
 #include <utility>
@@ -37,10 +39,15 @@ constexpr const char *initrd_place = "/run/runvm-initrd";
 // An image on its way: gone unless it is put where it belongs.
 class NewImage {
   public:
-    explicit NewImage(const std::string &at) : path_(std::format("{}.new-{}", at, ::getpid())) {}
+    // A name that nobody can know before, because the directory may be one that others write to.
+    explicit NewImage(const std::string &at) {
+        uint64_t random = 0;
+        if (::getrandom(&random, sizeof random, 0) == sizeof random) path_ = std::format("{}.new-{:016x}", at, random);
+    }
     NewImage(const NewImage &) = delete;
     NewImage &operator=(const NewImage &) = delete;
     ~NewImage() {
+        if (path_.empty()) return;
         for (const auto &file : {path_, made_variables_of(path_)}) (void)::unlink(file.c_str());
     }
     [[nodiscard]] const std::string &path() const { return path_; }
@@ -120,6 +127,7 @@ Result<> may_be_made(const Machine &m) {
 int make_boot_disk(const Machine &m, bool json) {
     if (auto may = may_be_made(m); !may) return refuse(may.error());
     const NewImage image(m.boot_disk);
+    if (image.path().empty()) return refuse({std::string(step), m.boot_disk, errno, ""});
     auto recipe = boot_disk_recipe(m, image.path());
     if (!recipe) return refuse(recipe.error());
     auto initrd = complete_initrd(recipe->booted);
@@ -127,7 +135,9 @@ int make_boot_disk(const Machine &m, bool json) {
     auto qemu = find_qemu(m.qemu);
     if (!qemu) return refuse(qemu.error());
     Reporter(json, nullptr).progress(std::format("making the boot disk {} of {}", m.boot_disk, recipe->toplevel));
-    if (auto made = ensure_image(*qemu, image.path(), m.boot_disk_mib); !made) return refuse(made.error());
+    const auto made = ensure_image(*qemu, image.path(), m.boot_disk_mib);
+    if (!made) return refuse(made.error());
+    if (!*made) return refuse({std::string(step), image.path(), EEXIST, "remove it"});
     Arguments maker;
     maker.decided = recipe->maker;
     maker.quiet = true;

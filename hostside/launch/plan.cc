@@ -82,8 +82,10 @@ void plan_growth(LaunchPlan &plan, const Machine &m, const RootImageFacts &root)
         return;
     }
     plan.steps.emplace_back(GrowImage{m.disk_image, m.disk_mib});
-    plan.notes.push_back(
-        std::format("{} grows from {} to {} MiB, and its file system with it", m.disk_image, root.size_bytes / mib, m.disk_mib));
+    // What the guest is asked to do for that stands in its command line, and a boot loader has its own.
+    plan.notes.push_back(std::format("{} grows from {} to {} MiB, and its file system {}", m.disk_image, root.size_bytes / mib,
+                                     m.disk_mib,
+                                     m.use_boot_loader ? "does not, with a boot loader: resize2fs in the guest" : "with it"));
 }
 
 void plan_root_image(LaunchPlan &plan, const Machine &m, const RootImageFacts &root) {

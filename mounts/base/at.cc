@@ -79,8 +79,14 @@ Result<> write_all(int fd, std::string_view data, std::string_view name) {
 }
 
 Result<> replace_file(const std::string &path, std::string_view data, mode_t mode) {
-    const std::string temporary = path + ".new-" + std::to_string(::getpid());
-    auto fd = open_at(AT_FDCWD, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode);
+    // What has such a name already is a killed process's, or was put there by somebody for whom we shall not write.
+    constexpr int most_taken = 100;
+    std::string temporary;
+    Result<Fd> fd = fail(EEXIST, "open", path);
+    for (int i = 0; i < most_taken && !fd && fd.error().code == EEXIST; ++i) {
+        temporary = path + ".new-" + std::to_string(::getpid()) + "-" + std::to_string(i);
+        fd = open_at(AT_FDCWD, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+    }
     if (!fd) return std::unexpected(fd.error());
     Result<> result = write_all(fd->get(), data, temporary);
     if (result && ::fsync(fd->get()) < 0) result = fail(errno, "fsync", temporary);

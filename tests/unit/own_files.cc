@@ -78,6 +78,18 @@ TEST_CASE("an image is made where nobody can know or plant its name, and is its 
     CHECK(hostside::ensure_image(qemu, image, 64) == false);
 }
 
+TEST_CASE("what was planted under the name that a file has until it is whole is left as it is, and not waited for") {
+    const support::ScratchDirectory scratch;
+    const std::string file = scratch.path("stamp"), victim = scratch.path("victim");
+    std::ofstream(victim) << "precious";
+    for (const char *end : {"", "-0"}) fs::create_hard_link(victim, std::format("{}.new-{}{}", file, ::getpid(), end));
+    REQUIRE(::mkfifo(std::format("{}.new-{}-1", file, ::getpid()).c_str(), 0600) == 0);
+    REQUIRE(base::replace_file(file, "whole"));
+    CHECK(base::read_file(file) == "whole");
+    CHECK(base::read_file(victim) == "precious");
+    CHECK(fs::hard_link_count(victim) == 3);
+}
+
 TEST_CASE("an image that could not be made leaves nothing, and a link to nowhere is said") {
     const support::ScratchDirectory scratch, images;
     const std::string image = images.path("disk.qcow2");
