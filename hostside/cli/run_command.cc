@@ -119,10 +119,10 @@ std::vector<std::string> conclude(const Heard &heard, const Machine &machine, co
 
 std::vector<Companion> companions_of(Prepared &prepared) {
     std::vector<Companion> companions;
-    if (Virtiofsd &store = prepared.store.daemon; store.runs())
+    if (CompanionProcess &store = prepared.store.daemon; store.runs())
         companions.push_back(
             {"virtiofsd", RunEvent::store_lost, [&] { return store.ended(); }, [&] { return store.last_words(); }});
-    if (Swtpm &tpm = prepared.tpm; tpm.pid() > 0)
+    if (CompanionProcess &tpm = prepared.tpm; tpm.runs())
         companions.push_back({"swtpm", RunEvent::tpm_lost, [&] { return tpm.ended(); }, [&] { return tpm.last_words(); }});
     return companions;
 }

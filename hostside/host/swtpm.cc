@@ -1,12 +1,9 @@
 #include "hostside/host/swtpm.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
@@ -14,10 +11,7 @@
 #include <vector>
 
 #include "hostside/base/exists.h"
-#include "hostside/base/last_line.h"
-#include "hostside/base/printable.h"
 #include "hostside/base/program_path.h"
-#include "hostside/base/unix_socket.h"
 #include "hostside/host/run_directory.h"
 
 namespace hostside {
@@ -31,13 +25,6 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view step = "start TPM";
 constexpr int wait_us = 20'000, most_waits = 500;  // ten seconds, for swtpm to listen
-
-// swtpm waits in accept(2), so the socket must let it.
-Result<Fd> listen_at(const std::string &path) {
-    auto fd = listen_unix(path);
-    if (fd && ::fcntl(fd->get(), F_SETFL, 0) < 0) return fail(errno, step, path);
-    return fd;
-}
 
 std::vector<std::string> argv_for(const std::string &program, const std::string &state) {
     return {program, "socket", "--tpm2", "--tpmstate", std::format("dir={},mode=0600", state)};
@@ -84,11 +71,7 @@ Result<std::string> find_swtpm(const Machine &m) {
     return fail(0, step, m.swtpm, "not in PATH; install it (Debian: swtpm), or name it with --tpm-program");
 }
 
-Swtpm::Swtpm(base::Child child) : pid_(child.pid), output_(std::move(child.output)) {
-    (void)::fcntl(output_.get(), F_SETFL, O_NONBLOCK);
-}
-
-Result<Swtpm> Swtpm::start(const Machine &m, const std::string &socket) {
+Result<CompanionProcess> start_swtpm(const Machine &m, const std::string &socket) {
     auto program = find_swtpm(m);
     if (!program) return std::unexpected(program.error());
     if ((m.tpm_state + socket).contains(','))
@@ -98,38 +81,13 @@ Result<Swtpm> Swtpm::start(const Machine &m, const std::string &socket) {
     if (!directory) return std::unexpected(directory.error());
     if (!m.tpm_provisioning.empty())
         if (auto done = provision(m, *program, socket); !done) return std::unexpected(done.error());
-    auto listening = listen_at(socket);
+    auto listening = listen_blocking(socket);
     if (!listening) return std::unexpected(listening.error());
     auto argv = argv_for(*program, *directory);
     argv.insert(argv.end(), {"--ctrl", std::format("type=unixio,fd={}", listening->get())});
-    auto child = hostside::start(std::move(argv), {listening->get()});
+    auto child = start(std::move(argv), {listening->get()});
     if (!child) return std::unexpected(child.error());
-    return Swtpm(std::move(*child));
-}
-
-Swtpm &Swtpm::operator=(Swtpm &&other) noexcept {
-    std::swap(pid_, other.pid_);
-    std::swap(output_, other.output_);
-    return *this;
-}
-
-Swtpm::~Swtpm() {
-    if (pid_ <= 0) return;
-    (void)::kill(pid_, SIGTERM);
-    while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
-    }
-}
-
-bool Swtpm::ended() {
-    if (pid_ <= 0 || ::waitpid(pid_, nullptr, WNOHANG) != pid_) return false;
-    pid_ = -1;
-    return true;
-}
-
-std::string Swtpm::last_words() const {
-    std::array<char, 4096> said{};
-    const ssize_t n = ::read(output_.get(), said.data(), said.size());
-    return printable(last_line({said.data(), static_cast<size_t>(std::max<ssize_t>(0, n))}));
+    return CompanionProcess(std::move(*child), SIGTERM);
 }
 
 }  // namespace hostside

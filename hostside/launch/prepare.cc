@@ -92,9 +92,9 @@ base::Result<Prepared> prepare(const Machine &described, const PrepareOptions &o
     if (!held) return std::unexpected(held.error());
     plan->host.store_directory = provided->directory;
     plan->notes.insert(plan->notes.end(), provided->notes.begin(), provided->notes.end());
-    Swtpm tpm;
+    CompanionProcess tpm;
     if (m.tpm) {
-        auto started = Swtpm::start(m, plan->host.tpm_socket);
+        auto started = start_swtpm(m, plan->host.tpm_socket);
         if (!started) return std::unexpected(started.error());
         tpm = std::move(*started);
     }

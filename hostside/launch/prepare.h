@@ -22,7 +22,7 @@ struct Prepared {
     std::vector<FileLock> locks;     // of disk images, for as long as the machine runs
     std::vector<VlanPort> vlans;     // the same
     std::vector<GuestRelay> relays;  // the same
-    Swtpm tpm;                       // the same
+    CompanionProcess tpm;            // the same
     ProvidedStore store;             // the same; QEMU inherits its view's directory
 };
 

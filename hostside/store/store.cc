@@ -45,7 +45,7 @@ Result<> provide_daemon(ProvidedStore &provided, const StorePlan &plan, const Ma
         if (auto enough = check_descriptors(m.store, plan.contents->names); !enough) return enough;
         auto place = view_place(run_directory);
         if (!place) return std::unexpected(place.error());
-        auto daemon = Virtiofsd::start({m.store, plan.contents->names, *place}, plan.socket);
+        auto daemon = start_virtiofsd(ViewSpec{m.store, plan.contents->names, *place}, plan.socket);
         if (daemon) {
             provided.daemon = std::move(*daemon);
             return {};
@@ -55,7 +55,7 @@ Result<> provide_daemon(ProvidedStore &provided, const StorePlan &plan, const Ma
         (void)::unlink(plan.socket.c_str());
     }
     if (auto enough = check_descriptors(m.store, {"."}); !enough) return enough;
-    auto daemon = Virtiofsd::start(m.store, plan.socket);
+    auto daemon = start_virtiofsd(m.store, plan.socket);
     if (!daemon) return std::unexpected(daemon.error());
     provided.daemon = std::move(*daemon);
     return {};

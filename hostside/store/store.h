@@ -33,7 +33,7 @@ struct ProvidedStore {
     std::string directory;  // what QEMU shares; empty: the image is the store, or the machine's own directory as it is
     std::string image;
     StoreView view;
-    Virtiofsd daemon;
+    CompanionProcess daemon;
     GcRoot gc_root;
     std::vector<std::string> notes;
 };

@@ -2,11 +2,8 @@
 
 #include <fcntl.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -14,10 +11,7 @@
 #include <format>
 #include <ranges>
 
-#include "hostside/base/last_line.h"
-#include "hostside/base/printable.h"
 #include "hostside/base/program_path.h"
-#include "hostside/base/unix_socket.h"
 #include "mounts/base/at.h"
 #include "mounts/base/process.h"
 
@@ -47,13 +41,6 @@ rlim_t count_inodes(const std::string &path, rlim_t most) {
          it != end && !error && count < most; it.increment(error))
         ++count;
     return count;
-}
-
-// It waits in accept(2), so the socket must let it.
-Result<Fd> listen_at(const std::string &path) {
-    auto fd = listen_unix(path);
-    if (fd && ::fcntl(fd->get(), F_SETFL, 0) < 0) return fail(errno, sharing_store, path);
-    return fd;
 }
 
 // It resolves the directory's name itself, so that /proc/self/fd/N would be another directory of that name: a path it must be.
@@ -98,12 +85,8 @@ Result<> check_descriptors(const std::string &store, const std::vector<std::stri
     return {};
 }
 
-Virtiofsd::Virtiofsd(base::Child child) : pid_(child.pid), output_(std::move(child.output)) {
-    (void)::fcntl(output_.get(), F_SETFL, O_NONBLOCK);
-}
-
-Result<Virtiofsd> Virtiofsd::start(const ViewSpec &view, const std::string &socket) {
-    auto listening = listen_at(socket);
+Result<CompanionProcess> start_virtiofsd(const ViewSpec &view, const std::string &socket) {
+    auto listening = listen_blocking(socket);
     if (!listening) return std::unexpected(listening.error());
     auto argv = argv_for(view.place, listening->get());
     if (!argv) return std::unexpected(argv.error());
@@ -116,42 +99,17 @@ Result<Virtiofsd> Virtiofsd::start(const ViewSpec &view, const std::string &sock
     if (::fcntl(listening->get(), F_SETFD, 0) < 0) return fail(errno, sharing_store, socket);
     auto child = start_over_view(view, *argv);
     if (!child) return std::unexpected(child.error());
-    return Virtiofsd(std::move(*child));
+    return CompanionProcess(std::move(*child), SIGKILL);
 }
 
-Result<Virtiofsd> Virtiofsd::start(const std::string &directory, const std::string &socket) {
-    auto listening = listen_at(socket);
+Result<CompanionProcess> start_virtiofsd(const std::string &directory, const std::string &socket) {
+    auto listening = listen_blocking(socket);
     if (!listening) return std::unexpected(listening.error());
     auto argv = argv_for(directory, listening->get());
     if (!argv) return std::unexpected(argv.error());
     auto child = base::start({.argv = *argv, .inherited = {listening->get()}, .capture_output = true, .dies_with_parent = true});
     if (!child) return std::unexpected(child.error());
-    return Virtiofsd(std::move(*child));
-}
-
-Virtiofsd &Virtiofsd::operator=(Virtiofsd &&other) noexcept {
-    std::swap(pid_, other.pid_);
-    std::swap(output_, other.output_);
-    return *this;
-}
-
-Virtiofsd::~Virtiofsd() {
-    if (pid_ <= 0) return;
-    (void)::kill(pid_, SIGKILL);
-    while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
-    }
-}
-
-bool Virtiofsd::ended() {
-    if (pid_ <= 0 || ::waitpid(pid_, nullptr, WNOHANG) != pid_) return false;
-    pid_ = -1;
-    return true;
-}
-
-std::string Virtiofsd::last_words() const {
-    std::array<char, 4096> said{};
-    const ssize_t n = ::read(output_.get(), said.data(), said.size());
-    return printable(last_line({said.data(), static_cast<size_t>(std::max<ssize_t>(0, n))}));
+    return CompanionProcess(std::move(*child), SIGKILL);
 }
 
 }  // namespace hostside

@@ -3,15 +3,12 @@
 // word: so the closure is counted before.
 #pragma once
 
-#include <sys/types.h>
-
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "hostside/base/companion.h"
 #include "hostside/store/view.h"
 #include "mounts/base/error.h"
-#include "mounts/base/fd.h"
 
 namespace hostside {
 
@@ -21,29 +18,9 @@ base::Result<std::string> find_virtiofsd();
 // Error: it may not have as many descriptors as `names`, of files and directories in `store`, have inodes.
 base::Result<> check_descriptors(const std::string &store, const std::vector<std::string> &names);
 
-class Virtiofsd {
-  public:
-    // Shares the store's paths, of which it sees no others, read-only. `socket` is a path for QEMU to connect to, at once.
-    static base::Result<Virtiofsd> start(const ViewSpec &view, const std::string &socket);
-    // Shares all of a directory.
-    static base::Result<Virtiofsd> start(const std::string &directory, const std::string &socket);
-    Virtiofsd() = default;
-    Virtiofsd(Virtiofsd &&other) noexcept : pid_(std::exchange(other.pid_, -1)), output_(std::move(other.output_)) {}
-    Virtiofsd &operator=(Virtiofsd &&other) noexcept;
-    Virtiofsd(const Virtiofsd &) = delete;
-    Virtiofsd &operator=(const Virtiofsd &) = delete;
-    ~Virtiofsd();  // ends it
-
-    [[nodiscard]] bool runs() const { return pid_ > 0; }
-    // True once: it has ended, though nobody told it to. Never waits.
-    bool ended();
-    // What it said last, one line.
-    [[nodiscard]] std::string last_words() const;
-
-  private:
-    explicit Virtiofsd(base::Child child);
-    pid_t pid_ = -1;
-    base::Fd output_;
-};
+// Shares the store's paths, of which it sees no others, read-only. `socket` is a path for QEMU to connect to, at once.
+base::Result<CompanionProcess> start_virtiofsd(const ViewSpec &view, const std::string &socket);
+// Shares all of a directory.
+base::Result<CompanionProcess> start_virtiofsd(const std::string &directory, const std::string &socket);
 
 }  // namespace hostside
