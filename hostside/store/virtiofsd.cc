@@ -20,7 +20,6 @@ namespace hostside {
 namespace {
 
 using base::fail;
-using base::Fd;
 using base::Result;
 namespace fs = std::filesystem;
 
