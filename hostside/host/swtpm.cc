@@ -19,7 +19,6 @@ namespace hostside {
 namespace {
 
 using base::fail;
-using base::Fd;
 using base::Result;
 namespace fs = std::filesystem;
 
