@@ -10,8 +10,7 @@ namespace base {
 
 namespace {
 
-constexpr size_t record_limit =
-    900;  // printk truncates a record at 1024 bytes minus its prefix (kernel/printk, PRINTKRB_RECORD_MAX)
+constexpr size_t record_limit = 900;  // printk truncates at 1024 bytes minus the prefix (kernel/printk, PRINTKRB_RECORD_MAX)
 
 Fd kmsg;  // the only mutable global, because the log has no other owner
 
