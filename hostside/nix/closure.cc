@@ -124,7 +124,7 @@ base::Result<std::vector<mounts::PathInfo>> closure(const std::string &database,
     auto handle = open(database);
     if (!handle) return std::unexpected(handle.error());
     if (auto known = check_schema(database); !known) return std::unexpected(known.error());
-    // One snapshot for all queries, even if others commit meanwhile.
+    // One snapshot for all queries, even if others commit during them.
     if (auto begun = handle->execute("begin"); !begun) return std::unexpected(begun.error());
     Walk walk(*handle);
     if (auto prepared = walk.prepare(); !prepared) return std::unexpected(prepared.error());

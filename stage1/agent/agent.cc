@@ -69,7 +69,7 @@ class Agent {
         append_frame(out_.tail(), FrameType::hello, 0, nonce_);
     }
 
-    // The host closed the port: whoever ran these commands is gone. Pauses because the port reports the hangup all the time.
+    // The host closed the port, and whoever ran these commands is gone. Pauses, because the port keeps reporting the hangup.
     void host_left() {
         welcomed_ = false;
         away_ = true;

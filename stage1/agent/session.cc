@@ -64,7 +64,7 @@ void Session::give_input() {
         const ssize_t n = ::write(command_.input.get(), input_.front().data(), input_.size());
         if (n < 0 && errno == EINTR) continue;
         if (n < 0 && errno == EAGAIN) return;
-        if (n < 0) command_.input.reset();  // the command reads no more
+        if (n < 0) command_.input.reset();  // the command stopped reading
         if (n > 0) input_passed_ += static_cast<size_t>(n), input_.consume(static_cast<size_t>(n));
     }
     // Discard input that nobody reads; otherwise the host would wait.
