@@ -41,11 +41,10 @@ void add_register_command(CLI::App &app, int &status) {
     auto options = std::make_shared<RegisterOptions>();
     CLI::App *command = app.add_subcommand("register", "load the closure's registration into the target root's Nix database");
     command->add_option("--target-root", options->target_root, "the mounted root")->capture_default_str();
-    command->add_option(
-        "--reginfo", options->reginfo,
-        "the registration: a path in the target root, else outside it (default: regInfo= of the command line, then "
-        "etc/stage1/reginfo in the initrd, then nix-path-registration in the target root)");
-    command->add_flag("--strict", options->strict, "refuse when a path of the database is gone from the store");
+    command->add_option("--reginfo", options->reginfo,
+                        "the registration: a path in the target root, or outside it (default: regInfo= of the command line, then "
+                        "etc/stage1/reginfo in the initrd, then nix-path-registration in the target root)");
+    command->add_flag("--strict", options->strict, "refuse if a path of the database is gone from the store");
     command->callback([&status, options] {
         status = exit_code(load(*options).transform([](const std::string &line) { std::println("{}", line); }));
     });

@@ -30,19 +30,22 @@ std::string failed_units() {
     for (const auto line : std::views::split(listed->output, '\n'))
         if (const std::string_view unit = std::string_view(line).substr(0, std::string_view(line).find(' ')); !unit.empty())
             units.append(units.empty() ? "" : " ").append(unit);
-    return units.empty() ? "no unit, so a device did not come, or a person asked for it" : units;
+    return units.empty() ? "none; a device is missing, or a person asked for emergency mode" : units;
 }
 
 }  // namespace
 
 void add_tell_command(CLI::App &app, int &status) {
-    CLI::App *command = app.add_subcommand("tell", "tell the launcher how the running system fares");
+    CLI::App *command = app.add_subcommand("tell", "report the running system's state to the launcher");
     command->require_subcommand(1);
-    command->add_subcommand("ready", "what it was started for is up")->callback([&status] { status = tell("ready"); });
-    command->add_subcommand("failed", "systemd's emergency mode is reached in the initrd; the units that failed are named")
-        ->callback([&status] { status = tell("stage1-failed systemd's emergency mode; failed: " + failed_units()); });
+    command->add_subcommand("ready", "the service that the machine was started for is up")->callback([&status] {
+        status = tell("ready");
+    });
+    command->add_subcommand("failed", "the initrd is in systemd's emergency mode; names the failed units")->callback([&status] {
+        status = tell("stage1-failed systemd's emergency mode; failed: " + failed_units());
+    });
     auto code = std::make_shared<int>(0);
-    CLI::App *exit = command->add_subcommand("exit", "the launcher's exit status will be CODE; the machine runs on");
+    CLI::App *exit = command->add_subcommand("exit", "the launcher's exit status will be CODE; the machine keeps running");
     constexpr int largest = 255;  // the largest exit code of a process
     exit->add_option("CODE", *code)->required()->check(CLI::Range(0, largest));
     exit->callback([&status, code] { status = tell(std::format("exit {}", *code)); });

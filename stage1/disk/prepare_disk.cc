@@ -114,7 +114,7 @@ DiskOutcome formatted(const Ext4Recipe &recipe, bool finished, bool dry_run) {
         text =
             finished ? "would finish the format of " + name : std::format("would format {} as ext4 LABEL={}", size, recipe.label);
     else
-        text = std::format("formatted {}, {}{}", name, size, finished ? ", finishing a format that was cut short" : "");
+        text = std::format("formatted {}, {}{}", name, size, finished ? ", finishing an interrupted format" : "");
     return {finished ? DiskOutcome::What::finished : DiskOutcome::What::formatted, "ext4", recipe.uuid, recipe.label,
             std::move(text)};
 }

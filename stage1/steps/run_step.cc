@@ -73,8 +73,8 @@ Line run(const mounts::WaitForDevice &step, FoundDevices &devices) {
     error.step = "wait for";
     error.path = step.spec;
     const auto there = mounts::list_devices();
-    error.hint = std::format("did not come within {} s ({}=SECONDS); there is: {}{}", step.timeout_s, "stage1.device-timeout",
-                             mounts::describe(there),
+    error.hint = std::format("did not appear within {} s ({}=SECONDS); block devices: {}{}", step.timeout_s,
+                             "stage1.device-timeout", mounts::describe(there),
                              there.empty() ? "; is the disk's driver (virtio_blk, say) in the kernel or in the initrd?" : "");
     return std::unexpected(std::move(error));
 }

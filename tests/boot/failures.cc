@@ -53,7 +53,7 @@ std::vector<Refusal> refused_parameters() {
         {{"stage1.share=x:/proc/x"}, {}, {"nothing can be shared at /proc/x", "choose another target, as /mnt/x"}},
         {{"stage1.share=x:/"}, {}, {"it is the root"}},
         {{"stage1.share=x:/nix/store"}, {}, {"it is the store's"}},
-        {{"stage1.share=x:/run"}, {}, {"beneath it is room"}},
+        {{"stage1.share=x:/run"}, {}, {"a directory in it will do"}},
         {{"init=sbin/init"}, {}, {"'init=sbin/init'", "absolute path"}},
         {{"init=/nix/store/none/init"}, {}, {"find init '/nix/store/none/init'", "init= of its closure?"}},
         {{"root=gpt-auto"}, {}, {"gpt-auto"}},
@@ -168,10 +168,10 @@ TEST_CASE("a root disk with partitions is told with their names and what is on t
         machine.boot({}), 120,
         {"use disk '/dev/vda': it holds a dos partition table; name one of its partitions with root=: vda1 (87.9 MiB, ext4 "
          "UUID=",
-         " LABEL=mine); or if nothing on it is wanted, begin with a new disk (runvm --fresh)"});
+         " LABEL=mine); or if you need nothing on it, start with a new disk (runvm --fresh)"});
     Machine fresh;
     check_words(fresh.boot({.parameters = {"ro"}}), 120,
-                {"mkdir '/mnt-root/tmp': Read-only file system; 'rw' among the kernel parameters has the root mounted writable"});
+                {"mkdir '/mnt-root/tmp': Read-only file system; the kernel parameter 'rw' mounts the root writable"});
 }
 
 // An ext4 with a label of ours whose group descriptors, the second block, are not what their checksums say.
