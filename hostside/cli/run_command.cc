@@ -105,8 +105,9 @@ RunRecord record_of(const Machine &machine) {
 std::vector<std::string> conclude(const Heard &heard, const Machine &machine, const Prepared &prepared, RunRecord &record,
                                   int code, double seconds) {
     const std::string &directory = prepared.facts.run_directory;
-    const Ending ending = ending_of(heard, {code, machine.timeout_s, machine.memory_mib, prepared.facts.initrd,
-                                            code == 0 ? "" : console_tail(directory), prepared.facts.root_image});
+    const Ending ending = ending_of(
+        heard, {code, machine.timeout_s, machine.memory_mib, prepared.facts.initrd, code == 0 ? "" : console_tail(directory),
+                prepared.facts.root_image, machine.disk_image_format == "raw" && !machine.ephemeral});
     record.ended_s = ::time(nullptr);
     record.exit_code = code;
     record.cause = cause(ending);

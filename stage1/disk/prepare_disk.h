@@ -6,6 +6,7 @@
 
 #include "mounts/base/error.h"
 #include "mounts/protocol.h"
+#include "stage1/disk/zero_scan.h"
 
 namespace stage1 {
 
@@ -17,6 +18,7 @@ struct DiskRequest {
     // The launcher says that nothing was ever written to the image: the disk is probed as ever, but not read to its end
     // (emptiness.h).
     bool vouched = false;
+    ScanProgress progress{};  // of reading it, where that takes long
 };
 
 struct DiskOutcome {

@@ -19,6 +19,7 @@
 #include "stage1/nixdb/register_closure.h"
 #include "stage1/steps/bind.h"
 #include "stage1/steps/check_file_system.h"
+#include "stage1/steps/scan_progress.h"
 #include "stage1/steps/store_union.h"
 #include "stage1/steps/switch_root.h"
 #include "stage1/steps/system.h"
@@ -92,6 +93,7 @@ Line run(const mounts::PrepareDisk &step, FoundDevices &devices) {
     if (!device) return device;
     request.device = *device;
     request.vouched = step.vouched && still_vouched();
+    request.progress = tell_scan_of(*device);
     const auto outcome = prepare_disk(request);
     if (!outcome) return std::unexpected(outcome.error());
     return outcome->description;
