@@ -10,8 +10,10 @@ namespace hostside {
 inline constexpr std::string_view status_socket = "status";
 inline constexpr std::string_view qmp_socket = "qmp";        // for others
 inline constexpr std::string_view events_socket = "events";  // for the launcher
+// An environment variable for the launcher of a fleet's machine: the directory where console.log and report.json will be.
+inline constexpr std::string_view kept_in = "RUNVM_KEPT_IN";
 inline constexpr std::string_view console_socket = "console";
-inline constexpr std::string_view typed_pipe = "typed";                // of a run at a terminal, instead of the console's socket
+inline constexpr std::string_view typed_pipe = "typed";                // of a console that the launcher shows
 inline constexpr std::string_view exec_socket = "exec";                // the hub's, where each `runvm exec` connects
 inline constexpr std::string_view exec_port_socket = "exec-port";      // QEMU's end of the agent's port
 inline constexpr std::string_view exec_events_socket = "exec-events";  // QEMU's monitor that tells the hub of the port

@@ -38,8 +38,8 @@ struct HostFacts {
     std::string xchg, shared;                  // directories
     std::string runtime;                       // the directory of all run directories and vlans
     std::string run_directory;                 // for sockets and the console's log, 0700
-    bool terminal = true;                      // the console is on stdin and stdout; else on a socket, for `runvm console`
-    std::string typed_pipe;                    // instead of both: what is typed comes through it (run/typed_pipe.h); empty: no
+    bool terminal = true;                      // the console is on stdin and stdout
+    std::string typed_pipe;                    // else what is typed comes through it (run/typed_pipe.h)
     int console_log_fd = -1;                   // QEMU inherits it and writes the console's log there; -1: into a file (--print)
     bool monitor = false;                      // ctrl-a c on the console leads to QEMU's monitor
 };
