@@ -20,7 +20,8 @@ struct Request {
     std::optional<Size> terminal;          // absent: three pipes
     // What the agent does itself instead of argv: "put MODE FILE" and "get FILE" in a file of the guest's, "power-off",
     // "wait-for UNIT" of systemd; of a build "build-begin USER OUTPUT...", "build-end USER PLACE", "nar PATH" and "nar-loosely
-    // PATH", where "-" is a build user. Empty: nothing.
+    // PATH", where "-" is a build user; of the store "store-new", the registration of what the guest added to it, and
+    // "store-rollback". Empty: nothing.
     std::string task;
     // As Nix runs a builder: the environment is the request's alone, and without a user it is a build user.
     bool builder = false;
