@@ -38,7 +38,8 @@ struct Remembered {
 };
 // Written where it is not there, and used now.
 base::Result<> keep(const Remembered &entry);
-// An entry that is there counts as used now: of more than the room's limit the oldest go. False: it is not there.
+// An entry that is there counts as used now: of more than the room's limit the oldest go, and with each the symbolic links that
+// have its name, a dot and a word. False: it is not there.
 bool use_entry(const std::string &path, CacheRoom room);
 void remember(const Remembered &entry);  // without success, the next run does the work again
 

@@ -14,6 +14,9 @@ namespace hostside::nixdb {
 // Errors: a schema newer than 10, a path that is not valid there, a cycle; each is named.
 base::Result<std::vector<mounts::PathInfo>> closure(const std::string &database, const std::vector<std::string> &paths);
 
+// Error: one of these store paths is not valid there. A path that is has its closure.
+base::Result<> check_valid(const std::string &database, const std::vector<std::string> &paths);
+
 // The store path that `path` is, is in, or links to (./result). Error: it leads elsewhere.
 base::Result<std::string> store_path(const std::string &path);
 
