@@ -28,6 +28,7 @@
 #include "hostside/cli/report_command.h"
 #include "hostside/cli/reporter.h"
 #include "hostside/cli/run_command.h"
+#include "hostside/cli/store_command.h"
 
 namespace {
 
@@ -107,6 +108,7 @@ int command_line(int argc, char **argv) {
     hostside::add_report_command(app, status);
     hostside::add_life_commands(app, status);
     hostside::add_exec_commands(app, status);
+    hostside::add_store_commands(app, status);
     hostside::add_in_vm_command(app, status);
     hostside::add_boot_disk_command(app, status);
     hostside::add_build_command(app, status);

@@ -133,6 +133,20 @@ base::Result<std::vector<mounts::PathInfo>> closure(const std::string &database,
     return topological_order(walk.take());
 }
 
+base::Result<> check_valid(const std::string &database, const std::vector<std::string> &paths) {
+    auto handle = open(database);
+    if (!handle) return std::unexpected(handle.error());
+    auto statement = handle->prepare("select 1 from ValidPaths where path = ?");
+    if (!statement) return std::unexpected(statement.error());
+    for (const auto &path : paths) {
+        const auto row = statement->bind(1, path).step();
+        if (!row) return std::unexpected(row.error());
+        if (!*row) return base::fail(0, "look for", path, "it is no longer valid in this host's store");
+        statement->reset();
+    }
+    return {};
+}
+
 base::Result<std::string> store_path(const std::string &path) {
     std::string full = path;
     if (!path.starts_with(store_prefix)) {
