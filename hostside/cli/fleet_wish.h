@@ -1,0 +1,17 @@
+// What is wanted of `runvm fleet`, as its flags said it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace hostside {
+
+struct FleetWish {
+    std::string file, output, like, engine = "local", status;
+    std::vector<std::string> only, sbatch;
+    int memory_mib = 0, processors = 0;
+    bool fail_fast = false, resume = false, wait = false;
+    bool exit_qemu_failed = false;  // with 123 when a machine's QEMU failed, for Slurm
+};
+
+}  // namespace hostside
