@@ -10,12 +10,14 @@
 
 #include "hostside/base/exit_code.h"
 #include "hostside/cli/fleet_init.h"
+#include "hostside/cli/fleet_nix.h"
 #include "hostside/cli/fleet_plan.h"
 #include "hostside/cli/fleet_status.h"
 #include "hostside/cli/fleet_view.h"
 #include "hostside/cli/fleet_wish.h"
 #include "hostside/cli/reporter.h"
 #include "hostside/fleet/fleet.h"
+#include "hostside/fleet/group_place.h"
 #include "hostside/fleet/slurm.h"
 
 namespace hostside {
@@ -50,15 +52,22 @@ int submit(const FleetWish &wish, FleetPlan &plan, const FleetPlace &place) {
 
 int run(FleetWish &wish) {
     if (!wish.status.empty()) return show_fleet_status(wish);
+    if (!wish.gathered.empty()) return gather_fleets(wish);
     if (wish.file.empty()) return refuse({"run a fleet", "", 0, "of which file? `runvm fleet init` writes an example of one"});
     if (wish.output.empty()) wish.output = fs::path(wish.file).stem().string() + "-results";
     auto plan = plan_fleet(wish);
+    if (plan && wish.engine == "nix") plan = plan_for_nix(wish, std::move(*plan));
     if (!plan) return refuse(plan.error());
     auto place = FleetPlace::create(wish.output);
     if (!place) return refuse(place.error());
     if (wish.engine == "slurm") return submit(wish, *plan, *place);
     (void)std::signal(SIGPIPE, SIG_IGN);
-    FleetView view;
+    if (wish.engine == "nix") {
+        const int code = run_fleet_by_nix(wish, *plan, *place);
+        tell_where(wish.output);
+        return code;
+    }
+    FleetView view(!wish.results_suffice);
     const FleetRun fleet{.fleet = plan->fleet,
                          .groups = plan->groups,
                          .place = *place,
@@ -75,7 +84,8 @@ int run(FleetWish &wish) {
     if (*signal != 0) return signal_base + *signal;
     const bool qemu_failed_once =
         std::ranges::contains(plan->result.machines, static_cast<int>(qemu_failed), &MachineResult::exit_code);
-    return wish.exit_qemu_failed && qemu_failed_once ? qemu_failed : exit_code_of(plan->result);
+    if (wish.exit_qemu_failed && qemu_failed_once) return qemu_failed;
+    return wish.results_suffice ? 0 : exit_code_of(plan->result);
 }
 
 }  // namespace
@@ -87,11 +97,14 @@ void add_fleet_command(CLI::App &app, int &status) {
     fleet->add_option("-o,--output", wish->output, "the directory of the results; FILE-results by default")->type_name("DIR");
     fleet->add_flag("--fail-fast", wish->fail_fast, "the first machine that fails ends the others");
     fleet->add_flag("--resume", wish->resume, "run only those that have no result in the output directory yet");
-    fleet->add_option("--only", wish->only, "only this machine and those on its vlans; may be repeated")
-        ->type_name("NAME")
-        ->expected(1)
-        ->allow_extra_args(false)
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    const auto repeated = [&](const char *flag, std::vector<std::string> &values, const char *help, const char *type) {
+        return fleet->add_option(flag, values, help)
+            ->type_name(type)
+            ->expected(1)
+            ->allow_extra_args(false)
+            ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    };
+    repeated("--only", wish->only, "only this machine and those on its vlans; may be repeated", "NAME");
     fleet->add_option("--memory", wish->memory_mib, "for all machines together, in MiB; by default nine tenths of what is free")
         ->check(CLI::Range(1, 1 << 30).description(""))
         ->type_name("MIB");
@@ -100,17 +113,18 @@ void add_fleet_command(CLI::App &app, int &status) {
         ->type_name("N");
     fleet->add_option("--like", wish->like, "a results.json of before, whose longest machines are started first")
         ->type_name("FILE");
-    fleet->add_option("--engine", wish->engine, "who runs the machines: this host, or Slurm as a job array")
-        ->type_name("local|slurm")
-        ->check(CLI::IsMember({"local", "slurm"}).description(""));
-    fleet->add_option("--sbatch", wish->sbatch, "one more option for sbatch, as --sbatch=--constraint=kvm; may be repeated")
-        ->type_name("TEXT")
-        ->expected(1)
-        ->allow_extra_args(false)
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    fleet->add_option("--engine", wish->engine, "who runs the machines: this host, Slurm as a job array, or Nix's builders")
+        ->type_name("local|slurm|nix")
+        ->check(CLI::IsMember({"local", "slurm", "nix"}).description(""));
+    repeated("--sbatch", wish->sbatch, "one more option for sbatch, as --sbatch=--constraint=kvm; may be repeated", "TEXT");
+    repeated("--nix-option", wish->nix_options, "one more setting for Nix, as --nix-option max-jobs=0; may be repeated",
+             "NAME=VALUE");
+    repeated("--system-feature", wish->system_features, "what Nix's builders must have, as nixos-test; may be repeated", "NAME");
     fleet->add_option("--status", wish->status, "how the fleet of this directory is, from what its jobs noted")->type_name("DIR");
     fleet->add_flag("--wait", wish->wait, "with --status: until it is over");
     fleet->add_flag("--exit-qemu-failed", wish->exit_qemu_failed)->group("");
+    fleet->add_flag("--results-suffice", wish->results_suffice)->group("");
+    repeated("--gather", wish->gathered, "", "DIR")->group("");
     add_fleet_init_command(*fleet, status);
     fleet->callback([&status, wish, fleet] {
         if (fleet->get_subcommands().empty()) status = run(*wish);

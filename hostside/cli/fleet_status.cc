@@ -9,6 +9,7 @@
 #include "hostside/cli/fleet_view.h"
 #include "hostside/cli/reporter.h"
 #include "hostside/fleet/fleet.h"
+#include "hostside/fleet/group_place.h"
 #include "hostside/fleet/slurm.h"
 
 namespace hostside {

@@ -8,10 +8,11 @@ namespace hostside {
 
 struct FleetWish {
     std::string file, output, like, engine = "local", status;
-    std::vector<std::string> only, sbatch;
+    std::vector<std::string> only, sbatch, nix_options, system_features, gathered;
     int memory_mib = 0, processors = 0;
     bool fail_fast = false, resume = false, wait = false;
-    bool exit_qemu_failed = false;  // with 123 when a machine's QEMU failed, for Slurm
+    // For engines: 123 when a machine's QEMU failed; 0 whatever the machines came to.
+    bool exit_qemu_failed = false, results_suffice = false;
 };
 
 }  // namespace hostside
