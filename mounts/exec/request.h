@@ -18,7 +18,7 @@ struct Request {
     std::string directory;                 // empty: the user's home
     std::string user;                      // empty: root
     std::optional<Size> terminal;          // absent: three pipes
-    // What the agent does itself instead of argv: "put MODE FILE" and "get FILE" in a file of the guest's, "power-off",
+    // What the agent does itself instead of argv: "put MODE FILE" and "get FILE" in a file of the guest's, "power-off", "answer",
     // "wait-for UNIT" of systemd; of a build "build-begin USER OUTPUT...", "build-end USER PLACE", "nar PATH" and "nar-loosely
     // PATH", where "-" is a build user. Empty: nothing.
     std::string task;
