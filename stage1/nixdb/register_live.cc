@@ -129,7 +129,8 @@ Result<> change(mounts::Database &database, int root, int file, const LiveReques
     if (!rows) return std::unexpected(rows.error());
     // First, because what is forgotten may be registered anew by the same text.
     if (!rows->empty()) {
-        auto dropped = reconcile(database, *closure, *rows, store->get(), layers, false);
+        const auto registered = [&](std::string_view path) { return closure->registers(path); };
+        auto dropped = reconcile(database, registered, *rows, store->get(), layers, false);
         if (!dropped) return std::unexpected(dropped.error());
         report.dropped = std::move(*dropped);
     }
