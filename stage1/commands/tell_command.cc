@@ -20,9 +20,9 @@ namespace stage1 {
 
 namespace {
 
-constexpr int largest_status = 255;  // of a process
+constexpr int largest_status = 255;  // the largest exit code of a process
 
-// Units speak at the same moment, each for an instant, and the port is one process's at a time.
+// Retries while the port is busy: it belongs to one process at a time, and units may report at the same moment.
 int tell(const std::string &line) {
     constexpr int tries = 100;
     constexpr std::chrono::milliseconds pause{100};

@@ -99,13 +99,13 @@ class Search {
     const std::vector<Range> &ranges_;
     std::mutex mutex_;  // guards the members below
     size_t range_ = 0;
-    uint64_t done_bytes_ = 0;   // of that range
-    uint64_t taken_bytes_ = 0;  // of all
+    uint64_t done_bytes_ = 0;   // of the current range
+    uint64_t taken_bytes_ = 0;  // of all ranges
     std::optional<uint64_t> found_at_;
     base::Result<Emptiness> answer_ = Emptiness{};
 };
 
-// Tells in twenty steps how far a long scan is.
+// Reports the progress of a long scan in twenty steps.
 class Teller {
   public:
     Teller(const std::vector<Range> &ranges, const ScanProgress &progress) : progress_(progress) {

@@ -58,7 +58,7 @@ Line find(const std::string &spec, FoundDevices &devices) {
     return found;
 }
 
-// Why nothing at all is there.
+// Why no disk exists at all.
 std::string no_disk_because() {
     const std::string driver = mounts::missing_disk_driver();
     if (driver.empty()) return "; is the disk's driver (virtio_blk, say) in the kernel or in the initrd?";
