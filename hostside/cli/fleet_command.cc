@@ -129,7 +129,7 @@ void add_fleet_command(CLI::App &app, int &status) {
     repeated("--system-feature", wish->system_features, "what Nix's builders must have, as nixos-test; may be repeated", "NAME");
     fleet->add_option("--status", wish->status, "how the fleet of this directory is, from what its jobs noted")->type_name("DIR");
     fleet->add_flag("--wait", wish->wait, "with --status: until it is over");
-    fleet->add_flag("--exit-qemu-failed", wish->exit_qemu_failed)->group("");
+    fleet->add_flag("--exit-qemu-failed", wish->exit_qemu_failed, "end with 123 when a machine's QEMU failed, to be tried again");
     fleet->add_flag("--results-suffice", wish->results_suffice)->group("");
     repeated("--gather", wish->gathered, "", "DIR")->group("");
     add_fleet_init_command(*fleet, status);
