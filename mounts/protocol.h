@@ -50,6 +50,9 @@ inline constexpr std::string_view boot_parameter = "stage1.boot";               
 // The launcher knows that nothing was ever written to the disk with this serial: not all need be read to prove it empty.
 // It relaxes the scan for zeros only, never the probe.
 inline constexpr std::string_view fresh_disk_parameter = "stage1.fresh-disk";
+// Where `runvm snapshot` saves the machine: before-stage-2: stage 1 stops there, and goes on in a fork; ready: what would keep
+// QEMU from saving it, the 9p mounts but the store's, is mounted in a fork alone.
+inline constexpr std::string_view snapshot_parameter = "stage1.snapshot";
 inline constexpr std::string_view break_parameter = "stage1.break";  // name of a phase to stop before
 // A boot loader has a command line of its own: what the launcher would have put there is an OEM string of SMBIOS (type 11) that
 // begins so. The command line counts more.
@@ -83,8 +86,11 @@ constexpr std::optional<BootPhase> boot_phase(std::string_view name) {
 // each with `ack`, so that nothing is lost, and `fresh-disk` once with `fresh`, then with `no`. Without an answer, in passing, it
 // writes `phase NAME` when a phase of stage 1 begins, `step TEXT` when a step begins that may take long, `waits SECONDS NAME`
 // when a device is not there yet, and while it has no xchg its report: `report`, then `report JSON` for each record. A guest
-// that ends itself before the last phase, `switch_root`, has not booted ---
+// that stops for a snapshot (stage1.snapshot=before-stage-2) writes `fork-point`, and goes on when a line `forked NEWS` comes,
+// with what makes the machine one of its own (mounts/exec/fork_news.h); the ready one is told so by its agent. A guest that ends
+// itself before the last phase, `switch_root`, has not booted ---
 inline constexpr std::string_view status_port = "org.nixos.runvm.status";
+inline constexpr std::string_view fork_point_line = "fork-point", forked_word = "forked ";
 inline constexpr std::string_view fresh_answer = "fresh\n";  // no `ack`: one that comes late would pass for it
 
 // --- the port of the agent, by which the host runs commands in the guest (mounts/exec/frame.h) ---

@@ -5,6 +5,7 @@
 //     host                                    guest
 //                      hello NONCE      <-    after `resync_bytes` zeros, when the agent starts
 //     welcome NONCE        ->                 after as many zeros; whatever ran before is forgotten
+//     welcome              ->                 the same, in a fork of a saved machine: say hello again
 //     request, start       ->                 request.h, in parts; then it is run
 //     input, input_end     ->                 at most `window_bytes` more than were credited
 //                      output, errors   <-    the same, each

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "mounts/base/error.h"
+#include "stage1/agent/command.h"
 
 namespace stage1 {
 
@@ -19,9 +20,9 @@ void start_early_agent(std::function<int()> shell);
 
 // A process of its own that serves, in the place of the early one, for stage 1 right before it executes stage 2: it has the
 // target root as its root. Begun anew when it was killed. Nothing when the machine has no such port.
-void start_agent(const std::string &system);
+void start_agent(const Surroundings &guest);
 
 // PID 1 as the agent, in a machine without a stage 2.
-[[noreturn]] void be_agent(const std::string &system);
+[[noreturn]] void be_agent(const Surroundings &guest);
 
 }  // namespace stage1

@@ -25,6 +25,8 @@ struct RunningCommand {
 struct Surroundings {
     std::string system;            // a NixOS system whose programs are in a command's PATH first; may be empty
     std::function<int()> shell{};  // instead of the user's shell, where there is no user yet: its exit status
+    // Makes a fork of a saved machine one of its own (mounts/exec/fork_news.h): its exit status.
+    std::function<int(const std::string &news)> wake{};
 };
 
 // All its descriptors are non-blocking.

@@ -26,6 +26,10 @@ void mention_to_host(std::string_view line);
 inline constexpr size_t report_line_bytes = 4096 - sizeof "report";
 void send_report(const std::vector<std::string> &records);
 
+// Stops until the launcher has saved the machine and a fork of it was started: what the fork is told (after `forked `). Error:
+// nobody makes a snapshot of this machine.
+base::Result<std::string> wait_for_fork();
+
 // Closes it, for stage 2; who speaks again opens it again.
 void hang_up();
 
