@@ -28,6 +28,7 @@
 #include "hostside/cli/report_command.h"
 #include "hostside/cli/reporter.h"
 #include "hostside/cli/run_command.h"
+#include "hostside/cli/snapshot_command.h"
 
 namespace {
 
@@ -46,7 +47,7 @@ std::vector<std::string> words_of(int argc, char **argv) {
     bool options = true;
     const std::string_view verb = argc > 1 ? argv[1] : "";
     const bool kept = verb == "run" || verb == "start" || verb == "export" || verb == "config" || verb == "initrd" ||
-                      verb == "exec" || verb == "in-vm" || verb == "build";
+                      verb == "exec" || verb == "in-vm" || verb == "snapshot" || verb == "build";
     for (int i = 1; i < argc; ++i) {
         std::string word = argv[i];
         if (!options && kept) {
@@ -101,6 +102,7 @@ int command_line(int argc, char **argv) {
     app.require_subcommand(1);
     int status = 0;
     hostside::add_run_commands(app, status);
+    hostside::add_snapshot_command(app, status);
     hostside::add_describe_commands(app, status);
     hostside::add_check_command(app, status);
     hostside::add_look_commands(app, status);

@@ -24,6 +24,7 @@
 #include "hostside/base/run_names.h"
 #include "hostside/cli/arguments.h"
 #include "hostside/cli/boot_disk.h"
+#include "hostside/cli/fork.h"
 #include "hostside/cli/reporter.h"
 #include "hostside/exec/hub.h"
 #include "hostside/host/guest_files.h"
@@ -36,10 +37,12 @@
 #include "hostside/run/supervise.h"
 #include "hostside/run/terminal.h"
 #include "hostside/run/typed_pipe.h"
+#include "hostside/snapshot/place.h"
 #include "mounts/base/at.h"
 #include "mounts/base/process.h"
 #include "mounts/boot/boot_parameters.h"
 #include "mounts/boot/command_line.h"
+#include "mounts/protocol.h"
 
 namespace hostside {
 
@@ -77,9 +80,14 @@ bool wants_console(const Machine &machine) {
                      !asked->break_before_steps.empty());
 }
 
+std::function<base::Result<>(const Machine &, const HostFacts &)> check_of(const Snapshot &saved) {
+    return [&saved](const Machine &m, const HostFacts &host) { return check_traits(saved.manifest, m, host, saved.path); };
+}
+
 // Has a machine in the background come as far as whoever started it waits for?
 bool far_enough(const std::string &wait, const Heard &heard) {
     if (wait.empty()) return heard.started;
+    if (wait == "fork-point") return heard.at_fork_point;
     return heard.ready || (wait == "stage2" && how_far(heard) == "stage 2");
 }
 
@@ -162,6 +170,13 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
     };
     auto machine = machine_of(arguments);
     if (!machine) return give_up(machine.error());
+    std::optional<Snapshot> saved;
+    if (!arguments.from.empty()) {
+        auto opened = open_snapshot(arguments.from);
+        if (!opened) return give_up(opened.error());
+        saved.emplace(std::move(*opened));
+    }
+    if (arguments.print && saved) return give_up({"print", saved->path, 0, "a snapshot is restored by runvm itself"});
     if (arguments.print) return print_command(*machine, arguments);
     if (view && wants_console(*machine)) view->open_console(false);
     auto directory = RunDirectory::create(machine->name, !arguments.background || arguments.told_directory);
@@ -171,6 +186,9 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
                                        .fresh = arguments.fresh,
                                        .terminal = !arguments.background && !view,
                                        .monitor = view || (!arguments.background && typing),
+                                       .memory_file = saved ? saved->file(snapshot_memory) : arguments.memory_file,
+                                       .restored = saved.has_value(),
+                                       .check = saved ? check_of(*saved) : arguments.check,
                                        .progress = [&](const std::string &what) { report.progress(what); }});
     if (!prepared) return give_up(prepared.error());
     auto console = ConsoleLog::create(directory->path());
@@ -189,19 +207,44 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
     Heard heard;
     RunRecord record = record_of(*machine);
     note_run(directory->path(), record);
+    bool awake = !saved;
+    std::optional<Waker> waker;
+    std::string words_for_guest;
+    if (saved) {
+        const std::string own_name = std::filesystem::path(directory->path()).filename();
+        auto news = fork_news(*machine, saved->manifest, own_name);
+        if (!news) return give_up(news.error());
+        auto woken = Waker::start(*saved, directory->path(), *news);
+        if (!woken) return give_up(woken.error());
+        waker.emplace(std::move(*woken));
+        if (saved->manifest.point != "ready")
+            words_for_guest = std::string(mounts::protocol::forked_word) + text_of(std::move(*news)) + "\n";
+    }
+    std::string not_woken;
     const auto on_event = [&](const RunEvent &event) {
         heard.event(event);
         if (const std::string state = how_far(heard); state != std::exchange(record.state, state))
             note_run(directory->path(), record);
-        if (far_enough(arguments.wait, heard)) started("");
+        if (awake && far_enough(arguments.wait, heard)) started("");
         if (event.kind == RunEvent::ready && arguments.notify_ready) notify_ready();
         report.event(event);
     };
-    const HubProcess hub(prepared->facts.runvm, directory->path());
+    const auto on_news = [&] {
+        not_woken = waker->failure();
+        if (!not_woken.empty()) return false;
+        awake = true;
+        if (saved->manifest.point == "ready")
+            on_event({RunEvent::ready});
+        else if (far_enough(arguments.wait, heard))
+            started("");
+        return true;
+    };
+    const HubProcess hub(prepared->facts.runvm, directory->path(), saved.has_value());
     auto code = supervise({*argv, directory->path(), *console, prepared->store.view.directory.get(), companions_of(*prepared),
                            machine->timeout_s, prepared->facts.run_as.has_value(), !arguments.background && !view,
-                           view ? &*view : nullptr, on_event});
+                           view ? &*view : nullptr, on_event, words_for_guest, waker ? waker->fd() : -1, on_news});
     if (!code) return give_up(code.error());
+    if (!not_woken.empty() && *code == launcher_error) return give_up({"restore", saved->path, 0, not_woken});
     if (!arguments.report.empty())
         if (auto kept = keep_report(prepared->facts, arguments.report); !kept)
             report.note(std::format("no {}: {}", arguments.report, base::message(kept.error())));
@@ -254,6 +297,7 @@ void add_run_commands(CLI::App &app, int &status) {
         auto arguments = std::make_shared<Arguments>();
         CLI::App *command = app.add_subcommand(name, help);
         add_description_flags(*command, *arguments);
+        add_from_flag(*command, *arguments);
         command->add_flag("--fresh", arguments->fresh, "put the root disk aside and start with a new one");
         command->add_option("--report", arguments->report, "what stage 1 did, step by step, as JSON, is left there")
             ->type_name("FILE");

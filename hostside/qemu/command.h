@@ -16,6 +16,7 @@ namespace hostside {
 struct HostFacts {
     std::string qemu;   // the program's path
     std::string runvm;  // ours, which QEMU starts for connections of a guest to the host
+    std::string qemu_version{};
     int qemu_major = 10;
     bool kvm = false;
     bool root = false;                    // QEMU stays root: then a guest's chown would be real on the host
@@ -27,6 +28,8 @@ struct HostFacts {
     std::string oem_parameters;           // instead of some of it, with a boot loader
     std::string efi_code, efi_variables;  // files of the firmware's flash; empty: SeaBIOS
     std::string tpm_socket;               // of the machine's swtpm; empty: no TPM
+    std::string memory_file;              // that is the guest's memory, of a machine that is saved or restored; empty: none
+    bool restored = false;                // of such a file, which it has a copy of its own of (copy on write)
     std::string certificates;             // directory that is shared as the guest's /etc/ssl/certs; empty: none
     std::string root_image;               // empty: no root disk
     bool root_image_empty = false;        // nothing was ever written to it: the guest need not read all of it to know

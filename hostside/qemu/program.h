@@ -17,6 +17,7 @@ base::Result<std::string> find_qemu_img(const std::string &qemu);
 
 struct Abilities {
     int major = 0;               // of the version
+    std::string version;         // all of it, as QEMU says it
     bool sandbox = false;        // takes -sandbox on
     bool run_with_user = false;  // takes -run-with user=; an older one takes -runas
 };
