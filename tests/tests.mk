@@ -65,7 +65,7 @@ run: all ## boots a machine with a real Nix store and shows it at work
 shell: all ## boots the same machine with a prompt; exit ends it
 	@tests/support/with-machine tests/support/newcomer-run $(BUILD)/runvm --shell
 
-include $(wildcard tests/bench/*.mk tests/fuzz/*.mk tests/parity/*.mk tests/nixos/*.mk tests/slurm/*.mk)
+include $(wildcard tests/bench/*.mk tests/fuzz/*.mk tests/parity/*.mk tests/nixos/*.mk tests/slurm/*.mk tests/nix-fleet/*.mk)
 
 .PHONY: bench
 bench: bench-disk bench-boot bench-union bench-launch bench-nixdb bench-store ## every benchmark, each against its rival in one interleaved run

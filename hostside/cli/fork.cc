@@ -105,6 +105,7 @@ Result<> wake(const Snapshot &snapshot, const std::string &run_directory, const 
 
 void be_saved(Machine &m, const std::string &point, const std::string &disk) {
     m.disk_image = disk;
+    m.disk_image_format = "qcow2";
     m.kernel_params.push_back(std::format("{}={}", mounts::protocol::snapshot_parameter, point));
 }
 
@@ -156,5 +157,32 @@ Waker::~Waker() {
 }
 
 std::string Waker::failure() const { return base::read_all(told_.get(), "waker", 65536).value_or("it was not restored"); }
+
+Result<Restoring> Restoring::open(const std::string &from) {
+    Restoring restoring;
+    if (from.empty()) return restoring;
+    auto saved = open_snapshot(from);
+    if (!saved) return std::unexpected(saved.error());
+    restoring.saved_.emplace(std::move(*saved));
+    restoring.awake_ = false;
+    return restoring;
+}
+
+Result<> Restoring::begin(const Machine &m, const std::string &run_directory) {
+    if (!saved_) return {};
+    auto news = fork_news(m, saved_->manifest, run_directory.substr(run_directory.rfind('/') + 1));
+    if (!news) return std::unexpected(news.error());
+    auto waker = Waker::start(*saved_, run_directory, *news);
+    if (!waker) return std::unexpected(waker.error());
+    waker_.emplace(std::move(*waker));
+    if (!was_ready()) first_words_ = std::string(mounts::protocol::forked_word) + text_of(std::move(*news)) + "\n";
+    return {};
+}
+
+bool Restoring::finish() {
+    failure_ = waker_->failure();
+    awake_ = failure_.empty();
+    return awake_;
+}
 
 }  // namespace hostside

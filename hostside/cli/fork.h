@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 
 #include "hostside/description/machine.h"
@@ -42,6 +43,38 @@ class Waker {
     Waker(pid_t pid, base::Fd told) : pid_(pid), told_(std::move(told)) {}
     pid_t pid_ = -1;
     base::Fd told_;
+};
+
+// The restoring of one run, from the look at the snapshot to the moment when the fork runs. Without a snapshot it does nothing.
+class Restoring {
+  public:
+    // `from`: the snapshot's path; empty: the machine is booted.
+    static base::Result<Restoring> open(const std::string &from);
+    // Right before QEMU starts.
+    base::Result<> begin(const Machine &machine, const std::string &run_directory);
+    // When fd() can be read from. False: it failed.
+    bool finish();
+
+    [[nodiscard]] bool wanted() const { return saved_.has_value(); }
+    [[nodiscard]] std::string path() const { return saved_ ? saved_->path : ""; }
+    [[nodiscard]] std::string memory_file() const { return saved_ ? saved_->file(snapshot_memory) : ""; }
+    [[nodiscard]] int fd() const { return waker_ ? waker_->fd() : -1; }
+    [[nodiscard]] bool was_ready() const { return saved_ && saved_->manifest.point == "ready"; }
+    // A line for the guest's stage 1, on the status port; may be empty.
+    [[nodiscard]] const std::string &first_words() const { return first_words_; }
+    // The machine runs: it was booted, or the fork goes on.
+    [[nodiscard]] bool awake() const { return awake_; }
+    // Why it does not; empty: no failure.
+    [[nodiscard]] const std::string &failure() const { return failure_; }
+    [[nodiscard]] base::Result<> check(const Machine &machine, const HostFacts &host) const {
+        return check_traits(saved_->manifest, machine, host, saved_->path);
+    }
+
+  private:
+    std::optional<Snapshot> saved_;
+    std::optional<Waker> waker_;
+    std::string first_words_, failure_;
+    bool awake_ = true;
 };
 
 }  // namespace hostside

@@ -37,12 +37,11 @@
 #include "hostside/run/supervise.h"
 #include "hostside/run/terminal.h"
 #include "hostside/run/typed_pipe.h"
-#include "hostside/snapshot/place.h"
 #include "mounts/base/at.h"
 #include "mounts/base/process.h"
+#include "mounts/base/shell_words.h"
 #include "mounts/boot/boot_parameters.h"
 #include "mounts/boot/command_line.h"
-#include "mounts/protocol.h"
 
 namespace hostside {
 
@@ -80,8 +79,8 @@ bool wants_console(const Machine &machine) {
                      !asked->break_before_steps.empty());
 }
 
-std::function<base::Result<>(const Machine &, const HostFacts &)> check_of(const Snapshot &saved) {
-    return [&saved](const Machine &m, const HostFacts &host) { return check_traits(saved.manifest, m, host, saved.path); };
+std::function<base::Result<>(const Machine &, const HostFacts &)> check_of(const Restoring &restoring) {
+    return [&restoring](const Machine &m, const HostFacts &host) { return restoring.check(m, host); };
 }
 
 // Has a machine in the background come as far as whoever started it waits for?
@@ -109,20 +108,34 @@ RunRecord record_of(const Machine &machine) {
     return record;
 }
 
+// A fleet keeps what its machines leave where no name of a run finds it.
+std::string where_to_look(const std::string &name) {
+    const char *fleet = std::getenv(kept_in.data());
+    const std::string place = fleet != nullptr ? fleet : "";
+    std::string look;
+    if (place.empty())
+        look = "runvm logs " + name;
+    else if (!last_console(name).value_or("").empty())
+        look = base::quote_word(place + "/console.log");
+    if (last_report(name))
+        look +=
+            (look.empty() ? "" : ", ") + ("runvm report " + (place.empty() ? name : base::quote_word(place + "/report.json")));
+    return look;
+}
+
 // What is left when QEMU is gone: the run among the last ones, and its last words.
 std::vector<std::string> conclude(const Heard &heard, const Machine &machine, const Prepared &prepared, RunRecord &record,
                                   int code, double seconds) {
     const std::string &directory = prepared.facts.run_directory;
-    const Ending ending = ending_of(heard, {code, machine.timeout_s, machine.memory_mib, prepared.facts.initrd,
-                                            code == 0 ? "" : console_tail(directory), prepared.facts.root_image});
+    const Ending ending = ending_of(
+        heard, {code, machine.timeout_s, machine.memory_mib, prepared.facts.initrd, code == 0 ? "" : console_tail(directory),
+                prepared.facts.root_image, machine.disk_image_format == "raw" && !machine.ephemeral});
     record.ended_s = ::time(nullptr);
     record.exit_code = code;
     record.cause = cause(ending);
     const std::string name = std::filesystem::path(directory).filename();
-    std::string look;
-    if (keep_run(directory, prepared.facts.xchg, record)) look = "runvm logs " + name;
-    if (!look.empty() && last_report(name)) look += ", runvm report " + name;
-    return last_words(ending, code, seconds, look);
+    const bool kept = keep_run(directory, prepared.facts.xchg, record);
+    return last_words(ending, code, seconds, kept ? where_to_look(name) : "");
 }
 
 std::vector<Companion> companions_of(Prepared &prepared) {
@@ -170,13 +183,10 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
     };
     auto machine = machine_of(arguments);
     if (!machine) return give_up(machine.error());
-    std::optional<Snapshot> saved;
-    if (!arguments.from.empty()) {
-        auto opened = open_snapshot(arguments.from);
-        if (!opened) return give_up(opened.error());
-        saved.emplace(std::move(*opened));
-    }
-    if (arguments.print && saved) return give_up({"print", saved->path, 0, "a snapshot is restored by runvm itself"});
+    auto restoring = Restoring::open(arguments.from);
+    if (!restoring) return give_up(restoring.error());
+    if (arguments.print && restoring->wanted())
+        return give_up({"print", restoring->path(), 0, "a snapshot is restored by runvm itself"});
     if (arguments.print) return print_command(*machine, arguments);
     if (view && wants_console(*machine)) view->open_console(false);
     auto directory = RunDirectory::create(machine->name, !arguments.background || arguments.told_directory);
@@ -186,15 +196,21 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
                                        .fresh = arguments.fresh,
                                        .terminal = !arguments.background && !view,
                                        .monitor = view || (!arguments.background && typing),
-                                       .memory_file = saved ? saved->file(snapshot_memory) : arguments.memory_file,
-                                       .restored = saved.has_value(),
-                                       .check = saved ? check_of(*saved) : arguments.check,
+                                       .memory_file = restoring->wanted() ? restoring->memory_file() : arguments.memory_file,
+                                       .restored = restoring->wanted(),
+                                       .check = restoring->wanted() ? check_of(*restoring) : arguments.check,
                                        .progress = [&](const std::string &what) { report.progress(what); }});
     if (!prepared) return give_up(prepared.error());
     auto console = ConsoleLog::create(directory->path());
     if (!console) return give_up(console.error());
     prepared->facts.console_log_fd = console->writer();
-    if (view) {
+    std::optional<ConsoleServer> server;
+    if (arguments.background) {
+        auto listening = ConsoleServer::listen(directory->path());
+        if (!listening) return give_up(listening.error());
+        server.emplace(std::move(*listening));
+    }
+    if (view || server) {
         auto pipe = make_typed_pipe(directory->path());
         if (!pipe) return give_up(pipe.error());
         prepared->facts.typed_pipe = std::move(*pipe);
@@ -207,44 +223,31 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
     Heard heard;
     RunRecord record = record_of(*machine);
     note_run(directory->path(), record);
-    bool awake = !saved;
-    std::optional<Waker> waker;
-    std::string words_for_guest;
-    if (saved) {
-        const std::string own_name = std::filesystem::path(directory->path()).filename();
-        auto news = fork_news(*machine, saved->manifest, own_name);
-        if (!news) return give_up(news.error());
-        auto woken = Waker::start(*saved, directory->path(), *news);
-        if (!woken) return give_up(woken.error());
-        waker.emplace(std::move(*woken));
-        if (saved->manifest.point != "ready")
-            words_for_guest = std::string(mounts::protocol::forked_word) + text_of(std::move(*news)) + "\n";
-    }
-    std::string not_woken;
+    if (auto begun = restoring->begin(*machine, directory->path()); !begun) return give_up(begun.error());
     const auto on_event = [&](const RunEvent &event) {
         heard.event(event);
         if (const std::string state = how_far(heard); state != std::exchange(record.state, state))
             note_run(directory->path(), record);
-        if (awake && far_enough(arguments.wait, heard)) started("");
+        if (restoring->awake() && far_enough(arguments.wait, heard)) started("");
         if (event.kind == RunEvent::ready && arguments.notify_ready) notify_ready();
         report.event(event);
     };
     const auto on_news = [&] {
-        not_woken = waker->failure();
-        if (!not_woken.empty()) return false;
-        awake = true;
-        if (saved->manifest.point == "ready")
+        if (!restoring->finish()) return false;
+        if (restoring->was_ready())
             on_event({RunEvent::ready});
         else if (far_enough(arguments.wait, heard))
             started("");
         return true;
     };
-    const HubProcess hub(prepared->facts.runvm, directory->path(), saved.has_value());
+    const HubProcess hub(prepared->facts.runvm, directory->path(), restoring->wanted());
     auto code = supervise({*argv, directory->path(), *console, prepared->store.view.directory.get(), companions_of(*prepared),
                            machine->timeout_s, prepared->facts.run_as.has_value(), !arguments.background && !view,
-                           view ? &*view : nullptr, on_event, words_for_guest, waker ? waker->fd() : -1, on_news});
+                           server ? &*server : nullptr, view ? &*view : nullptr, on_event, restoring->first_words(),
+                           restoring->fd(), on_news});
     if (!code) return give_up(code.error());
-    if (!not_woken.empty() && *code == launcher_error) return give_up({"restore", saved->path, 0, not_woken});
+    if (!restoring->failure().empty() && *code == launcher_error)
+        return give_up({"restore", restoring->path(), 0, restoring->failure()});
     if (!arguments.report.empty())
         if (auto kept = keep_report(prepared->facts, arguments.report); !kept)
             report.note(std::format("no {}: {}", arguments.report, base::message(kept.error())));
