@@ -93,7 +93,7 @@ base::Result<std::vector<mounts::PathInfo>> closure(const std::string &database,
 }
 
 base::Result<> check_valid(const std::string &database, const std::vector<std::string> &paths) {
-    auto handle = open(database);
+    auto handle = open_database(database);
     if (!handle) return std::unexpected(handle.error());
     auto statement = handle->prepare("select 1 from ValidPaths where path = ?");
     if (!statement) return std::unexpected(statement.error());
