@@ -29,6 +29,7 @@
 #include "hostside/cli/report_command.h"
 #include "hostside/cli/reporter.h"
 #include "hostside/cli/run_command.h"
+#include "hostside/cli/snapshot_command.h"
 #include "hostside/cli/store_command.h"
 
 namespace {
@@ -48,7 +49,8 @@ std::vector<std::string> words_of(int argc, char **argv) {
     bool options = true;
     const std::string_view verb = argc > 1 ? argv[1] : "";
     const bool kept = verb == "run" || verb == "start" || verb == "export" || verb == "config" || verb == "initrd" ||
-                      verb == "exec" || verb == "in-vm" || verb == "build" || verb == "builder" || verb == "builder-ssh";
+                      verb == "exec" || verb == "in-vm" || verb == "build" || verb == "snapshot" || verb == "builder" ||
+                      verb == "builder-ssh";
     for (int i = 1; i < argc; ++i) {
         std::string word = argv[i];
         if (!options && kept) {
@@ -103,6 +105,7 @@ int command_line(int argc, char **argv) {
     app.require_subcommand(1);
     int status = 0;
     hostside::add_run_commands(app, status);
+    hostside::add_snapshot_command(app, status);
     hostside::add_describe_commands(app, status);
     hostside::add_check_command(app, status);
     hostside::add_look_commands(app, status);

@@ -13,9 +13,11 @@
 
 #include "hostside/base/shell_words.h"
 #include "hostside/cli/flake_system.h"
+#include "hostside/cli/fork.h"
 #include "hostside/description/environment.h"
 #include "hostside/description/qemu_words.h"
 #include "hostside/launch/prepare.h"
+#include "hostside/snapshot/place.h"
 #include "mounts/base/at.h"
 
 namespace hostside {
@@ -100,6 +102,14 @@ void add_description_flags(CLI::App &command, Arguments &arguments) {
         ->group("");
 }
 
+void add_from_flag(CLI::App &command, Arguments &arguments) {
+    command
+        .add_option(
+            "--from", arguments.from,
+            "a snapshot (runvm snapshot) that is restored instead of a boot; the other flags may only say what is of a run")
+        ->type_name("DIR");
+}
+
 void add_setting(Arguments &arguments, std::string_view key, std::string value) {
     const auto flag = std::ranges::find(arguments.flags, key, [](const Flag &f) { return std::string_view(f.key.path); });
     if (flag != arguments.flags.end()) flag->values.push_back(std::move(value));
@@ -112,6 +122,11 @@ void default_setting(Arguments &arguments, std::string_view key, std::string val
 
 Result<std::vector<Layer>> layers_of(const Arguments &arguments) {
     std::vector<Layer> layers;
+    if (!arguments.from.empty()) {
+        auto snapshot = open_snapshot(arguments.from);
+        if (!snapshot) return std::unexpected(snapshot.error());
+        layers.push_back({snapshot->file(snapshot_manifest), std::move(snapshot->manifest.description), false});
+    }
     if (!arguments.config.empty()) {
         auto text = description_in(arguments.config);
         if (!text) return std::unexpected(text.error());
@@ -136,6 +151,7 @@ std::vector<std::string> description_words(const Arguments &arguments) {
     const auto add = [&](const std::string &flag, const std::string &value) {
         if (!value.empty()) words.push_back(flag + "=" + value);
     };
+    add("--from", arguments.from);
     add("--config", arguments.config);
     for (const auto &flag : arguments.flags)
         for (const auto &value : flag.values)
@@ -154,6 +170,14 @@ Result<Machine> machine_of(const Arguments &arguments) {
             if (auto done = expand_vde_sockets(machine, [](const char *name) { return std::getenv(name); }); !done)
                 return std::unexpected(done.error());
             make_paths_absolute(machine);
+            return machine;
+        })
+        .and_then([&](Machine machine) -> Result<Machine> {
+            if (arguments.from.empty()) return machine;
+            auto snapshot = open_snapshot(arguments.from);
+            if (!snapshot) return std::unexpected(snapshot.error());
+            be_saved(machine, snapshot->manifest.point, snapshot->manifest.disk ? snapshot->file(snapshot_disk) : "");
+            machine.ephemeral = true;
             return machine;
         });
 }

@@ -49,6 +49,7 @@ StatusLine parse_status(std::string_view line) {
         if (name.empty() || name.size() > longest || name.find_first_not_of(letters) != std::string_view::npos) return {};
         return {StatusLine::phase, 0, std::string(name)};
     }
+    if (line == mounts::protocol::fork_point_line) return {StatusLine::fork_point, 0, ""};
     if (line == "fresh-disk") return {StatusLine::fresh, 0, ""};
     if (line == report_word) return {StatusLine::report, 0, ""};
     if (line.starts_with(report_word) && line.substr(report_word.size()).starts_with(" {"))
@@ -80,6 +81,10 @@ std::vector<StatusLine> StatusPort::receive() {
         if (status.kind == StatusLine::step || status.kind == StatusLine::waits) {
             constexpr int most_steps = 128;
             if (steps_++ < most_steps) news.push_back(std::move(status));
+            continue;
+        }
+        if (status.kind == StatusLine::fork_point) {  // answered by whoever starts a fork
+            if (!std::exchange(fork_point_, true)) news.push_back(std::move(status));
             continue;
         }
         if (status.kind == StatusLine::fresh) {  // the first boot's question alone; a later one has seen it written to

@@ -53,8 +53,12 @@ std::string describe(const Step &step) {
                                    s.target_root);
             },
             [](const CheckInit &s) { return std::format("find {} in {}", s.init, s.target_root); },
+            [](const WaitForFork &) { return std::string("stop here to be saved; a fork goes on"); },
             [](const SwitchRoot &s) {
-                return std::format("switch_root {} {}", s.target_root, s.agent == AgentMode::only ? "to the agent" : s.init);
+                std::string late;
+                for (const auto &mount : s.late) late += (late.empty() ? "; later, in a fork, " : " ") + mount.target;
+                return std::format("switch_root {} {}{}", s.target_root, s.agent == AgentMode::only ? "to the agent" : s.init,
+                                   late);
             },
         },
         step);
@@ -76,6 +80,7 @@ std::string_view kind(const Step &step) {
                           [](const GrowFileSystem &) { return "grow"; },
                           [](const RegisterClosure &) { return "register"; },
                           [](const CheckInit &) { return "init"; },
+                          [](const WaitForFork &) { return "fork"; },
                           [](const SwitchRoot &) { return "switch_root"; },
                       },
                       step);

@@ -78,6 +78,14 @@ class Agent {
         (void)::usleep(host_away_us);
     }
 
+    // Another launcher has the other end, in a fork of a saved machine: the port was never closed, as far as can be seen.
+    void begin_again() {
+        welcomed_ = false;
+        out_.clear();
+        for (const auto &session : sessions_) session->hang_up();
+        say_hello();
+    }
+
     void reap() {
         signalfd_siginfo info{};
         while (::read(children_.get(), &info, sizeof info) == sizeof info) {
@@ -98,6 +106,7 @@ class Agent {
     void take(const Frame &frame) {
         if (frame.type == FrameType::welcome) {
             if (frame.payload == nonce_) welcomed_ = true;
+            if (frame.payload.empty()) begin_again();
             return;
         }
         if (!welcomed_) return;  // left over from a conversation with an earlier agent
@@ -180,7 +189,7 @@ void start_early_agent(std::function<int()> shell) {
     ::_exit(served ? 0 : 1);
 }
 
-void start_agent(const std::string &system) {
+void start_agent(const Surroundings &guest) {
     end_early_agent();
     if (::fork() != 0) return;
     leave_stage1();
@@ -188,7 +197,7 @@ void start_agent(const std::string &system) {
     for (;; (void)::usleep(500'000)) {
         const pid_t pid = ::fork();
         if (pid == 0) {
-            const auto served = serve(system);
+            const auto served = serve_with(guest);
             ::_exit(served || served.error().code == ENODEV ? 0 : 1);
         }
         int status = 0;
@@ -198,10 +207,10 @@ void start_agent(const std::string &system) {
     }
 }
 
-void be_agent(const std::string &system) {
+void be_agent(const Surroundings &guest) {
     end_early_agent();
     leave_stage1();
-    const auto served = serve(system);
+    const auto served = serve_with(guest);
     if (!served) base::log(served.error());
     for (;;) ::pause();
 }

@@ -20,6 +20,7 @@
 #include "stage1/nixdb/register_closure.h"
 #include "stage1/steps/bind.h"
 #include "stage1/steps/check_file_system.h"
+#include "stage1/steps/fork.h"
 #include "stage1/steps/scan_progress.h"
 #include "stage1/steps/store_union.h"
 #include "stage1/steps/switch_root.h"
@@ -192,6 +193,10 @@ Line run(const mounts::RegisterClosure &step) {
 
 Line run(const mounts::CheckInit &step) {
     return find_stage2(step.target_root, step.init).transform([](const std::string &) { return std::string(); });
+}
+
+Line run(const mounts::WaitForFork &) {
+    return wait_to_be_forked().transform([] { return std::string("fork: a machine of its own from here on"); });
 }
 
 Line run(const mounts::SwitchRoot &step) { return std::unexpected(switch_root(step)); }

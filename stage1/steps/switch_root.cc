@@ -23,6 +23,7 @@
 #include "mounts/base/log.h"
 #include "stage1/agent/agent.h"
 #include "stage1/base/tell_host.h"
+#include "stage1/steps/fork.h"
 #include "stage1/steps/target.h"
 
 namespace stage1 {
@@ -152,7 +153,7 @@ Result<std::string> find_stage2(const std::string &target_root, const std::strin
 }
 
 base::Error switch_root(const mounts::SwitchRoot &step) {
-    const auto &[target_root, init, agent] = step;
+    const auto &[target_root, init, agent, late] = step;
     const bool alone = agent == mounts::AgentMode::only;
     const auto stage2 = alone ? Result<std::string>("") : find_stage2(target_root, init);
     if (!stage2) return stage2.error();
@@ -180,8 +181,11 @@ base::Error switch_root(const mounts::SwitchRoot &step) {
     if (::chroot(".") < 0 || ::chdir("/") < 0) return fail(errno, "chroot", target_root).error();
     hang_up();  // before the child inherits a copy that keeps the port busy for stage 2
     const std::string system = init.substr(0, init.rfind('/') == std::string::npos ? 0 : init.rfind('/'));
-    if (alone) be_agent(system);
-    if (agent == mounts::AgentMode::on || agent == mounts::AgentMode::early) start_agent(system);
+    // Its process has what is planned.
+    const Surroundings guest{
+        .system = system, .shell = {}, .wake = [&late](const std::string &news) { return wake_fork(news, late); }};
+    if (alone) be_agent(guest);
+    if (agent == mounts::AgentMode::on || agent == mounts::AgentMode::early) start_agent(guest);
     if (is_initramfs(freeing.root.get())) free_initramfs(freeing);
 
     // Stage 2 starts like a new PID 1: no signal ignored or blocked.

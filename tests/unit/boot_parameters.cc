@@ -48,7 +48,7 @@ TEST_CASE("a stop is before a phase, before each step of a kind, or before one s
         message(bad.error()) ==
         "kernel parameter 'stage1.break=mout': expected a phase: modules devices mounts system register switch_root; or a step, "
         "as mount or mount:/nix/store: modules wait format fsck fstab mkdir mount union mark keep grow register init "
-        "switch_root");
+        "fork switch_root");
 }
 
 TEST_CASE("the later of two counts, and what is not ours is left alone") {
