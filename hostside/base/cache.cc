@@ -20,10 +20,10 @@ namespace hostside {
 
 namespace {
 
-// Whoever found an entry opens it within that time: a launcher and its QEMU, also on a host that is busy.
+// A launcher that found an entry, or its QEMU, opens it within this time, even on a busy host.
 constexpr auto in_use = std::chrono::minutes(10);
 
-// Oldest first, until the rest has room; not `needed`, which is about to be read, nor what others were about to read just now.
+// Removes the oldest entries until the rest fits. Keeps `needed`, which is about to be read, and entries that were just used.
 void trim(const std::string &directory, const std::string &needed, uint64_t limit_bytes) {
     namespace fs = std::filesystem;
     struct Entry {
@@ -35,7 +35,7 @@ void trim(const std::string &directory, const std::string &needed, uint64_t limi
     uintmax_t all = 0;
     std::error_code error;
     for (const auto &file : fs::directory_iterator(directory, error)) {
-        std::error_code gone;  // another launcher trims too
+        std::error_code gone;  // another launcher may trim too
         if (!file.is_regular_file(gone) || file.is_symlink(gone)) continue;
         const Entry entry{file.last_write_time(gone), file.file_size(gone), file.path()};
         if (gone) continue;
@@ -62,7 +62,7 @@ std::string cache_path(std::string_view name, CacheRoom room) {
         parent = std::filesystem::path(home) / ".cache";
     else
         return {};
-    // Nix's builders say HOME=/homeless-shelter, which is not there, so that nothing is written to it.
+    // Nix's builders set HOME=/homeless-shelter, which does not exist, so that nothing is written there.
     if (::access(parent.parent_path().c_str(), X_OK) < 0) return {};
     const auto cache_directory = parent / "runvm";
     const auto directory = room.directory.empty() ? cache_directory : cache_directory / room.directory;

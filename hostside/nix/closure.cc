@@ -27,13 +27,13 @@ base::Result<> check_schema(const std::string &database) {
     const auto text = base::read_file(path, 64);
     if (!text) return std::unexpected(text.error());
     int version = 0;
-    (void)std::from_chars(text->data(), text->data() + text->size(), version);  // no number: version 0, refused
+    (void)std::from_chars(text->data(), text->data() + text->size(), version);  // no number: version 0, which is refused
     if (version == schema_version) return {};
     return base::fail(0, "reginfo", path,
                       std::format("schema {}, and only {} is known here; use `nix-store --dump-db`", version, schema_version));
 }
 
-// With locks and the log where they can be had; on a read-only file system without, if there is no log to miss.
+// Opens the database with locks and log if possible. On a read-only file system it opens without them if the log is empty.
 base::Result<mounts::Database> open(const std::string &path) {
     using Mode = mounts::Database::Mode;
     const auto usable = [](mounts::Database database) -> base::Result<mounts::Database> {
@@ -45,7 +45,7 @@ base::Result<mounts::Database> open(const std::string &path) {
     if (::stat(path.c_str(), &st) < 0)
         return base::fail(errno, "open database", path, "is there a Nix store on this host? --database names another");
     auto database = mounts::Database::open(path, Mode::read_only).and_then(usable);
-    // Where locks can be had, that it failed is the answer: somebody may be in the middle of a change.
+    // If locks are possible, report this failure, because another program may be changing the database.
     const std::string directory = path.substr(0, path.rfind('/') + 1);
     if (database || ::access(directory.empty() ? "." : directory.c_str(), W_OK) == 0) return database;
     for (const char *suffix : {"-wal", "-journal"})
@@ -70,7 +70,7 @@ class Walk {
         return {};
     }
 
-    // The path and what it refers to, near and far, into the map.
+    // Adds a path and all its direct and indirect references to the map.
     base::Result<> gather(const std::string &root) {
         std::vector<std::string> pending{root};
         while (!pending.empty()) {
@@ -124,7 +124,7 @@ base::Result<std::vector<mounts::PathInfo>> closure(const std::string &database,
     auto handle = open(database);
     if (!handle) return std::unexpected(handle.error());
     if (auto known = check_schema(database); !known) return std::unexpected(known.error());
-    // One view for all queries, whatever others commit meanwhile.
+    // One snapshot for all queries, even if others commit during them.
     if (auto begun = handle->execute("begin"); !begun) return std::unexpected(begun.error());
     Walk walk(*handle);
     if (auto prepared = walk.prepare(); !prepared) return std::unexpected(prepared.error());

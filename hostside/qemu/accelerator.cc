@@ -21,7 +21,7 @@ namespace hostside {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr auto probe_limit = std::chrono::seconds(10);  // an ordinary kernel is there within 2 s on KVM
+constexpr auto probe_limit = std::chrono::seconds(10);  // an ordinary kernel needs up to 2 s on KVM
 constexpr const char *device = "/dev/kvm";
 
 std::string why_not_opened(int code) {
@@ -45,7 +45,7 @@ std::string why_not_opened(int code) {
                        st.st_mode & 07777, name, name);
 }
 
-// Runs a guest until it shows that its kernel came through its start. Empty: it did.
+// Runs a guest until its kernel has started. Returns why it did not; empty: it did.
 std::string run_guest(const std::string &qemu, const std::string &kernel) {
     const base::Command command{.argv = {qemu,
                                          "-nodefaults",

@@ -46,9 +46,9 @@ base::Result<> add_channels(Argv &argv, const Machine &m, const HostFacts &facts
     if (!events) return std::unexpected(events.error());
     std::string log = escaped(std::format("{}/{}", facts.run_directory, console_log));
     if (facts.console_log_fd >= 0) {
-        constexpr int set = 9001;  // a number that no one else's -add-fd has
+        constexpr int set = 9001;  // a number that no other -add-fd uses
         add(argv, "-add-fd", std::format("fd={},set={}", facts.console_log_fd, set));
-        log = std::format("/dev/fdset/{},logappend=on", set);  // a pipe can't be truncated
+        log = std::format("/dev/fdset/{},logappend=on", set);  // a pipe cannot be truncated
     }
     if (facts.terminal)
         add(argv, "-chardev", std::format("stdio,id=console,{}logfile={}", facts.monitor ? "mux=on,signal=off," : "", log));
@@ -63,7 +63,7 @@ base::Result<> add_channels(Argv &argv, const Machine &m, const HostFacts &facts
     add(argv, "-mon", "chardev=events,mode=control");
     add(argv, "-device", "pvpanic");
     add(argv, "-device", "virtio-serial-pci");
-    // Before the status port, which the launcher takes for the sign that QEMU listens everywhere.
+    // Before the status port, because the launcher takes that one as the sign that QEMU listens on all of them.
     if (auto added = add_exec_port(argv, facts); !added) return added;
     add(argv, "-chardev", std::format("socket,id=status,path={},server=on,wait=off", escaped(*status)));
     add(argv, "-device", std::format("virtserialport,chardev=status,name={}", protocol::status_port));

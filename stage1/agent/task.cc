@@ -48,7 +48,7 @@ Result<> get(const std::string &path) {
     return copy(file->get(), STDOUT_FILENO, path);
 }
 
-// Beside it first: whoever looks sees the old file or the whole new one.
+// Writes a temporary file first, so that a reader sees either the old file or the whole new one.
 Result<> put(std::string path, mode_t mode) {
     struct stat st{};
     if (::stat(path.c_str(), &st) == 0) {
@@ -78,7 +78,7 @@ std::string systemctl(std::vector<std::string> words) {
     return exit->output;
 }
 
-// Active, or never going to be.
+// Waits until the unit is active or can no longer become active.
 int wait_for(const std::string &unit) {
     for (;; (void)::usleep(200'000)) {
         if (!has_systemd()) continue;
@@ -93,7 +93,7 @@ int wait_for(const std::string &unit) {
     }
 }
 
-// A root on a disk is clean then: the kernel makes it read-only, though files in it are open for writing.
+// Leaves a root on a disk clean: the kernel makes it read-only even if files are open for writing.
 void make_read_only() {
     constexpr int patience = 30;
     struct stat st{};
@@ -117,7 +117,7 @@ int power_off() {
     return refuse({"power off", "", errno, ""});
 }
 
-// An absent one has a status of its own: a builder that made no output.
+// A missing path has its own status, because a builder may fail to make an output.
 int nar(const std::string &path, bool loosely) {
     struct stat st{};
     if (::lstat(path.c_str(), &st) < 0 && errno == ENOENT) return mounts::exec::absent_status;

@@ -21,7 +21,8 @@ struct RegisterOptions {
 
 base::Result<std::string> load(const RegisterOptions &options) {
     nixdb::RegisterRequest request{.target_root = options.target_root, .reginfo = options.reginfo};
-    // The kernel's command line says what the options don't; with a registration given, a machine without it will do.
+    // The kernel's command line supplies what the options do not. If the options name a registration, the command line may be
+    // bad.
     const auto input = boot_input(options.target_root);
     if (!input && options.reginfo.empty()) return std::unexpected(input.error());
     if (input) {

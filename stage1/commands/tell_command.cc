@@ -20,7 +20,7 @@ int tell(const std::string &line) {
     return told ? 0 : 1;
 }
 
-// systemd's emergency mode doesn't say why. What only waited for something that failed is not marked so.
+// systemd's emergency mode does not say why it was entered. Units that only depended on a failed unit are not in this list.
 std::string failed_units() {
     const auto listed =
         base::run({.argv = {"systemctl", "list-units", "--state=failed", "--plain", "--no-legend", "--no-pager", "--full"},
@@ -43,7 +43,7 @@ void add_tell_command(CLI::App &app, int &status) {
         ->callback([&status] { status = tell("stage1-failed systemd's emergency mode; failed: " + failed_units()); });
     auto code = std::make_shared<int>(0);
     CLI::App *exit = command->add_subcommand("exit", "the launcher's exit status will be CODE; the machine runs on");
-    constexpr int largest = 255;  // of a process
+    constexpr int largest = 255;  // the largest exit code of a process
     exit->add_option("CODE", *code)->required()->check(CLI::Range(0, largest));
     exit->callback([&status, code] { status = tell(std::format("exit {}", *code)); });
 }

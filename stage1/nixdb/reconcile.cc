@@ -36,7 +36,7 @@ base::Result<Rows> find_gone(mounts::Database &database, const std::vector<int64
     return rows;
 }
 
-// Adds to `drop` whatever refers to a path in it, near and far.
+// Adds all direct and indirect referrers of the paths in `drop`.
 base::Result<> add_referrers(mounts::Database &database, const RegisteredClosure &closure, Rows &drop) {
     auto referrers =
         database.prepare("select v.id, v.path from Refs r join ValidPaths v on v.id = r.referrer where r.reference = ?");
@@ -73,7 +73,7 @@ base::Result<std::vector<std::string>> reconcile(mounts::Database &database, con
             std::to_string(drop->size()) +
                 " paths of the database are gone from the store, this is the first; stage1.register=auto drops them");
     if (auto added = add_referrers(database, closure, *drop); !added) return std::unexpected(added.error());
-    // What hangs on a path goes before it: foreign keys are not enforced on this connection, as they slow down a load.
+    // Delete dependent rows first, because this connection does not enforce foreign keys (they slow down a load).
     for (const char *sql : {"delete from Refs where reference = ?", "delete from Refs where referrer = ?",
                             "delete from DerivationOutputs where drv = ?", "delete from ValidPaths where id = ?"}) {
         auto statement = database.prepare(sql);

@@ -1,6 +1,6 @@
-// Rows of store paths that are gone, or of which only changes are left, because a persistent upper or an old disk outlived the
-// lower store that it was used with. They are dropped, and so is what refers to them, because a valid path's references are
-// valid. What the registration has just confirmed stays.
+// Drops rows of store paths that are gone or of which only changes are left. This happens when a persistent upper or an old
+// disk is used with another lower store. Also drops their referrers, because the references of a valid path must be valid.
+// Keeps every path that the registration has.
 #pragma once
 
 #include <string>
@@ -13,8 +13,8 @@
 
 namespace stage1::nixdb {
 
-// The store paths that were dropped. `others`: the rows to look at, none of them the registration's. `store`: the merged
-// store's descriptor, borrowed. `layers`: beneath it. `strict`: refuse instead.
+// Returns the dropped store paths. `others`: the rows to check, none of them in the registration. `store`: the merged store's
+// descriptor, borrowed. `layers`: the layers beneath it. `strict`: refuse instead of dropping.
 base::Result<std::vector<std::string>> reconcile(mounts::Database &database, const RegisteredClosure &closure,
                                                  const std::vector<int64_t> &others, int store, const StoreLayers &layers,
                                                  bool strict);

@@ -25,7 +25,7 @@ const char *word(Change change) {
     return "";
 }
 
-// One line, whatever the name holds: control characters and the backslash as in /proc/mounts.
+// Puts any name on one line: escapes control characters and the backslash as in /proc/mounts.
 std::string escaped(std::string_view path) {
     std::string out;
     for (const char c : path) {

@@ -41,7 +41,7 @@ const char *const options_help =
 
 namespace {
 
-// Splits at `separator`; a backslash takes the next character as it is.
+// Splits at `separator`. A backslash escapes a separator or a backslash.
 std::vector<std::string> split(std::string_view text, char separator) {
     std::vector<std::string> parts(1);
     for (size_t i = 0; i < text.size(); ++i) {
@@ -122,7 +122,7 @@ Result<> parse_word(const std::string &word, Options &options, bool &cow_given) 
     static constexpr std::array kernel_words{"ro",      "rw",         "suid",        "nosuid",  "dev",
                                              "nodev",   "exec",       "strictatime", "noexec",  "atime",
                                              "noatime", "nodiratime", "relatime",    "dirsync", "sync"};
-    // What mount(8) and fstab carry for others, and what holds here without being asked for.
+    // Options that mount(8) and fstab carry for others, and options that always hold here.
     static constexpr std::array ignored{
         "defaults",       "auto",  "noauto",          "nofail",    "user",   "users", "_netdev", "default_permissions",
         "statfs_omit_ro", "async", "redirect_dir=on", "index=off", "use_ino"};
@@ -196,7 +196,7 @@ Result<Options> parse_options(const std::vector<std::string> &arguments) {
         } else if (argument == "-V" || argument == "--version") {
             options.version = true;
         } else if (argument == "-s" || argument == "-v" || argument == "-n") {
-            continue;  // mount(8) passes sloppy, verbose and no-mtab on to its helpers
+            continue;  // mount(8) passes sloppy, verbose and no-mtab to its helpers
         } else if (argument.starts_with('-') && argument.size() > 1) {
             return fail(0, "option", argument, "is unknown; `-o help` lists those there are");
         } else {

@@ -1,4 +1,4 @@
-// Opening the layers, and the checks that make a wrong stack an error before anything is mounted.
+// Opens the layers, and rejects a wrong stack before anything is mounted.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -43,7 +43,7 @@ Result<FdRef> share_branch(const Options &options, const std::string &path) {
     return std::make_shared<const base::Fd>(std::move(*fd));
 }
 
-// The directories above one, up to the root, as long as `visit` says true.
+// Visits the directories above one, up to the root, until `visit` returns false.
 template <class Visit>
 void each_above(int directory, const Visit &visit) {
     struct stat at{}, above{};
@@ -71,7 +71,7 @@ bool lies_within(int inner, int outer) {
 
 bool is_full(int error) { return error == ENOSPC || error == EDQUOT; }
 
-// In a directory of its own, as those will be that count: what was made has to be read as one.
+// Makes a whiteout in a new directory, as real ones are made, and checks that it reads back as one.
 Result<> probe_whiteout(Layers &layers) {
     const std::string entry = layers.work_name();
     base::Fd directory;
@@ -88,8 +88,8 @@ Result<> probe_whiteout(Layers &layers) {
     return fail(error, "upper", layers.options.upper, "its file system can't hold a whiteout, so it can't hold an upper");
 }
 
-// An upper has to hold whiteouts and marks. Leaves in `mark` which attributes it takes. A full one is mounted, so that
-// something can be removed: the marks are tried on what is there, and a whiteout that finds no room counts as one.
+// An upper must be able to hold whiteouts and marks. Sets `marks` to the attributes it accepts. A full upper is mounted too, so
+// that something can be removed: the marks are tried on existing files, and a whiteout that finds no space counts as possible.
 Result<> probe_upper(Layers &layers) {
     const std::string &path = layers.options.upper;
     const int work = layers.work->get();
@@ -98,7 +98,7 @@ Result<> probe_upper(Layers &layers) {
         layers.marks.prefix = "user.overlay.";
         error = -set_xattr(work, "", "user.overlay.probe", "y", 1);
     }
-    (void)remove_xattr(work, "", (layers.marks.prefix + "probe").c_str());  // one that stays means nothing
+    (void)remove_xattr(work, "", (layers.marks.prefix + "probe").c_str());  // a leftover probe means nothing
     if (error == EOPNOTSUPP)
         return fail(error, "upper", path, "its file system takes no extended attributes, so it can't hold an upper");
     if (error != 0 && !is_full(error)) return fail(error, "upper", path, "it can't be written to");
@@ -124,7 +124,7 @@ Result<> open_upper(Layers &layers) {
     return probe_upper(layers);
 }
 
-// One walk up from each branch, so the cost is linear in their number.
+// Walks up once from each branch, so the cost is linear in their number.
 Result<> check_apart(const Layers &layers) {
     std::vector<std::pair<std::string, int>> branches;
     if (layers.upper) branches.emplace_back(layers.options.upper, layers.upper->get());
@@ -139,7 +139,7 @@ Result<> check_apart(const Layers &layers) {
     }
     for (const auto &[path, fd] : branches) {
         std::string outer;
-        if (layers.upper && fd == layers.upper->get()) continue;  // in a lower it may lie, as with overlayfs: see leads_back()
+        if (layers.upper && fd == layers.upper->get()) continue;  // may lie in a lower, as with overlayfs: see leads_back()
         each_above(fd, [&](const struct stat &above) {
             const auto found = places.find({above.st_dev, above.st_ino});
             if (found != places.end()) outer = found->second;
