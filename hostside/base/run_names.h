@@ -23,6 +23,9 @@ inline constexpr std::string_view relay_socket = "relay";              // for th
 inline constexpr std::string_view console_log = "console.log";
 inline constexpr std::string_view console_log_before = "console.log.1";
 
+// When the guest's systemd began and when it had started all, in microseconds since its kernel began: `BEGIN END`.
+inline constexpr std::string_view stage2_times = "stage2";
+
 // The names of the store paths in the machine's closure, if the union traces the used ones.
 inline constexpr std::string_view closure_names = "closure";
 

@@ -73,7 +73,7 @@ base::Result<> look_closer(DiskFacts &facts, int disk, const DiskRequest &reques
     const auto expected = facts.intent ? image->wait() : -1;
     if (!expected) return std::unexpected(expected.error());
     const uint64_t size = facts.identity.size_bytes;
-    // An image to which nothing was written holds no format that was cut short: with an intent nobody can vouch.
+    // Vouching means that nothing was ever written, so it is void if the disk has an intent.
     auto emptiness = examine(disk, ranges_to_read(size, request.vouched && !facts.intent), *expected, request.progress);
     if (!emptiness) return std::unexpected(emptiness.error());
     facts.emptiness = *emptiness;

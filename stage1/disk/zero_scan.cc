@@ -123,7 +123,7 @@ class Teller {
     uint64_t all_bytes_ = 0, told_ = 0;
 };
 
-// A huge page, where the kernel has one: one page fault and one segment of a request instead of some hundred.
+// A huge page if the kernel has one: one page fault and one segment per request instead of hundreds.
 constexpr size_t huge_page_bytes = size_t{2} << 20;
 struct alignas(huge_page_bytes) Buffers {
     std::array<std::byte, piece_bytes> first, second;
