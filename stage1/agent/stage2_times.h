@@ -7,7 +7,8 @@
 
 namespace stage1 {
 
-// The line for the status port, `stage2 BEGIN END` in microseconds since the kernel began, from what `systemctl show` says; empty: not all is started yet. Pure.
+// The line for the status port, `stage2 BEGIN END` in microseconds since the kernel began, from what `systemctl show` says;
+// empty: not all is started yet. Pure.
 std::string stage2_line(std::string_view shown);
 
 // In a process of its own, which ends when it has told or when no systemd came. `system`: where systemctl is looked for first.

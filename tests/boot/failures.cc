@@ -141,9 +141,8 @@ TEST_CASE("a stage 2 that ends, one that is not there, and a share that nobody o
     fs::permissions(init, fs::perms::owner_all);
     check_words(machine.boot({.arguments = {"--init=/tmp/xchg/init"}, .disk = false}), 120,
                 {"exec '/tmp/xchg/init': No such file or directory", "its interpreter"});
-    check_words(
-        machine.boot({.parameters = {"stage1.share=nowhere:/mnt/nowhere"}, .disk = false}), 120,
-        {"stage 1 failed in its phase 'mounts'", "tag 'nowhere' not offered by the host; tags present: shared, "});
+    check_words(machine.boot({.parameters = {"stage1.share=nowhere:/mnt/nowhere"}, .disk = false}), 120,
+                {"stage 1 failed in its phase 'mounts'", "tag 'nowhere' not offered by the host; tags present: shared, "});
 }
 
 TEST_CASE("an initrd that lacks the driver of the machine's disk is told with the driver's name") {
