@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "hostside/build/allowance.h"
+#include "hostside/base/allowance.h"
 #include "hostside/exec/client.h"
 #include "mounts/base/error.h"
 #include "mounts/nix/nar.h"

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "hostside/build/allowance.h"
+#include "hostside/base/allowance.h"
 #include "mounts/base/error.h"
 #include "mounts/base/fd.h"
 #include "mounts/nix/nar.h"

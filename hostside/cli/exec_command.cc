@@ -31,6 +31,7 @@ struct ExecArguments {
     std::string after;
     bool after_given = false;
     int patience_s = 10;
+    uint64_t most_bytes = 0;  // of a copy; 0: what there is room for
 };
 
 Result<int> run_there(const ExecWish &wish, const std::string &after) {
@@ -79,6 +80,7 @@ int exec(ExecArguments &arguments, bool shell) {
 int copy(const std::string &from, const std::string &to, const ExecArguments &arguments) {
     auto copy = copy_of(from, to);
     if (!copy) return refuse(copy.error());
+    copy->most_bytes = arguments.most_bytes;
     auto machine = find_machine(copy->machine);
     if (!machine) return refuse(machine.error());
     const ExecWish wish{.machine = machine->name,
@@ -129,6 +131,11 @@ void add_exec_commands(CLI::App &app, int &status) {
     cp->add_option("to", copied->to, "the same; one of the two is of a machine")->required();
     cp->add_option("--user", copied->arguments.command.user, "the guest's user whose rights count; root without it")
         ->type_name("NAME");
+    cp->add_option("--max-bytes", copied->arguments.most_bytes,
+                   "how much a file from the guest may be, as 500M or 2G; 0: what there is room for")
+        ->type_name("SIZE")
+        ->default_str("0")
+        ->transform(CLI::AsSizeValue(false).description(""));
     add_patience(*cp, copied->arguments);
     cp->callback([&status, copied] { status = copy(copied->from, copied->to, copied->arguments); });
     auto directory = std::make_shared<std::string>();

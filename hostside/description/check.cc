@@ -112,10 +112,6 @@ class Check {
     }
 
     Result<> one(Json &value, const Option &option, const std::string &path, bool in_list) const {
-        if (!option.not_yet.empty()) {
-            if (!value.is_boolean()) return wrong(path, "false", value);
-            return value.get<bool>() ? fail(0, origin_, path, option.not_yet) : Result<>{};
-        }
         // null is how Nix writes "none".
         if (value.is_null() && !option.required && option.kind == Kind::text) value = "";
         if (value.is_null() && !option.required && option.kind == Kind::group) return {};

@@ -81,10 +81,6 @@ Option objects(std::string_view name, std::string_view help, std::vector<Option>
     return {.name = name, .kind = Kind::objects, .help = help, .fallback = "[]", .fields = std::move(fields)};
 }
 
-Option later(std::string_view name, std::string_view why) {
-    return {.name = name, .kind = Kind::boolean, .help = "kept for later", .fallback = "false", .not_yet = why};
-}
-
 Option with_default(std::string_view json, Option option) {
     option.fallback = json;
     return option;

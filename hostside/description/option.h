@@ -33,7 +33,7 @@ struct Option {
     std::string_view name;
     Kind kind = Kind::text;
     std::string_view help{};
-    Place place{};                  // none: of an object in a list, or kept for later
+    Place place{};                  // none: of an object in a list
     std::string_view fallback{};    // the default as JSON; empty: none
     long long least = 0, most = 0;  // of an integer, or of each
     std::vector<std::string_view> choices{};
@@ -47,8 +47,7 @@ struct Option {
     Shorthand shorthand = nullptr;      // of objects and groups: how a flag may say one
     std::string_view shorthand_form{};  // its form, for help
     bool required = false;
-    bool shell_words = false;    // of texts: each is split as a shell would, as NixOS's are
-    std::string_view not_yet{};  // its place is kept: only its default is taken, and this is why
+    bool shell_words = false;  // of texts: each is split as a shell would, as NixOS's are
 };
 
 // Options by subject, for help.
@@ -87,8 +86,6 @@ Option choice(std::string_view name, std::string Machine::*place, std::vector<st
               std::string_view fallback, std::string_view help);
 Option group(std::string_view name, std::string_view help, std::vector<Option> fields);
 Option objects(std::string_view name, std::string_view help, std::vector<Option> fields);
-// For a feature that comes later: `false` is taken, for descriptions that name it.
-Option later(std::string_view name, std::string_view why);
 Option with_default(std::string_view json, Option option);
 Option required(Option option);
 

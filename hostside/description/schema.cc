@@ -17,7 +17,7 @@ Json with_type(const Option &option) {
         if (!option.choices.empty()) s["enum"] = option.choices;
         return s;
     }
-    case Kind::boolean: return option.not_yet.empty() ? Json{{"type", "boolean"}} : Json{{"const", false}};
+    case Kind::boolean: return Json{{"type", "boolean"}};
     case Kind::integer: return number;
     case Kind::texts: return list({{"type", "string"}});
     case Kind::integers: return list(number);
@@ -37,7 +37,7 @@ Json schema_of(const std::vector<Option> &options) {
     Json required = Json::array();
     for (const auto &option : options) {
         Json property = with_type(option);
-        property["description"] = option.not_yet.empty() ? option.help : option.not_yet;
+        property["description"] = option.help;
         if (!option.fallback.empty() && !option.required) property["default"] = Json::parse(option.fallback);
         if (!option.also.empty()) s["properties"][std::string(option.also)] = property;
         s["properties"][std::string(option.name)] = std::move(property);

@@ -46,7 +46,6 @@ std::string shown_default(const Option &option) {
 
 void add_keys(std::vector<Key> &keys, const std::vector<Option> &options, const std::string &prefix, std::string_view subject) {
     for (const auto &option : options) {
-        if (!option.not_yet.empty()) continue;
         const std::string path = prefix + std::string(option.name);
         if (option.kind == Kind::group && option.shorthand == nullptr) {
             add_keys(keys, option.fields, path + ".", subject);

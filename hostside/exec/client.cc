@@ -16,6 +16,7 @@
 #include <thread>
 #include <utility>
 
+#include "hostside/base/allowance.h"
 #include "hostside/base/printable.h"
 #include "hostside/base/run_names.h"
 #include "hostside/base/signals.h"
@@ -61,8 +62,8 @@ struct Sink {
     ssize_t pass(std::string_view bytes) const {
         if (take && !take(bytes)) return errno = EPIPE, -1;
         const ssize_t n = take ? static_cast<ssize_t>(bytes.size()) : ::write(fd, bytes.data(), bytes.size());
-        // A log that is full is no reason to end a command.
-        if (n > 0 && log >= 0) (void)base::write_all(log, bytes.substr(0, static_cast<size_t>(n)), "log");
+        // A log that is full is no reason to end a command, and a command's words are none to fill a disk.
+        if (n > 0 && log >= 0 && check_room(static_cast<uint64_t>(n), log)) (void)base::write_all(log, bytes.substr(0, static_cast<size_t>(n)), "log");
         return n;
     }
 };

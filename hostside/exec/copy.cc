@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <format>
 
+#include "hostside/base/allowance.h"
 #include "mounts/base/at.h"
 #include "mounts/base/fd.h"
 
@@ -49,9 +50,27 @@ Result<End> get(const Copy &copy, ExecWish wish) {
     const std::string part = as_it_is ? copy.here : copy.here + ".part";
     auto file = base::open_at(AT_FDCWD, part, as_it_is ? O_WRONLY : O_WRONLY | O_CREAT | O_EXCL, 0666);
     if (!file) return std::unexpected(file.error());
-    wish.streams.output = file->get();
+    if (as_it_is) {
+        wish.streams.output = file->get();
+        return run_in_guest(wish);
+    }
+    // The guest may send more than its file seems to have, and for ever.
+    Result<> taken;
+    uint64_t bytes = 0;
+    wish.streams.take_output = [&](std::string_view chunk) {
+        bytes += chunk.size();
+        if (copy.most_bytes != 0 && bytes > copy.most_bytes)
+            taken = fail(EFBIG, "take from the guest", copy.there,
+                         std::format("it sends more than {} bytes; --max-bytes lets it", copy.most_bytes));
+        else
+            taken = check_room(chunk.size(), file->get()).and_then([&] { return base::write_all(file->get(), chunk, part); });
+        return taken.has_value();
+    };
     auto end = run_in_guest(wish);
-    if (as_it_is) return end;
+    if (!taken) {
+        (void)::unlink(part.c_str());
+        return std::unexpected(taken.error());
+    }
     const bool whole = end && end->kind == End::exited && end->code == 0;
     if (whole && ::rename(part.c_str(), copy.here.c_str()) == 0) return end;
     const int code = errno;

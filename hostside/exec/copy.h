@@ -1,6 +1,7 @@
 // One file between the host and a machine that runs.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "hostside/exec/client.h"
@@ -11,6 +12,7 @@ namespace hostside {
 struct Copy {
     std::string machine, there, here;
     bool to_guest = false;
+    uint64_t most_bytes = 0;  // of a file from the guest; 0: what there is room for
 };
 
 // From the two words of `runvm cp`, one of which is NAME:FILE; a '/' before the colon makes it a file of the host's. A place

@@ -1,6 +1,7 @@
 // Commands in a running machine: `runvm exec`, `shell` and `cp`, with the guest's agent, its death and the machine's.
 
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -221,6 +222,23 @@ ls)",
                                !ContainsSubstring(".part"));
     CHECK_THAT(ran.errors,
                ContainsSubstring("open '/nowhere': No such file or directory") && ContainsSubstring("goes through tar"));
+
+    // One that has no end fills neither what it may nor the file system.
+    const Ran large = shell(place, "cd " + place.directory() + "; $runvm cp --max-bytes 200K 'web:/root/a file' large");
+    CHECK(large.status == 124);
+    CHECK_THAT(large.errors,
+               ContainsSubstring("take from the guest '/root/a file': File too large; it sends more than 204800 bytes"));
+    CHECK_FALSE(fs::exists(place.directory() + "/large.part"));
+    if (::geteuid() != 0) return;
+    const std::string small = place.directory() + "/small";
+    fs::create_directory(small);
+    REQUIRE(::mount("small", small.c_str(), "tmpfs", 0, "size=10m") == 0);
+    const Ran endless = shell(place, "$runvm cp web:/dev/zero " + small + "/zeros");
+    const bool left = !fs::is_empty(small);
+    REQUIRE(::umount(small.c_str()) == 0);
+    CHECK(endless.status == 124);
+    CHECK_THAT(endless.errors, ContainsSubstring("make room for the guest's") && ContainsSubstring("stay for others"));
+    CHECK_FALSE(left);
 }
 
 TEST_CASE("a machine that is booted for one command ends clean after it, and what was written is on its disk") {

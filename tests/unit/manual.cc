@@ -30,7 +30,7 @@ std::string type_of(const Option &option) {
         if (!choice.empty()) choices.append(choices.empty() ? ": " : ", ").append(choice);
     switch (option.kind) {
     case Kind::text: return "string" + choices;
-    case Kind::boolean: return option.not_yet.empty() ? "boolean" : "false";
+    case Kind::boolean: return "boolean";
     case Kind::integer: return "integer" + range;
     case Kind::texts: return option.shell_words ? "list of shell words" : "list of strings";
     case Kind::integers: return "list of integers" + range;
@@ -52,8 +52,7 @@ void write_keys(std::string &page, const std::vector<Option> &options, const std
         const bool worth_saying = !option.fallback.empty() && option.fallback != "\"\"" && option.fallback != "[]" &&
                                   option.fallback != "false" && option.fallback != "0";
         page += std::format(".TP\n.BR \"{}\" \" ({}{})\"\n{}\n", roff(path), roff(type_of(option)),
-                            option.required ? ", required" : "",
-                            roff(sentence(std::string(option.not_yet.empty() ? option.help : option.not_yet))));
+                            option.required ? ", required" : "", roff(sentence(std::string(option.help))));
         if (!option.also.empty()) page += std::format("Also called {}.\n", option.also);
         if (worth_saying) page += std::format("Default: {}.\n", roff(option.fallback));
         write_keys(page, option.fields, path + (option.kind == Kind::objects ? "[]." : "."));

@@ -1,4 +1,4 @@
-#include "hostside/build/allowance.h"
+#include "hostside/base/allowance.h"
 
 #include <sys/statvfs.h>
 
@@ -16,7 +16,9 @@ constexpr uint64_t each_bytes = 4096;  // what a file, a directory or a link cos
 constexpr uint64_t most_reserved = uint64_t{1} << 30;
 constexpr uint64_t parts = 100;  // of which one is reserved
 
-// Told with the file system's own path: which directory is filled is what a person can do something about.
+}  // namespace
+
+// The message has the file system's own path, because a person can make room in that directory.
 base::Result<> check_room(uint64_t bytes, int directory) {
     struct statvfs fs{};
     if (::fstatvfs(directory, &fs) < 0) return base::fail(errno, "stat", "file system");
@@ -29,8 +31,6 @@ base::Result<> check_room(uint64_t bytes, int directory) {
                       inodes ? std::format("{} bytes are free, {} stay for others, and {} are to come", free, reserved, bytes)
                              : "its inodes are nearly used up");
 }
-
-}  // namespace
 
 base::Result<> Allowance::take(uint64_t bytes, int directory) {
     if (most_ != 0) {

@@ -7,6 +7,9 @@
 
 namespace hostside {
 
+// For so many more bytes in the file system of `fd`, a hundredth of which, at most 1 GiB, stays free. Error: ENOSPC.
+base::Result<> check_room(uint64_t bytes, int fd);
+
 class Allowance {
   public:
     // `most_bytes`: of all that is taken; 0: what there is room for.
