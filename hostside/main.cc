@@ -29,6 +29,7 @@
 #include "hostside/cli/report_command.h"
 #include "hostside/cli/reporter.h"
 #include "hostside/cli/run_command.h"
+#include "hostside/cli/snapshot_command.h"
 #include "hostside/cli/store_command.h"
 
 namespace {
@@ -48,7 +49,8 @@ std::vector<std::string> words_of(int argc, char **argv) {
     bool options = true;
     const std::string_view verb = argc > 1 ? argv[1] : "";
     const bool kept = verb == "run" || verb == "start" || verb == "export" || verb == "config" || verb == "initrd" ||
-                      verb == "exec" || verb == "in-vm" || verb == "build" || verb == "builder" || verb == "builder-ssh";
+                      verb == "exec" || verb == "in-vm" || verb == "build" || verb == "snapshot" || verb == "builder" ||
+                      verb == "builder-ssh";
     for (int i = 1; i < argc; ++i) {
         std::string word = argv[i];
         if (!options && kept) {
@@ -82,6 +84,7 @@ std::string did_you_mean(std::string_view word, const std::vector<std::string> &
 std::string nearest_verb(const CLI::App &app, std::string_view word) {
     std::vector<std::string> verbs;
     for (const auto *verb : app.get_subcommands([](const CLI::App *) { return true; })) verbs.push_back(verb->get_name());
+    if (word.contains('/')) return std::format(": {}; a system is started with: runvm run {}", word, word);
     return std::format(": {}{}", word, did_you_mean(word, verbs));
 }
 
@@ -103,6 +106,7 @@ int command_line(int argc, char **argv) {
     app.require_subcommand(1);
     int status = 0;
     hostside::add_run_commands(app, status);
+    hostside::add_snapshot_command(app, status);
     hostside::add_describe_commands(app, status);
     hostside::add_check_command(app, status);
     hostside::add_look_commands(app, status);

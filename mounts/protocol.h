@@ -50,6 +50,9 @@ inline constexpr std::string_view boot_parameter = "stage1.boot";  // LABEL=… 
 // The launcher vouches that nothing was ever written to the disk with this serial, so stage1 need not read the whole disk to
 // prove that it is empty. This relaxes only the scan for zeros, never the probe.
 inline constexpr std::string_view fresh_disk_parameter = "stage1.fresh-disk";
+// Where `runvm snapshot` saves the machine. before-stage-2: stage 1 stops there, and goes on in a fork. ready: only a fork mounts
+// the 9p shares, because QEMU saves no machine with a mounted 9p share.
+inline constexpr std::string_view snapshot_parameter = "stage1.snapshot";
 inline constexpr std::string_view break_parameter = "stage1.break";  // name of the phase to stop before
 // A boot loader brings its own command line. The launcher then passes its parameters in an SMBIOS OEM string (type 11) with
 // this prefix. The command line takes precedence.
@@ -84,8 +87,11 @@ constexpr std::optional<BootPhase> boot_phase(std::string_view name) {
 // lost. It answers `fresh-disk` with `fresh` the first time and with `no` after that. The guest expects no answer to these
 // lines: `phase NAME` when a phase of stage 1 begins, `step TEXT` when a step begins that may take long, `waits SECONDS NAME`
 // when a device is missing, and, while xchg is not mounted, the report: `report`, then `report JSON` for each record. A guest
-// that ends before the last phase, `switch_root`, has not booted.
+// that ends before the last phase, `switch_root`, has not booted. A guest that stops for a snapshot
+// (stage1.snapshot=before-stage-2) writes `fork-point`, and goes on when the host writes `forked NEWS`, which makes the fork a
+// machine of its own (mounts/exec/fork_news.h).
 inline constexpr std::string_view status_port = "org.nixos.runvm.status";
+inline constexpr std::string_view fork_point_line = "fork-point", forked_word = "forked ";
 inline constexpr std::string_view fresh_answer = "fresh\n";  // not `ack`: a late one would look the same
 
 // --- the agent's port: the host runs commands in the guest through it (mounts/exec/frame.h) ---

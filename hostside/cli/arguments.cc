@@ -10,12 +10,16 @@
 #include <cerrno>
 #include <cstdlib>
 #include <format>
+#include <map>
+#include <memory>
 
 #include "hostside/base/shell_words.h"
 #include "hostside/cli/flake_system.h"
+#include "hostside/cli/fork.h"
 #include "hostside/description/environment.h"
 #include "hostside/description/qemu_words.h"
 #include "hostside/launch/prepare.h"
+#include "hostside/snapshot/place.h"
 #include "mounts/base/at.h"
 
 namespace hostside {
@@ -70,11 +74,35 @@ Result<std::vector<Layer>> flag_layers(const Arguments &arguments) {
     return layers;
 }
 
+// What a flag without a value means is CLI11's default; what counts without the flag is ours.
+class WithDefaults : public CLI::Formatter {
+  public:
+    explicit WithDefaults(const std::vector<Key> &keys) {
+        for (const auto &key : keys) defaults_[key.flag] = key.fallback;
+    }
+    std::string make_option_opts(const CLI::Option *option) const override {
+        constexpr std::string_view without_value = " [true]";
+        std::string text = CLI::Formatter::make_option_opts(option);
+        for (const auto &name : option->get_lnames()) {
+            const auto known = defaults_.find("--" + name);
+            if (known == defaults_.end()) continue;
+            if (const size_t at = text.find(without_value); at != std::string::npos) text.erase(at, without_value.size());
+            while (text.ends_with(' ')) text.pop_back();
+            if (!known->second.empty()) text += std::format(" [{}]", known->second);
+        }
+        return text;
+    }
+
+  private:
+    std::map<std::string, std::string> defaults_;
+};
+
 }  // namespace
 
 void add_description_flags(CLI::App &command, Arguments &arguments) {
     command.add_option("--config", arguments.config, "a description in JSON; see runvm.json(5)")->type_name("FILE");
     const auto all = keys();
+    command.formatter(std::make_shared<WithDefaults>(all));
     arguments.flags.reserve(all.size());  // CLI11 keeps addresses
     for (const auto &key : all) {
         Flag &flag = arguments.flags.emplace_back(Flag{key, {}});
@@ -100,6 +128,14 @@ void add_description_flags(CLI::App &command, Arguments &arguments) {
         ->group("");
 }
 
+void add_from_flag(CLI::App &command, Arguments &arguments) {
+    command
+        .add_option(
+            "--from", arguments.from,
+            "a snapshot (runvm snapshot) that is restored instead of a boot; the other flags may only say what is of a run")
+        ->type_name("DIR");
+}
+
 void add_setting(Arguments &arguments, std::string_view key, std::string value) {
     const auto flag = std::ranges::find(arguments.flags, key, [](const Flag &f) { return std::string_view(f.key.path); });
     if (flag != arguments.flags.end()) flag->values.push_back(std::move(value));
@@ -112,6 +148,11 @@ void default_setting(Arguments &arguments, std::string_view key, std::string val
 
 Result<std::vector<Layer>> layers_of(const Arguments &arguments) {
     std::vector<Layer> layers;
+    if (!arguments.from.empty()) {
+        auto snapshot = open_snapshot(arguments.from);
+        if (!snapshot) return std::unexpected(snapshot.error());
+        layers.push_back({snapshot->file(snapshot_manifest), std::move(snapshot->manifest.description), false});
+    }
     if (!arguments.config.empty()) {
         auto text = description_in(arguments.config);
         if (!text) return std::unexpected(text.error());
@@ -136,6 +177,7 @@ std::vector<std::string> description_words(const Arguments &arguments) {
     const auto add = [&](const std::string &flag, const std::string &value) {
         if (!value.empty()) words.push_back(flag + "=" + value);
     };
+    add("--from", arguments.from);
     add("--config", arguments.config);
     for (const auto &flag : arguments.flags)
         for (const auto &value : flag.values)
@@ -154,6 +196,14 @@ Result<Machine> machine_of(const Arguments &arguments) {
             if (auto done = expand_vde_sockets(machine, [](const char *name) { return std::getenv(name); }); !done)
                 return std::unexpected(done.error());
             make_paths_absolute(machine);
+            return machine;
+        })
+        .and_then([&](Machine machine) -> Result<Machine> {
+            if (arguments.from.empty()) return machine;
+            auto snapshot = open_snapshot(arguments.from);
+            if (!snapshot) return std::unexpected(snapshot.error());
+            be_saved(machine, snapshot->manifest.point, snapshot->manifest.disk ? snapshot->file(snapshot_disk) : "");
+            machine.ephemeral = true;
             return machine;
         });
 }

@@ -59,7 +59,7 @@ int exec(ExecArguments &arguments, bool shell) {
                   .streams = own_streams(),
                   .patience_s = arguments.patience_s};
     const std::string &name = arguments.machine.system;
-    const bool described = !arguments.machine.config.empty() ||
+    const bool described = !arguments.machine.config.empty() || !arguments.machine.from.empty() ||
                            std::ranges::any_of(arguments.machine.flags, [](const Flag &f) { return !f.values.empty(); });
     if (name.contains('/') || (name.empty() && described)) return in_own_machine(arguments, wish);
     if (name.empty())
@@ -104,6 +104,7 @@ void add_exec(CLI::App &app, int &status, bool shell) {
     command->remove_option(command->get_option("system"));
     command->add_option("NAME", arguments->machine.system, "a machine that runs; with a '/' in it, a NixOS system to boot")
         ->type_name("NAME");
+    add_from_flag(*command, arguments->machine);
     add_patience(*command, *arguments);
     add_command_options(*command, arguments->command);
     CLI::Option *after = add_after(*command, arguments->after);
@@ -131,11 +132,13 @@ void add_exec_commands(CLI::App &app, int &status) {
     add_patience(*cp, copied->arguments);
     cp->callback([&status, copied] { status = copy(copied->from, copied->to, copied->arguments); });
     auto directory = std::make_shared<std::string>();
+    auto restored = std::make_shared<bool>(false);
     CLI::App *hub = app.add_subcommand("exec-hub", "share out a machine's port for commands");
     hub->group("");  // a launcher's, not a person's
     hub->add_option("directory", *directory)->required();
-    hub->callback([&status, directory] {
-        const auto done = run_hub(*directory);
+    hub->add_flag("--restored", *restored);
+    hub->callback([&status, directory, restored] {
+        const auto done = run_hub(*directory, *restored);
         status = done ? 0 : refuse(done.error());
     });
 }

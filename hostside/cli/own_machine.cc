@@ -42,6 +42,7 @@ namespace {
         if (told) (void)base::write_all(told.get(), failure, "pipe");
         told.reset();
     });
+    if (arguments.at_end) arguments.at_end();
     std::_Exit(code);
 }
 

@@ -24,6 +24,7 @@
 #include "hostside/base/run_names.h"
 #include "hostside/cli/arguments.h"
 #include "hostside/cli/boot_disk.h"
+#include "hostside/cli/fork.h"
 #include "hostside/cli/reporter.h"
 #include "hostside/exec/hub.h"
 #include "hostside/host/guest_files.h"
@@ -78,9 +79,14 @@ bool wants_console(const Machine &machine) {
                      !asked->break_before_steps.empty());
 }
 
+std::function<base::Result<>(const Machine &, const HostFacts &)> check_of(const Restoring &restoring) {
+    return [&restoring](const Machine &m, const HostFacts &host) { return restoring.check(m, host); };
+}
+
 // Has a machine in the background come as far as whoever started it waits for?
 bool far_enough(const std::string &wait, const Heard &heard) {
     if (wait.empty()) return heard.started;
+    if (wait == "fork-point") return heard.at_fork_point;
     return heard.ready || (wait == "stage2" && how_far(heard) == "stage 2");
 }
 
@@ -177,6 +183,10 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
     };
     auto machine = machine_of(arguments);
     if (!machine) return give_up(machine.error());
+    auto restoring = Restoring::open(arguments.from);
+    if (!restoring) return give_up(restoring.error());
+    if (arguments.print && restoring->wanted())
+        return give_up({"print", restoring->path(), 0, "a snapshot is restored by runvm itself"});
     if (arguments.print) return print_command(*machine, arguments);
     if (view && wants_console(*machine)) view->open_console(false);
     auto directory = RunDirectory::create(machine->name, !arguments.background || arguments.told_directory);
@@ -186,6 +196,9 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
                                        .fresh = arguments.fresh,
                                        .terminal = !arguments.background && !view,
                                        .monitor = view || (!arguments.background && typing),
+                                       .memory_file = restoring->wanted() ? restoring->memory_file() : arguments.memory_file,
+                                       .restored = restoring->wanted(),
+                                       .check = restoring->wanted() ? check_of(*restoring) : arguments.check,
                                        .progress = [&](const std::string &what) { report.progress(what); }});
     if (!prepared) return give_up(prepared.error());
     auto console = ConsoleLog::create(directory->path());
@@ -210,19 +223,31 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
     Heard heard;
     RunRecord record = record_of(*machine);
     note_run(directory->path(), record);
+    if (auto begun = restoring->begin(*machine, directory->path()); !begun) return give_up(begun.error());
     const auto on_event = [&](const RunEvent &event) {
         heard.event(event);
         if (const std::string state = how_far(heard); state != std::exchange(record.state, state))
             note_run(directory->path(), record);
-        if (far_enough(arguments.wait, heard)) started("");
+        if (restoring->awake() && far_enough(arguments.wait, heard)) started("");
         if (event.kind == RunEvent::ready && arguments.notify_ready) notify_ready();
         report.event(event);
     };
-    const HubProcess hub(prepared->facts.runvm, directory->path());
+    const auto on_news = [&] {
+        if (!restoring->finish()) return false;
+        if (restoring->was_ready())
+            on_event({RunEvent::ready});
+        else if (far_enough(arguments.wait, heard))
+            started("");
+        return true;
+    };
+    const HubProcess hub(prepared->facts.runvm, directory->path(), restoring->wanted());
     auto code = supervise({*argv, directory->path(), *console, prepared->store.view.directory.get(), companions_of(*prepared),
                            machine->timeout_s, prepared->facts.run_as.has_value(), !arguments.background && !view,
-                           server ? &*server : nullptr, view ? &*view : nullptr, on_event});
+                           server ? &*server : nullptr, view ? &*view : nullptr, on_event, restoring->first_words(),
+                           restoring->fd(), on_news});
     if (!code) return give_up(code.error());
+    if (!restoring->failure().empty() && *code == launcher_error)
+        return give_up({"restore", restoring->path(), 0, restoring->failure()});
     if (!arguments.report.empty())
         if (auto kept = keep_report(prepared->facts, arguments.report); !kept)
             report.note(std::format("no {}: {}", arguments.report, base::message(kept.error())));
@@ -275,6 +300,7 @@ void add_run_commands(CLI::App &app, int &status) {
         auto arguments = std::make_shared<Arguments>();
         CLI::App *command = app.add_subcommand(name, help);
         add_description_flags(*command, *arguments);
+        add_from_flag(*command, *arguments);
         command->add_flag("--fresh", arguments->fresh, "put the root disk aside and start with a new one");
         command->add_option("--report", arguments->report, "what stage 1 did, step by step, as JSON, is left there")
             ->type_name("FILE");

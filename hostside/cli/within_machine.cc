@@ -7,6 +7,7 @@
 #include <array>
 #include <chrono>
 #include <thread>
+#include <utility>
 
 #include "hostside/base/exit_code.h"
 #include "hostside/boot/boot_files.h"
@@ -27,6 +28,8 @@ bool is_unit(const std::string &text) {
            std::ranges::any_of(kinds, [&](std::string_view kind) { return text.ends_with(kind); });
 }
 
+}  // namespace
+
 // NixOS links its systemd there; a system whose init is systemd itself has prepare-root.
 std::string default_target(const Machine &machine) {
     const std::string system = machine.toplevel.empty() ? "" : in_store(machine.store, machine.toplevel);
@@ -34,8 +37,6 @@ std::string default_target(const Machine &machine) {
         if (!system.empty() && ::access(in_store(machine.store, system + name).c_str(), F_OK) == 0) return "multi-user.target";
     return "";
 }
-
-}  // namespace
 
 CLI::Option *add_after(CLI::App &command, std::string &after) {
     return command
@@ -72,13 +73,18 @@ int work_within(const Arguments &arguments, const std::optional<std::string> &af
                 const std::function<Result<int>(const ExecWish &machine)> &work) {
     auto described = machine_of(arguments);
     if (!described) return refuse(described.error());
-    auto machine = OwnMachine::boot(arguments);
+    Arguments quietly = arguments;
+    quietly.quiet = arguments.quiet || !arguments.from.empty();  // its end is ours, and no news
+    auto machine = OwnMachine::boot(std::move(quietly));
     if (!machine) return machine.error();
     const ExecWish wish{.machine = machine->name(), .run_directory = machine->run_directory(), .patience_s = -1};
-    const auto status = wait_until(wish, after.value_or(default_target(*described))).and_then([&] { return work(wish); });
+    const bool was_ready = !arguments.from.empty() && described->snapshot_point == "ready";
+    const std::string target = was_ready ? "" : default_target(*described);
+    const auto status = wait_until(wish, after.value_or(target)).and_then([&] { return work(wish); });
     if (status) {
         constexpr int patience_s = 30;
-        (void)machine->power_off(patience_s);
+        // What a fork wrote to its disk goes with it: nothing is to be brought in order.
+        if (arguments.from.empty()) (void)machine->power_off(patience_s);
         return *status;
     }
     say(base::message(status.error()));

@@ -16,9 +16,13 @@ class Option;
 namespace hostside {
 
 struct Arguments;
+struct Machine;
 
 // --after UNIT|COMMAND
 CLI::Option *add_after(CLI::App &command, std::string &after);
+
+// What a system with systemd is waited for; empty: it has none.
+std::string default_target(const Machine &machine);
 
 // Until the machine is where the work wants it: a unit of systemd is active, or a shell's command succeeds. Empty: at once.
 base::Result<> wait_until(const ExecWish &machine, const std::string &after);

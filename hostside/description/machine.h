@@ -93,7 +93,8 @@ struct Machine {
     std::string qemu;
     std::string run_as;  // the user that QEMU becomes; empty: whoever starts it
     std::vector<std::string> qemu_options;
-    int timeout_s = 0;  // 0: none
+    int timeout_s = 0;           // 0: none
+    std::string snapshot_point;  // ready, before-stage-2: where it is saved, when it is
 };
 
 }  // namespace hostside

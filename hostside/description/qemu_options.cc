@@ -35,9 +35,13 @@ Subject qemu_options() {
 }
 
 Subject run_options() {
-    return {"Run",
-            {integer("timeout", &M::timeout_s, {0, 1 << 30}, "0", "SECONDS", "seconds after which the run is ended; 0: never"),
-             boolean("allowReboot", &M::allow_reboot, false, "a reboot of the guest starts it again instead of ending the run")}};
+    return {
+        "Run",
+        {choice("snapshot", &M::snapshot_point, {"ready", "before-stage-2"}, "\"ready\"",
+                "where `runvm snapshot` saves the machine: when it is ready, or before stage 2 begins and anything of the host's "
+                "is mounted"),
+         integer("timeout", &M::timeout_s, {0, 1 << 30}, "0", "SECONDS", "seconds after which the run is ended; 0: never"),
+         boolean("allowReboot", &M::allow_reboot, false, "a reboot of the guest starts it again instead of ending the run")}};
 }
 
 }  // namespace hostside

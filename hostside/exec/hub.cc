@@ -68,7 +68,12 @@ struct Connection {
 
 class Hub {
   public:
-    Hub(Fd listener, Fd port, Fd events) : listener_(std::move(listener)), port_(std::move(port)), events_(std::move(events)) {}
+    Hub(Fd listener, Fd port, Fd events, bool restored)
+        : listener_(std::move(listener)), port_(std::move(port)), events_(std::move(events)) {
+        if (!restored) return;
+        port_out_.append(std::string(mounts::exec::resync_bytes, '\0'));
+        append_frame(port_out_.tail(), FrameType::welcome, 0);
+    }
 
     void to_the_end() {
         for (;;) {
@@ -189,7 +194,7 @@ class Hub {
 
 }  // namespace
 
-base::Result<> run_hub(const std::string &run_directory) {
+base::Result<> run_hub(const std::string &run_directory, bool restored) {
     const auto at = [&](std::string_view name) { return run_directory + "/" + std::string(name); };
     auto listener = listen_unix(at(exec_socket));
     if (!listener) return std::unexpected(listener.error());
@@ -199,13 +204,15 @@ base::Result<> run_hub(const std::string &run_directory) {
         auto events = connect_unix(at(exec_events_socket));
         auto port = events ? connect_unix(at(exec_port_socket)) : std::unexpected(events.error());
         if (!port) continue;
-        Hub(std::move(*listener), std::move(*port), std::move(*events)).to_the_end();
+        Hub(std::move(*listener), std::move(*port), std::move(*events), restored).to_the_end();
         return {};
     }
 }
 
-HubProcess::HubProcess(const std::string &runvm, const std::string &run_directory) {
-    if (auto child = base::start({.argv = {runvm, "exec-hub", run_directory}, .dies_with_parent = true})) pid_ = child->pid;
+HubProcess::HubProcess(const std::string &runvm, const std::string &run_directory, bool restored) {
+    std::vector<std::string> argv{runvm, "exec-hub", run_directory};
+    if (restored) argv.emplace_back("--restored");
+    if (auto child = base::start({.argv = std::move(argv), .dies_with_parent = true})) pid_ = child->pid;
 }
 
 HubProcess::~HubProcess() {

@@ -13,13 +13,13 @@
 namespace hostside {
 
 // The hub itself: listens in the machine's run directory, and returns when QEMU is gone.
-base::Result<> run_hub(const std::string &run_directory);
+base::Result<> run_hub(const std::string &run_directory, bool restored = false);
 
 // Starts it, and ends it with its own end. Without it, the machine runs all the same.
 class HubProcess {
   public:
-    // `runvm`: the program.
-    HubProcess(const std::string &runvm, const std::string &run_directory);
+    // `runvm`: the program. `restored`: the agent in the guest took another's hand once, and does not know that we are here.
+    HubProcess(const std::string &runvm, const std::string &run_directory, bool restored = false);
     ~HubProcess();
     HubProcess(const HubProcess &) = delete;
     HubProcess &operator=(const HubProcess &) = delete;

@@ -66,4 +66,10 @@ base::Result<RootImageFacts> look_at_root_image(const Machine &m, bool fresh) {
     return facts;
 }
 
+base::Result<RootImageFacts> saved_root_image(const Machine &m) {
+    if (m.disk_image.empty()) return RootImageFacts{};
+    if (auto good = check_qcow2(m.disk_image, {}, "make the snapshot anew"); !good) return std::unexpected(good.error());
+    return RootImageFacts{.there = true};
+}
+
 }  // namespace hostside

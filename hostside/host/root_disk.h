@@ -22,6 +22,9 @@ struct RootImageFacts {
 // Error: in use (by whom), no image, a backing file that is gone. `fresh`: an image that is there is put aside.
 base::Result<RootImageFacts> look_at_root_image(const Machine &machine, bool fresh);
 
+// Of a snapshot, which many machines lay their own over at once. Error: no image, or one that leads elsewhere.
+base::Result<RootImageFacts> saved_root_image(const Machine &machine);
+
 // The file beside an image that says what it was made for.
 std::string stamp_of(const std::string &image);
 

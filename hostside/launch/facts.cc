@@ -206,6 +206,7 @@ Result<> look_at_qemu(LaunchFacts &facts, const Machine &m) {
     auto abilities = abilities_of(*qemu, facts.learned);
     if (!abilities) return std::unexpected(abilities.error());
     facts.host.qemu = std::move(*qemu);
+    facts.host.qemu_version = abilities->version;
     facts.host.qemu_major = abilities->major;
     facts.host.sandbox = abilities->sandbox;
     facts.host.run_with_user = abilities->run_with_user;
@@ -261,6 +262,8 @@ Result<LaunchFacts> look_at_host(const Machine &m, const PrepareOptions &options
     host.runtime = fs::path(options.run_directory).parent_path();
     host.terminal = options.terminal;
     host.monitor = options.monitor;
+    host.memory_file = options.memory_file;
+    host.restored = options.restored;
     const auto ports = [&] { return options.pasted ? Result<>{} : check_ports(m.forward_ports); };
     for (const auto &look : std::initializer_list<std::function<Result<>()>>{
              [&] { return look_at_qemu(facts, m); }, [&] { return look_at_user(facts, m); }, [&] { return check_memory(m); },
@@ -271,7 +274,7 @@ Result<LaunchFacts> look_at_host(const Machine &m, const PrepareOptions &options
         if (auto seen = look(); !seen) return std::unexpected(seen.error());
     look_at_attributes(facts, m);
     look_at_rights(facts, m);
-    auto root = look_at_root_image(m, options.fresh);
+    auto root = options.restored ? saved_root_image(m) : look_at_root_image(m, options.fresh);
     if (!root) return std::unexpected(root.error());
     facts.root = std::move(*root);
     facts.root.promised = !options.pasted;

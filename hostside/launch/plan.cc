@@ -97,7 +97,7 @@ void plan_root_image(LaunchPlan &plan, const Machine &m, const RootImageFacts &r
     const std::string &image = m.disk_image;
     if (image.empty()) return;
     const bool kept = root.there && root.put_aside.empty();
-    if (root.there) plan.steps.emplace_back(HoldImage{image, root.empty, m.disk_image_format});
+    if (root.there && !plan.host.restored) plan.steps.emplace_back(HoldImage{image, root.empty, m.disk_image_format});
     if (!root.put_aside.empty()) {
         plan.steps.emplace_back(PutAside{image, root.put_aside});
         plan.notes.push_back(std::format("put {} aside as {}", image, root.put_aside));
@@ -109,8 +109,9 @@ void plan_root_image(LaunchPlan &plan, const Machine &m, const RootImageFacts &r
     if (m.ephemeral) return;
     if (kept) plan_growth(plan, m, root);
     if (!kept) {
-        plan.notes.push_back(std::format("created {}, {} MiB", image, m.disk_mib));
         plan.steps.emplace_back(HoldImage{image, false, m.disk_image_format});
+        if (!plan.host.memory_file.empty()) return;  // a snapshot's disk
+        plan.notes.push_back(std::format("created {}, {} MiB", image, m.disk_mib));
         plan.steps.emplace_back(WriteStamp{image, booted(m)});
     } else if (!root.made_for.empty() && root.made_for != booted(m)) {
         plan.notes.push_back(
@@ -136,7 +137,8 @@ Result<LaunchPlan> plan_launch(const Machine &m, LaunchFacts facts) {
     plan.steps.emplace_back(MakeOwnDirectory{host.xchg, host.run_as});
     const bool new_image = !facts.root.there || !facts.root.put_aside.empty();
     host.root_image = m.ephemeral && !m.disk_image.empty() ? host.run_directory + "/root.qcow2" : m.disk_image;
-    host.root_image_empty = !m.disk_image.empty() && facts.root.promised && (new_image || (facts.root.empty && !m.ephemeral));
+    host.root_image_empty =
+        !m.disk_image.empty() && facts.root.promised && (new_image || host.restored || (facts.root.empty && !m.ephemeral));
     if (m.use_boot_loader)
         host.oem_parameters =
             oem_parameters(m, host.root_image_empty, facts.boot_label.empty() ? "" : "LABEL=" + facts.boot_label);

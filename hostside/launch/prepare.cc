@@ -69,7 +69,10 @@ base::Result<LaunchPlan> plan_with(const StorePlan &store, const Machine &m, con
     facts->host.store_image = store.image;
     facts->host.store_socket = store.socket;
     facts->notes.insert(facts->notes.end(), store.notes.begin(), store.notes.end());
-    return plan_launch(m, std::move(*facts));
+    auto plan = plan_launch(m, std::move(*facts));
+    if (plan && options.check)
+        if (auto good = options.check(m, plan->host); !good) return std::unexpected(good.error());
+    return plan;
 }
 
 }  // namespace

@@ -34,6 +34,10 @@ struct PrepareOptions {
     bool pasted = false;   // a person runs the command, later and perhaps twice, and without us
     bool terminal = true;  // see HostFacts
     bool monitor = false;
+    std::string memory_file{};  // see HostFacts; the same
+    bool restored = false;
+    // Told of what is planned, before anything is done. Its error is ours.
+    std::function<base::Result<>(const Machine &, const HostFacts &)> check{};
     std::function<void(const std::string &what)> progress = [](const std::string &) {};  // told before work that takes a while
 };
 

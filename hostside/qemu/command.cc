@@ -17,7 +17,8 @@ void add_accelerator(Argv &argv, const Machine &m, const HostFacts &facts) {
     // SeaBIOS then writes to the serial line, so that a disk without a boot loader gives a message.
     const bool firmware_speaks = m.use_boot_loader && !m.graphics;
     add(argv, "-machine",
-        m.machine_type + (m.use_secure_boot ? ",smm=on" : "") + (firmware_speaks && !m.use_efi_boot ? ",graphics=off" : ""));
+        m.machine_type + (facts.memory_file.empty() ? "" : ",memory-backend=memory") + (m.use_secure_boot ? ",smm=on" : "") +
+            (firmware_speaks && !m.use_efi_boot ? ",graphics=off" : ""));
     add(argv, "-accel", facts.kvm ? "kvm" : "tcg");
     std::string cpu = m.cpu;
     if (cpu.empty()) cpu = facts.kvm ? "host" : "max";
@@ -26,6 +27,14 @@ void add_accelerator(Argv &argv, const Machine &m, const HostFacts &facts) {
     add(argv, "-cpu", cpu);
     add(argv, "-smp", std::to_string(m.cores));
     add(argv, "-m", std::format("{}M", m.memory_mib));
+    if (!facts.memory_file.empty()) {
+        // A private mapping, of a file that not even QEMU can write to where it lets us say that.
+        constexpr int knows_rom = 9;
+        const std::string_view how = !facts.restored ? "on" : facts.qemu_major >= knows_rom ? "off,readonly=on,rom=off" : "off";
+        add(argv, "-object",
+            std::format("memory-backend-file,id=memory,size={}M,mem-path={},share={}", m.memory_mib, escaped(facts.memory_file),
+                        how));
+    }
     if (facts.store_socket.empty()) return;
     // virtiofsd writes to the guest's memory directly.
     add(argv, "-object", std::format("memory-backend-memfd,id=memory,size={}M,share=on", m.memory_mib));
@@ -143,6 +152,8 @@ base::Result<Argv> qemu_argv(const Machine &m, const HostFacts &facts) {
     if (m.rng) add(argv, "-device", "virtio-rng-pci");
     if (m.balloon) add(argv, "-device", "virtio-balloon-pci");
     if (m.vsock_cid > 0) add(argv, "-device", std::format("vhost-vsock-pci,guest-cid={}", m.vsock_cid));
+    // By it the guest's kernel knows at once that it is another machine now, and makes its random bytes anew.
+    if (!facts.memory_file.empty()) add(argv, "-device", "vmgenid,guid=auto");
     if (!m.bios.empty()) add(argv, "-bios", m.bios);
     if (m.use_efi_boot) add_firmware(argv, m, facts);
     if (!facts.tpm_socket.empty()) {
@@ -151,7 +162,9 @@ base::Result<Argv> qemu_argv(const Machine &m, const HostFacts &facts) {
         add(argv, "-device", m.tpm_model + ",tpmdev=tpm");
     }
     if (auto done = add_credentials(argv, m); !done) return std::unexpected(done.error());
-    if (!m.use_boot_loader) {
+    if (facts.restored) {
+        add(argv, "-incoming", "defer");
+    } else if (!m.use_boot_loader) {
         add(argv, "-kernel", facts.kernel);
         add(argv, "-initrd", facts.initrd);
         add(argv, "-append", facts.command_line);

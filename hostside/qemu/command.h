@@ -16,6 +16,7 @@ namespace hostside {
 struct HostFacts {
     std::string qemu;   // path of the QEMU program
     std::string runvm;  // path of runvm; QEMU starts it for a guest's connections to the host
+    std::string qemu_version{};
     int qemu_major = 10;
     bool kvm = false;
     bool root = false;                    // QEMU stays root, so a guest's chown would be real on the host
@@ -27,6 +28,8 @@ struct HostFacts {
     std::string oem_parameters;           // replaces part of the command line if a boot loader boots
     std::string efi_code, efi_variables;  // flash files of the firmware; empty: SeaBIOS
     std::string tpm_socket;               // the machine's swtpm; empty: no TPM
+    std::string memory_file;              // holds the guest's memory if the machine is saved or restored; empty: none
+    bool restored = false;                // the machine gets a private copy of that memory (copy on write)
     std::string certificates;             // directory shared as the guest's /etc/ssl/certs; empty: none
     std::string root_image;               // empty: no root disk
     bool root_image_empty = false;        // nothing was ever written to it, so the guest need not read all of it
@@ -38,8 +41,8 @@ struct HostFacts {
     std::string xchg, shared;                  // directories
     std::string runtime;                       // holds all run directories and vlans
     std::string run_directory;                 // for sockets and the console's log; mode 0700
-    bool terminal = true;                      // the console is on stdin and stdout; else on a socket for `runvm console`
-    std::string typed_pipe;                    // replaces both: typed input comes through it (run/typed_pipe.h); empty: no
+    bool terminal = true;                      // the console is on stdin and stdout
+    std::string typed_pipe;                    // else typed input comes through it (run/typed_pipe.h)
     int console_log_fd = -1;                   // QEMU inherits it for the console's log; -1: writes a file (--print)
     bool monitor = false;                      // ctrl-a c on the console opens QEMU's monitor
 };

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <format>
 
+#include "hostside/base/printable.h"
 #include "hostside/base/program_path.h"
 #include "mounts/base/process.h"
 
@@ -20,10 +21,13 @@ constexpr int oldest_qemu = 6;  // 4.2 has multidevs=remap; mapped files over it
 
 bool executable(const std::string &path) { return ::access(path.c_str(), X_OK) == 0; }
 
-// Parses the cached form, `10 sandbox user`.
+constexpr std::string_view before_version = " version ";
+
+// Parses the cached form, `10 sandbox user version 10.0.2 (Debian …)`.
 Abilities remembered(const std::string &text) {
     Abilities a;
     (void)std::from_chars(text.data(), text.data() + text.size(), a.major);
+    if (const size_t at = text.find(before_version); at != std::string::npos) a.version = text.substr(at + before_version.size());
     a.sandbox = text.contains(" sandbox");
     a.run_with_user = text.contains(" user");
     return a;
@@ -38,6 +42,7 @@ Result<Abilities> ask(const std::string &qemu) {
     if (at != std::string::npos) {
         const char *digits = version->output.data() + at + before.size();
         (void)std::from_chars(digits, version->output.data() + version->output.size(), a.major);
+        a.version = printable(version->output.substr(at + before.size(), version->output.find('\n', at) - at - before.size()));
     }
     if (version->status != 0 || a.major == 0)
         return fail(0, "ask version of", qemu,
@@ -70,14 +75,15 @@ Result<std::string> find_qemu_img(const std::string &qemu) {
 }
 
 Result<Abilities> abilities_of(const std::string &qemu, std::vector<Remembered> &learned) {
-    const std::string path = cache_path("qemu-abilities-" + short_hash(file_identity(qemu)));
+    const std::string path = cache_path("qemu-facts-" + short_hash(file_identity(qemu)));
     Abilities a;
     if (auto known = cached(path)) a = remembered(*known);
     if (a.major == 0) {
         auto asked = ask(qemu);
         if (!asked) return asked;
         a = *asked;
-        learned.push_back({path, std::format("{}{}{}", a.major, a.sandbox ? " sandbox" : "", a.run_with_user ? " user" : "")});
+        learned.push_back({path, std::format("{}{}{}{}{}", a.major, a.sandbox ? " sandbox" : "", a.run_with_user ? " user" : "",
+                                             before_version, a.version)});
     }
     if (a.major < oldest_qemu)
         return fail(

@@ -17,6 +17,7 @@ base::Result<std::string> find_qemu_img(const std::string &qemu);
 
 struct Abilities {
     int major = 0;               // of the version number
+    std::string version;         // the whole version, as QEMU prints it
     bool sandbox = false;        // supports -sandbox on
     bool run_with_user = false;  // supports -run-with user=; older versions have -runas
 };

@@ -154,6 +154,7 @@ void Heard::event(const RunEvent &event) {
     case RunEvent::step: step = event.text; break;
     case RunEvent::waits: step = "wait for " + event.text; break;
     case RunEvent::ready: ready = true; break;
+    case RunEvent::fork_point: at_fork_point = true; break;
     case RunEvent::stage1_failure:
         if (stage1_failure.empty()) stage1_failure = event.text;
         break;

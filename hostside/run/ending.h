@@ -17,7 +17,7 @@ struct Heard {
     std::string stage1_failure;  // stage 1's own words
     std::string phase;           // the last of stage 1's; `switch_root`: stage 2 began
     std::string step;            // of that phase, the last of those that may take long
-    bool started = false, ready = false, emergency = false;
+    bool started = false, ready = false, emergency = false, at_fork_point = false;
     int qemu_signal = 0;         // that ended QEMU
     bool out_of_memory = false;  // the host's kernel says that it was this one's signal
     std::vector<std::string> qemu_said, full_disks, failed_disks;

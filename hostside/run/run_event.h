@@ -15,6 +15,7 @@ struct RunEvent {
         step,                // of stage 1, one that may take long; what it does
         waits,               // stage 1 waits for a device; its name, and the seconds that it does at most
         ready,               // the guest says that it is
+        fork_point,          // stage 1 stops, to be saved
         guest_exit,          // the guest's own exit status
         stage1_failure,      // why, in words
         panic,               // the guest's kernel panicked

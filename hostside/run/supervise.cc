@@ -15,6 +15,7 @@
 #include <span>
 #include <utility>
 
+#include "hostside/base/run_names.h"
 #include "hostside/base/signals.h"
 #include "hostside/base/unix_socket.h"
 #include "hostside/qemu/command.h"
@@ -25,6 +26,7 @@
 #include "hostside/run/port_report.h"
 #include "hostside/run/status_port.h"
 #include "hostside/run/terminal.h"
+#include "mounts/base/at.h"
 #include "mounts/base/fd.h"
 #include "mounts/base/process.h"
 #include "mounts/protocol.h"
@@ -76,13 +78,14 @@ class Run {
         for (;;) {
             if (status_.fd() < 0 && !connected_) connect();
             ConsoleView *const view = supervision_.view;
-            constexpr size_t served = 6;
+            constexpr size_t served = 7;
             std::array<pollfd, served + ConsoleServer::descriptors> polls{{{signals.fd(), POLLIN, 0},
                                                                            {status_.fd(), POLLIN, 0},
                                                                            {events_.fd(), POLLIN, 0},
                                                                            {supervision_.console.fd(), POLLIN, 0},
                                                                            {qemu_output_.get(), POLLIN, 0},
-                                                                           {view != nullptr ? view->input_fd() : -1, POLLIN, 0}}};
+                                                                           {view != nullptr ? view->input_fd() : -1, POLLIN, 0},
+                                                                           {news_, POLLIN, 0}}};
             ConsoleServer *const server = supervision_.server;
             if (server != nullptr) std::ranges::copy(server->wanted(), polls.begin() + served);
             (void)::poll(polls.data(), served + (server != nullptr ? ConsoleServer::descriptors : 0), wait_ms());
@@ -91,6 +94,7 @@ class Run {
             if (polls[3].revents != 0) take_console();
             if (polls[4].revents != 0) take_qemu_output();
             if (polls[5].revents != 0) view->type();
+            if (polls[6].revents != 0) take_news();
             if (server != nullptr) server->serve(std::span(polls).subspan(served));
             if (view != nullptr) view->tick();
             take_signals(signals);
@@ -117,6 +121,8 @@ class Run {
         auto status = to(status_socket);
         if (!status) return;
         connected_ = true;
+        if (!supervision_.first_words.empty())
+            (void)base::write_all(status->get(), supervision_.first_words, "status port");  // QEMU that is gone is noticed
         status_ = StatusPort(std::move(*status), interactive_);
         if (auto events = to(events_socket)) events_ = QemuEvents(std::move(*events));
         const std::string fifo = std::format("{}/{}.in", supervision_.run_directory, typed_pipe);
@@ -150,6 +156,9 @@ class Run {
                 stage1_phase_ = line.text == name(BootPhase::switch_root) ? "" : line.text;
                 report({RunEvent::phase, line.text});
                 break;
+            case StatusLine::stage2:
+                (void)base::replace_file(std::format("{}/{}", supervision_.run_directory, stage2_times), line.text);
+                break;
             case StatusLine::report: port_report_.take(line.text); break;
             case StatusLine::step: report({RunEvent::step, line.text}); break;
             case StatusLine::waits: report({RunEvent::waits, line.text, line.code}); break;
@@ -162,6 +171,7 @@ class Run {
                 report({RunEvent::stage1_failure, line.text});
                 if (!interactive_) end_qemu(stage1_failed);
                 break;
+            case StatusLine::fork_point: report({RunEvent::fork_point}); break;
             case StatusLine::fresh:
             case StatusLine::unknown: break;
             }
@@ -189,6 +199,11 @@ class Run {
         if (std::exchange(in_emergency_, true) || is_ready_ || code_) return;
         report({RunEvent::emergency, ""});
         if (!interactive_ && !(supervision_.terminal && somebody_may_type())) end_qemu(in_emergency);
+    }
+
+    void take_news() {
+        news_ = -1;
+        if (!supervision_.on_news()) end_qemu(launcher_error);
     }
 
     void take_qemu_output() {
@@ -323,6 +338,7 @@ class Run {
     QemuEvents events_{Fd()};
     std::set<std::string> failed_disks_;
     std::optional<int> code_;
+    int news_ = supervision_.news;
     std::optional<Clock::time_point> deadline_, kill_at_, lost_at_, emergency_at_;
     const Companion *lost_ = nullptr;
 };

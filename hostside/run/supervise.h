@@ -35,6 +35,9 @@ struct Supervision {
     ConsoleServer *server = nullptr;  // of a machine in the background
     ConsoleView *view = nullptr;      // shows the console to a person, and keeps QEMU's own words for its failure
     std::function<void(const RunEvent &)> report;
+    std::string first_words{};        // for the guest, on its status port
+    int news = -1;                    // borrowed: to be read from once, and then the next one is told; -1: none
+    std::function<bool()> on_news{};  // false: QEMU is ended
 };
 
 // The exit code. Error: QEMU could not be started.

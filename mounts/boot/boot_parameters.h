@@ -17,6 +17,7 @@ enum class UnionMode { off, tmpfs, disk };  // where the store's upper is; off: 
 enum class UnionEngine { automatic, overlay, fuse };
 enum class StoreKind { nine_p, erofs, virtiofs };  // what the host provides as the store
 enum class RegisterMode { automatic, strict, off };
+enum class SnapshotPoint { none, before_stage_2, ready };
 enum class AgentMode { on, early, off, only };  // early: in stage 1 too; only: the agent is PID 1, and there is no stage 2
 
 std::string_view name(UnionMode mode);
@@ -49,6 +50,7 @@ struct BootParameters {
     int device_timeout_s = 20;  // NixOS's stage 1 tries 20 times, once a second
     RegisterMode registration = RegisterMode::automatic;
     AgentMode agent = AgentMode::on;
+    SnapshotPoint snapshot = SnapshotPoint::none;  // where the launcher saves the machine, to have copies of it
     std::vector<protocol::BootPhase> break_before;
     std::vector<std::string> break_before_steps;  // a mounts::kind(), or `KIND:TEXT` if the step's line has to contain TEXT
     // NixOS's debugging parameters; each stop opens a shell or the menu on the console.

@@ -57,6 +57,37 @@ bool names_content(std::string_view source) {
         [&](std::string_view name) { return lower.starts_with(name); });
 }
 
+bool is_share(const Step &step) {
+    const auto *mount = std::get_if<Mount>(&step);
+    return mount != nullptr && mount->type == "9p";
+}
+
+// QEMU saves no machine in which a 9p directory is mounted. A store stays where it is: with it, `ready` is not to be had.
+void leave_for_later(Phase &mounts_phase, SwitchRoot &last) {
+    const std::string &root = last.target_root;
+    const auto store = [&](const Mount &m) {
+        return m.target == root + std::string(protocol::store_dir) || m.target == root + std::string(protocol::store_lower_dir);
+    };
+    std::erase_if(mounts_phase.steps, [&](const Step &step) {
+        if (!is_share(step) || store(std::get<Mount>(step))) return false;
+        Mount mount = std::get<Mount>(step);
+        if (!mount.root.empty()) mount.target.erase(0, root.size());  // by then it is the root
+        mount.root.clear();
+        last.late.push_back(std::move(mount));
+        return true;
+    });
+}
+
+// Before the first of them, or as late as can be.
+void add_fork_point(std::vector<Phase> &phases) {
+    for (auto &phase : phases)
+        if (const auto first = std::ranges::find_if(phase.steps, is_share); first != phase.steps.end()) {
+            phase.steps.insert(first, WaitForFork{});
+            return;
+        }
+    phases.back().steps.insert(phases.back().steps.begin(), WaitForFork{});
+}
+
 }  // namespace
 
 Phase plan_modules(const PlanInput &input) {
@@ -156,7 +187,11 @@ base::Result<std::vector<Phase>> plan_boot(const PlanInput &input) {
                           {RegisterClosure{input.target_root, input.parameters.reginfo,
                                            input.parameters.init.substr(0, input.parameters.init.rfind('/')),
                                            input.parameters.registration}}});
-    phases.push_back({protocol::BootPhase::switch_root, {SwitchRoot{input.target_root, input.parameters.init, agent}}});
+    SwitchRoot last{input.target_root, input.parameters.init, agent};
+    const auto mounts_phase = std::ranges::find(phases, protocol::BootPhase::mounts, &Phase::phase);
+    if (input.parameters.snapshot == SnapshotPoint::ready) leave_for_later(*mounts_phase, last);
+    phases.push_back({protocol::BootPhase::switch_root, {std::move(last)}});
+    if (input.parameters.snapshot == SnapshotPoint::before_stage_2) add_fork_point(phases);
     return phases;
 }
 

@@ -120,14 +120,20 @@ struct CheckInit {
     std::string init;
 };
 
+// The launcher saves the machine here; whoever is made of that goes on.
+struct WaitForFork {};
+
 struct SwitchRoot {
     std::string target_root;
     std::string init;
     AgentMode agent = AgentMode::on;
+    // Mounted by the agent when the machine is a fork; of a `root` that is then its own.
+    std::vector<Mount> late{};
 };
 
-using Step = std::variant<LoadModules, WaitForDevice, PrepareDisk, CheckFileSystem, PassOver, MakeBindPlaces, Mount, MountUnion,
-                          MakeDirectory, MarkFile, KeepVisible, GrowFileSystem, RegisterClosure, CheckInit, SwitchRoot>;
+using Step =
+    std::variant<LoadModules, WaitForDevice, PrepareDisk, CheckFileSystem, PassOver, MakeBindPlaces, Mount, MountUnion,
+                 MakeDirectory, MarkFile, KeepVisible, GrowFileSystem, RegisterClosure, CheckInit, WaitForFork, SwitchRoot>;
 
 // One line without a newline, in the terms of mount(8) and its relatives.
 std::string describe(const Step &step);
@@ -136,8 +142,8 @@ std::string describe(const Step &step);
 std::string_view kind(const Step &step);
 
 // All results of kind(), in the order in which a person sees them.
-inline constexpr std::array<std::string_view, 14> step_kinds{"modules", "wait",     "format", "fsck",       "fstab",
-                                                             "mkdir",   "mount",    "union",  "mark",       "keep",
-                                                             "grow",    "register", "init",   "switch_root"};
+inline constexpr std::array<std::string_view, 15> step_kinds{"modules", "wait",     "format", "fsck", "fstab",
+                                                             "mkdir",   "mount",    "union",  "mark", "keep",
+                                                             "grow",    "register", "init",   "fork", "switch_root"};
 
 }  // namespace mounts

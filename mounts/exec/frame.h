@@ -5,6 +5,7 @@
 //     host                                    guest
 //                      hello NONCE      <-    after `resync_bytes` zeros, when the agent starts
 //     welcome NONCE        ->                 after as many zeros; discards all earlier sessions
+//     welcome              ->                 the same, in a fork of a saved machine; the agent says hello again
 //     request, start       ->                 request.h, in parts; then the command starts
 //     input, input_end     ->                 at most `window_bytes` beyond the credit
 //                      output, errors   <-    the same limit for each

@@ -19,6 +19,7 @@
 #include "mounts/base/log.h"
 #include "mounts/protocol.h"
 #include "stage1/agent/session.h"
+#include "stage1/agent/stage2_times.h"
 #include "stage1/base/virtio_port.h"
 
 namespace stage1 {
@@ -78,6 +79,14 @@ class Agent {
         (void)::usleep(host_away_us);
     }
 
+    // Another launcher has the other end, in a fork of a saved machine: the port was never closed, as far as can be seen.
+    void begin_again() {
+        welcomed_ = false;
+        out_.clear();
+        for (const auto &session : sessions_) session->hang_up();
+        say_hello();
+    }
+
     void reap() {
         signalfd_siginfo info{};
         while (::read(children_.get(), &info, sizeof info) == sizeof info) {
@@ -98,6 +107,7 @@ class Agent {
     void take(const Frame &frame) {
         if (frame.type == FrameType::welcome) {
             if (frame.payload == nonce_) welcomed_ = true;
+            if (frame.payload.empty()) begin_again();
             return;
         }
         if (!welcomed_) return;  // left over from a conversation with an earlier agent
@@ -180,15 +190,16 @@ void start_early_agent(std::function<int()> shell) {
     ::_exit(served ? 0 : 1);
 }
 
-void start_agent(const std::string &system) {
+void start_agent(const Surroundings &guest) {
     end_early_agent();
+    tell_stage2_times(guest.system);
     if (::fork() != 0) return;
     leave_stage1();
     (void)::prctl(PR_SET_NAME, "stage1-agent");
     for (;; (void)::usleep(500'000)) {
         const pid_t pid = ::fork();
         if (pid == 0) {
-            const auto served = serve(system);
+            const auto served = serve_with(guest);
             ::_exit(served || served.error().code == ENODEV ? 0 : 1);
         }
         int status = 0;
@@ -198,10 +209,10 @@ void start_agent(const std::string &system) {
     }
 }
 
-void be_agent(const std::string &system) {
+void be_agent(const Surroundings &guest) {
     end_early_agent();
     leave_stage1();
-    const auto served = serve(system);
+    const auto served = serve_with(guest);
     if (!served) base::log(served.error());
     for (;;) ::pause();
 }

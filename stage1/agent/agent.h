@@ -7,6 +7,7 @@
 #include <string>
 
 #include "mounts/base/error.h"
+#include "stage1/agent/command.h"
 
 namespace stage1 {
 
@@ -20,9 +21,9 @@ void start_early_agent(std::function<int()> shell);
 // Starts a process that serves during stage 2 and replaces the early one. Stage 1 calls this right before it executes stage 2,
 // so the process has the target root as its root. Restarts the agent if it is killed. Does nothing if the machine has no such
 // port.
-void start_agent(const std::string &system);
+void start_agent(const Surroundings &guest);
 
 // Makes PID 1 the agent, in a machine without a stage 2.
-[[noreturn]] void be_agent(const std::string &system);
+[[noreturn]] void be_agent(const Surroundings &guest);
 
 }  // namespace stage1

@@ -15,6 +15,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "mounts/exec/fork_news.h"
 #include "stage1/agent/build.h"
 #include "stage1/agent/task.h"
 
@@ -145,6 +146,8 @@ void become_builder(const Request &request, int failure) {
     if (!request.task.empty()) {
         // Close the agent's descriptors, because there is no exec; one of them is the other end of this input.
         (void)::syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0);
+        if (guest.wake && request.task.starts_with(mounts::exec::fork_task))
+            ::_exit(guest.wake(request.task.substr(mounts::exec::fork_task.size())));
         ::_exit(do_task(request.task));
     }
     if (request.argv.empty() && guest.shell) {

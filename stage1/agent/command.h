@@ -25,6 +25,8 @@ struct RunningCommand {
 struct Surroundings {
     std::string system;            // a NixOS system whose programs come first in a command's PATH; may be empty
     std::function<int()> shell{};  // replaces the user's shell before users exist; returns the exit status
+    // Makes a fork of a saved machine a machine of its own (mounts/exec/fork_news.h); returns the exit status.
+    std::function<int(const std::string &news)> wake{};
 };
 
 // All its descriptors are non-blocking.

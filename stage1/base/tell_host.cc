@@ -82,6 +82,30 @@ Result<> tell_host(std::string_view line) {
     return answer ? Result<>() : std::unexpected(answer.error());
 }
 
+Result<std::string> wait_for_fork() {
+    constexpr int patience_ms = 120'000, pause_ms = 20;
+    constexpr size_t longest = 4096;
+    const auto fd = port();
+    if (!fd) return std::unexpected(fd.error());
+    if (auto written = send_line(*fd, mounts::protocol::fork_point_line); !written) return std::unexpected(written.error());
+    std::string said;
+    // In a fork the port has its other end a moment later than the machine goes on, and until then a read is at its end.
+    for (int waited_ms = 0; waited_ms < patience_ms && said.size() < longest; waited_ms += pause_ms) {
+        pollfd poll{*fd, POLLIN, 0};
+        std::array<char, 1024> chunk;
+        const ssize_t n = ::poll(&poll, 1, pause_ms) == 1 ? ::read(*fd, chunk.data(), chunk.size()) : 0;
+        if (n > 0) said.append(chunk.data(), static_cast<size_t>(n));
+        if ((poll.revents & POLLHUP) != 0) (void)::usleep(pause_ms * 1000);
+        const size_t word = said.find(mounts::protocol::forked_word);
+        const size_t end = word == std::string::npos ? word : said.find('\n', word);
+        if (end == std::string::npos) continue;
+        const size_t news = word + mounts::protocol::forked_word.size();
+        return said.substr(news, end - news);
+    }
+    return fail(0, "wait for", "the launcher",
+                "nobody saved this machine; stage1.snapshot=before-stage-2 is for `runvm snapshot`");
+}
+
 bool still_vouched() {
     const auto answer = ask_host("fresh-disk");
     // A late `ack` to an earlier line does not answer this question.

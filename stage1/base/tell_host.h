@@ -27,6 +27,10 @@ void mention_to_host(std::string_view line);
 inline constexpr size_t report_line_bytes = 4096 - sizeof "report";
 void send_report(const std::vector<std::string> &records);
 
+// Waits until the launcher has saved the machine and a fork runs. Returns the news for the fork (what follows `forked `). Error:
+// nobody saves this machine.
+base::Result<std::string> wait_for_fork();
+
 // Closes the port, for stage 2. A later message opens it again.
 void hang_up();
 

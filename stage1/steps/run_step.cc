@@ -20,6 +20,7 @@
 #include "stage1/nixdb/register_closure.h"
 #include "stage1/steps/bind.h"
 #include "stage1/steps/check_file_system.h"
+#include "stage1/steps/fork.h"
 #include "stage1/steps/scan_progress.h"
 #include "stage1/steps/store_union.h"
 #include "stage1/steps/switch_root.h"
@@ -58,7 +59,7 @@ Line find(const std::string &spec, FoundDevices &devices) {
     return found;
 }
 
-// Why nothing at all is there.
+// Why no disk exists at all.
 std::string no_disk_because() {
     const std::string driver = mounts::missing_disk_driver();
     if (driver.empty()) return "; is the disk's driver (virtio_blk, say) in the kernel or in the initrd?";
@@ -83,8 +84,8 @@ Line run(const mounts::WaitForDevice &step, FoundDevices &devices) {
     error.step = "wait for";
     error.path = step.spec;
     const auto there = mounts::list_devices();
-    error.hint = std::format("did not come within {} s ({}=SECONDS); there is: {}{}", step.timeout_s, "stage1.device-timeout",
-                             mounts::describe(there), there.empty() ? no_disk_because() : "");
+    error.hint = std::format("did not appear within {} s ({}=SECONDS); block devices: {}{}", step.timeout_s,
+                             "stage1.device-timeout", mounts::describe(there), there.empty() ? no_disk_because() : "");
     return std::unexpected(std::move(error));
 }
 
@@ -192,6 +193,10 @@ Line run(const mounts::RegisterClosure &step) {
 
 Line run(const mounts::CheckInit &step) {
     return find_stage2(step.target_root, step.init).transform([](const std::string &) { return std::string(); });
+}
+
+Line run(const mounts::WaitForFork &) {
+    return wait_to_be_forked().transform([] { return std::string("fork: a machine of its own from here on"); });
 }
 
 Line run(const mounts::SwitchRoot &step) { return std::unexpected(switch_root(step)); }

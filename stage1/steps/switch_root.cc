@@ -23,6 +23,7 @@
 #include "mounts/base/log.h"
 #include "stage1/agent/agent.h"
 #include "stage1/base/tell_host.h"
+#include "stage1/steps/fork.h"
 #include "stage1/steps/target.h"
 
 namespace stage1 {
@@ -125,13 +126,13 @@ Result<std::string> find_stage2(const std::string &target_root, const std::strin
     auto root = base::open_at(AT_FDCWD, target_root, O_PATH | O_DIRECTORY);
     if (!root)
         return fail(root.error().code, "find init", init,
-                    std::format("'{}' is no target root: nothing is mounted there", target_root));
+                    std::format("'{}' is not a target root: nothing is mounted there", target_root));
     auto file = base::open_in_root(root->get(), init, O_PATH);
     if (!file) {
         auto error = file.error();
         error.step = "find init";
-        error.hint = std::format("there is no such file in the target root {}: is the store mounted, and init= of this closure?",
-                                 target_root);
+        error.hint =
+            std::format("no such file in the target root {}; is the store mounted, and is init= from this closure?", target_root);
         return std::unexpected(std::move(error));
     }
     if (auto can = check_program(file->get(), init); !can) return std::unexpected(can.error());
@@ -152,7 +153,7 @@ Result<std::string> find_stage2(const std::string &target_root, const std::strin
 }
 
 base::Error switch_root(const mounts::SwitchRoot &step) {
-    const auto &[target_root, init, agent] = step;
+    const auto &[target_root, init, agent, late] = step;
     const bool alone = agent == mounts::AgentMode::only;
     const auto stage2 = alone ? Result<std::string>("") : find_stage2(target_root, init);
     if (!stage2) return stage2.error();
@@ -180,8 +181,11 @@ base::Error switch_root(const mounts::SwitchRoot &step) {
     if (::chroot(".") < 0 || ::chdir("/") < 0) return fail(errno, "chroot", target_root).error();
     hang_up();  // before the child inherits a copy that keeps the port busy for stage 2
     const std::string system = init.substr(0, init.rfind('/') == std::string::npos ? 0 : init.rfind('/'));
-    if (alone) be_agent(system);
-    if (agent == mounts::AgentMode::on || agent == mounts::AgentMode::early) start_agent(system);
+    // Its process has what is planned.
+    const Surroundings guest{
+        .system = system, .shell = {}, .wake = [&late](const std::string &news) { return wake_fork(news, late); }};
+    if (alone) be_agent(guest);
+    if (agent == mounts::AgentMode::on || agent == mounts::AgentMode::early) start_agent(guest);
     if (is_initramfs(freeing.root.get())) free_initramfs(freeing);
 
     // Stage 2 starts like a new PID 1: no signal ignored or blocked.

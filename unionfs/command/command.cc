@@ -51,8 +51,8 @@ void fit_descriptors(Options &options) {
     options.max_orphans = std::min(options.max_orphans, Options().max_orphans);
 }
 
-// Grows the descriptor table to its full size before the worker shares it. If it grew later, anyone who opens a file would wait
-// until all processors have seen the new table, about 10 ms (expand_fdtable in linux/fs/file.c).
+// Grows the descriptor table to its full size before the worker shares it. If it grew later, a thread that opens a file would
+// wait until all processors have seen the new table, about 10 ms (expand_fdtable in linux/fs/file.c).
 void make_room_for_descriptors(unsigned cached) {
     const int last = ::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, static_cast<int>(cached + 255));
     if (last >= 0) ::close(last);  // slower without, but correct

@@ -1,0 +1,80 @@
+// A machine that is restored from a snapshot instead of booted: what it is told that makes it one of its own, and who does that
+// beside the launcher, which listens to the machine meanwhile.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+
+#include "hostside/description/machine.h"
+#include "hostside/snapshot/place.h"
+#include "mounts/base/error.h"
+#include "mounts/base/fd.h"
+#include "mounts/exec/fork_news.h"
+
+namespace hostside {
+
+// The machine's disk is the snapshot's, and it has the kernel parameters of one that is saved.
+void be_saved(Machine &machine, const std::string &point, const std::string &disk);
+
+// `name`: the fork's, which no other machine of this host has.
+base::Result<mounts::exec::ForkNews> fork_news(const Machine &machine, const Manifest &manifest, const std::string &name);
+
+// With the time as it is now.
+std::string text_of(mounts::exec::ForkNews news);
+
+// A process that loads the state into QEMU, lets it run, and has the guest's agent do its part; it ends with us.
+class Waker {
+  public:
+    static base::Result<Waker> start(const Snapshot &snapshot, const std::string &run_directory, mounts::exec::ForkNews news);
+    Waker(Waker &&other) noexcept;
+    Waker &operator=(Waker &&) = delete;
+    Waker(const Waker &) = delete;
+    Waker &operator=(const Waker &) = delete;
+    ~Waker();
+
+    // To be read from when it is done.
+    [[nodiscard]] int fd() const { return told_.get(); }
+    // Empty: the fork runs.
+    [[nodiscard]] std::string failure() const;
+
+  private:
+    Waker(pid_t pid, base::Fd told) : pid_(pid), told_(std::move(told)) {}
+    pid_t pid_ = -1;
+    base::Fd told_;
+};
+
+// The restoring of one run, from the look at the snapshot to the moment when the fork runs. Without a snapshot it does nothing.
+class Restoring {
+  public:
+    // `from`: the snapshot's path; empty: the machine is booted.
+    static base::Result<Restoring> open(const std::string &from);
+    // Right before QEMU starts.
+    base::Result<> begin(const Machine &machine, const std::string &run_directory);
+    // When fd() can be read from. False: it failed.
+    bool finish();
+
+    [[nodiscard]] bool wanted() const { return saved_.has_value(); }
+    [[nodiscard]] std::string path() const { return saved_ ? saved_->path : ""; }
+    [[nodiscard]] std::string memory_file() const { return saved_ ? saved_->file(snapshot_memory) : ""; }
+    [[nodiscard]] int fd() const { return waker_ ? waker_->fd() : -1; }
+    [[nodiscard]] bool was_ready() const { return saved_ && saved_->manifest.point == "ready"; }
+    // A line for the guest's stage 1, on the status port; may be empty.
+    [[nodiscard]] const std::string &first_words() const { return first_words_; }
+    // The machine runs: it was booted, or the fork goes on.
+    [[nodiscard]] bool awake() const { return awake_; }
+    // Why it does not; empty: no failure.
+    [[nodiscard]] const std::string &failure() const { return failure_; }
+    [[nodiscard]] base::Result<> check(const Machine &machine, const HostFacts &host) const {
+        return check_traits(saved_->manifest, machine, host, saved_->path);
+    }
+
+  private:
+    std::optional<Snapshot> saved_;
+    std::optional<Waker> waker_;
+    std::string first_words_, failure_;
+    bool awake_ = true;
+};
+
+}  // namespace hostside

@@ -1,0 +1,12 @@
+// `runvm snapshot`: a machine is booted once and saved, for `runvm run --from`.
+#pragma once
+
+namespace CLI {
+class App;
+}
+
+namespace hostside {
+
+void add_snapshot_command(CLI::App &app, int &status);
+
+}  // namespace hostside

@@ -1,0 +1,181 @@
+#include "hostside/snapshot/manifest.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <format>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "hostside/base/bounded_json.h"
+#include "hostside/base/cache.h"
+#include "hostside/base/shell_words.h"
+#include "hostside/description/description.h"
+#include "mounts/base/at.h"
+
+namespace hostside {
+
+namespace {
+
+using base::fail;
+using base::Result;
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+constexpr int manifest_version = 1;
+
+// A name of the cache's tells the content; elsewhere a file is known by its size and when it was written.
+std::string file_trait(const std::string &path) {
+    const std::string cache = cache_path("");
+    if (path.empty() || (!cache.empty() && path.starts_with(cache))) return path;
+    std::error_code error;
+    const auto size = fs::file_size(path, error);
+    if (error) return path;
+    const auto written = fs::last_write_time(path, error).time_since_epoch().count();
+    return std::format("{} ({} bytes, written {})", fs::canonical(path, error).string(), size, written);
+}
+
+// Of this host, which -cpu host is.
+std::string processor() {
+    const std::string text = base::read_file("/proc/cpuinfo").value_or("");
+    const auto field = [&](std::string_view name) {
+        const size_t at = text.find(name);
+        const size_t colon = at == std::string::npos ? at : text.find(": ", at);
+        return colon == std::string::npos ? std::string() : text.substr(colon + 2, text.find('\n', colon) - colon - 2);
+    };
+    return std::format("{} ({})", field("model name"), short_hash(field("flags")));
+}
+
+// QEMU's words without what is of a run alone, or told in a trait of its own.
+std::string devices(Machine m, HostFacts host) {
+    m.name = "name";
+    m.node_number = 1;
+    m.forward_ports.clear();
+    m.timeout_s = 0;
+    m.memory_mib = m.cores = 1;
+    for (auto &share : m.shared_directories) share.source = "/shared";
+    host.qemu = "qemu";
+    host.run_as.reset();
+    host.restored = false;
+    host.kernel = host.initrd = host.command_line = "";
+    host.memory_file = "/memory";
+    for (auto *path : {&host.root_image, &host.store_image, &host.store_directory, &host.certificates})
+        if (!path->empty()) *path = "/given";
+    host.xchg = host.shared = host.run_directory = host.runtime = "/run";
+    host.without_attributes.clear();
+    host.terminal = true;
+    host.monitor = false;
+    host.typed_pipe.clear();
+    host.console_log_fd = -1;
+    const auto argv = qemu_argv(m, host);
+    return argv ? quote_words(*argv) : base::message(argv.error());
+}
+
+// Of two long texts the part where they part.
+std::string around(const std::string &text, const std::string &other) {
+    constexpr size_t before = 40, enough = 160;
+    const size_t differ = static_cast<size_t>(std::ranges::mismatch(text, other).in1 - text.begin());
+    const size_t begin = text.size() <= enough ? 0 : differ - std::min(differ, before);
+    return (begin > 0 ? "…" : "") + text.substr(begin, enough) + (begin + enough < text.size() ? "…" : "");
+}
+
+std::optional<json> parsed(std::string_view text, const std::string &path) {
+    constexpr JsonLimits limits{.what = "a snapshot's manifest", .bytes = size_t{32} << 20, .keys = 100'000, .depth = 32};
+    if (!check_json(text, path, limits)) return std::nullopt;
+    return json::parse(text);
+}
+
+}  // namespace
+
+std::string manifest_text(const Manifest &manifest) {
+    json traits = json::array();
+    for (const auto &[name, value] : manifest.traits) traits.push_back({name, value});
+    const json whole{{"version", manifest_version},
+                     {"point", manifest.point},
+                     {"disk", manifest.disk},
+                     {"nodeNumber", manifest.node_number},
+                     {"description", manifest.description},
+                     {"traits", std::move(traits)}};
+    return whole.dump(1) + "\n";
+}
+
+Result<Manifest> parse_manifest(std::string_view text, const std::string &path) {
+    const auto whole = parsed(text, path);
+    const auto bad = [&] {
+        return fail(0, "read snapshot", path, "this is no snapshot of this runvm; make a new one with runvm snapshot");
+    };
+    if (!whole || !whole->is_object() || whole->value("version", json()) != manifest_version) return bad();
+    Manifest manifest;
+    const auto of = [&](const char *key) { return whole->contains(key) ? (*whole)[key] : json(); };
+    const json point = of("point"), disk = of("disk"), node = of("nodeNumber"), description = of("description"),
+               traits = of("traits");
+    if (!point.is_string() || !disk.is_boolean() || !node.is_number_integer() || !description.is_string() || !traits.is_array())
+        return bad();
+    for (const auto &trait : traits) {
+        if (!trait.is_array() || trait.size() != 2 || !trait[0].is_string() || !trait[1].is_string()) return bad();
+        manifest.traits.emplace_back(trait[0].get<std::string>(), trait[1].get<std::string>());
+    }
+    manifest.point = point.get<std::string>();
+    manifest.disk = disk.get<bool>();
+    manifest.node_number = node.get<int>();
+    manifest.description = description.get<std::string>();
+    return manifest;
+}
+
+std::vector<std::pair<std::string, std::string>> traits_of(const Machine &m, const HostFacts &host) {
+    std::vector<std::pair<std::string, std::string>> traits{
+        {"QEMU", host.qemu_version},
+        {"the accelerator", host.kvm ? "kvm" : "tcg"},
+        {"the machine type", m.machine_type},
+        {"the processor's model", m.cpu.empty() ? "as the accelerator's" : m.cpu},
+        {"memory", std::format("{} MiB", m.memory_mib)},
+        {"processors", std::to_string(m.cores)},
+        {"the system", m.toplevel},
+        {"the kernel", file_trait(host.kernel)},
+        {"the store", host.store_image.empty() ? m.store : file_trait(host.store_image)},
+        {"the kernel's command line", host.command_line},
+        {"the initrd", file_trait(host.initrd)},
+        {"the devices", devices(m, host)},
+    };
+    if (host.kvm) traits.insert(traits.begin() + 2, {"the host's processor", processor()});
+    return traits;
+}
+
+Result<> check_traits(const Manifest &manifest, const Machine &m, const HostFacts &host, const std::string &snapshot) {
+    const auto here = traits_of(m, host);
+    for (const auto &[name, value] : here) {
+        const auto made = std::ranges::find(manifest.traits, name, &std::pair<std::string, std::string>::first);
+        const std::string was = made == manifest.traits.end() ? "none" : made->second;
+        if (was != value)
+            return fail(
+                0, "restore", snapshot,
+                std::format("{} must be the same: this snapshot was made with '{}', here is '{}'; make a new one with runvm "
+                            "snapshot",
+                            name, around(was, value), around(value, was)));
+    }
+    return {};
+}
+
+std::string with_absolute_paths(const std::string &description, const std::string &directory) {
+    json whole = json::parse(description, nullptr, false);
+    const auto absolute = [&](json &value) {
+        if (value.is_string() && !value.get<std::string>().empty())
+            value = (fs::path(directory) / value.get<std::string>()).lexically_normal().string();
+    };
+    for (const auto &key : keys()) {
+        if (key.value != "FILE" && key.value != "DIR") continue;
+        json::json_pointer place("/" + key.path);
+        if (const size_t dot = key.path.find('.'); dot != std::string::npos)
+            place = json::json_pointer("/" + key.path.substr(0, dot) + "/" + key.path.substr(dot + 1));
+        // A word without a slash may be a program's name, or `auto`.
+        const bool word = key.path == "qemu.program" || key.path == "debugShell" || key.path == "tpm.program";
+        if (whole.contains(place) && (!word || (whole[place].is_string() && whole[place].get<std::string>().contains('/'))))
+            absolute(whole[place]);
+    }
+    for (const auto &[list, field] : {std::pair{"sharedDirectories", "source"}, {"drives", "file"}, {"credentials", "source"}})
+        if (whole.contains(list) && whole[list].is_array())
+            for (auto &one : whole[list])
+                if (one.is_object() && one.contains(field)) absolute(one[field]);
+    return whole.dump();
+}
+
+}  // namespace hostside

@@ -1,0 +1,138 @@
+#include "hostside/snapshot/place.h"
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <format>
+
+#include "mounts/base/at.h"
+#include "mounts/base/directory.h"
+
+namespace hostside {
+
+namespace {
+
+using base::fail;
+using base::Fd;
+using base::Result;
+namespace fs = std::filesystem;
+
+constexpr std::array files{snapshot_memory, snapshot_state, snapshot_disk, snapshot_manifest};
+constexpr std::string_view in_the_making = ".part-";
+
+// Its own files alone: what else somebody put there is not ours to remove.
+void remove_files(const std::string &directory) {
+    for (const auto name : files) (void)::unlink((directory + "/" + std::string(name)).c_str());
+    (void)::rmdir(directory.c_str());
+}
+
+Result<Fd> open_directory(const std::string &path) { return base::open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW); }
+
+// What others left of this one, which nobody holds any more.
+void sweep(const fs::path &path) {
+    const std::string parent = path.parent_path();
+    const std::string prefix = path.filename().string() + std::string(in_the_making);
+    auto around = open_directory(parent);
+    const auto names = around ? base::names_in(around->get(), parent) : std::unexpected(around.error());
+    if (!names) return;
+    for (const auto &name : *names) {
+        if (!name.starts_with(prefix)) continue;
+        const std::string left = parent + "/" + name;
+        const auto held = open_directory(left);
+        if (held && ::flock(held->get(), LOCK_EX | LOCK_NB) == 0) remove_files(left);
+    }
+}
+
+Result<> may_be_replaced(const std::string &path) {
+    auto there = open_directory(path);
+    if (!there) return std::unexpected(there.error());
+    if (::access((path + "/" + std::string(snapshot_manifest)).c_str(), F_OK) < 0)
+        return fail(0, "replace", path, "it is no snapshot; name another place");
+    if (::flock(there->get(), LOCK_EX | LOCK_NB) < 0)
+        return fail(0, "replace", path, "a machine that was made of it runs; end it, or name another place");
+    return {};
+}
+
+// On the disk, before its name says that it is whole.
+Result<> sync_files(const std::string &directory) {
+    for (const auto name : files) {
+        auto file = base::open_at(AT_FDCWD, directory + "/" + std::string(name), O_RDONLY);
+        if (!file && file.error().code == ENOENT) continue;
+        if (!file || ::fsync(file->get()) < 0) return fail(file ? errno : file.error().code, "write", directory);
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<NewSnapshot> NewSnapshot::begin(const std::string &named, bool replace) {
+    fs::path path = fs::absolute(named).lexically_normal();
+    if (path.filename().empty()) path = path.parent_path();
+    sweep(path);
+    struct stat st{};
+    if (::lstat(path.c_str(), &st) == 0) {
+        if (!replace) return fail(EEXIST, "make snapshot", path.string(), "--fresh puts a new one in its place, or name another");
+        if (auto free = may_be_replaced(path); !free) return std::unexpected(free.error());
+    } else if (errno != ENOENT) {
+        return fail(errno, "make snapshot", path.string());
+    }
+    std::string part = path.string() + std::string(in_the_making) + "XXXXXX";
+    if (::mkdtemp(part.data()) == nullptr) return fail(errno, "make snapshot", path.string());
+    auto held = open_directory(part);
+    if (!held || ::flock(held->get(), LOCK_EX | LOCK_NB) < 0)
+        return fail(held ? errno : held.error().code, "make snapshot", part);
+    return NewSnapshot(path, std::move(part), std::move(*held), replace);
+}
+
+Result<> NewSnapshot::finish() {
+    if (auto written = sync_files(part_); !written) return written;
+    if (replace_ && ::access(path_.c_str(), F_OK) == 0) {
+        if (auto free = may_be_replaced(path_); !free) return free;
+        if (::syscall(SYS_renameat2, AT_FDCWD, part_.c_str(), AT_FDCWD, path_.c_str(), RENAME_EXCHANGE) < 0)
+            return fail(errno, "replace", path_);
+        return {};  // the old one has the other name now, and goes with us
+    }
+    if (::syscall(SYS_renameat2, AT_FDCWD, part_.c_str(), AT_FDCWD, path_.c_str(), RENAME_NOREPLACE) < 0)
+        return fail(errno, "name", path_);
+    return {};
+}
+
+void NewSnapshot::abandon(const std::string &part) { remove_files(part); }
+
+NewSnapshot::~NewSnapshot() {
+    if (held_.valid()) remove_files(part_);  // finished, it has this name no more
+}
+
+Result<Snapshot> open_snapshot(const std::string &named) {
+    fs::path path = fs::absolute(named).lexically_normal();
+    if (path.filename().empty()) path = path.parent_path();
+    constexpr std::string_view step = "open snapshot";
+    auto held = open_directory(path);
+    if (!held) return fail(held.error().code, step, path.string(), "runvm snapshot makes one");
+    struct stat st{};
+    if (::fstat(held->get(), &st) < 0) return fail(errno, step, path.string());
+    if (st.st_uid != ::geteuid())
+        return fail(0, step, path.string(), "it is another user's, who could have put anything into it");
+    if ((st.st_mode & 077) != 0)
+        return fail(
+            0, step, path.string(),
+            std::format("mode {:04o}: others could read the guest's memory, or change it; chmod 700", st.st_mode & 07777));
+    if (::flock(held->get(), LOCK_SH | LOCK_NB) < 0) return fail(0, step, path.string(), "it is just being replaced; try again");
+    auto text = base::read_file(path.string() + "/" + std::string(snapshot_manifest));
+    if (!text) return fail(text.error().code, step, path.string(), "it has no manifest; is it a snapshot?");
+    auto manifest = parse_manifest(*text, path);
+    if (!manifest) return std::unexpected(manifest.error());
+    return Snapshot{path, std::move(*held), std::move(*manifest)};
+}
+
+}  // namespace hostside

@@ -1,0 +1,203 @@
+// A machine that is booted once and restored often: each time another machine, and what was saved stays as it is.
+
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <catch_amalgamated.hpp>
+#include <csignal>
+#include <cstdlib>
+#include <ctime>
+#include <filesystem>
+#include <format>
+#include <fstream>
+
+#include "mounts/base/at.h"
+#include "tests/boot/machine.h"
+#include "tests/boot/place.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using namespace boot_test;
+using Catch::Matchers::ContainsSubstring;
+
+std::string saved_in(const Place &place) { return place.directory() + "/saved"; }
+
+std::vector<std::string> snapshot_words(const Place &place, const std::vector<std::string> &more) {
+    std::vector<std::string> words{"snapshot",
+                                   "--accel",
+                                   "tcg",
+                                   "--store",
+                                   fixture() + "/root/nix/store",
+                                   "--toplevel",
+                                   fixture_toplevel(),
+                                   "--memory",
+                                   "512",
+                                   "--timeout",
+                                   "240",
+                                   "-o",
+                                   saved_in(place)};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+}
+
+// Ready as soon as a command of its agent's succeeds: it has no stage 2.
+const std::vector<std::string> agent_alone{"--append", "stage1.agent=only",
+                                           "--module", "virtio_net",
+                                           "--after",  "mkdir -p /etc && echo 00000000000000000000000000000001 >/etc/machine-id"};
+
+std::string hashes(const Place &place) {
+    return must_run(
+        {"/usr/bin/sha256sum", saved_in(place) + "/memory", saved_in(place) + "/state", saved_in(place) + "/root.qcow2"});
+}
+
+std::string in(const Place &place, const std::string &machine, const std::string &line) {
+    const auto ran = place.runvm({"exec", "--patience", "60", machine, "--", "sh", "-c", line});
+    INFO(ran.output);
+    CHECK(ran.status == 0);
+    return ran.output;
+}
+
+void refused(const Place &place, const std::vector<std::string> &more, const std::string &words) {
+    std::vector<std::string> all{"exec", "--from", saved_in(place)};
+    all.insert(all.end(), more.begin(), more.end());
+    all.insert(all.end(), {"--", "true"});
+    const auto ran = place.runvm(all);
+    CHECK(ran.status == 124);
+    CHECK_THAT(ran.output, ContainsSubstring(words));
+}
+
+// Of another version, as far as it says.
+std::string other_qemu(const Place &place) {
+    const std::string path = place.directory() + "/qemu";
+    std::ofstream(path) << "#!/bin/sh\n[ \"$1\" = --version ] && { echo 'QEMU emulator version 7.2.99 (other)'; exit; }\n"
+                           "exec qemu-system-x86_64 \"$@\"\n";
+    fs::permissions(path, fs::perms::owner_all);
+    return path;
+}
+
+TEST_CASE("a machine that was saved when it was ready goes on many times at once, each a machine of its own") {
+    const Place place;
+    const auto made = place.runvm(snapshot_words(place, agent_alone));
+    INFO(made.output);
+    REQUIRE(made.status == 0);
+    CHECK((fs::status(saved_in(place)).permissions() & fs::perms::mask) == fs::perms::owner_all);
+    for (const auto &file : fs::directory_iterator(saved_in(place)))
+        CHECK((fs::status(file).permissions() & fs::perms::mask) == (fs::perms::owner_read | fs::perms::owner_write));
+    const std::string before = hashes(place);
+    for (const char *name : {"one", "two"}) {
+        // Not Place's flags: all is in the snapshot.
+        std::vector<std::string> words = place.words({"exec"});
+        words.back() = "start";
+        words.insert(words.end(), {"--from", saved_in(place), "--name", name});
+        const auto started = base::run({.argv = words, .capture_output = true});
+        REQUIRE(started);
+        INFO(started->output);
+        REQUIRE(started->status == 0);
+    }
+    // The disk's and the memory's alike.
+    CHECK(in(place, "one", "echo of one >/on-disk; echo of one >/nix/store/in-memory; sync; cat /on-disk") == "of one\n");
+    CHECK(in(place, "two", "ls -d /on-disk /nix/store/in-memory 2>/dev/null; echo none") == "none\n");
+    for (const char *line :
+         {"head -c 16 /dev/urandom | od -An -tx1", "cat /etc/machine-id", "cat /proc/sys/kernel/random/boot_id",
+          "cat /sys/class/net/eth0/address", "cat /proc/sys/kernel/hostname"}) {
+        INFO(line);
+        const std::string one = in(place, "one", line), two = in(place, "two", line);
+        CHECK(one.size() > 3);
+        CHECK(one != two);
+        CHECK_FALSE(one.contains("00000000000000000001"));
+        CHECK_FALSE(one.contains("52:54:00:12:34:56"));
+    }
+    CHECK(in(place, "one", "cat /proc/sys/kernel/hostname") == "one\n");
+    // The clock is the host's, not that of the moment when it was saved.
+    constexpr int generous_s = 120;
+    const auto stopped = static_cast<time_t>(std::stoll(in(place, "two", "date +%s")));
+    CHECK(std::abs(::time(nullptr) - stopped) < generous_s);
+    // What was left to the fork, each its own.
+    CHECK(in(place, "one", "cat /tmp/shared/cmd >/dev/null && echo x >/tmp/xchg/mine && ls /tmp/xchg") == "mine\n");
+    CHECK(in(place, "two", "ls /tmp/xchg").empty());
+
+    const auto replaced = place.runvm(snapshot_words(place, {"--fresh"}));
+    CHECK(replaced.status == 124);
+    CHECK_THAT(replaced.output, ContainsSubstring("a machine that was made of it runs"));
+    const pid_t holder = place.holder("one");
+    REQUIRE(::kill(holder, SIGKILL) == 0);
+    CHECK(within(60, [&] { return !alive(holder); }));
+    const auto ran = place.runvm({"exec", "--from", saved_in(place), "--", "sh", "-c", "echo here; exit 42"});
+    INFO(ran.output);
+    CHECK(ran.status == 42);
+    CHECK(ran.output == "here\n");
+    CHECK(hashes(place) == before);
+
+    refused(place, {"--memory", "640"}, "memory must be the same: this snapshot was made with '512 MiB', here is '640 MiB'");
+    refused(place, {"--qemu", other_qemu(place)}, "QEMU must be the same: this snapshot was made with '1");
+    refused(place, {"--kernel", fixture() + "/vmlinux"}, "the kernel must be the same");
+    refused(place, {"--cpu", "qemu64"}, "the processor's model must be the same");
+    CHECK(in(place, "two", "echo still here") == "still here\n");
+}
+
+TEST_CASE("a machine that was saved before stage 2 has its 9p store, and each fork's stage 2 runs its own command") {
+    const Place place;
+    const auto made = place.runvm(snapshot_words(place, {"--snapshot", "before-stage-2"}));
+    INFO(made.output);
+    REQUIRE(made.status == 0);
+    const std::string before = hashes(place);
+    std::vector<pid_t> forks;
+    for (const int status : {5, 6}) {
+        const std::string shared = std::format("{}/shared-{}", place.directory(), status);
+        fs::create_directory(shared);
+        std::ofstream(shared + "/cmd") << "head -c 16 /dev/urandom | od -An -tx1 >/tmp/shared/random; echo " << status
+                                       << " >/mine; [ -e /nix/store/" << fs::path(fixture_toplevel()).filename().string()
+                                       << "/init ] && exit " << status << "\n";
+        std::vector<std::string> argv{"/bin/sh", "-c", "exec \"$@\" >\"$0\" 2>&1", shared + "/output"};
+        std::vector<std::string> words = place.words({"exec"});
+        words.back() = "run";
+        argv.insert(argv.end(), words.begin(), words.end());
+        argv.insert(argv.end(), {"--from", saved_in(place), "--shared-dir", shared, "--name", std::format("fork-{}", status)});
+        auto child = base::start({.argv = argv, .dies_with_parent = true});
+        REQUIRE(child);
+        forks.push_back(child->pid);
+    }
+    std::vector<std::string> random;
+    for (size_t i = 0; i < forks.size(); ++i) {
+        const int status = 5 + static_cast<int>(i), code = wait_for_end(forks[i]);
+        const std::string shared = std::format("{}/shared-{}", place.directory(), status);
+        INFO(base::read_file(shared + "/output").value_or(""));
+        CHECK(code == status);
+        random.push_back(base::read_file(shared + "/random").value_or(""));
+    }
+    CHECK(random[0].size() > 20);
+    CHECK(random[0] != random[1]);
+    CHECK(hashes(place) == before);
+}
+
+TEST_CASE("a snapshot that comes to nothing leaves nothing: killed, of a machine that ends, or that can't be saved") {
+    const Place place;
+    const auto left = [&] {
+        return std::ranges::any_of(fs::directory_iterator(place.directory()),
+                                   [](const auto &entry) { return entry.path().filename().string().starts_with("saved"); });
+    };
+    // Its stage 2 has no command, and powers off; it never says that it is ready.
+    const auto ended = place.runvm(snapshot_words(place, {}));
+    INFO(ended.output);
+    CHECK(ended.status != 0);
+    CHECK_FALSE(left());
+    const auto blocked = place.runvm(snapshot_words(place, {"--store-kind", "9p"}));
+    CHECK(blocked.status == 124);
+    CHECK_THAT(blocked.output, ContainsSubstring("QEMU saves no machine with a 9p directory mounted") &&
+                                   ContainsSubstring("--snapshot before-stage-2"));
+    CHECK_FALSE(left());
+    for (const int signal : {SIGKILL, SIGTERM}) {
+        const pid_t half = place.launch(snapshot_words(
+            place, {"--append", "stage1.agent=only", "--after", "touch /run/there; sleep 1000", "--name", "half"}));
+        CHECK(within(120, [&] { return place.runvm({"exec", "half", "--", "ls", "/run/there"}).status == 0; }));
+        CHECK(left());
+        REQUIRE(::kill(half, signal) == 0);
+        CHECK(wait_for_end(half) != 0);
+        CHECK(within(60, [&] { return !left(); }));
+    }
+}
+
+}  // namespace
