@@ -192,7 +192,7 @@ void start_early_agent(std::function<int()> shell) {
 
 void start_agent(const Surroundings &guest) {
     end_early_agent();
-    tell_stage2_times(system);
+    tell_stage2_times(guest.system);
     if (::fork() != 0) return;
     leave_stage1();
     (void)::prctl(PR_SET_NAME, "stage1-agent");
