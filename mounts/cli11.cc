@@ -1,5 +1,5 @@
-// CLI11's own functions, compiled once for both programs: everything is built with CLI11_COMPILE, so that its headers only
-// declare them. Their text in each file that has a command line cost more time than all else in those files.
+// CLI11's function bodies, compiled once for both programs. Everything is built with CLI11_COMPILE, so CLI11's headers only
+// declare functions. Compiling the bodies in each file with a command line took longer than the rest of that file.
 
 #include <CLI/impl/App_inl.hpp>
 #include <CLI/impl/Argv_inl.hpp>

@@ -1,4 +1,5 @@
-// How the guest (stage1) tells the host (runvm) which store paths it uses, beside what protocol.h says. Only names.
+// Names that the guest (stage1) and the host (runvm) share so that the guest can report which store paths it uses. Extends
+// protocol.h.
 #pragma once
 
 #include <string_view>
@@ -6,6 +7,6 @@
 namespace mounts::protocol {
 
 inline constexpr std::string_view union_trace_parameter = "stage1.union.trace";  // off | paths
-inline constexpr std::string_view paths_file = "stage1-paths";                   // in xchg: names of those in use, a line each
+inline constexpr std::string_view paths_file = "stage1-paths";                   // in xchg: store paths in use, one per line
 
 }  // namespace mounts::protocol

@@ -1,4 +1,4 @@
-// stage1: the program in the initrd. Which job it does is told by its name (init, unionfs, modprobe) or its first word.
+// stage1: the program in the initrd. Its name (init, unionfs, modprobe) or its first argument selects its job.
 
 #include <unistd.h>
 
@@ -16,6 +16,7 @@
 #include "stage1/commands/plan_command.h"
 #include "stage1/commands/register_command.h"
 #include "stage1/commands/tell_command.h"
+#include "stage1/commands/union_command.h"
 #include "stage1/init/crash.h"
 #include "stage1/init/init.h"
 #include "stage1/modules/load.h"
@@ -23,10 +24,10 @@
 
 namespace {
 
-// The words after the program's name, when that or the first of them asks for the union; null otherwise.
+// The arguments after the program's name, if its name or the first argument selects the union; null otherwise.
 char **union_words(int argc, char **argv) {
     std::string_view name(argv[0]);
-    if (name.starts_with('@')) name.remove_prefix(1);  // how stage 1 marks what it starts for good
+    if (name.starts_with('@')) name.remove_prefix(1);  // the mark of a process that systemd must not kill
     name.remove_prefix(name.rfind('/') + 1);
     if (name == "unionfs" || name == "mount.fuse.unionfs") return argv;
     return argc > 1 && std::string_view(argv[1]) == "unionfs" ? argv + 1 : nullptr;
@@ -46,20 +47,21 @@ int command_line(int argc, char **argv) {
     stage1::add_plan_command(app, status);
     stage1::add_tell_command(app, status);
     stage1::add_agent_command(app, status);
+    stage1::add_union_command(app, status);
     app.add_subcommand("init", "be PID 1: the whole of stage 1, up to the exec of stage 2")->callback([] {
         throw CLI::ValidationError("init", "only PID 1 can be init; 'stage1 plan' shows what it would do");
     });
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError &error) {
-        // CLI11's own codes are many; ours are 0 and 1 for what was done, 2 for a command line that is wrong.
+        // CLI11 has many exit codes. stage1 has three: 0 success, 1 failure, 2 a bad command line.
         return app.exit(error) == 0 ? 0 : 2;
     }
     return status;
 }
 
-// The kernel starts /init, or what rdinit= names, with the words of its command line that it does not know: none of them says
-// that we are init. A word of ours says that we are not: in a container every program is PID 1.
+// The kernel starts /init, or the program of rdinit=, with the parameters that it does not know, so no argument says that we
+// are init. But one of stage1's own commands says that we are not: in a container every program is PID 1.
 bool is_init(int argc, char **argv, std::string_view name) {
     if (::getpid() != 1) return false;
     if (name == "init") return true;
@@ -84,7 +86,7 @@ bool is_init(int argc, char **argv, std::string_view name) {
 
 int main(int argc, char **argv) {
     if (argc < 1) return 2;
-    // The kernel calls /sbin/modprobe by that name.
+    // The kernel starts stage1 as /sbin/modprobe.
     const std::string_view name = std::string_view(argv[0]).substr(std::string_view(argv[0]).rfind('/') + 1);
     if (is_init(argc, argv, name)) be_init(argc, argv);
     try {

@@ -15,16 +15,16 @@ namespace {
 using base::Result;
 
 constexpr size_t shown_bytes = 120;
-constexpr int number_overflow = 406;  // nlohmann-json's id of it
+constexpr int number_overflow = 406;  // error id in nlohmann-json
 
-// Looks at a text as it is read, before any of it is kept. nlohmann-json's own reader doesn't recurse; what prints, copies and
-// frees its values does.
+// Checks a text while it is parsed, before anything is stored. nlohmann-json's parser does not recurse, but printing, copying
+// and freeing its values does.
 class Look final : public nlohmann::json_sax<nlohmann::json> {
   public:
     explicit Look(const JsonLimits &limits) : limits_(limits) {}
 
-    std::string pointer, complaint;  // of what is wrong; no complaint: nothing
-    size_t stopped_at = 0;           // the byte; 0: the pointer says it
+    std::string pointer, complaint;  // of the fault; no complaint: none
+    size_t stopped_at = 0;           // byte of a syntax error; 0: see the pointer
 
     bool null() override { return value(); }
     bool boolean(bool) override { return value(); }

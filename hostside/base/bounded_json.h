@@ -1,6 +1,6 @@
-// JSON that others wrote: a person, Nix, a guest, QEMU. Whoever wrote it may have meant harm, or let a program write it, so it is
-// looked at before any of it is kept: its size, depth and number of keys are bounded, and each key stands once in its object.
-// Time is linear in the size.
+// Checks JSON from outside (a person, Nix, a guest, QEMU) before any of it is stored, because it may be hostile or
+// machine-made. Size, depth and number of keys are bounded, and a key may appear only once in its object. The time is linear in
+// the size.
 #pragma once
 
 #include <cstddef>
@@ -12,16 +12,16 @@
 namespace hostside {
 
 struct JsonLimits {
-    std::string_view what;  // for people: "a description"
+    std::string_view what;  // in messages: "a description"
     size_t bytes, keys, depth;
-    size_t keys_of_one = keys;  // of one object
+    size_t keys_of_one = keys;  // in one object
 };
 
-// Error: the origin as its step, and the line and column of what is no JSON, or the JSON pointer of what is too much or stands
-// twice. EFBIG: the size.
+// Error: the step is `origin`. For a syntax error it has the line and column; for a bound or a repeated key, the JSON pointer.
+// EFBIG: the text is too large.
 base::Result<> check_json(std::string_view text, const std::string &origin, const JsonLimits &limits);
 
-// A key as a token of a JSON pointer (RFC 6901), and any foreign text in a message: cut when it is long.
+// A key as a token of a JSON pointer (RFC 6901), and foreign text for a message. Both truncate long text.
 std::string pointer_token(std::string_view key);
 std::string abridged(std::string_view text);
 

@@ -20,10 +20,10 @@ namespace hostside {
 
 namespace {
 
-// Whoever found an entry opens it within that time: a launcher and its QEMU, also on a host that is busy.
+// A launcher that found an entry, or its QEMU, opens it within this time, even on a busy host.
 constexpr auto in_use = std::chrono::minutes(10);
 
-// Oldest first, until the rest has room; not `needed`, which is about to be read, nor what others were about to read just now.
+// Removes the oldest entries until the rest fits. Keeps `needed`, which is about to be read, and entries that were just used.
 void trim(const std::string &directory, const std::string &needed, uint64_t limit_bytes) {
     namespace fs = std::filesystem;
     struct Entry {
@@ -34,18 +34,28 @@ void trim(const std::string &directory, const std::string &needed, uint64_t limi
     std::vector<Entry> entries;
     uintmax_t all = 0;
     std::error_code error;
+    std::vector<fs::path> links;
     for (const auto &file : fs::directory_iterator(directory, error)) {
         std::error_code gone;  // another launcher trims too
+        if (file.is_symlink(gone)) links.push_back(file.path());
         if (!file.is_regular_file(gone) || file.is_symlink(gone)) continue;
         const Entry entry{file.last_write_time(gone), file.file_size(gone), file.path()};
         if (gone) continue;
         all += entry.bytes;
         if (entry.path != needed) entries.push_back(entry);
     }
+    // First, because what is kept for an entry that is gone would be kept for ever.
+    const auto remove_links_of = [&](const fs::path &entry) {
+        for (const auto &link : links)
+            if (link.string().starts_with(entry.string() + ".")) fs::remove(link, error);
+    };
+    for (const auto &link : links)
+        if (std::error_code gone; !fs::exists(link.parent_path() / link.stem(), gone)) fs::remove(link, gone);
     std::ranges::sort(entries, {}, &Entry::used);
     const auto now = fs::file_time_type::clock::now();
     for (const auto &entry : entries) {
         if (all <= limit_bytes || entry.used > now - in_use) return;
+        remove_links_of(entry.path);
         if (fs::remove(entry.path, error)) all -= entry.bytes;
     }
 }
@@ -62,7 +72,7 @@ std::string cache_path(std::string_view name, CacheRoom room) {
         parent = std::filesystem::path(home) / ".cache";
     else
         return {};
-    // Nix's builders say HOME=/homeless-shelter, which is not there, so that nothing is written to it.
+    // Nix's builders set HOME=/homeless-shelter, which does not exist, so that nothing is written there.
     if (::access(parent.parent_path().c_str(), X_OK) < 0) return {};
     const auto cache_directory = parent / "runvm";
     const auto directory = room.directory.empty() ? cache_directory : cache_directory / room.directory;

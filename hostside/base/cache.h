@@ -1,5 +1,5 @@
-// What is worth keeping between runs, and may be lost at any time: ${XDG_CACHE_HOME:-~/.cache}/runvm. An entry's name
-// holds the identity of all that it was made from, so that none is ever stale.
+// A cache between runs, in ${XDG_CACHE_HOME:-~/.cache}/runvm. It may be lost at any time. An entry's name contains the identity
+// of everything that the entry was made from, so entries never go stale.
 #pragma once
 
 #include <cstdint>
@@ -11,35 +11,35 @@
 
 namespace hostside {
 
-// What is kept together, and how much of it. What was used within the last ten minutes stays even beyond that.
+// A group of entries and its size limit. Entries used within the last ten minutes stay even beyond the limit.
 struct CacheRoom {
-    std::string_view directory;  // beneath the cache; empty: the cache itself
+    std::string_view directory;  // in the cache's directory; empty: that directory itself
     uint64_t limit_bytes;
 };
 inline constexpr CacheRoom small_things{"", uint64_t{512} << 20};
 inline constexpr CacheRoom store_images{"store-images", uint64_t{16} << 30};
 
-// Path of the entry, whether it is there or not. Empty: no place for a cache (no HOME, one that is not there or can't be
-// written). Nothing is made.
+// The path of an entry, even if it does not exist. Empty: no place for a cache (HOME is unset, missing or not writable).
+// Creates nothing.
 std::string cache_path(std::string_view name, CacheRoom room = small_things);
 
-// device, inode, size and time of change of a file, as text; "absent" when it is not there. Follows symlinks.
+// The device, inode, size and change time of a file, as text; "absent" if it does not exist. Follows symlinks.
 std::string file_identity(const std::string &path);
 
-// 64 bits of FNV-1a over a text, in hex: for names, not against an enemy.
+// 64 bits of FNV-1a over a text, in hex. Good for names; no protection against an attacker.
 std::string short_hash(std::string_view text);
 
 std::optional<std::string> cached(const std::string &path);
 
-// What a run found out or made, to be kept for the next one.
+// A result of this run for the next one.
 struct Remembered {
-    std::string path;  // empty: there is no cache
+    std::string path;  // empty: no cache
     std::string data;
 };
-// Written where it is not there, and used now.
+// Writes the entry unless it exists, and marks it as used now.
 base::Result<> keep(const Remembered &entry);
-// An entry that is there counts as used now: of more than the room's limit the oldest go. False: it is not there.
+// Marks an entry as used now and removes the oldest entries beyond the limit. False: the entry does not exist.
 bool use_entry(const std::string &path, CacheRoom room);
-void remember(const Remembered &entry);  // without success, the next run does the work again
+void remember(const Remembered &entry);  // on failure, the next run does the work again
 
 }  // namespace hostside

@@ -1,4 +1,4 @@
-// A program that runs beside QEMU and listens on a socket for it: virtiofsd, swtpm. It ends with its owner.
+// A program that runs beside QEMU and serves it on a socket, such as virtiofsd or swtpm. It ends with its owner.
 #pragma once
 
 #include <sys/types.h>
@@ -15,7 +15,7 @@ namespace hostside {
 class CompanionProcess {
   public:
     CompanionProcess() = default;
-    // `child` has its output captured. `end_signal` is what ends it.
+    // `child` must have captured output. `end_signal` ends the program.
     CompanionProcess(base::Child child, int end_signal);
     CompanionProcess(CompanionProcess &&other) noexcept { swap(other); }
     CompanionProcess &operator=(CompanionProcess &&other) noexcept {
@@ -24,12 +24,12 @@ class CompanionProcess {
     }
     CompanionProcess(const CompanionProcess &) = delete;
     CompanionProcess &operator=(const CompanionProcess &) = delete;
-    ~CompanionProcess();  // ends it and waits for its end
+    ~CompanionProcess();  // ends the program and waits for it
 
     [[nodiscard]] bool runs() const { return pid_ > 0; }
-    // True once: it has ended, though nobody told it to. Never waits.
+    // True once, if the program ended by itself. Never waits.
     bool ended();
-    // What it said last, one line, printable.
+    // The last line of its output, printable.
     [[nodiscard]] std::string last_words() const;
 
   private:
@@ -44,7 +44,7 @@ class CompanionProcess {
     base::Fd output_;
 };
 
-// A socket for a program that waits in accept(2), which a non-blocking one would not let it.
+// A listening socket for a program that blocks in accept(2); it needs a blocking socket.
 base::Result<base::Fd> listen_blocking(const std::string &path);
 
 }  // namespace hostside

@@ -1,4 +1,4 @@
-// Whether there is something at a path, links followed. Leaves errno of access(2) for a message.
+// Whether something exists at a path; follows links. Leaves the errno of access(2) for a message.
 #pragma once
 
 #include <unistd.h>

@@ -1,5 +1,5 @@
-// What `runvm run` says by its exit status: the guest's own, or who failed. The one table of it; the manual page and
-// `runvm --help` are held to it by a test.
+// The exit statuses of `runvm run`: the guest's own, or whose failure it was. This is the only table; a test compares the
+// manual page and `runvm --help` with it.
 #pragma once
 
 #include <array>
@@ -7,9 +7,9 @@
 
 namespace hostside {
 
-// 0 to 119 are the guest's own, and 128+N is a launcher ended by signal N.
+// 0 to 119 come from the guest; 128+N means that signal N ended the launcher.
 enum ExitCode : int {
-    guest_status_limit = 119,  // a larger status of the guest's is told as this
+    guest_status_limit = 119,  // larger statuses of the guest become this
     stage1_failed = 120,
     guest_panic = 121,
     timed_out = 122,

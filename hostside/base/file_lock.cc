@@ -30,7 +30,7 @@ std::unexpected<base::Error> held_by(const std::string &what, long pid) {
 }  // namespace
 
 base::Result<FileLock> FileLock::take(const std::string &path, const std::string &what) {
-    // Others hold it for a moment while they look who runs; and a lock that went away while we opened it locks nothing.
+    // Other launchers hold the lock briefly to see who runs. A lock file that was removed while we opened it locks nothing.
     constexpr int tries = 5;
     constexpr auto pause = std::chrono::milliseconds(5);
     for (int i = 0;; ++i) {
@@ -51,7 +51,8 @@ base::Result<FileLock> FileLock::take(const std::string &path, const std::string
 }
 
 FileLock::~FileLock() {
-    // While it is held: who opened the file before, and gets the lock now, sees that it has no name.
+    // Remove it while the lock is held. A launcher that opened the file before and gets the lock now then sees that it has no
+    // name.
     if (held()) (void)::unlink(path_.c_str());
 }
 

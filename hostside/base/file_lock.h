@@ -1,5 +1,5 @@
-// A file that says who holds something: a machine's name, a disk image, a place on a vlan. Held for as long as its owner
-// lives, whatever ends it; the file goes with the lock, or is swept when its owner was killed.
+// A lock file that says who holds something: a machine's name, a disk image, a place on a vlan. The lock lasts as long as its
+// owner, however the owner ends. The file is removed with the lock, or swept later if its owner was killed.
 #pragma once
 
 #include <string>
@@ -12,7 +12,7 @@ namespace hostside {
 
 class FileLock {
   public:
-    // Error: another launcher holds it, with its pid; `what` is the thing in the message.
+    // Error: another launcher holds the lock; the message has its pid. `what` names the thing in the message.
     static base::Result<FileLock> take(const std::string &path, const std::string &what);
     FileLock(FileLock &&) noexcept = default;
     FileLock &operator=(FileLock &&other) noexcept {
@@ -23,13 +23,13 @@ class FileLock {
     FileLock &operator=(const FileLock &) = delete;
     ~FileLock();
 
-    // Not after it was moved from.
+    // False after a move.
     [[nodiscard]] bool held() const { return fd_.valid(); }
 
-    // The error that `take` would give; takes nothing.
+    // Returns the error that `take` would return, without taking the lock.
     static base::Result<> is_free(const std::string &path, const std::string &what);
 
-    // Who holds the lock at `path`: its launcher's pid; 0: nobody, or no such file.
+    // The pid of the launcher that holds the lock at `path`; 0: nobody does, or the file does not exist.
     static long holder(const std::string &path);
 
   private:

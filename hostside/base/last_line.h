@@ -1,4 +1,4 @@
-// What a program that failed said last, which is mostly why.
+// The last line of a failed program's output, which usually has the reason.
 #pragma once
 
 #include <ranges>
@@ -6,7 +6,7 @@
 
 namespace hostside {
 
-// The last line of `text` that is not empty. Empty: there is none. Not made printable.
+// The last nonempty line of `text`; empty: there is none. Not made printable.
 inline std::string_view last_line(std::string_view text) {
     std::string_view last;
     for (const auto line : std::views::split(text, '\n'))

@@ -1,4 +1,4 @@
-// Lines of a stream that comes in parts and from somebody who may never end one.
+// Reads lines from a stream that arrives in parts, from a sender that may never end a line.
 #pragma once
 
 #include <cstddef>
@@ -8,11 +8,11 @@
 
 namespace hostside {
 
-// Cuts a stream into lines. A line of more than limit_bytes is dropped whole.
+// Splits a stream into lines. Drops lines longer than limit_bytes.
 class LineReader {
   public:
     explicit LineReader(size_t limit_bytes) : limit_bytes_(limit_bytes) {}
-    // The lines that `data` completes.
+    // Returns the lines that `data` completes.
     std::vector<std::string> take(std::string_view data);
 
   private:

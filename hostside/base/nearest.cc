@@ -8,7 +8,7 @@
 namespace hostside {
 
 size_t letters_apart(std::string_view a, std::string_view b) {
-    constexpr size_t longest = 64;  // time and memory grow with both lengths
+    constexpr size_t longest = 64;  // limits time and memory, which grow with both lengths
     if (a.size() > longest || b.size() > longest) return SIZE_MAX;
     const auto same = [](char x, char y) {
         return std::tolower(static_cast<unsigned char>(x)) == std::tolower(static_cast<unsigned char>(y));

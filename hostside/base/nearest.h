@@ -1,4 +1,4 @@
-// How near a word that nobody knows is to one that is known, for "did you mean".
+// The distance between an unknown word and a known one, for "did you mean".
 #pragma once
 
 #include <cstddef>
@@ -6,8 +6,8 @@
 
 namespace hostside {
 
-// How many letters must be changed, added, left out or exchanged with their neighbour, whatever their case (the optimal string
-// alignment distance). SIZE_MAX when a word is longer than any of ours.
+// The number of letters to change, add, remove or swap with a neighbor, ignoring case (the optimal string alignment distance).
+// SIZE_MAX if a word is longer than any known word.
 size_t letters_apart(std::string_view a, std::string_view b);
 
 }  // namespace hostside

@@ -38,7 +38,7 @@ base::Result<Passed> receive_fds(int socket, size_t limit_bytes, size_t most_fds
     while (n < 0 && errno == EINTR);
     if (n < 0) return base::fail(errno, "receive descriptors", "");
     passed.bytes.resize(static_cast<size_t>(n));
-    // The kernel puts all of a message's descriptors in one part.
+    // The kernel puts all descriptors of a message into one part.
     const cmsghdr *header = CMSG_FIRSTHDR(&message);
     if (header == nullptr || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) return passed;
     for (size_t at = 0; CMSG_LEN(at + sizeof(int)) <= header->cmsg_len; at += sizeof(int)) {

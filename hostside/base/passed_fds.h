@@ -1,4 +1,4 @@
-// Descriptors that go through a Unix socket with a message (unix(7), SCM_RIGHTS).
+// Passes descriptors with a message through a Unix socket (unix(7), SCM_RIGHTS).
 #pragma once
 
 #include <cstddef>
@@ -13,14 +13,14 @@
 namespace hostside {
 
 struct Passed {
-    std::string bytes;  // empty: the other end closed
+    std::string bytes;  // empty: the peer closed the socket
     std::vector<base::Fd> fds;
 };
 
-// One message of `bytes`, at least one, with copies of `fds`. Error: the other end is gone.
+// Sends one message with `bytes` (at least one) and copies of `fds`. Error: the peer is gone.
 base::Result<> send_fds(int socket, std::span<const int> fds, std::string_view bytes);
 
-// One message, cut at limit_bytes. The kernel closes what comes beyond most_fds.
+// Receives one message, truncated at limit_bytes. The kernel closes descriptors beyond most_fds.
 base::Result<Passed> receive_fds(int socket, size_t limit_bytes, size_t most_fds);
 
 }  // namespace hostside

@@ -1,4 +1,4 @@
-// base::printable under the names that it has here.
+// Makes base::printable available in this namespace.
 #pragma once
 
 #include "mounts/base/printable.h"

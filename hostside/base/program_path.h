@@ -1,4 +1,4 @@
-// Programs of the host, by name.
+// Finds programs of the host by name.
 #pragma once
 
 #include <string>
@@ -6,8 +6,8 @@
 
 namespace hostside {
 
-// Paths of the executable files of that name, in PATH's order and then in `further` directories, which PATH may
-// lack. Relative directories are passed over: as root, one never starts what lies where one happens to stand.
+// Paths of all executable files with this name: first in PATH, then in the `further` directories, which PATH may lack. Skips
+// relative directories, because root must not run programs from the current directory.
 std::vector<std::string> programs_named(const std::string &name, const std::vector<std::string> &further = {});
 
 }  // namespace hostside

@@ -1,4 +1,4 @@
-// base::split_words under the names that it has here.
+// Makes base::split_words and its relatives available in this namespace.
 #pragma once
 
 #include "mounts/base/shell_words.h"

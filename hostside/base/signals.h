@@ -1,5 +1,5 @@
-// Signals as a descriptor, so that one poll waits for everything. They are blocked for as long as it lives; a child begins with
-// that mask (see base::spawn, which restores it).
+// Signals as a descriptor, so that one poll waits for everything. Blocks the signals during its lifetime. base::start resets
+// the mask in children.
 #pragma once
 
 #include <csignal>
@@ -11,7 +11,7 @@ namespace hostside {
 
 class Signals {
   public:
-    // None: nothing is blocked, and fd() is -1, which poll(2) passes over.
+    // Without signals, blocks nothing, and fd() is -1, which poll(2) ignores.
     explicit Signals(std::span<const int> wanted);
     ~Signals() { (void)::sigprocmask(SIG_SETMASK, &old_, nullptr); }
     Signals(const Signals &) = delete;
@@ -19,7 +19,7 @@ class Signals {
 
     [[nodiscard]] int fd() const { return fd_.get(); }
 
-    // The next that came; 0: no more.
+    // The next pending signal; 0: none.
     [[nodiscard]] int take() const;
 
   private:

@@ -18,7 +18,7 @@ namespace {
 constexpr int answer_timeout_ms = 5000;
 constexpr size_t answer_limit_bytes = size_t{16} << 20;
 
-// The next line that is an answer, not an event.
+// Returns the next line that is an answer and not an event.
 base::Result<std::string> answer(int socket, std::string &buffer, const std::string &path) {
     for (;;) {
         if (const size_t end = buffer.find('\n'); end != std::string::npos) {

@@ -12,7 +12,7 @@ namespace hostside {
 
 namespace {
 
-// The greatest number means "leave it as it is" (chown(2)), and is nobody's.
+// The largest number is invalid, because chown(2) takes it for "leave unchanged".
 bool number(std::string_view text, unsigned &value) {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     return error == std::errc{} && end == text.data() + text.size() && value != std::numeric_limits<unsigned>::max();

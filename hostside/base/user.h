@@ -1,4 +1,4 @@
-// A user of this host that a program becomes.
+// A user of this host that a program runs as.
 #pragma once
 
 #include <sys/types.h>
@@ -14,7 +14,7 @@ struct User {
     gid_t gid = 0;
 };
 
-// `word` is a name of /etc/passwd, or UID:GID. Error: neither.
+// `word` is a name from /etc/passwd, or UID:GID. Error: it is neither.
 base::Result<User> user_of(const std::string &word);
 
 }  // namespace hostside

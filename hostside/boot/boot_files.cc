@@ -50,7 +50,7 @@ Result<Boot> boot_of(const Machine &m) {
     Boot boot;
     std::string in_guest = m.toplevel;
     if (!in_guest.empty() && !in_guest.starts_with(protocol::store_dir)) {
-        // ./result, as nix-build leaves it
+        // ./result, from nix-build
         auto path = nixdb::store_path(in_guest);
         if (!path)
             return fail(path.error().code, "open toplevel", in_guest,
@@ -71,7 +71,7 @@ Result<Boot> boot_of(const Machine &m) {
     const std::string params = of_system("kernel-params");
     Machine decided = m;
     if (m.fstab == "auto" && !toplevel.empty() && !says_fstab(m)) {
-        // NixOS's etc is a link, and the table in it another.
+        // NixOS's etc is a link, and so is the fstab in it.
         const std::string table = in_store(m.store, in_store(m.store, toplevel + "/etc") + "/fstab");
         boot.left_out = absent_file_systems(base::read_file(table).value_or(""), m);
         if (!boot.left_out.empty()) decided.fstab = "no";
@@ -92,12 +92,12 @@ Result<Boot> boot_of(const Machine &m) {
     if (m.store_kind == "erofs" || m.store_kind == "virtiofs") boot.names.push_back(m.store_kind);
     boot.names.insert(boot.names.end(), m.extra_modules.begin(), m.extra_modules.end());
     boot.load = m.extra_modules;
-    // systemd in stage 2 looks for them when it starts.
+    // systemd in stage 2 looks for credentials when it starts.
     if (!m.credentials.empty()) {
         boot.names.emplace_back("qemu_fw_cfg");
         boot.load.emplace_back("qemu_fw_cfg");
     }
-    if (m.use_boot_loader && m.use_efi_boot)  // /boot is a vfat; which characters it has is the kernel's choice
+    if (m.use_boot_loader && m.use_efi_boot)  // the kernel chooses the character sets of the vfat on /boot
         boot.names.insert(boot.names.end(), {"vfat", "nls_cp437", "nls_ascii", "nls_iso8859-1"});
     boot.keep_tracing = m.module_tracing;
     if (!m.debug_shell.empty()) {
@@ -111,7 +111,7 @@ Result<Boot> boot_of(const Machine &m) {
     const fs::path directory = fs::path(boot.kernel).parent_path();
     for (const std::string &config : {(directory / "config").string(), (directory / ("config-" + boot.release)).string()})
         if (auto text = base::read_file(config)) boot.keep_signatures = signatures_enforced(*text, "");
-    // With Secure Boot a kernel locks itself down, and takes no module that nobody signed.
+    // With Secure Boot a kernel locks itself down and loads only signed modules.
     boot.keep_signatures = boot.keep_signatures || m.use_secure_boot || signatures_enforced("", boot.command_line);
     return boot;
 }

@@ -1,4 +1,4 @@
-// What a guest boots: its kernel, command line and initrd, from a NixOS system or from what the description names.
+// What a guest boots: its kernel, command line and initrd, from a NixOS system or from files named in the description.
 #pragma once
 
 #include <string>
@@ -9,26 +9,26 @@
 
 namespace hostside {
 
-// The initrd's description for this machine, and its kernel; used by `runvm initrd` too.
+// How to make the initrd of this machine, and its kernel. `runvm initrd` uses it too.
 struct Boot {
     std::string kernel, release, command_line, init;
     std::string system;  // toplevel as the guest sees it; empty: none
-    std::string initrd;  // a finished one; else `modules` and `names` say how to make it
+    std::string initrd;  // a finished initrd; empty: made from `modules` and `names`
     std::string stage1, modules;
     std::vector<std::string> names, load;
-    std::vector<std::string> left_out;                   // of the system's fstab, which stage 2 therefore leaves alone
+    std::vector<std::string> left_out;                   // entries of the system's fstab that stage 2 will ignore
     std::string shell;                                   // a static busybox for the initrd; empty: none
     bool keep_signatures = false, keep_tracing = false;  // of modules (initrd.h)
 };
 base::Result<Boot> boot_of(const Machine &machine);
 
-// A path of the guest's store as the host sees it, symlinks into the store followed: `/nix/store/…` lies in `store`.
+// A path in the guest's store as the host sees it, with symlinks into the store followed. `/nix/store/…` is in `store`.
 std::string in_store(const std::string &store, std::string path);
 
-// Where the cache has, or would have, the initrd of a Boot: all that it is made from is in the name. Empty: no cache.
+// The cache's path for the initrd of a Boot. The name depends on everything that the initrd is made from. Empty: no cache.
 base::Result<std::string> made_initrd_path(const Boot &boot);
 
-// The initrd of a Boot, from the cache where it was made before.
+// Makes the initrd of a Boot, or reads it from the cache.
 base::Result<std::string> initrd_of(const Boot &boot);
 
 }  // namespace hostside

@@ -53,7 +53,7 @@ void Cpio::character_device(std::string_view path, unsigned major, unsigned mino
 }
 
 std::string Cpio::finish() && {
-    inode_ = ~uint32_t{0};  // so that the trailer's is 0, as cpio(1) writes it
+    inode_ = ~uint32_t{0};  // wraps to 0 for the trailer, as cpio(1) writes it
     entry("TRAILER!!!", 0, {});
     pad(bytes_, 512);
     return std::move(bytes_);

@@ -1,6 +1,6 @@
-// An archive in the format that the kernel unpacks as its initramfs: cpio "newc"
-// (Linux, Documentation/driver-api/early-userspace/buffer-format.rst). Reproducible: what is added decides every byte;
-// times are 0, the owner is root, inode numbers count up. In memory: an initrd has a few MB.
+// An archive in the format of an initramfs: cpio "newc" (Linux, Documentation/driver-api/early-userspace/buffer-format.rst).
+// Reproducible: the content decides every byte; times are 0, the owner is root, inode numbers count up. Kept in memory, because
+// an initrd is only a few MB.
 #pragma once
 
 #include <cstdint>
@@ -12,14 +12,14 @@ namespace hostside {
 
 class Cpio {
   public:
-    // `path` is relative, without a leading "/". Missing parent directories are added, 0755. A path is added once: a second
-    // entry of the same name is left out when both are directories, and is the caller's bug otherwise.
+    // `path` is relative, without a leading "/". Adds missing parent directories with mode 0755. Ignores a directory that was
+    // added before; adding any other path twice is the caller's bug.
     void directory(std::string_view path);
     void file(std::string_view path, std::string_view data, unsigned mode = 0644);
     void symlink(std::string_view path, std::string_view target);
     void character_device(std::string_view path, unsigned major, unsigned minor, unsigned mode);
 
-    // The trailer, and zeros up to a multiple of 512 bytes: another archive may follow. Call it once.
+    // Appends the trailer and pads to a multiple of 512 bytes, so that another archive may follow. Call it once.
     [[nodiscard]] std::string finish() &&;
 
   private:

@@ -27,7 +27,7 @@ bool read_at(const base::Fd &file, off_t at, T &value) {
     return ::pread(file.get(), &value, sizeof value, at) == static_cast<ssize_t>(sizeof value);
 }
 
-// Empty: it needs no loader and no library.
+// Why the file cannot be used; empty: it is static and can be.
 std::string why_not(const std::string &path) {
     const auto file = base::open_at(AT_FDCWD, path, O_RDONLY | O_NONBLOCK);
     if (!file) return base::errno_text(file.error().code);

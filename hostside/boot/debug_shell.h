@@ -1,4 +1,4 @@
-// The busybox that becomes the shell of an initrd: `debugShell`. An initrd has no libraries, so it must be a static one.
+// The busybox for the shell of an initrd (`debugShell`). It must be static, because an initrd has no libraries.
 #pragma once
 
 #include <string>
@@ -10,8 +10,8 @@ namespace hostside {
 
 inline constexpr std::string_view any_debug_shell = "auto";
 
-// `wish`: a file, or `auto` for the first static busybox of this host. Error: there is no static one; the hint says what installs
-// it.
+// `wish`: a file, or `auto` for the first static busybox on this host. Error: there is no static busybox; the hint says what
+// installs one.
 base::Result<std::string> find_debug_shell(const std::string &wish);
 
 }  // namespace hostside

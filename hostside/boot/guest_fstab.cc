@@ -27,7 +27,7 @@ bool is_device(std::string_view source) {
     return std::ranges::any_of(beginnings, [&](std::string_view beginning) { return source.starts_with(beginning); });
 }
 
-// The root disk alone has a label that we know, and no disk of ours has partitions.
+// Only the root disk has a known label, and none of our disks has partitions.
 bool is_here(std::string_view source, const Machine &m) {
     constexpr std::string_view by_label = "/dev/disk/by-label/", by_serial = "/dev/disk/by-id/virtio-", virtio = "/dev/vd";
     if (source == std::format("LABEL={}", protocol::root_label) ||
@@ -39,7 +39,7 @@ bool is_here(std::string_view source, const Machine &m) {
            static_cast<size_t>(source.back() - 'a') < disks;
 }
 
-// What may bring QEMU a disk that the description doesn't know; qemu-system(1).
+// Whether these options may add a disk that is not in the description (qemu-system(1)).
 bool may_bring_disk(const std::vector<std::string> &words) {
     constexpr std::array<std::string_view, 13> options{"drive", "blockdev", "hda",       "hdb",        "hdc", "hdd", "cdrom",
                                                        "sd",    "mtdblock", "usbdevice", "readconfig", "fda", "fdb"};
@@ -77,7 +77,7 @@ std::vector<std::string> absent_file_systems(std::string_view fstab, const Machi
         const auto fields = split(line, " \t\r");
         constexpr size_t least = 3;
         if (fields.size() < least || fields[0].starts_with('#') || fields[1] == "/") continue;
-        // For these nobody waits, or the initrd has them already.
+        // Nobody waits for these, or the initrd mounts them.
         constexpr std::array<std::string_view, 4> patient{"noauto", "nofail", "x-systemd.automount", "x-initrd.mount"};
         const auto options = split(fields.size() > least ? fields[3] : "", ",");
         if (std::ranges::any_of(options, [&](std::string_view option) { return std::ranges::contains(patient, option); }))

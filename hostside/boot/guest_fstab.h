@@ -1,5 +1,5 @@
-// The table of file systems that a system brings along (etc/fstab): made for this machine, or for a computer with disks of its
-// own? systemd in stage 2 waits for each device in it, and ends in emergency mode when one does not come.
+// Checks whether a system's etc/fstab was made for this machine, or for a computer with its own disks. systemd in stage 2 waits
+// for each device in it and enters emergency mode if one does not appear.
 #pragma once
 
 #include <string>
@@ -10,8 +10,8 @@
 
 namespace hostside {
 
-// What stage 2 would wait for in vain, each as `/boot (/dev/disk/by-uuid/…)`, printable. Empty too where nobody can tell: the
-// machine has disks that somebody else filled. Pure.
+// The entries that stage 2 would wait for in vain, such as `/boot (/dev/disk/by-uuid/…)`, printable. Also empty if that is
+// unknown, because somebody else filled the machine's disks. Pure.
 std::vector<std::string> absent_file_systems(std::string_view fstab, const Machine &machine);
 
 }  // namespace hostside

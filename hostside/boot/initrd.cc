@@ -24,7 +24,7 @@ namespace protocol = mounts::protocol;
 
 std::string text_of(const std::string &path) { return base::read_file(path).value_or(std::string{}); }
 
-// The lines of modules.dep, modules.alias or modules.softdep that speak of `wanted`; `module_of` finds a line's module.
+// The lines of modules.dep, modules.alias or modules.softdep about `wanted` modules; `module_of` returns a line's module.
 std::string trimmed(std::string_view text, const std::set<std::string> &wanted, auto &&module_of) {
     std::string result;
     for (auto part : std::views::split(text, '\n')) {
@@ -44,7 +44,7 @@ std::string_view word_at(std::string_view line, size_t index) {
     return line.substr(0, line.find(' '));
 }
 
-// `kernel/fs/ext4/ext4.ko.xz: kernel/…` with the names that the files have in the initrd: decompressed.
+// Changes file names such as `kernel/fs/ext4/ext4.ko.xz` to the initrd's names, because modules are decompressed there.
 std::string decompressed_names(std::string dep) {
     for (const std::string_view suffix : {".ko.xz", ".ko.zst", ".ko.gz"})
         for (size_t at = dep.find(suffix); at != std::string::npos; at = dep.find(suffix, at))
@@ -52,14 +52,14 @@ std::string decompressed_names(std::string dep) {
     return dep;
 }
 
-// A signature is over every byte: a module that keeps it is left as it is.
+// A signature covers every byte, so a signed module must stay unchanged.
 std::string prepared(std::string image, const InitrdSpec &spec) {
     if (spec.keep_signatures) return image;
     image.resize(without_signature(image).size());
     return spec.keep_tracing ? image : without_tracing(std::move(image));
 }
 
-// For a machine that needs a module which its kernel has not.
+// What to do if the kernel lacks a module that the machine needs.
 std::string remedy(std::string_view module) {
     if (module.starts_with("9p"))
         return "take a kernel that has it (Debian's 'cloud' flavour has no 9p): the store comes over it";
@@ -109,7 +109,7 @@ Result<> add_modules(Cpio &cpio, const InitrdSpec &spec) {
     return {};
 }
 
-// By fixed names and not as it lists them, so that nothing is executed here; one that it has not says so. modprobe is stage1.
+// Fixed names, so that busybox need not run here to list them. A missing applet says so itself. modprobe is stage1.
 constexpr std::string_view applets =
     "ash awk basename blkid cat chmod chown chroot clear cmp cp cut date dd df diff dirname dmesg du echo env expr false fdisk "
     "find "
@@ -177,7 +177,7 @@ std::string archive_of(std::string_view path, std::string_view text) {
 }
 
 std::string with_archives(std::string initrd, std::string_view archives) {
-    constexpr size_t alignment = 4;  // of an archive behind another (Linux, init/initramfs.c)
+    constexpr size_t alignment = 4;  // for appended archives (Linux, init/initramfs.c)
     if (!archives.empty()) initrd.resize((initrd.size() + alignment - 1) / alignment * alignment, '\0');
     return initrd.append(archives);
 }

@@ -22,7 +22,7 @@ bool leaves_root_to_fstab(std::string_view params) {
     return leaves;
 }
 
-// What only the launcher knows of this machine.
+// Parameters that only the launcher knows.
 std::vector<std::string> machine_parameters(const Machine &m, bool with_root) {
     std::vector<std::string> words;
     const auto more = [&](std::string word) { words.push_back(std::move(word)); };
@@ -39,7 +39,7 @@ std::vector<std::string> machine_parameters(const Machine &m, bool with_root) {
         std::string options = s.read_only ? "ro" : "";
         if (m.msize > 0) options += std::format("{}msize={}", options.empty() ? "" : ",", m.msize);
         const std::string value = std::format("{}:{}{}{}", s.tag, s.target, options.empty() ? "" : ":", options);
-        // The kernel keeps together what stands in quotes.
+        // Quotes keep blanks inside one parameter.
         const bool blank = value.contains(' ');
         more(std::format("{}={}{}{}", protocol::share_parameter, blank ? "\"" : "", value, blank ? "\"" : ""));
     }
@@ -52,7 +52,7 @@ bool is_ours(std::string_view word) {
     return word.starts_with("stage1.") || word.substr(0, word.find('=')) == protocol::reginfo_parameter;
 }
 
-// Where a `--` stands by itself, outside quotes.
+// The position of a separate `--` outside quotes.
 size_t bare_dashes(std::string_view line) {
     bool quoted = false;
     for (size_t i = 0; i < line.size(); ++i) {
@@ -77,16 +77,16 @@ std::string kernel_command_line(const Machine &m, std::string_view toplevel_para
     std::string line(toplevel_params);
     while (line.ends_with('\n') || line.ends_with(' ')) line.pop_back();
     const auto more = [&](std::string_view word) { add_parameter(line, word); };
-    // The last console is the one that /dev/console is. A panic ends the machine at once: QEMU has -no-reboot.
+    // The last console becomes /dev/console. A panic ends the machine at once, because QEMU runs with -no-reboot.
     std::vector<std::string> consoles = m.consoles;
     if (consoles.empty()) consoles = m.graphics ? std::vector<std::string>{"ttyS0", "tty0"} : std::vector<std::string>{"ttyS0"};
     for (const auto &console : consoles) more(std::format("console={}", console));
     more("panic=-1");
     if (!init.empty()) more(std::format("{}={}", protocol::init_parameter, init));
-    // A system whose own initrd has the root in its fstab says so; a second one would collide with it.
+    // A system whose own initrd takes the root from its fstab passes root=fstab; a second root= would conflict.
     const bool left = m.root_device.empty() && !m.initrd.empty() && leaves_root_to_fstab(toplevel_params);
     for (const auto &word : machine_parameters(m, !left)) more(word);
-    if (m.fstab == "no") more(m.initrd.empty() ? "fstab=no" : "fstab=no rd.fstab=yes");  // its own initrd's table is another
+    if (m.fstab == "no") more(m.initrd.empty() ? "fstab=no" : "fstab=no rd.fstab=yes");  // its own initrd has a separate table
     if (!m.debug_shell.empty()) more(std::format("boot.shell_on_fail {}=early", protocol::agent_parameter));
     for (const auto &p : m.kernel_params) more(p);
     return line;

@@ -1,4 +1,4 @@
-// The guest kernel's command line, and what of it is too long for a kernel. Pure.
+// The guest kernel's command line, and the part that is too long for a kernel. Pure.
 #pragma once
 
 #include <string>
@@ -9,17 +9,18 @@
 
 namespace hostside {
 
-// The kernel's whole command line. It may be longer than a kernel takes: see command_line_parts.
+// The whole command line. It may be longer than a kernel accepts; see command_line_parts.
 std::string kernel_command_line(const Machine &machine, std::string_view toplevel_params, const std::string &init);
 
-// Puts a word, or several, before what belongs to init: what follows a bare `--`.
+// Inserts one or more words before a bare `--`, because the words after it belong to init.
 void add_parameter(std::string &line, std::string_view word);
 
-// What stage 1 is told by SMBIOS where a boot loader has the command line (mounts/protocol.h). `boot`: what it mounts on /boot;
-// empty: nothing.
+// The parameters that stage 1 gets through SMBIOS if a boot loader sets the command line (mounts/protocol.h). `boot`: what to
+// mount on /boot; empty: nothing.
 std::string oem_parameters(const Machine &machine, bool fresh_disk, std::string_view boot);
 
-// What fits into the command line, and the rest, which goes into the initrd. Only parameters of ours and `regInfo` move.
+// The part that fits into the command line, and the rest, which goes into the initrd. Only stage1's parameters and `regInfo`
+// move.
 struct CommandLineParts {
     std::string line, parameters;
 };

@@ -24,7 +24,7 @@ constexpr std::string_view step = "read kernel configuration";
 
 struct Need {
     std::string_view option, without;
-    bool module = true;  // may be one
+    bool module = true;  // a module is enough
     bool fatal = true;
 };
 
@@ -75,7 +75,7 @@ Result<std::string> head_of(const std::string &path, size_t bytes) {
     return head;
 }
 
-// What CONFIG_IKCONFIG puts into the kernel, between two marks (Linux, kernel/configs.c). Empty: it is not there.
+// The configuration that CONFIG_IKCONFIG stores in the kernel, between two marks (Linux, kernel/configs.c). Empty: none.
 std::string carried(std::string_view kernel, const std::string &path) {
     constexpr std::string_view begin = "IKCFG_ST", end = "IKCFG_ED";
     for (size_t at = kernel.find(begin); at != std::string_view::npos; at = kernel.find(begin, at + 1)) {

@@ -1,5 +1,5 @@
-// How a kernel was configured, and what of a machine that leaves out: the options that NixOS's 2013 module asked for
-// (qemu-vm.nix, system.requiredKernelConfig) and those that ours needs besides.
+// Checks a kernel's configuration: which options a machine needs and what fails without them. The options are those of NixOS's
+// 2013 module (qemu-vm.nix, system.requiredKernelConfig) and those that runvm and stage1 need besides.
 #pragma once
 
 #include <string>
@@ -10,19 +10,19 @@
 
 namespace hostside {
 
-// The configuration's text: of a kernel that carries its own (CONFIG_IKCONFIG), else of config or config-RELEASE beside it; of
-// a file in its form, plain or compressed (/proc/config.gz). Error: neither; a kernel that tells nothing.
+// Returns the configuration's text. `path` is a kernel with its configuration inside (CONFIG_IKCONFIG) or beside it (config,
+// config-RELEASE), or a configuration, plain or compressed (/proc/config.gz). Error: it is neither, or the kernel has none.
 base::Result<std::string> kernel_config(const std::string &path);
 
 struct Lack {
     std::string option;   // `CONFIG_9P_FS`
-    std::string without;  // what doesn't work
-    bool fatal = true;    // no machine boots as it is; else an option of the description doesn't work
+    std::string without;  // what does not work
+    bool fatal = true;    // no machine boots; else one option of the description does not work
 };
-// Pure. An option that may be a module counts where it is one.
+// Pure. Options that may be modules count as present if they are modules.
 std::vector<Lack> lacks(std::string_view config);
 
-// How many are looked for.
+// The number of options checked.
 size_t needed_options();
 
 }  // namespace hostside

@@ -15,11 +15,11 @@ namespace hostside {
 
 namespace {
 
-// A module is an ET_REL file: sections, whose headers are an array at e_shoff. Everything is copied out and in, for
-// nothing in the bytes is known to be aligned or in bounds.
+// A module is an ET_REL file: sections, with an array of headers at e_shoff. Everything is copied, because the data may be
+// misaligned or out of bounds.
 class Elf {
   public:
-    // A module has sections.
+    // Without sections, the file is not a module.
     explicit Elf(std::string &bytes) : bytes_(bytes) {
         std::vector<Elf64_Shdr> found;
         if (!get(0, header_) || std::memcmp(header_.e_ident, ELFMAG, SELFMAG) != 0 || header_.e_ident[EI_CLASS] != ELFCLASS64 ||
@@ -39,7 +39,7 @@ class Elf {
         return header_.e_shstrndx < sections_.size() ? text(sections_[header_.e_shstrndx], section.sh_name) : "";
     }
 
-    // The string at `offset` of a string table.
+    // The string at `offset` in a string table.
     [[nodiscard]] std::string_view text(const Elf64_Shdr &table, uint64_t offset) const {
         if (offset >= table.sh_size || table.sh_offset > bytes_.size() || table.sh_size > bytes_.size() - table.sh_offset)
             return {};
@@ -47,8 +47,8 @@ class Elf {
         return rest.substr(0, rest.find('\0'));
     }
 
-    // The file with the `kept` sections only. The others' headers become SHT_NULL, for symbols and relocations name sections by
-    // their index. Nothing when a section is not where it says, or the file would not be shorter.
+    // The file with only the `kept` sections. Headers of the others become SHT_NULL, because symbols and relocations refer to
+    // sections by index. Nothing if a section is out of bounds or the file would not get shorter.
     [[nodiscard]] std::optional<std::string> with_only(auto &&kept) const {
         std::string result(sizeof header_, '\0');
         std::vector<Elf64_Shdr> headers = sections_;
@@ -93,14 +93,14 @@ class Elf {
 };
 
 struct Call {
-    uint64_t relocation;  // where its Elf64_Rela lies in the file
-    uint64_t site;        // where the call's five bytes do
+    uint64_t relocation;  // file offset of its Elf64_Rela
+    uint64_t site;        // file offset of the call's five bytes
 };
 
 constexpr std::array<unsigned char, 5> call_to_be_relocated{0xe8, 0, 0, 0, 0};
 constexpr std::array<unsigned char, 5> no_op{0x0f, 0x1f, 0x44, 0x00, 0x00};  // Linux, arch/x86/include/asm/nops.h
 
-// Every use of the symbol __fentry__. False: one of them is something else than a call, and all stay.
+// Finds every use of the symbol __fentry__. False: one use is not a call, so all must stay.
 bool find_calls(const Elf &elf, std::vector<Call> &calls) {
     const auto sections = elf.sections();
     for (const Elf64_Shdr &rela : sections) {
@@ -123,8 +123,8 @@ bool find_calls(const Elf &elf, std::vector<Call> &calls) {
     return true;
 }
 
-// Sections of which the kernel makes work when it finds them by their name (Linux, kernel/module/main.c and
-// arch/x86/kernel/module.c), or that nothing in it reads, and the relocations of those.
+// Sections that cost the kernel time because it finds them by name (Linux, kernel/module/main.c and arch/x86/kernel/module.c),
+// or that the kernel never reads, and their relocations.
 bool only_for_tracing(const Elf &elf, const Elf64_Shdr &section) {
     static constexpr std::array<std::string_view, 10> names{"__mcount_loc",   "_ftrace_eval_map", "__patchable_function_entries",
                                                             ".orc_unwind",    ".orc_unwind_ip",   ".orc_header",
@@ -139,7 +139,7 @@ bool only_for_tracing(const Elf &elf, const Elf64_Shdr &section) {
 
 std::string_view without_signature(std::string_view module) {
     constexpr std::string_view magic = "~Module signature appended~\n";
-    constexpr size_t header_bytes = 12;  // struct module_signature: 8 bytes, then the signature's length, big endian
+    constexpr size_t header_bytes = 12;  // struct module_signature: 8 bytes, then the length of the signature, big endian
     if (!module.ends_with(magic) || module.size() < magic.size() + header_bytes) return module;
     const std::string_view rest = module.substr(0, module.size() - magic.size());
     size_t length = 0;

@@ -33,7 +33,7 @@ class Lines {
             return bad(std::format("{}: {}", expected, fault));
         return text;
     }
-    // What the last line should have been.
+    // The error that the last line should have been `expected`.
     std::unexpected<base::Error> bad(std::string_view expected) const {
         return base::fail(0, "read graph", name_,
                           std::format("line {}: '{}': expected {}", number_, text_.substr(0, 200), expected));

@@ -5,7 +5,7 @@
 
 namespace hostside::nixdb {
 
-// Depth first; with a stack of its own, for chains are long.
+// Depth first, with its own stack, because chains may be long.
 base::Result<std::vector<mounts::PathInfo>> topological_order(Paths paths) {
     struct Frame {
         mounts::PathInfo *info;

@@ -1,4 +1,4 @@
-// Store paths in the order of their references.
+// Sorts store paths by their references.
 #pragma once
 
 #include <map>
@@ -12,8 +12,8 @@ namespace hostside::nixdb {
 
 using Paths = std::map<std::string, mounts::PathInfo>;
 
-// References before what refers to them, otherwise in the order of paths: that of `nix-store -qR`. A path that refers to
-// itself is fine. Errors: a reference that is not among them; a cycle. Each is named.
+// References come before their referrers, otherwise in the order of paths, as in `nix-store -qR`. A path may refer to itself.
+// Error, with its name: a reference that is not in `paths`; a cycle.
 base::Result<std::vector<mounts::PathInfo>> topological_order(Paths paths);
 
 }  // namespace hostside::nixdb

@@ -21,7 +21,7 @@ namespace hostside {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr auto probe_limit = std::chrono::seconds(10);  // an ordinary kernel is there within 2 s on KVM
+constexpr auto probe_limit = std::chrono::seconds(10);  // an ordinary kernel needs up to 2 s on KVM
 constexpr const char *device = "/dev/kvm";
 
 std::string why_not_opened(int code) {
@@ -33,18 +33,19 @@ std::string why_not_opened(int code) {
     if (code != EACCES && code != EPERM) return std::format("{}: {}", device, base::errno_text(code));
     struct stat st{};
     if (::stat(device, &st) < 0) return std::format("{}: {}", device, base::errno_text(errno));
-    if ((st.st_mode & 0060) != 0060)  // no group helps
+    // A group that nobody should join helps as little as none.
+    if ((st.st_mode & 0060) != 0060 || st.st_gid == 0)
         return std::format(
-            "{} has mode {:04o}, for its owner alone: `chgrp kvm {} && chmod 0660 {}` as root opens it to the group "
+            "{} has mode {:04o}, for {} alone: `chgrp kvm {} && chmod 0660 {}` as root opens it to the group "
             "kvm, and a udev rule keeps it so (KERNEL==\"kvm\", GROUP=\"kvm\", MODE=\"0660\")",
-            device, st.st_mode & 07777, device, device);
+            device, st.st_mode & 07777, (st.st_mode & 0060) != 0060 ? "its owner" : "root", device, device);
     const struct group *group = ::getgrgid(st.st_gid);
     const std::string name = group != nullptr ? group->gr_name : std::to_string(st.st_gid);
     return std::format("{} has mode {:04o} and is for the group {}: join it (usermod -aG {} USER) and log in again", device,
                        st.st_mode & 07777, name, name);
 }
 
-// Runs a guest until it shows that its kernel came through its start. Empty: it did.
+// Runs a guest until its kernel has started. Returns why it did not; empty: it did.
 std::string run_guest(const std::string &qemu, const std::string &kernel) {
     const base::Command command{.argv = {qemu,
                                          "-nodefaults",

@@ -41,25 +41,20 @@ base::Result<> add_channels(Argv &argv, const Machine &m, const HostFacts &facts
     if (!status) return std::unexpected(status.error());
     auto qmp = socket_path(facts, qmp_socket);
     if (!qmp) return std::unexpected(qmp.error());
-    auto console = socket_path(facts, console_socket);
-    if (!console) return std::unexpected(console.error());
+    if (auto console = socket_path(facts, console_socket); !console) return std::unexpected(console.error());
     auto events = socket_path(facts, events_socket);
     if (!events) return std::unexpected(events.error());
     std::string log = escaped(std::format("{}/{}", facts.run_directory, console_log));
     if (facts.console_log_fd >= 0) {
-        constexpr int set = 9001;  // a number that no one else's -add-fd has
+        constexpr int set = 9001;  // a number that no other -add-fd uses
         add(argv, "-add-fd", std::format("fd={},set={}", facts.console_log_fd, set));
-        log = std::format("/dev/fdset/{},logappend=on", set);  // a pipe can't be truncated
+        log = std::format("/dev/fdset/{},logappend=on", set);  // a pipe cannot be truncated
     }
     if (facts.terminal)
         add(argv, "-chardev", std::format("stdio,id=console,{}logfile={}", facts.monitor ? "mux=on,signal=off," : "", log));
-    else if (!facts.typed_pipe.empty())
-        add(argv, "-chardev",
-            std::format("pipe,id=console,path={},{}logfile={}", escaped(facts.typed_pipe), facts.monitor ? "mux=on," : "", log));
     else
         add(argv, "-chardev",
-            std::format("socket,id=console,path={},server=on,wait=off,{}logfile={}", escaped(*console),
-                        facts.monitor ? "mux=on," : "", log));
+            std::format("pipe,id=console,path={},{}logfile={}", escaped(facts.typed_pipe), facts.monitor ? "mux=on," : "", log));
     add(argv, "-serial", "chardev:console");
     if (facts.monitor) add(argv, "-mon", "chardev=console,mode=readline");
     add(argv, "-chardev", std::format("socket,id=qmp,path={},server=on,wait=off", escaped(*qmp)));
@@ -68,7 +63,7 @@ base::Result<> add_channels(Argv &argv, const Machine &m, const HostFacts &facts
     add(argv, "-mon", "chardev=events,mode=control");
     add(argv, "-device", "pvpanic");
     add(argv, "-device", "virtio-serial-pci");
-    // Before the status port, which the launcher takes for the sign that QEMU listens everywhere.
+    // Before the status port, because the launcher takes that one as the sign that QEMU listens on all of them.
     if (auto added = add_exec_port(argv, facts); !added) return added;
     add(argv, "-chardev", std::format("socket,id=status,path={},server=on,wait=off", escaped(*status)));
     add(argv, "-device", std::format("virtserialport,chardev=status,name={}", protocol::status_port));

@@ -14,20 +14,20 @@ namespace hostside {
 namespace {
 
 void add_accelerator(Argv &argv, const Machine &m, const HostFacts &facts) {
-    // SeaBIOS speaks on the serial line then, and a disk without a boot loader is told in words.
+    // SeaBIOS then writes to the serial line, so that a disk without a boot loader gives a message.
     const bool firmware_speaks = m.use_boot_loader && !m.graphics;
     add(argv, "-machine",
         m.machine_type + (m.use_secure_boot ? ",smm=on" : "") + (firmware_speaks && !m.use_efi_boot ? ",graphics=off" : ""));
     add(argv, "-accel", facts.kvm ? "kvm" : "tcg");
     std::string cpu = m.cpu;
     if (cpu.empty()) cpu = facts.kvm ? "host" : "max";
-    // QEMU 7's emulation of cmpxchg16b makes guests panic now and then.
+    // QEMU 7's emulation of cmpxchg16b sometimes makes guests panic.
     if (cpu == "max" && !facts.kvm && facts.qemu_major < 8) cpu += ",-cx16";
     add(argv, "-cpu", cpu);
     add(argv, "-smp", std::to_string(m.cores));
     add(argv, "-m", std::format("{}M", m.memory_mib));
     if (facts.store_socket.empty()) return;
-    // virtiofsd writes into the guest's memory itself.
+    // virtiofsd writes to the guest's memory directly.
     add(argv, "-object", std::format("memory-backend-memfd,id=memory,size={}M,share=on", m.memory_mib));
     add(argv, "-numa", "node,memdev=memory");
 }
@@ -45,8 +45,8 @@ void add_display(Argv &argv, const Machine &m) {
     add(argv, "-device", "usb-tablet");
 }
 
-// QEMU starts a program for a connection of the guest's to the host, and for some of what a person may ask for: a bridge's
-// helper, a tap's script, exec: and cmd:; a window's libraries may, too.
+// QEMU starts programs for the guest's connections to the host, and for some options that a person may pass: a bridge's helper,
+// a tap's script, exec: and cmd:. The libraries of a window may start programs too.
 bool starts_programs(const Machine &m) {
     if (m.graphics || !m.networking_options.empty()) return true;
     if (std::ranges::any_of(m.forward_ports, [](const ForwardPort &p) { return p.from == "guest"; })) return true;
@@ -56,23 +56,23 @@ bool starts_programs(const Machine &m) {
     return std::ranges::any_of(telling, [&](std::string_view one) { return words.contains(one); });
 }
 
-// QEMU becomes another user after the filter is in place, which would end it for that: what it could do with those calls
-// afterwards is nothing, because it has no privilege and can't gain one (the filter's no_new_privs).
+// QEMU switches to the other user after the filter is active, and denying these calls would end it. Allowing them is safe,
+// because QEMU then has no privileges and cannot gain any (the filter sets no_new_privs).
 std::string_view denied(const Machine &m, const HostFacts &facts) {
     if (starts_programs(m)) return "";
     return facts.run_as ? ",spawn=deny" : ",elevateprivileges=deny,spawn=deny";
 }
 
 void add_firmware(Argv &argv, const Machine &m, const HostFacts &facts) {
-    // The variables are the firmware's alone, whatever the guest's kernel may do.
+    // Only the firmware can write the variables, not the guest's kernel.
     if (m.use_secure_boot) add(argv, "-global", "driver=cfi.pflash01,property=secure,value=on");
     add(argv, "-drive", std::format("if=pflash,format=raw,unit=0,readonly=on,file={}", escaped(facts.efi_code)));
     add(argv, "-drive", std::format("if=pflash,format=raw,unit=1,file={}", escaped(facts.efi_variables)));
 }
 
-// Files of fw_cfg: not on the command line, where others would see them, and not in SMBIOS, where SeaBIOS has no room for much.
+// Credentials go into files of fw_cfg: others could see them on the command line, and SeaBIOS has little room for SMBIOS.
 base::Result<> add_credentials(Argv &argv, const Machine &m) {
-    // QEMU has room for 55 bytes of a file's name, and for a few files of ours beside its own (FW_CFG_MAX_FILE_PATH,
+    // QEMU allows 55 bytes for a file's name and has a few slots besides its own files (FW_CFG_MAX_FILE_PATH,
     // FW_CFG_FILE_SLOTS_DFLT).
     constexpr std::string_view prefix = "opt/io.systemd.credentials/";
     constexpr size_t most_names = 12, most_bytes = 55 - prefix.size();
@@ -81,7 +81,7 @@ base::Result<> add_credentials(Argv &argv, const Machine &m) {
         return base::fail(0, step, m.credentials[most_names].name, std::format("at most {} fit", most_names));
     std::set<std::string_view> names;
     for (const auto &[name, source] : m.credentials) {
-        // As systemd judges it (credential_name_valid), and what QEMU's options can't hold.
+        // The rules of systemd (credential_name_valid), and what QEMU's options cannot express.
         if (name.empty() || name == "." || name == ".." || name.find_first_of("/,=:") != std::string::npos ||
             std::ranges::any_of(name, [](unsigned char c) { return c <= ' ' || c >= 0x7f; }))
             return base::fail(0, step, name, "no name of a credential: visible characters, and none of / , = :");
@@ -93,7 +93,7 @@ base::Result<> add_credentials(Argv &argv, const Machine &m) {
     return {};
 }
 
-// Slots of both machine types' first bus that no device of theirs takes; nothing of ours makes a bridge.
+// The slots of the first bus that neither machine type uses itself; runvm adds no bridge.
 constexpr size_t pci_slots = 30;
 
 base::Result<> check_qemu_words(const Argv &argv, const Machine &m) {

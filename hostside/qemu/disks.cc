@@ -14,13 +14,13 @@ namespace {
 constexpr size_t serial_limit_bytes = 20;  // VIRTIO_BLK_ID_BYTES
 
 struct Disk {
-    std::string id, file, format, serial;  // the id is made of our own characters
+    std::string id, file, format, serial;  // the id consists of our own characters
     bool read_only = false;
     int boot_index = 0;
     std::string_view cache = "writeback";
 };
 
-// QEMU fills no IDE bus but the first: two disks a bus on pc, one on q35 (AHCI).
+// QEMU fills only the first bus of IDE by itself: two disks per bus on pc, one on q35 (AHCI).
 struct IdeRoom {
     size_t buses, disks_a_bus;
 };
@@ -34,7 +34,7 @@ std::string device_of(const Machine &m, size_t index) {
 }
 
 void add_disk(Argv &argv, const Machine &m, const Disk &disk, size_t index) {
-    // No hard disk on IDE is read-only; there, what the guest writes goes to a file that QEMU removes.
+    // IDE hard disks cannot be read-only. The guest's writes go to a temporary file that QEMU removes.
     const std::string_view kept = !disk.read_only ? "" : m.disk_interface == "ide" ? ",snapshot=on" : ",readonly=on";
     add(argv, "-drive",
         std::format("if=none,id={},file={},format={},cache={},werror=report{}", disk.id, escaped(disk.file), disk.format,
@@ -64,8 +64,8 @@ base::Result<> check_serials(const std::vector<Disk> &disks) {
 base::Result<> add_disks(Argv &argv, const Machine &m, const HostFacts &facts) {
     std::vector<Disk> disks;
     if (!facts.root_image.empty())
-        disks.push_back(
-            {"root", facts.root_image, "qcow2", std::string(protocol::root_disk_serial), false, m.use_boot_loader ? 2 : 0});
+        disks.push_back({"root", facts.root_image, m.ephemeral ? "qcow2" : m.disk_image_format,
+                         std::string(protocol::root_disk_serial), false, m.use_boot_loader ? 2 : 0});
     // After the root disk, which a guest without a `root=` of ours takes for /dev/vda, but booted before it.
     if (m.use_boot_loader)
         disks.push_back({"boot", m.boot_disk, m.boot_disk_format, std::string(protocol::boot_disk_serial), true, 1});
@@ -76,7 +76,7 @@ base::Result<> add_disks(Argv &argv, const Machine &m, const HostFacts &facts) {
     for (size_t i = 0; i < m.drives.size(); ++i)
         disks.push_back(
             {std::format("drive{}", i), m.drives[i].file, m.drives[i].format, m.drives[i].serial, m.drives[i].read_only});
-    // The last, for guests that count; nothing is ever written to it that would have to be flushed.
+    // Last, for guests that count disks. No cache flush is needed, because nothing is ever written to it.
     if (!facts.store_image.empty())
         disks.push_back({"store", facts.store_image, "raw", std::string(protocol::store_disk_serial), true, 0, "unsafe"});
     if (auto ok = check_serials(disks); !ok) return ok;
@@ -87,7 +87,7 @@ base::Result<> add_disks(Argv &argv, const Machine &m, const HostFacts &facts) {
             0, "add disk", disks[buses * each].file,
             std::format("IDE has room for {} disks on {}; use qemu.diskInterface scsi or virtio", buses * each, m.machine_type));
     for (size_t i = 0; i < disks.size(); ++i) add_disk(argv, m, disks[i], i);
-    // With nothing to boot: not a minute's wait.
+    // If nothing can be booted, do not wait a minute.
     if (m.use_boot_loader && !m.use_efi_boot) add(argv, "-boot", "menu=on,reboot-timeout=0");
     return {};
 }

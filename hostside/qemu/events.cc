@@ -19,7 +19,7 @@ std::string name_of(const nlohmann::json &device) { return device.is_string() ? 
 }  // namespace
 
 QemuEvent parse_event(std::string_view line) {
-    // QEMU is what a guest would break out into.
+    // A guest that breaks out of its machine controls QEMU.
     constexpr JsonLimits limits{.what = "an event", .bytes = event_limit_bytes, .keys = 1000, .depth = 16};
     if (!check_json(line, "QEMU", limits)) return {};
     const auto json = nlohmann::json::parse(line);
@@ -35,7 +35,8 @@ QemuEvent parse_event(std::string_view line) {
     if (json["event"] == "VSERPORT_CHANGE" && data.is_object() && data.value("open", nlohmann::json()) == false)
         return {QemuEvent::port_closed, name_of(data.value("id", nlohmann::json()))};
     if (json["event"] != "BLOCK_IO_ERROR" || !data.is_object()) return {};
-    // nospace is there only for a drive that would stop the guest (werror=enospc, stop); ours report, and say why in words.
+    // QEMU sets nospace only for drives that stop the guest (werror=enospc, stop). Ours report errors, with the reason in
+    // words.
     const bool full =
         data.value("nospace", nlohmann::json()) == true || data.value("reason", nlohmann::json()) == base::errno_text(ENOSPC);
     return {full ? QemuEvent::disk_full : QemuEvent::disk_error, name_of(data.value("device", nlohmann::json()))};
@@ -43,7 +44,7 @@ QemuEvent parse_event(std::string_view line) {
 
 QemuEvents::QemuEvents(base::Fd socket) : socket_(std::move(socket)) {
     constexpr std::string_view greeting = "{\"execute\":\"qmp_capabilities\"}\n";
-    (void)::send(socket_.get(), greeting.data(), greeting.size(), MSG_NOSIGNAL);  // QEMU that is gone is noticed by waiting
+    (void)::send(socket_.get(), greeting.data(), greeting.size(), MSG_NOSIGNAL);  // a QEMU that is gone is noticed when waiting
 }
 
 std::vector<QemuEvent> QemuEvents::receive() {

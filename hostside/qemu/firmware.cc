@@ -22,10 +22,10 @@ using nlohmann::json;
 namespace fs = std::filesystem;
 
 constexpr size_t most_descriptions = 1000;
-// QEMU's own have a kilobyte and a depth of 4.
+// QEMU's own descriptions have a kilobyte and a depth of 4.
 constexpr JsonLimits limits{.what = "a description of firmware", .bytes = size_t{64} << 10, .keys = 1000, .depth = 16};
 
-// Null: it is none. An empty file takes the place of the distribution's of the same name.
+// Null: not a description. An empty file hides the distribution's file with the same name.
 json description_in(const std::string &path) {
     const auto text = base::read_file(path, limits.bytes);
     return text && check_json(*text, path, limits) ? json::parse(*text, nullptr, false) : json();
@@ -43,7 +43,7 @@ bool lists(const json &list, std::string_view word) {
 }
 
 bool is_for(const json &description, const std::string &machine_type) {
-    // Of the names that QEMU has for it, one with a version, as descriptions match them.
+    // One of QEMU's versioned names, because descriptions match these.
     const std::string name = machine_type == "q35" ? "pc-q35-10.0" : "pc-i440fx-10.0";
     const json &targets = field(description, "targets");
     return targets.is_array() && std::ranges::any_of(targets, [&](const json &target) {
@@ -55,7 +55,7 @@ bool is_for(const json &description, const std::string &machine_type) {
            });
 }
 
-// A raw file that can be read; empty: it isn't one.
+// A readable raw file; empty: it is not one.
 std::string file_of(const json &mapping, std::string_view key) {
     const json &file = field(mapping, key), &name = field(file, "filename");
     if (!name.is_string() || field(file, "format") != "raw") return {};

@@ -14,17 +14,21 @@ namespace {
 
 using base::fail;
 
-constexpr std::string_view guest_end = "10.0.2.100";  // where QEMU's user network takes a guest's connections by custom
+constexpr std::string_view guest_end = "10.0.2.100";  // the usual address for a guest's connections in QEMU's user network
 
 bool any(const std::string &address) { return address.empty() || address == "0.0.0.0"; }
 
 base::Result<> check_address(const std::string &address) {
     in_addr parsed{};
     if (address.empty() || ::inet_pton(AF_INET, address.c_str(), &parsed) == 1) return {};
+    in6_addr other{};
+    if (::inet_pton(AF_INET6, address.c_str(), &other) == 1)
+        return fail(0, "forward port", address,
+                    "an IPv6 address, and QEMU's user network forwards those of IPv4 alone; take 127.0.0.1 for ::1, none for ::");
     return fail(0, "forward port", address, "not an IPv4 address; QEMU forwards no other");
 }
 
-// Each rule for itself, and against those before it.
+// Checks each rule alone and against earlier ones.
 base::Result<> check_rules(const std::vector<ForwardPort> &ports) {
     for (size_t i = 0; i < ports.size(); ++i) {
         const ForwardPort &p = ports[i];
@@ -61,7 +65,7 @@ std::string user_network(const Machine &m, const HostFacts &facts) {
                 ",guestfwd={}:{}:{}-cmd:{}", p.protocol, p.guest_address.empty() ? guest_end : p.guest_address, p.guest_port,
                 escaped(quote_words({facts.runvm, "relay", std::format("{}/{}", facts.run_directory, relay_socket),
                                      p.host_address.empty() ? "127.0.0.1" : p.host_address, std::to_string(p.host_port)})));
-    // Users write it with a leading comma or without.
+    // The option may begin with a comma.
     const std::string &more = m.user_network_options;
     return net + (more.empty() || more.starts_with(',') ? "" : ",") + more;
 }
@@ -79,7 +83,7 @@ base::Result<> add_networks(Argv &argv, const Machine &m, const HostFacts &facts
     } else {
         argv.insert(argv.end(), m.networking_options.begin(), m.networking_options.end());
     }
-    // Addresses of the cards as NixOS's test driver gives them (nixos/lib/qemu-common.nix).
+    // MAC addresses as in NixOS's test driver (nixos/lib/qemu-common.nix).
     const std::vector<int> vlans = all_vlans(m);
     for (size_t i = 0; i < vlans.size(); ++i) {
         const int vlan = vlans[i];

@@ -1,4 +1,4 @@
-// The parts of QEMU's command line, one file each; put together by qemu_argv (command.h). Pure.
+// The parts of QEMU's command line, one file for each. qemu_argv (command.h) puts them together. Pure.
 #pragma once
 
 #include <string>
@@ -17,13 +17,13 @@ inline void add(Argv &argv, std::string option, std::string value) {
     argv.push_back(std::move(value));
 }
 
-// Error: a serial that is taken, or too long.
+// Error: a serial is taken or too long.
 base::Result<> add_disks(Argv &argv, const Machine &machine, const HostFacts &facts);
-// Error: a tag that is taken, or that QEMU would not take; a target that the kernel's command line can't carry.
+// Error: a tag is taken or invalid for QEMU, or a target cannot be expressed on the kernel's command line.
 base::Result<> add_shares(Argv &argv, const Machine &machine, const HostFacts &facts);
-// Error: two forwarded ports that clash, what is no address, two cards on one vlan.
+// Error: two forwarded ports clash, an address is invalid, or a vlan has two of the machine's cards.
 base::Result<> add_networks(Argv &argv, const Machine &machine, const HostFacts &facts);
-// The console, QEMU's monitor, the status port, the guest agent. Error: a path too long for a socket.
+// The console, QEMU's monitors, the status port and the guest agent. Error: a path is too long for a socket.
 base::Result<> add_channels(Argv &argv, const Machine &machine, const HostFacts &facts);
 
 }  // namespace hostside

@@ -16,11 +16,11 @@ namespace {
 using base::fail;
 using base::Result;
 
-constexpr int oldest_qemu = 6;  // multidevs=remap is of 4.2, mapped files over it were steady from 6.0
+constexpr int oldest_qemu = 6;  // 4.2 has multidevs=remap; mapped files over it are stable from 6.0 on
 
 bool executable(const std::string &path) { return ::access(path.c_str(), X_OK) == 0; }
 
-// `10 sandbox user`, as it is remembered.
+// Parses the cached form, `10 sandbox user`.
 Abilities remembered(const std::string &text) {
     Abilities a;
     (void)std::from_chars(text.data(), text.data() + text.size(), a.major);

@@ -1,4 +1,4 @@
-// QEMU as a program of this host: where it is, its version, what it can do; and qemu-img, which belongs to it.
+// QEMU as a program of this host: its path, version and abilities. Also finds the matching qemu-img.
 #pragma once
 
 #include <string>
@@ -9,19 +9,19 @@
 
 namespace hostside {
 
-// A path as it is, a name looked up in PATH. Error: it is not there, and how to get it.
+// Keeps a path, and looks up a name in PATH. Error: not found, and how to install it.
 base::Result<std::string> find_qemu(const std::string &name);
 
-// qemu-img from beside this QEMU, else from PATH. Error: neither.
+// Finds qemu-img beside this QEMU, else in PATH. Error: neither.
 base::Result<std::string> find_qemu_img(const std::string &qemu);
 
 struct Abilities {
-    int major = 0;               // of the version
-    bool sandbox = false;        // takes -sandbox on
-    bool run_with_user = false;  // takes -run-with user=; an older one takes -runas
+    int major = 0;               // of the version number
+    bool sandbox = false;        // supports -sandbox on
+    bool run_with_user = false;  // supports -run-with user=; older versions have -runas
 };
 
-// Asked, unless the cache knows it; what was learned is for the cache. Error: it is no QEMU, or an older one than we need.
+// Asks QEMU unless the cache knows; `learned` gets new facts for the cache. Error: this is not QEMU, or it is too old.
 base::Result<Abilities> abilities_of(const std::string &qemu, std::vector<Remembered> &learned);
 
 }  // namespace hostside

@@ -17,7 +17,7 @@ void add_share(Argv &argv, const std::string &path, std::string_view tag, std::s
                     read_only ? ",readonly=on" : ""));
 }
 
-// QEMU makes an id of the tag (qemu: id_wellformed); the target goes through the kernel's command line.
+// QEMU makes an id from the tag (qemu: id_wellformed); the target goes into the kernel's command line.
 base::Result<> check_share(const SharedDirectory &s) {
     constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
     constexpr std::string_view others = "0123456789-._";
@@ -30,8 +30,8 @@ base::Result<> check_share(const SharedDirectory &s) {
     return {};
 }
 
-// As root, `none` would make a guest's setuid bits, owners and devices real on the host: not where others can get at them, as
-// they can't at xchg, and where the guest can't write there are none. There, links of the host's are links for the guest.
+// Under root, `none` would make a guest's setuid bits, owners and devices real on the host. So it is used only where others
+// have no access, as in xchg, and where the guest cannot write. There, the host's links are links for the guest.
 std::string_view security_model(const HostFacts &facts, const std::string &path, bool read_only) {
     if (!facts.root || read_only) return "none";
     if (!facts.without_attributes.contains(path)) return "mapped-xattr";

@@ -19,7 +19,7 @@ Result<Fd> openat2_with(int dir, const std::string &path, int flags, mode_t mode
     how.flags = static_cast<uint64_t>(flags) | O_CLOEXEC;
     how.mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? mode : 0;
     how.resolve = resolve;
-    // EAGAIN: a rename raced with the walk; the kernel asks for another try (openat2(2)).
+    // EAGAIN: a rename raced with the path walk, and the kernel asks for a retry (openat2(2)).
     for (int attempt = 0; attempt < 8; ++attempt) {
         const long fd = ::syscall(SYS_openat2, dir, path.c_str(), &how, sizeof how);
         if (fd >= 0) return Fd(static_cast<int>(fd));
@@ -79,7 +79,7 @@ Result<> write_all(int fd, std::string_view data, std::string_view name) {
 }
 
 Result<> replace_file(const std::string &path, std::string_view data, mode_t mode) {
-    // What has such a name already is a killed process's, or was put there by somebody for whom we shall not write.
+    // A file that already has such a name belongs to a killed process, or somebody planted it. Never write into it.
     constexpr int most_taken = 100;
     std::string temporary;
     Result<Fd> fd = fail(EEXIST, "open", path);
@@ -91,7 +91,7 @@ Result<> replace_file(const std::string &path, std::string_view data, mode_t mod
     Result<> result = write_all(fd->get(), data, temporary);
     if (result && ::fsync(fd->get()) < 0) result = fail(errno, "fsync", temporary);
     if (result && ::rename(temporary.c_str(), path.c_str()) < 0) result = fail(errno, "rename", path);
-    if (!result) (void)::unlink(temporary.c_str());  // the error that is returned is the one that matters
+    if (!result) (void)::unlink(temporary.c_str());  // the first error is the one that matters
     return result;
 }
 
@@ -113,7 +113,7 @@ Result<> make_directories_at(int dir, std::string_view path) {
 }
 
 Result<Fd> make_directories_in_root(int root, std::string_view path) {
-    constexpr int link_limit = 40;  // the kernel's own (path_resolution(7))
+    constexpr int link_limit = 40;  // the kernel's own limit (path_resolution(7))
     auto current = open_in_root(root, "/", O_PATH | O_DIRECTORY);
     std::string done, left(path);
     for (int links = 0; current;) {
@@ -128,7 +128,7 @@ Result<Fd> make_directories_in_root(int root, std::string_view path) {
             const ssize_t length = errno == EEXIST ? ::readlinkat(current->get(), name.c_str(), to.data(), to.size()) : -1;
             if (length < 0) return fail(errno, "mkdir", level);
             if (++links > link_limit) return fail(ELOOP, "mkdir", level);
-            // What the link names is walked in its place: from the root, or from where the link is.
+            // Continue with the link's target in place of its name: from the root, or from the link's directory.
             left.replace(0, name.size(), to.data(), static_cast<size_t>(length));
             if (to.front() == '/') {
                 done.clear();

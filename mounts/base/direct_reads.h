@@ -1,6 +1,6 @@
-// O_DIRECT on a descriptor for as long as this lives, where its file takes it: what is read then goes by the page cache,
-// which neither grows nor is asked to. Offsets, lengths and buffers must be multiples of the device's logical sector, or a read
-// is EINVAL.
+// Sets O_DIRECT on a descriptor during this object's lifetime, if the file supports it. Reads then bypass the page cache, so
+// the cache does not grow. Offsets, lengths and buffers must be multiples of the device's logical sector; otherwise a read is
+// EINVAL.
 #pragma once
 
 #include <fcntl.h>

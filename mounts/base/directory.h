@@ -13,8 +13,8 @@ namespace base {
 
 using Names = std::vector<std::string>;
 
-// Without `.` and `..`, in no order; of more than `most` the rest is left out. The directory is opened anew, so that an O_PATH
-// descriptor will do, and where another reader stands in it stays. `name` is for the error, which is one of open or of reading.
+// Without `.` and `..`, unsorted, at most `most` names. Opens the directory again, so an O_PATH descriptor is enough and other
+// readers keep their position. `name` is for the error of opening or reading.
 Result<Names> names_in(int directory, std::string_view name, size_t most = SIZE_MAX);
 Result<Names> names_in(const std::string &path);
 

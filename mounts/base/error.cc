@@ -12,7 +12,7 @@ std::unexpected<Error> fail(int code, std::string_view step, std::string_view pa
 
 namespace {
 
-// What musl's strerror has no words for ("No error information"): errors of file systems.
+// Errors of file systems for which musl's strerror only says "No error information".
 std::string_view file_system_text(int code) {
     switch (code) {
     case EUCLEAN: return "The file system's structure is damaged (EUCLEAN)";

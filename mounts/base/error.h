@@ -1,7 +1,7 @@
 // An expected failure as a value: which step, on what, why (errno), and what to do about it.
 //
-// Every function of this project that can fail returns a Result; exceptions are for bugs and out-of-memory and are
-// caught once, in main. Only main.cc files and stage1/init/init.cc print an Error; everybody else returns it.
+// Every function of this project that can fail returns a Result. Exceptions are for bugs and out-of-memory; main catches them.
+// Only the main.cc files and stage1/init/init.cc print an Error; all other code returns it.
 #pragma once
 
 #include <expected>
@@ -11,10 +11,10 @@
 namespace base {
 
 struct Error {
-    std::string step;  // what was being done, in the field's words: "mount", "open", "probe"
-    std::string path;  // on what; empty when there is no object
-    int code = 0;      // errno; 0 when no system call is behind it
-    std::string hint;  // why or what to do, in words; may be empty when the errno says it all
+    std::string step;  // what was being done, in the field's terms: "mount", "open", "probe"
+    std::string path;  // on what object; empty when there is none
+    int code = 0;      // errno; 0 when no system call failed
+    std::string hint;  // why, or what to do; may be empty when the errno says enough
 };
 
 template <class T = void>
@@ -26,7 +26,7 @@ std::unexpected<Error> fail(int code, std::string_view step, std::string_view pa
 // One line without newline: `mount '/nix/store': No such device; the kernel has no 9p`.
 std::string message(const Error &error);
 
-// The text of an errno; "error 4711" for one that has none.
+// The text of an errno; "error 4711" for an unknown one.
 std::string errno_text(int code);
 
 }  // namespace base

@@ -1,4 +1,4 @@
-// Ownership of a file descriptor. A raw int elsewhere is only ever a borrowed parameter.
+// Owns a file descriptor. Everywhere else, a raw int is only a borrowed parameter.
 #pragma once
 
 #include <unistd.h>
@@ -24,10 +24,10 @@ class Fd {
     [[nodiscard]] bool valid() const { return fd_ >= 0; }
     explicit operator bool() const { return valid(); }
 
-    // Gives up ownership: the caller closes.
+    // Gives up ownership; the caller must close it.
     [[nodiscard]] int release() { return std::exchange(fd_, -1); }
 
-    // Closes what was owned. A close error has no remedy here: data that must be safe is fsynced before.
+    // Closes the owned descriptor. A close error has no remedy here; data that must be safe is fsynced before.
     void reset(int fd = -1) {
         if (fd_ >= 0) ::close(fd_);
         fd_ = fd;

@@ -1,4 +1,4 @@
-// FNV-1a, 64 bits: for names and for torn sectors, not against an enemy.
+// FNV-1a, 64 bits. Good for names and torn sectors; no protection against an attacker.
 #pragma once
 
 #include <cstdint>

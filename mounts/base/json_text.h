@@ -1,4 +1,4 @@
-// Text as a JSON string (RFC 8259, 7): for the few places that write JSON where speed or size forbids a library.
+// Text as a JSON string (RFC 8259, 7), for the few places where speed or size rules out a JSON library.
 #pragma once
 
 #include <string>
@@ -6,8 +6,8 @@
 
 namespace base {
 
-// With its quotes. What is not UTF-8 becomes U+FFFD, a byte at a time: a path or a label may hold anything, and must not
-// make the document unreadable.
+// Includes the quotes. Each byte that is not valid UTF-8 becomes U+FFFD, because a path or a label may hold any bytes and must
+// not make the document unreadable.
 std::string json_text(std::string_view text);
 
 }  // namespace base

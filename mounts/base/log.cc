@@ -10,9 +10,9 @@ namespace base {
 
 namespace {
 
-constexpr size_t record_limit = 900;  // printk cuts a record at 1024 bytes less its prefix (kernel/printk, PRINTKRB_RECORD_MAX)
+constexpr size_t record_limit = 900;  // printk truncates at 1024 bytes minus the prefix (kernel/printk, PRINTKRB_RECORD_MAX)
 
-Fd kmsg;  // the one mutable global: the log has no other owner
+Fd kmsg;  // the only mutable global, because the log has no other owner
 
 }  // namespace
 
@@ -31,7 +31,7 @@ void log(Priority priority, std::string_view text) {
             line.remove_prefix(record.size());
             const std::string out =
                 kmsg ? std::format("<{}>stage1: {}", static_cast<int>(priority), record) : std::format("{}\n", record);
-            // A log that cannot be written has nowhere to be reported.
+            // A failed write to the log cannot be reported anywhere.
             (void)!::write(kmsg ? kmsg.get() : STDERR_FILENO, out.data(), out.size());
         } while (!line.empty());
     }

@@ -1,6 +1,6 @@
-// Where a line of ours goes. In the guest: /dev/kmsg, one write a record with its priority, so that it stands in order
-// among the kernel's own and survives in dmesg. Elsewhere, and until /dev/kmsg is there: stderr.
-// Called by main.cc files and stage1/init/init.cc only; libraries return errors.
+// Where log lines go. In the guest: to /dev/kmsg, one write per record, with its priority, so that they appear in order among
+// the kernel's lines and stay in dmesg. Elsewhere, and until /dev/kmsg exists: to stderr. Only the main.cc files and
+// stage1/init/init.cc call this; libraries return errors.
 #pragma once
 
 #include <string_view>
@@ -9,9 +9,9 @@
 
 namespace base {
 
-enum class Priority { error = 3, warning = 4, notice = 5, info = 6, debug = 7 };  // syslog's numbers (syslog(3))
+enum class Priority { error = 3, warning = 4, notice = 5, info = 6, debug = 7 };  // numbers of syslog(3)
 
-// Sends what follows to /dev/kmsg, prefixed `stage1: `. ENOENT before devtmpfs is mounted.
+// Sends later lines to /dev/kmsg, with the prefix `stage1: `. ENOENT before devtmpfs is mounted.
 Result<> log_to_kmsg();
 
 void log(Priority priority, std::string_view text);

@@ -11,7 +11,7 @@ namespace {
 
 bool harmless(uint32_t c) {
     if (c < 0x20 || (c >= 0x7f && c < 0xa0)) return false;
-    // Line and paragraph separators, marks and overrides of direction (Unicode, UAX 9).
+    // Line and paragraph separators, and characters that change the direction of text (Unicode, UAX 9).
     return c != 0x200e && c != 0x200f && (c < 0x2028 || c > 0x202e) && (c < 0x2066 || c > 0x2069);
 }
 
@@ -46,7 +46,7 @@ std::string printable_lines(std::string_view text) {
             continue;
         }
         text.remove_prefix(1);
-        // Parameters and intermediates, then the one that says what it is (ECMA-48, 5.4).
+        // A control sequence: parameter and intermediate bytes, then the final byte (ECMA-48, 5.4).
         while (!text.empty() && text.front() >= ' ' && text.front() < '@') text.remove_prefix(1);
         if (!text.empty() && text.front() >= '@' && text.front() < '\x7f') text.remove_prefix(1);
     }

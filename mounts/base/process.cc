@@ -15,7 +15,7 @@ namespace base {
 
 namespace {
 
-// What a child that failed before exec tells its parent: where, and errno.
+// What a child that failed before exec tells its parent: the stage and errno.
 struct StartFailure {
     enum Stage : int { input, output, root, exec } stage;
     int code;
@@ -45,17 +45,17 @@ std::vector<char *> pointers(const std::vector<std::string> &strings) {
         (void)!::write(failure, &report, sizeof report);
         ::_exit(127);
     };
-    // The child begins with a clean slate: PID 1 and the launcher block signals that a program must see.
+    // Start with a clean signal state: PID 1 and the launcher block signals that the program must see.
     sigset_t blocked;
     sigemptyset(&blocked);
-    // Whom nohup started hangs up for nobody, and neither do its children that would take the signal for themselves (QEMU).
+    // Under nohup, keep SIGHUP blocked: otherwise children that install their own handler (QEMU) would end on it.
     struct sigaction hang_up{};
     if (::sigaction(SIGHUP, nullptr, &hang_up) == 0 && hang_up.sa_handler == SIG_IGN) sigaddset(&blocked, SIGHUP);
     ::sigprocmask(SIG_SETMASK, &blocked, nullptr);
     ::signal(SIGPIPE, SIG_DFL);
     if (command.dies_with_parent) {
         (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (::getppid() != parent) ::_exit(127);  // it ended before we could ask
+        if (::getppid() != parent) ::_exit(127);  // the parent ended before the prctl
     }
     const int input = command.standard_input >= 0 ? command.standard_input : ::open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (input < 0 || ::dup2(input, STDIN_FILENO) < 0) give_up(StartFailure::input);
@@ -72,7 +72,7 @@ std::vector<char *> pointers(const std::vector<std::string> &strings) {
 }  // namespace
 
 Result<Child> start(const Command &command) {
-    // All that allocates happens before fork: the caller may be multi-threaded.
+    // Allocate everything before fork, because the caller may be multi-threaded.
     const auto argv = pointers(command.argv);
     std::vector<char *> environment;
     if (command.environment) environment = pointers(*command.environment);

@@ -1,4 +1,4 @@
-// Starting a program and hearing how it ended. argv only: no shell ever sees a path or an option.
+// Starts a program and reports how it ended. Takes an argv only: no shell ever sees a path or an option.
 #pragma once
 
 #include <sys/types.h>
@@ -14,33 +14,33 @@
 namespace base {
 
 struct Command {
-    std::vector<std::string> argv;                          // argv[0] with a slash is a path, else looked up in PATH
-    std::optional<std::vector<std::string>> environment{};  // "NAME=value" each; absent: ours
-    std::string root{};                                     // chroot into it first, and chdir("/"); empty: no
+    std::vector<std::string> argv;                          // argv[0] without a slash is looked up in PATH
+    std::optional<std::vector<std::string>> environment{};  // "NAME=value" each; absent: this process's environment
+    std::string root{};                                     // chroot into it first, and chdir("/"); empty: no chroot
     int standard_input = -1;                                // borrowed; -1: /dev/null
-    std::vector<int> inherited{};                           // borrowed; the child has them under the same numbers
-    bool capture_output = false;                            // stdout and stderr together into Exit::output
-    bool dies_with_parent = false;  // SIGKILL for it when the thread that started it ends (prctl(2), PR_SET_PDEATHSIG)
-    size_t output_limit_bytes = size_t{1} << 20;  // more than this is dropped, the program is not disturbed
+    std::vector<int> inherited{};                           // borrowed; the child gets them under the same numbers
+    bool capture_output = false;                            // stdout and stderr together, into Exit::output
+    bool dies_with_parent = false;                // SIGKILL when the thread that started it ends (prctl(2), PR_SET_PDEATHSIG)
+    size_t output_limit_bytes = size_t{1} << 20;  // the rest is discarded; the program does not notice
 };
 
 struct Exit {
-    int status = 0;      // the exit code; 128 + the signal's number when a signal ended it
-    std::string output;  // what was captured
+    int status = 0;      // the exit code, or 128 + the number of the signal that ended it
+    std::string output;  // the captured output
 };
 
-// Runs to the end. The Error is for a program that could not be started, with the stage at which that failed
-// (chroot, exec) and its errno; a program that ran and failed is an Exit.
+// Runs a program to its end. An Error means that the program could not start; it names the stage that failed (chroot, exec) and
+// its errno. A program that ran and failed is an Exit.
 Result<Exit> run(const Command &command);
 
-// A program that was not waited for. Whoever holds it waits or kills; dropping it leaves the process alone.
+// A running program. The owner must wait for it or kill it; destroying this object leaves the process alone.
 struct Child {
     pid_t pid = -1;
-    Fd output{};  // the read end when capture_output was asked for
+    Fd output{};  // the read end, with capture_output
 };
 Result<Child> start(const Command &command);
 
-// waitpid(2) status → Exit::status.
+// Converts a waitpid(2) status to an Exit::status.
 int exit_code(int wait_status);
 
 }  // namespace base

@@ -1,4 +1,4 @@
-// Files where somebody else may have put a link, a FIFO or a device: opened only when they are regular files, and nobody waits.
+// Opens files in places where somebody may have put a link, a FIFO or a device. Opens regular files only, and never blocks.
 #pragma once
 
 #include <sys/types.h>
@@ -10,11 +10,11 @@
 
 namespace base {
 
-// openat(2) of a regular file, or a new one; a link in the last place is not followed. An Error without errno: something
-// else is there, which was not opened: a device may act on that.
+// openat(2) of an existing or new regular file. Does not follow a link in the last component. An Error without errno: the name
+// is something else, and it was not opened, because opening a device may have an effect.
 Result<Fd> open_regular(int dir, const std::string &path, int flags, mode_t mode = 0);
 
-// To read, links followed as in open_in_root.
+// For reading; follows links as open_in_root does.
 Result<Fd> open_regular_in_root(int root, const std::string &path);
 
 }  // namespace base

@@ -1,5 +1,5 @@
-// Words of a shell command line, without a shell: for QEMU_OPTS and the like, which users write with shell quotes, and
-// back again, for commands that are shown and pasted. Nothing is ever expanded or evaluated. Pure.
+// Splits text into words with shell quoting, without a shell, for QEMU_OPTS and the like. Also quotes words for commands that
+// are shown and pasted. Never expands or evaluates anything. Pure.
 #pragma once
 
 #include <string>
@@ -11,13 +11,13 @@
 namespace base {
 
 // Splits at blanks; understands '…', "…" (with \" \\ \$ \` inside) and \x (POSIX, XCU 2.2). `what` names the text in the
-// message of an open quote.
+// message about an unclosed quote.
 base::Result<std::vector<std::string>> split_words(std::string_view text, std::string_view what);
 
-// One word as sh and bash read it back; '…' only where it is needed.
+// Quotes a word so that sh and bash read it back unchanged; uses '…' only if needed.
 std::string quote_word(std::string_view word);
 
-// All of an argv on one line.
+// Quotes an argv as one line.
 std::string quote_words(const std::vector<std::string> &words);
 
 }  // namespace base

@@ -1,4 +1,4 @@
-// One character of text that may be anything (RFC 3629: shortest form, no surrogates, nothing past U+10FFFF). Pure.
+// Decodes one UTF-8 character of untrusted text (RFC 3629: shortest form, no surrogates, at most U+10FFFF). Pure.
 #pragma once
 
 #include <cstddef>
@@ -8,11 +8,11 @@
 namespace base {
 
 struct Character {
-    size_t length = 0;  // bytes; 0: the text does not begin with a well-formed character
+    size_t length = 0;  // bytes; 0: the text does not begin with a valid character
     uint32_t value = 0;
 };
 
-// The one at the start of `text`, which is not empty.
+// The first character of `text`, which must not be empty.
 Character character_at(std::string_view text);
 
 }  // namespace base

@@ -20,7 +20,7 @@ namespace {
 using base::fail;
 using base::Result;
 
-// Every parser fills its part of `out` from a value; a bare parameter has an empty one.
+// Each parser sets its part of `out` from a value; a bare parameter has an empty value.
 using Parser = std::function<Result<>(BootParameters &out, const std::string &value)>;
 
 std::unexpected<base::Error> bad_value(std::string_view parameter, std::string_view value, std::string_view expected) {
@@ -75,7 +75,7 @@ Result<> parse_timeout(BootParameters &out, const std::string &value) {
     return {};
 }
 
-// What a share would hide, or be hidden by. Empty: it can be there.
+// Why nothing can be shared at this target. Empty: it can.
 std::string_view why_no_share(std::string_view target) {
     if (target == "/") return "it is the root";
     for (const std::string_view store : {protocol::store_dir, protocol::store_lower_dir, protocol::store_upper_dir})
@@ -107,7 +107,7 @@ Result<> parse_share(BootParameters &out, const std::string &value) {
     return {};
 }
 
-// What an administrator may choose of unionfs(8); the layers and the mount point are stage 1's.
+// The options of unionfs(8) that an administrator may set; stage 1 sets the layers and the mount point.
 Result<> parse_union_options(BootParameters &out, const std::string &value) {
     constexpr std::array<std::string_view, 5> known{"mode", "io_uring", "max_files", "stale_readers", "volatile"};
     for (const auto word : std::views::split(value, ','))
@@ -118,7 +118,7 @@ Result<> parse_union_options(BootParameters &out, const std::string &value) {
     return {};
 }
 
-// A name that nothing has would be a boot that does not stop.
+// With an unknown name the boot would never stop, so it is an error.
 Result<> parse_break(BootParameters &out, const std::string &value) {
     const std::string_view name = std::string_view(value).substr(0, value.find(':'));
     if (const auto phase = protocol::boot_phase(value)) {
@@ -227,7 +227,7 @@ Result<BootParameters> boot_parameters(const std::vector<Parameter> &parameters)
     for (const auto &[parameter, value] : parameters) {
         const auto parser = parsers().find(parameter);
         if (parser == parsers().end()) {
-            // A slip in one of ours would otherwise be a boot that silently does something else.
+            // A typo in one of our parameters would otherwise silently boot something else.
             if (parameter.starts_with("stage1."))
                 return fail(0, "kernel parameter", parameter, "stage1 has no parameter of this name; see stage1(8)");
             continue;

@@ -8,7 +8,7 @@ namespace {
 
 bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
-// Takes one word off the front; a quote anywhere in it hides spaces until the next quote.
+// Removes the first word and returns it. A quote anywhere in the word hides spaces until the next quote.
 std::string_view next_word(std::string_view &text) {
     while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
     bool quoted = false;
@@ -20,7 +20,7 @@ std::string_view next_word(std::string_view &text) {
     return word;
 }
 
-// The kernel drops a quote that opens the word or the value, and the one that ends it.
+// The kernel drops a quote that opens the word or the value, and the matching quote at its end.
 std::string_view unquote(std::string_view text) {
     if (!text.starts_with('"')) return text;
     text.remove_prefix(1);
@@ -31,7 +31,7 @@ std::string_view unquote(std::string_view text) {
 }  // namespace
 
 std::vector<Parameter> parse_command_line(std::string_view text) {
-    // The kernel hands over a C string; what a file holds may be longer, but not past a NUL.
+    // The kernel passes a C string. A file may hold more, but nothing after a NUL counts.
     text = text.substr(0, text.find('\0'));
     std::vector<Parameter> parameters;
     while (true) {

@@ -23,7 +23,7 @@ using base::Result;
 using Table = std::unique_ptr<libmnt_table, decltype(&mnt_unref_table)>;
 using Stream = std::unique_ptr<std::FILE, decltype(&std::fclose)>;
 
-// libmount's parser reports a line that it cannot read through this and goes on; we stop at the first.
+// libmount calls this for a line that it cannot parse and then continues; we stop at the first such line.
 int remember_line(libmnt_table *table, const char *, int line) {
     *static_cast<int *>(mnt_table_get_userdata(table)) = line;
     return -1;
@@ -33,7 +33,7 @@ std::string nine_p_options(std::string_view access, std::string_view cache, uint
     return std::format("{},trans=virtio,version=9p2000.L,cache={},msize={}", access, cache, msize_bytes);
 }
 
-// False: there is no such option.
+// False: stage1 has no such option.
 bool take_own_option(FileSystem &fs, std::string_view option) {
     if (option == "x-stage1.mkfs")
         fs.mkfs = true;
@@ -50,7 +50,7 @@ bool take_own_option(FileSystem &fs, std::string_view option) {
     return true;
 }
 
-// Lines that are for others. Empty: the line is for us.
+// Why stage 1 skips a line. Empty: it does not.
 std::string_view for_others(libmnt_fs *entry) {
     if (mnt_fs_is_swaparea(entry) != 0) return "stage 2 turns swap space on";
     if (mnt_fs_match_options(entry, "+noauto") != 0) return "noauto: it is mounted when somebody asks for it";
@@ -59,7 +59,7 @@ std::string_view for_others(libmnt_fs *entry) {
 
 std::string text_of(const char *text) { return text != nullptr ? text : ""; }
 
-// What each entry of the table is the line of: libmount takes one from every line that is neither empty nor a comment.
+// The line number of each table entry. libmount makes an entry of every line that is neither empty nor a comment.
 std::vector<int> entry_lines(std::string_view text) {
     std::vector<int> lines;
     int number = 0;
@@ -141,7 +141,7 @@ void add_option(std::string &options, std::string_view more) {
     options += options.empty() ? std::string(more) : std::format(",{}", more);
 }
 
-// The kernel takes `root=vda` for the device of that name.
+// The kernel accepts `root=vda` for /dev/vda.
 std::string device_path(const std::string &root, std::string_view type) {
     const bool bare = !root.empty() && root.find_first_of("/=:") == std::string::npos && type != "9p" && type != "virtiofs";
     return bare ? "/dev/" + root : root;
@@ -152,7 +152,7 @@ void replace_root(FileSystem &root, const BootParameters &parameters) {
     if (in_memory) {
         root = FileSystem{.source = "tmpfs", .target = "/", .type = "tmpfs", .options = "mode=755"};
     } else {
-        // `root=fstab` of a NixOS made for systemd in the initrd: the table says it.
+        // NixOS with systemd in the initrd passes `root=fstab`: the table decides.
         if (parameters.root && parameters.root != "fstab")
             root.source = device_path(*parameters.root, parameters.root_type.value_or(root.type));
         if (parameters.root_type) {
@@ -167,11 +167,11 @@ void replace_root(FileSystem &root, const BootParameters &parameters) {
         else
             add_option(root.options, option);
     }
-    // An empty root that cannot be written would serve nobody.
+    // A read-only empty root would be useless, so `ro` does not apply to it.
     if (parameters.root_read_only && !in_memory) add_option(root.options, "ro");
 }
 
-// The host says what it gives as the store; where it is mounted, and whether a union lies over it, is left as it was.
+// Replaces what is mounted as the store. The mount point, and whether a union lies over it, stay unchanged.
 void replace_store(std::vector<FileSystem> &table, StoreKind kind, uint32_t msize_bytes) {
     FileSystem *store = find(table, protocol::store_dir);
     if (store == nullptr) store = &table.emplace_back(FileSystem{.target = std::string(protocol::store_dir)});
@@ -191,7 +191,7 @@ void replace_store(std::vector<FileSystem> &table, StoreKind kind, uint32_t msiz
 
 Result<Fstab> parse_fstab(const std::string &text, const std::string &name) {
     const Table table(mnt_new_table(), &mnt_unref_table);
-    // fmemopen does not take an empty buffer, and an fstab without a line has no root either way.
+    // fmemopen rejects an empty buffer, and an empty fstab is an error anyway because it has no root.
     const Stream stream(text.empty() ? nullptr : ::fmemopen(const_cast<char *>(text.data()), text.size(), "r"), &std::fclose);
     int bad_line = 0;
     mnt_table_set_userdata(table.get(), &bad_line);
@@ -224,7 +224,8 @@ Result<Fstab> parse_fstab(const std::string &text, const std::string &name) {
 std::string default_fstab(uint32_t msize_bytes) {
     namespace p = protocol;
     std::string text = std::format("{} / ext4 rw,x-stage1.mkfs 0 1\n", p::default_root_device);
-    // The store never changes under us: loose never validates. What the host writes meanwhile must be seen: mmap.
+    // The store never changes while we use it, so cache=loose (no revalidation) is safe. The other shares use cache=mmap
+    // because changes by the host must be visible.
     text += std::format("{} {} 9p {} 0 0\n", p::store_tag, p::store_dir, nine_p_options("ro", "loose", msize_bytes));
     text += std::format("{} {} 9p {} 0 0\n", p::xchg_tag, p::xchg_dir, nine_p_options("rw", "mmap", msize_bytes));
     text += std::format("{} {} 9p {} 0 0\n", p::shared_tag, p::shared_dir, nine_p_options("rw", "mmap", msize_bytes));

@@ -10,7 +10,7 @@ namespace {
 
 struct Waiting {
     FileSystem fs;
-    std::vector<std::string> sources;  // places that it is made of
+    std::vector<std::string> sources;  // the paths that it is made from
 };
 
 bool lies_in(std::string_view path, std::string_view directory) {
@@ -21,7 +21,7 @@ bool lies_in(std::string_view path, std::string_view directory) {
 bool lies_in(const Waiting &one, const Waiting &other) { return &one != &other && lies_in(one.fs.target, other.fs.target); }
 
 bool takes_from(const Waiting &one, const Waiting &other) {
-    // A directory that is bound to itself, or that is a layer of what lies over it, waits for no other.
+    // A directory that is bound to itself, or that is a layer of the overlay on it, need not wait.
     return &one != &other && std::ranges::any_of(one.sources, [&](const auto &path) { return lies_in(path, other.fs.target); });
 }
 

@@ -1,5 +1,6 @@
-// In which order file systems are mounted: a parent before what lies in it, and what a bind mount or an overlay takes from the
-// root before that. Otherwise by their targets; those that wait for one another in a circle in the order of their lines. Pure.
+// The order in which file systems are mounted: a parent before its children, and the source of a bind mount or an overlay
+// before the mount itself. Otherwise sorted by target. Mounts that wait for each other in a cycle go in the order of their
+// lines. Pure.
 #pragma once
 
 #include <vector>

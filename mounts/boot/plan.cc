@@ -17,8 +17,8 @@ void add(std::vector<NeededModule> &modules, std::string name, std::string by) {
         modules.push_back({std::move(name), std::move(by)});
 }
 
-// A tmpfs of its own for the upper: half of the memory, as the kernel's default, and as many inodes as unpacking a
-// source tree needs; a full one is ENOSPC in the guest, not a guest out of memory.
+// The upper gets its own tmpfs: half of the memory, the kernel's default, and enough inodes to unpack a source tree. When it is
+// full, the guest gets ENOSPC instead of running out of memory.
 std::string upper_tmpfs_options(uint64_t memory_bytes) {
     return memory_bytes == 0 ? "mode=755" : std::format("mode=755,size={}k,nr_inodes=1m", memory_bytes / 2 / 1024);
 }
@@ -48,7 +48,7 @@ bool goes_along(std::string_view target) {
     return top == "/proc" || top == "/sys" || top == "/dev" || top == "/run";
 }
 
-// A name that is in the file system, not in the device's own nature: an empty disk can't have it.
+// A name that is stored in the file system and not in the device itself. An empty disk cannot have one.
 bool names_content(std::string_view source) {
     std::string lower(source);
     std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
@@ -65,7 +65,8 @@ Phase plan_modules(const PlanInput &input) {
     for (const FileSystem &fs : input.file_systems) {
         if (fs.type == "9p") add(load.modules, "9pnet_virtio", fs.target);
         if (fs.type != "auto" && fs.type != "tmpfs" && fs.type != "none") add(load.modules, "fs-" + fs.type, fs.target);
-        // They ask for their checksum by that name when they mount, and the kernel has no modprobe of its own.
+        // These file systems request their checksum by this name when they are mounted, and the initrd has no modprobe for the
+        // kernel.
         if (fs.type == "ext4" || fs.type == "erofs") add(load.modules, "crc32c", fs.target);
         if (fs.store_union == UnionMode::off) continue;
         const bool fuse = input.parameters.union_engine == UnionEngine::fuse;
@@ -83,11 +84,11 @@ Phase plan_devices(const PlanInput &input) {
             phase.steps.push_back(WaitForDevice{fresh, input.parameters.device_timeout_s});
             phase.steps.push_back(PrepareDisk{fresh, true, fs.source});
         }
-        // An optional one is waited for when it is mounted, by whoever mounts it: not at all.
+        // Do not wait for an optional device here.
         for (const std::string &device : devices)
             if (!fs.optional) phase.steps.push_back(WaitForDevice{device, input.parameters.device_timeout_s});
         if (fs.mkfs) phase.steps.push_back(PrepareDisk{.spec = fs.source, .vouched = fs.source == fresh});
-        // One of several devices has its check in its own file system.
+        // A file system on several devices has its own checks.
         if (fs.check_pass > 0 && devices.size() == 1) phase.steps.push_back(CheckFileSystem{fs.source, fs.type});
     }
     return phase;
@@ -96,7 +97,7 @@ Phase plan_devices(const PlanInput &input) {
 Phase plan_mounts(const PlanInput &input) {
     Phase phase{protocol::BootPhase::mounts, {}};
     for (const std::string &text : input.passed_over) phase.steps.push_back(PassOver{text});
-    std::vector<Step> last;  // a union that writes into xchg comes after it
+    std::vector<Step> last;  // a union that writes to xchg must come after xchg
     for (const FileSystem &fs : input.file_systems) {
         const bool is_root = fs.target == "/";
         if (is_root && input.root_mounted) continue;
@@ -104,12 +105,12 @@ Phase plan_mounts(const PlanInput &input) {
             plan_store_union(fs, input, input.parameters.union_trace ? last : phase.steps);
             continue;
         }
-        // The root's own mount point is the initrd's, as is what goes along.
+        // The root's own mount point is in the initrd, and so are those on /proc, /sys, /dev and /run if these move along.
         const std::string root = is_root || (input.run_goes_along && goes_along(fs.target)) ? "" : input.target_root;
         const std::string target = is_root ? input.target_root : root + fs.target;
         const bool bind = is_bind(fs.options);
         const std::string source = bind ? input.target_root + plain_path(fs.source) : fs.source;
-        // A bind mount's source is made if it is missing, as systemd does it; an overlay's upper and work, too.
+        // Create a missing source of a bind mount, as systemd does, and the upper and work directories of an overlay.
         if (bind)
             phase.steps.push_back(MakeBindPlaces{source, target, root});
         else
@@ -120,7 +121,7 @@ Phase plan_mounts(const PlanInput &input) {
                     phase.steps.push_back(MakeDirectory{.path = input.target_root + plain_path(place), .root = root});
         phase.steps.push_back(Mount{source, target, fs.type, fs.options, fs.optional, root});
         if (fs.autoresize) phase.steps.push_back(GrowFileSystem{target, root});
-        // Before xchg and shared are mounted in it.
+        // Before xchg and shared are mounted in /tmp.
         if (is_root) phase.steps.push_back(MakeDirectory{target + "/tmp", 01777, true, input.target_root});
     }
     phase.steps.insert(phase.steps.end(), last.begin(), last.end());
@@ -133,7 +134,7 @@ Phase plan_mounts(const PlanInput &input) {
 Phase plan_system(const PlanInput &input) {
     const std::string &root = input.target_root;
     Phase phase{protocol::BootPhase::system, {}};
-    // NixOS's tools refuse a root that is not marked; stage 2 makes all else but needs somewhere to mount to.
+    // NixOS's tools refuse a root without this mark. Stage 2 creates everything else but needs mount points.
     for (const char *directory : {"/etc", "/proc", "/sys", "/dev", "/run"})
         phase.steps.push_back(MakeDirectory{.path = root + directory, .root = root});
     phase.steps.push_back(MarkFile{root + "/etc/NIXOS", root});

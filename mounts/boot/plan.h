@@ -1,5 +1,5 @@
-// From what shall be (file systems, parameters) to what is done, in order. Pure: `stage1 plan` prints what
-// `stage1 init` runs, on any machine.
+// Turns the desired state (file systems, parameters) into steps, in order. Pure: `stage1 plan` prints what `stage1 init` would
+// run, on any machine.
 #pragma once
 
 #include <string>
@@ -11,7 +11,7 @@
 
 namespace mounts {
 
-// The phases of a boot, in order. Each is planned and run before the next one.
+// A phase of a boot. Each phase is planned and run before the next one is.
 struct Phase {
     protocol::BootPhase phase;
     std::vector<Step> steps;
@@ -23,18 +23,18 @@ struct PlanInput {
     std::vector<std::string> passed_over{};  // as parse_fstab returns
     BootParameters parameters;
     std::string target_root;
-    bool root_mounted = false;  // by somebody else: a scripted stage 1, systemd
-    // /proc, /sys, /dev and /run go along into the target root: what is to be mounted in them is mounted in our own, for what
-    // is mounted in the root's would be hidden.
+    bool root_mounted = false;  // somebody else mounted it: a scripted stage 1 or systemd
+    // /proc, /sys, /dev and /run move along into the target root. Mounts inside them go into the initrd's directories, because
+    // those in the target root would be hidden.
     bool run_goes_along = true;
     uint64_t memory_bytes = 0;
-    std::vector<std::string> modules;  // to load whatever the file systems need
+    std::vector<std::string> modules;  // to load in any case
 };
 
-// The whole boot. Error: no init= (which is named), where a boot needs one.
+// The whole boot. Error: a boot that needs init= has none.
 base::Result<std::vector<Phase>> plan_boot(const PlanInput &input);
 
-// The phases alone that the hooks run.
+// Single phases, for the hooks.
 Phase plan_modules(const PlanInput &input);
 Phase plan_devices(const PlanInput &input);
 Phase plan_mounts(const PlanInput &input);

@@ -9,10 +9,10 @@ namespace mounts {
 
 namespace {
 
-// overlayfs's (Documentation/filesystems/overlayfs.rst); those of several places have colons between them.
+// Options of overlayfs that hold paths (Documentation/filesystems/overlayfs.rst). Several paths are separated by colons.
 constexpr std::array<std::string_view, 5> place_options{"lowerdir", "lowerdir+", "datadir+", "upperdir", "workdir"};
 
-// Of these the source is a name and no more, whatever it looks like.
+// With these types the source is only a name, even if it looks like a device.
 constexpr std::array<std::string_view, 3> without_device{"9p", "overlay", "tmpfs"};
 
 bool is_device(std::string_view source) { return source.starts_with("/dev/") || source.contains('='); }
@@ -48,7 +48,7 @@ std::vector<std::string> device_sources(std::string_view source, std::string_vie
     if (is_bind(options) || std::ranges::contains(without_device, type)) return {};
     std::vector<std::string> found;
     for (auto part : std::views::split(source, ':')) found.emplace_back(std::string_view(part));
-    // A colon in a name of one device (/dev/disk/by-path/pci-0000:00:05.0) has no device after it.
+    // /dev/disk/by-path/pci-0000:00:05.0 is one device: the text after a colon is not a device.
     if (found.size() > 1 && std::ranges::all_of(found, is_device)) return found;
     if (is_device(source) || source.starts_with('/')) return {std::string(source)};
     return {};
@@ -79,7 +79,7 @@ base::Result<std::string> replace_places(std::string_view overlay_options, const
         std::string_view colon = "";
         for (auto one : std::views::split(option.substr(equals + 1), ':')) {
             const std::string path{std::string_view(one)};
-            auto replaced = path.empty() ? base::Result<std::string>(path) : place(path);  // `::` stands before data layers
+            auto replaced = path.empty() ? base::Result<std::string>(path) : place(path);  // empty: `::` precedes data layers
             if (!replaced) return replaced;
             if (replaced->find_first_of(",:\\\"") != std::string::npos)
                 return base::fail(0, "resolve", path, "a comma, colon, quote or backslash in an overlay's place");

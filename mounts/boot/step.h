@@ -1,6 +1,6 @@
-// One thing that stage 1 does to the machine, as a value: planned by plan.h, told by describe(), done by stage1/steps/run_step.h.
-// A step carries all that it needs. What can only be known from a device is decided when it is there, and describe() says so:
-// whether a disk is empty, and which file system a device holds that the table takes for another.
+// One action of stage 1 as a value: plan.h plans it, describe() prints it, stage1/steps/run_step.h runs it. A step carries all
+// its data. Facts that only a device can tell are decided at run time, and describe() says so: whether a disk is empty, and
+// which file system a device really holds if the table names another.
 #pragma once
 
 #include <sys/types.h>
@@ -15,55 +15,55 @@
 
 namespace mounts {
 
-// In MakeBindPlaces, Mount, MountUnion, MakeDirectory, MarkFile and GrowFileSystem `root` is the beginning of each path that is a
-// directory which the rest is resolved beneath, its links too (RESOLVE_IN_ROOT): whoever wrote the target root's disk leads
-// nobody out of it. Empty: the paths are the initrd's own.
+// `root` in MakeBindPlaces, Mount, MountUnion, MakeDirectory, MarkFile and GrowFileSystem is a directory and the prefix of each
+// path. The rest of the path, including symlinks, is resolved beneath it (RESOLVE_IN_ROOT), because whoever wrote the target
+// root's disk must not lead us out of it. Empty: the paths are in the initrd.
 
-// Modules that a later step needs, dependencies first being the loader's business.
+// Modules that a later step needs. The loader adds their dependencies.
 struct NeededModule {
-    std::string name;  // or an alias: fs-ext4
-    std::string by;    // the first that needs it, as a person knows it: where it is mounted
+    std::string name;  // or an alias, such as fs-ext4
+    std::string by;    // who needs it first, in terms that a person knows: its mount point
 };
 struct LoadModules {
     std::vector<NeededModule> modules;
 };
 
-// A block device must appear; resolved to a path in /dev by whoever runs it.
+// Waits until a block device appears and resolves it to a path in /dev.
 struct WaitForDevice {
     std::string spec;  // path, LABEL=, UUID=, PARTUUID=, serial=
     int timeout_s = 0;
 };
 
-// Formatted when proven empty, else kept; the rule is in stage1/disk/.
+// Formats a disk that is proven empty and keeps any other; stage1/disk/ has the rule.
 struct PrepareDisk {
     std::string spec;
-    bool vouched = false;  // the launcher knows that nothing was ever written to it
-    // LABEL= or UUID= that the root is known by: what is made gets it, unless a device has it already. Empty: any will do.
+    bool vouched = false;  // the launcher vouches that nothing was ever written to it
+    // The LABEL= or UUID= of the root. The new file system gets it, unless a device has it already. Empty: any will do.
     std::string content{};
 };
 
 struct Mount {
-    std::string source;  // of a bind mount a path like `target`; the places in an overlay's options are in the root, too
-    std::string target;  // full path, target root included
+    std::string source;  // for a bind mount, a path like `target`; paths in an overlay's options are in the root too
+    std::string target;  // full path, including the target root
     std::string type;
     std::string options;
     bool optional = false;
     std::string root{};
 };
 
-// The source of a bind mount, a directory when there is nothing, and a mount point of its kind: a directory or a file.
+// Creates the source of a bind mount, as a directory, if it is missing, and a mount point of the same kind (directory or file).
 struct MakeBindPlaces {
     std::string source;
     std::string target;
     std::string root{};
 };
 
-// A line of the table that is not for us, told and no more.
+// A line of the table that stage 1 skips; only reported.
 struct PassOver {
     std::string text;
 };
 
-// A writable union at `target` over `lower`; `upper` and `work` are siblings on one file system.
+// A writable union at `target` over `lower`. `upper` and `work` are on one file system, in one directory.
 struct MountUnion {
     std::string lower;
     std::string upper;
@@ -72,11 +72,11 @@ struct MountUnion {
     UnionEngine engine = UnionEngine::automatic;
     std::string options{};  // of unionfs(8), comma-separated
     std::string root{};
-    std::string reginfo{};  // as in RegisterClosure: what it registers is not to be hidden
-    std::string trace{};    // a file for the names of the paths that are used; empty: none
+    std::string reginfo{};  // as in RegisterClosure; the union must not hide the paths that it registers
+    std::string trace{};    // file for the names of used paths; empty: none
 };
 
-// mkdir -p; the mode is set on the last level only when it is made anew or `enforce_mode`.
+// mkdir -p. Sets the mode of the last directory only if it is new or `enforce_mode` is set.
 struct MakeDirectory {
     std::string path;
     mode_t mode = 0755;
@@ -84,24 +84,24 @@ struct MakeDirectory {
     std::string root{};
 };
 
-// An empty regular file that must be there (etc/NIXOS); one that is there is left alone.
+// Creates an empty regular file (etc/NIXOS) unless it exists.
 struct MarkFile {
     std::string path;
     std::string root{};
 };
 
-// systemd in stage 2 mounts no tmpfs over /tmp (tmp.mount) as long as `place`, which lies in it, is a mount point.
+// Keeps systemd in stage 2 from mounting a tmpfs over /tmp (tmp.mount) while `place`, which is in /tmp, is a mount point.
 struct KeepVisible {
-    std::string place;  // in stage 2's eyes
+    std::string place;  // as stage 2 sees it
 };
 
-// Grows a mounted ext4 to its device.
+// Grows a mounted ext4 to the size of its device.
 struct GrowFileSystem {
     std::string target;
     std::string root{};
 };
 
-// fsck of a device, decided as NixOS's stage 1 decides.
+// Runs fsck on a device, under the same conditions as NixOS's stage 1.
 struct CheckFileSystem {
     std::string spec;
     std::string type;
@@ -109,12 +109,12 @@ struct CheckFileSystem {
 
 struct RegisterClosure {
     std::string target_root;
-    std::string reginfo;  // in the target root; empty: wherever it is found
-    std::string system;   // the toplevel whose init is started, in the target root
+    std::string reginfo;  // in the target root; empty: search for it
+    std::string system;   // the toplevel whose init starts, in the target root
     RegisterMode mode = RegisterMode::automatic;
 };
 
-// Stage 2 is there and can be executed: found out before anything is done for it.
+// Checks that stage 2 exists and is executable, before anything is done for it.
 struct CheckInit {
     std::string target_root;
     std::string init;
@@ -129,13 +129,13 @@ struct SwitchRoot {
 using Step = std::variant<LoadModules, WaitForDevice, PrepareDisk, CheckFileSystem, PassOver, MakeBindPlaces, Mount, MountUnion,
                           MakeDirectory, MarkFile, KeepVisible, GrowFileSystem, RegisterClosure, CheckInit, SwitchRoot>;
 
-// One line without newline, in the words of mount(8) and friends.
+// One line without a newline, in the terms of mount(8) and its relatives.
 std::string describe(const Step &step);
 
-// What the step is called in errors, reports and `stage1.break=`: "mount", "union", "register".
+// The step's name in errors, reports and `stage1.break=`: "mount", "union", "register".
 std::string_view kind(const Step &step);
 
-// All that kind() says, as they are named to a person.
+// All results of kind(), in the order in which a person sees them.
 inline constexpr std::array<std::string_view, 14> step_kinds{"modules", "wait",     "format", "fsck",       "fstab",
                                                              "mkdir",   "mount",    "union",  "mark",       "keep",
                                                              "grow",    "register", "init",   "switch_root"};

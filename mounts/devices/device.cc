@@ -14,12 +14,12 @@
 #include "mounts/base/direct_reads.h"
 #include "mounts/devices/disk_ends.h"
 
-// linux/fs.h of before 5.15 lacks it; _IOR(0x12, 128, __u64).
+// linux/fs.h before 5.15 lacks this: _IOR(0x12, 128, __u64).
 #ifndef BLKGETDISKSEQ
 #define BLKGETDISKSEQ _IOR(0x12, 128, __u64)
 #endif
 
-// Not in libblkid's header, but in each version of it (libblkid/src/blkidP.h): reads a piece into the probe's cache.
+// Exported by every version of libblkid but not in its header (libblkid/src/blkidP.h). Reads a range into the probe's cache.
 extern "C" const unsigned char *blkid_probe_get_buffer(blkid_probe handle, uint64_t offset, uint64_t length);
 
 namespace mounts {
@@ -30,24 +30,24 @@ using ProbeHandle = std::unique_ptr<blkid_struct_probe, decltype(&::blkid_free_p
 
 std::string value(blkid_probe handle, const char *name) {
     const char *data = nullptr;
-    size_t length = 0;  // with the NUL
+    size_t length = 0;  // including the NUL
     if (::blkid_probe_lookup_value(handle, name, &data, &length) != 0 || data == nullptr) return {};
     return std::string(data);
 }
 
-// Opened here or by blkid_probe_set_device(); offset 0 and size 0 mean all of it.
+// offset 0 and size 0 mean the whole device
 ProbeHandle open_probe(int fd) {
     ProbeHandle handle(::blkid_new_probe(), &::blkid_free_probe);
     if (handle && ::blkid_probe_set_device(handle.get(), fd, 0, 0) != 0) handle.reset();
     return handle;
 }
 
-// libblkid reads some fifty pieces, one after the other, each into a mapping of its own. It looks first among those that it
-// has: most of them, read beforehand, are two requests to the device and two mappings.
+// libblkid reads about fifty ranges one by one, each into its own mapping. It first looks in its cache, so reading both ends
+// beforehand turns most of them into two requests and two mappings.
 void read_ends(blkid_probe handle, uint64_t begin_bytes, uint64_t end_bytes) {
     const auto size = static_cast<uint64_t>(::blkid_probe_get_size(handle));
     if (size < begin_bytes + end_bytes) return;
-    // What can't be read is read again, piece by piece, by who asks for it.
+    // If this fails, libblkid reads the ranges again one by one and reports the error.
     (void)::blkid_probe_get_buffer(handle, 0, begin_bytes);
     (void)::blkid_probe_get_buffer(handle, size - end_bytes, end_bytes);
 }
@@ -71,7 +71,7 @@ Signature probe_with(blkid_probe handle, int fd) {
     case 1: return signature;
     case -2: signature.outcome = Signature::Outcome::ambivalent; return signature;
     default:
-        // libblkid 2.41 says -1 of what is ambivalent too, though no system call failed.
+        // libblkid 2.41 returns -1 for ambivalent disks too, although no system call failed.
         signature.code = errno;
         signature.outcome = signature.code == 0 ? Signature::Outcome::ambivalent : Signature::Outcome::unreadable;
         return signature;
@@ -96,7 +96,7 @@ base::Result<DeviceIdentity> identify(int fd, std::string_view name) {
     if (::ioctl(fd, BLKGETSIZE64, &identity.size_bytes) < 0) return base::fail(errno, "get the size of", name);
     if (::ioctl(fd, BLKSSZGET, &sector) < 0) return base::fail(errno, "get the sector size of", name);
     identity.sector_bytes = static_cast<uint32_t>(sector);
-    // An old kernel has no sequence: the number, size and sector size must do.
+    // Old kernels have no sequence number; then the device number, size and sector size must do.
     if (::ioctl(fd, BLKGETDISKSEQ, &identity.sequence) < 0) identity.sequence = 0;
     return identity;
 }
@@ -108,7 +108,7 @@ base::Result<Signature> probe(int fd, std::string_view name) {
         const ProbeHandle handle = open_probe(fd);
         if (!handle) return base::fail(errno != 0 ? errno : EIO, "probe", name);
         Signature signature = probe_with(handle.get(), fd);
-        // libblkid reads whole sectors into mappings of its own, but not at the end of an odd size.
+        // libblkid reads whole sectors into its own mappings, except at the end of a device whose size is odd.
         if (signature.outcome != Signature::Outcome::unreadable || !direct) return signature;
         direct.reset();
     }

@@ -20,7 +20,7 @@ bool read_exactly(int fd, std::byte *to, size_t size, uint64_t offset) {
 DiskEnds::DiskEnds(int fd, uint64_t size_bytes) : size_bytes_(size_bytes) {
     if (size_bytes < begin_bytes + end_bytes) return;
     buffer_ = std::make_unique_for_overwrite<Buffer>();
-    (void)::madvise(buffer_.get(), sizeof *buffer_, MADV_HUGEPAGE);  // without it, it is slower
+    (void)::madvise(buffer_.get(), sizeof *buffer_, MADV_HUGEPAGE);  // slower without
     if (!read_exactly(fd, buffer_->begin, begin_bytes, 0) || !read_exactly(fd, buffer_->end, end_bytes, size_bytes - end_bytes))
         buffer_.reset();
 }
@@ -29,7 +29,7 @@ bool DiskEnds::may_be_zfs() const {
     if (!buffer_) return true;
     constexpr size_t label_bytes = 256 << 10, list_at = 16 << 10;
     constexpr auto xdr = std::byte{1};
-    // The last two lie at the end of what is a multiple of a label's size.
+    // The last two labels lie at the end of the disk's size, rounded down to a multiple of a label's size.
     const size_t rest = size_bytes_ % label_bytes;
     const size_t third = rest <= list_at ? list_at - rest : 0, fourth = label_bytes + list_at - rest;
     return buffer_->begin[list_at] == xdr || buffer_->begin[label_bytes + list_at] == xdr || rest > list_at ||

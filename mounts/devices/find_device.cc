@@ -34,7 +34,8 @@ std::string attribute(const std::string &name, const char *file) {
     return text ? trimmed(std::move(*text)) : std::string();
 }
 
-// virtio-blk has `serial`, NVMe `device/serial`; SCSI and ATA a page of four header bytes and the serial (SPC-5, 7.7.20).
+// virtio-blk has `serial`, NVMe has `device/serial`. SCSI and ATA have a page: a four-byte header and the serial (SPC-5,
+// 7.7.20).
 std::string serial_of(const std::string &name) {
     for (const char *file : {"serial", "device/serial"})
         if (auto text = attribute(name, file); !text.empty()) return text;
@@ -46,10 +47,10 @@ uint64_t size_of(const std::string &name) {
     const std::string text = attribute(name, "size");
     uint64_t sectors = 0;
     std::from_chars(text.data(), text.data() + text.size(), sectors);
-    return sectors * 512;  // whatever the device's sector is
+    return sectors * 512;  // sysfs always counts sectors of 512 bytes
 }
 
-// sysfs writes a slash in a name as `!` (cciss!c0d0).
+// sysfs writes `!` for a slash in a name (cciss!c0d0).
 std::string node_of(std::string name) {
     std::ranges::replace(name, '!', '/');
     return "/dev/" + name;
@@ -59,16 +60,16 @@ bool before(const std::string &a, const std::string &b) { return ::strverscmp(a.
 
 std::vector<std::string> entries() {
     std::vector<std::string> found;
-    std::error_code ignored;  // no /sys: no devices, and the caller says that there is none
+    std::error_code ignored;  // no /sys: no devices; the caller reports that there are none
     for (const auto &entry : std::filesystem::directory_iterator(sysfs, ignored)) found.push_back(entry.path().filename());
     std::ranges::sort(found, before);
     return found;
 }
 
-// Those that can be probed.
+// The devices that can be probed.
 std::vector<std::string> names() {
     std::vector<std::string> found = entries();
-    // A floppy drive without a medium takes seconds to answer (major 2).
+    // Skip floppy drives (major 2): without a medium they take seconds to answer.
     std::erase_if(found, [](const std::string &name) { return attribute(name, "dev").starts_with("2:") || size_of(name) == 0; });
     return found;
 }
@@ -81,7 +82,7 @@ struct Match {
     std::string name, type;
 };
 
-// What `spec` asks for, of one device. A device that cannot be opened or read matches nothing.
+// Whether one device is what `spec` asks for. A device that cannot be opened or read never matches.
 std::optional<Match> match(const DeviceSpec &spec, const std::string &name) {
     if (spec.kind == DeviceSpec::Kind::serial) {
         if (serial_of(name) != spec.value || !attribute(name, "partition").empty() || size_of(name) == 0) return {};
@@ -114,7 +115,7 @@ constexpr std::array prefixes{
     std::pair{std::string_view("/dev/disk/by-uuid/"), DeviceSpec::Kind::uuid},
     std::pair{std::string_view("/dev/disk/by-partlabel/"), DeviceSpec::Kind::part_label},
     std::pair{std::string_view("/dev/disk/by-partuuid/"), DeviceSpec::Kind::part_uuid},
-    // udev's name for virtio-blk disks: 60-persistent-storage.rules.
+    // udev's name for virtio-blk disks (60-persistent-storage.rules).
     std::pair{std::string_view("/dev/disk/by-id/virtio-"), DeviceSpec::Kind::serial},
 };
 
@@ -124,7 +125,7 @@ std::string text_of(const DeviceSpec &spec) {
     return spec.value;
 }
 
-// udev writes what does not go into a file name as \xHH.
+// udev writes \xHH for bytes that it does not allow in file names.
 std::string unescaped(std::string_view text) {
     std::string result;
     for (size_t i = 0; i < text.size(); ++i) {
@@ -142,19 +143,19 @@ std::string unescaped(std::string_view text) {
     return result;
 }
 
-// A tag is as good in the other case; a path is not.
+// Tags ignore case; paths do not.
 bool has_prefix(std::string_view text, std::string_view prefix) {
     if (!prefix.ends_with('=')) return text.starts_with(prefix);
     return text.size() >= prefix.size() && ::strncasecmp(text.data(), prefix.data(), prefix.size()) == 0;
 }
 
-// As fstab(5) and people have it: LABEL="nixos".
+// fstab(5) and people write LABEL="nixos".
 std::string_view without_quotes(std::string_view value) {
     const bool quoted = value.size() >= 2 && (value.front() == '"' || value.front() == '\'') && value.back() == value.front();
     return quoted ? value.substr(1, value.size() - 2) : value;
 }
 
-// Takes the kernel's PARTNROFF= off a PARTUUID (block/early-lookup.c).
+// Removes the kernel's PARTNROFF= from a PARTUUID (block/early-lookup.c).
 base::Result<> take_partition_offset(DeviceSpec &spec) {
     const size_t slash = spec.value.find('/');
     if (slash == std::string::npos) return {};
@@ -168,7 +169,7 @@ base::Result<> take_partition_offset(DeviceSpec &spec) {
     return {};
 }
 
-// The partition that stands `offset` further in the table of the same disk. Empty: there is none.
+// The partition whose number is `offset` higher, on the same disk. Empty: there is none.
 std::string further_partition(const std::string &name, int offset) {
     const auto number = [](const std::string &of) {
         const std::string text = attribute(of, "partition");

@@ -28,7 +28,8 @@ Table mounts_now() { return {mnt_new_table_from_file("/proc/self/mountinfo"), &m
 
 std::string text(const char *s) { return s != nullptr ? s : ""; }
 
-// Empty: the host offers it, and the errno says what else is wrong. Without the driver there are no tags to look at.
+// Why the host's 9p tag was not found. Empty: the host offers it, and the errno tells the cause. Without the driver no tags are
+// visible.
 std::string why_no_tag(const std::string &tag) {
     if (!has_nine_p_driver())
         return std::format(
@@ -41,15 +42,14 @@ std::string why_no_tag(const std::string &tag) {
     return std::format("tag '{}' not offered by the host; tags present: {}", tag, present.empty() ? "none" : present);
 }
 
-// What the bare errno does not tell, in the words of somebody who knows this kind of mount.
-// Empty: nothing better than that.
+// Explains an errno for this kind of mount. Empty: the errno says enough.
 std::string explain(const Mount &mount, int code) {
     if (code == ENODEV)
         return std::format("this kernel has no file system '{}', built in or as a module of the initrd", mount.type);
     if (code == EINVAL)
         return std::format("bad superblock on '{}', or an option that {} does not take: {}", mount.source, mount.type,
                            mount.options);
-    // ext4 finds its group descriptors damaged, say; libmount and musl have no words for it.
+    // ext4 returns this for damaged group descriptors, for example; libmount and musl have no text for it.
     if (code == EUCLEAN || code == EBADMSG)
         return std::format(
             "'{0}' is not whole as {1}; have it checked where it is not mounted, as by 'e2fsck -f {0}' in a shell of the initrd, "
@@ -62,7 +62,7 @@ Result<> mount_with_libmount(const Mount &mount) {
     const Context context(mnt_new_context(), &mnt_free_context);
     mnt_context_disable_helpers(context.get(), 1);
     mnt_context_disable_mtab(context.get(), 1);
-    // A tag such as `store` is no path to be made canonical.
+    // A tag such as `store` is not a path, so it must not be canonicalized.
     mnt_context_disable_canonicalize(context.get(), 1);
     mnt_context_set_source(context.get(), mount.source.c_str());
     mnt_context_set_target(context.get(), mount.target.c_str());
@@ -81,15 +81,15 @@ Result<> mount_with_libmount(const Mount &mount) {
     return fail(code, "mount", mount.target, std::format("of '{}', type {}: {}", mount.source, mount.type, words.data()));
 }
 
-// What the kernel says without a look at its table of mounts (Linux 5.8); true when it does not tell.
+// Asks the kernel without reading the mount table (Linux 5.8). True if the kernel cannot tell.
 bool may_be_mounted(const std::string &target) {
     struct statx st{};
     if (::statx(AT_FDCWD, target.c_str(), AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW, 0, &st) < 0) return errno != ENOENT;
-    constexpr uint64_t mount_root = 0x2000;  // STATX_ATTR_MOUNT_ROOT, which musl does not have
+    constexpr uint64_t mount_root = 0x2000;  // STATX_ATTR_MOUNT_ROOT; musl lacks it
     return (st.stx_attributes_mask & mount_root) == 0 || (st.stx_attributes & mount_root) != 0 || S_ISLNK(st.stx_mode);
 }
 
-// What is bound shows its source's own root.
+// A bind mount has the same root as its source.
 bool are_one(const std::string &source, const std::string &target) {
     struct stat a{}, b{};
     return ::stat(source.c_str(), &a) == 0 && ::stat(target.c_str(), &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;

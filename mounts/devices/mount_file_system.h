@@ -1,4 +1,4 @@
-// Mounting through libmount's context. Knows nothing of plans: one mount a call.
+// Mounts through libmount. Knows nothing about plans: one call, one mount.
 #pragma once
 
 #include <string>
@@ -11,24 +11,24 @@ namespace mounts {
 
 enum class MountOutcome { mounted, was_mounted };
 
-// Mounts unless something of that type is mounted there already. No mount helper (mount.TYPE) is called and nothing is
-// written outside the kernel. Error: errno with the kernel's own words where it gives some; for 9p, a tag that the
-// host does not offer is named with those that it does; ENODEV names the missing file system of the kernel.
+// Mounts unless something of that type is already mounted there. Calls no mount helper (mount.TYPE) and writes nothing outside
+// the kernel. Error: errno, with the kernel's text if it has any. For an unknown 9p tag, the error lists the tags that the host
+// offers; ENODEV names the file system that the kernel lacks.
 base::Result<MountOutcome> mount_file_system(const Mount &mount);
 
-// Where a file system of this block device is mounted, the latest; empty: nowhere. By number, else by name, for btrfs
-// has numbers of its own.
+// The latest mount of this block device; empty: not mounted. Matches by number, then by name, because btrfs has its own device
+// numbers.
 struct MountedAt {
     std::string target, type;
 };
 MountedAt mounted_at(const std::string &device);
 
-// The type of what is mounted exactly at `target`, the topmost; empty: nothing is.
+// The type of the topmost mount exactly at `target`; empty: none.
 std::string mounted_type(const std::string &target);
 
-// What is mounted at `directory` (a path without links) and beneath, the latest last.
+// The mounts at `directory` (a path without links) and beneath it, latest last.
 struct MountPoint {
-    int id = 0;  // the kernel's (mountinfo in proc_pid_mountinfo(5))
+    int id = 0;  // from the kernel (mountinfo in proc_pid_mountinfo(5))
     std::string target;
 };
 std::vector<MountPoint> mounts_beneath(const std::string &directory);

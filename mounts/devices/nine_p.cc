@@ -23,7 +23,7 @@ std::vector<std::string> offered_tags(const std::string &sysfs) {
     std::vector<std::string> tags;
     for (const std::string &device : base::names_in(drivers).value_or(base::Names{})) {
         if (!device.starts_with("virtio")) continue;
-        // A device that went away meanwhile offers nothing.
+        // A device that just went away offers nothing.
         if (auto tag = base::read_file(drivers + "/" + device + "/mount_tag", 4096)) {
             tag->erase(tag->find_last_not_of(std::string_view("\0\n", 2)) + 1);
             tags.push_back(std::move(*tag));

@@ -3,8 +3,8 @@
 namespace mounts {
 
 std::vector<std::string> oem_strings(std::string_view tables) {
-    // DMTF DSP0134, 6.1.2 and 6.1.3: type and length of what has fixed places, then the strings, each with its NUL, and one more;
-    // without a string it is two.
+    // DMTF DSP0134, 6.1.2 and 6.1.3: the formatted part begins with its type and length. The strings follow, each with a NUL,
+    // then one more NUL. A structure without strings ends in two NULs.
     constexpr size_t header_bytes = 4;
     constexpr unsigned char oem_type = 11, end_type = 127;
     std::vector<std::string> found;

@@ -1,4 +1,4 @@
-// The OEM strings of this machine's firmware (SMBIOS type 11), by which a host says something to whatever it boots. Pure.
+// The OEM strings of this machine's firmware (SMBIOS type 11). A host uses them to pass text to whatever it boots. Pure.
 #pragma once
 
 #include <string>
@@ -7,7 +7,7 @@
 
 namespace mounts {
 
-// `tables`: the structures, one behind the other (/sys/firmware/dmi/tables/DMI). What is cut short ends them.
+// `tables`: the structures, one after another (/sys/firmware/dmi/tables/DMI). Stops at a truncated structure.
 std::vector<std::string> oem_strings(std::string_view tables);
 
 }  // namespace mounts

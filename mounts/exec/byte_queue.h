@@ -1,4 +1,4 @@
-// Bytes that wait to be written: appended behind, taken from the front, without moving the rest each time.
+// A queue of bytes to be written. Appends at the end and takes from the front without moving the rest each time.
 #pragma once
 
 #include <string>
@@ -12,7 +12,7 @@ class ByteQueue {
     [[nodiscard]] size_t size() const { return bytes_.size() - head_; }
     [[nodiscard]] std::string_view front() const { return std::string_view(bytes_).substr(head_); }
     void append(std::string_view more) { bytes_.append(more); }
-    // The string itself, to append to in place.
+    // The underlying string, for appending in place.
     std::string &tail() { return bytes_; }
     void consume(size_t count) {
         head_ += count;

@@ -15,7 +15,7 @@ std::string request_text(const Request &request) {
     if (!request.user.empty()) field('u', request.user);
     if (!request.task.empty()) field('t', request.task);
     if (request.builder) field('b', "");
-    // Its bytes may be NUL, so it stands last.
+    // Last, because its bytes may be NUL.
     if (request.terminal) (text += 's') += size_payload(*request.terminal);
     return text;
 }

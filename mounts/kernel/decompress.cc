@@ -18,7 +18,7 @@ using base::Result;
 
 constexpr size_t chunk_bytes = size_t{256} << 10;
 
-// Makes room for another chunk; false when the limit is reached.
+// Makes room for another chunk. False if the limit is reached.
 bool grow(std::string &out, size_t used, size_t limit_bytes) {
     if (used >= limit_bytes) return false;
     out.resize(std::min(used + chunk_bytes, limit_bytes));

@@ -1,4 +1,4 @@
-// A compressed kernel module, decompressed in memory: .ko.gz, .ko.xz and .ko.zst, told apart by their first bytes.
+// Decompresses kernel modules in memory: .ko.gz, .ko.xz and .ko.zst, recognized by their first bytes.
 #pragma once
 
 #include <string>
@@ -7,13 +7,13 @@
 
 namespace mounts {
 
-// More than any module has; a file that claims more is damaged or hostile (EFBIG).
+// More than any module needs. A larger file is damaged or hostile (EFBIG).
 inline constexpr size_t module_limit_bytes = size_t{256} << 20;
 
-// Error: an unknown format, or data that ends early or does not check.
+// Error: the format is unknown, or the data is truncated or fails its check.
 base::Result<std::string> decompress_module(int fd, const std::string &name);
 
-// The same on bytes; `name` is for the message.
+// The same for bytes in memory. `name` is only for the message.
 base::Result<std::string> decompress(std::string_view data, const std::string &name, size_t limit_bytes = module_limit_bytes);
 
 }  // namespace mounts

@@ -27,8 +27,8 @@ std::string normalized(std::string_view name) {
     return result;
 }
 
-// A depth-first walk over the dependencies: a module enters the plan after all that it needs. `entered` also breaks
-// the cycles that a damaged modules.dep may hold. Its own stack: a chain may be as long as the file.
+// A depth-first walk over the dependencies: a module enters the plan after everything that it needs. `entered` also breaks
+// cycles in a damaged modules.dep. The walk keeps its own stack, because a chain may be as long as the file.
 struct Walk {
     struct Level {
         std::string name;
@@ -116,7 +116,7 @@ ModulePlan ModuleIndex::plan(const std::vector<std::string> &names) const {
         Walk::Level level{.name = name, .path = module->second.path, .needs = {}};
         for (const auto &soft : module->second.before)
             for (auto &provider : resolve(soft)) level.needs.push_back(std::move(provider));
-        // modules.dep lists a module's needs nearest first; what those need is listed too.
+        // modules.dep lists dependencies nearest first, including indirect ones.
         for (const auto &dependency : module->second.dependencies | std::views::reverse) level.needs.push_back(dependency);
         walk.open.push_back(std::move(level));
     };
@@ -127,13 +127,13 @@ ModulePlan ModuleIndex::plan(const std::vector<std::string> &names) const {
             if (level.next == level.needs.size())
                 leave(walk);
             else
-                enter(std::string(level.needs[level.next++]));  // a copy: entering may move the levels
+                enter(std::string(level.needs[level.next++]));  // a copy, because enter() may move the levels
         }
     };
     for (const auto &name : names) {
         const auto found = resolve(name);
         for (const auto &module : found) visit(module);
-        // A file system may be built in under a name that only the kernel knows (fs-9p is `9p`): drop the prefix to look.
+        // A file system may be built in under a name without the prefix (fs-9p is `9p`).
         const std::string bare = normalized(name.starts_with("fs-") ? std::string_view(name).substr(3) : std::string_view(name));
         if (found.empty() && !builtin_.contains(bare)) walk.plan.missing.push_back(name);
     }

@@ -33,12 +33,11 @@ constexpr int busy_timeout_ms = 10'000;
 
 }  // namespace
 
-void Statement::Finalize::operator()(sqlite3_stmt *handle) const {
-    (void)sqlite3_finalize(handle);
-}  // repeats an error told before
+// The error that finalize returns was already returned by step().
+void Statement::Finalize::operator()(sqlite3_stmt *handle) const { (void)sqlite3_finalize(handle); }
 void Database::Close::operator()(sqlite3 *handle) const { (void)sqlite3_close_v2(handle); }
 
-// A bind fails for an index that is not there or without memory: then step() fails too, with the same reason.
+// A bind fails for an invalid index or when memory is exhausted. Then step() fails too, with the same reason.
 Statement &Statement::bind(int index, std::string_view text) {
     (void)sqlite3_bind_text(handle_.get(), index, text.data(), static_cast<int>(text.size()), SQLITE_STATIC);
     return *this;
@@ -69,7 +68,7 @@ base::Result<> Statement::run() {
     }
 }
 
-void Statement::reset() { (void)sqlite3_reset(handle_.get()); }  // repeats the error of the step before
+void Statement::reset() { (void)sqlite3_reset(handle_.get()); }  // repeats the error of the last step
 
 bool Statement::is_null(int column) const { return sqlite3_column_type(handle_.get(), column) == SQLITE_NULL; }
 int64_t Statement::integer(int column) const { return sqlite3_column_int64(handle_.get(), column); }
@@ -81,7 +80,7 @@ std::string_view Statement::text(int column) const {
 
 base::Result<Database> Database::open(const std::string &path, Mode mode) {
     sqlite3 *handle = nullptr;
-    // What is written is the file of that name, whatever link somebody put there.
+    // NOFOLLOW: write only to a file of this name, not through a link that somebody planted.
     const int flags =
         mode == Mode::create ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOFOLLOW : SQLITE_OPEN_READONLY;
     const int code = sqlite3_open_v2((uri_of(path) + (mode == Mode::immutable ? "?immutable=1" : "")).c_str(), &handle,

@@ -1,5 +1,5 @@
-// A SQLite database: connection and prepared statements, errors as values. Single-threaded, as SQLite was built.
-// Not a mapper of objects: SQL stays SQL, in the files that know the tables.
+// A SQLite database: connection and prepared statements, with errors as values. Single-threaded, because SQLite is built that
+// way. Not an object mapper: SQL stays in the files that know the tables.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ struct sqlite3_stmt;
 
 namespace mounts {
 
-// Parameters count from 1, columns from 0, as in SQLite. What text() returns lives until the next step or reset.
+// Parameters count from 1, columns from 0, as in SQLite. text() is valid until the next step or reset.
 class Statement {
   public:
     Statement() = default;
@@ -26,7 +26,7 @@ class Statement {
     Statement &bind_null(int index);
 
     base::Result<bool> step();  // true: there is a row
-    base::Result<> run();       // to the end, and reset
+    base::Result<> run();       // runs to the end, then resets
     void reset();
 
     [[nodiscard]] bool is_null(int column) const;
@@ -43,18 +43,18 @@ class Statement {
 class Database {
   public:
     enum class Mode {
-        create,     // read and write, made when absent
-        read_only,  // other programs' commits are honoured, the -wal too; needs to write -shm, or one that is there
-        immutable,  // not a byte beside it is written or locked: for read-only file systems; a -wal is not seen
+        create,     // read and write; creates a missing database
+        read_only,  // sees commits of other programs, including the -wal; needs a -shm or must be able to create it
+        immutable,  // writes and locks nothing, for read-only file systems; ignores a -wal
     };
     static base::Result<Database> open(const std::string &path, Mode mode);
 
     base::Result<> execute(const std::string &sql);
     base::Result<Statement> prepare(std::string_view sql);
     [[nodiscard]] int64_t last_id() const;
-    [[nodiscard]] int64_t changes() const;  // rows that the last statement changed
+    [[nodiscard]] int64_t changes() const;  // rows changed by the last statement
 
-    // Closes and says whether that worked; the destructor closes too, in silence.
+    // Closes and reports errors. The destructor closes too, silently.
     base::Result<> close();
 
   private:

@@ -31,7 +31,7 @@ class Writer {
         pad(value.size());
     }
 
-    // `path`, for messages, is where `name` in `directory` is.
+    // `path` is for messages: the full path of `name` in `directory`.
     base::Result<> node(int directory, const std::string &name, const std::string &path) {
         struct stat st{};
         if (::fstatat(directory, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) < 0) return base::fail(errno, "read", path);
@@ -115,7 +115,7 @@ class Writer {
         return names;
     }
 
-    // What can't be looked at is an error where it is read.
+    // Something that stat fails on counts as held, because reading it reports the error.
     static bool holds(int directory, const std::string &name) {
         struct stat st{};
         return ::fstatat(directory, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) < 0 || S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) ||

@@ -1,5 +1,5 @@
-// The NAR of a tree: the archive whose SHA-256 and size Nix registers of a store path. A file's content and whether its
-// owner may execute it, a symlink's target, a directory's entries in the order of their names; nothing else counts.
+// The NAR of a tree: the archive whose SHA-256 and size Nix registers for a store path. It holds files' contents and executable
+// bits, targets of symlinks, and entries of directories sorted by name; nothing else counts.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,9 @@ namespace mounts {
 
 enum class Others { refused, left_out };
 
-// Hands the archive to `sink`, piece by piece. Symlinks are not followed, `path` itself neither. Errors: what cannot be read;
-// a file that changes size meanwhile; a device, FIFO or socket, which no NAR holds, unless these are left out.
+// Writes the archive to `sink` piece by piece. Does not follow symlinks, not even `path` itself. Error: something cannot be
+// read; a file changes size while it is read; a device, FIFO or socket, which a NAR cannot hold, unless `others` leaves them
+// out.
 base::Result<> write_nar(const std::string &path, const std::function<void(std::string_view)> &sink,
                          Others others = Others::refused);
 

@@ -43,7 +43,7 @@ std::optional<Sha256> from_base16(std::string_view text) {
     return hash;
 }
 
-// Nix's base 32 runs from the last digit to the first, five bits each, the lowest first.
+// Nix's base 32 runs from the last digit to the first, five bits each, lowest bits first.
 std::optional<Sha256> from_nix32(std::string_view text) {
     Sha256 hash{};
     for (size_t n = 0; n < text.size(); ++n) {

@@ -1,4 +1,4 @@
-// SHA-256 as Nix spells it: base16, its own base 32, base64; plain, with `sha256:`, or SRI `sha256-` before base64.
+// SHA-256 in the spellings of Nix: base16, Nix's base 32 or base64; plain, with `sha256:`, or as SRI (`sha256-`, base64).
 #pragma once
 
 #include <array>
@@ -10,10 +10,10 @@ namespace mounts {
 
 using Sha256 = std::array<unsigned char, 32>;
 
-// No e, o, t, u; in ascending order, so that texts sort as their values do.
+// Without e, o, t and u. In ascending order, so that texts sort like their values.
 inline constexpr std::string_view nix32_digits = "0123456789abcdfghijklmnpqrsvwxyz";
 
-// Any of the spellings. Absent: none of them.
+// Accepts any of these spellings. Absent: none of them.
 std::optional<Sha256> parse_hash(std::string_view text);
 std::string base16(const Sha256 &hash);
 std::string nix32(const Sha256 &hash);

@@ -13,11 +13,11 @@ namespace {
 
 constexpr size_t hash_part_length = 32;
 constexpr size_t name_begin = store_prefix.size() + hash_part_length + 1;
-constexpr size_t name_limit = 211;  // store path names: libstore/path.hh, MaxPathLen
+constexpr size_t name_limit = 211;  // limit for store path names (libstore/path.hh, MaxPathLen)
 constexpr size_t line_limit_bytes = 4096;
 constexpr size_t chunk_limit_bytes = 65536;
 constexpr size_t first_chunk_bytes = 1024;
-constexpr uint64_t references_limit = 10'000'000;  // more is not a closure but a wrong line
+constexpr uint64_t references_limit = 10'000'000;  // a larger count can only be a wrong line
 
 enum Kind : uint8_t { in_hash_part = 1, in_name = 2 };
 
@@ -35,7 +35,7 @@ constexpr std::array<uint8_t, 256> kinds = kinds_of_character();
 
 bool is(char c, Kind kind) { return (kinds[static_cast<unsigned char>(c)] & kind) != 0; }
 
-// How much of the text's beginning is a store path: 0 when it begins with none.
+// The length of the store path at the beginning of the text; 0: there is none.
 size_t store_path_length(std::string_view text) {
     if (text.size() < name_begin || std::memcmp(text.data(), store_prefix.data(), store_prefix.size()) != 0) return 0;
     for (size_t i = store_prefix.size(); i < name_begin - 1; ++i)
@@ -88,7 +88,7 @@ void RegistrationReader::seek(uint64_t offset) {
     chunk_bytes_ = first_chunk_bytes;
 }
 
-// Reads on behind what is left of the buffer; false at the file's end.
+// Reads more data behind the rest of the buffer. False at the end of the file.
 base::Result<bool> RegistrationReader::more() {
     if (fd_ < 0) return false;
     if (!view_.empty()) std::memmove(buffer_.data(), view_.data(), view_.size());
@@ -124,7 +124,8 @@ base::Result<bool> RegistrationReader::line(std::string_view &text) {
     return bad(view_, "a newline at the end of it: the text was cut");
 }
 
-// A line that is a store path is found and checked in one go; another, or one that the buffer cuts, is left to line().
+// Fast path: finds and checks a line that is a store path in one pass. line() handles any other line, or one that the buffer
+// cuts.
 base::Result<bool> RegistrationReader::path(std::string_view &text, std::string_view &fault) {
     const size_t length = store_path_length(view_);
     if (length == 0 || length >= view_.size() || view_[length] != '\n') {

@@ -61,7 +61,7 @@ void Sha256Stream::add(std::string_view bytes) {
 
 Sha256 Sha256Stream::finish() {
     const uint64_t bits = all_bytes_ * 8;
-    // A one, zeros up to eight bytes before the end of a block, and there how many bits there were.
+    // Padding: a one bit, zeros up to eight bytes before the end of a block, then the number of bits.
     std::array<char, 64> padding{static_cast<char>(0x80)};
     add({padding.data(), 1 + (pending_.size() * 2 - 9 - pending_bytes_) % pending_.size()});
     std::array<char, 8> count{};

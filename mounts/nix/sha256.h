@@ -1,5 +1,5 @@
-// SHA-256 (FIPS 180-4), as a stream. Our own, because it is 60 lines: of the libraries that we link only libext2fs has one, and
-// that wants all of its input in memory at once.
+// SHA-256 (FIPS 180-4) as a stream. Our own code, because it is only 60 lines: of the linked libraries only libext2fs has one,
+// and it needs all of its input in memory at once.
 #pragma once
 
 #include <array>
@@ -13,7 +13,7 @@ namespace mounts {
 class Sha256Stream {
   public:
     void add(std::string_view bytes);
-    // Of all that was added; the stream is used up.
+    // The hash of everything that was added. The stream must not be used after that.
     Sha256 finish();
 
   private:

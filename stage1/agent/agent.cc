@@ -35,7 +35,7 @@ class Agent {
   public:
     Agent(Fd port, Fd children, Surroundings guest)
         : port_(std::move(port)), children_(std::move(children)), guest_(std::move(guest)), nonce_(mounts::exec::nonce_bytes, 0) {
-        // Early in a boot there is no better randomness, and no need of it.
+        // Early in a boot there is no better randomness, and none is needed.
         (void)!::getrandom(nonce_.data(), nonce_.size(), GRND_INSECURE);
     }
 
@@ -69,7 +69,7 @@ class Agent {
         append_frame(out_.tail(), FrameType::hello, 0, nonce_);
     }
 
-    // Nobody is there: what ran was somebody's who is gone. A read would be at its end again and again.
+    // The host closed the port, and whoever ran these commands is gone. Pauses, because the port keeps reporting the hangup.
     void host_left() {
         welcomed_ = false;
         away_ = true;
@@ -100,7 +100,7 @@ class Agent {
             if (frame.payload == nonce_) welcomed_ = true;
             return;
         }
-        if (!welcomed_) return;  // the rest of what was said to one before us
+        if (!welcomed_) return;  // left over from a conversation with an earlier agent
         for (const auto &session : sessions_)
             if (session->id() == frame.session) {
                 frame.type == FrameType::close ? session->hang_up() : session->take(frame, guest_, out_.tail());
@@ -129,7 +129,7 @@ class Agent {
     bool welcomed_ = false, away_ = false;
 };
 
-// Nothing of stage 1 but the program: no descriptor of its, and no terminal.
+// Closes stage 1's descriptors and leaves its terminal.
 void leave_stage1() {
     (void)::setsid();
     (void)::syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0);  // musl has no function for it; Linux 5.9
@@ -157,7 +157,7 @@ base::Result<> serve_with(Surroundings guest) {
 
 pid_t early_agent = -1;
 
-// Its port is free then.
+// Frees the port.
 void end_early_agent() {
     if (early_agent < 0) return;
     (void)::kill(early_agent, SIGKILL);

@@ -1,5 +1,6 @@
-// The guest's end of `runvm exec`: reads what the host asks for from a virtio-serial port, runs it, and sends back what comes
-// of it (mounts/exec/frame.h). Many commands at once, one process, one thread; it needs no program and no network of the guest.
+// The guest's side of `runvm exec`: receives requests from the host on a virtio-serial port, runs them and sends back the
+// results (mounts/exec/frame.h). Runs many commands at once in one process with one thread. Needs no program and no network in
+// the guest.
 #pragma once
 
 #include <functional>
@@ -12,16 +13,16 @@ namespace stage1 {
 // Serves until the machine ends. Error: there is no port, or another agent has it.
 base::Result<> serve(const std::string &system);
 
-// A process of its own that serves while stage 1 is not done, for `runvm console --debug`: who asks for a shell gets `shell`, a
-// function that runs in a process whose terminal is that person's. One at a time: a second call does nothing. Nothing when the
-// machine has no such port, or none yet.
+// Starts a process that serves during stage 1, for `runvm console --debug`. A request for a shell runs `shell` in a process
+// whose terminal is the requester's. Does nothing if such a process runs already, or if the machine does not have the port yet.
 void start_early_agent(std::function<int()> shell);
 
-// A process of its own that serves, in the place of the early one, for stage 1 right before it executes stage 2: it has the
-// target root as its root. Begun anew when it was killed. Nothing when the machine has no such port.
+// Starts a process that serves during stage 2 and replaces the early one. Stage 1 calls this right before it executes stage 2,
+// so the process has the target root as its root. Restarts the agent if it is killed. Does nothing if the machine has no such
+// port.
 void start_agent(const std::string &system);
 
-// PID 1 as the agent, in a machine without a stage 2.
+// Makes PID 1 the agent, in a machine without a stage 2.
 [[noreturn]] void be_agent(const std::string &system);
 
 }  // namespace stage1

@@ -26,7 +26,7 @@ namespace {
 using base::fail;
 using base::Result;
 
-// As Nix itself makes it for its build users (libstore, LocalStore): the group may add, and remove what is its own.
+// Sets the mode that Nix sets for its build users (libstore, LocalStore): the group may add entries and remove its own.
 Result<> open_store(const BuildUser &user) {
     const std::string store(mounts::protocol::store_dir);
     constexpr mode_t mode = 01775;
@@ -53,7 +53,7 @@ Result<> remove_outputs(const std::string &outputs) {
     return {};
 }
 
-// Nix's name for it in its sandbox, where that is free: on a disk that is used again a build may have been cut off.
+// Uses the name that Nix uses in its sandbox if it is free. On a reused disk an interrupted build may have left it.
 Result<std::string> make_place(const BuildUser &user) {
     constexpr int most = 1000;
     for (int i = 1; i <= most; ++i) {
@@ -68,14 +68,14 @@ Result<std::string> make_place(const BuildUser &user) {
     return fail(EEXIST, "mkdir", "/build", "a thousand builds are left in this guest's root; remove /build-*");
 }
 
-// All that runs as the build's user, as Nix does after each build. Of root's nothing is touched.
+// Kills every process of the build's user, as Nix does after each build. Never kills root's processes.
 Result<> kill_all_of(const BuildUser &user) {
     if (user.uid == 0) return {};
     const pid_t pid = ::fork();
     if (pid < 0) return fail(errno, "fork", "");
     if (pid == 0) {
         if (::setuid(user.uid) < 0) ::_exit(1);
-        // Until there is none: the dead count for as long as nobody has waited for them.
+        // Repeats until there is none, because zombies count until somebody waits for them.
         constexpr int tries = 100, pause_us = 20'000;
         for (int i = 0; i < tries && ::kill(-1, SIGKILL) == 0; ++i) (void)::usleep(pause_us);
         ::_exit(0);
@@ -86,7 +86,7 @@ Result<> kill_all_of(const BuildUser &user) {
     return status == 0 ? Result<>() : fail(0, "end", "processes", "those that the build left could not be ended");
 }
 
-// Nix's measure of it (libstore, cleanupDecideFailure).
+// The same threshold as in Nix (libstore, cleanupDecideFailure).
 bool nearly_full(const std::string &path) {
     constexpr uint64_t little_bytes = uint64_t{8} << 20;
     struct statvfs fs{};

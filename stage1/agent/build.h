@@ -1,4 +1,4 @@
-// A build in the guest as Nix has one: its directory, its user, and what is left of it. Runs in a task's process (task.h).
+// A build in the guest, done as Nix does it: its directory, its user and its cleanup. Runs in a task's process (task.h).
 #pragma once
 
 #include <sys/types.h>
@@ -14,18 +14,18 @@ struct BuildUser {
     gid_t gid = 0;
 };
 
-// `user`: of the guest's; empty: nixbld1, and where the guest has none, the numbers that NixOS gives it.
+// `user`: a user of the guest. Empty: nixbld1 or, if the guest has no such user, the IDs that NixOS gives it.
 base::Result<BuildUser> build_user(const std::string &user);
 
-// Makes the store a build user's to write into, removes what is left of `outputs` (blanks between), and makes an empty directory
-// for the build: its path goes to standard output.
+// Makes the store writable for the build user, removes old `outputs` (separated by blanks) and creates an empty directory for
+// the build. Prints the directory's path to standard output.
 base::Result<> begin_build(const std::string &user, const std::string &outputs);
 
-// Ends whatever the build left running, and syncs. Nearly full disks are told on standard output, as words.
+// Kills everything that the build left running, and syncs. Prints nearly full disks to standard output, in words.
 base::Result<> end_build(const std::string &user, const std::string &place);
 
-// The NAR of `path` on standard output, and behind it its hash (Nix's base 32) and a newline. `others`: sockets, FIFOs and
-// devices, which no NAR holds, are left out.
+// Writes the NAR of `path` to standard output, then its hash (Nix's base 32) and a newline. `others`: leave out sockets, FIFOs
+// and devices, which a NAR cannot hold.
 base::Result<> send_nar(const std::string &path, bool others);
 
 }  // namespace stage1

@@ -27,7 +27,7 @@ using base::Fd;
 using base::Result;
 using mounts::exec::Request;
 
-constexpr int not_started = 126, not_found = 127;  // as a shell has them (POSIX, XCU 2.8.2)
+constexpr int not_started = 126, not_found = 127;  // as in a shell (POSIX, XCU 2.8.2)
 
 Result<std::array<Fd, 2>> pipe_ends() {
     std::array<int, 2> ends{-1, -1};
@@ -36,7 +36,7 @@ Result<std::array<Fd, 2>> pipe_ends() {
 }
 
 struct Ends {
-    Fd input, output, errors;  // the child's
+    Fd input, output, errors;  // the child's ends
 };
 
 Result<Ends> open_terminal(RunningCommand &command, mounts::exec::Size size) {
@@ -47,7 +47,7 @@ Result<Ends> open_terminal(RunningCommand &command, mounts::exec::Size size) {
     if (::ioctl(leader.get(), TIOCSPTLCK, &locked) < 0 || ::ioctl(leader.get(), TIOCSWINSZ, &window) < 0)
         return fail(errno, "unlock", "/dev/ptmx");
     Ends ends;
-    // The terminal itself, wherever devpts is mounted (ioctl_tty(2)).
+    // Opens the terminal itself, wherever devpts is mounted (ioctl_tty(2)).
     ends.input = Fd(::ioctl(leader.get(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
     command.input = Fd(::fcntl(leader.get(), F_DUPFD_CLOEXEC, 0));
     if (!ends.input || !command.input) return fail(errno, "open", "terminal");
@@ -83,7 +83,7 @@ void take_ends(const Ends &ends, bool terminal, int failure) {
         give_up(failure, not_started, "redirect", "standard streams");
 }
 
-// The user's, as login(1) makes it; what the request says counts more. Returns the shell.
+// Becomes the user, as login(1) does. The request overrides the environment. Returns the shell.
 std::string become(const Request &request, const std::string &system, int failure) {
     const std::string user = request.user.empty() ? "root" : request.user;
     errno = 0;
@@ -106,7 +106,7 @@ std::string become(const Request &request, const std::string &system, int failur
         (void)::setenv(name, value->c_str(), 1);
     for (const auto &variable : request.environment) (void)::putenv(const_cast<char *>(variable.c_str()));
     const std::string &directory = request.directory.empty() ? home : request.directory;
-    // A home that is not there is no reason not to run.
+    // A missing home directory does not prevent the command.
     if (::chdir(directory.c_str()) < 0 && (!request.directory.empty() || ::chdir("/") < 0))
         give_up(failure, not_started, "change directory to", directory);
     return shell;
@@ -130,7 +130,7 @@ void become_builder(const Request &request, int failure) {
         give_up(failure, not_started, "change directory to", request.directory);
 }
 
-// Only this process is left of the agent here, and it has one thread: anything may be called.
+// This is a copy of the agent's process with one thread, so it may call any function.
 [[noreturn]] void child(const Request &request, const Surroundings &guest, const Ends &ends, bool terminal, int failure) {
     sigset_t none;
     sigemptyset(&none);
@@ -143,7 +143,7 @@ void become_builder(const Request &request, int failure) {
     else
         shell = become(request, guest.system, failure);
     if (!request.task.empty()) {
-        // No exec closes the agent's descriptors, of which one is the other end of this input.
+        // Close the agent's descriptors, because there is no exec; one of them is the other end of this input.
         (void)::syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0);
         ::_exit(do_task(request.task));
     }

@@ -1,4 +1,4 @@
-// A command that the host asked for, as a process: its user, directory, environment, and three pipes or a terminal.
+// A command that the host requested, as a process: its user, directory and environment, and three pipes or a terminal.
 #pragma once
 
 #include <sys/types.h>
@@ -13,18 +13,18 @@
 namespace stage1 {
 
 struct RunningCommand {
-    pid_t pid = -1;    // the leader of a session and of its process group
-    base::Fd input;    // its standard input; of a terminal, all that is typed
-    base::Fd output;   // of a terminal, all that it shows
-    base::Fd errors;   // not with a terminal
-    base::Fd failure;  // at its end without a byte once the command runs; else a code (126, 127) and the reason
+    pid_t pid = -1;    // leader of its session and process group
+    base::Fd input;    // its standard input; with a terminal, the keyboard
+    base::Fd output;   // its standard output; with a terminal, the screen
+    base::Fd errors;   // its standard error; not with a terminal
+    base::Fd failure;  // ends without data when the command runs; else a code (126, 127) and the reason
     bool terminal = false;
 };
 
-// What stands for programs that the guest may have or not.
+// Replacements for programs that the guest may lack.
 struct Surroundings {
-    std::string system;            // a NixOS system whose programs are in a command's PATH first; may be empty
-    std::function<int()> shell{};  // instead of the user's shell, where there is no user yet: its exit status
+    std::string system;            // a NixOS system whose programs come first in a command's PATH; may be empty
+    std::function<int()> shell{};  // replaces the user's shell before users exist; returns the exit status
 };
 
 // All its descriptors are non-blocking.

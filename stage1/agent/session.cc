@@ -29,7 +29,7 @@ void Session::take(const Frame &frame, const Surroundings &guest, std::string &o
         break;
     case FrameType::input_end:
         input_ended_ = true;
-        if (command_.terminal) input_.append("\4");  // as ctrl-d
+        if (command_.terminal) input_.append("\4");  // ctrl-d
         give_input();
         break;
     case FrameType::credit:
@@ -39,7 +39,7 @@ void Session::take(const Frame &frame, const Surroundings &guest, std::string &o
     case FrameType::resize:
         if (const auto size = mounts::exec::parse_size(frame.payload); size && command_.terminal && command_.output) {
             const winsize window{size->rows, size->columns, 0, 0};
-            (void)::ioctl(command_.output.get(), TIOCSWINSZ, &window);  // tells the foreground of it
+            (void)::ioctl(command_.output.get(), TIOCSWINSZ, &window);  // the kernel notifies the foreground process group
         }
         break;
     case FrameType::signal:
@@ -64,10 +64,10 @@ void Session::give_input() {
         const ssize_t n = ::write(command_.input.get(), input_.front().data(), input_.size());
         if (n < 0 && errno == EINTR) continue;
         if (n < 0 && errno == EAGAIN) return;
-        if (n < 0) command_.input.reset();  // it reads no more
+        if (n < 0) command_.input.reset();  // the command stopped reading
         if (n > 0) input_passed_ += static_cast<size_t>(n), input_.consume(static_cast<size_t>(n));
     }
-    // What nobody reads is taken all the same, or the host would wait.
+    // Discard input that nobody reads; otherwise the host would wait.
     if (!command_.input && command_.pid > 0) input_passed_ += input_.size(), input_.clear();
     if (input_.empty() && input_ended_ && !command_.terminal) command_.input.reset();
 }
@@ -106,7 +106,7 @@ void Session::settle(std::string &out) {
 
 void Session::read_stream(base::Fd &fd, FrameType type, size_t &credit, std::string &out) {
     const size_t room = std::min(credit, mounts::exec::payload_limit_bytes);
-    // Straight to its place in the frame.
+    // Read directly into the frame's place.
     const size_t before = out.size();
     out.resize(before + mounts::exec::header_bytes + room);
     const ssize_t n = ::read(fd.get(), out.data() + before + mounts::exec::header_bytes, room);
@@ -122,7 +122,7 @@ void Session::read_stream(base::Fd &fd, FrameType type, size_t &credit, std::str
     }
 }
 
-// Of a command that has ended, what it left in the pipe is read, and then no more: whoever else holds the other end may live on.
+// After a command ended, reads what it left in the pipe and then stops, because another process may keep the pipe open.
 void Session::drain(base::Fd &fd, FrameType type, size_t &credit, std::string &out) {
     while (fd && credit > 0 && out.size() < out_limit_bytes) read_stream(fd, type, credit, out);
 }
@@ -148,7 +148,7 @@ void Session::hang_up() {
         over_ = true;
         return;
     }
-    // As when a terminal is lost: it may end, and whoever minds signals lives on.
+    // As if the terminal were lost: the command may end, or ignore the signal and live on.
     (void)::kill(-command_.pid, SIGHUP);
     (void)::kill(-command_.pid, SIGCONT);
     command_.input.reset();

@@ -1,5 +1,5 @@
-// One command that the host asked for: its frames in, its frames out, and how far either side may run ahead. It touches its own
-// descriptors alone; agent.h gives it frames and polls for it.
+// One command that the host requested: its incoming and outgoing frames, and flow control. Touches only its own descriptors;
+// agent.h passes it frames and polls for it.
 #pragma once
 
 #include <poll.h>
@@ -18,24 +18,24 @@ class Session {
   public:
     explicit Session(uint32_t id) : id_(id) {}
 
-    // A frame of the host's; what is to be answered goes to `out`.
+    // Takes a frame from the host and appends answers to `out`.
     void take(const mounts::exec::Frame &frame, const Surroundings &guest, std::string &out);
-    // Appends what is to be polled, in an order that handle() knows. `may_read`: the port takes more.
+    // Appends four descriptors to poll, in the order that handle() expects. `may_read`: the port can take more output.
     void add_polls(std::vector<pollfd> &polls, bool may_read) const;
-    // `polls` begins with those that add_polls() appended.
+    // `polls` begins with the entries that add_polls() appended.
     void handle(const pollfd *polls, std::string &out);
-    // What is to be told after frames and polls: credit, and the end.
+    // Sends what is due after frames and polls: credit, and the end.
     void settle(std::string &out);
 
     [[nodiscard]] uint32_t id() const { return id_; }
     [[nodiscard]] pid_t pid() const { return command_.pid; }
     void ended(int wait_status) { wait_status_ = wait_status; }
-    // Nobody waits for it any more.
+    // Nobody waits for the command any more.
     void hang_up();
-    // Its exit was told, or nobody wants to know it.
+    // Its exit was sent, or nobody waits for it.
     [[nodiscard]] bool over() const { return over_; }
     static constexpr size_t poll_count = 4;
-    // What waits for the port; beyond it nothing is read from commands.
+    // How much output may wait for the port. Beyond that, nothing is read from commands.
     static constexpr size_t out_limit_bytes = size_t{1} << 20;
 
   private:

@@ -16,6 +16,8 @@
 #include "mounts/base/process.h"
 #include "mounts/exec/request.h"
 #include "stage1/agent/build.h"
+#include "stage1/base/rollback_mark.h"
+#include "stage1/nixdb/new_paths.h"
 
 namespace stage1 {
 
@@ -48,7 +50,7 @@ Result<> get(const std::string &path) {
     return copy(file->get(), STDOUT_FILENO, path);
 }
 
-// Beside it first: whoever looks sees the old file or the whole new one.
+// Writes a temporary file first, so that a reader sees either the old file or the whole new one.
 Result<> put(std::string path, mode_t mode) {
     struct stat st{};
     if (::stat(path.c_str(), &st) == 0) {
@@ -78,7 +80,7 @@ std::string systemctl(std::vector<std::string> words) {
     return exit->output;
 }
 
-// Active, or never going to be.
+// Waits until the unit is active or can no longer become active.
 int wait_for(const std::string &unit) {
     for (;; (void)::usleep(200'000)) {
         if (!has_systemd()) continue;
@@ -93,7 +95,7 @@ int wait_for(const std::string &unit) {
     }
 }
 
-// A root on a disk is clean then: the kernel makes it read-only, though files in it are open for writing.
+// Leaves a root on a disk clean: the kernel makes it read-only even if files are open for writing.
 void make_read_only() {
     constexpr int patience = 30;
     struct stat st{};
@@ -115,6 +117,11 @@ int power_off() {
     make_read_only();
     (void)::reboot(RB_POWER_OFF);
     return refuse({"power off", "", errno, ""});
+}
+
+int tell(const Result<std::string> &text) {
+    const auto told = text ? base::write_all(STDOUT_FILENO, *text, "stdout") : std::unexpected(text.error());
+    return told ? 0 : refuse(told.error());
 }
 
 // An absent one has a status of its own: a builder that made no output.
@@ -142,7 +149,10 @@ int do_task(const std::string &task) {
     const size_t blank = task.find(' ');
     const std::string verb = task.substr(0, blank), rest = blank == std::string::npos ? "" : task.substr(blank + 1);
     if (verb == "power-off") return power_off();
+    if (verb == "answer") return 0;
     if (verb == "wait-for") return wait_for(rest);
+    if (verb == "store-new") return tell(nixdb::registration_of_new_paths("/"));
+    if (verb == "store-rollback") return tell(ask_for_rollback("/"));
     if (verb == "nar" || verb == "nar-loosely") return nar(rest, verb != "nar");
     if (verb.starts_with("build-")) return build(verb, rest);
     Result<> done = base::fail(0, "do", verb, "this agent does not know it; is the guest's stage1 an older one?");

@@ -1,11 +1,11 @@
-// What the agent does itself, in a process like a command's, so that it needs no program of the guest's.
+// Tasks that the agent performs itself, in a process like a command's, so that they need no program in the guest.
 #pragma once
 
 #include <string>
 
 namespace stage1 {
 
-// A task of mounts/exec/request.h; the exit status. Failures are told on standard error.
+// Performs a task of mounts/exec/request.h and returns the exit status. Reports failures on standard error.
 int do_task(const std::string &task);
 
 }  // namespace stage1

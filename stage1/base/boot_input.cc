@@ -26,8 +26,8 @@ Result<std::string> read_optional(std::string_view path) {
     return text;
 }
 
-// What the launcher says where a boot loader has the command line. A machine without SMBIOS has none, nor has one of another
-// make.
+// The launcher's parameters if a boot loader sets the command line. Empty without SMBIOS, or if the machine was not started by
+// the launcher.
 std::string oem_parameters() {
     std::string text;
     constexpr std::string_view prefix = mounts::protocol::oem_parameters_prefix;
@@ -60,7 +60,8 @@ Result<mounts::PlanInput> boot_input(const BootSources &sources, const std::stri
     auto words = mounts::parse_command_line(sources.oem_parameters);
     const bool has_root = std::ranges::contains(words, mounts::protocol::root_parameter, &mounts::Parameter::name);
     for (auto &word : mounts::parse_command_line(sources.command_line))
-        // A NixOS says root=fstab of the table in its own initrd; the launcher knows the root disk.
+        // NixOS passes root=fstab, which means the table in its own initrd. The launcher knows the root disk, so its root=
+        // counts.
         if (!has_root || word.name != mounts::protocol::root_parameter || word.value != "fstab") words.push_back(std::move(word));
     for (auto &word : mounts::parse_command_line(sources.parameters)) words.push_back(std::move(word));
     auto parameters = mounts::boot_parameters(words);

@@ -10,8 +10,8 @@ namespace stage1 {
 
 namespace {
 
-// As systemd's initrds are marked; a scripted one is told by its root, which the kernel made and never shows again once
-// another root lies over it. A root on a tmpfs is a machine's.
+// systemd's initrds have this file. A scripted initrd has a root that the kernel made, which is hidden once another root is
+// mounted over it. A root on a tmpfs belongs to a running machine.
 bool in_initrd() {
     if (::access("/etc/initrd-release", F_OK) == 0) return true;
     const std::string root = mounts::mounted_type("/");

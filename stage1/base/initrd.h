@@ -1,4 +1,4 @@
-// Whether this is an initrd, where stage 1's commands may mount and format what the kernel's command line says.
+// Whether this is an initrd, where stage 1's commands may mount and format what the kernel's command line names.
 #pragma once
 
 #include <string_view>
@@ -7,7 +7,7 @@
 
 namespace stage1 {
 
-// Error: on a machine that runs, the command line's disks are that machine's own. `instead`: what to say instead.
+// Error: this is a running machine, and the command line names its own disks. `instead`: advice for the message.
 base::Result<> refuse_outside_initrd(std::string_view command, std::string_view instead);
 
 }  // namespace stage1

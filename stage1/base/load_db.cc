@@ -23,7 +23,7 @@ base::Result<std::string> load_db(const LoadDbRequest &request) {
     for (const char *place : {"/sw/bin/nix-store", "/bin/nix-store"}) {
         const std::string program = request.system + place;
         if (!base::open_in_root(root->get(), program, O_PATH)) continue;
-        // USER, because a fresh root has no /etc/passwd yet, and Nix wants a name.
+        // Nix needs a user name, and a new root has no /etc/passwd, so set USER.
         const auto exit = base::run({.argv = {program, "--load-db"},
                                      .environment = {{"NIX_REMOTE=", "HOME=/root", "USER=root", "NIX_CONF_DIR=/nonexistent",
                                                       "PATH=" + request.system + "/sw/bin"}},

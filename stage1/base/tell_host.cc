@@ -21,8 +21,8 @@ using base::Result;
 
 constexpr int acknowledge_timeout_ms = 5000;
 
-// Open from the first word to the exec of stage 2, as the log is: at each open and close the processor spins until the host
-// has taken note (Linux, drivers/char/virtio_console.c, __send_control_msg). -1: there is none, or not yet.
+// The port stays open from the first message to the exec of stage 2, like the log, because each open and close makes the CPU
+// spin until the host reacts (Linux, drivers/char/virtio_console.c, __send_control_msg). -1: no port yet.
 base::Fd held;
 
 Result<int> port() {
@@ -34,14 +34,14 @@ Result<int> port() {
     return held.get();
 }
 
-// One line, whatever names of the table's are in it.
+// Sends one line, even if a name from the table contains a newline.
 base::Result<> send_line(int fd, std::string_view line) {
     std::string text(line);
     std::ranges::replace(text, '\n', ' ');
     return base::write_all(fd, text + "\n", "status port");
 }
 
-// The answer to one line.
+// Sends one line and returns the answer.
 Result<std::string> ask_host(std::string_view line) {
     const auto fd = port();
     if (!fd) return std::unexpected(fd.error());
@@ -62,7 +62,7 @@ void mention_to_host(std::string_view line) {
 }
 
 void send_report(const std::vector<std::string> &records) {
-    // The driver takes a write of this size as one, or not at all (port_fops_write).
+    // The driver takes a write of this size either whole or not at all (port_fops_write).
     constexpr size_t enough_bytes = size_t{16} << 10;
     const auto fd = port();
     if (!fd) return;
@@ -84,7 +84,7 @@ Result<> tell_host(std::string_view line) {
 
 bool still_vouched() {
     const auto answer = ask_host("fresh-disk");
-    // A late `ack` to an earlier line is no answer to this question.
+    // A late `ack` to an earlier line does not answer this question.
     return answer && *answer == mounts::protocol::fresh_answer;
 }
 

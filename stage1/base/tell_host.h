@@ -1,6 +1,6 @@
-// The virtio-serial port by which the launcher hears how the guest fares (mounts/protocol.h: lines, each answered with
-// `ack`). A machine without that port was not started by runvm: then there is nobody to tell. It is opened once and stays
-// open: no other process can have it until this one ends, becomes another program, or hangs up.
+// The virtio-serial port on which the guest reports to the launcher (mounts/protocol.h: lines, each answered with `ack`). A
+// machine without this port was not started by runvm, and nobody listens. The port is opened once and stays open: no other
+// process can open it until this one ends, executes another program, or calls hang_up().
 #pragma once
 
 #include <cstddef>
@@ -12,21 +12,22 @@
 
 namespace stage1 {
 
-// Sends one line and waits for its acknowledgement, a bounded time. Error: no port, somebody else has it, or no answer.
+// Sends one line and waits for the acknowledgement, with a time limit. Error: no port, another process has it, or no answer.
 base::Result<> tell_host(std::string_view line);
 
-// A launcher says of a disk that nothing was ever written to it (stage1.fresh-disk=) in words that a reboot of the guest finds
-// again. So it is asked, and says yes once a run. Who can't be asked does not.
+// Whether the launcher still vouches that nothing was ever written to a disk (stage1.fresh-disk=). That parameter survives a
+// reboot of the guest, so stage1 asks again, and the launcher says yes once per run. No answer means no.
 bool still_vouched();
 
-// Sends one line that has no answer. Nothing when there is no port, or not yet.
+// Sends one line that has no answer. Does nothing if there is no port yet.
 void mention_to_host(std::string_view line);
 
-// Sends stage 1's report, a JSON object each of at most `report_line_bytes`, in the place of the one before. No answer.
+// Sends stage 1's report, which replaces the previous one. Each record is a JSON object of at most `report_line_bytes`. No
+// answer.
 inline constexpr size_t report_line_bytes = 4096 - sizeof "report";
 void send_report(const std::vector<std::string> &records);
 
-// Closes it, for stage 2; who speaks again opens it again.
+// Closes the port, for stage 2. A later message opens it again.
 void hang_up();
 
 }  // namespace stage1

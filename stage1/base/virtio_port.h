@@ -1,4 +1,4 @@
-// A virtio-serial port by its name: ports are numbered, and no udev has made /dev/virtio-ports in stage 1.
+// Opens a virtio-serial port by name. Ports are numbered, and stage 1 has no udev that would create /dev/virtio-ports.
 #pragma once
 
 #include <string_view>
@@ -8,7 +8,7 @@
 
 namespace stage1 {
 
-// For both ways, non-blocking. ENODEV: the machine has none; EBUSY: another process has it.
+// Non-blocking, for reading and writing. ENODEV: the machine has no such port; EBUSY: another process has it.
 base::Result<base::Fd> open_virtio_port(std::string_view name);
 
 }  // namespace stage1

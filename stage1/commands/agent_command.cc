@@ -18,7 +18,7 @@ void add_agent_command(CLI::App &app, int &status) {
         const auto served = serve(*system);
         if (served) return;
         base::log(served.error());
-        status = served.error().code == EBUSY ? 0 : 1;  // the one that stage 1 started is as good
+        status = served.error().code == EBUSY ? 0 : 1;  // the agent that stage 1 started does the same
     });
 }
 

@@ -1,4 +1,4 @@
-// `stage1 agent`: the guest's end of `runvm exec`, for a unit of stage 2 where stage 1 was another's.
+// `stage1 agent`: the guest's side of `runvm exec`, for a unit of stage 2 if another program was stage 1.
 #pragma once
 
 namespace CLI {

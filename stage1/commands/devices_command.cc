@@ -17,6 +17,7 @@
 #include "stage1/commands/generator.h"
 #include "stage1/commands/run_phase.h"
 #include "stage1/disk/prepare_disk.h"
+#include "stage1/steps/scan_progress.h"
 
 namespace stage1 {
 
@@ -24,18 +25,18 @@ namespace {
 
 using base::Result;
 
-// For the sysroot.mount that our generator wrote; a root without a device has none.
+// The link is for the sysroot.mount that stage1-generator wrote. A root without a device needs none.
 Result<> link_root(const std::string &source) {
     const auto device = mounts::find_device(source);
     if (!device) return {};
     const std::string link(root_link);
-    (void)::mkdir(link.substr(0, link.rfind('/')).c_str(), 0755);  // what the link then lacks, it says itself
-    (void)::unlink(link.c_str());                                  // of an earlier run
+    (void)::mkdir(link.substr(0, link.rfind('/')).c_str(), 0755);  // if this fails, symlink reports it
+    (void)::unlink(link.c_str());                                  // from an earlier run
     if (::symlink(device->c_str(), link.c_str()) < 0) return base::fail(errno, "link", link);
     return {};
 }
 
-// All that init does before it mounts.
+// Everything that init does before it mounts.
 Result<> make_ready() {
     if (auto initrd = refuse_outside_initrd("devices", "name one disk with --device"); !initrd) return initrd;
     auto input = boot_input(std::string(mounts::protocol::default_target_root));
@@ -45,7 +46,7 @@ Result<> make_ready() {
     return link_root(input->file_systems.front().source);
 }
 
-// For the unit of NixOS's module, which names the disk: is it the one that the launcher vouches for?
+// For the unit of NixOS's module, which names the disk: whether the launcher vouches for that disk.
 bool vouched_by_launcher(const std::string &device) {
     if (!refuse_outside_initrd("devices", "")) return false;
     const auto input = boot_input(std::string(mounts::protocol::default_target_root));
@@ -58,6 +59,7 @@ bool vouched_by_launcher(const std::string &device) {
 
 Result<> prepare_one(DiskRequest request) {
     request.vouched = request.vouched || (!request.dry_run && vouched_by_launcher(request.device));
+    request.progress = tell_scan_of(request.device);
     return prepare_disk(request).transform([](const DiskOutcome &outcome) { std::println("{}", outcome.description); });
 }
 

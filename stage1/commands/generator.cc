@@ -18,7 +18,7 @@ using base::Result;
 
 constexpr std::string_view sysroot = "/sysroot";
 
-// Early: before systemd's own, which takes `root=serial=X` for the path of a device.
+// Writes to the early directory, because systemd's own generator takes `root=serial=X` for the path of a device.
 Result<> write_units(const std::string &early) {
     const auto input = boot_input(std::string(sysroot));
     if (!input) return std::unexpected(input.error());
@@ -31,7 +31,7 @@ Result<> write_units(const std::string &early) {
     return base::replace_file(early + "/sysroot.mount", unit);
 }
 
-// Has the initrd an fstab of systemd's with a root in it? NixOS's has.
+// Whether the initrd has an fstab for systemd with a root in it, as NixOS's has.
 bool systemd_has_root() {
     const auto fstab = base::read_file("/etc/fstab");
     return fstab && fstab->contains(std::format(" {} ", sysroot));

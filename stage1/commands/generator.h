@@ -1,6 +1,6 @@
-// systemd in the initrd: `stage1` under the name stage1-generator is a systemd.generator(7). It writes sysroot.mount for
-// a root that systemd has no words for (serial=, tmpfs, the built-in default), and leaves the others to systemd's own
-// generator, which knows paths, LABEL=, UUID= and PARTUUID=.
+// For systemd in the initrd: under the name stage1-generator, `stage1` is a systemd.generator(7). It writes sysroot.mount for
+// roots that systemd cannot express (serial=, tmpfs, the built-in default). systemd's own generator handles the others: paths,
+// LABEL=, UUID= and PARTUUID=.
 #pragma once
 
 #include <string>
@@ -10,14 +10,14 @@
 
 namespace stage1 {
 
-// Where `stage1 devices` leaves a link to the root's block device. It is not below /dev, where systemd would wait for udev
-// to tell of it.
+// `stage1 devices` creates this link to the root's block device. It is not below /dev, because systemd would wait for udev to
+// announce it there.
 inline constexpr std::string_view root_link = "/run/stage1/root";
 
-// The unit's text; empty: systemd's own generator has a better one.
+// The unit's text. Empty: systemd's own generator writes a better one.
 std::string sysroot_mount(const mounts::PlanInput &input);
 
-// The program's exit code. argv: its name, then the directories for units of normal, early and late priority.
+// Returns the exit code. argv: the program's name, then the directories for normal, early and late units.
 int generator_main(int argc, char **argv);
 
 }  // namespace stage1

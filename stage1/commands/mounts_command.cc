@@ -26,15 +26,15 @@ base::Result<> mount_all(const std::string &target_root) {
     if (!input) return std::unexpected(input.error());
     input->run_goes_along = refuse_outside_initrd("mounts", "").has_value();
     input->root_mounted = !mounts::mounted_type(target_root).empty();
-    // A scripted stage 1 has loaded modules, waited and formatted before; done again, each finds it done.
+    // A scripted stage 1 already loaded modules, waited and formatted. Repeating these steps is harmless.
     for (const mounts::Phase &phase : {plan_modules(*input), plan_mounts(*input), plan_system(*input)})
         if (auto done = run_aloud(phase); !done) return done;
-    // What is left to whoever called us; a machine that ends from here on is not taken for one that never came to stage 2.
+    // The caller does the rest. If the machine ends after this, the launcher does not report that stage 2 was never reached.
     mention_to_host(std::format("phase {}", name(mounts::protocol::BootPhase::switch_root)));
     return {};
 }
 
-// All that it mounted, or nothing: what was mounted before it stays.
+// Mounts everything, or undoes its mounts. Earlier mounts stay.
 base::Result<> mount_or_undo(const std::string &target_root) {
     std::vector<int> before;
     for (const auto &point : mounts::mounts_beneath(target_root)) before.push_back(point.id);
@@ -47,7 +47,7 @@ base::Result<> mount_or_undo(const std::string &target_root) {
 
 base::Result<> mount_where_asked(const std::string &target_root, bool asked) {
     if (auto initrd = refuse_outside_initrd("mounts", "say where with --target-root"); !asked && !initrd) return initrd;
-    // A path that does not change with the directory that we are in.
+    // Make the path independent of the current directory.
     std::error_code none;
     const auto path = std::filesystem::weakly_canonical(std::filesystem::absolute(target_root), none);
     return mount_or_undo(none ? target_root : path.string());

@@ -23,7 +23,7 @@ base::Result<> run_aloud(const mounts::Phase &phase) {
 int exit_code(const base::Result<> &result) {
     if (result) return 0;
     base::log(result.error());
-    (void)tell_host("stage1-failed " + message(result.error()));  // a machine without that port has no launcher of ours
+    (void)tell_host("stage1-failed " + message(result.error()));  // may fail: without the port, runvm did not start this machine
     return 1;
 }
 

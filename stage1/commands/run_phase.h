@@ -1,4 +1,4 @@
-// What the commands for somebody else's stage 1 share (devices, mounts, register): a phase run by itself, and how they end.
+// Shared by the commands for another program's stage 1 (devices, mounts, register): running one phase, and the exit code.
 #pragma once
 
 #include "mounts/base/error.h"
@@ -6,10 +6,10 @@
 
 namespace stage1 {
 
-// The phase is told to the launcher, then every step up to the first that fails, what came of each on stdout.
+// Reports the phase to the launcher and runs its steps until one fails. Prints each step's result to stdout.
 base::Result<> run_aloud(const mounts::Phase &phase);
 
-// The exit code. A failure is told on stderr, and to the launcher where there is one, for whoever started this may wait for a
+// Returns the exit code. Reports a failure on stderr and to the launcher, if there is one, because the caller may wait for a
 // person at the console: systemd's emergency.target does.
 int exit_code(const base::Result<> &result);
 

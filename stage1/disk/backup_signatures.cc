@@ -16,8 +16,8 @@ constexpr uint64_t KiB = 1024;
 constexpr uint64_t MiB = 1024 * KiB;
 constexpr uint64_t GiB = 1024 * MiB;
 
-// ext2/3/4 with sparse_super: groups 1 and the powers of 3, 5 and 7 (Documentation/filesystems/ext4/super.rst). A group
-// has as many blocks as a block has bits; with 1 KiB blocks the first block of the first group is block 1.
+// ext2/3/4 with sparse_super: groups 1 and the powers of 3, 5 and 7 (Documentation/filesystems/ext4/super.rst). A group has as
+// many blocks as a block has bits. With 1 KiB blocks, the first group begins at block 1.
 void add_ext(std::vector<BackupPlace> &places, uint64_t size) {
     for (const uint64_t block : {KiB, 2 * KiB, 4 * KiB, 64 * KiB}) {
         const uint64_t group_blocks = 8 * block;
@@ -32,13 +32,13 @@ void add_ext(std::vector<BackupPlace> &places, uint64_t size) {
     }
 }
 
-// cryptsetup, LUKS2 on-disk format 1.1, chapter 2: the secondary header's offset is one of these.
+// cryptsetup, LUKS2 on-disk format 1.1, chapter 2: the possible offsets of the secondary header.
 void add_luks2(std::vector<BackupPlace> &places) {
     for (uint64_t offset = 16 * KiB; offset <= 4 * MiB; offset *= 2)
         places.push_back({offset, 0, "SKUL\xba\xbe"sv, "a LUKS2 secondary header", "cryptsetup repair may bring it back"});
 }
 
-// Linux md: 0.90 at the last 64 KiB boundary but one, 1.0 at least 8 KiB before the end (drivers/md/md.c).
+// Linux md: 0.90 is at the second-to-last 64 KiB boundary, 1.0 at least 8 KiB before the end (drivers/md/md.c).
 void add_md(std::vector<BackupPlace> &places, uint64_t size) {
     const uint64_t old = (size & ~(64 * KiB - 1)) - 64 * KiB;
     const uint64_t sector = (size / 512 - 16) & ~uint64_t{7};
@@ -46,7 +46,7 @@ void add_md(std::vector<BackupPlace> &places, uint64_t size) {
     places.push_back({sector * 512, 0, "\xfc\x4e\x2b\xa9"sv, "an md RAID 1.0 superblock", "mdadm --examine shows it"});
 }
 
-// Four labels of 256 KiB, two at each end, each with its array of uberblocks at 128 KiB (ZFS On-Disk Specification, 1.2).
+// Four labels of 256 KiB, two at each end, each with an array of uberblocks at 128 KiB (ZFS On-Disk Specification, 1.2).
 void add_zfs(std::vector<BackupPlace> &places, uint64_t size) {
     const uint64_t end = size & ~(256 * KiB - 1);
     for (const uint64_t label : {uint64_t{0}, 256 * KiB, end - 512 * KiB, end - 256 * KiB})
@@ -69,7 +69,7 @@ std::vector<BackupPlace> backup_places(uint64_t size) {
             places.push_back({size - sector, 0, "EFI PART"sv, "a backup GPT", "sgdisk or gdisk can restore the table"});
         places.push_back({size - 512, 3, "NTFS    "sv, "an NTFS backup boot sector", "ntfsfix or testdisk may restore it"});
         places.push_back({size - KiB, 0, "H+"sv, "an HFS+ alternate volume header", ""});
-        // mkfs.xfs makes four allocation groups, each with a superblock at its start.
+        // mkfs.xfs makes four allocation groups, and each begins with a superblock.
         for (const uint64_t quarter : {1U, 2U, 3U})
             places.push_back({size / 4 / (4 * KiB) * (4 * KiB) * quarter, 0, "XFSB"sv, "an XFS secondary superblock",
                               "xfs_repair may bring the file system back"});

@@ -19,7 +19,7 @@
 #include "mounts/base/at.h"
 #include "mounts/base/process.h"
 
-// libmke2fs.a: e2fsprogs' program with its main renamed.
+// libmke2fs.a: e2fsprogs' mke2fs with its main renamed.
 extern "C" int mke2fs_main(int argc, char **argv);
 
 namespace stage1 {
@@ -35,8 +35,8 @@ std::string new_uuid() {
 }
 
 std::vector<std::string> arguments(const Ext4Recipe &recipe, int image) {
-    // orphan_file and metadata_csum_seed, mke2fs's own defaults since 1.47, are left out as Debian 12 does: GRUB and
-    // the e2fsck of older systems don't read them.
+    // Leave out orphan_file and metadata_csum_seed, which are mke2fs's defaults since 1.47, because GRUB and the e2fsck of
+    // older systems do not support them. Debian 12 does the same.
     std::vector<std::string> list{"mke2fs",
                                   "-q",
                                   "-F",
@@ -59,7 +59,7 @@ std::vector<std::string> arguments(const Ext4Recipe &recipe, int image) {
     ::dup2(messages, STDOUT_FILENO);
     ::dup2(messages, STDERR_FILENO);
     ::setenv("SOURCE_DATE_EPOCH", std::to_string(recipe.time).c_str(), 1);
-    // A path that can't be there: the defaults built into mke2fs count, whatever /etc/mke2fs.conf says.
+    // This path cannot exist, so mke2fs uses its built-in defaults and ignores /etc/mke2fs.conf.
     ::setenv("MKE2FS_CONFIG", "/proc/self/fd/none", 1);
     auto list = arguments(recipe, image);
     std::vector<char *> argv;
@@ -71,7 +71,7 @@ std::vector<std::string> arguments(const Ext4Recipe &recipe, int image) {
     ::_exit(status);
 }
 
-// Its wait status; nothing, and errno, when it is no child of ours.
+// Returns the child's wait status; nothing, with errno, if it is not a child of this process.
 std::optional<int> await(pid_t child) {
     int status = 0;
     while (::waitpid(child, &status, 0) < 0)
@@ -106,7 +106,7 @@ base::Result<Ext4Image> Ext4Image::begin(const Ext4Recipe &recipe) {
     made.messages_ = base::Fd(::memfd_create("mke2fs-messages", MFD_CLOEXEC));
     if (!made.image_ || !made.messages_ || ::ftruncate(made.image_.get(), static_cast<off_t>(recipe.size_bytes)) < 0)
         return base::fail(errno, "make ext4 in memory for", recipe.label);
-    ::fflush(nullptr);  // or the child's exit() would print what we have not printed yet
+    ::fflush(nullptr);  // otherwise the child's exit() would print our buffered output
     made.child_ = ::fork();
     if (made.child_ < 0) return base::fail(errno, "fork for", "mke2fs");
     if (made.child_ == 0) child(recipe, made.image_.get(), made.messages_.get());

@@ -22,7 +22,7 @@ namespace {
 
 constexpr unsigned long resize_request = _IOW('f', 16, uint64_t);  // EXT4_IOC_RESIZE_FS: the new size in blocks
 
-// Of the block device behind a mounted file system; sysfs counts in sectors of 512 bytes, whatever the device's are.
+// The size of the block device behind a mounted file system. sysfs always counts sectors of 512 bytes.
 base::Result<uint64_t> device_size_bytes(dev_t device, const std::string &target) {
     const std::string path = std::format("/sys/dev/block/{}:{}/size", major(device), minor(device));
     const auto text = base::read_file(path, 64);
@@ -43,7 +43,7 @@ base::Result<std::string> grow_file_system(const std::string &target) {
     if (!size_bytes) return std::unexpected(size_bytes.error());
     const auto block_bytes = static_cast<uint64_t>(fs.f_bsize);
     uint64_t blocks = *size_bytes / block_bytes;
-    // The kernel takes a size that the file system has already, and leaves it.
+    // If the file system already has this size, the kernel changes nothing.
     if (::ioctl(root->get(), resize_request, &blocks) < 0)
         return base::fail(errno, "grow", target, std::format("to the {} of its device", mounts::size_text(*size_bytes)));
     struct statfs after{};

@@ -12,7 +12,7 @@ namespace stage1 {
 
 namespace {
 
-// Little-endian on disk as in memory: stage1 runs on nothing else.
+// Little-endian on disk and in memory: stage1 runs only on such machines.
 struct Layout {
     std::array<char, 16> magic;
     uint32_t version;
@@ -22,15 +22,16 @@ struct Layout {
     std::array<char, 16> label;
     std::array<char, 36> uuid;
     std::array<char, 36> hash_seed;
-    uint64_t checksum;  // of all that stands before it
+    uint64_t checksum;  // of everything before it
 };
 static_assert(std::is_trivially_copyable_v<Layout> && sizeof(Layout) == 136 && offsetof(Layout, checksum) == 128);
 
 constexpr std::array<char, 16> magic{'s', 't', 'a', 'g', 'e', '1', ' ', 'f', 'o', 'r', 'm', 'a', 't', 't', 'i', 'n'};
-// Goes up whenever the same recipe would make other bytes (another mke2fs, other options).
+// Increase this whenever the same recipe would make different bytes (another mke2fs, other options).
 constexpr uint32_t version = 1;
 
-// Finds a torn or foreign sector. It is no proof, and none rests on it: what is finished is compared byte by byte first.
+// Detects a torn or foreign sector. This is no proof, and nothing relies on it: before a format is finished, the disk is
+// compared byte by byte.
 uint64_t checksum(std::span<const std::byte> bytes) { return base::fnv1a(bytes); }
 
 template <size_t N>

@@ -1,6 +1,6 @@
-// The intent: 512 bytes in sector 0, where ext4 keeps nothing, that say "an ext4 by this recipe is being written here".
-// Written and flushed before anything else of a format, and cleared after its last byte. It carries the whole recipe, so
-// that the next boot can compute what the disk may hold. Pure: bytes in, bytes out.
+// The intent: 512 bytes in sector 0, which ext4 does not use. It says "an ext4 by this recipe is being written here". A format
+// writes and flushes the intent first and clears it last. The intent contains the whole recipe, so that the next boot can
+// compute what the disk may hold. Pure: bytes in, bytes out.
 #pragma once
 
 #include <array>
@@ -17,7 +17,7 @@ using IntentSector = std::array<std::byte, intent_bytes>;
 
 IntentSector encode_intent(const Ext4Recipe &recipe);
 
-// Nothing for what is no intent: another magic or version, a wrong checksum, anything behind its end.
+// Nothing if the sector is not an intent: another magic or version, a wrong checksum, or data behind its end.
 std::optional<Ext4Recipe> decode_intent(std::span<const std::byte, intent_bytes> sector);
 
 }  // namespace stage1

@@ -24,10 +24,10 @@ std::string kind(mode_t mode) {
     return "a socket";
 }
 
-// `held by md0`: what the kernel tells; empty when it tells nothing.
+// `held by md0`, as the kernel says; empty if it does not say.
 std::string holder(dev_t device) {
     const std::string number = std::format("{}:{}", major(device), minor(device));
-    std::error_code ignored;  // without /sys the holder stays unnamed
+    std::error_code ignored;  // without /sys the holder is unknown
     for (const auto &entry : std::filesystem::directory_iterator("/sys/dev/block/" + number + "/holders", ignored))
         return "held by " + entry.path().filename().string();
     return {};

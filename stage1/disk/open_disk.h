@@ -1,5 +1,5 @@
-// Opens a disk so that nobody else has it: a block device, O_EXCL (which fails for one that is mounted, swapped on, part
-// of a RAID or held by another program), for reading only. Who holds it is named in the Error.
+// Opens a disk exclusively and for reading only. O_EXCL fails if the disk is mounted, used for swap, part of a RAID or held by
+// another program; the Error names the holder.
 #pragma once
 
 #include <string>
@@ -10,11 +10,11 @@
 
 namespace stage1 {
 
-// A symbolic link is followed below /dev, where only the administrator and udev make them, and nowhere else.
+// Follows a symbolic link only below /dev, because only the administrator and udev create links there.
 base::Result<base::Fd> open_disk(const std::string &path);
 
-// A second descriptor, for writing, of the device that `disk` has open exclusively; ESTALE when it is another device
-// than `planned` by now. `disk` must stay open for as long as this one is written to.
+// A second descriptor, for writing, of the device that `disk` holds exclusively. ESTALE: it is no longer the device `planned`.
+// `disk` must stay open while this descriptor is used.
 base::Result<base::Fd> open_for_writing(int disk, const mounts::DeviceIdentity &planned, const std::string &path);
 
 }  // namespace stage1

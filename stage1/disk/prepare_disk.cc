@@ -30,7 +30,7 @@ namespace {
 
 constexpr size_t ext4_label_bytes = 16;
 
-// vda1 of /dev/vda, nvme0n1p1 of /dev/nvme0n1.
+// For /dev/vda: vda1; for /dev/nvme0n1: nvme0n1p1.
 std::string partitions_of(const std::string &path) {
     const std::string disk = path.substr(path.rfind('/') + 1);
     auto devices = mounts::list_devices();
@@ -55,14 +55,14 @@ base::Result<DiskFacts> gather(int disk, const std::string &path) {
     facts.signature = std::move(*signature);
     if (!facts.signature.partition_table.empty()) facts.partitions = partitions_of(path);
     IntentSector sector{};
-    // A sector that can't be read holds no intent; the probe or the examination meets the same error and refuses.
+    // An unreadable sector holds no intent. The probe or the examination meets the same error and refuses.
     if (::pread(disk, sector.data(), sector.size(), 0) == static_cast<ssize_t>(sector.size()))
         facts.intent = decode_intent(sector);
     return facts;
 }
 
-// The costly facts: what reading the disk shows. Meanwhile `image` is begun, which a format would write; one that was cut
-// short has begun it already, so what is on the disk is compared with it.
+// Gathers the expensive facts by reading the disk. Creates `image`, the data of a format, at the same time. After an
+// interrupted format, it compares the disk with that image.
 base::Result<> look_closer(DiskFacts &facts, int disk, const DiskRequest &request, const Ext4Recipe &recipe,
                            std::optional<Ext4Image> &image) {
     if (facts.intent || !request.dry_run) {
@@ -74,7 +74,7 @@ base::Result<> look_closer(DiskFacts &facts, int disk, const DiskRequest &reques
     if (!expected) return std::unexpected(expected.error());
     const uint64_t size = facts.identity.size_bytes;
     // An image to which nothing was written holds no format that was cut short: with an intent nobody can vouch.
-    auto emptiness = examine(disk, ranges_to_read(size, request.vouched && !facts.intent), *expected);
+    auto emptiness = examine(disk, ranges_to_read(size, request.vouched && !facts.intent), *expected, request.progress);
     if (!emptiness) return std::unexpected(emptiness.error());
     facts.emptiness = *emptiness;
     if (emptiness->outcome == Emptiness::Outcome::foreign) facts.remains = name_remains(disk, size);
@@ -101,7 +101,7 @@ DiskOutcome kept(const DiskFacts &facts, bool dry_run) {
             (dry_run ? "would keep " : "kept ") + mounts::describe(found)};
 }
 
-// A run after the mount: what is mounted holds a file system, and needs no other proof.
+// For a run after the mount: a mounted device certainly holds a file system.
 DiskOutcome kept_mounted(const mounts::MountedAt &at) {
     return {DiskOutcome::What::kept, at.type, "", "", std::format("kept {}, mounted on '{}'", at.type, at.target)};
 }
@@ -119,7 +119,7 @@ DiskOutcome formatted(const Ext4Recipe &recipe, bool finished, bool dry_run) {
             std::move(text)};
 }
 
-// A vfat's has nine characters, and no ext4 can have such a UUID.
+// Rejects UUIDs that an ext4 cannot have, such as the nine characters of a vfat's.
 base::Result<std::string> lower_case_uuid(const std::string &text, const std::string &path) {
     if (text.empty()) return text;
     std::array<unsigned char, 16> raw{};

@@ -30,8 +30,8 @@ Verdict decide_found(const DiskFacts &facts) {
         std::format("it holds {}, which is no file system; name another device, or {}", mounts::describe(found), give_up_hint));
 }
 
-// A sound superblock of the intended ext4: whether all else is there too, only a comparison tells. Where there can be none,
-// keeping is what harms nothing.
+// The disk has a sound superblock of the intended ext4. Only a comparison shows whether the rest is there too. If that is
+// impossible, keep the disk, because keeping does no harm.
 Verdict decide_intended(const DiskFacts &facts) {
     if (facts.read_only || facts.intent->size_bytes != facts.identity.size_bytes) return {Action::keep, {}};
     if (!facts.emptiness) return {Action::examine, {}};

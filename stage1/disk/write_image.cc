@@ -15,7 +15,7 @@ namespace stage1 {
 
 namespace {
 
-// The primary superblock, whatever the size of a block; before it lies what ext4 leaves alone.
+// The primary superblock, for any block size. ext4 does not use the bytes before it.
 constexpr uint64_t superblock_at = 1024;
 
 base::Result<> write_at(int disk, std::span<const std::byte> data, uint64_t offset, const std::string &path) {
@@ -47,11 +47,11 @@ base::Result<> copy(int disk, int image, uint64_t from, uint64_t to, const std::
     return {};
 }
 
-// All that mke2fs wrote, from `from` on.
+// Copies everything that mke2fs wrote, starting at `from`.
 base::Result<> copy_data(int disk, int image, uint64_t from, const std::string &path) {
     for (;;) {
         const off_t data = ::lseek(image, static_cast<off_t>(from), SEEK_DATA);
-        if (data < 0 && errno == ENXIO) return {};  // holes only from here
+        if (data < 0 && errno == ENXIO) return {};  // only holes from here on
         if (data < 0) return base::fail(errno, "read", "ext4 in memory");
         const off_t hole = ::lseek(image, data, SEEK_HOLE);
         if (hole < 0) return base::fail(errno, "read", "ext4 in memory");

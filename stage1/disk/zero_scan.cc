@@ -23,11 +23,11 @@ namespace stage1 {
 
 namespace {
 
-constexpr uint64_t alignment = 4096;       // O_DIRECT: a multiple of every logical sector
-constexpr uint64_t piece_bytes = 1 << 20;  // one read
-constexpr uint64_t smallest_sector = 512;  // what a power cut may leave done or undone
+constexpr uint64_t alignment = 4096;       // for O_DIRECT: a multiple of every logical sector size
+constexpr uint64_t piece_bytes = 1 << 20;  // per read
+constexpr uint64_t smallest_sector = 512;  // the unit that a power cut leaves either written or not
 
-// A vector type of the compiler's: reading a whole disk spends its time in this loop, and the file is optimised for size.
+// Uses the compiler's vector types: reading a whole disk spends its time in this loop, and this file is optimized for size.
 bool is_zero(std::span<const std::byte> bytes) {
     typedef uint64_t Words __attribute__((vector_size(64), aligned(1), may_alias));
     size_t i = 0;
@@ -39,7 +39,7 @@ bool is_zero(std::span<const std::byte> bytes) {
     return std::ranges::all_of(bytes.subspan(i), [](std::byte b) { return b == std::byte{0}; });
 }
 
-// 0, or the errno; a device that ends early is EIO.
+// Returns 0 or an errno. A device that ends early is EIO.
 int read_exactly(int fd, std::span<std::byte> buffer, uint64_t offset) {
     while (!buffer.empty()) {
         const ssize_t n = ::pread(fd, buffer.data(), buffer.size(), static_cast<off_t>(offset));
@@ -51,7 +51,7 @@ int read_exactly(int fd, std::span<std::byte> buffer, uint64_t offset) {
     return 0;
 }
 
-// The offset of the first byte that is neither in a sector of zeros nor in one that equals the image's.
+// The offset of the first byte in a sector that is neither all zeros nor equal to the image's.
 std::optional<uint64_t> first_foreign(std::span<const std::byte> data, std::span<const std::byte> expected, uint64_t offset) {
     for (uint64_t at = 0; at < data.size(); at += smallest_sector) {
         const auto sector = data.subspan(at, std::min(smallest_sector, data.size() - at));
@@ -64,8 +64,8 @@ std::optional<uint64_t> first_foreign(std::span<const std::byte> data, std::span
     return {};
 }
 
-// What is to be read, piece by piece in the order of the offsets, until something was found. Shared by the readers: each
-// ends the piece that it has, so the first finding on the disk is the answer, whoever of them is faster.
+// Hands out the pieces to read, in order of their offsets, until something is found. The readers share it. Each reader finishes
+// its current piece, so the answer is the first finding on the disk, no matter which reader is faster.
 class Search {
   public:
     explicit Search(const std::vector<Range> &ranges) : ranges_(ranges) {}
@@ -76,11 +76,16 @@ class Search {
         const Range &range = ranges_[range_];
         const Range piece{range.offset + done_bytes_, std::min(piece_bytes, range.size_bytes - done_bytes_)};
         done_bytes_ += piece.size_bytes;
+        taken_bytes_ += piece.size_bytes;
         if (done_bytes_ == range.size_bytes) {
             ++range_;
             done_bytes_ = 0;
         }
         return piece;
+    }
+    uint64_t taken_bytes() {
+        const std::scoped_lock lock(mutex_);
+        return taken_bytes_;
     }
     void found(const Range &piece, base::Result<Emptiness> what) {
         const std::scoped_lock lock(mutex_);
@@ -92,11 +97,30 @@ class Search {
 
   private:
     const std::vector<Range> &ranges_;
-    std::mutex mutex_;  // guards all below
+    std::mutex mutex_;  // guards the members below
     size_t range_ = 0;
-    uint64_t done_bytes_ = 0;  // of that range
+    uint64_t done_bytes_ = 0;   // of that range
+    uint64_t taken_bytes_ = 0;  // of all
     std::optional<uint64_t> found_at_;
     base::Result<Emptiness> answer_ = Emptiness{};
+};
+
+// Tells in twenty steps how far a long scan is.
+class Teller {
+  public:
+    Teller(const std::vector<Range> &ranges, const ScanProgress &progress) : progress_(progress) {
+        for (const Range &range : ranges) all_bytes_ += range.size_bytes;
+    }
+    void tell(uint64_t taken_bytes) {
+        constexpr uint64_t steps = 20;
+        if (!progress_ || all_bytes_ <= long_scan_bytes) return;
+        const uint64_t step = taken_bytes / (all_bytes_ / steps);
+        if (std::exchange(told_, step) != step) progress_(taken_bytes, all_bytes_);
+    }
+
+  private:
+    const ScanProgress &progress_;
+    uint64_t all_bytes_ = 0, told_ = 0;
 };
 
 // A huge page, where the kernel has one: one page fault and one segment of a request instead of some hundred.
@@ -105,18 +129,20 @@ struct alignas(huge_page_bytes) Buffers {
     std::array<std::byte, piece_bytes> first, second;
 };
 
-// One who reads and compares.
+// One thread's reader: reads pieces and compares them.
 class Reader {
   public:
-    // `buffer`: of piece_bytes, for what is on the disk.
+    // `buffer`: piece_bytes long, for the disk's data.
     Reader(int fd, int image, std::span<std::byte> buffer) : fd_(fd), image_(image), buffer_(buffer) {
         if (image >= 0) expected_.resize(piece_bytes);
     }
 
-    void work(Search &search) {
-        while (const auto piece = search.next())
+    void work(Search &search, Teller *teller = nullptr) {
+        while (const auto piece = search.next()) {
             if (auto what = look_at(*piece); !what || what->outcome != Emptiness::Outcome::empty)
                 search.found(*piece, std::move(what));
+            if (teller != nullptr) teller->tell(search.taken_bytes());
+        }
     }
 
   private:
@@ -162,15 +188,16 @@ std::vector<Range> ranges_to_read(uint64_t size, bool vouched) {
     return merged;
 }
 
-base::Result<Emptiness> examine(int fd, const std::vector<Range> &ranges, int image) {
+base::Result<Emptiness> examine(int fd, const std::vector<Range> &ranges, int image, const ScanProgress &progress) {
     const base::DirectReads direct(fd);
     Search search(ranges);
     const auto buffers = std::make_unique_for_overwrite<Buffers>();
-    (void)::madvise(buffers.get(), sizeof *buffers, MADV_HUGEPAGE);  // without it, it is slower
+    (void)::madvise(buffers.get(), sizeof *buffers, MADV_HUGEPAGE);  // slower without
     Reader first(fd, image, buffers->first), second(fd, image, buffers->second);
-    // While one compares, the device is busy with what the other has asked for.
+    // While one thread compares, the device serves the other's request.
     std::thread helper([&] { second.work(search); });
-    first.work(search);
+    Teller teller(ranges, progress);
+    first.work(search, &teller);
     helper.join();
     return std::move(search).answer();
 }

@@ -31,7 +31,7 @@ bool breaks_before_phase(const mounts::Phase &phase, const mounts::BootParameter
            std::ranges::contains(parameters.break_before, phase.phase);
 }
 
-// An exception is a bug, or no memory is left: the step failed, and the person decides, as with any other failure.
+// An exception is a bug or exhausted memory. The step then counts as failed, and the person decides, as after any failure.
 Result<std::string> run_guarded(const mounts::Step &step, FoundDevices &devices) {
     try {
         return run_step(step, devices);
@@ -40,7 +40,7 @@ Result<std::string> run_guarded(const mounts::Step &step, FoundDevices &devices)
     }
 }
 
-// Orphans of whatever a step started are ours. None of our own children is awaited between steps.
+// PID 1 inherits orphans of whatever a step started. Between steps, PID 1 waits for no child of its own.
 void reap() {
     while (::waitpid(-1, nullptr, WNOHANG) > 0) {
     }
@@ -51,7 +51,7 @@ bool mounts_xchg(const mounts::Step &step, const std::string &target_root) {
     return mount != nullptr && mount->target == target_root + std::string(mounts::protocol::xchg_dir);
 }
 
-// Those that may read a whole disk, or a database; a wait tells for itself when it is one.
+// Steps that may read a whole disk or a database. A wait for a device reports its progress itself.
 bool may_last(std::string_view kind) {
     constexpr std::array<std::string_view, 5> all{"modules", "format", "fsck", "grow", "register"};
     return std::ranges::contains(all, kind);
@@ -59,7 +59,7 @@ bool may_last(std::string_view kind) {
 
 std::string seconds(int64_t us) { return std::format("{}.{:03}", us / 1'000'000, us / 1000 % 1000); }
 
-// `quiet` or not: who asked for a trace is at the console.
+// Goes to the console even with `quiet`, because whoever asked for a trace is watching it.
 void trace(std::string_view text) { (void)base::write_all(STDERR_FILENO, std::format("stage1: {}\n", text), "console"); }
 
 }  // namespace
@@ -75,13 +75,13 @@ Scene Boot::scene(const mounts::Phase &phase, const mounts::Step *next) const {
 
 void Boot::obey(Answer answer) { one_step_ = answer == Answer::step; }
 
-// Where all can see it; the host without xchg too.
+// Writes the report to the report files, and to the host if xchg is not mounted.
 void Boot::write_report() {
     report_files_.write(report_.json());
     if (!report_files_.in_xchg()) send_report(report_.lines(report_line_bytes));
 }
 
-// Whoever can't or won't use the console has a terminal by the agent's port.
+// Offers a terminal over the agent's port to a person who cannot or does not want to use the console.
 void Boot::attend(const Scene &scene) const {
     if (input_.parameters.agent == mounts::AgentMode::off) return;
     start_early_agent([scene] { return shell_aside(scene); });
@@ -103,7 +103,7 @@ bool Boot::breaks_before(const mounts::Step &step) const {
 
 Result<std::string> Boot::attempt(const mounts::Phase &phase, const mounts::Step &step) {
     const std::string text = describe(step);
-    // Before it starts, so that a hang has an address.
+    // Log before the step starts, so that the log shows where a boot hangs.
     log(Priority::debug, text);
     if (input_.parameters.trace) trace(text);
     report_.begin(std::string(phase.name()), std::string(kind(step)), text);
@@ -138,7 +138,7 @@ void Boot::run_step(const mounts::Phase &phase, const mounts::Step &step) {
         const Answer answer = fail_boot(done.error(), input_.parameters, failed);
         obey(answer);
         if (answer != Answer::retry) return;
-        devices_.clear();  // what is there now is looked at anew
+        devices_.clear();  // look for the devices again
     }
 }
 

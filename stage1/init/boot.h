@@ -1,5 +1,4 @@
-// The phases of a boot, run step by step: what is told of each, where a person asked to stop, and what becomes of a step that
-// failed.
+// Runs the phases of a boot step by step: reports each step, stops where a person asked for it, and handles a step that failed.
 #pragma once
 
 #include <string>
@@ -15,11 +14,11 @@ namespace stage1 {
 
 class Boot {
   public:
-    // `report` has what was done before there was a plan.
+    // `report` already has what was done before the plan existed.
     Boot(const mounts::PlanInput &input, const std::vector<mounts::Phase> &phases, Report &report, ReportFiles &files)
         : input_(input), phases_(phases), report_(report), report_files_(files) {}
 
-    // Returns only where the person at the console goes on past a stage 2 that didn't start.
+    // Returns only if stage 2 did not start and the person at the console chose to continue.
     void run();
 
   private:
@@ -38,7 +37,7 @@ class Boot {
     Report &report_;
     ReportFiles &report_files_;
     FoundDevices devices_;
-    bool one_step_ = false;  // the person asked for one, then to be asked again
+    bool one_step_ = false;  // the person asked to run one step and then stop again
 };
 
 }  // namespace stage1

@@ -18,12 +18,12 @@ namespace stage1 {
 
 namespace {
 
-// A signal handler has nothing else to look at.
+// The only data that a signal handler may read.
 std::array<char, 256> step_text{};
 volatile sig_atomic_t is_second_life = 0;
-std::array<char, 16384> signal_stack;  // a stack that overflowed cannot hold the handler
+std::array<char, 16384> signal_stack;  // an overflowed stack has no room for the handler
 
-// Concatenates into a buffer, cut at its end; for handlers, where std::string is forbidden.
+// Concatenates into a buffer and truncates. For signal handlers, which must not use std::string.
 template <size_t Size>
 void join(std::array<char, Size> &out, std::initializer_list<const char *> parts) noexcept {
     size_t length = 0;
@@ -59,7 +59,7 @@ void on_crash(int signal) noexcept {
         (void)::raise(signal);
         return;
     }
-    const char *name = ::strsignal(signal);  // musl's is a table
+    const char *name = ::strsignal(signal);  // musl's reads a table
     start_anew(name != nullptr ? name : "a signal");
 }
 
@@ -85,7 +85,7 @@ void start_anew(const char *what) noexcept {
     if (is_second_life != 0) stay(what);
     std::array<char, 512> text;
     join(text, {what, step_text[0] != '\0' ? ", during: " : "", step_text.data()});
-    // The mask outlives an exec, and a handler runs with its own signal blocked.
+    // A signal mask survives exec, and a handler runs with its own signal blocked.
     sigset_t none;
     sigemptyset(&none);
     (void)::sigprocmask(SIG_SETMASK, &none, nullptr);

@@ -1,25 +1,25 @@
-// PID 1 must never end, because the kernel would panic without a word. What ends another program (an exception that
-// nobody caught, abort, a fault) makes PID 1 start this program anew in its place: a fresh image, which tells what happened and
-// obeys the policy of rescue.h. Should that one fail too, the last words are said without memory or files, and it stays.
+// PID 1 must never end, because the kernel would panic without an explanation. Whatever would end another program (an uncaught
+// exception, abort, a fault) makes PID 1 execute this program again. The new instance reports the crash and follows the policy
+// in rescue.h. If it crashes too, PID 1 prints a last message without memory or files, and waits forever.
 #pragma once
 
 #include <string_view>
 
 namespace stage1 {
 
-// The word that a fresh image is started with; the next one says what happened.
+// The first argument of the new instance; the second one says what happened.
 inline constexpr std::string_view crashed_word = "crashed";
 
-// Catches SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS and SIGABRT. Their children get them as they were.
+// Catches SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS and SIGABRT. Children get the default actions after exec.
 void catch_crashes();
 
-// What is under way, for the message. Kept where a signal handler finds it; cut where it is long.
+// Sets the current step for the crash message. Keeps it where a signal handler can read it; truncates long text.
 void note_step(std::string_view text) noexcept;
 
-// Starts anew, or stays with its last words. Allocates nothing.
+// Executes the program again, or prints a last message and waits forever. Allocates nothing.
 [[noreturn]] void start_anew(const char *what) noexcept;
 
-// Of a fresh image: what has been told it. Never returns.
+// Runs the new instance: reports the crash. Never returns.
 [[noreturn]] void crashed(const char *what);
 
 }  // namespace stage1

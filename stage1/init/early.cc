@@ -22,7 +22,7 @@ struct EarlyMount {
     bool essential;
 };
 
-// Modes and flags as systemd and NixOS's stage 1 have them, for stage 2 takes these mounts over.
+// Modes and flags as in systemd and NixOS's stage 1, because stage 2 takes over these mounts.
 constexpr std::array<EarlyMount, 5> early_mounts{{
     {"proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "", true},
     {"sysfs", "/sys", MS_NOSUID | MS_NODEV | MS_NOEXEC, "", true},
@@ -36,12 +36,12 @@ constexpr std::array<EarlyMount, 5> early_mounts{{
 base::Result<> mount_early() {
     ::umask(022);
     for (const EarlyMount &m : early_mounts) {
-        (void)::mkdir(m.target, 0755);  // what the mount then needs, it says itself
+        (void)::mkdir(m.target, 0755);  // if this fails, the mount reports it
         if (::mount(m.type, m.target, m.type, m.flags, m.options) == 0) continue;
-        // EBUSY: the kernel mounted /dev itself (CONFIG_DEVTMPFS_MOUNT), or a second run.
+        // EBUSY: the kernel mounted /dev itself (CONFIG_DEVTMPFS_MOUNT), or this is a second run.
         if (errno != EBUSY && m.essential) return base::fail(errno, "mount", m.target);
     }
-    // The initrd's own /dev/console was shadowed by devtmpfs; a kernel without any console has none to open.
+    // devtmpfs hides the initrd's own /dev/console. A kernel without a console has no such device.
     if (auto console = base::open_at(AT_FDCWD, "/dev/console", O_RDWR | O_NOCTTY))
         for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) (void)::dup2(console->get(), standard);
     return {};

@@ -21,7 +21,7 @@ namespace {
 using base::log;
 using base::Priority;
 
-// Reads what is to be done; a failure here leaves nothing to go on with, whatever the person presses.
+// Reads the configuration and plans the boot. After a failure there is nothing to continue with, whatever the person chooses.
 std::pair<mounts::PlanInput, std::vector<mounts::Phase>> plan(Report &report, ReportFiles &files) {
     constexpr std::string_view what = "what is to be done";
     note_step(what);
@@ -46,7 +46,7 @@ void init() {
     report.begin("early", "mount", std::string(early_mounts));
     if (auto early = mount_early(); !early) (void)fail_boot(early.error(), failure_policy());
     if (auto kmsg = base::log_to_kmsg(); !kmsg) log(kmsg.error());
-    // The kernel drops all but ten lines in five seconds of what user space logs, unless told otherwise.
+    // By default the kernel keeps only ten lines of user space's log messages per five seconds.
     if (auto limit = base::open_at(AT_FDCWD, "/proc/sys/kernel/printk_devkmsg", O_WRONLY))
         (void)base::write_all(limit->get(), "on\n", "printk_devkmsg");
     report.end();
@@ -56,7 +56,7 @@ void init() {
     const auto [input, phases] = plan(report, files);
     log(Priority::notice, std::format("stage1 {}: {}", STAGE1_VERSION, input.parameters.init));
     Boot(input, phases, report, files).run();
-    // The last phase executes stage 2; past it there is only a failure that the person chose to ignore.
+    // The last phase executes stage 2. Code after it runs only if the person chose to ignore a failure.
     for (;;)
         (void)fail_boot({"switch_root", input.parameters.init, 0, "stage 2 did not start and nothing is left to try"},
                         input.parameters);

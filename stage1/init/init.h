@@ -3,7 +3,7 @@
 
 namespace stage1 {
 
-// Runs the boot from the first mount to the exec of stage 2. Never returns: what cannot go on ends in rescue.h.
+// Runs the boot from the first mount to the exec of stage 2. Never returns: a boot that cannot continue ends in rescue.h.
 [[noreturn]] void init();
 
 }  // namespace stage1

@@ -43,7 +43,7 @@ std::string json_of(const StepRecord &r) {
     return text += '}';
 }
 
-// A byte may become six of JSON. What is left is UTF-8 if it was.
+// Truncates text without splitting a UTF-8 character. One byte may become six bytes of JSON.
 void cut(std::string &text) {
     constexpr size_t enough_bytes = 256;
     if (text.size() <= enough_bytes) return;

@@ -18,7 +18,7 @@ namespace {
 using base::fail;
 using base::Result;
 
-// Beneath `root`, whose links are the guest's; a FIFO without a reader is an error and no wait.
+// Opens a file beneath `root`, whose links belong to the guest. A FIFO without a reader is an error and does not block.
 Result<base::Fd> open_beneath_root(const std::string &root, const std::string &path) {
     const auto directory = base::open_at(AT_FDCWD, root, O_PATH | O_DIRECTORY);
     if (!directory) return std::unexpected(directory.error());
@@ -27,7 +27,7 @@ Result<base::Fd> open_beneath_root(const std::string &root, const std::string &p
 
 void tell(const base::Error &error) { base::log(base::Priority::warning, message(error) + ", ignoring"); }
 
-// From the beginning, because the record under way may have been shorter or longer.
+// Writes from offset 0, because the last record changes its length.
 Result<> write_whole(int fd, std::string_view text, std::string_view path) {
     for (size_t at = 0; at < text.size();) {
         const ssize_t n = ::pwrite(fd, text.data() + at, text.size() - at, static_cast<off_t>(at));
@@ -50,8 +50,8 @@ bool ReportFiles::add(const std::string &root, const std::string &path) {
 }
 
 void ReportFiles::open() {
-    (void)::mkdir("/run/stage1", 0755);        // what it then lacks, the open says
-    (void)add("/", std::string(report_path));  // the log says why not
+    (void)::mkdir("/run/stage1", 0755);        // if this fails, the open reports it
+    (void)add("/", std::string(report_path));  // add() logs the reason of a failure
 }
 
 void ReportFiles::open_in_xchg(const std::string &target_root) {
@@ -63,8 +63,8 @@ void ReportFiles::write(std::string_view text) {
         auto written = write_whole(open.file.get(), text, open.path);
         if (written && text.size() < open.size_bytes && ::ftruncate(open.file.get(), static_cast<off_t>(text.size())) < 0)
             written = fail(errno, "truncate", open.path);
-        // 9p keeps written pages until a file is closed (cache=mmap), and a machine that failed may be ended at any moment. To
-        // the host, but not to its disk.
+        // 9p caches written pages until the file is closed (cache=mmap), and a failed machine may be ended at any moment. This
+        // sends the pages to the host, but does not make the host write them to its disk.
         constexpr unsigned now = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
         if (written && ::sync_file_range(open.file.get(), 0, 0, now) < 0) written = fail(errno, "write back", open.path);
         open.size_bytes = text.size();

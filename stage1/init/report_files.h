@@ -1,5 +1,5 @@
-// Where the report is while the boot goes on: in /run, for a person at a prompt and for stage 2, and in xchg, for the host.
-// Neither is made durable: a flush over 9p makes the host's disk work, and the text is only of use if the boot went on.
+// The report's files during the boot: one in /run, for a person at a prompt and for stage 2, and one in xchg, for the host.
+// Neither is made durable, because a flush over 9p makes the host's disk work.
 #pragma once
 
 #include <string>
@@ -12,12 +12,12 @@ namespace stage1 {
 
 inline constexpr std::string_view report_path = "/run/stage1/report.json";
 
-// A report that can't be written costs the report, not the boot: the log says why.
+// A report that cannot be written does not fail the boot; the log has the reason.
 class ReportFiles {
   public:
-    // Once /run is there.
+    // Call when /run is mounted.
     void open();
-    // Once xchg is mounted in the target root.
+    // Call when xchg is mounted in the target root.
     void open_in_xchg(const std::string &target_root);
     void write(std::string_view text);
     [[nodiscard]] bool in_xchg() const { return in_xchg_; }

@@ -21,7 +21,7 @@ namespace stage1 {
 
 namespace {
 
-// The last console= of the command line is /dev/console, but a controlling terminal must be the device itself.
+// The last console= is /dev/console, but a controlling terminal must be the device itself.
 base::Fd open_console(const mounts::BootParameters &parameters) {
     std::string name = "console";
     if (!parameters.consoles.empty()) name = parameters.consoles.back().substr(0, parameters.consoles.back().find(','));
@@ -32,7 +32,7 @@ base::Fd open_console(const mounts::BootParameters &parameters) {
 
 void say(int console, std::string_view text) { (void)base::write_all(console, text, "console"); }
 
-// The console as the terminal of this process and what it starts, for a shell that can be interrupted.
+// Makes the console the controlling terminal of this process and its children, so that a shell can be interrupted.
 void take_console(int console) {
     (void)::setsid();
     (void)::ioctl(console, TIOCSCTTY, 1);
@@ -51,8 +51,8 @@ int become_shell(const char *shell) {
     return 127;
 }
 
-// Runs `job` on the console in a session of its own and waits for its end: its wait status. The end hangs the terminal up:
-// whoever has it open must open it anew.
+// Runs `job` on the console in its own session, waits for it and returns its wait status. When the session ends, the terminal
+// hangs up, so the caller must open it again.
 int run_on_console(int console, const std::function<int()> &job) {
     const pid_t pid = ::fork();
     if (pid == 0) {
@@ -60,7 +60,7 @@ int run_on_console(int console, const std::function<int()> &job) {
         ::_exit(job());
     }
     int status = 0;
-    // Others' orphans end up here too: PID 1 reaps whatever it is given.
+    // PID 1 reaps other processes' orphans too.
     for (pid_t ended = 0; pid > 0 && ended != pid;) {
         ended = ::waitpid(-1, &status, 0);
         if (ended < 0 && errno != EINTR) break;
@@ -74,7 +74,7 @@ int run_on_console(int console, const std::function<int()> &job) {
     for (;;) ::pause();
 }
 
-// The initrd's shell, or the built-in prompt where it has none. Nothing: the prompt failed itself, and told nothing.
+// Runs the initrd's shell, or the built-in prompt if it has none. Nothing: the prompt itself failed and has no answer.
 std::optional<Answer> run_shell(int console, const Scene &scene) {
     if (const char *shell = shell_of_initrd()) {
         (void)run_on_console(console, [shell] { return become_shell(shell); });
@@ -87,7 +87,7 @@ std::optional<Answer> run_shell(int console, const Scene &scene) {
     return answer;
 }
 
-// Waits until the console can be read; what others leave to PID 1 meanwhile is reaped.
+// Waits until the console has input. Reaps orphans while it waits.
 void await_input(int console) {
     constexpr int look_again_ms = 1000;
     pollfd poll{console, POLLIN, 0};
@@ -96,7 +96,7 @@ void await_input(int console) {
         }
 }
 
-// One key, without the return key where the console is a terminal. 0: the console is gone.
+// Reads one key, without Enter if the console is a terminal. 0: the console is gone.
 char read_key(int console) {
     termios saved{};
     const bool terminal = ::tcgetattr(console, &saved) == 0;
@@ -131,7 +131,7 @@ Answer menu(const mounts::BootParameters &parameters, const Scene &scene) {
         say_menu(console, parameters, scene);
         const char key = read_key(console);
         if (key == '\0') {
-            // Nobody can ever answer. Stay: the message is on the screen, and an exit would be a panic.
+            // Nobody can ever answer. Wait forever: the message is on the screen, and an exit would be a panic.
             for (;;) ::pause();
         }
         if (key == 'r') restart();
@@ -158,7 +158,7 @@ Answer menu(const mounts::BootParameters &parameters, const Scene &scene) {
 
 void panic() {
     ::sync();
-    // The last words must be out before the machine stops: tcdrain waits for the UART (nixpkgs #61007).
+    // The last message must be out before the machine stops: tcdrain waits for the UART (nixpkgs #61007).
     if (auto console = base::open_at(AT_FDCWD, "/dev/console", O_RDWR | O_NOCTTY)) (void)::tcdrain(console->get());
     if (auto trigger = base::open_at(AT_FDCWD, "/proc/sysrq-trigger", O_WRONLY))
         (void)base::write_all(trigger->get(), "c", "sysrq");
@@ -170,7 +170,7 @@ Answer fail_boot(const base::Error &error, const mounts::BootParameters &paramet
     const std::string text = message(error);
     base::log(error);
     const base::Fd console = open_console(parameters);
-    // `quiet` keeps kmsg off the console: the person must see it all the same.
+    // `quiet` keeps kmsg off the console, but the person must see this message.
     say(console.get(), std::format("\nstage1: the boot failed: {}\n", text));
     (void)::tcdrain(console.get());
     (void)tell_host("stage1-failed " + text);

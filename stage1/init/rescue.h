@@ -1,5 +1,5 @@
-// What PID 1 does when the boot cannot go on. The message is on the console in full before anything else happens; then
-// the policy of the kernel parameters: panic, or NixOS's menu (i / f / t / r / anything else).
+// What PID 1 does when the boot cannot continue. It first prints the whole message on the console. Then it follows the policy
+// of the kernel parameters: panic, or NixOS's menu (i / f / t / r / any other key).
 #pragma once
 
 #include <string>
@@ -10,18 +10,19 @@
 
 namespace stage1 {
 
-// Tells and obeys the policy. Returns what the person at the console chose: to go on past the failed step, or to try it again
-// where `scene` says that it can be. Under panic_on_fail, or when the person asks for a reboot, it does not return.
+// Prints the error and follows the policy. Returns the choice of the person at the console: to continue after the failed step,
+// or to retry it if `scene` allows that. Does not return under panic_on_fail or when the person asks for a reboot.
 [[nodiscard]] Answer fail_boot(const base::Error &error, const mounts::BootParameters &parameters, const Scene &scene = {});
 
-// boot.debug1 and its kin, stage1.break=: the initrd's shell on the console, or the built-in prompt where it has none.
+// For boot.debug1 and similar parameters and stage1.break=: runs the initrd's shell on the console, or the built-in prompt if
+// it has none.
 Answer stop_at(const std::string &where, const mounts::BootParameters &parameters, const Scene &scene);
 
-// For a second terminal, in a process of its own whose terminal that is: the initrd's shell, or the built-in prompt. Its exit
+// For a second terminal: runs the initrd's shell or the built-in prompt in a process that owns the terminal. Returns the exit
 // status.
 int shell_aside(Scene scene);
 
-// Never returns, never exits: panics the kernel after the console is flushed, else halts with everything said.
+// Never returns and never exits. Flushes the console and panics the kernel; if that is impossible, reboots or waits forever.
 [[noreturn]] void panic();
 
 }  // namespace stage1

@@ -35,13 +35,13 @@ bool kernel_has_file_system(std::string_view name) {
     return false;
 }
 
-// Every modalias of sysfs. Only buses that carry what a boot needs are read: there are hundreds of others.
+// The modaliases of devices in sysfs. Reads only the buses that a boot needs, because there are hundreds of other devices.
 std::vector<std::string> device_aliases() {
     std::vector<std::string> aliases;
     for (const char *bus : {"/sys/bus/virtio/devices", "/sys/bus/pci/devices", "/sys/bus/scsi/devices"}) {
         std::error_code error;
         for (const auto &device : std::filesystem::directory_iterator(bus, error)) {
-            // A device that has a driver needs none.
+            // Skip devices that already have a driver.
             if (std::filesystem::exists(device.path() / "driver", error)) continue;
             auto alias = base::read_file(device.path() / "modalias", 4096);
             if (!alias) continue;
@@ -68,7 +68,7 @@ std::string hint_for(int code) {
     }
 }
 
-// What is no module's, or can't be read, changes no module.
+// All kernel parameters. Those that belong to no module, or cannot be read, affect no module.
 std::vector<mounts::Parameter> kernel_parameters() {
     auto parameters = mounts::parse_command_line(base::read_file("/proc/cmdline").value_or(""));
     for (auto &more : mounts::parse_command_line(base::read_file(std::string(mounts::protocol::parameters_file)).value_or("")))
@@ -76,7 +76,7 @@ std::vector<mounts::Parameter> kernel_parameters() {
     return parameters;
 }
 
-// Each kernel unpacks one kind (ABI/testing/sysfs-module), and complains on the console about any other.
+// A kernel decompresses only one format (ABI/testing/sysfs-module) and complains on the console about any other.
 bool kernel_unpacks(std::string_view path) {
     const std::string kind = base::read_file("/sys/module/compression").value_or("");
     return path.ends_with(kind == "gzip\n" ? ".gz" : kind == "xz\n" ? ".xz" : kind == "zstd\n" ? ".zst" : "/");
@@ -104,7 +104,7 @@ Result<> Modules::load_file(const std::string &path) const {
         if (errno == EEXIST) return {};
         if (!compressed) return fail(errno, "load module", file, hint_for(errno));
     }
-    // The kernel does not take this kind of compression (CONFIG_MODULE_DECOMPRESS, Linux 5.17): we do.
+    // This kernel does not decompress this format (CONFIG_MODULE_DECOMPRESS, Linux 5.17), so decompress it here.
     auto image = mounts::decompress_module(fd->get(), file);
     if (!image) return std::unexpected(image.error());
     if (::syscall(SYS_init_module, image->data(), image->size(), options.c_str()) == 0 || errno == EEXIST) return {};
@@ -135,7 +135,7 @@ Result<size_t> Modules::run(const mounts::ModulePlan &plan) {
             done[i].notify_all();
         }
     };
-    // Dependencies have lower indices and indices are taken in order: the lowest unfinished one can always run.
+    // Dependencies have lower indices, and indices are taken in order, so the lowest unfinished one can always run.
     const size_t workers = std::min<size_t>(std::max(1U, std::thread::hardware_concurrency()), plan.steps.size());
     std::vector<std::thread> threads;
     for (size_t i = 1; i < workers; ++i) threads.emplace_back(work);
@@ -151,7 +151,7 @@ Result<Modules::Outcome> Modules::load(const std::vector<std::string> &names) {
     if (!loaded) return std::unexpected(loaded.error());
     Outcome outcome{.loaded = *loaded};
     for (const auto &name : plan.missing)
-        // crc32c and its like are soft: the kernel has its own way, or says itself what it lacks.
+        // crc32c and the like are optional: the kernel has an alternative, or reports what it lacks.
         if (name.starts_with("fs-") && !kernel_has_file_system(name.substr(3))) outcome.missing.push_back(name.substr(3));
     return outcome;
 }

@@ -1,4 +1,4 @@
-// Loading kernel modules of the initrd: by name, by alias, and for the devices that are there.
+// Loads the initrd's kernel modules: by name, by alias, and for the devices that exist.
 #pragma once
 
 #include <string>
@@ -13,20 +13,19 @@ namespace stage1 {
 // The directory of this kernel's modules (/lib/modules/$(uname -r)) and its index.
 class Modules {
   public:
-    // An initrd without that directory is one for a kernel with everything built in: nothing to load, nothing missing.
+    // An initrd without this directory is for a kernel with everything built in: nothing to load, nothing missing.
     static base::Result<Modules> open(const std::string &root = "");
 
-    // Loads what the names need, dependencies first, independent ones in parallel where there is more than one CPU. A
-    // module that is loaded already is fine. Names that the initrd does not have go into `missing` when the kernel has
-    // no such file system registered either. Error: the kernel refused one, with the file and its reason.
+    // Loads modules by name with their dependencies first. Loads independent ones in parallel if there is more than one CPU.
+    // Modules that are already loaded are fine. A file system that neither the initrd nor the kernel has goes into `missing`.
+    // Error: the kernel refused a module; the error has the file and the reason.
     struct Outcome {
         size_t loaded = 0;
         std::vector<std::string> missing;
     };
     base::Result<Outcome> load(const std::vector<std::string> &names);
 
-    // Loads the drivers of every device that sysfs shows, again as long as new devices come forth (a bus driver
-    // reveals its devices).
+    // Loads the drivers of every device in sysfs, and repeats while new devices appear (a bus driver reveals its devices).
     base::Result<size_t> load_for_devices();
 
   private:
@@ -37,11 +36,11 @@ class Modules {
 
     std::string directory_;
     mounts::ModuleIndex index_;
-    std::vector<mounts::Parameter> parameters_;  // the kernel's, some of which are a module's
-    std::unordered_set<std::string> loaded_;     // paths
+    std::vector<mounts::Parameter> parameters_;  // of the kernel, including those of modules
+    std::unordered_set<std::string> loaded_;     // their paths
 };
 
-// `stage1` under the name modprobe, as the kernel calls it (kernel/module/kmod.c): modprobe -q -- NAME. The exit code.
+// `stage1` under the name modprobe, as the kernel runs it (kernel/module/kmod.c): modprobe -q -- NAME. Returns the exit code.
 int modprobe(int argc, char **argv);
 
 }  // namespace stage1

@@ -11,7 +11,7 @@ namespace stage1::nixdb {
 namespace {
 
 constexpr size_t derivation_limit_bytes = size_t{64} << 20;
-constexpr size_t name_limit_bytes = 211;  // as of a store path's
+constexpr size_t name_limit_bytes = 211;  // the limit for store path names
 
 bool take(std::string_view &text, std::string_view word) {
     if (!text.starts_with(word)) return false;
@@ -19,7 +19,7 @@ bool take(std::string_view &text, std::string_view word) {
     return true;
 }
 
-// Output names, paths and hashes never need an escape; one that has it is not a derivation.
+// Output names, paths and hashes never need an escape. Text with one is not a derivation.
 std::optional<std::string> quoted(std::string_view &text) {
     if (!take(text, "\"")) return std::nullopt;
     const size_t end = text.find_first_of("\"\\\n");
@@ -32,7 +32,7 @@ std::optional<std::string> quoted(std::string_view &text) {
 }  // namespace
 
 std::optional<Outputs> derivation_outputs(std::string_view text) {
-    // DrvWithVersion("xp-dyn-drv",[… is the newer beginning, for dynamic derivations.
+    // Newer derivations (dynamic ones) begin with DrvWithVersion("xp-dyn-drv",[…
     if (take(text, "DrvWithVersion(")) {
         if (!quoted(text) || !take(text, ",[")) return std::nullopt;
     } else if (!take(text, "Derive([")) {

@@ -1,4 +1,4 @@
-// The outputs that a .drv names, which is all of it that the Nix database holds.
+// The outputs of a .drv file, the only part of it that the Nix database stores.
 #pragma once
 
 #include <map>
@@ -10,12 +10,12 @@
 
 namespace stage1::nixdb {
 
-using Outputs = std::map<std::string, std::string>;  // name → store path; not the floating ones, which have none
+using Outputs = std::map<std::string, std::string>;  // name → store path; without floating outputs, which have no path
 
-// From the text of a derivation, `Derive([("out","/nix/store/…","",""),…],…`. Absent: it is not one.
+// Parses a derivation's text, `Derive([("out","/nix/store/…","",""),…],…`. Absent: it is not a derivation.
 std::optional<Outputs> derivation_outputs(std::string_view text);
 
-// Of the .drv at `path` in the root whose descriptor is `root`.
+// Reads the .drv at `path` beneath the descriptor `root`.
 base::Result<Outputs> read_outputs(int root, const std::string &path);
 
 }  // namespace stage1::nixdb

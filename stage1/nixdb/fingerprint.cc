@@ -10,11 +10,11 @@ namespace stage1::nixdb {
 
 namespace {
 
-// Odd numbers with as many ones as zeros, and no pattern: fractions of square roots.
+// Odd numbers without a pattern, with as many ones as zeros: fractions of square roots.
 constexpr uint64_t keys[] = {0x6a09e667f3bcc909ULL, 0xbb67ae8584caa73bULL, 0x3c6ef372fe94f82bULL, 0xa54ff53a5f1d36f1ULL};
 constexpr size_t chunk_bytes = 65536;
 
-// Both halves of a 128-bit product, so that every bit of the two reaches every bit of the result.
+// Combines both halves of a 128-bit product, so that every input bit affects every bit of the result.
 uint64_t fold(uint64_t a, uint64_t b) {
     const auto product = static_cast<unsigned __int128>(a) * b;
     return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
@@ -43,7 +43,7 @@ base::Result<Fingerprint> fingerprint_of_file(int fd, std::string_view name) {
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return base::fail(errno, "read", name);
         if (n == 0) return all;
-        // Chained: what came before stands beside the next chunk.
+        // Chain the chunks: hash the previous result together with the next chunk's.
         const Fingerprint link[] = {all, fingerprint({chunk.data(), static_cast<size_t>(n)})};
         all = fingerprint({reinterpret_cast<const char *>(link), sizeof link});
         offset += static_cast<uint64_t>(n);

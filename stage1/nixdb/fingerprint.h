@@ -1,5 +1,5 @@
-// A 128-bit fingerprint of bytes: two texts that differ do not share one by accident. Not a guard against somebody who
-// looks for two that do: a registration comes from whoever made the system.
+// A 128-bit fingerprint of bytes: different texts do not collide by accident. No protection against deliberate collisions, and
+// none is needed, because the registration comes from whoever built the system.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ struct Fingerprint {
 
 Fingerprint fingerprint(std::string_view bytes);
 
-// Of all that the file at `fd` (borrowed, its offset left alone) holds, read as a stream; `name` is for errors.
+// The fingerprint of a file's whole content. Reads it as a stream. `fd` is borrowed and keeps its offset; `name` is for errors.
 base::Result<Fingerprint> fingerprint_of_file(int fd, std::string_view name);
 
 }  // namespace stage1::nixdb

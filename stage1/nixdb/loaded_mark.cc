@@ -21,7 +21,7 @@ std::string loaded_mark(const std::string &directory, const Fingerprint &registr
     for (const char *suffix : {"-wal", "-journal"})
         if (::stat((path + suffix).c_str(), &st) == 0 && st.st_size > 0) return {};
     if (::stat(path.c_str(), &st) < 0) return {};
-    std::string mark = "stage1 1";  // the format of this line
+    std::string mark = "stage1 1";  // format version of this line
     const auto add = [&](uint64_t number) { mark += ' ' + std::to_string(number); };
     add(registration.high);
     add(registration.low);
@@ -44,7 +44,7 @@ bool has_loaded_mark(const std::string &directory, const std::string &mark) {
 void leave_loaded_mark(const std::string &directory, const std::string &mark) {
     const std::string path = directory + file_name;
     if (mark.empty()) {
-        (void)::unlink(path.c_str());  // that of another database would not fit this one anyway
+        (void)::unlink(path.c_str());  // a leftover mark of another database would not match anyway
         return;
     }
     const auto file = base::open_regular(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, 0644);

@@ -18,7 +18,7 @@ void bind_size(mounts::Statement &statement, int index, uint64_t nar_size) {
 }
 
 bool differs(const RegisteredClosure::Entry &entry, std::string_view hash, uint64_t nar_size) {
-    if (entry.content == 0) return false;  // the registration does not know
+    if (entry.content == 0) return false;  // unknown to the registration
     const auto parsed = mounts::parse_hash(hash);
     return !parsed || RegisteredClosure::content_of(*parsed, entry.size_known ? nar_size : 0) != entry.content;
 }
@@ -130,7 +130,7 @@ base::Result<> Loader::load_references() {
     return {};
 }
 
-// Of the rows that were there: what the table lacks, found in one walk along it and them together.
+// References that existing rows lack. Finds them in one pass over the table and the rows, both sorted.
 base::Result<std::vector<Loader::Reference>> Loader::missing_references(const std::vector<std::pair<int64_t, uint32_t>> &rows) {
     std::vector<Reference> missing;
     auto table = database_->prepare("select referrer, reference from Refs order by referrer, reference");

@@ -1,7 +1,6 @@
-// Brings a database that is there up to a registration, within the transaction of the caller. What `nix-store --load-db`
-// does, except where that loses data: of a row that is there, signatures, content address, `ultimate` and deriver stay,
-// and so do hash and size where the registration does not know them. It compares first, in one walk through each table,
-// and writes only what differs.
+// Updates an existing database to a registration, within the caller's transaction. Does what `nix-store --load-db` does, but
+// loses no data: existing rows keep their signatures, content address, `ultimate` and deriver. They also keep hash and size if
+// the registration does not have them. Compares first, in one pass over each table, and writes only differences.
 #pragma once
 
 #include <cstdint>
@@ -21,14 +20,13 @@ class Loader {
     Loader(mounts::Database &database, const RegisteredClosure &closure, int root)
         : database_(&database), closure_(&closure), root_(root) {}
 
-    // Errors: a reference that neither the registration nor the database has; a .drv that cannot be read. The caller
-    // rolls back.
+    // Error: a reference is in neither the registration nor the database, or a .drv cannot be read. The caller rolls back.
     base::Result<> load();
 
     [[nodiscard]] size_t added() const { return added_; }
     [[nodiscard]] size_t updated() const { return updated_; }
     [[nodiscard]] size_t references_added() const { return references_added_; }
-    // Rows that the registration does not have.
+    // Rows of paths that are not in the registration.
     [[nodiscard]] const std::vector<int64_t> &others() const { return others_; }
 
   private:
@@ -43,10 +41,10 @@ class Loader {
     mounts::Database *database_;
     const RegisteredClosure *closure_;
     int root_;
-    std::vector<int64_t> rows_;      // by path number; 0: none yet
+    std::vector<int64_t> rows_;      // by path number; 0: no row yet
     std::vector<uint32_t> changed_;  // ranks
     std::vector<int64_t> others_;
-    int64_t last_row_ = 0;  // of those that were there
+    int64_t last_row_ = 0;  // the last existing row
     size_t added_ = 0, updated_ = 0, references_added_ = 0;
 };
 

@@ -12,7 +12,7 @@ namespace stage1::nixdb {
 
 namespace {
 
-constexpr size_t references_at_once = 256 * 1024;  // of IndexReference, sorted in a megabyte
+constexpr size_t references_at_once = 256 * 1024;  // for IndexReference; sorts them in one megabyte
 
 struct Roots {
     uint32_t paths, paths_by_path, sequence, references, references_by_both, by_referrer, by_reference;
@@ -21,7 +21,7 @@ struct Roots {
 
 uint32_t empty(PageFile &file, Tree::Kind kind) { return Tree(file, kind).finish(); }
 
-// ValidPaths and DerivationOutputs, with their indexes: row by row in the order of paths, which is that of row ids.
+// Writes ValidPaths and DerivationOutputs with their indexes, row by row. The order of paths is also the order of row ids.
 base::Result<> write_paths(PageFile &file, const RegisteredClosure &closure, int root, Roots &roots) {
     Tree paths(file, Tree::Kind::table), by_path(file, Tree::Kind::index);
     Tree outputs(file, Tree::Kind::table), by_drv(file, Tree::Kind::index), by_output(file, Tree::Kind::index);
@@ -62,11 +62,11 @@ base::Result<> write_paths(PageFile &file, const RegisteredClosure &closure, int
     return {};
 }
 
-// IndexReference: the rows of Refs by what is referred to, so many references at a time.
+// Writes IndexReference: the rows of Refs sorted by reference, a limited number of references at a time.
 uint32_t write_by_reference(PageFile &file, const RegisteredClosure &closure) {
     Tree tree(file, Tree::Kind::index);
     Record record;
-    std::vector<uint32_t> ends(closure.entries().size() + 1);  // by rank: rows that refer to it, then where they end
+    std::vector<uint32_t> ends(closure.entries().size() + 1);  // by rank: the number of referring rows, later their end
     for (const auto &entry : closure.entries())
         for (const uint32_t number : closure.references(entry)) ++ends[closure.rank(number)];
     for (uint32_t first = 1; first < ends.size();) {
@@ -114,7 +114,7 @@ void write_references(PageFile &file, const RegisteredClosure &closure, Roots &r
     roots.by_reference = write_by_reference(file, closure);
 }
 
-// The table sqlite_master: what there is, and on which page it begins.
+// Writes the table sqlite_master: each object and its first page.
 base::Result<> write_schema(PageFile &file, const Roots &roots) {
     const uint32_t pages[] = {roots.paths,
                               roots.paths_by_path,

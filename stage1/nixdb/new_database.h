@@ -1,4 +1,4 @@
-// A Nix database that is not there yet, written as a whole out of a registration.
+// Writes a whole new Nix database from a registration.
 #pragma once
 
 #include <string>
@@ -8,8 +8,8 @@
 
 namespace stage1::nixdb {
 
-// Into `fd` (borrowed, empty; `name` for errors). Row ids are those that Nix would have given. `root`: the target root's
-// descriptor, borrowed, for the .drv files. Errors: a reference to what is not registered; a .drv that cannot be read.
+// Writes to `fd` (borrowed, empty; `name` for errors). Row ids are the same as Nix would assign. `root`: the target root's
+// descriptor, borrowed, for the .drv files. Error: a reference to an unregistered path, or a .drv that cannot be read.
 base::Result<> write_database(int fd, const std::string &name, const RegisteredClosure &closure, int root);
 
 }  // namespace stage1::nixdb

@@ -6,7 +6,7 @@
 
 namespace stage1::nixdb {
 
-// Where it is, or the free slot where it belongs.
+// The slot of this fingerprint, or the free slot where it belongs.
 size_t PathIndex::place(uint64_t high, uint32_t low) const {
     size_t i = high & (slots_.size() - 1);
     while (slots_[i].number != 0 && (slots_[i].high != high || slots_[i].low != low)) i = (i + 1) & (slots_.size() - 1);

@@ -1,5 +1,5 @@
-// Store path → small number, in 16 to 32 bytes a path: a table of 96-bit fingerprints, not of the texts, so that a
-// closure of 100,000 paths stays within a few megabytes of an initrd's memory.
+// Maps store paths to small numbers, in 16 to 32 bytes per path. Stores 96-bit fingerprints instead of the texts, so that a
+// closure of 100,000 paths needs only a few megabytes of the initrd's memory.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +13,9 @@ class PathIndex {
   public:
     PathIndex() : slots_(256) {}
 
-    // The number of this path: 0 for the first that was asked for, then 1, …
+    // The number of this path. New paths get the next number, starting at 0.
     uint32_t of(std::string_view path);
-    // The same, without a new one.
+    // The number of a known path; never adds one.
     [[nodiscard]] std::optional<uint32_t> find(std::string_view path) const;
     [[nodiscard]] uint32_t size() const { return size_; }
 
@@ -23,7 +23,7 @@ class PathIndex {
     struct Slot {
         uint64_t high = 0;
         uint32_t low = 0;
-        uint32_t number = 0;  // plus one; 0: free
+        uint32_t number = 0;  // plus one; 0: the slot is free
     };
     [[nodiscard]] size_t place(uint64_t high, uint32_t low) const;
     void grow();

@@ -23,7 +23,7 @@ namespace stage1::nixdb {
 
 namespace {
 
-// fsync(2) of a file or directory.
+// Opens a file or directory and syncs it.
 base::Result<> sync(const std::string &path) {
     const auto fd = base::open_at(AT_FDCWD, path, O_RDONLY);
     if (!fd) return std::unexpected(fd.error());
@@ -31,7 +31,7 @@ base::Result<> sync(const std::string &path) {
     return {};
 }
 
-// What a cut left; and a log beside a database that it does not belong to would be played into it.
+// Removes what an interrupted run left. SQLite would apply an old log to a database that it does not belong to.
 base::Result<> clear_leftovers(const std::string &directory, const std::string &path) {
     bool log_was_there = false;
     for (const char *suffix : {".new", "-wal", "-shm", "-journal"}) {
@@ -43,8 +43,8 @@ base::Result<> clear_leftovers(const std::string &directory, const std::string &
     return log_was_there ? sync(directory) : base::Result<>{};
 }
 
-// Nobody sees the new file before it is whole and on the disk. That it has its name need not be: a cut now, and the next
-// boot makes it anew.
+// The new file gets its name only when it is complete and on the disk. The rename itself need not be durable: after a power cut
+// the next boot creates the file again.
 base::Result<> make_database(const std::string &directory, int root, const RegisteredClosure &closure) {
     const std::string path = directory + "/db.sqlite";
     const std::string next = path + ".new";
@@ -55,22 +55,22 @@ base::Result<> make_database(const std::string &directory, int root, const Regis
         return done;
     });
     if (!written) {
-        (void)::unlink(next.c_str());  // the error that is returned is the one that matters
+        (void)::unlink(next.c_str());  // the first error is the one that matters
         return written;
     }
     if (::rename(next.c_str(), path.c_str()) < 0) return base::fail(errno, "rename", path);
     return {};
 }
 
-// A file that Nix or we began and a cut ended holds no table yet, and is no database.
+// A file that was begun before a power cut has no table yet and is no database.
 base::Result<bool> has_tables(mounts::Database &database) {
     auto statement = database.prepare("select 1 from sqlite_master where name = 'ValidPaths'");
     if (!statement) return std::unexpected(statement.error());
     return statement->step();
 }
 
-// Where not even the closure is in sight the store isn't mounted, and nothing may be concluded from what is missing: an
-// absent descriptor.
+// Returns an empty descriptor if not even the closure is in the store. The store is then not mounted, so missing paths prove
+// nothing.
 base::Result<base::Fd> open_store(int root, const RegisteredClosure &closure) {
     auto store = base::open_in_root(root, std::string(mounts::protocol::store_dir), O_PATH | O_DIRECTORY);
     if (!store || closure.entries().empty()) return base::Fd{};
@@ -81,7 +81,7 @@ base::Result<base::Fd> open_store(int root, const RegisteredClosure &closure) {
     return std::move(*store);
 }
 
-// What was changed is in the write-ahead log, whole, before it goes into the database; closing empties the log.
+// Changes go to the write-ahead log first and are complete there before they reach the database. Closing empties the log.
 base::Result<> change_database(mounts::Database &database, int root, const RegisteredClosure &closure, bool strict,
                                RegisterReport &report) {
     const auto rows = [&]() -> base::Result<> {
@@ -97,7 +97,8 @@ base::Result<> change_database(mounts::Database &database, int root, const Regis
             report.note = "the closure is not in this root's store: not looked for paths that are gone";
             return {};
         }
-        return reconcile(database, closure, loader.others(), store->get(), StoreLayers::open(root), strict)
+        const auto registered = [&](std::string_view path) { return closure.registers(path); };
+        return reconcile(database, registered, loader.others(), store->get(), StoreLayers::open(root), strict)
             .transform([&](auto dropped) {
                 report.others -= dropped.size();
                 report.dropped = std::move(dropped);
@@ -107,7 +108,7 @@ base::Result<> change_database(mounts::Database &database, int root, const Regis
         database.execute("pragma synchronous = normal; pragma journal_mode = wal; begin immediate;").and_then(rows).and_then([&] {
             return database.execute("commit");
         });
-    if (!result) (void)database.execute("rollback");  // closing does it too; the first error is the one that matters
+    if (!result) (void)database.execute("rollback");  // closing rolls back too; the first error is the one that matters
     return result;
 }
 
@@ -120,7 +121,7 @@ base::Result<> load(const std::string &directory, int root, const RegisteredClos
         if (!held) return std::unexpected(held.error());
         auto database = mounts::Database::open(path, mounts::Database::Mode::create);
         if (!database) return std::unexpected(database.error());
-        // Nobody else is at work yet: no index of the log in shared memory.
+        // No other process uses the database yet, so the log needs no index in shared memory.
         if (auto alone = database->execute("pragma locking_mode = exclusive"); !alone) return alone;
         const auto there = has_tables(*database);
         if (!there) return std::unexpected(there.error());
@@ -170,7 +171,7 @@ base::Result<RegisterReport> register_closure(const RegisterRequest &request) {
         return finish_files(*directory);
     });
     if (!done) return std::unexpected(done.error());
-    // With rows of others there, each boot looks whether their paths still are.
+    // If other rows exist, each boot checks whether their paths still exist.
     leave_loaded_mark(*directory, report.others == 0 ? loaded_mark(*directory, *print) : std::string{});
     return report;
 }

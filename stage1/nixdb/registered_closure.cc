@@ -13,7 +13,7 @@ namespace stage1::nixdb {
 
 namespace {
 
-constexpr size_t hash_part_begin = 11;         // after /nix/store/
+constexpr size_t hash_part_begin = 11;         // the length of /nix/store/
 constexpr size_t least_reference_bytes = 46;   // /nix/store/, 32 characters, a dash, a letter, a newline
 constexpr size_t lines_before_references = 5;  // path, hash, size, deriver, count
 constexpr uint32_t superseded = std::numeric_limits<uint32_t>::max();
@@ -43,7 +43,7 @@ base::Result<RegisteredClosure> RegisteredClosure::read(int fd, std::string name
     if (st.st_size > std::numeric_limits<uint32_t>::max())
         return base::fail(EFBIG, "register", name, "4 GiB and more is not the registration of a closure");
     RegisteredClosure closure(fd, std::move(name));
-    // An upper bound, and memory that isn't touched costs nothing; growing would copy it.
+    // An upper bound. Untouched memory costs nothing, but growing would copy.
     closure.references_.reserve(static_cast<size_t>(st.st_size) / least_reference_bytes);
     return closure.read_entries()
         .and_then([&] { return closure.sort(); })
@@ -102,7 +102,7 @@ base::Result<> RegisteredClosure::sort() {
     return {};
 }
 
-// Paths whose first characters are the same: by all of them, from the text.
+// Sorts paths whose first characters are equal, using their full text.
 base::Result<> RegisteredClosure::sort_equals(std::span<Entry> equals) {
     auto text = reader();
     mounts::PathInfo info;
@@ -130,7 +130,7 @@ bool RegisteredClosure::registers(std::string_view path) const {
     return number && ranks_[*number] != 0;
 }
 
-// Takes away what nothing refers to, again and again (Kahn). What is left has a cycle in it or below it.
+// Removes paths without referrers, again and again (Kahn's algorithm). The remaining paths are in or below a cycle.
 base::Result<> RegisteredClosure::refuse_cycle() const {
     std::vector<uint32_t> referrers(ranks_.size());  // by number
     for (const Entry &entry : entries_)

@@ -19,7 +19,7 @@ namespace {
 
 using mounts::protocol::store_lower_dir;
 
-constexpr const char *image_registration = "/nix-path-registration";  // where NixOS's image builders leave it
+constexpr const char *image_registration = "/nix-path-registration";  // where NixOS's image builders put it
 
 bool is_absent(const base::Result<base::Fd> &file) {
     return !file && (file.error().code == ENOENT || file.error().code == ENOTDIR);

@@ -1,4 +1,4 @@
-// Where the registration of the closure is.
+// Finds the registration of the closure.
 #pragma once
 
 #include <string>
@@ -13,9 +13,8 @@ struct RegistrationFile {
     base::Fd file;  // invalid: there is none
 };
 
-// `reginfo`, in the target root or outside. A path of the store is looked for in the host's store, too, as long as no union is
-// mounted over it. If `reginfo` is empty: the initrd's file (a registration, or one line that says where it is), then the
-// target root's.
+// Opens `reginfo` in the target root or outside. Also looks for a store path in the host's store, while no union is mounted
+// over it. If `reginfo` is empty: uses the initrd's file (a registration, or one line with its path), then the target root's.
 base::Result<RegistrationFile> find_registration(int root, const std::string &reginfo);
 
 }  // namespace stage1::nixdb

@@ -47,8 +47,7 @@ base::Result<std::optional<int>> read_schema(const std::string &directory) {
     });
     if (!text && text.error().code == ENOENT) return std::optional<int>{};
     if (!text) return std::unexpected(text.error());
-    // Cut while it was written it is empty, or zeros where the blocks never came: as good as none. What db.sqlite holds is
-    // looked at anyway.
+    // After a power cut the file may be empty or all zeros. Treat that as missing; db.sqlite is checked anyway.
     const size_t last = text->find_last_not_of(std::string_view("\n \0", 3));
     text->resize(last == std::string::npos ? 0 : last + 1);
     if (text->empty()) return std::optional<int>{};
@@ -68,11 +67,11 @@ base::Result<base::Fd> lock(const std::string &directory, bool exclusive) {
     return fd;
 }
 
-// Nothing is synced: without these files, or with a `schema` that a cut left empty, the next registration makes them anew.
+// Syncs nothing: if these files are missing or a power cut left `schema` empty, the next registration creates them again.
 base::Result<> finish_files(const std::string &directory) {
     const auto reserved = base::open_regular(AT_FDCWD, directory + "/reserved", O_WRONLY | O_CREAT, 0600);
     struct stat st{};
-    // Nix goes on without it too, on a full disk: it is a convenience.
+    // Optional: Nix continues without it on a full disk too.
     if (reserved && ::fstat(reserved->get(), &st) == 0 && st.st_size < reserved_bytes)
         (void)::posix_fallocate(reserved->get(), 0, reserved_bytes);
     const auto version = read_schema(directory);

@@ -1,5 +1,5 @@
-// The files of a Nix database as Nix 2.3 and later leave them: schema version 10 in db.sqlite, and beside it `schema`,
-// `big-lock` and `reserved`. Names and sizes: Nix's libstore, local-store.cc.
+// The files of a Nix database as Nix 2.3 and later write them: db.sqlite with schema version 10, and next to it `schema`,
+// `big-lock` and `reserved`. Names and sizes are from Nix's libstore, local-store.cc.
 #pragma once
 
 #include <optional>
@@ -19,7 +19,7 @@ struct SchemaObject {
     std::string_view type, name, table, sql;
 };
 
-// In the order in which Nix makes them. SQLite keeps the texts: column for column what `.schema` shows of Nix's own.
+// In the order in which Nix creates them. SQLite stores these texts, which are identical to `.schema` of Nix's own database.
 inline constexpr SchemaObject schema_objects[] = {
     {"table", "ValidPaths", "ValidPaths",
      "CREATE TABLE ValidPaths (\n"
@@ -65,24 +65,24 @@ inline constexpr SchemaObject schema_objects[] = {
     {"index", "sqlite_autoindex_SchemaMigrations_1", "SchemaMigrations", ""},
 };
 
-// As the column `hash` has it.
+// In the format of the column `hash`.
 std::string database_hash(const mounts::Sha256 &hash);
 
-// The database's directory, made when absent, resolved within the target root: a path that SQLite can open.
+// Opens the database's directory, or creates it, within the target root. Returns a path that SQLite can open.
 base::Result<std::string> open_directory(int root);
 
-// Each of the database's files is a regular one or absent; else the Error names it. Nobody else is at work here, and what is
-// opened later is looked at again.
+// Checks that each of the database's files is regular or absent; the Error names one that is not. No other process is at work
+// here, and files that are opened later are checked again.
 base::Result<> refuse_strangers(const std::string &directory);
 
-// What the `schema` file says; absent when there is none. A file that holds no number is an error.
+// The content of the `schema` file; absent if it does not exist. Error: it holds no number.
 base::Result<std::optional<int>> read_schema(const std::string &directory);
 
-// Holds `big-lock` (made when absent) as Nix does: shared to work in a database, exclusive to make one. EWOULDBLOCK:
-// a Nix is at work.
+// Locks `big-lock` (created if absent) as Nix does: shared to work in a database, exclusive to create one. EWOULDBLOCK: Nix is
+// at work.
 base::Result<base::Fd> lock(const std::string &directory, bool exclusive);
 
-// `reserved` (space that a full disk's garbage collection lives from) and `schema`, where they are missing.
+// Creates missing files: `reserved` (space for garbage collection on a full disk) and `schema`.
 base::Result<> finish_files(const std::string &directory);
 
 }  // namespace stage1::nixdb

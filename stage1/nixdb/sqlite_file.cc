@@ -15,14 +15,15 @@ namespace {
 constexpr size_t leaf_header_bytes = 8;
 constexpr size_t inner_header_bytes = 12;
 constexpr size_t pending_limit_bytes = 16 * page_bytes;
-constexpr uint32_t written_by_version = 3'046'001;  // SQLite's own number, for which this was written
+constexpr uint32_t written_by_version = 3'046'001;  // the version of SQLite that this code follows
 
 template <size_t bytes>
 void put_big_endian(char *at, uint64_t value) {
     for (size_t i = bytes; i-- > 0; value >>= 8) at[i] = static_cast<char>(value & 0xff);
 }
 
-// Seven bits a byte, the highest first, all but the last with the top bit set. Below 2^56; there a ninth byte begins.
+// Seven bits per byte, highest first; all bytes but the last have the top bit set. For values below 2^56, where the encoding
+// changes.
 class Varint {
   public:
     explicit Varint(uint64_t value) {
@@ -36,7 +37,7 @@ class Varint {
     size_t begin_ = digits_.size();
 };
 
-// A cell on a page: the record's size, the row's id in a table, the record. False: the page has no room for it.
+// Writes a cell: the record's size, the row id (in a table), the record. False: the page is full.
 bool put_cell(Page &page, std::string_view row, std::string_view record) {
     const Varint size(record.size());
     char *at = page.add(size.bytes().size() + row.size() + record.size());
@@ -55,7 +56,7 @@ Record &Record::type(uint64_t number) {
     return *this;
 }
 
-// 0 and 1 are types of their own without bytes; else the fewest of 1, 2, 3, 4, 6, 8 bytes that hold the sign too.
+// 0 and 1 have their own types without bytes. Other values use the fewest of 1, 2, 3, 4, 6 or 8 bytes, including the sign.
 Record &Record::integer(int64_t value) {
     if (value == 0 || value == 1) return type(value == 0 ? 8 : 9);
     constexpr std::pair<size_t, unsigned> sizes[] = {{1, 1}, {2, 2}, {3, 3}, {4, 4}, {6, 5}, {8, 6}};
@@ -75,7 +76,7 @@ Record &Record::text(std::string_view value) {
     return type(2 * value.size() + 13);
 }
 
-// The header's size counts its own byte.
+// The size of the header includes its own byte.
 std::string_view Record::take() {
     types_ |= static_cast<unsigned __int128>(type_bytes_ + 1) << 8 * type_bytes_;
     put_big_endian<8>(encoded_.data(), static_cast<uint64_t>(types_ >> 64));
@@ -162,7 +163,7 @@ base::Result<> PageFile::finish(Page &schema) {
     put_big_endian<4>(&header[40], 1);  // schema cookie
     put_big_endian<4>(&header[44], 4);  // schema format
     put_big_endian<4>(&header[56], 1);  // UTF-8
-    put_big_endian<4>(&header[92], 1);  // the change counter for which the next is valid
+    put_big_endian<4>(&header[92], 1);  // the change counter for which the next field is valid
     put_big_endian<4>(&header[96], written_by_version);
     pending_ = schema.bytes();
     pending_.replace(0, header.size(), header.data(), header.size());
@@ -184,7 +185,7 @@ void Tree::add(int64_t row, std::string_view record) {
     last_row_ = row;
 }
 
-// An index's divider is an entry of its own: the last one of the full page moves up, so that no page is left empty.
+// In an index the divider is an entry itself: the last entry of the full page moves up, so that no page is left empty.
 void Tree::add(std::string_view record) {
     if (put_cell(page_, {}, record)) return;
     std::string divider = page_.take_last();
@@ -199,8 +200,7 @@ uint32_t Tree::finish() {
     return children_.front().page;
 }
 
-// A page is closed while there is room for one more cell in it, for one that would leave a single child over to the next
-// page takes it.
+// Closes a page while it still has room for one more cell if that cell would leave a single child for the next page.
 std::vector<Tree::Child> Tree::level_above(const std::vector<Child> &children) {
     const auto kind = kind_ == Kind::table ? Page::Kind::table_inner : Page::Kind::index_inner;
     const auto cost = [&](size_t i) { return Page::cost_bytes(sizeof(uint32_t) + children[i].divider.size()); };

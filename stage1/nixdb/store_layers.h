@@ -1,4 +1,4 @@
-// What lies beneath the union over the store, where there is one: the host's store, and what the guest changed.
+// The layers of the union over the store, if there is one: the host's store, and the guest's changes.
 #pragma once
 
 #include <string>
@@ -8,12 +8,12 @@
 namespace stage1::nixdb {
 
 struct StoreLayers {
-    base::Fd lower{}, upper{};  // O_PATH; invalid without a union, or where both are on one file system
+    base::Fd lower{}, upper{};  // O_PATH; invalid without a union, or if both are on one file system
 
     static StoreLayers open(int root);
 
-    // The upper has no more of the store path `name` than changes to one that the host's store had and has no longer. What the
-    // guest adds itself is whole. A file is copied up whole, so only a directory can be such a rest.
+    // Whether the upper only has changes to this store path, which the host's store used to have. Paths that the guest added
+    // are complete. Files are copied up whole, so only a directory can be such a remnant.
     [[nodiscard]] bool has_only_changes(const std::string &name) const;
 };
 

@@ -17,7 +17,7 @@ constexpr char ctrl(char letter) { return static_cast<char>(letter & 0x1f); }
 
 bool begins_character(char byte) { return (static_cast<unsigned char>(byte) & 0xc0) != 0x80; }
 
-// A terminal that hands over each key as it is pressed, until this goes away.
+// Makes a terminal deliver each key at once, during this object's lifetime.
 class EachKey {
   public:
     explicit EachKey(int terminal) : terminal_(terminal), is_terminal_(::tcgetattr(terminal, &saved_) == 0) {
@@ -81,7 +81,7 @@ void LineEditor::erase_word() {
     cursor_ = from;
 }
 
-// ESC [ or ESC O, perhaps a number, and a letter or ~ that ends it (xterm's keys; a serial terminal sends the same).
+// An escape sequence: ESC [ or ESC O, an optional number, and a final letter or ~ (xterm's keys, also on serial terminals).
 void LineEditor::take_escape(char byte) {
     constexpr size_t longest = 8;
     escape_ += byte;

@@ -1,5 +1,5 @@
-// One line from a person at a terminal, with the keys that every shell has: arrows, home and end, ctrl-a -e -k -u -w,
-// backspace, and the lines before it. From what is no terminal it is a plain line.
+// Reads one line from a terminal with the usual keys of a shell: arrows, home and end, ctrl-a -e -k -u -w, backspace, and the
+// history. If the input is not a terminal, reads a plain line.
 #pragma once
 
 #include <optional>
@@ -9,21 +9,21 @@
 
 namespace stage1 {
 
-// A line without its newline. Nothing: the input ended. An interrupt (ctrl-c, whose handler must not restart reads) is an empty
-// line.
+// Returns a line without its newline. Nothing: the input ended. An interrupt returns an empty line (the handler of ctrl-c must
+// not restart reads).
 std::optional<std::string> read_line(int terminal, std::string_view prompt, const std::vector<std::string> &earlier);
 
-// The text that is being typed, and where in it the cursor stands. Pure; what read_line() does for each key.
+// The text being typed and the position of the cursor. Pure. read_line() uses it for each key.
 class LineEditor {
   public:
     explicit LineEditor(const std::vector<std::string> &earlier) : earlier_(earlier), shown_(earlier.size()) {}
 
     enum class State { typing, done, ended };
-    // A byte of the terminal's; keys like the arrows are several.
+    // Takes one byte from the terminal; keys such as arrows send several.
     State take(char byte);
 
     [[nodiscard]] const std::string &text() const { return text_; }
-    // How many characters stand after the cursor.
+    // The number of characters after the cursor.
     [[nodiscard]] size_t characters_after_cursor() const;
 
   private:
@@ -37,11 +37,11 @@ class LineEditor {
     [[nodiscard]] size_t right_of(size_t position) const;
 
     const std::vector<std::string> &earlier_;
-    size_t shown_;     // which of them; their number: the line that is being typed
-    std::string own_;  // that line, while an earlier one is shown
+    size_t shown_;     // index of the line shown; the size of earlier_ means the new line
+    std::string own_;  // the new line, while an earlier one is shown
     std::string text_;
     size_t cursor_ = 0;
-    std::string escape_;  // the bytes of a key that is not whole yet
+    std::string escape_;  // the bytes of an incomplete key
 };
 
 }  // namespace stage1

@@ -74,7 +74,7 @@ Result<> show_file(const std::string &path, const Show &show) {
     std::array<char, 16384> piece;
     for (;;) {
         const ssize_t n = ::read(file->get(), piece.data(), piece.size());
-        if (n < 0 && errno == EAGAIN) return {};  // all that a FIFO or the kernel's log has now
+        if (n < 0 && errno == EAGAIN) return {};  // the current end of a FIFO or of the kernel's log
         if (n < 0) return fail(errno, "cat", path);
         if (n == 0 || !show(base::printable_lines({piece.data(), static_cast<size_t>(n)}))) return {};
     }
@@ -100,7 +100,7 @@ Result<> show_modules(const Show &show) {
     const auto text = base::read_file("/proc/modules");
     if (!text) return std::unexpected(text.error());
     for (const auto part : std::views::split(*text, '\n')) {
-        // name, size, users, their names with a comma each, state, address
+        // name, size, use count, users (a comma after each), state, address
         std::vector<std::string_view> fields;
         for (const auto field : std::views::split(part, ' ')) fields.emplace_back(field);
         if (fields.size() > 3 && !show(std::format("{:20} {:>9} {:>3} {}\n", fields[0], fields[1], fields[2], fields[3]))) break;

@@ -1,4 +1,4 @@
-// The prompt's commands that show files and the kernel's tables. What they show is foreign: it comes out printable.
+// The prompt's commands that show files and the kernel's tables. They print foreign text in printable form.
 #pragma once
 
 #include <functional>
@@ -9,7 +9,7 @@
 
 namespace stage1 {
 
-// Takes a piece of what a command shows; false: the person has seen enough.
+// Prints a piece of a command's output. False: the person interrupted it.
 using Show = std::function<bool(std::string_view text)>;
 
 base::Result<> list_directory(const std::string &path, const Show &show);

@@ -49,11 +49,11 @@ constexpr std::string_view help_text =
 
 volatile sig_atomic_t interrupted = 0;
 
-// The terminal and what is known of the boot.
+// The terminal, and what is known about the boot.
 class Prompt {
   public:
     Prompt(int terminal, const Scene &scene) : terminal_(terminal), scene_(scene) {}
-    // An answer, or a command that was obeyed or told why not.
+    // Runs a command and prints its error, or returns an answer.
     std::optional<Answer> obey(const Words &words);
     bool show(std::string_view text) const { return base::write_all(terminal_, text, "console").has_value() && interrupted == 0; }
 
@@ -147,7 +147,7 @@ std::optional<Answer> Prompt::obey(const Words &words) {
 
 Answer prompt(int terminal, const Scene &scene) {
     struct sigaction action{};
-    action.sa_handler = [](int) { interrupted = 1; };  // without SA_RESTART: what waits goes on no longer
+    action.sa_handler = [](int) { interrupted = 1; };  // without SA_RESTART, so that system calls are interrupted
     (void)::sigaction(SIGINT, &action, nullptr);
     Prompt prompt(terminal, scene);
     Words earlier;
@@ -164,7 +164,7 @@ Answer prompt(int terminal, const Scene &scene) {
         if (earlier.empty() || earlier.back() != *line) earlier.push_back(*line);
         try {
             if (const auto answer = prompt.obey(*words)) return *answer;
-        } catch (const std::exception &error) {  // no memory, or a bug: the next command may do
+        } catch (const std::exception &error) {  // no memory, or a bug: the next command may work
             (void)prompt.show(std::format("{}: {}\n", (*words)[0], error.what()));
         }
     }

@@ -17,7 +17,7 @@ using base::Result;
 
 namespace {
 
-// 0: there is nothing.
+// The file type; 0: nothing exists.
 Result<mode_t> kind_of(const std::string &root, const std::string &path) {
     const auto target = open_target(root, path);
     if (!target) return std::unexpected(target.error());

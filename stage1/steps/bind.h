@@ -1,5 +1,5 @@
-// Mounts that are made of places of the target root: bind mounts and overlays. Nothing outside it is bound or laid over
-// anything, whatever links lie there.
+// Mounts made from paths in the target root: bind mounts and overlays. Symlinks cannot lead these mounts outside the target
+// root.
 #pragma once
 
 #include "mounts/base/error.h"
@@ -7,10 +7,10 @@
 
 namespace stage1 {
 
-// Error: there is something of another kind at the target.
+// Error: the target exists and has another type.
 base::Result<> make_bind_places(const mounts::MakeBindPlaces &step);
 
-// The places in a mount's source and options as paths without links, for mount(2). Other mounts stay as they are.
+// Replaces the paths in a mount's source and options with paths without symlinks, for mount(2). Leaves other mounts unchanged.
 base::Result<> resolve_places(mounts::Mount &mount);
 
 }  // namespace stage1

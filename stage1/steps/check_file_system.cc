@@ -16,7 +16,8 @@ namespace {
 
 constexpr std::array<const char *, 3> directories{"/bin/", "/sbin/", "/usr/sbin/"};
 
-// On one line, the console's: checkers write several, and the last ones say why they gave up.
+// The last part of the output, on one line for the console: checkers print several lines, and the last ones say why they gave
+// up.
 std::string last_words(std::string text) {
     constexpr size_t limit_bytes = 400;
     while (text.ends_with('\n')) text.pop_back();
@@ -28,7 +29,7 @@ std::string last_words(std::string text) {
 }  // namespace
 
 bool initrd_has_checkers() {
-    std::error_code none;  // no such directory
+    std::error_code none;  // a missing directory is fine
     for (const char *directory : directories)
         for (const auto &entry : std::filesystem::directory_iterator(directory, none))
             if (entry.path().filename().native().starts_with("fsck.")) return true;
@@ -47,7 +48,7 @@ base::Result<std::string> check_file_system(const std::string &device, const std
     if (checker.empty()) return std::format("fsck: the initrd has no fsck.{}; {} is mounted unchecked", type, device);
     const auto exit = base::run({.argv = {checker, "-a", device}, .capture_output = true});
     if (!exit) return std::unexpected(exit.error());
-    // Bits of fsck(8): 1 corrected, 2 reboot wanted, 4 errors left, 8 and above the checker itself failed.
+    // Bits of fsck(8): 1 errors corrected, 2 reboot needed, 4 errors left, 8 and above: the checker itself failed.
     std::string why;
     if ((exit->status & 2) != 0)
         why = "errors were corrected, and the machine must be started anew";

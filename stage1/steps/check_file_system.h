@@ -1,6 +1,6 @@
-// fsck before the root is mounted, decided as NixOS's stage 1 decides (nixos/modules/system/boot/stage-1-init.sh,
-// checkFS): only when the initrd has the checker, never for file systems that check themselves or are mounted, and its
-// exit code says whether the boot goes on.
+// Runs fsck before the root is mounted, under the same conditions as NixOS's stage 1
+// (nixos/modules/system/boot/stage-1-init.sh, checkFS): only if the initrd has the checker, and never for file systems that
+// check themselves or are mounted. The exit code decides whether the boot continues.
 #pragma once
 
 #include <string>
@@ -9,11 +9,11 @@
 
 namespace stage1 {
 
-// False: no check can be done, whatever the device holds.
+// False: no file system can be checked.
 bool initrd_has_checkers();
 
-// One line: what was done or why nothing was. Error: errors left uncorrected, the checker failed, or it asks for a reboot.
-// `type` is what the device holds; a table may say `auto`, or be wrong.
+// Returns one line: what was done, or why nothing was. Error: errors are left, the checker failed, or it asks for a reboot.
+// `type` is what the device really holds, because a table may say `auto` or be wrong.
 base::Result<std::string> check_file_system(const std::string &device, const std::string &type);
 
 }  // namespace stage1

@@ -27,7 +27,7 @@ bool has(int directory, const std::string &name) {
     return ::fstatat(directory, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-// Most boots end here: only then is the registration worth reading.
+// Usually empty, and then the registration need not be read.
 std::vector<std::string> hidden_paths(int lower, int upper) {
     std::vector<std::string> hidden;
     for (const std::string &name : base::names_in(upper, "upper").value_or(base::Names{}))
@@ -47,7 +47,7 @@ std::string bring_back_removed_paths(const mounts::MountUnion &step) {
     const auto registration = nixdb::find_registration(root->get(), step.reginfo);
     if (!registration || !registration->file) return {};
     const auto closure = nixdb::RegisteredClosure::read(registration->file.get(), registration->name);
-    constexpr size_t most_told = 5;  // a collector removes hundreds
+    constexpr size_t most_told = 5;  // a garbage collection removes hundreds
     size_t back = 0;
     std::string names;
     for (const std::string &name : hidden)

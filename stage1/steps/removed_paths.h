@@ -1,4 +1,4 @@
-// Store paths that somebody removed in the guest, and that its closure needs.
+// Restores store paths that the closure needs but that were removed in the guest.
 #pragma once
 
 #include <string>
@@ -7,9 +7,9 @@
 
 namespace stage1 {
 
-// Before the union is mounted: takes away the whiteouts that hide registered paths of the lower store, because the registration
-// says that those are valid, and references to them are. A person removed them, or Nix's collector did while another system ran.
-// Says which on one line; empty: none. A registration that can't be read is the register step's to tell.
+// Call before the union is mounted. Removes the whiteouts that hide registered paths of the lower store, because the database
+// lists these paths and their referrers as valid. A person or Nix's garbage collector removed them while another system ran.
+// Returns one line with their names; empty: none. The register step reports a registration that cannot be read.
 std::string bring_back_removed_paths(const mounts::MountUnion &step);
 
 }  // namespace stage1

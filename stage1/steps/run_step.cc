@@ -10,6 +10,7 @@
 #include "mounts/base/at.h"
 #include "mounts/boot/source.h"
 #include "mounts/devices/device.h"
+#include "mounts/devices/driverless.h"
 #include "mounts/devices/find_device.h"
 #include "mounts/devices/mount_file_system.h"
 #include "stage1/base/tell_host.h"
@@ -19,6 +20,7 @@
 #include "stage1/nixdb/register_closure.h"
 #include "stage1/steps/bind.h"
 #include "stage1/steps/check_file_system.h"
+#include "stage1/steps/scan_progress.h"
 #include "stage1/steps/store_union.h"
 #include "stage1/steps/switch_root.h"
 #include "stage1/steps/system.h"
@@ -56,8 +58,16 @@ Line find(const std::string &spec, FoundDevices &devices) {
     return found;
 }
 
+// Why nothing at all is there.
+std::string no_disk_because() {
+    const std::string driver = mounts::missing_disk_driver();
+    if (driver.empty()) return "; is the disk's driver (virtio_blk, say) in the kernel or in the initrd?";
+    return std::format("; the machine has a virtio device that nothing drives: '{}' is neither in this kernel nor in the initrd",
+                       driver);
+}
+
 Line run(const mounts::WaitForDevice &step, FoundDevices &devices) {
-    // A name that can never match is not waited for.
+    // Do not wait for a name that can never match.
     if (const auto spec = mounts::parse_device_spec(step.spec); !spec) return std::unexpected(spec.error());
     auto found = find(step.spec, devices);
     if (!found) {
@@ -74,15 +84,14 @@ Line run(const mounts::WaitForDevice &step, FoundDevices &devices) {
     error.path = step.spec;
     const auto there = mounts::list_devices();
     error.hint = std::format("did not come within {} s ({}=SECONDS); there is: {}{}", step.timeout_s, "stage1.device-timeout",
-                             mounts::describe(there),
-                             there.empty() ? "; is the disk's driver (virtio_blk, say) in the kernel or in the initrd?" : "");
+                             mounts::describe(there), there.empty() ? no_disk_because() : "");
     return std::unexpected(std::move(error));
 }
 
 Line run(const mounts::PrepareDisk &step, FoundDevices &devices) {
     DiskRequest request;
     if (!step.content.empty()) {
-        // One device of that name is the root; of several, the wait for it tells.
+        // If one device has this name, it is the root. If several have it, WaitForDevice reports that.
         if (const auto named = find(step.content, devices); named || named.error().code != ENODEV) return std::string();
         const auto spec = mounts::parse_device_spec(step.content);
         if (!spec) return std::unexpected(spec.error());
@@ -92,12 +101,13 @@ Line run(const mounts::PrepareDisk &step, FoundDevices &devices) {
     if (!device) return device;
     request.device = *device;
     request.vouched = step.vouched && still_vouched();
+    request.progress = tell_scan_of(*device);
     const auto outcome = prepare_disk(request);
     if (!outcome) return std::unexpected(outcome.error());
     return outcome->description;
 }
 
-// What a device really holds; empty: nothing that libblkid knows.
+// The type that libblkid finds on a device; empty: none.
 std::string probed_type(const std::string &device) {
     const auto fd = base::open_at(AT_FDCWD, device, O_RDONLY);
     const auto signature = fd ? mounts::probe(fd->get(), device) : Result<mounts::Signature>(std::unexpected(fd.error()));
@@ -105,7 +115,7 @@ std::string probed_type(const std::string &device) {
 }
 
 Line run(const mounts::CheckFileSystem &step, FoundDevices &devices) {
-    // Before the device is probed for its type, which costs more than all else here.
+    // First, because probing the device for its type is the most expensive part.
     if (!initrd_has_checkers()) return std::format("fsck: the initrd has none; {} is mounted unchecked", step.spec);
     auto device = find(step.spec, devices);
     if (!device) return device;
@@ -113,8 +123,8 @@ Line run(const mounts::CheckFileSystem &step, FoundDevices &devices) {
     return check_file_system(*device, type.empty() ? step.type : type);
 }
 
-// First as the table says, because a probe costs more than the mount. A device that holds another file system (an xfs root,
-// `auto`) is then mounted as what it is, its module loaded.
+// Tries the type in the table first, because a probe costs more than the mount. If the device holds another file system (an xfs
+// root, `auto`), loads its module and mounts that.
 Result<mounts::MountOutcome> mount_device(mounts::Mount mount, FoundDevices &devices) {
     std::string source;
     for (const std::string &spec : mounts::device_sources(mount.source, mount.type, mount.options)) {
@@ -126,10 +136,10 @@ Result<mounts::MountOutcome> mount_device(mounts::Mount mount, FoundDevices &dev
     const bool any = mount.type == "auto";
     auto mounted = any ? base::fail(EINVAL, "mount", mount.target) : mounts::mount_file_system(mount);
     if (mounted || (mounted.error().code != EINVAL && mounted.error().code != ENODEV)) return mounted;
-    const std::string type = probed_type(source);  // of several devices there is no such path
+    const std::string type = probed_type(source);  // fails for several devices, because no such path exists
     if (type.empty() || type == mount.type) return mounted;
     mount.type = type;
-    if (auto modules = Modules::open()) (void)modules->load({"fs-" + type});  // what it lacks, the mount tells
+    if (auto modules = Modules::open()) (void)modules->load({"fs-" + type});  // on failure, the mount reports what is missing
     return mounts::mount_file_system(mount);
 }
 
@@ -175,7 +185,7 @@ Line run(const mounts::GrowFileSystem &step) { return real_path(step.root, step.
 
 Line run(const mounts::RegisterClosure &step) {
     auto done = nixdb::register_closure({step.target_root, step.reginfo, step.mode, step.system}).transform(nixdb::describe);
-    // Nix alone needs it: a person who only wants to look has a way on.
+    // Only Nix needs the registration, so tell a person who just wants to boot how to skip it.
     if (!done) done.error().hint += std::string(done.error().hint.empty() ? "" : "; ") + "stage1.register=off boots without it";
     return done;
 }

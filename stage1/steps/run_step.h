@@ -1,4 +1,4 @@
-// Runs a planned step: one case a kind, each a call. Nothing is decided here, and nothing is logged.
+// Runs one planned step: each kind of step is one case and one call. Decides nothing and logs nothing.
 #pragma once
 
 #include <map>
@@ -9,11 +9,11 @@
 
 namespace stage1 {
 
-// What earlier steps of this boot found, by spec (mounts/devices/find_device.h): a device is looked for, and probed for its
-// label, once and not by each step that names it.
+// Devices that earlier steps of this boot found, by spec (mounts/devices/find_device.h). A device is searched and probed once,
+// not for each step that names it.
 using FoundDevices = std::map<std::string, std::string>;
 
-// One line on what came of it; empty when describe() said all.
+// Returns one line about the result; empty if describe() said everything.
 base::Result<std::string> run_step(const mounts::Step &step, FoundDevices &devices);
 
 }  // namespace stage1

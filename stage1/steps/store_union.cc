@@ -12,6 +12,7 @@
 #include "mounts/base/process.h"
 #include "mounts/devices/mount_file_system.h"
 #include "stage1/steps/removed_paths.h"
+#include "stage1/steps/rollback.h"
 #include "stage1/steps/target.h"
 
 namespace stage1 {
@@ -21,7 +22,7 @@ namespace {
 using base::fail;
 using base::Result;
 
-// overlayfs splits lowerdir at colons and options at commas; a backslash hides both (Linux, filesystems/overlayfs.rst).
+// overlayfs splits lowerdir at colons and options at commas; a backslash escapes both (Linux, filesystems/overlayfs.rst).
 std::string escaped(std::string_view path) {
     std::string out;
     for (const char c : path) {
@@ -36,21 +37,21 @@ std::string layers(const mounts::MountUnion &step) {
 }
 
 Result<> mount_overlay(const mounts::MountUnion &step) {
-    // Whatever the kernel or its parameters have as default: an upper with files that are only attributes is unionfs's no more.
+    // metacopy=off regardless of the kernel's default, because unionfs cannot read an upper with metadata-only files.
     auto mounted = mounts::mount_file_system({"overlay", step.target, "overlay", layers(step) + ",metacopy=off"});
     if (!mounted) return std::unexpected(mounted.error());
     return {};
 }
 
-// A unit of systemd's initrd has no file in the next root, and systemd stops what has none: SIGTERM to all of its control
-// group, SIGKILL 90 s later, whatever the process is called. Out of the group the daemon is no unit's, and systemd takes it
-// over into init.scope.
+// Leaves the cgroup of systemd's unit. The unit has no file in the next root, so systemd would stop it: SIGTERM to its whole
+// cgroup, SIGKILL 90 s later, even with `@` in the name. Outside that cgroup the daemon belongs to no unit, and systemd moves
+// it to init.scope.
 void leave_unit() {
     const auto group = base::open_at(AT_FDCWD, "/sys/fs/cgroup/cgroup.procs", O_WRONLY);
-    if (group) (void)base::write_all(group->get(), "0", "cgroup.procs");  // no such group: no systemd
+    if (group) (void)base::write_all(group->get(), "0", "cgroup.procs");  // no such file: no systemd
 }
 
-// On one line, without the program's name before each.
+// On one line, without the program's name on each line.
 std::string said_by_unionfs(std::string_view output) {
     std::string out;
     for (const auto line : std::views::split(output, '\n')) {
@@ -61,7 +62,7 @@ std::string said_by_unionfs(std::string_view output) {
     return out;
 }
 
-// Beneath the target root, whose links are the guest's. No descriptor: nothing is traced.
+// Opens the trace file beneath the target root, whose links belong to the guest. An empty descriptor: no trace.
 Result<base::Fd> open_trace(const mounts::MountUnion &step) {
     if (step.trace.empty()) return base::Fd();
     const auto root = base::open_at(AT_FDCWD, step.root, O_PATH | O_DIRECTORY);
@@ -70,8 +71,8 @@ Result<base::Fd> open_trace(const mounts::MountUnion &step) {
                               O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK, 0644);
 }
 
-// A child of this very binary; it returns when the union is usable, with what it said of itself. Its name begins with `@`,
-// so that the steps that kill everything before stage 2 and at shutdown spare it (systemd, ROOT_STORAGE_DAEMONS).
+// Runs this binary as a child. It returns, with its messages, when the union is usable. Its name begins with `@`, so that
+// systemd does not kill it before stage 2 and at shutdown (systemd, ROOT_STORAGE_DAEMONS).
 Result<std::string> mount_fuse(const mounts::MountUnion &step) {
     leave_unit();
     std::string options = "allow_other," + layers(step) + (step.options.empty() ? "" : "," + step.options);
@@ -90,8 +91,8 @@ Result<std::string> mount_fuse(const mounts::MountUnion &step) {
     return said.empty() ? said : ": " + said;
 }
 
-// Its directories without a link. That upper and work are none is asked for: what is there is renamed and removed, and on a
-// disk it was the guest that made them.
+// The step with its directories' real paths. Upper and work must not be links, because their contents are renamed and removed,
+// and on a disk the guest may have created them.
 Result<mounts::MountUnion> resolved(mounts::MountUnion step) {
     for (std::string *path : {&step.lower, &step.upper, &step.work, &step.target}) {
         const bool own = path == &step.upper || path == &step.work;
@@ -112,7 +113,9 @@ Result<std::string> mount_union(const mounts::MountUnion &planned) {
     const mounts::MountUnion &step = *paths;
     const std::string there = mounts::mounted_type(step.target);
     if (there == "overlay" || there.starts_with("fuse")) return std::format("union: was mounted at {} ({})", step.target, there);
-    const std::string back = bring_back_removed_paths(step);
+    const auto rolled = roll_back(step);
+    if (!rolled) return rolled;
+    const std::string back = *rolled + bring_back_removed_paths(step);
     if (step.engine != mounts::UnionEngine::fuse) {
         const auto overlay = mount_overlay(step);
         if (overlay) return std::format("union: overlay at {}{}", step.target, back);

@@ -1,5 +1,5 @@
-// The writable store: which engine lays the union, and how each is started. overlay is the kernel's overlayfs, fuse our
-// own `unionfs`; both write the same upper.
+// The writable store: chooses and starts the union's engine. `overlay` is the kernel's overlayfs; `fuse` is this project's
+// `unionfs`. Both write the same format of upper.
 #pragma once
 
 #include <string>
@@ -9,8 +9,8 @@
 
 namespace stage1 {
 
-// Mounts the union and returns one line: the engine that was taken, and with `auto` why. A union that is mounted
-// already is left alone. Error: what the last engine that was tried said.
+// Mounts the union and returns one line: the engine and, with `auto`, the reason. Leaves an existing union alone. Error: the
+// message of the last engine that was tried.
 base::Result<std::string> mount_union(const mounts::MountUnion &step);
 
 }  // namespace stage1

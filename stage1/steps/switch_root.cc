@@ -32,8 +32,8 @@ namespace {
 using base::fail;
 using base::Result;
 
-// Frees the initramfs: removes all in `directory` that lies on `device`. Other file systems are
-// not entered. What cannot be removed stays: memory, nothing more.
+// Frees the initramfs: removes everything in `directory` that is on `device`. Does not enter other file systems. Whatever
+// cannot be removed only keeps its memory.
 void remove_contents(const base::Fd &directory, dev_t device) {
     const int fd = directory.get();
     const auto names = base::names_in(fd, "the initramfs");
@@ -48,7 +48,7 @@ void remove_contents(const base::Fd &directory, dev_t device) {
     }
 }
 
-// Only a root that is an initramfs may be emptied; anything else is somebody's disk.
+// Only an initramfs may be emptied; any other root is somebody's disk.
 bool is_initramfs(int fd) {
     struct statfs fs{};
     return ::fstatfs(fd, &fs) == 0 && (fs.f_type == RAMFS_MAGIC || fs.f_type == TMPFS_MAGIC);
@@ -57,24 +57,24 @@ bool is_initramfs(int fd) {
 struct Freeing {
     base::Fd root;
     dev_t device = 0;
-    base::Fd until_exec;  // a pipe's end; the other one closes when stage 2 is executed
+    base::Fd until_exec;  // the read end of a pipe whose other end closes at the exec of stage 2
     base::Fd executed;
     pid_t child = -1;
 };
 
-// The child. It has this very memory: until the exec the parent uses it, and system calls are all that is done here.
+// The child. It shares the parent's memory, which the parent uses until the exec, so it makes only system calls.
 int free_after_exec(void *argument) {
     auto &job = *static_cast<Freeing *>(argument);
     const sched_param none{};
-    (void)::syscall(SYS_sched_setscheduler, 0, SCHED_IDLE, &none);  // stage 2 first; musl has no function for it
-    ::close(job.executed.get());                                    // its own copy
+    (void)::syscall(SYS_sched_setscheduler, 0, SCHED_IDLE, &none);  // stage 2 has priority; musl has no function for this
+    ::close(job.executed.get());                                    // the child's copy
     char nothing = 0;
     if (::read(job.until_exec.get(), &nothing, 1) == 0) remove_contents(job.root, job.device);
     ::_exit(0);
 }
 
-// Stage 2 does not wait for it, nor is slowed by it: a child removes what is left when the exec has closed the pipe. Stage 2
-// reaps it. Sharing the memory spares the copying of page tables, and stage 2's exec their tearing down.
+// Frees the initramfs in a child, after the exec closed the pipe, so that stage 2 neither waits for it nor is slowed down.
+// Stage 2 reaps the child. Shared memory avoids copying page tables here and tearing them down at the exec.
 void free_initramfs(Freeing &job) {
     static std::array<char, 65536> stack;
     std::array<int, 2> ends{-1, -1};
@@ -102,7 +102,7 @@ std::string name_of(int fd) {
     return name;
 }
 
-// The directory in which a file lies, its symlinks resolved, as a path in `root`. Empty: the root itself, or not in it.
+// The directory of a file as a path in `root`, with symlinks resolved. Empty: the root itself, or outside it.
 std::string real_directory(int root, int file) {
     const std::string top = name_of(root), path = name_of(file);
     if (top.empty() || !path.starts_with(top + "/")) return {};
@@ -163,7 +163,8 @@ base::Error switch_root(const mounts::SwitchRoot &step) {
     struct stat st{};
     if (!freeing.root || ::fstat(freeing.root.get(), &st) < 0) return fail(errno, "open", "/").error();
     freeing.device = st.st_dev;
-    // Links there are the guest's, and lead on within the root. All of them first: it takes /proc.
+    // Resolve links inside the root, because they belong to the guest. Resolve all of them before moving, because this needs
+    // /proc.
     constexpr std::array<const char *, 4> moved{"/proc", "/sys", "/dev", "/run"};
     std::array<std::string, moved.size()> targets;
     for (size_t i = 0; i < moved.size(); ++i) {
@@ -177,21 +178,22 @@ base::Error switch_root(const mounts::SwitchRoot &step) {
     if (::chdir(target_root.c_str()) < 0) return fail(errno, "chdir", target_root).error();
     if (::mount(".", "/", nullptr, MS_MOVE, nullptr) < 0) return fail(errno, "move the root mount", target_root).error();
     if (::chroot(".") < 0 || ::chdir("/") < 0) return fail(errno, "chroot", target_root).error();
-    hang_up();  // before the child has a copy that keeps stage 2 from it
+    hang_up();  // before the child inherits a copy that keeps the port busy for stage 2
     const std::string system = init.substr(0, init.rfind('/') == std::string::npos ? 0 : init.rfind('/'));
     if (alone) be_agent(system);
     if (agent == mounts::AgentMode::on || agent == mounts::AgentMode::early) start_agent(system);
     if (is_initramfs(freeing.root.get())) free_initramfs(freeing);
 
-    // Stage 2 begins as a fresh PID 1: no signal ignored or blocked.
+    // Stage 2 starts like a new PID 1: no signal ignored or blocked.
     sigset_t none;
     sigemptyset(&none);
     (void)::sigprocmask(SIG_SETMASK, &none, nullptr);
-    // prepare-root goes on to systemd unless it is told that systemd runs already; the kernel hands us words of its line.
+    // With this variable, prepare-root assumes that systemd already runs. The kernel puts unknown parameters into the
+    // environment.
     (void)::unsetenv("IN_NIXOS_SYSTEMD_STAGE1");
     ::execl(stage2->c_str(), stage2->c_str(), nullptr);
     const int code = errno;
-    if (freeing.child > 0) {  // it ends before what it looks at does, and the initramfs stays
+    if (freeing.child > 0) {  // kill it before the pipe closes, so that the initramfs stays
         (void)::kill(freeing.child, SIGKILL);
         (void)::waitpid(freeing.child, nullptr, 0);
     }

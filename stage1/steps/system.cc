@@ -17,7 +17,7 @@ using base::Result;
 
 namespace {
 
-// Whether it is to lie on a disk that cannot be written, however its file system is mounted.
+// Whether the path is on a disk that cannot be written, no matter how its file system is mounted.
 bool on_read_only_disk(std::string path) {
     struct stat st{};
     while (::stat(path.c_str(), &st) < 0 && path.contains('/')) path.resize(path.rfind('/'));
@@ -28,7 +28,7 @@ bool on_read_only_disk(std::string path) {
 std::string_view hint_for(int code, const std::string &path) {
     if (code == EROFS && on_read_only_disk(path))
         return "the disk itself is read-only; this machine needs one that it can write to";
-    // A root that somebody else mounted is read-only unless the command line says otherwise: systemd's default.
+    // A root that another program mounted is read-only by default; systemd does that.
     if (code == EROFS) return "'rw' among the kernel parameters has the root mounted writable";
     if (code == ENOSPC) return "the file system is full, of data or of inodes; make room in it, or make it larger";
     return {};

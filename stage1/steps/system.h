@@ -1,4 +1,4 @@
-// The small changes to the target root: directories, modes, the NixOS mark. Each is done or found done.
+// Small changes to the target root: directories, modes, the NixOS mark. Repeating them changes nothing.
 #pragma once
 
 #include "mounts/base/error.h"
@@ -8,11 +8,11 @@ namespace stage1 {
 
 base::Result<> make_directory(const mounts::MakeDirectory &step);
 
-// EISDIR-like trouble is told: a mark must be a file (`/etc/NIXOS` as a directory would confuse NixOS's own tools).
+// Fails if something else exists, because `/etc/NIXOS` as a directory would confuse NixOS's tools.
 base::Result<> mark_file(const mounts::MarkFile &step);
 
-// A drop-in for tmp.mount in /run, which stage 2 gets. Not in /run/systemd/system: where that is there, systemd is taken to run
-// (sd_booted(3)).
+// Writes a drop-in for tmp.mount to /run, which stage 2 inherits. Not to /run/systemd/system, because its existence means that
+// systemd runs (sd_booted(3)).
 base::Result<> keep_visible(const mounts::KeepVisible &step);
 
 }  // namespace stage1

@@ -1,4 +1,4 @@
-// A step's path as its step means it (mounts/boot/step.h): beneath its root, from one descriptor, whatever links lie there.
+// Resolves a step's path beneath the step's root (mounts/boot/step.h), from one descriptor, so that links cannot lead outside.
 #pragma once
 
 #include <string>
@@ -13,11 +13,11 @@ struct Target {
     std::string path;  // for open_in_root
 };
 
-// `root` empty: our own root and the whole path. `path` begins with `root`.
+// Empty `root`: the current root, and the whole path. `path` must begin with `root`.
 base::Result<Target> open_target(const std::string &root, const std::string &path);
 
-// The path without a link in it of what is there, for mount(2) and programs; `flags`: O_NOFOLLOW refuses a link in the last
-// place, whoever may have made it.
+// The real path of something that exists, without symlinks, for mount(2) and for programs. With O_NOFOLLOW in `flags`, a link
+// in the last component is an error.
 base::Result<std::string> real_path(const std::string &root, const std::string &path, int flags = 0);
 
 }  // namespace stage1

@@ -13,7 +13,7 @@ base::Result<UeventSocket> UeventSocket::open() {
     base::Fd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT));
     sockaddr_nl address{};
     address.nl_family = AF_NETLINK;
-    address.nl_groups = 1;  // the kernel's own messages; group 2 is udevd's
+    address.nl_groups = 1;  // the kernel's messages; group 2 is udevd's
     if (!fd || ::bind(fd.get(), reinterpret_cast<const sockaddr *>(&address), sizeof address) < 0)
         return base::fail(errno, "listen for", "uevents");
     return UeventSocket(std::move(fd));
@@ -29,7 +29,7 @@ base::Result<bool> UeventSocket::wait_until(const std::function<bool()> &ready, 
         if (left <= 0) return false;
         pollfd poll{fd_.get(), POLLIN, 0};
         if (::poll(&poll, 1, static_cast<int>(left)) < 0 && errno != EINTR) return base::fail(errno, "wait for", "uevents");
-        // A message's content does not matter, nor that some were lost (ENOBUFS): `ready` looks at the truth.
+        // Ignore the messages' content and lost messages (ENOBUFS), because `ready` checks the actual state.
         while (::recv(fd_.get(), message.data(), message.size(), 0) > 0) {
         }
     }

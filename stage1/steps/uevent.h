@@ -1,4 +1,4 @@
-// Waiting for devices by the kernel's own messages (netlink(7), NETLINK_KOBJECT_UEVENT), never by sleeping.
+// Waits for devices with the kernel's messages (netlink(7), NETLINK_KOBJECT_UEVENT) instead of sleeping.
 #pragma once
 
 #include <chrono>
@@ -11,10 +11,10 @@ namespace stage1 {
 
 class UeventSocket {
   public:
-    // Listens from now on: open it before looking whether the device is there, and nothing is missed.
+    // Starts listening. Open it before looking for the device, so that no message is missed.
     static base::Result<UeventSocket> open();
 
-    // Calls `ready` at once and after each message, until it returns true (→ true) or the time is over (→ false).
+    // Calls `ready` now and after each message until it returns true (→ true) or the timeout ends (→ false).
     base::Result<bool> wait_until(const std::function<bool()> &ready, std::chrono::milliseconds timeout);
 
   private:

@@ -10,7 +10,7 @@ FdRef FdCache::get(Slot &slot) {
 
 FdRef FdCache::put(Slot &slot, base::Fd fd) {
     auto file = std::make_shared<const base::Fd>(std::move(fd));
-    FdRef evicted;  // closed after the lock was given back
+    FdRef evicted;  // closed after the lock is released
     const std::lock_guard lock(mutex_);
     if (slot.file) return slot.file;
     if (used_.size() >= limit_) {

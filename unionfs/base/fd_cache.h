@@ -1,6 +1,6 @@
-// Descriptors that can be opened again are kept in slots. At most `limit` of them are open; the least recently used is closed
-// first. A Ref stays usable for as long as it is held, even after its slot was emptied.
-// Thread-safe; no system call is made under the lock.
+// A cache of descriptors that can be reopened at any time. At most `limit` are open; the least recently used is closed first.
+// An FdRef stays usable while someone holds it, even after its slot was emptied. Thread-safe. Makes no system call under the
+// lock.
 #pragma once
 
 #include <cstddef>
@@ -23,15 +23,15 @@ class FdCache {
 
     explicit FdCache(size_t limit) : limit_(limit) {}
 
-    // What is in the slot, or null.
+    // The slot's descriptor, or null.
     FdRef get(Slot &slot);
-    // Fills the slot, unless another was first: then that one is returned and `fd` closed.
+    // Fills the slot. If another thread filled it first, closes `fd` and returns the other thread's descriptor.
     FdRef put(Slot &slot, base::Fd fd);
     void drop(Slot &slot);
 
   private:
     Mutex<Rank::cache> mutex_;
-    std::list<Slot *> used_;  // most recent first
+    std::list<Slot *> used_;  // most recently used first
     size_t limit_;
 };
 

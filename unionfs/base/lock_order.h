@@ -1,22 +1,24 @@
-// The locks of a union and their order. A thread that holds one takes only such as stand further down here, so that no two
-// threads wait for each other.
+// The locks of a union and their order. A thread that holds a lock may take only locks further down this list, so two threads
+// never wait for each other.
 //
-//   node       Node::mutex: one object's copy-up, its data descriptor, its passthrough. Held over system calls, so whoever wants
-//              the same object waits, and nobody else. A thread may hold several: a file's, then those of directories, each
-//              before the ones above it (copy-up goes up the tree). Of two files (rename) it takes the second by std::lock or
-//              try_lock, and never waits for it with the first in hand.
-//   table      InodeTable's: which Nodes there are, their names, keys and lookups. No system call is made under it, but to
-//              give memory back: every request takes it.
-//   hard_links HardLinks' maps. A new Node looks into them, hence under the table's. Writing the note of removed names is done
-//              under it, so that two notes don't mix.
-//   times      What a directory shows in place of what the disk says (preserved_times.h). Held for a comparison and a copy.
-//   readdir    ReaddirplusPolicy's callers. Held for a look.
-//   cache      FdCache's list. A Node that is freed empties its slot under the table's lock. Descriptors are closed after it.
+//   node       Node::mutex: one object's copy-up, data descriptor and passthrough. Held across system calls, which blocks
+//              only threads that want the same object. A thread may hold several: a file's, then those of directories, each
+//              before its parent's, because copy-up goes up the tree. For two files (rename), it takes the second by
+//              std::lock or try_lock, so it never waits for the second while it holds the first.
+//   table      InodeTable's mutex: the set of Nodes, their names, keys and lookup counts. Every request takes it, so the only
+//              system call made under it is the one that returns memory.
+//   hard_links HardLinks' maps. Below `table` because a new Node is looked up in them under the table's lock. The note of
+//              removed names is also written under it, so that two notes don't mix.
+//   times      The attributes that a directory shows instead of those on disk (preserved_times.h). Held briefly.
+//   readdir    ReaddirplusPolicy's callers. Held briefly.
+//   cache      FdCache's list. A Node that is freed empties its slot under the table's lock. Descriptors are closed after
+//              this lock is released.
 //
-// Requests of the kernel come with its own locks held: of the directories whose names change, and of an inode that is read
-// or changed. They come before all of these. A notice to the kernel waits for none of them (attributes only, no pages).
+// The kernel sends requests while it holds locks of its own: on the directories whose names change, and on an inode that is
+// read or changed. Those locks come before all of these. A notice to the kernel waits for none of them, because it concerns
+// attributes only, not pages.
 //
-// With -DCHECK_LOCK_ORDER a thread that breaks the order ends the process with a word. `make test-union-sanitized` is built so.
+// With -DCHECK_LOCK_ORDER, a thread that breaks the order prints a message and aborts. `make test-union-sanitized` is built so.
 #pragma once
 
 #include <mutex>
@@ -25,7 +27,7 @@ namespace unionfs {
 
 enum class Rank { node, table, hard_links, times, readdir, cache };
 
-// Counts what this thread holds. Ends the process where the order is broken.
+// Checks the order against the locks that this thread holds. Aborts the process if the order is broken.
 void check_lock_order(Rank rank, bool waits);
 void note_locked(Rank rank);
 void note_unlocked(Rank rank);

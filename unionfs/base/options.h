@@ -1,4 +1,4 @@
-// What one mount was asked to be, as a value. unionfs/command/options.h makes it of a command line.
+// The options of one mount, as a value. unionfs/command/options.h makes it from a command line.
 #pragma once
 
 #include <string>
@@ -7,38 +7,39 @@
 
 namespace unionfs {
 
-// store: no message for a warm open or read, data in the page cache. throughput: passthrough to the backing file.
+// store: warm opens and reads cost no message, because the page cache has the data. throughput: passthrough to the backing
+// file.
 enum class Mode { automatic, store, throughput };
 
-// Mounts on a lower. automatic: hidden where the kernel can.
+// What to do with mounts on a lower. automatic: hide them if the kernel can.
 enum class Submounts { automatic, hide, follow };
 
 struct Options {
-    std::vector<std::string> lowers;  // the topmost first
-    std::string upper;                // empty: a union that can't be written to
-    std::string work;                 // empty with an upper: a hidden sibling of it
+    std::vector<std::string> lowers;  // topmost first
+    std::string upper;                // empty: the union is read-only
+    std::string work;                 // if empty, a hidden sibling of the upper is used
     std::string mountpoint;
-    std::string chroot;                  // all branches are beneath it
+    std::string chroot;                  // all branches are inside it
     std::string source = "unionfs";      // shown by mount(8)
-    std::vector<std::string> for_mount;  // options that the kernel is given as they are: ro, nosuid, nodev, …
+    std::vector<std::string> for_mount;  // options passed to the kernel unchanged: ro, nosuid, nodev, …
     Mode mode = Mode::automatic;
     Submounts submounts = Submounts::automatic;
-    std::string trace;          // a file for the names at the root that are used (tree/name_trace.h); empty: none
-    bool io_uring = false;      // requests come over it, and a dead worker is not replaced
-    bool copy_on_write = true;  // unionfs-fuse's `cow`: without it, a file of a read-only branch can't be changed
+    std::string trace;          // file that receives the used names of the root (tree/name_trace.h); empty: none
+    bool io_uring = false;      // requests come over io_uring, and a dead worker is not replaced
+    bool copy_on_write = true;  // unionfs-fuse's `cow`; if false, files of read-only branches can't be changed
     bool allow_other = false;
-    bool nonempty = false;         // the mount point may hold files: today's kernel allows it always
-    bool hide_meta_files = false;  // `.unionfs*` and `.fuse_hidden*` of the branches are not shown
-    bool user_xattr = false;       // marks in user.overlay.* whatever we may do
-    bool stale_readers = false;    // lower files are passed through too: who reads one doesn't see it change
-    bool is_volatile = false;      // copies are not waited for: a power cut may leave them empty
-    bool remount = false;          // what is mounted there already gets other options of the kernel's
+    bool nonempty = false;         // the mount point may hold files; today's kernel always allows it
+    bool hide_meta_files = false;  // don't show `.unionfs*` and `.fuse_hidden*` of the branches
+    bool user_xattr = false;       // always put marks in user.overlay.*
+    bool stale_readers = false;    // pass lower files through too; a reader of one doesn't see it change
+    bool is_volatile = false;      // don't wait for copies to reach the disk; a power cut may leave them empty
+    bool remount = false;          // change the kernel's options of an existing mount
     bool foreground = false;
     bool debug = false;
     bool help = false;
     bool version = false;
-    unsigned max_files = 4096;    // descriptors kept open, whatever the number of inodes
-    unsigned max_orphans = 1024;  // and of removed files in use; more are kept by a name in the workdir
+    unsigned max_files = 4096;    // descriptors kept open, however many inodes there are
+    unsigned max_orphans = 1024;  // descriptors of removed files in use; beyond that, a name in the workdir keeps the file
 
     [[nodiscard]] bool hides(std::string_view name) const {
         return hide_meta_files && (name.starts_with(".unionfs") || name.starts_with(".fuse_hidden"));

@@ -30,8 +30,8 @@ int refuse(const base::Error &error) {
     return 1;
 }
 
-// As many descriptors as may be: those of the cache, of removed files, and a reserve for the layers and for what each thread
-// has open while it serves a request.
+// Raises the descriptor limit as far as needed: for the cache, for removed files, and for a reserve. The reserve covers the
+// layers and what each thread opens while it serves a request.
 void fit_descriptors(Options &options) {
     rlimit limit{};
     if (::getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
@@ -39,10 +39,10 @@ void fit_descriptors(Options &options) {
     const rlim_t wanted = options.max_files + options.max_orphans + reserve;
     const rlimit before = limit;
     limit.rlim_cur = limit.rlim_max = std::max(limit.rlim_max, wanted);
-    if (::setrlimit(RLIMIT_NOFILE, &limit) < 0) {  // only root raises the hard limit
+    if (::setrlimit(RLIMIT_NOFILE, &limit) < 0) {  // only root can raise the hard limit
         limit = before;
         limit.rlim_cur = limit.rlim_max;
-        (void)::setrlimit(RLIMIT_NOFILE, &limit);  // with less both are smaller
+        (void)::setrlimit(RLIMIT_NOFILE, &limit);  // if the limit is too low, both options shrink below
     }
     if (::getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted) return;
     const rlim_t left = limit.rlim_cur > reserve ? limit.rlim_cur - reserve : 0;
@@ -51,49 +51,50 @@ void fit_descriptors(Options &options) {
     options.max_orphans = std::min(options.max_orphans, Options().max_orphans);
 }
 
-// Grows the table of descriptors to its full size before the worker shares it. If it grew later, the kernel would make whoever
-// opens a file wait until all processors have seen the new table, some 10 ms (expand_fdtable in linux/fs/file.c).
+// Grows the descriptor table to its full size before the worker shares it. If it grew later, a thread that opens a file would
+// wait until all processors have seen the new table, about 10 ms (expand_fdtable in linux/fs/file.c).
 void make_room_for_descriptors(unsigned cached) {
     const int last = ::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, static_cast<int>(cached + 255));
-    if (last >= 0) ::close(last);  // else slower, not wrong
+    if (last >= 0) ::close(last);  // slower without, but correct
 }
 
 // A daemon that serves the root file system must not be killed at shutdown. Stage 1 and systemd spare a process whose command
-// line begins with `@` (systemd: Root Storage Daemons), and the kernel's OOM killer spares one with this score.
+// line begins with `@` (systemd: Root Storage Daemons). The kernel's OOM killer spares one with this score.
 void settle() {
     (void)::setsid();
     if (!keep_descriptors_reachable()) (void)::chdir("/");
     if (::geteuid() == 0) program_invocation_name[0] = '@';
     const base::Fd score(::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
-    if (score) (void)!::write(score.get(), "-1000", 5);  // rootless: refused, and of no matter
+    if (score) (void)!::write(score.get(), "-1000", 5);  // without root, this fails and doesn't matter
     const base::Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
     for (int fd = 0; null && fd <= 2; ++fd) ::dup2(null.get(), fd);
 }
 
-// The kernel reads 128 KiB ahead on a FUSE mount, whatever is asked for at INIT; root may have it read more.
+// The kernel reads only 128 KiB ahead on a FUSE mount, whatever INIT asks for. Root may raise that.
 void widen_readahead(const std::string &mountpoint) {
     struct stat status{};
     if (::stat(mountpoint.c_str(), &status) < 0) return;
     const std::string path =
         "/sys/class/bdi/" + std::to_string(major(status.st_dev)) + ":" + std::to_string(minor(status.st_dev)) + "/read_ahead_kb";
     const base::Fd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-    if (fd) (void)!::write(fd.get(), "1024", 4);  // slower without, not wrong
+    if (fd) (void)!::write(fd.get(), "1024", 4);  // slower without, but correct
 }
 
-// What the user would not expect of this mount. It is known once INIT has been answered.
+// Prints what the user might not expect of this mount. Call this once INIT was answered.
 void tell_limits(const Union &fs) {
     const Handover &handover = handover_of(fs.memory);
     if (handover.over_io_uring)
+        std::println(stderr,
+                     "unionfs: io_uring=on: if the daemon crashes, the mount is lost, because the kernel doesn't resend io_uring "
+                     "requests");
+    else if (!handover.kernel_resends)
         std::println(
             stderr,
-            "unionfs: io_uring=on: the mount ends if its daemon crashes: the kernel doesn't send again what went that way");
-    else if (!handover.kernel_resends)
-        std::println(stderr,
-                     "unionfs: this kernel sends no request twice (Linux 6.9 does): the mount ends if its daemon crashes");
+            "unionfs: if the daemon crashes, the mount is lost, because this kernel can't resend requests (Linux 6.9 can)");
     if (fs.options.io_uring && !handover.over_io_uring)
-        std::println(stderr, "unionfs: io_uring=on: {}: requests come through /dev/fuse",
-                     handover.io_uring_error != 0 ? "the kernel refuses it, " + base::errno_text(handover.io_uring_error)
-                                                  : "the kernel has none (Linux 6.14 with fuse.enable_uring=1 has)");
+        std::println(stderr, "unionfs: io_uring=on: {}, so requests come through /dev/fuse",
+                     handover.io_uring_error != 0 ? "the kernel refuses it (" + base::errno_text(handover.io_uring_error) + ")"
+                                                  : "this kernel doesn't offer it (Linux 6.14 with fuse.enable_uring=1 does)");
 }
 
 int work(Union &fs, const FuseDevice &device, Mode mode, std::vector<int> kept, int ready_fd) {
@@ -109,9 +110,9 @@ int work(Union &fs, const FuseDevice &device, Mode mode, std::vector<int> kept, 
     }
     const auto result = serve(fs, device, mode, [&] {
         if (ready_fd < 0) tell_limits(fs);
-        if (ready_fd >= 0) (void)!::write(ready_fd, "", 1);  // a parent that went away doesn't wait
+        if (ready_fd >= 0) (void)!::write(ready_fd, "", 1);  // a parent that is gone doesn't wait
     });
-    if (result && fs.layers.work) fs.layers.clean_work();  // of removed files that were in use up to the end
+    if (result && fs.layers.work) fs.layers.clean_work();  // removed files that were in use until the end
     return result ? 0 : 1;
 }
 
@@ -170,7 +171,7 @@ int command_main(int argc, char **argv) {
     SharedMemory memory;
     if (auto result = memory.make(); !result) return refuse(result.error());
     if (char *full = ::realpath(options->mountpoint.c_str(), nullptr)) {
-        options->mountpoint = full;  // we leave the working directory
+        options->mountpoint = full;  // because we leave the working directory
         std::free(full);
     }
     Layers layers(std::move(*options));

@@ -1,13 +1,13 @@
-// The union as a program of its own, under the names unionfs and mount.fuse.unionfs. What stage1 includes.
+// The union as a program, under the names unionfs and mount.fuse.unionfs. stage1 includes this file.
 #pragma once
 
 namespace unionfs {
 
-// Returns the exit code: 0 when the mount is usable (a daemon serves it from then on), 1 with one line on stderr and
-// nothing mounted. With -f it returns after the unmount.
+// Returns the exit code: 0 once the mount is usable and a daemon serves it, or 1 after a one-line error on stderr, with nothing
+// mounted. With -f, it returns after the unmount.
 int command_main(int argc, char **argv);
 
-// `stage1 union diff`: what an upper changed. 0, or 1 after an error.
+// `stage1 union diff`: lists what an upper changed. Returns the exit code.
 int diff_main(int argc, char **argv);
 
 }  // namespace unionfs

@@ -27,12 +27,12 @@ using base::Result;
 
 namespace {
 
-// A directory of a layer, which may be as deep as its owner likes: its descriptor is given up when there are too many, and
-// opened again from those above it.
+// A directory of a layer. A layer may be arbitrarily deep. So if too many descriptors are open, some are closed, and reopened
+// later from their parents.
 struct Place {
     Place *above = nullptr;
     std::string name{};
-    FdRef root{};  // of a layer's own directory
+    FdRef root{};  // only for a layer's root
     FdCache::Slot slot{};
 };
 
@@ -62,7 +62,7 @@ class Places {
 
 using Directories = std::vector<Place *>;
 
-// An upper has marks of either kind (trusted or user), so both are read.
+// An upper may have marks of either kind (trusted or user), so read both.
 const std::array<Marks, 2> kinds{{{"trusted.overlay."}, {"user.overlay."}}};
 
 std::string redirect_of(int dir, const char *name) {
@@ -88,12 +88,12 @@ bool hides(int dir, const char *name, const struct stat &status) {
     });
 }
 
-// A directory of the union: where it is, and what of the lowers shows in it.
+// A directory of the union: where it is in the upper, and which lower directories show in it.
 struct Directory {
     Place *upper;
     std::string path;
     Directories lowers;
-    std::string lower_path;  // by which the lowers have it
+    std::string lower_path;  // its path in the lowers
 };
 
 struct Walk {
@@ -102,7 +102,7 @@ struct Walk {
     std::vector<Directory> left{};
     Places places{};
 
-    // One after the other: each within the one above would cost stack.
+    // Uses a list of directories, because recursion would cost stack.
     Result<> run() {
         while (!left.empty()) {
             const Directory at = std::move(left.back());
@@ -117,7 +117,7 @@ struct Walk {
         return {};
     }
 
-    // Whether the lowers show that name beside, and what is there.
+    // Whether the lowers show that name. `below` receives its status there.
     Result<bool> look_below(const Directory &parent, const std::string &name, struct stat &below) {
         for (Place *lower : parent.lowers) {
             auto fd = places.open(*lower);
@@ -159,7 +159,8 @@ struct Walk {
         return {};
     }
 
-    // The directories of that name that show through one another: anything else, and an opaque one, hides those further down.
+    // Finds the lower directories of that name that merge. An opaque one hides those further down, and so does any other
+    // object.
     Result<> merge(const Directories &lowers, const std::string &name, Directories &merged) {
         merged.clear();
         for (Place *lower : lowers) {
@@ -175,7 +176,8 @@ struct Walk {
         return {};
     }
 
-    // Follows a redirect: a name beside, or a path from the roots. False: there is none, or it leads to where the directory is.
+    // Follows a redirect: a name in the same directory, or a path from the roots. Returns false if there is none, or if it
+    // leads to where the directory is.
     Result<bool> look_where_it_was(int upper, const std::string &name, const Directory &parent, bool may_move, Directory &at) {
         const std::string target = may_move ? redirect_of(upper, name.c_str()) : std::string{};
         if (target.empty()) return false;
@@ -192,7 +194,7 @@ struct Walk {
         return true;
     }
 
-    // The whiteout where a moved directory was says nothing new.
+    // Drops the whiteouts that moved directories left behind, because they say nothing new.
     void drop_old_places() {
         std::set<std::string_view> old_places;
         for (const Difference &difference : found)

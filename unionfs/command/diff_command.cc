@@ -12,8 +12,8 @@ namespace {
 
 constexpr const char *usage =
     "usage: stage1 union diff [--json] UPPER LOWER…\n"
-    "What the upper of a union changed against its lowers, the topmost first.\n"
-    "  --json   a list of objects: change, path, mode, size; from, of a moved directory\n";
+    "Lists what the upper of a union changed against its lowers. Give the topmost lower first.\n"
+    "  --json   print a list of objects: change, path, mode, size, and from (for a moved directory)\n";
 
 const char *word(Change change) {
     switch (change) {
@@ -25,7 +25,7 @@ const char *word(Change change) {
     return "";
 }
 
-// One line, whatever the name holds: control characters and the backslash as in /proc/mounts.
+// Puts any name on one line: escapes control characters and the backslash as in /proc/mounts.
 std::string escaped(std::string_view path) {
     std::string out;
     for (const char c : path) {

@@ -27,7 +27,7 @@ bool kernel_has_passthrough() {
     return version > 6 || (version == 6 && patch_level >= 9);
 }
 
-// Warm, by make bench-union: an open by message costs 31 µs more than one without, and what it saves is 70 µs a MiB read.
+// Measured warm by make bench-union: an open by message costs 31 µs more than one without, and saves 70 µs per MiB read.
 constexpr uint64_t worth_a_message = uint64_t{512} << 10;
 
 }  // namespace
@@ -46,13 +46,13 @@ LayerFacts look(const Union &fs, bool rootless) {
                      .has_passthrough = kernel_has_passthrough(),
                      .takes_changes = fs.takes_changes(),
                      .stale_readers = fs.options.stale_readers};
-    const auto mountinfo = base::read_file("/proc/self/mountinfo");  // without it a server is not seen
+    const auto mountinfo = base::read_file("/proc/self/mountinfo");  // without it, servers go unnoticed
     uint64_t bytes = 0, files = 0;
     for (const FdRef &lower : fs.layers.lowers) {
         struct stat status{};
         struct statvfs space{};
         if (::fstat(lower->get(), &status) < 0 || ::fstatvfs(lower->get(), &space) < 0) continue;
-        // Not statfs(2)'s type: over 9p that is the server's file system.
+        // Not statfs(2)'s type, because over 9p that is the server's file system.
         const std::string type = mountinfo ? file_system_type(*mountinfo, status.st_dev) : std::string();
         if (is_served(type)) facts.server = type;
         bytes += (space.f_blocks - space.f_bfree) * space.f_frsize;
@@ -63,23 +63,27 @@ LayerFacts look(const Union &fs, bool rootless) {
 }
 
 Choice choose_mode(const LayerFacts &facts) {
-    if (facts.rootless) return {Mode::store, "without root there is no passthrough: big reads and writes go through the daemon"};
+    if (facts.rootless)
+        return {Mode::store, "without root there is no passthrough, so large reads and writes go through the daemon"};
     if (!facts.has_passthrough)
         return {Mode::store, "before Linux 6.9 there is no passthrough, so throughput would save nothing"};
     if (facts.stale_readers)
-        return {Mode::throughput, "stale_readers: first reads of big files cost 1.0 of overlayfs's time, with store 2 to 30"};
+        return {Mode::throughput,
+                "stale_readers: first reads of large files take 1.0 times as long as with overlayfs (store: 2 to 30)"};
     if (facts.takes_changes)
         return {Mode::store,
-                "lower files may be copied up, so the kernel can't keep reading them by itself; warm opens and reads cost 0.9 "
-                "and 1.0 of overlayfs's time, with throughput 8 and 6, but writes of 4 KiB 10, with throughput 0.9"};
+                "lower files may be copied up, so the kernel can't keep reading them by itself; warm opens and reads take 0.9 "
+                "and 1.0 times as long as with overlayfs (throughput: 8 and 6), but 4 KiB writes take 10 times as long "
+                "(throughput: 0.9)"};
     if (!facts.server.empty())
         return {Mode::store, "the lowers are on " + facts.server +
-                                 ": with throughput each open would ask their server, with store none that is warm does"};
-    const std::string size = "files of the lowers have " + std::to_string(facts.bytes_a_file >> 10) + " KiB on average: ";
+                                 ", so with throughput every open would ask their server; with store, warm opens don't"};
+    const std::string size = "files of the lowers average " + std::to_string(facts.bytes_a_file >> 10) + " KiB: ";
     if (facts.bytes_a_file >= worth_a_message)
-        return {Mode::throughput, size + "first reads of big files cost 1.0 of overlayfs's time, with store 2 to 30"};
-    return {Mode::store, (facts.bytes_a_file == 0 ? "" : size) +
-                             "warm opens and reads of small files cost 0.9 and 1.0 of overlayfs's time, with throughput 8 and 6"};
+        return {Mode::throughput, size + "first reads of large files take 1.0 times as long as with overlayfs (store: 2 to 30)"};
+    return {Mode::store,
+            (facts.bytes_a_file == 0 ? "" : size) +
+                "warm opens and reads of small files take 0.9 and 1.0 times as long as with overlayfs (throughput: 8 and 6)"};
 }
 
 }  // namespace unionfs

@@ -1,5 +1,5 @@
-// Which mode `auto` means for the layers at hand, and the sentence that says why. What is known of them is gathered first
-// (look); the decision is pure (choose_mode).
+// Which mode `auto` means for the given layers, and the sentence that says why. look() gathers the facts. choose_mode() only
+// decides.
 #pragma once
 
 #include <sys/types.h>
@@ -15,12 +15,12 @@ namespace unionfs {
 struct LayerFacts {
     bool rootless = false;
     bool has_passthrough = true;  // Linux 6.9
-    bool takes_changes = false;   // files of the lowers may be copied up
+    bool takes_changes = false;   // lower files may be copied up
     bool stale_readers = false;
-    std::string server{};       // the file system of a lower whose files are at a server: 9p, …
-    uint64_t bytes_a_file = 0;  // on the lowers' file systems, on average; 0: they don't tell
+    std::string server{};       // type of a lower's file system that is on a server: 9p, …
+    uint64_t bytes_a_file = 0;  // average on the lowers' file systems; 0: unknown
 };
-// Of the file system of that number in the text of proc_pid_mountinfo(5); empty: none has it.
+// The type of the file system with that device number, from the text of proc_pid_mountinfo(5). Empty: there is none.
 std::string file_system_type(std::string_view mountinfo, dev_t device);
 LayerFacts look(const Union &fs, bool rootless);
 

@@ -1,6 +1,6 @@
-// The command line of the union as a value, in the forms of its predecessors: unionfs-fuse's
-// `-o cow,chroot=DIR,… RW=RW:RO=RO MOUNTPOINT` and overlayfs's `-o lowerdir=A:B,upperdir=C,workdir=D [SOURCE] MOUNTPOINT`.
-// Pure: nothing is opened here. An Error names the option or branch that is wrong.
+// Turns the union's command line into a value. It accepts the forms of both predecessors: unionfs-fuse's `-o cow,chroot=DIR,…
+// RW=RW:RO=RO MOUNTPOINT` and overlayfs's `-o lowerdir=A:B,upperdir=C,workdir=D [SOURCE] MOUNTPOINT`. Opens nothing. An Error
+// names the wrong option or branch.
 #pragma once
 
 #include <string>

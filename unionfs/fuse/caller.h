@@ -1,5 +1,6 @@
-// While it lives, this thread makes files as the process that asked: its user, group and umask, but with all our
-// capabilities, because the kernel has checked the permissions already. Needs a thread of its own (unshare(CLONE_FS)).
+// While this object lives, its thread makes files as the calling process: with its user, group and umask. It keeps all our
+// capabilities, because the kernel has already checked the permissions. Call it in a thread that did unshare(CLONE_FS), which
+// gives the thread a umask of its own.
 #pragma once
 
 #include <sys/types.h>

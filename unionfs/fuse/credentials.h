@@ -1,5 +1,5 @@
-// What the process that asked may do, as /proc tells it: what the kernel's messages leave out. Costs system calls, so it is
-// asked only where something hangs on it. Of a process that can't be looked at the least is taken for true.
+// What the calling process may do, according to /proc, because the kernel's messages don't say it. This costs system calls, so
+// ask only if the answer matters. A process that can't be read counts as having the fewest rights.
 #pragma once
 
 #define FUSE_USE_VERSION FUSE_MAKE_VERSION(3, 17)
@@ -13,14 +13,14 @@ namespace unionfs {
 class Credentials {
   public:
     explicit Credentials(fuse_req_t request);
-    // A capability in our user namespace: in one of its own everybody has all.
+    // A capability in our user namespace. In a namespace of its own, every process has all of them.
     [[nodiscard]] bool has_capability(unsigned number) const { return (capabilities_ >> number & 1) != 0; }
     [[nodiscard]] bool is_in_group(gid_t group) const;
 
   private:
     uint64_t capabilities_ = 0;
     gid_t group_;
-    std::string groups_;  // the line of /proc/PID/status
+    std::string groups_;  // from /proc/PID/status
 };
 
 }  // namespace unionfs

@@ -46,7 +46,7 @@ unsigned long flags_of(const Options &options) {
     return flags;
 }
 
-// The descriptor that fusermount3 sends over its socket; -1 when it sends none.
+// Receives the descriptor that fusermount3 sends over its socket. -1: it sent none.
 int receive_fd(int socket) {
     char byte = 0;
     iovec data{&byte, 1};
@@ -64,18 +64,17 @@ int receive_fd(int socket) {
     return fd;
 }
 
-// What fusermount3 said, on one line, with what helps where that is known. It looks a mount up in /etc/mtab before it
-// unmounts it, a link that a root lacks into which nothing but packages was unpacked.
+// Puts fusermount3's message on one line and adds advice where there is some. Before fusermount3 unmounts, it looks the mount
+// up in /etc/mtab. That link is missing in a root that was only unpacked from packages.
 std::string explained(std::string said) {
     while (said.ends_with('\n')) said.pop_back();
     for (char &c : said)
         if (c == '\n') c = ' ';
-    if (said.contains("/etc/mtab"))
-        said += "; it will not unmount either, unless root makes the link: ln -s /proc/self/mounts /etc/mtab";
+    if (said.contains("/etc/mtab")) said += "; it can't unmount either until root runs: ln -s /proc/self/mounts /etc/mtab";
     return said;
 }
 
-// Without /proc, callers are taken to be unprivileged.
+// Without /proc, callers count as unprivileged.
 base::Fd open_processes() { return base::Fd(::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC)); }
 
 Result<FuseDevice> mount_with_helper(const Options &options) {
@@ -92,14 +91,14 @@ Result<FuseDevice> mount_with_helper(const Options &options) {
         {.argv = {"fusermount3", "-o", words, "--", options.mountpoint}, .inherited = {theirs.get()}, .capture_output = true});
     ::unsetenv("_FUSE_COMMFD");
     theirs.reset();
-    if (!exit) return fail(exit.error().code, "mount", options.mountpoint, "needs root, or fusermount3 in PATH");
+    if (!exit) return fail(exit.error().code, "mount", options.mountpoint, "needs root or fusermount3 in PATH");
     const std::string said = explained(std::move(exit->output));
     base::Fd fd(receive_fd(ours.get()));
     if (!fd) return fail(0, "mount", options.mountpoint, said.empty() ? "fusermount3 refused" : said);
     return FuseDevice{.fd = std::move(fd), .rootless = true, .complaint = said, .processes = open_processes()};
 }
 
-// Passthrough needs root on the machine, not in a user namespace (user_namespaces(7): the uid map tells them apart).
+// Passthrough needs root on the machine, not in a user namespace. The uid map tells them apart (user_namespaces(7)).
 bool in_first_namespace() {
     std::array<char, 64> text{};
     const base::Fd map(::open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC));
@@ -115,7 +114,7 @@ Result<FuseDevice> mount_device(const Options &options) {
     if (!S_ISDIR(status.st_mode)) return fail(ENOTDIR, "mount point", options.mountpoint);
     auto fd = base::open_at(AT_FDCWD, "/dev/fuse", O_RDWR);
     if (!fd && fd.error().code != EACCES)
-        return fail(fd.error().code, "open", "/dev/fuse", "the kernel needs CONFIG_FUSE_FS, or its module fuse");
+        return fail(fd.error().code, "open", "/dev/fuse", "the kernel needs CONFIG_FUSE_FS or its fuse module");
     if (!fd) return mount_with_helper(options);
     std::string data = "fd=" + std::to_string(fd->get()) + ",rootmode=40000,user_id=" + std::to_string(::geteuid()) +
                        ",group_id=" + std::to_string(::getegid()) + ",default_permissions";
@@ -127,7 +126,7 @@ Result<FuseDevice> mount_device(const Options &options) {
     return FuseDevice{.fd = std::move(*fd), .rootless = !in_first_namespace(), .complaint = {}, .processes = open_processes()};
 }
 
-// The daemon needs to know nothing of it: what the kernel forbids it doesn't ask for.
+// The daemon needn't know about it, because the kernel never sends it a forbidden request.
 Result<> remount(const Options &options) {
     const std::string &path = options.mountpoint;
     if (::mount(nullptr, path.c_str(), nullptr, MS_REMOUNT | flags_of(options), nullptr) < 0)
@@ -155,13 +154,13 @@ void drop_cached_attributes(int device, uint64_t node_id) {
     } notice;
     notice.which.ino = node_id;
     notice.which.off = -1;                           // no pages
-    (void)!::write(device, &notice, sizeof notice);  // ENOENT: the kernel knows nothing of it that could be stale
+    (void)!::write(device, &notice, sizeof notice);  // ENOENT: the kernel has no cached attributes for it
 }
 
 void ask_to_resend(const FuseDevice &device) {
     constexpr int resend = 7;  // FUSE_NOTIFY_RESEND, linux/fuse.h of 6.9
     const fuse_out_header notice{sizeof notice, resend, 0};
-    (void)!::write(device.fd.get(), &notice, sizeof notice);  // the kernel can: the supervisor looked
+    (void)!::write(device.fd.get(), &notice, sizeof notice);  // the kernel supports it: the supervisor checked
 }
 
 void unmount_device(const Options &options) {

@@ -1,5 +1,5 @@
-// The edge of a request: what it needs and can't get is an error to its caller, not the end of the process. Each of libfuse's
-// callbacks stands behind it, so that no exception passes through libfuse.
+// The outer edge of a request. If a request runs out of memory, its caller gets an error, and the process goes on. Each of
+// libfuse's callbacks is wrapped in this, so that no exception passes through libfuse.
 #pragma once
 
 #include <cerrno>
@@ -10,10 +10,11 @@
 
 namespace unionfs {
 
-// Of this thread's request; the session sets it when an answer goes. After that libfuse's request is gone.
+// Whether this thread's request was answered. The session sets it when it sends an answer; libfuse's request is gone after
+// that.
 extern thread_local bool answered;
 
-// The callback `operation`, with ENOMEM for a failed allocation.
+// Calls `operation`. A failed allocation is answered with ENOMEM.
 template <auto operation, class... Arguments>
 void guarded(fuse_req_t request, Arguments... arguments) {
     try {

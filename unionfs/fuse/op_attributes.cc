@@ -18,7 +18,7 @@ namespace unionfs {
 
 namespace {
 
-// setattr_should_drop_sgid() of the kernel: without group execute the bit stays for who could set it.
+// Like setattr_should_drop_sgid() in the kernel: without group execute, the bit stays if the caller could set it.
 mode_t set_group_id_to_drop(const struct stat &status, const Credentials &caller) {
     if ((status.st_mode & S_ISGID) == 0) return 0;
     const bool keeps =
@@ -44,7 +44,7 @@ int drop_set_id(fuse_req_t request, Node &node, Kill kill) {
     if (kill == Kill::unless_capable && caller.has_capability(CAP_FSETID)) return 0;
     const mode_t drop = (status.st_mode & S_ISUID) | set_group_id_to_drop(status, caller);
     if (const int error = drop_bits(fs, node, status, drop); error != 0) return error;
-    if (drop != 0) fs.changed_by_us(node);  // no answer but a SETATTR's tells the kernel of the mode, by which it executes
+    if (drop != 0) fs.changed_by_us(node);  // only the answer to a SETATTR gives the kernel the new mode, by which it executes
     return 0;
 }
 
@@ -76,8 +76,8 @@ int change_times(const Location &place, const struct stat &wanted, int which) {
     return ::utimensat(place.fd(), place.name.c_str(), times, AT_SYMLINK_NOFOLLOW) < 0 ? errno : 0;
 }
 
-// chown(2) to nobody takes the bits all the same, but what comes of it is a SETATTR of nothing. Before a write by somebody
-// without CAP_FSETID the kernel sends the same, so whoever isn't the owner is answered as for a write, and nothing is done.
+// chown(2) without a new owner still clears the bits, but it arrives as an empty SETATTR. The kernel sends the same before a
+// write by a caller without CAP_FSETID. So if the caller isn't the owner, assume a write and do nothing.
 int change_nothing(fuse_req_t request, Node &node) {
     Union &fs = union_of(request);
     struct stat status{};
@@ -87,7 +87,7 @@ int change_nothing(fuse_req_t request, Node &node) {
     return drop_set_id(request, node, Kill::always);
 }
 
-// chown(2) of a file by whoever is not of its group takes set-group-ID without group execute too: ours would leave it.
+// chown(2) by a caller outside the file's group also clears set-group-ID without group execute. Our own chown would keep it.
 int change_owner(fuse_req_t request, Node &node, const Location &place, uid_t uid, gid_t gid) {
     Union &fs = union_of(request);
     struct stat status{};
@@ -97,7 +97,7 @@ int change_owner(fuse_req_t request, Node &node, const Location &place, uid_t ui
         if ((status.st_mode & (S_ISGID | S_IXGRP)) == S_ISGID) drop = set_group_id_to_drop(status, Credentials(request));
     }
     if (::fchownat(place.fd(), place.name.c_str(), uid, gid, place.flags()) < 0) return errno;
-    status.st_mode &= ~static_cast<mode_t>(S_ISUID);  // the system call took it
+    status.st_mode &= ~static_cast<mode_t>(S_ISUID);  // fchownat() cleared it
     return drop_bits(fs, node, status, drop);
 }
 
@@ -122,7 +122,7 @@ int change(fuse_req_t request, Node &node, const struct stat &wanted, int which)
     }
     if ((which & FUSE_SET_ATTR_MODE) != 0 && !S_ISLNK(node.type)) {
         const mode_t mode = wanted.st_mode & 07777;
-        // A directory's name is "." of itself.
+        // A directory's name here is ".".
         if (!place.name.empty() && ::fchmodat(place.fd(), place.name.c_str(), mode, 0) < 0) return errno;
         if (place.name.empty())
             if (const int error = set_mode(place.fd(), mode); error != 0) return error;
@@ -139,7 +139,7 @@ void setattr(fuse_req_t request, fuse_ino_t id, struct stat *wanted, int which, 
         reply(request, node);
         return;
     }
-    if (!in_upper && node.upper) union_of(request).changed_by_us(node);  // an error renews nothing
+    if (!in_upper && node.upper) union_of(request).changed_by_us(node);  // an error reply carries no attributes
     fuse_reply_err(request, error);
 }
 

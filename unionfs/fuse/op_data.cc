@@ -1,5 +1,5 @@
-// Data of files. In store mode the kernel opens without us and keeps pages; in throughput mode an open hands it the
-// backing file, and reads and writes never come here.
+// The data of files. In store mode, the kernel opens files without us and keeps their pages. In throughput mode, an open gives
+// the kernel the backing file, and reads and writes never come here.
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -19,7 +19,7 @@ thread_local bool kill_set_id = false;
 
 namespace {
 
-thread_local char *room = nullptr;  // without a destructor: musl has none for a thread's variables
+thread_local char *room = nullptr;  // without a destructor, because musl runs none for thread-local variables
 thread_local size_t room_size = 0;
 thread_local std::span<char> lent;
 
@@ -45,12 +45,12 @@ void free_reply_buffer() {
 
 namespace {
 
-// What an open file's handle says. 0: opened without us, or not to be counted.
+// The handle of an open file tells how it was opened. 0: without us, or not counted.
 constexpr uint64_t by_passthrough = 1;
 constexpr uint64_t by_page_cache = 2;
 
-// Who writes without the right to keep them loses set-user-ID and capabilities; the kernel passes those writes by us
-// only without passthrough (FUSE_HANDLE_KILLPRIV_V2).
+// A write clears set-user-ID and capabilities if the caller has no right to keep them. The kernel sends us such writes only
+// without passthrough (FUSE_HANDLE_KILLPRIV_V2).
 bool has_privileges(Union &fs, Node &node) {
     struct stat status{};
     Location place;
@@ -65,14 +65,15 @@ bool is_passed_through(Node &node) {
     return node.opens != 0;
 }
 
-// Whether the kernel is to read and write the file that shows by itself. An inode has one backing file at a time, and
-// after copy-up a lower's is the wrong one: it is given where there is no copy-up, or where its readers may go stale.
+// Whether the kernel should read and write the visible file by itself. An inode has only one backing file at a time, and after
+// a copy-up the lower's is the wrong one. So a lower file is passed only if there is no copy-up, or if its readers may go
+// stale.
 bool is_to_pass(Union &fs, Node &node, bool write) {
     if (!node.upper) return !fs.takes_changes() || fs.options.stale_readers;
     return is_passed_through(node) || !write || !has_privileges(fs, node);
 }
 
-// Gives the kernel the backing file; false: the file goes through the page cache. The Node is locked.
+// Gives the kernel the backing file. False: the file goes through the page cache. The Node is locked.
 bool pass_through(fuse_req_t request, Node &node, int fd, fuse_file_info &info) {
     if (node.cached_opens != 0) return false;
     if (node.opens == 0) {
@@ -110,10 +111,10 @@ int open_file(Session &session, fuse_req_t request, Node &node, fuse_file_info &
         lock.unlock();
         return fs.leave_to_readers(node);
     }
-    if (wanted && of_lower && node.upper) return ESTALE;  // copied up meanwhile; the kernel asks once more
+    if (wanted && of_lower && node.upper) return ESTALE;  // copied up in between; the kernel will retry
     const SharedMemory::Reference file = fs.table.reference(&node);
     const bool counted = fs.journal.counted(file);
-    const bool through = counted ? node.opens != 0 : wanted;  // one kind at a time, so it tells which it was
+    const bool through = counted ? node.opens != 0 : wanted;  // an inode has one kind at a time, so this tells which
     info.fh = through && pass_through(request, node, fd ? fd->get() : -1, info) ? by_passthrough : by_page_cache;
     if (info.fh == by_passthrough && write) begin_passthrough_writes(fs, node, (info.flags & O_CREAT) != 0);
     if (counted) return 0;
@@ -129,7 +130,7 @@ namespace {
 void open(fuse_req_t request, fuse_ino_t id, fuse_file_info *info) {
     Session &session = session_of(request);
     if (session.no_open) {
-        fuse_reply_err(request, ENOSYS);  // and never asked again
+        fuse_reply_err(request, ENOSYS);  // the kernel never asks again
         return;
     }
     const int error = open_file(session, request, node_of(request, id), *info);
@@ -148,10 +149,10 @@ void release(fuse_req_t request, fuse_ino_t id, fuse_file_info *info) {
     if (info->fh == by_passthrough && !counted) fs.journal.count(RequestKind::release, file, node.opens, -1U, node.cached_opens);
     if (info->fh == by_page_cache && !counted) fs.journal.count(RequestKind::release, file, node.cached_opens, -1U, node.opens);
     if (info->fh == by_passthrough && node.opens == 0 && node.backing_id > 0) {
-        (void)fuse_passthrough_close(request, node.backing_id);  // the connection's end closes it too
+        (void)fuse_passthrough_close(request, node.backing_id);  // the end of the connection closes it too
         node.backing_id = 0;
     }
-    lock.unlock();  // with the answer the kernel may forget the node, and another thread free it
+    lock.unlock();  // after the answer, the kernel may forget the node, and another thread may free it
     fuse_reply_err(request, 0);
 }
 
@@ -175,7 +176,7 @@ void write(fuse_req_t request, fuse_ino_t id, const char *data, size_t size, off
     FdRef fd;
     int error = fs.copy_up(node, -1, Told::by_the_answer);
     if (error == 0) error = fs.data(node, true, fd);
-    if (error == 0 && node.slot_appends && (info->flags & O_APPEND) == 0) error = EPERM;  // the kernel would append it
+    if (error == 0 && node.slot_appends && (info->flags & O_APPEND) == 0) error = EPERM;  // the kernel would append the data
     if (error == 0 && kill_set_id) error = drop_set_id(request, node, Kill::always);
     const ssize_t n = error == 0 ? ::pwrite(fd->get(), data, size, offset) : -1;
     if (error != 0)
@@ -200,10 +201,10 @@ void fallocate(fuse_req_t request, fuse_ino_t id, int mode, off_t offset, off_t 
     Node &node = node_of(request, id);
     FdRef fd;
     int error = fs.data(node, true, fd);
-    if (error == 0) error = drop_set_id(request, node, Kill::unless_capable);  // the kernel leaves it to us, without a word
+    if (error == 0) error = drop_set_id(request, node, Kill::unless_capable);  // the kernel leaves this to us without saying so
     if (error == 0 && ::fallocate(fd->get(), mode, offset, length) < 0) {
         error = errno;
-        fs.changed_by_us(node);  // a file system may set the times and then find no room
+        fs.changed_by_us(node);  // a file system may set the times before it runs out of space
     }
     fuse_reply_err(request, error);
 }
@@ -232,8 +233,8 @@ void copy_file_range(fuse_req_t request, fuse_ino_t id_in, off_t from, fuse_file
     if (error == 0) error = drop_set_id(request, target, Kill::unless_capable);  // as for fallocate
     const ssize_t n = error == 0 ? ::copy_file_range(in->get(), &from, out->get(), &to, size, static_cast<unsigned>(flags)) : -1;
     if (error == 0 && n < 0) {
-        error = errno == EXDEV ? EOPNOTSUPP : errno;  // then the kernel copies by itself
-        fs.changed_by_us(target);                     // as above
+        error = errno == EXDEV ? EOPNOTSUPP : errno;  // on EOPNOTSUPP, the kernel copies by itself
+        fs.changed_by_us(target);                     // as for fallocate
     }
     if (error != 0)
         fuse_reply_err(request, error);

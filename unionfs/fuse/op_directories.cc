@@ -1,5 +1,5 @@
-// Reading directories. There is no opened directory on our side: a listing belongs to the Node and is dropped at its end, and
-// the kernel keeps what it was told until the directory changes.
+// Reads directories. There are no open directories on our side: a listing belongs to the Node and is dropped when it was read
+// to the end. The kernel caches what it gets until the directory changes.
 #include <dirent.h>
 #include <unistd.h>
 
@@ -22,7 +22,7 @@ std::shared_ptr<Listing> listing_of(Union &fs, Node &directory, off_t offset, in
     }
     if (fs.trace) fs.trace->used(fs, directory);
     auto listing = std::make_shared<Listing>();
-    if (directory.removed) return listing;  // removed while somebody stands in it: nothing is left
+    if (directory.removed) return listing;  // removed while in use: nothing is left in it
     error = listing->load(fs, directory);
     const std::lock_guard lock(directory.mutex);
     directory.listing = listing;
@@ -30,13 +30,13 @@ std::shared_ptr<Listing> listing_of(Union &fs, Node &directory, off_t offset, in
 }
 
 void opendir(fuse_req_t request, fuse_ino_t, fuse_file_info *) {
-    fuse_reply_err(request, ENOSYS);  // and never asked again: the kernel opens by itself and caches
+    fuse_reply_err(request, ENOSYS);  // the kernel never asks again: it opens directories by itself and caches them
 }
 
-// A node id of 0 says that there are no attributes (fuse_direntplus_link in linux/fs/fuse/readdir.c).
+// A node id of 0 means that there are no attributes (fuse_direntplus_link in linux/fs/fuse/readdir.c).
 fuse_entry_param plain_entry(const ListingEntry &listed) {
     fuse_entry_param entry{};
-    entry.attr.st_ino = listed.number != 0 ? listed.number : listed.cookie;  // of 0 readdir(3) thinks that it is gone
+    entry.attr.st_ino = listed.number != 0 ? listed.number : listed.cookie;  // readdir(3) takes 0 for a deleted entry
     entry.attr.st_mode = DTTOIF(listed.type);
     return entry;
 }
@@ -63,11 +63,11 @@ void readdirplus(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset, f
     }
     if (offset == 0)
         directory.plain_token = fs.readdirplus.begin(fuse_req_ctx(request)->pid, listing->files, listing->has_subdirectories);
-    // A name whose attributes came along is not looked up any more, and would not be seen in use.
+    // If a name comes with attributes, the kernel doesn't look it up again, and the trace would miss its use.
     const bool plain = fs.readdirplus.goes_on(directory.plain_token) || (fs.trace && &directory == fs.root);
     char *const buffer = reply_buffer(size);
     size_t used = 0;
-    // `.` and `..` carry no node: what the kernel has of them stays as it is.
+    // `.` and `..` carry no node, so the kernel keeps what it has of them.
     for (off_t dot = offset; dot < 2; ++dot) {
         fuse_entry_param entry{};
         entry.attr.st_ino = directory.shown_inode;
@@ -84,9 +84,9 @@ void readdirplus(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset, f
         if (plain && at->number != 0)
             entry = plain_entry(*at);
         else if (const int failed = full_entry(fs, directory, *at, name, entry); failed == ENOENT)
-            continue;  // gone meanwhile
+            continue;  // removed in between
         else if (failed != 0)
-            entry = plain_entry(*at);  // who looks it up learns why
+            entry = plain_entry(*at);  // a lookup of it reports the error
         used += fuse_add_direntry_plus(request, buffer + used, size - used, name.c_str(), &entry, static_cast<off_t>(at->cookie));
     }
     if (used == 0) {
@@ -101,7 +101,7 @@ void fsyncdir(fuse_req_t request, fuse_ino_t id, int, fuse_file_info *) {
     Node &directory = node_of(request, id);
     FdRef dir;
     if (!directory.upper || fs.upper_dir(directory, dir) != 0) {
-        fuse_reply_err(request, 0);  // nothing of it is ours
+        fuse_reply_err(request, 0);  // none of it is in the upper
         return;
     }
     const base::Fd fd(::openat(dir->get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));

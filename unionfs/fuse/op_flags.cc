@@ -1,5 +1,5 @@
-// What lsattr(1), chattr(1) and xfs_io(8) ask: FS_IOC_GETFLAGS and its kin, of the object that shows. A change is made in
-// the upper. No other ioctl(2) is answered: what it means only the file system beneath knows, and whom it harms.
+// The ioctls of lsattr(1), chattr(1) and xfs_io(8): FS_IOC_GETFLAGS and its siblings, on the visible object. Changes are made
+// in the upper. No other ioctl(2) is answered, because only the file system beneath knows what it means and whom it harms.
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
@@ -19,7 +19,7 @@ namespace {
 struct Question {
     unsigned long command;
     bool is_change;
-    size_t size;  // of what the kernel passes
+    size_t size;  // of the kernel's data
 };
 
 const Question *question_of(unsigned command) {
@@ -32,12 +32,12 @@ const Question *question_of(unsigned command) {
     return nullptr;
 }
 
-// A file's or directory's own descriptor: an O_PATH one takes no ioctl.
+// Opens the file or directory itself, because an O_PATH descriptor takes no ioctl.
 int open_object(Union &fs, Node &node, bool is_change, FdRef &fd) {
     if (!node.is_file() && !node.is_dir()) return ENOTTY;
     if (is_change)
         if (const int error = fs.copy_up(node); error != 0) return error;
-    if (node.is_file()) return fs.data(node, false, fd);  // an immutable one isn't opened for writing, not even to free it
+    if (node.is_file()) return fs.data(node, false, fd);  // opening an immutable file for writing would fail
     Location place;
     if (const int error = fs.resolve(node, place); error != 0) return error;
     base::Fd opened(::openat(place.fd(), place.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -64,7 +64,7 @@ void ioctl(fuse_req_t request, fuse_ino_t id, unsigned command, void *, fuse_fil
     }
     if (error == 0 && ::ioctl(fd->get(), static_cast<int>(question->command), value.data()) < 0) error = errno;
     if (question->is_change && node.is_file()) fs.open_anew(node);
-    if (question->is_change) fs.changed_by_us(node);  // ctime; fuse_fileattr_set (linux/fs/fuse/ioctl.c) forgets nothing
+    if (question->is_change) fs.changed_by_us(node);  // for ctime; fuse_fileattr_set (linux/fs/fuse/ioctl.c) drops nothing
     if (error != 0)
         fuse_reply_err(request, error);
     else

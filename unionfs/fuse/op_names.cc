@@ -33,7 +33,7 @@ void lookup(fuse_req_t request, fuse_ino_t parent, const char *name) {
         entry = entry_of(*node, status);
         if (directory.plain_token != 0 && !node->is_dir()) fs.readdirplus.looked_up(directory.plain_token.exchange(0));
     } else if (error == ENOENT) {
-        entry.entry_timeout = forever;  // a name that is missing is worth remembering too
+        entry.entry_timeout = forever;  // cache a missing name too
     } else {
         fuse_reply_err(request, error);
         return;
@@ -52,7 +52,7 @@ void forget_multi(fuse_req_t request, size_t count, fuse_forget_data *forgets) {
     fuse_reply_none(request);
 }
 
-// Gives a Node's lookup back unless the kernel is told of it, which then does so itself.
+// Drops a Node's lookup unless the kernel learns of the Node. Then the kernel drops it later.
 class Forgotten {
   public:
     Forgotten(Union &fs, Node *node) : fs_(fs), node_(node) {}
@@ -68,7 +68,7 @@ class Forgotten {
     Node *node_;
 };
 
-// Makes a name as the caller and answers with its entry.
+// Makes a name as the calling process and answers with its entry.
 void make_entry(fuse_req_t request, fuse_ino_t parent, const char *name, bool directory,
                 const std::function<int(int, const char *)> &create) {
     Union &fs = union_of(request);
@@ -91,7 +91,7 @@ void make_entry(fuse_req_t request, fuse_ino_t parent, const char *name, bool di
 }
 
 void mknod(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode, dev_t device) {
-    // 0:0 would be read as a whiteout; overlayfs refuses it too.
+    // 0:0 would read as a whiteout. overlayfs refuses it too.
     if (S_ISCHR(mode) && device == 0) {
         fuse_reply_err(request, EPERM);
         return;

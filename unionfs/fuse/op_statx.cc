@@ -1,5 +1,5 @@
-// FUSE_STATX (Linux 6.6), which libfuse before 3.18 does not know: what a client asks for to learn a birth time. That is
-// the birth time of the object that shows, after copy-up the copy's, as with overlayfs.
+// FUSE_STATX (Linux 6.6), which libfuse before 3.18 doesn't know. The kernel sends it when a program asks for a birth time. The
+// answer is that of the visible object, so after a copy-up the copy's, as with overlayfs.
 #include "unionfs/fuse/op_statx.h"
 
 #include <fcntl.h>
@@ -16,7 +16,7 @@ namespace unionfs {
 
 namespace {
 
-// linux/fuse.h of 6.6.
+// From linux/fuse.h of Linux 6.6.
 struct InHeader {
     uint32_t length, opcode;
     uint64_t unique, node;

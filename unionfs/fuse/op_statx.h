@@ -1,4 +1,4 @@
-// The one operation that comes to us without libfuse.
+// The one operation that bypasses libfuse.
 #pragma once
 
 #include "unionfs/fuse/operations.h"
@@ -10,7 +10,7 @@ struct StatxAnswer {
     size_t size = 0;
 };
 
-// False: that is another request, and libfuse's.
+// Returns false for any other request, which libfuse handles.
 bool answer_statx(Union &fs, const fuse_buf &request, StatxAnswer &answer);
 
 }  // namespace unionfs

@@ -19,7 +19,8 @@ namespace {
 
 bool is_ours(Union &fs, const char *name) { return std::string_view(name).starts_with(fs.layers.marks.prefix); }
 
-// XATTR_CREATE, XATTR_REPLACE and removal ask what was there before the first try; a resent request may find its own work.
+// XATTR_CREATE, XATTR_REPLACE and removal depend on what existed before the first try. A resent request may find its own
+// result.
 int check_first(Union &fs, Node &node, const Location &place, RequestKind kind, const char *name, int flags) {
     const ssize_t n = get_xattr(place.fd(), place.name.c_str(), name, nullptr, 0);
     const bool exists = n >= 0;
@@ -29,7 +30,8 @@ int check_first(Union &fs, Node &node, const Location &place, RequestKind kind, 
     return flags == XATTR_REPLACE && !entry.existed ? ENODATA : 0;
 }
 
-// An access ACL by an owner who is not of the file's group. We are of all, and the file system beneath keeps the bit.
+// For an access ACL set by an owner outside the file's group. We count as being in every group, so the file system beneath
+// keeps the bit.
 int drop_set_group_id(const Location &place) {
     struct stat status{};
     if (::fstatat(place.fd(), place.name.c_str(), &status, place.flags()) < 0) return errno;
@@ -84,7 +86,7 @@ void listxattr(fuse_req_t request, fuse_ino_t id, size_t size) {
         fuse_reply_err(request, error);
         return;
     }
-    std::optional<bool> may_see_trusted;  // costs system calls, so it is asked for the first such name
+    std::optional<bool> may_see_trusted;  // costs system calls, so ask only at the first such name
     std::string list;
     for (const std::string &name : names) {
         if (is_ours(fs, name.c_str())) continue;
@@ -107,7 +109,7 @@ void removexattr(fuse_req_t request, fuse_ino_t id, const char *name) {
     Node &node = node_of(request, id);
     Location place;
     int error = is_ours(fs, name) ? ENODATA : fs.resolve_open(node, place);
-    // Nothing is copied up for an attribute that isn't there.
+    // Don't copy up for an attribute that doesn't exist.
     if (error == 0 && !node.upper)
         if (const ssize_t n = get_xattr(place.fd(), place.name.c_str(), name, nullptr, 0); n < 0) error = static_cast<int>(-n);
     if (error == 0) error = fs.copy_up(node);

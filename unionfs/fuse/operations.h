@@ -1,4 +1,4 @@
-// The FUSE operations, a file a group (op_*.cc), and what they share. A node id is the address of its Node, 1 the root's.
+// The FUSE operations, one file per group (op_*.cc), and what they share. A node id is its Node's address; the root's is 1.
 #pragma once
 
 #define FUSE_USE_VERSION FUSE_MAKE_VERSION(3, 17)
@@ -14,42 +14,42 @@ struct Session {
     Union &fs;
     Mode mode;                 // never automatic
     int device = -1;           // /dev/fuse, for backing files
-    int processes = -1;        // /proc, for what the kernel's messages leave out of a caller
-    bool passthrough = false;  // taken by the kernel at INIT
+    int processes = -1;        // /proc, for facts about callers that the kernel's messages leave out
+    bool passthrough = false;  // accepted by the kernel at INIT
     bool no_open = false;
 };
 
-// Nobody changes the layers but us, and what we change the kernel knows: nothing it cached ever expires.
+// Nobody but us changes the layers, and the kernel knows what we change. So nothing that it caches expires.
 inline constexpr double forever = 1e9;  // seconds
-// Except of a file that was left to its readers, which changes through another Node, and of one that is written to unseen.
+// Exceptions: a file left to its readers, because it changes through another Node, and a file with unseen writes.
 inline double attributes_stay(const Node &node) { return node.left || node.has_passthrough_writers() ? 0 : forever; }
 
-// The kernel's wish that set-ID bits are dropped, which libfuse's write, setattr and setxattr don't pass on; the loop sets it.
+// Whether the kernel wants set-ID bits dropped. libfuse's write, setattr and setxattr don't pass this on, so the loop sets it.
 extern thread_local bool kill_set_id;
 
 inline Session &session_of(fuse_req_t request) { return *static_cast<Session *>(fuse_req_userdata(request)); }
 inline Union &union_of(fuse_req_t request) { return session_of(request).fs; }
 inline Node &node_of(fuse_req_t request, fuse_ino_t id) {
     return id == FUSE_ROOT_ID ? *union_of(request).root
-                              : *reinterpret_cast<Node *>(id);  // NOLINT(performance-no-int-to-ptr): what a node id is
+                              : *reinterpret_cast<Node *>(id);  // NOLINT(performance-no-int-to-ptr): a node id is an address
 }
 inline fuse_ino_t id_of(const Union &fs, const Node &node) {
     return &node == fs.root ? FUSE_ROOT_ID : reinterpret_cast<fuse_ino_t>(&node);
 }
 
 fuse_entry_param entry_of(const Node &node, const struct stat &status);
-// What a write takes from a file's mode. `always`: the kernel has judged already that the caller may not keep it.
+// Clears what a write clears in a file's mode. `always`: the kernel has already decided that the caller may not keep the bits.
 enum class Kill { always, unless_capable };
 int drop_set_id(fuse_req_t request, Node &node, Kill kill);
 
-// Room for an answer, this thread's until it asks again; freed at the thread's end.
+// A buffer for an answer, valid in this thread until the next call. free_reply_buffer() frees it at the thread's end.
 char *reply_buffer(size_t size);
 void free_reply_buffer();
-// From now on this thread's reply_buffer gives that room where it suffices. The end of the request lies there too, but READ
-// and READDIR, which ask for room, have nothing that far back.
+// From now on, this thread's reply_buffer() returns `buffer` if that is large enough. The end of the request is in it too. But
+// only READ and READDIR ask for a buffer, and their requests don't reach that far.
 void lend_reply_buffer(std::span<char> buffer);
 
-// Opens for a client: sets what the kernel is to do with the file.
+// Opens a file for a client and tells the kernel how to handle it.
 int open_file(Session &session, fuse_req_t request, Node &node, fuse_file_info &info);
 
 void add_names(fuse_lowlevel_ops &ops);  // lookup, forget, create, mkdir, mknod, symlink, link, unlink, rmdir, rename, tmpfile

@@ -7,7 +7,7 @@ namespace unionfs {
 void begin_passthrough_writes(Union &fs, Node &node, bool is_new) {
     if (node.has_passthrough_writers()) return;
     node.set_passthrough_writers(true);
-    if (!is_new) fs.changed_by_us(node);  // what was told before held for ever
+    if (!is_new) fs.changed_by_us(node);  // attributes sent earlier never expire
 }
 
 void end_passthrough_writes(Union &fs, Node &node) {
@@ -15,10 +15,10 @@ void end_passthrough_writes(Union &fs, Node &node) {
     const std::lock_guard lock(node.mutex);
     Location place;
     if (node.opens != 0 || node.orphan() || fs.resolve_upper(node, place) != 0) return;
-    fs.cache.drop(node.slot);  // ours counts too
+    fs.cache.drop(node.slot);  // our own descriptor counts too
     node.slot_writable = false;
     const base::Fd fd(::openat(place.fd(), place.name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-    // A mapping keeps the file open. While one is open for writing there can be no lease (fcntl(2)). A lease ends with its
+    // A mapping keeps the file open, and there can be no lease while it is open for writing (fcntl(2)). The lease ends with its
     // descriptor.
     if (fd && ::fcntl(fd.get(), F_SETLEASE, F_RDLCK) == 0) node.set_passthrough_writers(false);
 }

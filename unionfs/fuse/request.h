@@ -1,4 +1,4 @@
-// A request as it comes from the kernel: where it is read to, and what of it libfuse's callbacks don't get to see.
+// A request from the kernel: the buffer it is read into, and the parts that libfuse's callbacks don't see.
 #pragma once
 
 #include <cstddef>
@@ -11,11 +11,12 @@ namespace unionfs {
 // The kernel's number for the request; 0 if it is too short to have one.
 uint64_t unique_of(const fuse_buf &request);
 
-// Whether set-user-ID bits are to be dropped.
+// Whether the kernel wants set-ID bits dropped.
 bool wants_kill(const fuse_buf &request);
 
-// What a thread reads requests into. A page of it that is not there yet when the process is killed in the middle of a read
-// costs the client an EIO: the kernel can't fault it in for a dying thread. So it is there as far as requests reach.
+// The buffer into which a thread reads requests. If a page of it is missing when the process is killed during a read, the
+// client gets EIO, because the kernel can't fault pages in for a dying thread. So its pages are populated as far as requests
+// reach.
 class RequestBuffer {
   public:
     RequestBuffer();
@@ -25,7 +26,7 @@ class RequestBuffer {
 
     fuse_buf ready_for(size_t bytes);
 
-    static constexpr size_t first_bytes = size_t{136} << 10;  // a write of 128 KiB, as cp(1) makes them
+    static constexpr size_t first_bytes = size_t{136} << 10;  // enough for a 128 KiB write, which cp(1) makes
 
   private:
     void *mem_;

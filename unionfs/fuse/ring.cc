@@ -16,7 +16,7 @@ using base::Result;
 
 namespace {
 
-// linux/fuse.h of 6.14.
+// From linux/fuse.h of Linux 6.14.
 struct Command {
     uint64_t flags, commit_id;
     uint16_t queue;
@@ -84,7 +84,7 @@ int Ring::fetch() {
     return error;
 }
 
-// The payload lies where the kernel put it; headers and operation are moved before it.
+// The payload stays where the kernel put it. Headers and operation are copied in front of it.
 std::span<char> Ring::next() {
     if (fetch() != 0) return {};
     fuse_in_header header{};

@@ -22,7 +22,8 @@ constexpr unsigned most_of_processor = 16;
 
 constexpr const char *possible = "/sys/devices/system/cpu/possible";
 
-// The kernel wants a queue for each processor that could ever come: "0" or "0-3\n". 0: unknown, or with gaps.
+// The kernel needs a queue for every possible processor. The file has "0" or "0-3\n". Returns 0 if it is unreadable or has
+// gaps.
 unsigned possible_processors() {
     const auto text = base::read_file(possible);
     if (!text) return 0;
@@ -65,24 +66,24 @@ void RingThreads::start(std::unique_ptr<Ring> ring) {
             --running_;
         }).detach();
     } catch (const std::exception &) {
-        --queue.threads;  // those that are there go on; the next request tries again
+        --queue.threads;  // the other threads go on; the next request tries again
         --running_;
     }
 }
 
 void RingThreads::run(Ring &ring) {
     Queue &queue = queues_[ring.processor()];
-    (void)::unshare(CLONE_FS);  // a umask of its own
+    (void)::unshare(CLONE_FS);  // for its own umask
     cpu_set_t here;
     CPU_ZERO(&here);
     CPU_SET(ring.processor(), &here);
-    (void)::sched_setaffinity(0, sizeof here, &here);  // refused for one that is off: no client is there
+    (void)::sched_setaffinity(0, sizeof here, &here);  // fails for an offline processor, which has no clients
     while (true) {
         ++queue.free;
         const std::span<char> request = ring.next();
         const bool was_last = --queue.free == 0;
         if (request.empty()) break;
-        // Somebody must be there for the next request, however long this one takes.
+        // A thread must be ready for the next request, however long this one takes.
         if (was_last && queue.threads < most_of_processor)
             if (auto another = Ring::make(device_, ring.processor(), payload_bytes_); another) start(std::move(*another));
         work_.serve(ring, request);

@@ -1,5 +1,5 @@
-// The threads that serve requests over io_uring: some for each processor, bound to it. The kernel gives a request to the
-// thread of its processor that was last free; there is always another as long as there are fewer than `most`.
+// The threads that serve requests over io_uring: several per processor, bound to it. The kernel gives a request to the thread
+// of its processor that became free last. Another one is always ready until there are `most_of_processor`.
 #pragma once
 
 #include <atomic>
@@ -12,16 +12,17 @@ namespace unionfs {
 
 class RingThreads {
   public:
-    // `serve` answers a request, in the thread of its ring; `left` ends each thread. `running` counts them.
+    // `serve` answers a request, in the thread of its ring. `left` runs at the end of each thread. `running` counts the
+    // threads.
     struct Work {
         std::function<void(Ring &, std::span<char>)> serve;
         std::function<void()> left;
     };
     RingThreads(int device, std::atomic<unsigned> &running, Work work);
 
-    // Everything that can fail, before the kernel hears of it. An Error: stay with /dev/fuse.
+    // Does everything that can fail, before the kernel is told. After an Error, stay with /dev/fuse.
     base::Result<> prepare(size_t payload_bytes);
-    // After the kernel has the answer to its INIT: it waits for all processors' queues.
+    // Call this once the kernel has the answer to its INIT. It waits for the queues of all processors.
     void start();
 
   private:

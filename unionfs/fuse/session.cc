@@ -40,13 +40,13 @@ struct Loop {
     std::atomic<bool> is_ready = false;
 };
 
-// Each thread reads from, and answers to, its own descriptor of the connection: the kernel looks for a request's answer
-// where it was read.
+// Each thread reads and answers on its own descriptor of the connection, because the kernel looks for a request on the
+// descriptor where it was read.
 thread_local int thread_device = -1;
 thread_local bool replaying = false;
 
-// How many threads are there for the next request. One that answers counts as such already: the answer wakes the
-// client, who may run, and ask again, before the thread is back.
+// The number of threads that are ready for the next request. A thread that sends an answer counts already: the answer wakes the
+// client, which may send its next request before the thread is back.
 std::atomic<unsigned> idle = 0;
 thread_local bool is_idle = false;
 
@@ -61,16 +61,16 @@ size_t size_of(const iovec *parts, int count) {
     return std::accumulate(parts, parts + count, size_t{0}, [](size_t n, const iovec &part) { return n + part.iov_len; });
 }
 
-// Whoever serves a later request sees what was done before an answer. The kernel guarantees that; this counter tells it to
-// the memory model, which knows nothing of io_uring.
+// A thread that serves a later request must see what was done before an answer. The kernel guarantees that, but the memory
+// model doesn't know about io_uring. This counter tells it.
 std::atomic<unsigned> answers = 0;
 
-thread_local Ring *thread_ring = nullptr;  // by which the request came that this thread serves
+thread_local Ring *thread_ring = nullptr;  // the ring of this thread's request; null: /dev/fuse
 
-thread_local Loop *greeting = nullptr;  // the request is INIT
+thread_local Loop *greeting = nullptr;  // set if the request is INIT
 
 ssize_t write_device(int, iovec *parts, int count, void *) {
-    if (replaying) return static_cast<ssize_t>(size_of(parts, count));  // the answer to an INIT that was answered long ago
+    if (replaying) return static_cast<ssize_t>(size_of(parts, count));  // INIT was answered long ago
     answered = true;
     answers.fetch_add(1, std::memory_order_release);
     if (thread_ring != nullptr) {
@@ -79,7 +79,7 @@ ssize_t write_device(int, iovec *parts, int count, void *) {
     }
     if (greeting != nullptr) offer_rings(greeting->fs, greeting->rings, parts, count);
     rest();
-    // The kernel pins the pages of each part anew (fuse_copy_fill), which costs more than to copy what is short.
+    // The kernel pins the pages of each part (fuse_copy_fill), which costs more than copying a short answer.
     std::array<char, 256> whole;
     const size_t size = size_of(parts, count);
     if (count == 1 || size > whole.size()) return ::writev(thread_device, parts, count);
@@ -90,9 +90,9 @@ ssize_t write_device(int, iovec *parts, int count, void *) {
 }
 
 constexpr unsigned most_threads = 64;
-constexpr unsigned most_idle = 3;  // the kernel takes them in turn, which costs warm caches and the processor they ran on
+constexpr unsigned most_idle = 3;  // the kernel takes them in turn, which loses warm caches and processor affinity
 
-// libfuse learns what was agreed with the kernel from the request of that time.
+// Sends libfuse the saved INIT request, so that it learns what was negotiated with the kernel.
 void replay_init(Union &fs, fuse_session *session) {
     Handover &handover = handover_of(fs.memory);
     fuse_buf buffer{};
@@ -120,7 +120,7 @@ void serve_request(Loop &loop, fuse_buf &buffer) {
 }
 
 void run_thread(Loop &loop, bool is_first) {
-    (void)::unshare(CLONE_FS);  // a umask of its own
+    (void)::unshare(CLONE_FS);  // for its own umask
     const base::Fd own = clone_device(loop.device);
     thread_device = own ? own.get() : loop.device;
     RequestBuffer memory;
@@ -135,7 +135,7 @@ void run_thread(Loop &loop, bool is_first) {
         if (size == -EINTR || size == -EAGAIN) continue;
         if (size <= 0) break;
         if (static_cast<size_t>(size) > largest) largest = static_cast<size_t>(size);
-        // Somebody must be there for the next request, however long this one takes.
+        // A thread must be ready for the next request, however long this one takes.
         if (left == 0 && loop.is_ready) start_thread(loop);
         if (!loop.is_ready) {
             save_init(loop.fs, buffer);
@@ -160,7 +160,7 @@ void start_thread(Loop &loop) {
     try {
         std::thread([&loop] { run_thread(loop, false); }).detach();
     } catch (const std::exception &) {
-        --loop.threads;  // those that are there go on; the next request tries again
+        --loop.threads;  // the other threads go on; the next request tries again
     }
 }
 
@@ -208,7 +208,7 @@ Result<> serve(Union &fs, const FuseDevice &device, Mode mode, const std::functi
     }
     ++loop.threads;
     run_thread(loop, true);
-    // The unmount wakes all; one in a long copy-up has nobody left to answer to.
+    // The unmount wakes all threads. One in a long copy-up has no client left to answer.
     for (int i = 0; i < 100 && loop.threads != 0; ++i) ::poll(nullptr, 0, 10);
     if (loop.threads != 0) ::_exit(0);
     fuse_session_destroy(handle);

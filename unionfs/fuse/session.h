@@ -1,4 +1,4 @@
-// Serves a mounted /dev/fuse until it is unmounted: threads that read requests, libfuse that decodes them.
+// Serves a mounted /dev/fuse until it is unmounted. Threads read the requests, and libfuse decodes them.
 #pragma once
 
 #include <functional>

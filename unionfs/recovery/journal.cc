@@ -50,10 +50,11 @@ void Journal::count(RequestKind kind, SharedMemory::Reference file, unsigned &co
     std::atomic_signal_fence(std::memory_order_release);
     counter += by;
     std::atomic_signal_fence(std::memory_order_release);
-    noted.counted = true;  // from here on others may count too
+    noted.counted = true;  // from here on, other requests may count too
 }
 
-// One is always found: there are more entries than threads, and an inherited one that was never asked for again is reused.
+// Always finds one: there are more entries than threads, and an inherited entry that the kernel never asked for again is
+// reused.
 size_t Journal::free_entry() {
     for (size_t tries = 0;; ++tries) {
         const size_t i = ++last_ % size;
@@ -77,7 +78,7 @@ JournalEntry &Journal::note(const IntendedRequest &intent) {
     made.new_parent = intent.new_parent;
     made.name_size = copy_name(made.name, intent.name);
     made.new_name_size = copy_name(made.new_name, intent.new_name);
-    std::atomic_signal_fence(std::memory_order_release);  // whole before it counts
+    std::atomic_signal_fence(std::memory_order_release);  // complete before it counts
     made.unique = request;
     entry = &made;
     return made;

@@ -1,9 +1,9 @@
-// Which requests are being carried out that must not be carried out twice. A worker notes here, in the shared memory,
-// what it is about to do; when it dies before it answered, its successor finds out on disk whether that was done, and
-// when the kernel sends the request again it is answered instead of repeated.
+// Requests in progress that must not be carried out twice. Before a worker makes a change, it notes it here, in shared memory.
+// If it dies before it answers, its successor finds out on disk whether the change was made. When the kernel sends the request
+// again, the successor answers it without repeating the change.
 //
-// One system call makes each such change visible, so it was done or not; the kernel holds the directories locked until the
-// answer, so nobody else can have done it (linux/Documentation/filesystems/locking.rst).
+// One system call makes each such change visible, so it was either made or not. The kernel keeps the directories locked until
+// the answer, so nobody else can have made it (linux/Documentation/filesystems/locking.rst).
 #pragma once
 
 #include <array>
@@ -18,14 +18,14 @@ namespace unionfs {
 enum class RequestKind : uint8_t { make, link, remove, rename, open, release, set_attribute, remove_attribute };
 
 struct JournalEntry {
-    std::atomic<uint64_t> unique;  // of the request, as the kernel numbered it first; 0: the entry is free
+    std::atomic<uint64_t> unique;  // the request's first number from the kernel; 0: the entry is free
     RequestKind kind;
-    bool done;  // found out by a successor
+    bool done;  // set by a successor
     bool inherited;
-    bool exchange;           // of rename
-    bool existed;            // of the attribute requests: before the first try
-    bool counting, counted;  // an open or release of `file`, whatever the kind
-    unsigned opens;          // what that count leaves
+    bool exchange;           // for rename
+    bool existed;            // for attribute requests: it existed before the first try
+    bool counting, counted;  // an open or release of `file`, for any kind
+    unsigned opens;          // the total after that count
     SharedMemory::Reference file;
     SharedMemory::Reference node, other, parent, new_parent;
     uint8_t name_size, new_name_size;
@@ -47,25 +47,25 @@ struct IntendedRequest {
 
 class Journal {
   public:
-    static constexpr size_t size = 512;  // more than threads, by what a few dead workers leave
+    static constexpr size_t size = 512;  // more than threads, plus what a few dead workers leave
 
-    // `entries`: `size` of them in the shared memory. What is in use there is inherited.
+    // `entries` points to `size` of them in shared memory. inherit() adopts those that are in use.
     explicit Journal(JournalEntry *entries) : entries_(entries) {}
     void inherit();
 
-    // This thread begins a request, and has answered it.
+    // Call these when this thread begins a request, and when it has answered it.
     void begin(uint64_t unique);
     void end();
 
-    // Whether this thread's request was done by a worker that died before it answered.
+    // Whether a worker that died before it answered had done this thread's request.
     [[nodiscard]] bool done() const;
     // Whether a dead worker had begun this thread's request.
     [[nodiscard]] bool inherited() const;
     // Whether that worker had counted an open or release of this file.
     [[nodiscard]] bool counted(SharedMemory::Reference file) const;
-    // Counts one, so that a successor can tell whether it was counted. The Node is locked; `others`: its other counter.
+    // Changes `counter` so that a successor can tell whether it was changed. The Node is locked. `others`: its other counter.
     void count(RequestKind kind, SharedMemory::Reference file, unsigned &counter, unsigned by, unsigned others);
-    // Called before a change that can't be repeated. A resent request keeps the entry that it has already.
+    // Call this before a change that can't be repeated. A resent request keeps the entry it already has.
     JournalEntry &note(const IntendedRequest &intent);
 
     // Visits all entries in use. A successor settles them before it serves.

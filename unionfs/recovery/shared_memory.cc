@@ -17,10 +17,10 @@ SharedMemory::~SharedMemory() {
 }
 
 base::Result<> SharedMemory::make() {
-    const base::Fd file(::memfd_create("unionfs", MFD_CLOEXEC));  // a file of memory is charged by the page, when written
+    const base::Fd file(::memfd_create("unionfs", MFD_CLOEXEC));  // memory is charged page by page, when written
     if (!file || ::ftruncate(file.get(), bytes) < 0) return base::fail(errno, "shared memory", "memfd");
     void *start = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
-    if (start == MAP_FAILED) return base::fail(errno, "shared memory", "mmap", "16 GiB of addresses are wanted: see ulimit -v");
+    if (start == MAP_FAILED) return base::fail(errno, "shared memory", "mmap", "needs 16 GiB of address space; see ulimit -v");
     start_ = static_cast<std::byte *>(start);
     return {};
 }
@@ -37,7 +37,7 @@ void ItemPool::list(size_t chunk) {
 void *ItemPool::take() {
     if (with_room_.empty()) {
         if ((chunks_.size() + 1) * chunk_bytes > stretch_) throw std::bad_alloc();
-        // list() must not allocate: it is called when something is freed.
+        // list() must not allocate, because it is called when something is freed.
         if (with_room_.capacity() <= chunks_.size()) with_room_.reserve(chunks_.size() * 2 + 16);
         chunks_.emplace_back();
         list(chunks_.size() - 1);
@@ -71,7 +71,7 @@ void ItemPool::give(void *item) {
         ++empty_;
         return;
     }
-    (void)::madvise(begin_ + at * chunk_bytes, chunk_bytes, MADV_REMOVE);  // kept when it can't be given back
+    (void)::madvise(begin_ + at * chunk_bytes, chunk_bytes, MADV_REMOVE);  // if that fails, the memory stays
     chunk.free_item = none;
     chunk.touched = 0;
 }

@@ -22,7 +22,7 @@ namespace unionfs {
 
 namespace {
 
-constexpr unsigned most_short_lives = 5;  // then something is wrong that a new worker does not mend
+constexpr unsigned most_short_lives = 5;  // after that, a new worker would not help
 constexpr long short_life_ms = 1000;
 
 sigset_t watched() {
@@ -36,7 +36,7 @@ std::vector<int> open_descriptors() {
     std::vector<int> open;
     rlimit limit{};
     if (::getrlimit(RLIMIT_NOFILE, &limit) < 0) limit.rlim_cur = 1024;
-    // Nearly all lie below the lowest free number. The few others are found by trying some numbers above it.
+    // Nearly all open descriptors lie below the lowest free number. Trying some numbers above it finds the few others.
     constexpr int enough_free = 1024;
     for (int fd = 0, free = 0; static_cast<rlim_t>(fd) < limit.rlim_cur && free < enough_free; ++fd)
         if (::fcntl(fd, F_GETFD) >= 0)
@@ -53,7 +53,7 @@ class Log {
     }
     void tell(const std::string &text) const {
         const std::string line = (kmsg_ ? "<3>unionfs: " : "unionfs: ") + mountpoint_ + ": " + text + "\n";
-        (void)!::write(kmsg_ ? kmsg_.get() : STDERR_FILENO, line.data(), line.size());  // nowhere else to tell it
+        (void)!::write(kmsg_ ? kmsg_.get() : STDERR_FILENO, line.data(), line.size());  // a failure can't be reported anywhere
     }
 
   private:
@@ -61,27 +61,28 @@ class Log {
     const std::string &mountpoint_;
 };
 
-// The size of the worker's threads' stacks. musl gives 128 KiB, glibc what the shell's limit says.
+// Sets the stack size of the worker's threads. musl's default is 128 KiB; glibc takes the shell's limit.
 void state_stack_size() {
     pthread_attr_t attributes;
     if (::pthread_attr_init(&attributes) != 0) return;
     (void)::pthread_attr_setstacksize(&attributes, size_t{1} << 20);
-    (void)::pthread_setattr_default_np(&attributes);  // refused only when that is out of range
+    (void)::pthread_setattr_default_np(&attributes);  // fails only if the size is out of range
     (void)::pthread_attr_destroy(&attributes);
 }
 
-// The worker runs in a thread, because clone(2) gives it no more than this stack.
+// The worker runs in a thread, because clone(2) gives it only this small stack.
 int run_worker(void *argument) {
-    ::signal(SIGTERM, SIG_IGN);  // the supervisor's
+    ::signal(SIGTERM, SIG_IGN);  // the supervisor handles it
     ::signal(SIGINT, SIG_IGN);
-    ::signal(SIGIO, SIG_IGN);  // comes when a file is opened on which end_passthrough_writes has a lease
+    ::signal(SIGIO, SIG_IGN);  // comes when someone opens a file on which end_passthrough_writes has a lease
     const sigset_t set = watched();
     ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
     state_stack_size();
     const auto &worker = *static_cast<const Supervised *>(argument);
     int code = 1;
     std::thread([&] { code = worker.work(worker.kept); }).join();
-    // All threads: returning would end this one alone. Not _exit, for whose sake a sanitizer looks for a thread's own stack.
+    // Ends all threads; returning would end only this one. Not _exit, because there a sanitizer looks for the thread's own
+    // stack.
     return static_cast<int>(::syscall(SYS_exit_group, code));
 }
 
@@ -91,11 +92,11 @@ pid_t start_worker(Supervised &supervised) {
 }
 
 std::string cause_of(int status) {
-    if (WIFSIGNALED(status)) return "was ended by signal " + std::to_string(WTERMSIG(status));
-    return "ended with " + std::to_string(WEXITSTATUS(status));
+    if (WIFSIGNALED(status)) return "was killed by signal " + std::to_string(WTERMSIG(status));
+    return "exited with status " + std::to_string(WEXITSTATUS(status));
 }
 
-// Workers that die one after the other as soon as they serve: the request that kills them is sent to each again.
+// Counts workers in a row that die as soon as they serve. The request that kills them is sent to each new one.
 class Deaths {
   public:
     void start() { ::clock_gettime(CLOCK_MONOTONIC, &started_); }
@@ -112,23 +113,23 @@ class Deaths {
     unsigned in_a_row_ = 0;
 };
 
-// Why no other worker can take over; empty if one can.
+// Why no other worker can take over. Empty if one can.
 std::string hopeless(const Supervised &supervised, Deaths &deaths) {
     if (supervised.handover.init_size == 0) return "it never served";
     if (supervised.handover.over_io_uring)
-        return "the kernel doesn't send again what came over io_uring, so the mount is lost: unmount it and mount it anew";
+        return "the kernel doesn't resend io_uring requests, so the mount is lost; unmount it and mount it again";
     if (!supervised.handover.kernel_resends)
-        return "the kernel can't send its requests again (Linux 6.9 can), so the mount is lost: unmount it and mount it anew";
+        return "this kernel can't resend requests (Linux 6.9 can), so the mount is lost; unmount it and mount it again";
     if (deaths.too_many())
-        return "so did four before it within a second each, so the mount is given up: unmount it and mount it anew";
+        return "it is the fifth in a row that lived less than a second, so the mount is lost; unmount it and mount it again";
     return {};
 }
 
 }  // namespace
 
 int supervise(Supervised supervised) {
-    // /init executed us by /proc/self/exe, which makes our name `exe`; NixOS's stage 1 of 2013 spares `unionfs` by this name
-    // alone. The worker's is a copy of it.
+    // /init executed us through /proc/self/exe, so our name is `exe`. NixOS's stage 1 of 2013 spares a process only if its name
+    // is `unionfs`. The worker inherits the name.
     (void)::prctl(PR_SET_NAME, "unionfs");
     const Log log(supervised);
     supervised.kept = open_descriptors();
@@ -151,12 +152,12 @@ int supervise(Supervised supervised) {
         if (::waitpid(worker, &status, WNOHANG) != worker) continue;
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return 0;
         const std::string reason = hopeless(supervised, deaths);
-        log.tell("the worker " + cause_of(status) + "; " + (reason.empty() ? "another takes over" : reason));
+        log.tell("the worker " + cause_of(status) + "; " + (reason.empty() ? "a new worker takes over" : reason));
         if (!reason.empty()) return 1;
         deaths.start();
         worker = start_worker(supervised);
     }
-    log.tell("no worker could be started, error " + std::to_string(errno));
+    log.tell("can't start a worker, error " + std::to_string(errno));
     return 1;
 }
 

@@ -1,5 +1,5 @@
-// Copy-up: the object is made whole in the work directory and moved into the upper in one step, so that a crash leaves the
-// lower's or the copy, and never a part. Whoever wants the same object waits at its lock; nobody else does.
+// Copy-up makes the copy in the work directory and moves it into the upper in one step, so a crash leaves either the lower
+// object or a complete copy. Only threads that want the same object wait, on its Node's lock.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,7 +26,7 @@ int Union::copy_up(Node &node, off_t size, Told told) {
     return 0;
 }
 
-// The directories above, from the top down. Recursion would cost stack for each level.
+// Copies up the parent directories, from the top down. Recursion would cost stack for each level.
 int Union::copy_up_above(Node &directory) {
     std::vector<Node *> lacking;
     for (Node *at = &directory;;) {
@@ -46,7 +46,7 @@ int Union::copy_up_locked(Node &node, off_t size) {
     const int error = node.is_dir() ? copy_up_directory(node) : copy_up_file(node, size, copy);
     if (error != 0) return error;
     table.add_key(&node, node.upper_key);
-    cache.drop(node.slot);  // of the lower
+    cache.drop(node.slot);  // the lower file's descriptor
     node.slot_writable = copy.valid();
     node.upper = true;
     if (copy) (void)cache.put(node.slot, std::move(copy));
@@ -67,7 +67,7 @@ int Union::copy_up_directory(Node &node) {
     if (::fstat(from.fd(), &status) < 0) return errno;
     if (const int error = layers.stage_directory(from.fd(), status, made); error != 0) return error;
     node.upper_key = made.key;
-    if (links.empty()) return keep_made(node, made, {});  // removed, and somebody stands in it
+    if (links.empty()) return keep_made(node, made, {});  // removed, but still in use
     const Link &link = links.front();
     int error = 0;
     {
@@ -97,7 +97,7 @@ int Union::copy_up_file(Node &node, off_t size, base::Fd &copy) {
     const int from_dir = source ? source.get() : from.fd();
     const char *from_name = source ? "" : from.name.c_str();
     if (::fstatat(from_dir, from_name, &status, source ? AT_EMPTY_PATH : AT_SYMLINK_NOFOLLOW) < 0) return errno;
-    if (key_of(status) != node.lower_key) return ESTALE;  // the name leads to something else by now
+    if (key_of(status) != node.lower_key) return ESTALE;  // the name leads to a different file now
     for (const Link &link : links)
         if (const int error = copy_up(*link.parent); error != 0) return error;
     StagedCopy made;
@@ -114,15 +114,15 @@ int Union::copy_up_file(Node &node, off_t size, base::Fd &copy) {
     if (several) hard_links.add(node.shown_inode, made.key.inode);
     node.indexed = several;
     if (several && !links.empty()) (void)leave_index(node);
-    return links.empty() && !several ? keep_made(node, made, std::move(copy)) : 0;  // for whoever has it open
+    return links.empty() && !several ? keep_made(node, made, std::move(copy)) : 0;  // a process may have it open
 }
 
-// The last step of a copy-up: moves it from the work directory to where it is seen.
+// The last step of a copy-up: moves the copy from the work directory to its names.
 int Union::give_names(Node &node, const std::vector<Link> &links, const std::string &entry, bool several) {
     FdRef target;
     if (!several && links.empty()) return 0;
     if (!several) {
-        for (size_t i = 1; i < links.size(); ++i) {  // of a hard link that the index can't hold: what is known of it stays one
+        for (size_t i = 1; i < links.size(); ++i) {  // the index can't hold this hard link, so link its known names
             if (upper_dir(*links[i].parent, target) != 0) continue;
             const PreservedTimes preserved(*links[i].parent, target);
             (void)::linkat(layers.work->get(), entry.c_str(), target->get(), links[i].name.c_str(), 0);
@@ -131,8 +131,8 @@ int Union::give_names(Node &node, const std::vector<Link> &links, const std::str
         const PreservedTimes preserved(*links.front().parent, target);
         return ::renameat(layers.work->get(), entry.c_str(), target->get(), links.front().name.c_str()) < 0 ? errno : 0;
     }
-    // Once the copy is in the index, all names lead to it. The known ones are made for overlayfs, which sees only those in the
-    // upper.
+    // Once the copy is in the index, all its names lead to it. Its known names are also linked in the upper, because overlayfs
+    // sees only those.
     const int index = layers.links->get();
     const std::string indexed = HardLinks::name_of(node.shown_inode);
     if (::renameat(layers.work->get(), entry.c_str(), index, indexed.c_str()) < 0) return errno;
@@ -143,7 +143,7 @@ int Union::give_names(Node &node, const std::vector<Link> &links, const std::str
             if (::linkat(index, indexed.c_str(), target->get(), link.name.c_str(), 0) < 0) error = errno;
         }
         if (error == 0 || &link != &links.front()) continue;
-        (void)::unlinkat(index, indexed.c_str(), 0);  // else the next mount takes it for one that was cut short
+        (void)::unlinkat(index, indexed.c_str(), 0);  // otherwise it looks like an interrupted copy-up
         return error;
     }
     return 0;

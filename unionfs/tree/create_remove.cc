@@ -1,4 +1,4 @@
-// New names, removed names, links. Every step that can be seen from outside is one system call.
+// Makes, removes and links names. Every externally visible step is a single system call.
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/stat.h>
@@ -25,7 +25,8 @@ int Union::make(Node &parent, const std::string &name, bool directory, const std
     if (::fstatat(dir->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) return errno == ENOENT ? EEXIST : errno;
     if (error = layers.marks.is_whiteout(dir->get(), name.c_str(), status, hides); error != 0) return error;
     if (!hides) return EEXIST;
-    // Over a whiteout: made in a directory like the parent (default ACL, set-group-ID), then moved onto it.
+    // A whiteout has the name. Make the object in a directory like the parent (default ACL, set-group-ID), then move it onto
+    // the whiteout.
     const std::string stage = layers.work_name();
     struct stat made{};
     if (::mkdirat(layers.work->get(), stage.c_str(), 0700) < 0) return errno;
@@ -42,7 +43,8 @@ int Union::make(Node &parent, const std::string &name, bool directory, const std
     return error;
 }
 
-// Called before a name is removed. No copy-up that would put it back is under way, and none begins while this is held.
+// Call this before a name is removed. It waits for a running copy-up, which would bring the name back. None starts while the
+// lock is held.
 std::unique_lock<NodeMutex> Union::hold_for_removal(Node &node, bool last_name, int &error) {
     for (;;) {
         const bool was_upper = node.upper;
@@ -62,7 +64,7 @@ int Union::remove(Node &parent, const std::string &name, bool directory) {
     bool in_upper = found.upper && found.indexed == 0;
     if (!options.copy_on_write && !in_upper) return EROFS;
     Node *node = intern(parent, name, found);
-    // A whiteout would replace a directory whatever it holds, so it is checked to be empty first. rmdir(2) checks by itself.
+    // A whiteout would replace even a directory that isn't empty, so check that first. rmdir(2) checks by itself.
     bool hides = true;
     int error = found.upper ? lower_has(parent, name, hides) : 0;
     if (error == 0 && directory && (hides || !node->lowers.empty())) error = is_empty(*node);
@@ -93,7 +95,7 @@ int Union::remove(Node &parent, const std::string &name, bool directory) {
             error = layers.replace_by_whiteout(dir->get(), name, directory);
         else if (::unlinkat(dir->get(), name.c_str(), directory ? AT_REMOVEDIR : 0) < 0)
             error = errno;
-        if (error == ENOTEMPTY && directory && is_empty(*node) == 0) {  // only whiteouts are in it
+        if (error == ENOTEMPTY && directory && is_empty(*node) == 0) {  // it holds only whiteouts
             const std::string entry = layers.work_name();
             error = ::renameat(dir->get(), name.c_str(), layers.work->get(), entry.c_str()) < 0 ? errno : 0;
             if (error == 0) layers.discard(entry);
@@ -118,12 +120,12 @@ void Union::lose_name(Node &node, Node &parent, const std::string &name, bool la
         return;
     }
     node.removed = true;
-    if (node.is_dir() && node.orphan_name != 0) cache.drop(node.slot);  // of the one that went
+    if (node.is_dir() && node.orphan_name != 0) cache.drop(node.slot);  // the slot has the removed directory
     if (last_on_disk) table.remove_keys(&node);
 }
 
-// A file that was copied up while some still read it from the lower. The kernel's inode is bound to the lower's until they close
-// it, so it is left to them as an unlinked one would be, and whoever looks its names up finds a new Node.
+// For a file that was copied up while processes still read its lower. The kernel's inode is bound to the lower file until they
+// close it. So the Node is left to them, like an unlinked file, and a lookup of its names finds a new Node.
 int Union::leave_to_readers(Node &node) {
     if (const int error = keep_unlinked(node, Keep::removed); error != 0) return error;
     table.disown(&node);
@@ -144,7 +146,7 @@ int Union::link(Node &node, Node &new_parent, const std::string &new_name) {
         if (const int error = hard_links.count_by_links(node.shown_inode); error != 0) return error;
     const int error = make(new_parent, new_name, false, [&](int dir, const char *name) {
         if (::linkat(from.fd(), from.name.c_str(), dir, name, from.name.empty() ? AT_EMPTY_PATH : 0) < 0) return errno;
-        // By a descriptor it would take a privilege; so what got the name is compared afterwards.
+        // Linking by descriptor would need a privilege. So check afterwards which file got the name.
         struct stat status{};
         if (from.name.empty() || (::fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && key_of(status) == node.upper_key))
             return 0;
@@ -154,7 +156,7 @@ int Union::link(Node &node, Node &new_parent, const std::string &new_name) {
     held.unlock();
     if (error != 0) return error;
     table.add_link(&node, &new_parent, new_name);
-    if (node.orphan() || node.orphan_name != 0) {  // O_TMPFILE got a name
+    if (node.orphan() || node.orphan_name != 0) {  // an O_TMPFILE file got a name
         const std::lock_guard lock(node.mutex);
         give_up_orphan(node);
         node.removed = false;

@@ -1,4 +1,4 @@
-// The names of copied-up hard links (hard_links.h) as the tree knows them: a name that shows one comes to the upper.
+// The names of copied-up hard links (hard_links.h), from the tree's side. Names that lead to such a copy move to the upper.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,7 +10,7 @@
 
 namespace unionfs {
 
-// The name of a lower file in its layer, for one of its names in the union; without that the one that it was found by.
+// The path of a lower file in its layer, for one of its names in the union. If `link` is null, the path it was found by.
 std::string Union::lower_name(const Node &node, const Link *link) {
     for (const LowerDirRef &dir : link == nullptr ? std::vector<LowerDirRef>{} : link->parent->lowers) {
         FdRef fd;
@@ -21,14 +21,14 @@ std::string Union::lower_name(const Node &node, const Link *link) {
     return lower_path(node.lower_parent) + "/" + node.lower_name;
 }
 
-// Of a copy that still lies in the work directory. False: see HardLinks::mark.
+// Marks a copy that is still in the work directory. For false, see HardLinks::mark.
 bool Union::mark_hard_link(const Node &node, const std::vector<Link> &links, const std::string &entry, const struct stat &lower) {
     const long left = static_cast<long>(lower.st_nlink) + node.names_changed();
     return hard_links.mark(entry, lower_name(node, links.empty() ? nullptr : &links.front()), left);
 }
 
-// A name that shows a lower hard link, of which the copy is in the index: from now on it is in the upper, where overlayfs
-// sees it, and where it can be moved and removed. The Node is locked.
+// Moves a name of a copied-up hard link to the upper. overlayfs then sees the name, and it can be moved and removed. The Node
+// is locked.
 int Union::link_up(Node &node, Node &parent, const std::string &name) {
     FdRef dir;
     struct stat status{};
@@ -47,12 +47,12 @@ int Union::link_up(Node &node, Node &parent, const std::string &name) {
     return ::linkat(from.fd(), from.name.c_str(), dir->get(), name.c_str(), how) < 0 && errno != EEXIST ? errno : 0;
 }
 
-// True: no name of it is left. The Node is locked.
+// Removes the copy from the index once it isn't needed there. Returns true if the copy has no name left. The Node is locked.
 bool Union::leave_index(Node &node) {
     nlink_t left = 0;
     if (!hard_links.is_needless(node.shown_inode, left)) return false;
     node.indexed = false;
-    if (left == 0 && !node.orphan()) {  // for whoever has it open
+    if (left == 0 && !node.orphan()) {  // a process may have it open
         node.orphan_name = node.upper_key.inode;
         hard_links.remove(node.shown_inode, Layers::orphan_entry(node.orphan_name));
     } else {

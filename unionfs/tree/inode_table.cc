@@ -14,7 +14,7 @@ static_assert(offsetof(NodeKept, shown_inode) == 0, "a free Node's chain must no
 namespace {
 
 constexpr size_t nodes_stretch = size_t{6} << 30;
-constexpr size_t many_names = 32;  // of one Node: then they are indexed
+constexpr size_t many_names = 32;  // a Node with that many names gets an index
 
 }  // namespace
 
@@ -25,7 +25,7 @@ InodeTable::InodeTable(FdCache &cache, SharedMemory &memory, std::function<void(
       nodes_(first_node(), nodes_stretch, sizeof(Node)),
       names_(memory, memory.start() + SharedMemory::header_bytes + nodes_stretch) {}
 
-// Where the reference to that name stands; null when the Node has no such name.
+// The reference that points to this name, or null if the Node has no such name.
 SharedMemory::Reference *InodeTable::find_name(Node *node, Node *parent, std::string_view name) {
     const SharedMemory::Reference wanted = memory_.reference(parent);
     if (node->name_index) {
@@ -44,7 +44,7 @@ void InodeTable::index_names(Node *node) {
     try {
         node->name_index = std::make_unique<NameIndex>(names_);
     } catch (const std::bad_alloc &) {
-        return;  // slower without, not wrong
+        return;  // slower without an index, but correct
     }
     keep_index(node, [&](NameIndex &index) {
         for (SharedMemory::Reference name = node->names; name != 0; name = names_.at(name)->next) index.append(name);
@@ -70,7 +70,7 @@ Node *InodeTable::take_name(Node *node, SharedMemory::Reference *at) {
     return parent;
 }
 
-// `by` leads where the old one did.
+// `by` must have the same next name as the old one.
 void InodeTable::replace_name(Node *node, SharedMemory::Reference *at, SharedMemory::Reference by) {
     const SharedMemory::Reference old = *at;
     keep_index(node, [&](NameIndex &index) { index.replace(old, by, names_.at(old)->next); });
@@ -89,7 +89,7 @@ Node *InodeTable::make_node() {
 
 void InodeTable::remember(Node &node, Node *parent, std::string_view name) {
     if (parent != nullptr && find_name(&node, parent, name) == nullptr) {
-        // A directory has one name; a rename of a layer behind our back must not give it two.
+        // A directory has one name. A rename in a layer behind our back must not give it two.
         const bool had_name = node.is_dir() && node.names != 0;
         add_name(&node, parent, name);
         if (had_name) drop_name(&node, &node.names);
@@ -121,11 +121,11 @@ void InodeTable::note_left(ino_t name) {
     try {
         left_.push_back(name);
     } catch (const std::bad_alloc &) {
-        return;  // the end of the mount cleans it away
+        return;  // it is removed at unmount
     }
 }
 
-// A directory goes with its last child, and so on upwards, however deep that is. Only a file has several names.
+// A directory is freed with its last child, and so on upwards to any depth. Only a file has several names.
 void InodeTable::release(Node *node) {
     for (Node *above = nullptr; node != nullptr && node->lookups == 0 && node->children == 0;
          node = std::exchange(above, nullptr)) {
@@ -178,7 +178,7 @@ void InodeTable::move_link(Node *node, Node *parent, const std::string &name, No
     if (at == nullptr) return add_name(node, new_parent, new_name);
     ++new_parent->children;
     replace_name(node, at, names_.make(memory_.reference(new_parent), new_name, names_.at(*at)->next));
-    --parent->children;  // the caller's request keeps it alive
+    --parent->children;  // the caller's request keeps `parent` alive
 }
 
 void InodeTable::hide(Node *node, size_t layer, const std::vector<std::string> &path) {
@@ -279,7 +279,7 @@ void InodeTable::sweep(const std::vector<Node *> &nodes) {
 
 void InodeTable::correct_name(Node *node, Node *parent, const std::string &name, Node *new_parent, const std::string &new_name) {
     SharedMemory::Reference *at = find_name(node, parent, name);
-    if (at == nullptr) return;  // done before the crash
+    if (at == nullptr) return;  // already done before the crash
     node->name_index.reset();
     const SharedMemory::Reference old = *at, next = names_.at(old)->next;
     *at = new_parent == nullptr ? next : names_.make(memory_.reference(new_parent), new_name, next);

@@ -1,5 +1,5 @@
-// Which Nodes there are, by what lies beneath them. A Node lives while the kernel remembers it (lookups) or a child of
-// it lives. No system call is made under the table's lock, but to give memory back.
+// All Nodes, found by the objects beneath them. A Node lives while the kernel remembers it (lookups) or while it has a child.
+// The only system call made under the table's lock is the one that returns memory.
 #pragma once
 
 #include <atomic>
@@ -17,12 +17,13 @@ namespace unionfs {
 
 class InodeTable {
   public:
-    // `let_go` is told of each Node's orphan_name when that is freed, with no lock held.
+    // `let_go` receives the orphan_name of each freed Node. It is called without locks.
     InodeTable(FdCache &cache, SharedMemory &memory, std::function<void(ino_t)> let_go);
     InodeTable(const InodeTable &) = delete;
     InodeTable &operator=(const InodeTable &) = delete;
 
-    // The Node of an object, with one more lookup counted and (parent, name) among its links. `fill` completes a new one.
+    // Returns the Node of an object, with its lookup count raised and (parent, name) among its links. `fill` completes a new
+    // one.
     template <class Fill>
     Node *intern(const Key &key, Node *parent, std::string_view name, const Fill &fill) {
         const std::lock_guard lock(mutex_);
@@ -43,44 +44,44 @@ class InodeTable {
         }
         return node;
     }
-    // The Node of an object, with one more lookup counted, or null.
+    // Returns the Node of an object, with its lookup count raised, or null.
     Node *find(const Key &key);
-    // Takes lookups off the count; the last one frees the Node.
+    // Lowers the lookup count. A Node without lookups and children is freed.
     void forget(Node *node, uint64_t lookups);
 
     void add_key(Node *node, const Key &key);
     void add_lower_key(Node *node, const Key &key);
     void add_link(Node *node, Node *parent, const std::string &name);
-    // True when that was the last name known.
+    // Returns true if that was the last known name.
     bool remove_link(Node *node, Node *parent, const std::string &name);
     void move_link(Node *node, Node *parent, const std::string &name, Node *new_parent, const std::string &new_name);
-    // The names from the layer's root to a lower object that loses its last name.
+    // Stores the path from the layer's root to a lower object that loses its last name.
     void hide(Node *node, size_t layer, const std::vector<std::string> &path);
-    // An unlinked object's number may be given to another one soon.
+    // Call this for an unlinked object, because its inode number may soon be reused.
     void remove_keys(Node *node);
-    // Takes all keys and names from a Node and leaves it to those who have it open.
+    // Removes all keys and names from a Node. Only processes that have it open still use it.
     void disown(Node *node);
     std::vector<Link> links(Node *node);
-    // The first of them. Nothing: there is none.
+    // The first link, if there is one.
     std::optional<Link> first_link(Node *node);
     [[nodiscard]] bool has_several_names(Node *node);
     [[nodiscard]] size_t size();
 
     SharedMemory::Reference reference(const Node *node) const { return memory_.reference(node); }
-    // Null when no Node is there.
+    // Null if no Node is there.
     Node *at(SharedMemory::Reference reference) const;
 
-    // --- a successor's, before it serves (restore.cc) ---
-    // Descriptors that the Nodes of the dead worker need.
+    // --- for a successor, before it serves (restore.cc) ---
+    // The descriptors that the dead worker's Nodes need.
     std::vector<int> orphans();
     std::vector<ino_t> orphan_names();
-    // The Nodes of the dead worker, each with its NodeKept alone, not yet in the table.
+    // The dead worker's Nodes. They have only their NodeKept and are not in the table yet.
     std::vector<Node *> inherit();
-    // Before join: a name of a Node is another one, or with a null `new_parent` none.
+    // Changes a name of a Node, or removes it if `new_parent` is null. Call this before join().
     void correct_name(Node *node, Node *parent, const std::string &name, Node *new_parent, const std::string &new_name);
-    // Into the table, now that its keys and names are right.
+    // Adds a Node to the table once its keys and names are right.
     void join(Node *node);
-    // Those that nobody remembers.
+    // Frees the Nodes that the kernel doesn't remember.
     void sweep(const std::vector<Node *> &nodes);
     std::vector<std::string> hidden_path(Node *node, size_t &layer);
 
@@ -90,7 +91,7 @@ class InodeTable {
     SharedMemory::Reference *find_name(Node *node, Node *parent, std::string_view name);
     void add_name(Node *node, Node *parent, std::string_view name);
     void drop_name(Node *node, SharedMemory::Reference *at) { release(take_name(node, at)); }
-    Node *take_name(Node *node, SharedMemory::Reference *at);  // whose it was a child of, which may have to be released
+    Node *take_name(Node *node, SharedMemory::Reference *at);  // returns the old parent, which the caller may have to release
     void replace_name(Node *node, SharedMemory::Reference *at, SharedMemory::Reference by);
     void index_names(Node *node);
     template <class Change>
@@ -110,7 +111,7 @@ class InodeTable {
     KeyTable by_key_;
     size_t count_ = 0;
     std::function<void(ino_t)> let_go_;
-    std::vector<ino_t> left_;  // orphan_names of Nodes that were freed
+    std::vector<ino_t> left_;  // orphan_names of freed Nodes
     FdCache &cache_;
     SharedMemory &memory_;
     ItemPool nodes_;

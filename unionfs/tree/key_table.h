@@ -1,5 +1,5 @@
-// Finds a Node by the key of what lies beneath it: a hash table with open addressing, in one array, so that a new Node takes no
-// memory of its own here. Not thread-safe: the InodeTable's lock guards it.
+// Finds a Node by the key of the object beneath it. This hash table uses open addressing in one array, so a new Node needs no
+// allocation here. Not thread-safe: the InodeTable's lock guards it.
 #pragma once
 
 #include <cstddef>
@@ -11,11 +11,11 @@ namespace unionfs {
 
 class KeyTable {
   public:
-    // Null when there is none.
+    // Null if there is none.
     [[nodiscard]] Node *find(const Key &key) const;
-    // From now on the key is this Node's. Throws std::bad_alloc if the table is full and can't grow; then nothing was changed.
+    // Maps the key to this Node. Throws std::bad_alloc if the table is full and can't grow; then nothing has changed.
     void put(const Key &key, Node *node);
-    // Unless the key is another Node's by now.
+    // Does nothing if the key belongs to another Node by now.
     void erase(const Key &key, const Node *node);
 
   private:
@@ -26,11 +26,11 @@ class KeyTable {
     static constexpr size_t least = 256;
 
     [[nodiscard]] size_t home_of(const Key &key) const;
-    [[nodiscard]] size_t place_of(const Key &key) const;  // where it is, or would be
-    // Whether there was memory for that.
+    [[nodiscard]] size_t place_of(const Key &key) const;  // where the key is or would be
+    // Returns false if there was not enough memory.
     bool resize(size_t places);
 
-    std::vector<Place> places_ = std::vector<Place>(least);  // a power of two, at most three quarters in use
+    std::vector<Place> places_ = std::vector<Place>(least);  // a power of two, at most three quarters used
     size_t used_ = 0;
 };
 

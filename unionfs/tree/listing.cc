@@ -20,7 +20,7 @@ uint64_t cookie_of(std::string_view name) {
     uint64_t hash = 0xCBF29CE484222325ULL;  // FNV-1a
     for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3ULL;
     hash ^= hash >> 29;
-    return (hash & 0x7FFFFFFFFFFFFFFFULL) | 4;  // positive, for off_t, and above those of `.` and `..`
+    return (hash & 0x7FFFFFFFFFFFFFFFULL) | 4;  // positive for off_t, and above the cookies of `.` and `..`
 }
 
 // A whiteout is a device, or an empty file with a mark.
@@ -43,7 +43,7 @@ int Listing::read_layer(Union &fs, int dir, uint16_t layer) {
     bool marked = false;
     if (const int error = fs.layers.marks.may_hold_marked_whiteouts(dir, marked); error != 0) return error;
     static constexpr size_t size = 32768;
-    alignas(dirent) static thread_local char buffer[size];  // from the heap it would be mapped and unmapped each time
+    alignas(dirent) static thread_local char buffer[size];  // a heap buffer would be mapped and unmapped each time
     for (;;) {
         const long n = ::syscall(SYS_getdents64, dir, buffer, size);
         if (n < 0) return errno;
@@ -73,7 +73,7 @@ int Listing::read_layer(Union &fs, int dir, uint16_t layer) {
 
 // The entries are sorted by cookie, then by layer. Keeps the first of each name unless it is a whiteout.
 void Listing::keep_topmost() {
-    auto kept = entries.begin();  // behind what is kept, or was a whiteout of the cookie that is looked at
+    auto kept = entries.begin();  // end of the kept entries, including whiteouts of the current cookie
     for (auto at = entries.begin(); at != entries.end();) {
         const auto same_cookie = kept;
         for (const uint64_t cookie = at->cookie; at != entries.end() && at->cookie == cookie; ++at) {

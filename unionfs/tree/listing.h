@@ -1,6 +1,5 @@
-// The merged names of a directory, in an order that doesn't depend on what else is in it: by a hash of the name. So an
-// offset that telldir gave stays good while names come and go, after the listing was dropped and read again, and in
-// another process.
+// The merged names of a directory, sorted by a hash of the name. This order doesn't depend on other names. So an offset from
+// telldir stays valid while names come and go, after the listing was dropped and reread, and in another process.
 #pragma once
 
 #include <sys/types.h>
@@ -15,16 +14,16 @@ class Union;
 
 struct ListingEntry {
     uint64_t cookie;     // 3 or more: 1 and 2 are `.` and `..`
-    ino_t number;        // the st_ino that is shown, of a lower's file; 0: only the entry itself tells
-    uint32_t name;       // where it begins in Listing::names
+    ino_t number;        // visible st_ino of a lower file; 0: only a stat of the entry tells
+    uint32_t name;       // offset in Listing::names
     uint16_t layer;      // 0: the upper, else 1 + index of the lower
     unsigned char type;  // DT_*
 };
 
 struct Listing {
-    std::vector<ListingEntry> entries;  // ascending by cookie
-    std::vector<char> names;            // each with a zero byte at its end
-    size_t files = 0;                   // of which the number is known
+    std::vector<ListingEntry> entries;  // sorted by cookie
+    std::vector<char> names;            // zero-terminated
+    size_t files = 0;                   // entries whose number is known
     bool has_subdirectories = false;
 
     int load(Union &fs, Node &directory);

@@ -1,4 +1,4 @@
-// What a name means in a directory of the union: the topmost layer that has it, and for directories all that merge.
+// Looks up a name in a directory of the union: finds the topmost layer that has it, and for directories all layers that merge.
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -31,15 +31,15 @@ LowerDirRef lower_child(Union &fs, const LowerDirRef &parent, const std::string 
 
 namespace {
 
-// The names by which the further layers have a directory. Redirects change them from one layer to the next.
+// The path of a directory in the layers further down. Redirects change it from one layer to the next.
 struct Trail {
-    const std::vector<LowerDirRef> *from;  // the directories in which the names begin
+    const std::vector<LowerDirRef> *from;  // the directories where the path starts
     std::vector<std::string> names;
 
-    // `tail`: names that follow the one that has the redirect.
+    // `tail`: the number of names after the one that has the redirect.
     int turn(Union &fs, const std::string &target, size_t tail) {
         if (fs.layers.marks.anybody_may_set())
-            return EPERM;  // whoever may write to the directory could write it; none of ours are so
+            return EPERM;  // anyone who may write to the directory can set this; unionfs never does
         auto to = redirect_names(target);
         if (!to) return EINVAL;
         const auto after = names.end() - static_cast<std::ptrdiff_t>(tail);
@@ -59,7 +59,7 @@ struct Trail {
     }
 };
 
-// The directories of the layers from `layer` on that belong to one with a redirect, which was found in the layer before.
+// Finds the directories that merge with a redirected directory, from `layer` downwards. The layer above has the redirect.
 int follow_redirect(Union &fs, const std::string &target, const std::vector<LowerDirRef> &beside, size_t layer, Found &found) {
     Trail trail{.from = &beside, .names = {""}};
     if (const int error = trail.turn(fs, target, 0); error != 0) return error;
@@ -76,7 +76,7 @@ int follow_redirect(Union &fs, const std::string &target, const std::vector<Lowe
                 dir = nullptr;
                 break;
             }
-            if (!S_ISDIR(status.st_mode)) return 0;  // a whiteout, or what hides the rest as one
+            if (!S_ISDIR(status.st_mode)) return 0;  // a whiteout, or a file, which hides the rest too
             if (fs.layers.leads_back(status)) return ELOOP;
             dir = lower_child(fs, dir, name, key_of(status));
             if (dir->last) continue;
@@ -154,8 +154,8 @@ int Union::probe(Node &parent, const std::string &name, Found &found, size_t fir
     return have ? 0 : ENOENT;
 }
 
-// Another name of a lower hard link may have been copied up: then its copy is what this one means too. `let_go`: the index
-// did so just now, because the upper has this name as well.
+// If another name of a lower hard link was copied up, this name leads to that copy too. `let_go`: the copy just left the index,
+// because the upper has this name as well.
 int Union::find_copy(Found &found, bool &let_go) {
     const ino_t number = layers.number_of(found.lower_key);
     if (hard_links.find(number) == 0) return 0;
@@ -170,13 +170,13 @@ int Union::find_copy(Found &found, bool &let_go) {
     return 0;
 }
 
-// 0: it has none, or the lower may have given it to another file since.
+// 0: there is no number, or the lower may have given it to another file since.
 ino_t Union::number_before_copy_up(const base::Fd &dir, const std::string &name) const {
     std::string origin;
     ino_t number = 0;
     if (layers.marks.value(dir.get(), name.c_str(), "unionfs.ino", origin) != 0) return 0;
     const char *const end = origin.data() + origin.size();
-    const char *const space = std::from_chars(origin.data(), end, number).ptr;  // a damaged one counts as none
+    const char *const space = std::from_chars(origin.data(), end, number).ptr;  // a damaged number counts as none
     if (end - space > 2 && *space == ' ' && layers.is_gone(std::string(space + 1, end), number)) return 0;
     return number;
 }
@@ -211,7 +211,7 @@ Node *Union::intern(Node &parent, const std::string &name, Found &found) {
     });
 }
 
-// What was made just now in the upper: it has no marks yet, and nothing lies beneath it. A file's descriptor is kept.
+// Interns an object that was just made in the upper. It has no marks, and nothing lies beneath it. A file's descriptor is kept.
 int Union::intern_made(Node &parent, const std::string &name, base::Fd file, Node *&node, struct stat &status) {
     FdRef dir;
     if (!file)
@@ -239,13 +239,13 @@ int Union::lookup(Node &parent, const std::string &name, Node *&node, struct sta
     node = intern(parent, name, found);
     if (found.indexed != 0) {
         table.add_lower_key(node, found.lower_key);
-        (void)bring_name(*node, parent, name);  // what can't come to the upper the index goes on to serve
+        (void)bring_name(*node, parent, name);  // if that fails, the index still serves the name
     }
     if (found.indexed == 0 && !(linked && node->upper)) {
         show(*node, status);
         return 0;
     }
-    const int error = attributes(*node, status);  // of the copy
+    const int error = attributes(*node, status);  // the copy's attributes
     if (error != 0) table.forget(std::exchange(node, nullptr), 1);
     return error;
 }

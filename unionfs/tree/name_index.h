@@ -1,5 +1,5 @@
-// Where each name stands in the chain of a Node that has many: hard links may be tens of thousands, and none may cost a walk
-// past the others. The worker's own; a successor builds it anew. Methods throw std::bad_alloc, and then it is to be dropped.
+// Finds a name in the chain of a Node that has many. A file may have tens of thousands of hard links, and no lookup may walk
+// past them all. Only the worker has this index; a successor rebuilds it. If a method throws std::bad_alloc, drop the index.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,7 @@ class NameIndex {
 
     explicit NameIndex(const NamePool &names) : before_(0, Hash{&names}, Equal{&names}) {}
 
-    // 0: there is no such name. `before`: the name that leads to it; 0: it is the first.
+    // 0: there is no such name. `before`: the name before it in the chain; 0: it is the first.
     Reference find(Reference parent, std::string_view text, Reference &before) const {
         const auto found = before_.find(Wanted{parent, text});
         before = found == before_.end() ? 0 : found->second;
@@ -30,7 +30,7 @@ class NameIndex {
         before_.emplace(name, last_);
         last_ = name;
     }
-    // While it can still be read. `next`: what it led to, or 0.
+    // Call this while the name can still be read. `next`: the name after it, or 0.
     void remove(Reference name, Reference next) {
         const auto found = before_.find(name);
         const Reference before = found->second;

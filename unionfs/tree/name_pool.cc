@@ -35,7 +35,7 @@ SharedMemory::Reference NamePool::make(SharedMemory::Reference parent, std::stri
     name->parent = parent;
     name->size = static_cast<uint8_t>(text.size());
     std::memcpy(name->bytes, text.data(), text.size());
-    std::atomic_signal_fence(std::memory_order_release);  // whole before it can be reached
+    std::atomic_signal_fence(std::memory_order_release);  // complete before it can be reached
     return memory_.reference(name);
 }
 

@@ -1,5 +1,5 @@
-// The names of Nodes, in the shared memory. A Node's are a chain, of which each link is replaced or left out by one
-// store. Not thread-safe: the InodeTable's lock guards it.
+// The names of Nodes, in shared memory. A Node's names form a chain, in which a single store replaces or removes a name. Not
+// thread-safe: the InodeTable's lock guards it.
 #pragma once
 
 #include <array>
@@ -11,16 +11,16 @@ namespace unionfs {
 
 struct Name {
     SharedMemory::Reference next;
-    SharedMemory::Reference parent;  // the directory's Node; in the path of a lower object: the layer
-    uint8_t size;                    // NAME_MAX at most
-    char bytes[255];                 // as many as there are
+    SharedMemory::Reference parent;  // the directory's Node; in a lower object's path, the layer
+    uint8_t size;                    // at most NAME_MAX
+    char bytes[255];                 // only `size` of them exist
 
     [[nodiscard]] std::string_view text() const { return {bytes, size}; }
 };
 
 class NamePool {
   public:
-    static constexpr size_t stretch = size_t{1} << 30;  // of each size
+    static constexpr size_t stretch = size_t{1} << 30;  // for each size
 
     NamePool(SharedMemory &memory, std::byte *begin);
 

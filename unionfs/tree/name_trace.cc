@@ -12,18 +12,18 @@ namespace unionfs {
 
 namespace {
 
-// Whoever may make names in the root could make any number of them.
+// Anyone who may create names in the root could create any number of them.
 constexpr size_t most_names = 200'000;
 
 }  // namespace
 
 void NameTrace::note(std::string_view name) {
-    if (std::ranges::any_of(name, [](unsigned char c) { return c < ' ' || c == 0x7f; })) return;  // it would not be a line
+    if (std::ranges::any_of(name, [](unsigned char c) { return c < ' ' || c == 0x7f; })) return;  // it would break the line
     const std::lock_guard lock(mutex_);
     if (noted_.size() >= most_names || !noted_.emplace(name).second) return;
     std::string line(name);
     line += '\n';
-    // A file that takes no more is no reason to serve no more. 9p keeps what is written until it is closed.
+    // A failed write must not stop the service. The sync is for 9p, which otherwise holds data back until the file is closed.
     if (::write(file_.get(), line.data(), line.size()) > 0)
         (void)::sync_file_range(file_.get(), 0, 0,
                                 SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);

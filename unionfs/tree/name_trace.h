@@ -1,7 +1,7 @@
-// Which names of the union's root were used, for whoever asks which store paths a machine needs: a line each in a file, when it
-// is first used. A file or a link counts when it is looked up, because the kernel opens and reads it without us afterwards; a
-// directory when it is read or something in it is looked up, and not when it is only listed with the others. Thread-safe; the
-// callers hold no lock of the union's.
+// Records which names of the union's root were used, to learn which store paths a machine needs. Each name becomes a line in a
+// file when it is first used. A file or a link counts when it is looked up, because the kernel opens and reads it later without
+// us. A directory counts when it is read or when something in it is looked up, but not when it only appears in a listing.
+// Thread-safe. Callers hold no lock of the union.
 #pragma once
 
 #include <memory>
@@ -23,9 +23,9 @@ class NameTrace {
     explicit NameTrace(base::Fd file) : file_(std::move(file)) {}
     [[nodiscard]] int fd() const { return file_.get(); }
 
-    // `node` was found as `name` of `parent`.
+    // `node` was found as `name` in `parent`.
     void looked_up(Union &fs, Node &parent, std::string_view name, const Node &node);
-    // Something was made, or is read, in it.
+    // Something was made in the directory, or the directory is read.
     void used(Union &fs, Node &directory);
 
   private:
@@ -36,7 +36,7 @@ class NameTrace {
     std::unordered_set<std::string> noted_;
 };
 
-// The file is made if it is not there. What is in it stays: an earlier worker's, of which a name may come twice.
+// Creates the file if it doesn't exist. Lines from an earlier worker stay, so a name may appear twice.
 base::Result<std::unique_ptr<NameTrace>> open_name_trace(const std::string &path);
 
 }  // namespace unionfs

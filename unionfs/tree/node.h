@@ -1,8 +1,8 @@
-// An object of the union: what the kernel knows by its node id, which is the Node's address. It outlives its names and
-// its copy-up, and so do its st_ino and its place in the kernel's caches; its address and its NodeKept outlive the worker.
+// An object of the union. The kernel knows it by its node id, which is the Node's address. The Node, its st_ino and its place
+// in the kernel's caches outlive its names and its copy-up. Its address and its NodeKept outlive the worker.
 //
-// Guarded by the InodeTable's mutex: names, lookups, children, keys. Guarded by the Node's own: upper (written), the
-// data descriptor, backing (lock_order.h). `upper` may be read by anyone: it only ever turns true, after the copy is in place.
+// The InodeTable's mutex guards names, lookups, children and keys. The Node's own mutex guards writes to `upper`, the data
+// descriptor and the backing file (lock_order.h). Anyone may read `upper`: it only ever turns true, after the copy is in place.
 #pragma once
 
 #include <sys/stat.h>
@@ -22,15 +22,15 @@
 
 namespace unionfs {
 
-// A directory of a read-only layer. It never moves, so that its chain of names leads to it for ever.
+// A directory of a read-only layer. It never moves, so its chain of names always leads to it.
 struct LowerDir;
 using LowerDirRef = std::shared_ptr<LowerDir>;
 struct LowerDir {
     LowerDirRef parent{};  // null: the layer's root
     std::string name{};
-    Key key{};         // what the name led to; no inode: not known
-    size_t layer = 0;  // index into Union::lowers
-    bool last = true;  // nothing of a further layer can show through
+    Key key{};         // what the name led to; no inode: unknown
+    size_t layer = 0;  // index into Layers::lowers
+    bool last = true;  // nothing of a further layer shows through
     FdCache *cache = nullptr;
     FdCache::Slot slot{};
     LowerDir() = default;
@@ -38,9 +38,9 @@ struct LowerDir {
     LowerDir &operator=(const LowerDir &) = delete;
     ~LowerDir() {
         if (cache != nullptr) cache->drop(slot);
-        // Parents that nobody else holds are freed one after the other. Nested destructors would cost stack for each.
+        // Frees unshared parents one after the other. Nested destructors would cost stack for each.
         while (parent && parent.use_count() == 1) {
-            std::atomic_thread_fence(std::memory_order_acquire);  // what was done by who let it go before
+            std::atomic_thread_fence(std::memory_order_acquire);  // sees the writes of threads that released it
             LowerDirRef above = std::move(parent->parent);
             parent = std::move(above);
         }
@@ -55,63 +55,62 @@ struct Link {
 
 struct Listing;
 
-// What a successor of the worker finds in the shared memory. All else it finds out anew from the layers.
+// The part of a Node that a successor finds in shared memory. It reads everything else from the layers again.
 struct NodeKept {
     ino_t shown_inode = 0;  // st_ino
-    Key upper_key{};        // valid when upper
+    Key upper_key{};        // valid if `upper`
     Key lower_key{};
     uint64_t lookups = 0;
     mode_t type = 0;                     // S_IFMT bits
-    SharedMemory::Reference names = 0;   // in the union by which it was reached; the root has none
-    SharedMemory::Reference hidden = 0;  // a lower object that no name leads to any more: the names from its layer's root
-    int orphan_fd = -1;                  // of `orphan`
-    ino_t orphan_name = 0;               // the entry in the work directory that keeps it instead (orphans.cc); 0: none
-    int nlink_change = 0;                // names of a lower file that were removed, negative
-    int backing_id = 0;                  // passthrough, while opens > 0
+    SharedMemory::Reference names = 0;   // known names in the union; the root has none
+    SharedMemory::Reference hidden = 0;  // for a lower object without a name: its path from the layer's root
+    int orphan_fd = -1;                  // the descriptor of orphan()
+    ino_t orphan_name = 0;               // work directory entry that keeps the object instead (orphans.cc); 0: none
+    int nlink_change = 0;                // minus the number of removed names of a lower file
+    int backing_id = 0;                  // for passthrough, while opens > 0
     unsigned opens = 0;                  // by passthrough
     unsigned cached_opens = 0;           // through the page cache; an inode has only one kind at a time
-    bool lower_backing = false;          // `backing_id` is of a lower's file
-    bool left = false;                   // to those who read the lower's file: its names lead to another Node
-    bool passthrough_writers = false;    // the kernel may write to it by a mapping, unseen (passthrough_writers.h)
-    bool live = false;                   // written last: the Node is whole
+    bool lower_backing = false;          // `backing_id` is a lower's file
+    bool left = false;                   // only readers of the lower file use it; its names lead to another Node
+    bool passthrough_writers = false;    // the kernel may write through a mapping, unseen (passthrough_writers.h)
+    bool live = false;                   // written last: the Node is complete
 };
 
-// What a directory shows in place of what the disk says of it (preserved_times.h).
+// What a directory shows instead of its attributes on disk (preserved_times.h).
 struct DirectoryShown {
-    timespec modified, on_disk;  // mtime and ctime on the disk for which that holds
-    timespec changed;            // ctime
+    timespec modified, on_disk;  // valid while the disk has this mtime and ctime
+    timespec changed;            // the ctime to show
     off_t size;
     blkcnt_t blocks;
 };
 
 struct alignas(SharedMemory::unit) Node : NodeKept {
     std::atomic<bool> upper = false;
-    std::atomic<bool> removed = false;  // no name leads to it any more
-    std::atomic<bool> indexed = false;  // the copy of a lower hard link, in the index (hard_links.h)
+    std::atomic<bool> removed = false;  // no name leads to it
+    std::atomic<bool> indexed = false;  // a hard link's copy, kept in the index (hard_links.h)
 
-    std::vector<LowerDirRef> lowers{};  // a directory's, the topmost first
-    LowerDirRef lower_parent{};         // a file's place in a layer
+    std::vector<LowerDirRef> lowers{};  // of a directory, topmost first
+    LowerDirRef lower_parent{};         // of a file: its directory in a layer
     std::string lower_name{};
 
     NodeMutex mutex{};
-    FdCache::Slot slot{};  // a directory's upper O_PATH, or a file's data
+    FdCache::Slot slot{};  // a directory's upper (O_PATH), or a file's data
     bool slot_writable = false;
-    std::atomic<bool> slot_appends = false;  // and for nothing else: the file is append-only, chattr(1)
-    bool restored = false;                   // by a successor
-    FdRef orphan_ref{};                      // by orphan() and its kin alone
-    std::shared_ptr<Listing> listing{};      // while somebody reads the directory
-    std::atomic<ReaddirplusPolicy::Token> plain_token =
-        0;                                            // of the listing that its files were named by, while none was looked up
-    std::unique_ptr<DirectoryShown> shown_instead{};  // by preserved_times.h alone
+    std::atomic<bool> slot_appends = false;                 // opened for appending only: the file is append-only, chattr(1)
+    bool restored = false;                                  // a successor has restored it
+    FdRef orphan_ref{};                                     // use orphan(), keep_orphan(), drop_orphan()
+    std::shared_ptr<Listing> listing{};                     // while someone reads the directory
+    std::atomic<ReaddirplusPolicy::Token> plain_token = 0;  // of the plain listing with its files, until one is looked up
+    std::unique_ptr<DirectoryShown> shown_instead{};        // only for preserved_times.h
     uint64_t children = 0;
-    std::unique_ptr<NameIndex> name_index{};  // while it has many
+    std::unique_ptr<NameIndex> name_index{};  // exists while there are many names
 
     Node() = default;
     explicit Node(const NodeKept &kept) : NodeKept(kept) {}
 
-    // Keeps the object when it has no name left; null while it has one. Read with and without the mutex.
+    // Keeps an object that has no name left; null while it has one. Read with and without the mutex.
     [[nodiscard]] FdRef orphan() const { return std::atomic_load(&orphan_ref); }
-    // The descriptor's number is noted, because only the descriptor keeps the object alive.
+    // Stores the descriptor's number for a successor, because only the descriptor keeps the object alive.
     void keep_orphan(FdRef fd) {
         orphan_fd = fd->get();
         std::atomic_store(&orphan_ref, std::move(fd));
@@ -120,10 +119,10 @@ struct alignas(SharedMemory::unit) Node : NodeKept {
         orphan_fd = -1;
         std::atomic_store(&orphan_ref, FdRef());
     }
-    // `nlink_change` is read without a lock by whoever shows the link count.
+    // Readers of `nlink_change` hold no lock.
     [[nodiscard]] int names_changed() const { return __atomic_load_n(&nlink_change, __ATOMIC_RELAXED); }
     void lose_lower_name() { __atomic_fetch_sub(&nlink_change, 1, __ATOMIC_RELAXED); }
-    // Read without a lock by whoever tells the kernel of attributes.
+    // Readers that send attributes to the kernel hold no lock.
     [[nodiscard]] bool has_passthrough_writers() const { return __atomic_load_n(&passthrough_writers, __ATOMIC_ACQUIRE); }
     void set_passthrough_writers(bool is) { __atomic_store_n(&passthrough_writers, is, __ATOMIC_RELEASE); }
     [[nodiscard]] bool is_dir() const { return S_ISDIR(type); }

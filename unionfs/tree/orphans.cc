@@ -1,6 +1,7 @@
-// What is removed and still in use. Of a lower the place is remembered. Of the upper a descriptor is kept, which costs least;
-// where those are used up, a name in the work directory, which costs none: a link to a file, or a directory with the attributes
-// of the one that goes, because it is empty and stays so. So nobody who keeps removed files open takes others their descriptors.
+// Removed objects that are still in use. For a lower object, its path is remembered. For an upper object, an open descriptor is
+// kept, which costs least. If too many descriptors are in use, a name in the work directory keeps the object instead: a link to
+// a file, or a new directory with the attributes of the removed one, which was empty and stays so. So a process that keeps many
+// removed files open can't use up the descriptors.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,12 +22,13 @@ FdRef Union::count_orphan(FdRef fd) {
         Counted &operator=(const Counted &) = delete;
         ~Counted() { --count; }
     };
-    if (orphans_open_ >= options.max_orphans) return nullptr;  // some threads may come in here at once: hence the reserve
+    // Several threads may pass this check at once. The reserve of descriptors covers that.
+    if (orphans_open_ >= options.max_orphans) return nullptr;
     const auto counted = std::make_shared<const Counted>(std::move(fd), orphans_open_);
     return {counted, counted->fd.get()};
 }
 
-// Where a successor finds a lower object that no name leads to.
+// Stores where a successor finds a lower object that has no name left.
 void Union::remember_place(Node &node) {
     if (node.hidden != 0) return;
     std::vector<std::string> path;
@@ -36,8 +38,8 @@ void Union::remember_place(Node &node) {
     table.hide(&node, dir->layer, path);
 }
 
-// A file that loses its last name stays usable for those who have it open. Keep::left: it has names, but they lead to another
-// Node.
+// A file that loses its last name stays usable for those who have it open. Keep::left: it still has names, but they lead to
+// another Node.
 int Union::keep_unlinked(Node &node, Keep why) {
     if (node.orphan() || node.orphan_name != 0) return 0;
     if (!node.upper) {
@@ -46,7 +48,7 @@ int Union::keep_unlinked(Node &node, Keep why) {
     }
     FdRef fd;
     if (orphans_open_ >= options.max_orphans) {
-        // A link would count as a name of the file; who reads the lower's goes on without us.
+        // A link would count as a name of the file. Readers of the lower file go on without us.
         if (why == Keep::left) return 0;
         return keep_by_name(node);
     }
@@ -65,7 +67,7 @@ int Union::keep_unlinked(Node &node, Keep why) {
 
 int Union::keep_by_name(Node &node) {
     const std::lock_guard lock(node.mutex);
-    if (node.indexed) return 0;  // when its last name is gone, its entry in the index becomes the one that keeps it
+    if (node.indexed) return 0;  // when its last name is gone, its index entry becomes the one that keeps it
     Location place;
     struct stat status{};
     if (const int error = resolve_upper(node, place); error != 0) return error;
@@ -80,7 +82,7 @@ int Union::keep_by_name(Node &node) {
     return 0;
 }
 
-// A directory stays for those who stand in it.
+// A removed directory stays usable for processes in it.
 void Union::keep_removed_directory(Node &directory) {
     FdRef itself;
     struct stat status{};
@@ -89,10 +91,10 @@ void Union::keep_removed_directory(Node &directory) {
     if (FdRef counted = count_orphan(itself)) return directory.keep_orphan(std::move(counted));
     StagedCopy made;
     if (::fstat(itself->get(), &status) < 0 || layers.stage_directory(itself->get(), status, made) != 0) return;
-    (void)keep_made(directory, made, {});  // without one it answers ESTALE, and nothing else is lost
+    (void)keep_made(directory, made, {});  // if that fails, the directory answers ESTALE, and nothing else is lost
 }
 
-// What lies in the work directory, and is to have no name: it goes, or becomes the entry that keeps it.
+// Takes an object in the work directory that gets no name. Removes its entry, or turns it into the one that keeps the object.
 int Union::keep_made(Node &node, const StagedCopy &made, base::Fd fd) {
     const int work = layers.work->get();
     if (!fd) fd.reset(::openat(work, made.entry.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
@@ -118,7 +120,7 @@ int Union::keep_unnamed(Node &node, base::Fd file) {
         node.keep_orphan(std::move(counted));
         return 0;
     }
-    if (::linkat(shared->get(), "", layers.work->get(), entry.c_str(), AT_EMPTY_PATH) < 0) return EMFILE;  // rootless
+    if (::linkat(shared->get(), "", layers.work->get(), entry.c_str(), AT_EMPTY_PATH) < 0) return EMFILE;  // needs root
     node.orphan_name = node.upper_key.inode;
     return 0;
 }

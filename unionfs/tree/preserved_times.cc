@@ -8,7 +8,7 @@ namespace unionfs {
 
 namespace {
 
-// Of all directories: it is held for a comparison and a copy.
+// One mutex for all directories, because it is held only for a comparison and a copy.
 Mutex<Rank::times> mutex;
 
 bool same(const timespec &one, const timespec &two) { return one.tv_sec == two.tv_sec && one.tv_nsec == two.tv_nsec; }
@@ -16,13 +16,13 @@ bool same(const timespec &one, const timespec &two) { return one.tv_sec == two.t
 }  // namespace
 
 PreservedTimes::PreservedTimes(Node &directory, FdRef dir) : directory_(directory), dir_(std::move(dir)) {
-    (void)::fstat(dir_->get(), &before_);  // an open descriptor's
+    (void)::fstat(dir_->get(), &before_);  // can't fail on an open descriptor
 }
 
 PreservedTimes::~PreservedTimes() {
     const timespec times[2] = {before_.st_atim, before_.st_mtim};
     struct stat after{};
-    // If either fails the directory looks changed, no more.
+    // If either call fails, the directory merely looks changed.
     if (::utimensat(dir_->get(), ".", times, 0) < 0 || ::fstat(dir_->get(), &after) < 0) return;
     apply_shown(directory_, before_);
     show_as_before(directory_, before_, after);

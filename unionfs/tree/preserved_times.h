@@ -1,7 +1,7 @@
-// A copy-up changes a directory of the upper, and nobody asked for that change. So the directory keeps its mtime on disk. What
-// the disk can't keep (ctime, size) it goes on showing as it was, until something else changes it. Then nothing that the
-// kernel has cached of it becomes false, and tar(1) finds no directory changed while it read it. This is forgotten with the
-// Node, and by a successor of the daemon.
+// A copy-up changes a directory of the upper, but nobody asked for that change. So the directory keeps its mtime on disk. The
+// disk can't keep ctime and size, so the union shows the old values until something else changes the directory. The kernel's
+// caches then stay valid, and tar(1) doesn't report that the directory changed while it was read. The old values are forgotten
+// with the Node, and by a successor of the daemon.
 #pragma once
 
 #include <sys/stat.h>
@@ -10,8 +10,8 @@
 
 namespace unionfs {
 
-// While it lives a copy comes to `directory`, which is open as `dir`. What another request changes there at the same moment may
-// lose its mtime, as with overlayfs.
+// Exists while a copy is added to `directory`, which is open as `dir`. If another request changes the directory at the same
+// moment, that change may lose its mtime, as with overlayfs.
 class PreservedTimes {
   public:
     PreservedTimes(Node &directory, FdRef dir);
@@ -25,13 +25,13 @@ class PreservedTimes {
     struct stat before_{};
 };
 
-// The directory shows `shown` as long as the disk says `on_disk`.
+// Shows `shown` as long as the disk says `on_disk`.
 void show_as_before(Node &directory, const struct stat &shown, const struct stat &on_disk);
 
-// Puts what is to be shown in place of what the disk says.
+// Replaces the attributes on disk with the ones to show.
 void apply_shown(const Node &directory, struct stat &status);
 
-// Before a change of the directory's own attributes: before Linux 6.13 it may fall into the same tick of the clock.
+// Call this before the directory's own attributes change: before Linux 6.13, the change may fall into the same clock tick.
 void let_change_show(Node &node);
 
 }  // namespace unionfs

@@ -5,7 +5,7 @@
 namespace unionfs {
 
 ReaddirplusPolicy::Token ReaddirplusPolicy::begin(pid_t caller, size_t files, bool has_subdirectories) {
-    if (caller == 0 || stopped_) return 0;  // 0: of a process namespace that we don't see
+    if (caller == 0 || stopped_) return 0;  // 0: a process namespace that we don't see
     const std::lock_guard lock(mutex_);
     const size_t place = static_cast<size_t>(caller) % most;
     Reader &reader = readers_[place];
@@ -23,7 +23,7 @@ ReaddirplusPolicy::Token ReaddirplusPolicy::begin(pid_t caller, size_t files, bo
     }
     reader.ignored += reader.last;
     reader.last = 0;
-    // A wrong guess costs a message for each file, so it is never about more files than were guessed right.
+    // A wrong guess costs a message per file, so never risk more files than were guessed right.
     if (files > std::max(first_files, reader.ignored)) return 0;
     reader.last = files;
     return reader.token;

@@ -1,5 +1,5 @@
-// rename(2). A directory with lowers keeps them by a redirect, as overlayfs's redirect_dir=on writes it; where the marks are
-// user.overlay.*, overlayfs follows none (overlayfs.rst, "User xattr"), and the directory moves whole.
+// rename(2). A directory keeps its lowers by a redirect, in the format of overlayfs's redirect_dir=on. If the marks are
+// user.overlay.*, overlayfs follows no redirect (overlayfs.rst, "User xattr"), so the directory is copied up completely.
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/stat.h>
@@ -23,7 +23,7 @@ std::string lower_path(const LowerDirRef &dir) {
     return path;
 }
 
-// Copies up everything that one directory shows. Its directories are added to `further`, each with one more lookup counted.
+// Copies up everything that one directory shows. Adds its subdirectories to `further`, each with its lookup count raised.
 int Union::copy_up_content(Node &directory, std::vector<Node *> &further) {
     Listing listing;
     int error = copy_up(directory);
@@ -32,7 +32,7 @@ int Union::copy_up_content(Node &directory, std::vector<Node *> &further) {
         Node *node = nullptr;
         struct stat status{};
         if (error == 0) error = lookup(directory, listing.name_of(entry), node, status);
-        if (error == ENOENT) error = 0;  // removed meanwhile
+        if (error == ENOENT) error = 0;  // removed in between
         if (error != 0) break;
         if (node == nullptr) continue;
         if (node->is_dir()) {
@@ -49,7 +49,7 @@ int Union::copy_up_content(Node &directory, std::vector<Node *> &further) {
     return error;
 }
 
-// Copies up everything that a directory shows, so that it needs its lowers no more. Nobody sees a change.
+// Copies up everything that a directory shows, so that it no longer needs its lowers. The change is invisible.
 int Union::copy_up_tree(Node &directory) {
     std::vector<Node *> left;
     int error = copy_up_content(directory, left);
@@ -62,8 +62,8 @@ int Union::copy_up_tree(Node &directory) {
     return error;
 }
 
-// The path from the lowers' roots, by which the topmost lower has the directory. A lower may itself hold redirects; then the path
-// in a further one is another.
+// The directory's path in the topmost lower that has it, from the lower's root. If a lower itself holds redirects, lowers
+// further down have it at another path.
 int Union::path_in_lowers(Node &directory, std::string &path) {
     for (Node *at = &directory; at != root;) {
         const std::vector<Link> links = table.links(at);
@@ -84,7 +84,7 @@ int Union::path_in_lowers(Node &directory, std::string &path) {
     return 0;
 }
 
-// Marks a directory before it is moved, so that it shows the same at its new place.
+// Marks a directory before it is moved, so that it shows the same content at its new place.
 int Union::mark_moved(Node &node, Node &parent, Node &new_parent, const std::string &new_name) {
     if (!node.is_dir()) return 0;
     Location at;
@@ -110,7 +110,7 @@ int Union::mark_moved(Node &node, Node &parent, Node &new_parent, const std::str
     return layers.marks.set(at.fd(), ".", "redirect", target);
 }
 
-// An empty directory of the upper that still holds whiteouts, or lies over a lower: replaced by a truly empty one.
+// Replaces an empty upper directory that still holds whiteouts or lies over a lower with a truly empty one.
 int Union::clear_directory(Node &parent, const std::string &name, Node &directory) {
     FdRef dir;
     struct stat status{};
@@ -125,8 +125,8 @@ int Union::clear_directory(Node &parent, const std::string &name, Node &director
     if (error == 0 && ::syscall(SYS_renameat2, layers.work->get(), entry.c_str(), dir->get(), name.c_str(), RENAME_EXCHANGE) < 0)
         error = errno;
     if (error == 0 && ::fstatat(dir->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) {
-        table.remove_keys(&directory);                         // the next directory that is made may get the old one's number
-        directory.upper_key = {status.st_dev, status.st_ino};  // it is the directory now, should the rename fail
+        table.remove_keys(&directory);                         // a new directory may get the old one's inode number
+        directory.upper_key = {status.st_dev, status.st_ino};  // this is the directory now, even if the rename fails
         table.add_key(&directory, directory.upper_key);
         cache.drop(directory.slot);
     }
@@ -134,17 +134,17 @@ int Union::clear_directory(Node &parent, const std::string &name, Node &director
     return error;
 }
 
-// One rename: preparation of both places, the one system call that makes it visible, and the update of what we know.
+// One rename. It prepares both places, makes the single visible system call, and updates the tables.
 struct Union::Renaming {
     Union &fs;
     Link from, to;
     unsigned flags;
     bool exchange = (flags & RENAME_EXCHANGE) != 0;
-    Node *node = nullptr, *other = nullptr;  // at the old name, and at the new one if anything is there
+    Node *node = nullptr, *other = nullptr;  // at the old name; at the new name, if it exists
     struct stat other_status{};
-    bool hides = false;                                        // the old name needs a whiteout: a lower has it
-    bool several = false;                                      // what is replaced is one name of a lower's file that has more
-    std::unique_lock<NodeMutex> losing{}, moving{}, coming{};  // of `other`, replaced; of `node`; of `other`, exchanged
+    bool hides = false;                                        // a lower has the old name, so it needs a whiteout
+    bool several = false;                                      // the replaced lower file has more names
+    std::unique_lock<NodeMutex> losing{}, moving{}, coming{};  // of the replaced `other`; of `node`; of the exchanged `other`
 
     Renaming(Union &in, Link old_place, Link new_place, unsigned how)
         : fs(in), from(std::move(old_place)), to(std::move(new_place)), flags(how) {}
@@ -159,7 +159,7 @@ struct Union::Renaming {
 
     int run() {
         int error = find();
-        if (error != 0 || other == node) return error;  // two names of one file: nothing happens, rename(2)
+        if (error != 0 || other == node) return error;  // two names of one file: rename(2) does nothing
         error = bring_up();
         if (error == 0 && other != nullptr && !exchange) error = make_way();
         if (error == 0) error = fs.mark_moved(*node, *from.parent, *to.parent, to.name);
@@ -182,7 +182,7 @@ struct Union::Renaming {
     }
 
     int bring_up() {
-        const bool of_lower = !node->upper;  // which then has the name
+        const bool of_lower = !node->upper;  // in that case, a lower has the name
         int error = fs.copy_up(*node);
         if (error == 0) error = fs.copy_up(*to.parent);
         if (error == 0 && exchange) error = fs.copy_up(*other);
@@ -193,7 +193,7 @@ struct Union::Renaming {
         return error;
     }
 
-    // What has the new name may be replaced by what moves.
+    // Checks that the moved object may replace what has the new name.
     int make_way() {
         if (!other->is_dir()) return node->is_dir() ? ENOTDIR : 0;
         if (!node->is_dir()) return EISDIR;
@@ -201,7 +201,7 @@ struct Union::Renaming {
         return other->upper ? fs.clear_directory(*to.parent, to.name, *other) : 0;
     }
 
-    // A file is found by its name, so nobody may look for it while that changes.
+    // A file is found by its name, so nobody may look for it while the name changes.
     void hold_what_moves() {
         if (!node->is_dir()) moving = std::unique_lock(node->mutex, std::defer_lock);
         if (exchange && !other->is_dir()) coming = std::unique_lock(other->mutex, std::defer_lock);
@@ -239,8 +239,8 @@ struct Union::Renaming {
         if (const int error = fs.upper_dir(*from.parent, source); error != 0) return error;
         if (const int error = fs.upper_dir(*to.parent, target); error != 0) return error;
         if (!losing) hold_what_moves();
-        // A directory can't be renamed onto a whiteout. So the two are exchanged, which leaves the old name the whiteout it
-        // needs.
+        // A directory can't be renamed onto a whiteout, so exchange the two. This also puts the whiteout that the old name
+        // needs in place.
         bool directory_onto_whiteout = false;
         if (!exchange && node->is_dir())
             if (const int error = look_for_whiteout(*target, directory_onto_whiteout); error != 0) return error;
@@ -275,7 +275,7 @@ struct Union::Renaming {
         return fs.layers.marks.is_whiteout(target.get(), to.name.c_str(), status, is);
     }
 
-    // Where the file system can't make a whiteout by rename, whatever has the old name afterwards is hidden.
+    // For a file system that can't make a whiteout by rename: exchanges the names, then hides what has the old name.
     int move_by_exchange(const base::Fd &source, const base::Fd &target) {
         bool hidden = false;
         int error = other == nullptr ? look_for_whiteout(target, hidden) : 0;
@@ -298,7 +298,7 @@ struct Union::Renaming {
 
 int Union::rename(Node &parent, const std::string &name, Node &new_parent, const std::string &new_name, unsigned flags) {
     if (!layers.upper) return EROFS;
-    if ((flags & RENAME_WHITEOUT) != 0) return EINVAL;  // what it leaves is one of ours: nobody would see it
+    if ((flags & RENAME_WHITEOUT) != 0) return EINVAL;  // the caller's whiteout would be one of ours, which nobody sees
     if (journal.done()) return 0;
     return Renaming(*this, {&parent, name}, {&new_parent, new_name}, flags).run();
 }

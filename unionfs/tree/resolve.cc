@@ -1,4 +1,4 @@
-// Where an object is, as (descriptor, name). A descriptor that the cache closed is opened again from its parent's.
+// Finds where an object is, as (descriptor, name). If the cache closed a descriptor, it is reopened from its parent's.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,8 +13,8 @@ namespace unionfs {
 
 namespace {
 
-// A name is opened long after it was looked up, and others may write to a layer's directories. So what the name leads to now must
-// be the object on which the caller's permissions were checked.
+// A name is opened long after its lookup, and others may write to a layer's directories. So check that the name still leads to
+// the object on which the caller's permissions were checked.
 int check_same(int fd, const Key &known) {
     struct stat status{};
     if (::fstat(fd, &status) < 0) return errno;
@@ -23,7 +23,7 @@ int check_same(int fd, const Key &known) {
 
 }  // namespace
 
-// Opens one directory after the other, down from the nearest open one above. There is no limit to a layer's depth.
+// Opens each directory on the way down from the nearest one that is open. A layer may be arbitrarily deep.
 int Union::lower_dir(const LowerDirRef &dir, FdRef &fd) {
     LowerDir *at = dir.get();
     std::vector<LowerDir *> closed;
@@ -39,7 +39,7 @@ int Union::lower_dir(const LowerDirRef &dir, FdRef &fd) {
     return 0;
 }
 
-// A descriptor of its own for reading the names.
+// Opens a separate descriptor, for reading the names.
 int Union::open_lower_dir(const LowerDirRef &dir, base::Fd &fd) {
     FdRef above = dir->parent ? cache.get(dir->slot) : layers.lowers[dir->layer];
     const char *name = ".";
@@ -51,11 +51,11 @@ int Union::open_lower_dir(const LowerDirRef &dir, base::Fd &fd) {
     return fd ? check_same(fd.get(), dir->key) : errno;
 }
 
-// As lower_dir(), but directories of the upper move: ESTALE says that one did meanwhile.
+// Like lower_dir(), but upper directories move. ESTALE: one just did.
 int Union::open_upper_dir(Node &node, FdRef &fd) {
-    std::vector<Link> closed;  // each with its name above it
+    std::vector<Link> closed;  // the links of the directories to open, innermost first
     Node *at = &node;
-    if (node.orphan_name != 0 && !cache.get(node.slot)) {  // a removed directory: what stands for it
+    if (node.orphan_name != 0 && !cache.get(node.slot)) {  // a removed directory: open what replaces it
         const std::string entry = Layers::orphan_entry(node.orphan_name);
         base::Fd opened(::openat(layers.work->get(), entry.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
         if (!opened) return errno;
@@ -80,7 +80,7 @@ int Union::open_upper_dir(Node &node, FdRef &fd) {
 }
 
 int Union::upper_dir(Node &node, FdRef &fd) {
-    // A rename of a directory above may come between reading the names and walking them: then look again.
+    // A parent directory may be renamed after its name was read and before it is opened. Then try again.
     int error = ESTALE;
     for (int attempt = 0; attempt < 16 && error == ESTALE; ++attempt) error = open_upper_dir(node, fd);
     return error == ENOENT ? ESTALE : error;
@@ -109,12 +109,12 @@ int Union::resolve_upper(Node &node, Location &place) {
         struct stat status{};
         if (const int error = upper_dir(*link.parent, place.dir); error != 0) return error;
         place.name = link.name;
-        if (is_only) return 0;  // it needs no look at what it leads to
+        if (is_only) return 0;  // no need to check what it leads to
         return ::fstatat(place.fd(), link.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && key_of(status) == node.upper_key
                    ? 0
                    : ESTALE;
     };
-    // Of a hard link's names, which may be many, the first will do, unless it changed behind our back.
+    // Any of a hard link's names will do, and there may be many. So try the first, unless it changed behind our back.
     const std::optional<Link> first = table.first_link(&node);
     if (!first) return ESTALE;
     int error = leads_to(*first, !table.has_several_names(&node));
@@ -126,9 +126,9 @@ int Union::resolve_upper(Node &node, Location &place) {
 
 int Union::resolve(Node &node, Location &place) { return node.upper ? resolve_upper(node, place) : resolve_lower(node, place); }
 
-// A file's own descriptor, if it is open: nothing is looked up by it, and no name has to be kept.
+// Uses the file's own descriptor if it is open. That needs no lookup, and the names may change.
 bool Union::find_open(Node &node, Location &place) {
-    if (!node.upper || !node.is_file()) return false;  // from when it turned true there is only the upper's in the slot
+    if (!node.upper || !node.is_file()) return false;  // the slot has the upper's file as soon as `upper` is true
     place.dir = cache.get(node.slot);
     place.name.clear();
     return place.dir != nullptr;
@@ -140,8 +140,8 @@ int Union::resolve_open(Node &node, Location &place) {
     return take_hold(node, place);
 }
 
-// What a name led to when it was looked at, it may not lead to when it is changed: whoever writes to a directory of the layer may
-// exchange two files there. So the object is opened, compared, and then worked with, and its name no more.
+// Someone who writes to a layer's directory may exchange two files between the check and the change. So this opens the object,
+// compares it, and replaces its name by the descriptor.
 int Union::take_hold(const Node &node, Location &place) {
     if (node.is_dir() || place.name.empty()) return 0;
     base::Fd opened(::openat(place.fd(), place.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
@@ -201,9 +201,9 @@ int Union::data(Node &node, bool write, FdRef &fd) {
 }
 
 void Union::show(const Node &node, struct stat &status) const {
-    if (node.is_dir() && node.upper && !node.lowers.empty()) status.st_nlink = 1;  // find(1): the count tells nothing
+    if (node.is_dir() && node.upper && !node.lowers.empty()) status.st_nlink = 1;  // tells find(1) that the count means nothing
     if (node.is_dir() && node.upper) apply_shown(node, status);
-    if (node.is_dir() && node.removed) status.st_nlink = 0;  // a lower one is still there
+    if (node.is_dir() && node.removed) status.st_nlink = 0;  // a lower directory still exists
     if (!node.is_dir() && node.orphan_name != 0 && status.st_nlink > 0) --status.st_nlink;
     status.st_ino = node.shown_inode;
     if (node.indexed)
@@ -230,7 +230,7 @@ int Union::attributes(Node &node, struct stat &status) {
     const int result =
         node.is_dir() ? ::fstat(place.fd(), &status) : ::fstatat(place.fd(), place.name.c_str(), &status, place.flags());
     if (result < 0) return errno;
-    // A name may lead to something else by now, even of another type, which the kernel takes for EIO.
+    // The name may lead to something else by now. If its type differs, the kernel reports EIO.
     if (!node.is_dir() && !place.name.empty()) {
         const bool as_lower = of_lower && key_of(status) == node.lower_key;
         if (!as_lower && (!node.upper || key_of(status) != node.upper_key)) return ESTALE;

@@ -1,5 +1,5 @@
-// What a successor does before it serves: the dead worker's Nodes get back what only its own memory had, read anew from
-// the layers by their names, and each request that it had begun is found done or not done.
+// What a successor does before it serves. It restores what only the dead worker's own memory had, by looking up the Nodes'
+// names in the layers again. It also finds out which of the dead worker's unfinished requests were done.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -99,7 +99,7 @@ void Restorer::settle_removal(JournalEntry &entry, Node &node) {
     fs_.table.correct_name(&node, parent, name, nullptr, {});
 }
 
-// A name that was absent when the kernel asked to make it, and is there now, was made by that request.
+// If a name was absent when the kernel asked to make it, and it exists now, that request made it.
 void Restorer::settle_made() {
     for (JournalEntry *entry : entries_) {
         if (entry->kind != RequestKind::make && entry->kind != RequestKind::link) continue;

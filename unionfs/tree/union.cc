@@ -19,7 +19,7 @@ Union::Union(Layers &opened, SharedMemory &shared)
 
 void Union::make_root() {
     struct stat status{};
-    (void)::fstat((layers.upper ? layers.upper : layers.lowers.front())->get(), &status);  // an open descriptor's
+    (void)::fstat((layers.upper ? layers.upper : layers.lowers.front())->get(), &status);  // can't fail on an open descriptor
     const Key key{status.st_dev, status.st_ino};
     root = table.intern(key, nullptr, {}, [&](Node &node) {
         node.type = S_IFDIR;

@@ -22,7 +22,7 @@ namespace {
 
 constexpr uint64_t is_mount_root = 0x2000;  // STATX_ATTR_MOUNT_ROOT, statx(2)
 
-// 0: what was asked for needs no mount of its own.
+// 0: the options need no separate mount.
 uint64_t flags_of(const Options &options) {
     uint64_t flags = 0;
     for (const std::string &word : options.for_mount) {
@@ -31,10 +31,11 @@ uint64_t flags_of(const Options &options) {
         if (word == "strictatime") flags |= MOUNT_ATTR_STRICTATIME;
     }
     const bool both = (flags & MOUNT_ATTR_NOATIME) != 0 && (flags & MOUNT_ATTR_STRICTATIME) != 0;
-    return both ? flags & ~MOUNT_ATTR_STRICTATIME : flags;  // two values of one field: mount(2) takes noatime too
+    return both ? flags & ~MOUNT_ATTR_STRICTATIME : flags;  // both set one field; mount(2) prefers noatime too
 }
 
-// The topmost directory of the mount that holds one, or of what a chroot(2) shows of it. Invalid: it can't be found.
+// The topmost directory of the mount that holds `directory`, or the topmost that is visible after a chroot(2). Invalid if it
+// can't be found.
 base::Fd top_of_mount(int directory) {
     base::Fd at(::fcntl(directory, F_DUPFD_CLOEXEC, 0));
     struct statx here{}, above{};
@@ -48,7 +49,7 @@ base::Fd top_of_mount(int directory) {
     return {};
 }
 
-// The same directory through the copy of its mount. Invalid: it isn't there.
+// The same directory, reached through the copy of its mount. Invalid if it isn't there.
 base::Fd through(const base::Fd &copy, const std::string &top, int directory) {
     const auto path = base::path_of(directory, "branch");
     if (!path || !path->starts_with(top)) return {};
@@ -73,7 +74,7 @@ void mount_for_access_times(Layers &layers, base::Fd &workdir) {
     if ((flags & MOUNT_ATTR_NODIRATIME) == 0) attributes.attr_clr |= MOUNT_ATTR_NODIRATIME;
     if (!copy || ::syscall(SYS_mount_setattr, copy.get(), "", AT_EMPTY_PATH, &attributes, sizeof attributes) < 0) return;
     base::Fd upper = through(copy, *path, layers.upper->get()), work = through(copy, *path, workdir.get());
-    if (!upper || !work) return;  // on two mounts of one file system
+    if (!upper || !work) return;  // they are on two mounts of one file system
     layers.upper = std::make_shared<const base::Fd>(std::move(upper));
     workdir = std::move(work);
 }

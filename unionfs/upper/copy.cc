@@ -1,5 +1,5 @@
-// A copy of a lower object: its data, by reflink, else by copy_file_range, else by hand; holes stay holes; and all else that is
-// its own. Made whole in the work directory, where nobody sees it.
+// Copies a lower object: its data (by reflink, else copy_file_range, else sendfile; holes stay holes), owner, mode, times and
+// attributes. The copy is made in the work directory, so nobody sees it before it is complete.
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
@@ -19,7 +19,7 @@ namespace unionfs {
 
 namespace {
 
-// Copies one stretch of data. The two in-kernel ways are tried first; either may not be supported.
+// Copies one range of data. copy_file_range and sendfile may each be unsupported.
 int copy_stretch(int from, int to, off_t at, off_t end) {
     static constexpr size_t most = size_t{8} << 20;
     bool range = true;
@@ -37,13 +37,13 @@ int copy_stretch(int from, int to, off_t at, off_t end) {
             n = ::sendfile(to, from, &in, size);
         }
         if (n < 0) return errno;
-        if (n == 0) return 0;  // shorter than it was said to be
+        if (n == 0) return 0;  // shorter than its size said
         at += n;
     }
     return 0;
 }
 
-// All data of a file; a reflink where the file system can. Holes, if there are any, are left out.
+// Copies all data of a file, by reflink if the file system can. Skips holes.
 int copy_data(int from, int to, off_t size, bool has_holes) {
     if (size == 0) return 0;
     if (::ioctl(to, FICLONE, from) == 0) return ::ftruncate(to, size) < 0 ? errno : 0;
@@ -73,7 +73,7 @@ int copy_attributes(int from_dir, const char *from, int to_dir, const char *to, 
     mode_t mode = status.st_mode & 07777;
     if (other_owner && ::fchownat(to_dir, to, status.st_uid, status.st_gid, flags) < 0) {
         if (errno != EPERM) return errno;
-        if (!S_ISDIR(status.st_mode)) mode &= 01777;  // set-ID is the owner's word, and the copy is another's
+        if (!S_ISDIR(status.st_mode)) mode &= 01777;  // set-ID bits must not pass to another owner
     }
     std::vector<std::string> attributes;
     if (const int error = xattr_names(from_dir, from, attributes); error != 0) return error;
@@ -84,7 +84,7 @@ int copy_attributes(int from_dir, const char *from, int to_dir, const char *to, 
         if (is_no_attribute(error)) continue;
         if (error != 0) return error;
         error = -set_xattr(to_dir, to, attribute.c_str(), value.data(), value.size());
-        // An attribute that the upper can't hold is lost, as with overlayfs; a full disk is an error.
+        // As with overlayfs, an attribute that the upper can't hold is lost. A full disk is an error.
         if (error != 0 && error != EOPNOTSUPP && error != EPERM && error != EINVAL) return error;
     }
     if (!S_ISLNK(status.st_mode) && (other_owner || made.st_mode != status.st_mode)) {
@@ -103,16 +103,16 @@ int Layers::fill_copy(const base::Fd &source, int from_dir, const char *from_nam
         const bool has_holes = status.st_blocks < (status.st_size + 511) / 512;
         error = copy_data(source.get(), made.file.get(), size < 0 ? status.st_size : std::min(size, status.st_size), has_holes);
     }
-    // Uses descriptors where it can: a call without a lookup costs less than half.
+    // Prefer descriptors: a call without a lookup costs less than half as much.
     const int to_dir = source ? made.file.get() : work->get();
     const char *to_name = source ? "" : made.entry.c_str();
     struct stat empty{};
     if (error == 0) error = copy_attributes(from_dir, from_name, to_dir, to_name, status, marks, empty);
     if (error != 0) return error;
     made.key = key_of(empty);
-    // user.* goes on files only; without it the number changes at the next mount, no more.
+    // user.* works on files only. Without this attribute, only the inode number changes at the next mount.
     (void)marks.set(to_dir, to_name, "unionfs.ino", origin);
-    // A power cut must not leave a name in the upper whose data never reached the disk: overlayfs waits for it too.
+    // After a power cut, the upper must not have a name whose data never reached the disk. overlayfs waits for the data too.
     if (source && !options.is_volatile && ::fsync(made.file.get()) < 0) return errno;
     return 0;
 }
@@ -143,7 +143,7 @@ int Layers::stage_directory(int from_dir, const struct stat &status, StagedCopy 
     struct stat empty{};
     int error = copy_attributes(from_dir, ".", work->get(), made.entry.c_str(), status, marks, empty);
     made.key = key_of(empty);
-    // Empty, as overlayfs has it for a lower without file handles: a copy, and not a directory of the upper's own.
+    // An empty value marks a copied-up directory, as overlayfs does for a lower without file handles.
     if (error == 0) error = marks.set(work->get(), made.entry.c_str(), "origin", "");
     if (error != 0) discard(made.entry);
     return error;

@@ -47,7 +47,7 @@ void HardLinks::note_removal(ino_t number, const std::string &path) {
     struct stat status{};
     if (!removals_) removals_ = open_inside(layers_.links->get(), removals, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK, 0600);
     if (!removals_ || ::fstat(removals_.get(), &status) < 0 || !why_no_note(status, most_removals).empty()) return;
-    (void)!::write(removals_.get(), record.data(), record.size());  // a later mount counts one name too many then
+    (void)!::write(removals_.get(), record.data(), record.size());  // if this fails, a later mount counts one name too many
 }
 
 void HardLinks::count_removal(ino_t number) {
@@ -60,7 +60,7 @@ namespace {
 constexpr const char *origin = "unionfs.origin";
 constexpr const char *names = "unionfs.names";
 
-// Whether a lower still has the file of which that is the copy.
+// Whether a lower still has the file that was copied.
 bool is_of_these_lowers(const Layers &layers, const std::string &path, ino_t number) {
     return path.size() > 1 && std::ranges::any_of(layers.lowers, [&](const FdRef &lower) {
                struct stat status{};
@@ -69,9 +69,9 @@ bool is_of_these_lowers(const Layers &layers, const std::string &path, ino_t num
            });
 }
 
-// Whether the upper knows of the copy: at its first name is itself, or what hides the lower's file. When that shows
-// through, the upper was emptied or the copy-up cut short; when another copy is there, the upper was copied apart. What
-// can't be read counts as known, because the copy may be the only one.
+// Whether the upper knows the copy. It does if the copy's first name holds the copy itself or something that hides the lower's
+// file. If the lower's file shows through, the upper was emptied or the copy-up was interrupted. If another copy is there, the
+// upper was itself copied elsewhere. What can't be read counts as known, because this may be the only copy.
 bool is_of_this_upper(const Layers &layers, const std::string &path, ino_t number, ino_t inode) {
     base::Fd at(::fcntl(layers.upper->get(), F_DUPFD_CLOEXEC, 0));
     for (size_t begin = 1; at && begin < path.size();) {
@@ -115,13 +115,13 @@ nlink_t HardLinks::names_of(const std::string &entry, nlink_t on_disk) const {
     const std::string attribute = layers_.marks.prefix + names;
     const ssize_t n = get_xattr(layers_.links->get(), entry.c_str(), attribute.c_str(), text.data(), text.size());
     long value = 0;
-    if (n < 0 && n != -ENODATA) return on_disk;  // not known: more than the index has, so that nothing is given up
+    if (n < 0 && n != -ENODATA) return on_disk;  // unknown: more than the index has, so nothing is given up
     if (n <= 0) return on_disk - 1;
-    (void)std::from_chars(text.data() + (text[0] == '=' ? 1 : 0), text.data() + n, value);  // a damaged one counts as none
+    (void)std::from_chars(text.data() + (text[0] == '=' ? 1 : 0), text.data() + n, value);  // a damaged count is 0
     return static_cast<nlink_t>(std::max(0L, text[0] == '=' ? value : static_cast<long>(on_disk) + value));
 }
 
-// Counts the names that are gone. Names that are still there, or are listed twice, are dropped from the file.
+// Counts the names that are gone. Drops names from the file that still exist or are listed twice.
 void HardLinks::load_removals() {
     const int directory = layers_.links->get();
     const std::string text = content_of(directory, removals);
@@ -131,7 +131,7 @@ void HardLinks::load_removals() {
         const std::string_view record(text.data() + begin, end - begin);
         ino_t number = 0;
         const char *const space = std::from_chars(record.data(), record.data() + record.size(), number).ptr;
-        if (number == 0 || *space != ' ') continue;  // zeros are what a power cut may leave of what was written last
+        if (number == 0 || *space != ' ') continue;  // a power cut may leave zeros in place of the last write
         const std::string path(space + 1);
         const bool ours = is_of_these_lowers(layers_, path, number);
         if (!seen.insert(record).second || (ours && !is_of_this_upper(layers_, path, number, 0))) continue;
@@ -143,11 +143,12 @@ void HardLinks::load_removals() {
     const base::Fd fd(::openat(layers_.work->get(), entry.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (fd && ::write(fd.get(), kept.data(), kept.size()) == static_cast<ssize_t>(kept.size()))
         (void)::renameat(layers_.work->get(), entry.c_str(), directory,
-                         removals);  // else the longer one stays, which says the same
+                         removals);  // if this fails, the longer file stays and says the same
     layers_.discard(entry);
 }
 
-// Reads the index. Entries of another stack are left alone. Useless ones, and those that this upper doesn't know, are removed.
+// Reads the index. Leaves entries of other stacks alone. Removes entries that are no longer needed or that this upper doesn't
+// know.
 void HardLinks::load() {
     if (!layers_.links) return;
     load_removals();
@@ -168,7 +169,7 @@ void HardLinks::load() {
         else
             add(number, status.st_ino);
     }
-    for (const std::string &name : garbage) (void)::unlinkat(directory, name.c_str(), 0);  // tried again at the next mount
+    for (const std::string &name : garbage) (void)::unlinkat(directory, name.c_str(), 0);  // retried at the next mount
 }
 
 bool HardLinks::mark(const std::string &work_entry, const std::string &path, long left) const {
@@ -206,7 +207,7 @@ void HardLinks::remove(ino_t number, const std::string &orphan) {
     const int links = layers_.links->get();
     const std::string entry = name_of(number);
     if (!orphan.empty() && ::renameat(links, entry.c_str(), layers_.work->get(), orphan.c_str()) == 0) return;
-    (void)::unlinkat(links, entry.c_str(), 0);  // tried again at the next mount
+    (void)::unlinkat(links, entry.c_str(), 0);  // retried at the next mount
 }
 
 }  // namespace unionfs

@@ -1,16 +1,17 @@
-// The copies of lower files that have several names. A name comes to the upper when it is looked up. As long as some names
-// have not come, the copy has one more, in the directory `links` of the workdir. There those names find it, in this mount and
-// the next ones. overlayfs has an index of its own (overlayfs.rst, "Inode properties") that goes by file handles. A lower on
-// 9p has none, so ours goes by st_ino. overlayfs doesn't read it, and shows the names that are in the upper.
+// The index of copied-up files that have several names (hard links). A name moves to the upper when it is looked up. While some
+// names have not moved, the copy has one extra name in the workdir's directory `links`. The remaining names find the copy
+// there, in this mount and in later ones. overlayfs has its own index (overlayfs.rst, "Inode properties"), keyed by file
+// handles. A lower on 9p has no file handles, so this index is keyed by st_ino. overlayfs doesn't read it; it shows only the
+// names that are in the upper.
 //
-// On disk: links/N is the copy itself; N is the st_ino shown, in decimal. Its overlay.unionfs.origin is the lower name that it
-// was made for, from its layer's root: after a change of the lowers it tells whether the copy is still theirs. Its
-// overlay.unionfs.names counts its names in the union: "=3" is three, "-1" is one fewer than its links on disk. Which of the two
-// stands there makes each change of a name one step: a name that comes to the upper leaves "=3" true, and one that is made or
-// removed leaves "-1" true.
+// On disk, links/N is the copy, and N is the visible st_ino in decimal. Its overlay.unionfs.origin is the lower name that was
+// copied, as a path from the layer's root. It tells whether the copy still belongs to the lowers after these changed. Its
+// overlay.unionfs.names counts its names in the union: "=3" means three, "-1" means one fewer than its links on disk. There are
+// two forms so that each change of a name is a single step: "=3" stays true when a name moves to the upper, and "-1" stays true
+// when a name is made or removed.
 //
-// Names of a file that was never copied up may be removed too. Each is noted in links/removed before its whiteout is made, as
-// "N PATH" and a zero byte. It counts if that path of the lower is indeed hidden.
+// Names of a file that was never copied up can be removed too. Each one is noted in links/removed before its whiteout is made,
+// as "N PATH" and a zero byte. A note counts only if that path of the lower is in fact hidden.
 #pragma once
 
 #include <sys/types.h>
@@ -27,34 +28,34 @@ class HardLinks {
   public:
     explicit HardLinks(Layers &layers) : layers_(layers) {}
 
-    // Reads what the workdir holds of the index, when a mount or a successor begins.
+    // Reads the index from the workdir, at mount time or when a successor starts.
     void load();
 
-    // The inode of the copy, or 0. Thread-safe.
+    // The inode number of the copy, or 0. Thread-safe.
     ino_t find(ino_t number);
     void add(ino_t number, ino_t inode);
 
-    // How many names of a lower file are gone. Thread-safe.
+    // The number of removed names of a lower file. Thread-safe.
     int removed(ino_t number);
     void note_removal(ino_t number, const std::string &path);
     void count_removal(ino_t number);
 
     static std::string name_of(ino_t number) { return std::to_string(number); }
 
-    // --- of one copy; its Node is locked ---
-    // Of one that still lies in the work directory: `path` is its lower name, `left` how many names it has. False: it can't
-    // be marked (user.* goes on files only), and its further names are lost over a remount.
+    // --- operations on one copy; the caller has locked its Node ---
+    // Marks a copy that is still in the work directory. `path` is its lower name, `left` the number of its names. Returns false
+    // if it can't be marked, because user.* works on files only. Its other names are then separate files after a remount.
     [[nodiscard]] bool mark(const std::string &work_entry, const std::string &path, long left) const;
-    // The names in the union of a copy that has `on_disk` links, its index's among them.
+    // The number of names in the union of a copy with `on_disk` links. `on_disk` includes the link in the index.
     [[nodiscard]] nlink_t count_names(ino_t number, nlink_t on_disk) const;
-    // Before a name that shows it comes to the upper; (dir, name) is the copy.
+    // Call this before a name moves to the upper. (dir, name) is the copy.
     [[nodiscard]] int count_absolutely(ino_t number, int dir, const std::string &name, nlink_t on_disk) const;
-    // Before a link is made or removed.
+    // Call this before a link is made or removed.
     [[nodiscard]] int count_by_links(ino_t number) const;
-    // After a change of names: the copy of which all names are in the upper needs no index, nor does one that has none.
-    // `left`: how many names it has then.
+    // Whether a copy no longer needs its index entry: all its names are in the upper, or it has none. Call this after a change
+    // of names. `left` receives the number of names.
     [[nodiscard]] bool is_needless(ino_t number, nlink_t &left) const;
-    // `orphan`: the entry in the work directory that it becomes.
+    // `orphan`: the name in the work directory that the entry moves to, if any.
     void remove(ino_t number, const std::string &orphan = {});
 
   private:

@@ -1,4 +1,4 @@
-// Opening the layers, and the checks that make a wrong stack an error before anything is mounted.
+// Opens the layers, and rejects a wrong stack before anything is mounted.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -43,7 +43,7 @@ Result<FdRef> share_branch(const Options &options, const std::string &path) {
     return std::make_shared<const base::Fd>(std::move(*fd));
 }
 
-// The directories above one, up to the root, as long as `visit` says true.
+// Visits the directories above one, up to the root, until `visit` returns false.
 template <class Visit>
 void each_above(int directory, const Visit &visit) {
     struct stat at{}, above{};
@@ -71,7 +71,7 @@ bool lies_within(int inner, int outer) {
 
 bool is_full(int error) { return error == ENOSPC || error == EDQUOT; }
 
-// In a directory of its own, as those will be that count: what was made has to be read as one.
+// Makes a whiteout in a new directory, as real ones are made, and checks that it reads back as one.
 Result<> probe_whiteout(Layers &layers) {
     const std::string entry = layers.work_name();
     base::Fd directory;
@@ -85,11 +85,11 @@ Result<> probe_whiteout(Layers &layers) {
     layers.marked_whiteouts = reads && S_ISREG(status.st_mode);
     layers.discard(entry);
     if (is_full(error) || reads) return {};
-    return fail(error, "upper", layers.options.upper, "its file system can't hold a whiteout, so it can't hold an upper");
+    return fail(error, "upper", layers.options.upper, "its file system doesn't support whiteouts, so it can't hold an upper");
 }
 
-// An upper has to hold whiteouts and marks. Leaves in `mark` which attributes it takes. A full one is mounted, so that
-// something can be removed: the marks are tried on what is there, and a whiteout that finds no room counts as one.
+// An upper must be able to hold whiteouts and marks. Sets `marks` to the attributes it accepts. A full upper is mounted too, so
+// that something can be removed: the marks are tried on existing files, and a whiteout that finds no space counts as possible.
 Result<> probe_upper(Layers &layers) {
     const std::string &path = layers.options.upper;
     const int work = layers.work->get();
@@ -98,10 +98,10 @@ Result<> probe_upper(Layers &layers) {
         layers.marks.prefix = "user.overlay.";
         error = -set_xattr(work, "", "user.overlay.probe", "y", 1);
     }
-    (void)remove_xattr(work, "", (layers.marks.prefix + "probe").c_str());  // one that stays means nothing
+    (void)remove_xattr(work, "", (layers.marks.prefix + "probe").c_str());  // a leftover probe means nothing
     if (error == EOPNOTSUPP)
-        return fail(error, "upper", path, "its file system takes no extended attributes, so it can't hold an upper");
-    if (error != 0 && !is_full(error)) return fail(error, "upper", path, "it can't be written to");
+        return fail(error, "upper", path, "its file system doesn't support extended attributes, so it can't hold an upper");
+    if (error != 0 && !is_full(error)) return fail(error, "upper", path, "it is not writable");
     return probe_whiteout(layers);
 }
 
@@ -114,7 +114,7 @@ Result<> open_upper(Layers &layers) {
     auto workdir = open_workdir(layers, status);
     if (!workdir) return std::unexpected(workdir.error());
     if (lies_within(workdir->get(), layers.upper->get()) || lies_within(layers.upper->get(), workdir->get()))
-        return fail(0, "workdir", layers.options.work, "has to lie beside the upper, not inside it or around it");
+        return fail(0, "workdir", layers.options.work, "must be beside the upper, not inside or around it");
     struct stat at_workdir{};
     if (::fstat(workdir->get(), &at_workdir) < 0) return fail(errno, "workdir", layers.options.work);
     layers.own = {key_of(status), key_of(at_workdir)};
@@ -124,7 +124,7 @@ Result<> open_upper(Layers &layers) {
     return probe_upper(layers);
 }
 
-// One walk up from each branch, so the cost is linear in their number.
+// Walks up once from each branch, so the cost is linear in their number.
 Result<> check_apart(const Layers &layers) {
     std::vector<std::pair<std::string, int>> branches;
     if (layers.upper) branches.emplace_back(layers.options.upper, layers.upper->get());
@@ -135,17 +135,18 @@ Result<> check_apart(const Layers &layers) {
         if (::fstat(fd, &status) < 0) return fail(errno, "branch", path);
         const auto [other, is_new] = places.try_emplace({status.st_dev, status.st_ino}, path);
         if (is_new) continue;
-        return fail(0, "branch", path, path == other->second ? "is given twice" : "is the branch '" + other->second + "' too");
+        return fail(0, "branch", path,
+                    path == other->second ? "is given twice" : "is the same directory as the branch '" + other->second + "'");
     }
     for (const auto &[path, fd] : branches) {
         std::string outer;
-        if (layers.upper && fd == layers.upper->get()) continue;  // in a lower it may lie, as with overlayfs: see leads_back()
+        if (layers.upper && fd == layers.upper->get()) continue;  // may lie in a lower, as with overlayfs: see leads_back()
         each_above(fd, [&](const struct stat &above) {
             const auto found = places.find({above.st_dev, above.st_ino});
             if (found != places.end()) outer = found->second;
             return outer.empty();
         });
-        if (!outer.empty()) return fail(0, "branch", path, "lies inside the branch '" + outer + "'");
+        if (!outer.empty()) return fail(0, "branch", path, "is inside the branch '" + outer + "'");
     }
     return {};
 }

@@ -25,21 +25,22 @@ int Marks::set(int dir, const char *name, const char *which, const std::string &
 
 int Marks::is_whiteout(int dir, const char *name, const struct stat &status, bool &is) const {
     is = S_ISCHR(status.st_mode) && status.st_rdev == makedev(0, 0);
-    // overlay.whiteout on an empty file: where mknod is not allowed (overlayfs.rst, "Whiteouts and opaque directories").
+    // An empty file with overlay.whiteout is used where mknod is not allowed (overlayfs.rst, "Whiteouts and opaque
+    // directories").
     if (!S_ISREG(status.st_mode) || status.st_size != 0) return 0;
     if (const int error = has(dir, name, "whiteout", is); error != 0 || !is) return error;
     return may_hold_marked_whiteouts(dir, is);
 }
 
-// overlayfs's metacopy=on left the data in a lower: what is here would read as zeros.
+// With metacopy=on, overlayfs leaves the data in a lower. This file would read as zeros.
 int Marks::check_has_data(int file) const {
     bool elsewhere = false;
     const int error = has(file, "", "metacopy", elsewhere);
     return elsewhere ? EIO : error;
 }
 
-// overlayfs reads whiteouts made of an attribute only in directories marked "x". A listing asks once a directory, not of each
-// file.
+// overlayfs recognizes attribute whiteouts only in directories marked "x". A listing checks this once per directory, not once
+// per file.
 int Marks::may_hold_marked_whiteouts(int dir, bool &may) const {
     may = true;
     return anybody_may_set() ? 0 : has(dir, ".", "opaque", may);

@@ -1,9 +1,9 @@
-// overlayfs's marks on disk (Documentation/filesystems/overlayfs.rst): a character device 0:0 hides a name, and so does an
-// empty file with overlay.whiteout. overlay.opaque "y" hides what the lowers have in a directory, overlay.redirect tells
-// where a moved directory's lowers are, overlay.origin is on a directory that was copied up. Ours alone are
-// overlay.unionfs.ino and what hard_links.h says. The former is "N PATH": the st_ino that a copied-up file had before, and
-// where its lower has it. When the lower has it there no longer, another file may have that number by now. Versions before
-// wrote no path.
+// overlayfs's marks on disk (Documentation/filesystems/overlayfs.rst). A character device 0:0 hides a name, and so does an
+// empty file with overlay.whiteout. overlay.opaque "y" hides the lowers' part of a directory. overlay.redirect tells where a
+// moved directory's lowers are. overlay.origin marks a directory that was copied up. Two marks are unionfs's own:
+// overlay.unionfs.ino, and the ones in hard_links.h. overlay.unionfs.ino is "N PATH": the st_ino of a file before its copy-up,
+// and its path in the lower. If the lower no longer has the file there, it may have given the number to another file. Older
+// versions wrote no path.
 //
 // Methods return 0 or an errno. A layer that can't be read is an error, never a layer without marks.
 #pragma once
@@ -17,7 +17,7 @@ namespace unionfs {
 struct Marks {
     std::string prefix = "trusted.overlay.";
 
-    // Everybody who may write to an object can set its user.* attributes.
+    // user.* attributes can be set by anyone who may write to the object.
     [[nodiscard]] bool anybody_may_set() const { return prefix.starts_with("user."); }
 
     [[nodiscard]] int has(int dir, const char *name, const char *which, bool &has) const;
@@ -27,10 +27,10 @@ struct Marks {
     [[nodiscard]] int is_whiteout(int dir, const char *name, const struct stat &status, bool &is) const;
     [[nodiscard]] int is_opaque(int dir, const char *name, bool &is) const;
     [[nodiscard]] int make_opaque(int dir, const char *name) const;
-    [[nodiscard]] int check_has_data(int file) const;  // EIO: overlayfs left it elsewhere
+    [[nodiscard]] int check_has_data(int file) const;  // EIO: overlayfs left the data elsewhere
 
     [[nodiscard]] int may_hold_marked_whiteouts(int dir, bool &may) const;
-    [[nodiscard]] int admit_marked_whiteouts(int dir) const;  // before one comes to a directory
+    [[nodiscard]] int admit_marked_whiteouts(int dir) const;  // call before adding one to a directory
 };
 
 }  // namespace unionfs

@@ -1,4 +1,4 @@
-// overlay.redirect: where a moved directory's lowers are. A name beside, or a path from the layers' roots.
+// overlay.redirect tells where a moved directory's lowers are: a name in the same directory, or a path from the layers' roots.
 #pragma once
 
 #include <optional>
@@ -8,7 +8,7 @@
 
 namespace unionfs {
 
-// Nothing for what overlayfs refuses too: an empty name, `.`, `..`, several names that don't begin at the root.
+// Returns nothing for targets that overlayfs rejects too: an empty name, `.`, `..`, or several names without a leading slash.
 inline std::optional<std::vector<std::string>> redirect_names(std::string_view target) {
     const bool from_roots = target.starts_with('/');
     std::vector<std::string> names;

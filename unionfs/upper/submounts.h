@@ -1,4 +1,4 @@
-// What is mounted on a lower, which overlayfs never shows: hidden, or followed as it is at the beginning.
+// Mounts on a lower, which overlayfs never shows. They are either hidden or shown as they were at mount time.
 #pragma once
 
 #include "mounts/base/error.h"
@@ -8,12 +8,12 @@ namespace unionfs {
 
 struct Layers;
 
-// Each lower becomes a mount of its own that nobody else sees. Mounts on it come along with submounts=follow and stay behind
-// else; what is mounted there later never comes, and so the union itself doesn't. Where the kernel makes no such mount, an
-// ordinary user's above all, the lower stays as it is and its mounts show, unless submounts=hide was asked for.
+// Turns each lower into a private mount that nobody else sees. With submounts=follow, the mounts on it are included, otherwise
+// left out. Later mounts never appear, so the union itself doesn't either. If the kernel refuses the private mount, usually for
+// an ordinary user, the lower stays as it is and its mounts show. With submounts=hide, that is an error.
 base::Result<> detach_lowers(Layers &layers);
 
-// A mount of one directory that nobody else sees, and where no other's mounts come. Invalid: errno tells why.
+// A mount of one directory that nobody else sees and that no other mounts propagate to. If invalid, errno tells why.
 base::Fd copy_mount(int directory, bool with_submounts);
 
 }  // namespace unionfs

@@ -1,4 +1,4 @@
-// Making whiteouts (marks.h tells how they are read).
+// Makes whiteouts. See marks.h for how they are read.
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/stat.h>
@@ -14,13 +14,14 @@ namespace unionfs {
 
 std::string Layers::work_name() { return "#" + std::to_string(++next_work_name_); }
 
-// Whiteouts are links to one, as overlayfs's are: on ext4 that costs half, both now and when they go, and takes no inode.
+// All whiteouts are links to one shared device, as in overlayfs. On ext4, this halves the cost of making and removing one, and
+// takes no inode.
 int Layers::make_whiteout(int dir, const std::string &name) {
     static constexpr const char *shared = "../whiteout";  // in the workdir, seen from its directory `work`
     for (bool is_new = false;; is_new = true) {
         if (::linkat(work->get(), shared, dir, name.c_str(), 0) == 0) return 0;
         if (errno == EMLINK)
-            (void)::unlinkat(work->get(), shared, 0);  // its links stay
+            (void)::unlinkat(work->get(), shared, 0);  // existing links remain
         else if (errno != ENOENT || is_new)
             return errno;
         if (::mknodat(work->get(), shared, S_IFCHR, makedev(0, 0)) < 0 && errno != EEXIST) break;
@@ -32,7 +33,7 @@ int Layers::make_whiteout(int dir, const std::string &name) {
     int error = marks.set(work->get(), entry.c_str(), "whiteout", "y");
     if (error == 0 && dir != work->get()) error = marks.admit_marked_whiteouts(dir);
     if (error == 0 && ::renameat(work->get(), entry.c_str(), dir, name.c_str()) < 0) error = errno;
-    if (error != 0) (void)::unlinkat(work->get(), entry.c_str(), 0);  // the error returned is the one that matters
+    if (error != 0) (void)::unlinkat(work->get(), entry.c_str(), 0);  // the first error matters
     return error;
 }
 

@@ -35,27 +35,27 @@ Fd open_inside(int dir, const char *name, int flags, mode_t mode) {
 }
 
 std::string why_no_note(const struct stat &status, off_t most_bytes) {
-    if (!S_ISREG(status.st_mode)) return "is no regular file";
-    if (status.st_nlink > 1) return "has another name elsewhere";
-    if (status.st_size > most_bytes) return "is larger than what is written here";
+    if (!S_ISREG(status.st_mode)) return "is not a regular file";
+    if (status.st_nlink > 1) return "has another hard link";
+    if (status.st_size > most_bytes) return "is larger than unionfs writes it";
     return {};
 }
 
 namespace {
 
-// The workdir when none was named: beside the upper, hidden.
+// The default workdir: a hidden directory beside the upper.
 std::string default_work(std::string upper) {
     while (upper.size() > 1 && upper.ends_with('/')) upper.pop_back();
-    const size_t name = upper.rfind('/') + 1;  // 0 without a slash
+    const size_t name = upper.rfind('/') + 1;  // 0 if there is no slash
     return upper.substr(0, name) + "." + upper.substr(name) + ".work";
 }
 
 std::string in_workdir(const Layers &layers, const char *name) { return layers.options.work + "/" + name; }
 
-// A directory of ours is ours, or whose the workdir is: another's was moved here, to be emptied by us.
+// The directory must belong to us or to the workdir's owner. Anyone else's was moved here so that we would empty it.
 Result<> check_owner(const struct stat &status, uid_t or_owner, const std::string &path) {
     if (status.st_uid == ::geteuid() || status.st_uid == or_owner) return {};
-    return fail(0, "workdir", path, "belongs to uid " + std::to_string(status.st_uid) + "; remove it or name another workdir");
+    return fail(0, "workdir", path, "belongs to uid " + std::to_string(status.st_uid) + "; remove it or choose another workdir");
 }
 
 Result<FdRef> open_directory(const Layers &layers, const Fd &workdir, const char *name, int flags) {
@@ -72,7 +72,7 @@ Result<FdRef> open_directory(const Layers &layers, const Fd &workdir, const char
     if (auto result = check_owner(status, at_workdir.st_uid, path); !result) return std::unexpected(result.error());
     Fd directory = open_inside(place.get(), ".", flags);
     if (!directory && errno == EACCES) {
-        (void)::fchmodat(workdir.get(), name, 0700, AT_SYMLINK_NOFOLLOW);  // rootless: overlayfs makes it with mode 0
+        (void)::fchmodat(workdir.get(), name, 0700, AT_SYMLINK_NOFOLLOW);  // rootless overlayfs leaves mode 0
         directory = open_inside(place.get(), ".", flags);
     }
     if (!directory) return fail(errno, "workdir", path);
@@ -84,7 +84,7 @@ Result<> check_whiteout(const Layers &layers, const Fd &workdir) {
     if (::fstatat(workdir.get(), "whiteout", &status, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? Result<>{} : fail(errno, "workdir", in_workdir(layers, "whiteout"));
     if (S_ISCHR(status.st_mode) && status.st_rdev == makedev(0, 0)) return {};
-    return fail(0, "workdir", in_workdir(layers, "whiteout"), "is no whiteout");
+    return fail(0, "workdir", in_workdir(layers, "whiteout"), "is not a whiteout");
 }
 
 Result<> check_removals(const Layers &layers) {
@@ -96,7 +96,7 @@ Result<> check_removals(const Layers &layers) {
     return {};
 }
 
-// 0: there is none.
+// Returns 0 if there is none.
 pid_t parent_of(pid_t process) {
     const std::string text = base::read_file(std::format("/proc/{}/status", process)).value_or("");
     constexpr std::string_view key = "\nPPid:\t";
@@ -106,13 +106,14 @@ pid_t parent_of(pid_t process) {
     return parent;
 }
 
-// Who has the lock: of the processes that share it the supervisor, which began the others. 0: none that we may look at. Only
-// texts of /proc are read (proc_pid_fdinfo(5), "lock:"): a look at another's open file could wait for a dead server.
+// The process that holds the lock. If several share it, this is the supervisor, which started the others. 0: none that we may
+// see. Reads only text files in /proc (proc_pid_fdinfo(5), "lock:"), because touching another process's open file could hang on
+// a dead server.
 pid_t holder_of(const Fd &locked) {
     struct stat wanted{};
     std::set<pid_t> holders;
     if (::fstat(locked.get(), &wanted) < 0) return 0;
-    // Another disk has the same inode numbers. On btrfs the kernel writes another device than stat(2): nobody is named there.
+    // Inode numbers repeat across disks. On btrfs, the kernel prints a different device than stat(2), so no process is found.
     const std::string file = std::format(" {:02x}:{:02x}:{} ", major(wanted.st_dev), minor(wanted.st_dev), wanted.st_ino);
     for (const std::string &process : base::names_in("/proc").value_or(base::Names{})) {
         pid_t pid = 0;
@@ -126,21 +127,22 @@ pid_t holder_of(const Fd &locked) {
             if (lock != std::string::npos && info->find(file, lock) != std::string::npos) holders.insert(pid);
         }
     }
-    // A worker has its supervisor's, whichever of their numbers is the lower one.
+    // A worker shares its supervisor's lock. Either can have the lower process number.
     const auto first = std::ranges::find_if(holders, [&](pid_t pid) { return !holders.contains(parent_of(pid)); });
     return first == holders.end() ? 0 : *first;
 }
 
-// One mount at a time: another's beginnings would be taken for what a crash left. The lock goes with the last process that
-// has the descriptor; a daemon whose mount just went is given the time to end.
+// Only one mount may use the workdir, because it would take another's unfinished files for leftovers of a crash. The lock lasts
+// until the last process with the descriptor ends, so this waits for the daemon of a mount that was just removed.
 Result<> lock_work(const Layers &layers) {
     constexpr int attempts = 300;
     for (int i = 0; ::flock(layers.work->get(), LOCK_EX | LOCK_NB) < 0; ++i) {
-        if (errno != EWOULDBLOCK) return {};  // a file system without locks
+        if (errno != EWOULDBLOCK) return {};  // the file system has no locks
         if (i == attempts) {
             const pid_t holder = holder_of(*layers.work);
-            return fail(0, "workdir", layers.options.work,
-                        "is in use by another mount" + (holder == 0 ? std::string{} : ", of process " + std::to_string(holder)));
+            return fail(
+                0, "workdir", layers.options.work,
+                "is in use by another mount" + (holder == 0 ? std::string{} : ", served by process " + std::to_string(holder)));
         }
         ::usleep(10000);
     }
@@ -157,13 +159,13 @@ Result<Fd> open_workdir(Layers &layers, const struct stat &upper) {
         auto above = open_branch(layers.options, name == 0 ? "." : layers.options.work.substr(0, name));
         if (!above) return above;
         if (::mkdirat(above->get(), layers.options.work.c_str() + name, 0700) < 0 && errno != EEXIST)
-            return fail(errno, "workdir", layers.options.work, "name one with workdir=");
+            return fail(errno, "workdir", layers.options.work, "choose one with workdir=");
     }
     auto workdir = open_branch(layers.options, layers.options.work, is_default ? O_NOFOLLOW : 0);
     if (!workdir) return workdir;
     struct stat status{};
     if (::fstat(workdir->get(), &status) < 0) return fail(errno, "workdir", layers.options.work);
-    if (status.st_dev != upper.st_dev) return fail(0, "workdir", layers.options.work, "has to be on the upper's file system");
+    if (status.st_dev != upper.st_dev) return fail(0, "workdir", layers.options.work, "must be on the upper's file system");
     if (is_default)
         if (auto result = check_owner(status, upper.st_uid, layers.options.work); !result) return std::unexpected(result.error());
     return std::move(*workdir);
@@ -191,7 +193,7 @@ bool is_removed(int dir, const char *name) {
 
 }  // namespace
 
-// Removes what a crash left behind. It was never visible.
+// Removes what a crash left behind. Nobody ever saw it.
 void Layers::clean_work(const std::vector<ino_t> &orphans) {
     std::vector<std::string> kept;
     std::ranges::transform(orphans, std::back_inserter(kept), orphan_entry);
@@ -200,8 +202,8 @@ void Layers::clean_work(const std::vector<ino_t> &orphans) {
         if (!std::ranges::binary_search(kept, name)) discard(name);
 }
 
-// A directory's directories are moved up into the work directory, so that no depth costs stack or descriptors. What can't be
-// removed now, a mount point above all, is tried at the next mount.
+// Moves subdirectories up into the work directory, so that depth costs neither stack nor descriptors. What can't be removed
+// now, such as a mount point, is retried at the next mount.
 void Layers::discard(const std::string &first) {
     std::vector<std::string> left{first};
     for (size_t i = 0; i < left.size(); ++i) {
@@ -215,7 +217,7 @@ void Layers::discard(const std::string &first) {
             do {
                 moved = work_name();
                 error = ::renameat(directory.get(), name.c_str(), work->get(), moved.c_str()) < 0 ? errno : 0;
-            } while (error == EEXIST || error == ENOTEMPTY);  // of a mount before
+            } while (error == EEXIST || error == ENOTEMPTY);  // left by an earlier mount
             if (error == 0) left.push_back(std::move(moved));
         }
         (void)::unlinkat(work->get(), left[i].c_str(), AT_REMOVEDIR);

@@ -1,5 +1,5 @@
-// The workdir: what is made before it is seen, the shared whiteout and the index of hard links. Whoever could write there
-// before the mount may have left anything, so that each thing is looked at before it is used, and refused by its name.
+// The workdir holds objects that are not visible yet, the shared whiteout and the index of hard links. Anyone who could write
+// there before the mount may have left anything. So each entry is checked before use, and a bad one is refused by name.
 #pragma once
 
 #include <sys/stat.h>
@@ -14,22 +14,23 @@ namespace unionfs {
 struct Layers;
 struct Options;
 
-// An O_PATH descriptor. With chroot= neither a link nor `..` leads out of it.
+// Returns an O_PATH descriptor. With chroot=, neither symbolic links nor `..` leave the root.
 base::Result<base::Fd> open_branch(const Options &options, const std::string &path, int flags = 0);
 
-// In bytes. A longer note of removed names was not written by us.
+// In bytes. unionfs never writes a longer note of removed names.
 constexpr off_t most_removals = off_t{64} << 20;
 
-// One name in `dir`: no symbolic link is followed and no mount entered. An invalid Fd: errno tells why.
+// Opens one name in `dir`. Follows no symbolic link and enters no mount. If the Fd is invalid, errno tells why.
 base::Fd open_inside(int dir, const char *name, int flags, mode_t mode = 0);
 
-// Made if it is the default one and not there. `upper`: of the upper's directory.
+// Makes the default workdir if it doesn't exist. `upper`: the status of the upper's directory.
 base::Result<base::Fd> open_workdir(Layers &layers, const struct stat &upper);
 
-// `work` and `links`, made if they are not there. `work` stays locked while a process of the mount has it open.
+// Makes `work` and `links` if they don't exist. `work` stays locked while a process of the mount has it open.
 base::Result<> open_work_directories(Layers &layers, const base::Fd &workdir);
 
-// An open file that holds notes of ours: a plain one with no other name, and not longer than such are. Empty, or why not.
+// Checks an open file that should hold our notes: a regular file with a single name and at most `most_bytes`. Returns an empty
+// string, or what is wrong with it.
 std::string why_no_note(const struct stat &status, off_t most_bytes);
 
 }  // namespace unionfs

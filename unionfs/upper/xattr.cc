@@ -16,7 +16,7 @@ namespace unionfs {
 
 namespace {
 
-// linux/xattr.h of 6.13; the numbers are the same on every architecture (unified system call table).
+// From linux/xattr.h of Linux 6.13. The numbers are the same on every architecture (unified system call table).
 struct XattrArguments {
     uint64_t value;
     uint32_t size;
@@ -34,10 +34,10 @@ bool have_at_calls() {
 
 unsigned at_flags(const char *name) { return AT_SYMLINK_NOFOLLOW | (*name == '\0' ? AT_EMPTY_PATH : 0U); }
 
-// Set once, before any thread: the process's own directory of descriptors is reached by this.
+// The path to the process's own descriptors. Set once, before any thread starts.
 const char *descriptors = "/proc/self/fd/";
 
-// The path of an object for calls that take no descriptor of O_PATH.
+// A path to the object, for calls that don't take an O_PATH descriptor.
 struct ProcPath {
     base::Fd owned{};
     std::string path{};
@@ -47,7 +47,7 @@ struct ProcPath {
     }
 };
 
-// The new calls take no descriptor of O_PATH for the object itself.
+// The new calls don't take an O_PATH descriptor for the object itself.
 ssize_t at_or_by_path(int dir, const char *name, const auto &at, const auto &by_path) {
     if (have_at_calls()) {
         const ssize_t n = at();
@@ -102,7 +102,7 @@ ssize_t list_xattr(int dir, const char *name, char *list, size_t size) {
 }
 
 int set_mode(int fd, mode_t mode) {
-    constexpr long fchmodat2_call = 452;  // of 6.6
+    constexpr long fchmodat2_call = 452;  // Linux 6.6
     if (::fchmod(fd, mode) == 0) return 0;
     if (errno != EBADF) return errno;
     if (::syscall(fchmodat2_call, fd, "", mode, AT_EMPTY_PATH) == 0) return 0;
@@ -111,7 +111,7 @@ int set_mode(int fd, mode_t mode) {
 }
 
 int set_times(int fd, const timespec (&times)[2]) {
-    // AT_EMPTY_PATH is of 5.8; the C library's function doesn't take it everywhere.
+    // AT_EMPTY_PATH is Linux 5.8. Not every C library's function accepts it.
     if (::futimens(fd, times) == 0) return 0;
     if (errno != EBADF) return errno;
     if (::utimensat(fd, "", times, AT_EMPTY_PATH) == 0) return 0;
@@ -127,7 +127,7 @@ int xattr_names(int dir, const char *name, std::vector<std::string> &names) {
         if (n < 0) return static_cast<int>(-n);
         std::string list(static_cast<size_t>(n) + 1024, '\0');
         n = list_xattr(dir, name, list.data(), list.size());
-        if (n == -ERANGE) continue;  // they became more meanwhile
+        if (n == -ERANGE) continue;  // more were added in between
         if (n < 0) return static_cast<int>(-n);
         for (const char *at = list.data(); at < list.data() + n; at += names.back().size() + 1) names.emplace_back(at);
         return 0;
@@ -135,7 +135,7 @@ int xattr_names(int dir, const char *name, std::vector<std::string> &names) {
 }
 
 int xattr_value(int dir, const char *name, const std::string &attribute, std::string &value) {
-    std::array<char, 1024> few{};  // most values are short, and most are not there
+    std::array<char, 1024> few{};  // most values are short or absent
     ssize_t n = get_xattr(dir, name, attribute.c_str(), few.data(), few.size());
     if (n != -ERANGE) {
         value.assign(few.data(), n > 0 ? static_cast<size_t>(n) : 0);
