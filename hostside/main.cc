@@ -84,6 +84,7 @@ std::string did_you_mean(std::string_view word, const std::vector<std::string> &
 std::string nearest_verb(const CLI::App &app, std::string_view word) {
     std::vector<std::string> verbs;
     for (const auto *verb : app.get_subcommands([](const CLI::App *) { return true; })) verbs.push_back(verb->get_name());
+    if (word.contains('/')) return std::format(": {}; a system is started with: runvm run {}", word, word);
     return std::format(": {}{}", word, did_you_mean(word, verbs));
 }
 

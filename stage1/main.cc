@@ -48,7 +48,7 @@ int command_line(int argc, char **argv) {
     stage1::add_tell_command(app, status);
     stage1::add_agent_command(app, status);
     stage1::add_union_command(app, status);
-    app.add_subcommand("init", "be PID 1: the whole of stage 1, up to the exec of stage 2")->callback([] {
+    app.add_subcommand("init", "run as PID 1: all of stage 1, up to the exec of stage 2")->callback([] {
         throw CLI::ValidationError("init", "only PID 1 can be init; 'stage1 plan' shows what it would do");
     });
     try {

@@ -38,6 +38,12 @@ test-parity-ext4: $(BUILD)/tests/parity-ext4 all test-tools ## the same with the
 test-boot: $(BUILD)/tests/boot all test-tools ## boots of real machines
 	@tests/support/with-machine tests/support/run-tests --shards $(SHARDS) $<
 
+# Not in `test`: a browser is large.
+.PHONY: test-report-screenshot
+test-report-screenshot: all ## what Chromium, which is installed for it, draws of `runvm report --html` and `--svg`
+	@.toolchain/install-packages "what draws a report's page" chromium fonts-dejavu-core python3
+	@tests/support/report-screenshot $(BUILD)/runvm $(BUILD)/tests/report
+
 # What whoever can write a layer, a disk, an image or an input may try. All of it runs in `make test` too.
 HOSTILE_parity := [\#hostile_layers],[\#old_layers],[\#replaced],[\#set_id],[\#refusals],[\#depth],[\#faulty_layers],[\#limits],[\#orphans],[\#submounts]
 HOSTILE_unit := [\#target_root],[\#regular_file],[\#running_machine],[\#image],[\#bad_input],[\#guest_directory],[\#module_index],[\#hostile_description],[\#qemu_events],[\#boot_report],[\#build],[\#foreign_text],[\#guest_relay],[\#own_files],[\#refused_run],[\#status_port]
@@ -65,7 +71,7 @@ run: all ## boots a machine with a real Nix store and shows it at work
 shell: all ## boots the same machine with a prompt; exit ends it
 	@tests/support/with-machine tests/support/newcomer-run $(BUILD)/runvm --shell
 
-include $(wildcard tests/bench/*.mk tests/fuzz/*.mk tests/parity/*.mk tests/nixos/*.mk tests/slurm/*.mk tests/nix-fleet/*.mk tests/export/*.mk)
+include $(wildcard tests/bench/*.mk tests/fuzz/*.mk tests/parity/*.mk tests/nixos/*.mk tests/slurm/*.mk tests/nix-fleet/*.mk tests/export/*.mk tests/ci/*.mk)
 
 .PHONY: bench
 bench: bench-disk bench-boot bench-union bench-launch bench-nixdb bench-store ## every benchmark, each against its rival in one interleaved run

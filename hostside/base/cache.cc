@@ -44,7 +44,7 @@ void trim(const std::string &directory, const std::string &needed, uint64_t limi
         all += entry.bytes;
         if (entry.path != needed) entries.push_back(entry);
     }
-    // First, because what is kept for an entry that is gone would be kept for ever.
+    // Remove its links first; otherwise the links of a removed entry would stay forever.
     const auto remove_links_of = [&](const fs::path &entry) {
         for (const auto &link : links)
             if (link.string().starts_with(entry.string() + ".")) fs::remove(link, error);

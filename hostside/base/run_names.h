@@ -10,7 +10,7 @@ namespace hostside {
 inline constexpr std::string_view status_socket = "status";
 inline constexpr std::string_view qmp_socket = "qmp";        // for other programs
 inline constexpr std::string_view events_socket = "events";  // for the launcher
-// An environment variable for the launcher of a fleet's machine: the directory where console.log and report.json will be.
+// Environment variable for the launcher of a fleet's machine: the directory for console.log and report.json.
 inline constexpr std::string_view kept_in = "RUNVM_KEPT_IN";
 inline constexpr std::string_view console_socket = "console";
 inline constexpr std::string_view typed_pipe = "typed";                // for a run at a terminal, replaces the console's socket
@@ -22,6 +22,9 @@ inline constexpr std::string_view relay_socket = "relay";              // for th
 // The console's output: the newest part, and the part before it.
 inline constexpr std::string_view console_log = "console.log";
 inline constexpr std::string_view console_log_before = "console.log.1";
+
+// When the guest's systemd began and when it had started all, in microseconds since its kernel began: `BEGIN END`.
+inline constexpr std::string_view stage2_times = "stage2";
 
 // The names of the store paths in the machine's closure, if the union traces the used ones.
 inline constexpr std::string_view closure_names = "closure";

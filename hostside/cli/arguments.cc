@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <cstdlib>
 #include <format>
+#include <map>
+#include <memory>
 
 #include "hostside/base/shell_words.h"
 #include "hostside/cli/flake_system.h"
@@ -72,11 +74,35 @@ Result<std::vector<Layer>> flag_layers(const Arguments &arguments) {
     return layers;
 }
 
+// What a flag without a value means is CLI11's default; what counts without the flag is ours.
+class WithDefaults : public CLI::Formatter {
+  public:
+    explicit WithDefaults(const std::vector<Key> &keys) {
+        for (const auto &key : keys) defaults_[key.flag] = key.fallback;
+    }
+    std::string make_option_opts(const CLI::Option *option) const override {
+        constexpr std::string_view without_value = " [true]";
+        std::string text = CLI::Formatter::make_option_opts(option);
+        for (const auto &name : option->get_lnames()) {
+            const auto known = defaults_.find("--" + name);
+            if (known == defaults_.end()) continue;
+            if (const size_t at = text.find(without_value); at != std::string::npos) text.erase(at, without_value.size());
+            while (text.ends_with(' ')) text.pop_back();
+            if (!known->second.empty()) text += std::format(" [{}]", known->second);
+        }
+        return text;
+    }
+
+  private:
+    std::map<std::string, std::string> defaults_;
+};
+
 }  // namespace
 
 void add_description_flags(CLI::App &command, Arguments &arguments) {
     command.add_option("--config", arguments.config, "a description in JSON; see runvm.json(5)")->type_name("FILE");
     const auto all = keys();
+    command.formatter(std::make_shared<WithDefaults>(all));
     arguments.flags.reserve(all.size());  // CLI11 keeps addresses
     for (const auto &key : all) {
         Flag &flag = arguments.flags.emplace_back(Flag{key, {}});

@@ -2,13 +2,20 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <memory>
 #include <print>
+#include <string>
+#include <vector>
 
+#include "hostside/base/cache.h"
+#include "hostside/base/exists.h"
 #include "hostside/base/exit_code.h"
 #include "hostside/base/printable.h"
 #include "hostside/boot/kernel_config.h"
 #include "hostside/cli/reporter.h"
+#include "hostside/qemu/accelerator.h"
+#include "hostside/qemu/program.h"
 
 namespace hostside {
 
@@ -30,6 +37,22 @@ int check(const std::string &path) {
     return boots ? 0 : 1;
 }
 
+// Whether that kernel runs in a machine with KVM here, as runvm itself finds out.
+int check_kvm(const std::string &kernel, const std::string &program) {
+    const auto qemu = find_qemu(program);
+    if (!qemu) return refuse(qemu.error());
+    if (!exists(kernel)) return refuse({"read", kernel, errno, ""});
+    std::vector<Remembered> learned;
+    const auto found = choose_accelerator("auto", *qemu, kernel, [](const std::string &) {}, learned);
+    if (!found) return refuse(found.error());
+    for (const auto &one : learned) remember(one);
+    if (found->kvm)
+        std::println("kvm");
+    else
+        say("no KVM: " + found->reason);
+    return found->kvm ? 0 : 1;
+}
+
 }  // namespace
 
 void add_check_command(CLI::App &app, int &status) {
@@ -38,7 +61,9 @@ void add_check_command(CLI::App &app, int &status) {
     command->add_option("kernel", *path, "a kernel, or its configuration: config-RELEASE, /proc/config.gz")
         ->required()
         ->type_name("FILE");
-    command->callback([&status, path] { status = check(*path); });
+    auto kvm = std::make_shared<bool>(false);
+    command->add_flag("--kvm", *kvm, "instead, does it run with KVM on this host: prints kvm, as a feature of a node");
+    command->callback([&status, path, kvm] { status = *kvm ? check_kvm(*path, "qemu-system-x86_64") : check(*path); });
 }
 
 }  // namespace hostside

@@ -16,9 +16,11 @@
 #include "hostside/cli/fleet_view.h"
 #include "hostside/cli/fleet_wish.h"
 #include "hostside/cli/reporter.h"
+#include "hostside/description/description.h"
 #include "hostside/fleet/fleet.h"
 #include "hostside/fleet/group_place.h"
 #include "hostside/fleet/slurm.h"
+#include "mounts/base/process.h"
 
 namespace hostside {
 
@@ -26,8 +28,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-void tell_where(const std::string &directory) {
-    say(std::format("results: {0}/{1}, {0}/{2}, what each machine said: {0}/NAME/output", directory, results_file, junit_file));
+// The first line, as QEMU tells its version; empty: there is none here, which is a node's business.
+std::string qemu_version(const Fleet &fleet) {
+    const auto machine = machine_from({{"", fleet.nodes.front().description, false}});
+    const std::string program = !machine || machine->qemu.empty() ? "qemu-system-x86_64" : machine->qemu;
+    const auto said = base::run({.argv = {program, "--version"}, .capture_output = true});
+    return said && said->status == 0 ? said->output.substr(0, said->output.find('\n')) : "";
 }
 
 int submit(const FleetWish &wish, FleetPlan &plan, const FleetPlace &place) {
@@ -43,7 +49,8 @@ int submit(const FleetWish &wish, FleetPlan &plan, const FleetPlace &place) {
                                       .groups = plan.groups,
                                       .place = place,
                                       .runvm = fs::read_symlink("/proc/self/exe"),
-                                      .options = wish.sbatch});
+                                      .options = wish.sbatch,
+                                      .qemu = qemu_version(*fleet)});
     if (!job) return refuse(job.error());
     say(std::format("Slurm's job {} has {} machines in {} tasks; how they are: runvm fleet --status {}", *job,
                     plan.result.machines.size(), plan.groups.size(), wish.output));
@@ -64,7 +71,7 @@ int run(FleetWish &wish) {
     (void)std::signal(SIGPIPE, SIG_IGN);
     if (wish.engine == "nix") {
         const int code = run_fleet_by_nix(wish, *plan, *place);
-        tell_where(wish.output);
+        FleetView::tell_where(wish.output, plan->result);
         return code;
     }
     FleetView view(!wish.results_suffice);
@@ -80,7 +87,7 @@ int run(FleetWish &wish) {
     const auto signal = run_fleet(fleet, plan->result);
     if (!signal) return refuse(signal.error());
     view.last(plan->result);
-    tell_where(wish.output);
+    FleetView::tell_where(wish.output, plan->result);
     if (*signal != 0) return signal_base + *signal;
     const bool qemu_failed_once =
         std::ranges::contains(plan->result.machines, static_cast<int>(qemu_failed), &MachineResult::exit_code);
@@ -122,7 +129,7 @@ void add_fleet_command(CLI::App &app, int &status) {
     repeated("--system-feature", wish->system_features, "what Nix's builders must have, as nixos-test; may be repeated", "NAME");
     fleet->add_option("--status", wish->status, "how the fleet of this directory is, from what its jobs noted")->type_name("DIR");
     fleet->add_flag("--wait", wish->wait, "with --status: until it is over");
-    fleet->add_flag("--exit-qemu-failed", wish->exit_qemu_failed)->group("");
+    fleet->add_flag("--exit-qemu-failed", wish->exit_qemu_failed, "end with 123 when a machine's QEMU failed, to be tried again");
     fleet->add_flag("--results-suffice", wish->results_suffice)->group("");
     repeated("--gather", wish->gathered, "", "DIR")->group("");
     add_fleet_init_command(*fleet, status);

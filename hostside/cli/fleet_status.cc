@@ -39,6 +39,7 @@ int show_fleet_status(const FleetWish &wish) {
             continue;
         }
         view.last(*result);
+        if (result->over) FleetView::tell_where(wish.status, *result);
         return result->over ? exit_code_of(*result) : not_over;
     }
 }

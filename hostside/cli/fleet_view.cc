@@ -6,7 +6,10 @@
 #include <format>
 #include <string>
 
+#include "hostside/base/exists.h"
+#include "hostside/cli/reporter.h"
 #include "hostside/exec/client.h"
+#include "hostside/fleet/fleet_place.h"
 #include "hostside/fleet/table.h"
 
 namespace hostside {
@@ -47,6 +50,21 @@ void FleetView::draw(const FleetResult &result) {
     for (const auto &line : lines) text += line + "\x1b[K\n";
     print(text + "\x1b[J");
     drawn_ = lines.size();
+}
+
+void FleetView::tell_where(const std::string &directory, const FleetResult &result) {
+    constexpr size_t most = 8;
+    size_t told = 0;
+    for (const auto &machine : result.machines) {
+        if (machine.outcome != Outcome::failed || told == most) continue;
+        ++told;
+        std::string files;
+        for (const char *file : {"output", "console.log"})
+            if (const std::string path = directory + "/" + machine.name + "/" + file; exists(path))
+                files += (files.empty() ? "" : ", ") + path;
+        if (!files.empty()) say(std::format("{} failed: {}", machine.name, files));
+    }
+    say(std::format("results: {0}/{1}, {0}/{2}, what each machine said: {0}/NAME/output", directory, results_file, junit_file));
 }
 
 }  // namespace hostside

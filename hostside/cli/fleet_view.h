@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <string>
 
 #include "hostside/fleet/results.h"
 
@@ -16,6 +17,9 @@ class FleetView {
     void changed(const MachineResult &machine) const;  // a machine's outcome
     void tick(const FleetResult &result);              // from time to time: draws what moved
     void last(const FleetResult &result);              // the end: the table once more, and how many failed
+
+    // Where a person looks next: what each failed machine of `directory` said.
+    static void tell_where(const std::string &directory, const FleetResult &result);
 
   private:
     void draw(const FleetResult &result);

@@ -41,7 +41,7 @@ struct Key {
     std::string more_flags;  // `-m,--memory`
     std::string help, subject;
     std::string value;     // what its value is called: `MIB`
-    std::string fallback;  // worth showing: a switch that is on
+    std::string fallback;  // `true`, `1024`; empty: none that is worth showing
     std::vector<std::string> choices{};
     bool boolean = false;
     std::string alone{};  // what the flag means without a value; empty: it needs one

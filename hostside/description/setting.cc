@@ -37,6 +37,13 @@ std::string value_of(const Option &option) {
     return choices.empty() ? "TEXT" : choices;
 }
 
+std::string shown_default(const Option &option) {
+    std::string_view text = option.fallback;
+    if (option.kind == Kind::text && text.size() >= 2) text = text.substr(1, text.size() - 2);
+    const bool shown = option.kind == Kind::boolean || option.kind == Kind::text || (option.kind == Kind::integer && text != "0");
+    return shown ? std::string(text) : "";
+}
+
 void add_keys(std::vector<Key> &keys, const std::vector<Option> &options, const std::string &prefix, std::string_view subject) {
     for (const auto &option : options) {
         if (!option.not_yet.empty()) continue;
@@ -51,7 +58,7 @@ void add_keys(std::vector<Key> &keys, const std::vector<Option> &options, const 
                 .help = std::string(option.help),
                 .subject = std::string(subject),
                 .value = value_of(option),
-                .fallback = option.kind == Kind::boolean && option.fallback == "true" ? "on" : "",
+                .fallback = shown_default(option),
                 .boolean = option.kind == Kind::boolean,
                 .alone = std::string(option.flag_alone)};
         for (const auto choice : option.choices)

@@ -7,9 +7,12 @@
 #include <charconv>
 #include <filesystem>
 #include <format>
+#include <ranges>
 
+#include "hostside/base/printable.h"
 #include "hostside/fleet/fleet_place.h"
 #include "hostside/host/guest_files.h"
+#include "mounts/base/at.h"
 #include "mounts/base/json_text.h"
 
 namespace hostside {
@@ -38,13 +41,27 @@ size_t group_by_link(const std::string &results, const std::string &machine) {
     return group;
 }
 
-void merge_machine(const std::vector<MachineResult> &noted, bool over, MachineResult &machine) {
+// Why a group has no results, as far as it said so.
+std::string why_without(const std::string &results, size_t group) {
+    constexpr size_t enough_bytes = size_t{1} << 20;
+    const std::string log = std::format("{}/{}.log", groups_directory(results), group);
+    const auto said = base::read_file(log, enough_bytes);
+    if (!said && said.error().code == ENOENT)
+        return "its job ended without a result or a log: the node that ran it may not see the results' directory (-o), which all "
+               "nodes must share";
+    std::string last;
+    for (const auto line : std::views::split(said.value_or(""), '\n'))
+        if (std::string_view(line).starts_with("runvm: ")) last = printable(std::string_view(line).substr(7));
+    return last.empty() ? std::format("its job ended without a result; groups/{}.log has what it said", group) : last;
+}
+
+void merge_machine(const std::vector<MachineResult> &noted, bool over, const std::string &why, MachineResult &machine) {
     const auto own = std::ranges::find(noted, machine.name, &MachineResult::name);
     if (own != noted.end()) machine = *own;
     if (!over || (machine.outcome != Outcome::waiting && machine.outcome != Outcome::running)) return;
     machine.outcome = Outcome::failed;
     machine.cause = own == noted.end()
-                        ? "its job ended without a result; groups/N.log has what it said"
+                        ? why
                         : "its job ended while it ran" + (machine.state.empty() ? "" : "; it had come to: " + machine.state);
 }
 
@@ -87,7 +104,7 @@ void gather(const std::string &results, const std::map<size_t, std::string> &tas
         const auto [at, is_new] = noted.try_emplace(group);
         if (is_new) at->second = noted_by(group_directory(results, group));
         const auto task = tasks.find(group);
-        merge_machine(at->second, task == tasks.end(), machine);
+        merge_machine(at->second, task == tasks.end(), at->second.empty() ? why_without(results, group) : "", machine);
         // What a lost node noted is not what is: its task waits, and begins anew.
         if (task != tasks.end() && task->second == "PENDING")
             machine = {.name = machine.name, .memory_mib = machine.memory_mib, .cores = machine.cores};

@@ -8,10 +8,12 @@
 #include <charconv>
 #include <filesystem>
 #include <format>
+#include <ranges>
 #include <sstream>
 
 #include "hostside/base/last_line.h"
 #include "hostside/base/printable.h"
+#include "hostside/description/description.h"
 #include "hostside/fleet/engine_tool.h"
 #include "hostside/fleet/group_place.h"
 #include "hostside/host/guest_files.h"
@@ -32,7 +34,30 @@ constexpr std::string_view script_name = "job.sh";
 
 constexpr const char *no_slurm = "Slurm's commands are not here; run the fleet where they are";
 
-Result<> write_groups(const SlurmWish &wish) {
+// Whether the array is for nodes with KVM: the feature `kvm`, by which a cluster's slurm.conf or helpers.conf says so.
+Result<bool> needs_kvm(const Fleet &fleet) {
+    const Node *must = nullptr;
+    bool may = false;
+    for (const auto &node : fleet.nodes) {
+        const auto machine = machine_from({{node.name, node.description, false}});
+        if (!machine) return std::unexpected(machine.error());
+        if (machine->accelerator == "kvm") must = &node;
+        may = may || machine->accelerator != "tcg";
+    }
+    if (!may) return false;
+    auto said = ask_engine({"sinfo", "--noheader", "--format=%f"}, no_slurm);
+    if (!said) return std::unexpected(said.error());
+    for (const auto words : std::views::split(*said, '\n'))
+        for (const auto feature : std::views::split(std::string_view(words), ','))
+            if (std::string_view(feature) == "kvm") return true;
+    if (must != nullptr)
+        return fail(0, "find nodes with KVM for", must->name,
+                    "no node of Slurm's has the feature kvm; `runvm check --kvm KERNEL` on a node says whether it is to have it "
+                    "(Features=kvm in slurm.conf)");
+    return false;
+}
+
+Result<> write_groups(const SlurmWish &wish, bool kvm) {
     const std::string all = groups_directory(wish.place.results());
     if (auto removed = remove_guest_directory(all); !removed) return removed;
     if (::mkdir(all.c_str(), 0755) < 0) return fail(errno, "mkdir", all);
@@ -43,12 +68,29 @@ Result<> write_groups(const SlurmWish &wish) {
         for (const size_t member : group.members)
             if (auto linked = link_machine(wish.place.results(), wish.fleet.nodes[member].name, i); !linked) return linked;
     }
-    return base::replace_file(all + "/" + std::string(script_name), job_script(wish), 0755);
+    return base::replace_file(all + "/" + std::string(script_name), job_script(wish, kvm), 0755);
+}
+
+// That the node has QEMU is looked at before anything else, and another version than here is told in the task's log.
+std::string qemu_lines(const SlurmWish &wish) {
+    const auto machine = machine_from({{"", wish.fleet.nodes.front().description, false}});
+    const std::string program =
+        base::quote_word(!machine || machine->qemu.empty() ? std::string("qemu-system-x86_64") : machine->qemu);
+    std::string lines = std::format(
+        "qemu=$({0} --version 2>&1 | head -n 1)\n"
+        "command -v {0} >/dev/null || unfit \"has no QEMU: no \"{0}\"; install it there, or name one that all nodes see "
+        "(qemu.program)\"\n",
+        program);
+    if (!wish.qemu.empty())
+        lines +=
+            std::format("[ \"$qemu\" = {} ] || echo \"runvm: $(hostname) has another QEMU than the host of the fleet: $qemu\"\n",
+                        base::quote_word(wish.qemu));
+    return lines;
 }
 
 }  // namespace
 
-std::string job_script(const SlurmWish &wish) {
+std::string job_script(const SlurmWish &wish, bool kvm) {
     constexpr int64_t own_mib = 64;  // launchers and the fleet's process
     int64_t memory_mib = 0;
     int processors = 1;
@@ -63,11 +105,13 @@ std::string job_script(const SlurmWish &wish) {
 #SBATCH --nodes=1 --ntasks=1 --cpus-per-task={1}
 #SBATCH --mem={2}M
 #SBATCH --requeue --open-mode=append
-# Of the host that submitted this; runvm has one of its own on each.
+{6}# Of the host that submitted this; runvm has one of its own on each.
 unset XDG_RUNTIME_DIR
 group={3}/$SLURM_ARRAY_TASK_ID
-[ -x {4} ] || {{ echo "$(hostname) has no "{4}; exit 124; }}
-{4} fleet "$group.json" -o "$group" --memory {5} --processors {1} --exit-qemu-failed
+unfit() {{ echo "runvm: $(hostname) $*"; exit 124; }}
+[ -r "$group.json" ] || unfit "does not see $group.json; -o must name a directory that all nodes share"
+[ -x {4} ] || unfit "has no "{4}"; install it there, or start one that all nodes see"
+{7}{4} fleet "$group.json" -o "$group" --memory {5} --processors {1} --exit-qemu-failed
 code=$?
 if [ $code = 123 ] && [ "${{SLURM_RESTART_COUNT:-0}}" -lt 3 ]; then
     # By the task's name: one of the tasks has the array's number for its job's, which means all of them.
@@ -75,16 +119,24 @@ if [ $code = 123 ] && [ "${{SLURM_RESTART_COUNT:-0}}" -lt 3 ]; then
 fi
 exit $code
 )",
-                       wish.groups.size() - 1, processors, memory_mib + own_mib, all, runvm, memory_mib);
+                       wish.groups.size() - 1, processors, memory_mib + own_mib, all, runvm, memory_mib,
+                       kvm ? "#SBATCH --constraint=kvm\n" : "", qemu_lines(wish));
 }
 
 Result<std::string> submit_to_slurm(const SlurmWish &wish) {
-    if (auto written = write_groups(wish); !written) return std::unexpected(written.error());
+    auto kvm = needs_kvm(wish.fleet);
+    if (!kvm) return std::unexpected(kvm.error());
+    if (auto written = write_groups(wish, *kvm); !written) return std::unexpected(written.error());
     const std::string all = groups_directory(wish.place.results());
     std::vector<std::string> argv{"sbatch", "--parsable", "--job-name=" + wish.fleet.name, "--output=" + all + "/%a.log"};
     argv.insert(argv.end(), wish.options.begin(), wish.options.end());
     argv.push_back(all + "/" + std::string(script_name));
     auto said = ask_engine(argv, no_slurm);
+    if (!said && said.error().hint.contains("node configuration is not available"))
+        return fail(0, "run", "sbatch",
+                    said.error().hint +
+                        "; no node has the memory and the processors of the largest machine, or of those that meet on a "
+                        "vlan: `sinfo --Node --long` tells what there is; give less memorySize or cores");
     if (!said) return said;
     const std::string_view line = last_line(*said);
     std::string job(line.substr(0, line.find(';')));

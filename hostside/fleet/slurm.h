@@ -19,9 +19,11 @@ struct SlurmWish {
     const FleetPlace &place;
     std::string runvm;                 // the program, by a path that it has on the nodes too
     std::vector<std::string> options;  // more of sbatch's
+    std::string qemu = {};             // what QEMU says of its version here; empty: nobody asked
 };
 
-// The array's number. Error: no Slurm here, or what sbatch said.
+// The array's number. Nodes with the feature kvm are asked for when there are any and a machine is not emulated. Error: no Slurm
+// here, what sbatch said, or no node is known to have KVM and a machine must.
 base::Result<std::string> submit_to_slurm(const SlurmWish &wish);
 
 // The job of a fleet's directory. Empty: it is of this host alone.
@@ -31,5 +33,6 @@ std::string slurm_job_of(const std::string &results);
 base::Result<std::map<size_t, std::string>> slurm_tasks(const std::string &job);
 
 // --- pure ---
-std::string job_script(const SlurmWish &wish);
+// `kvm`: on nodes with that feature alone.
+std::string job_script(const SlurmWish &wish, bool kvm);
 }  // namespace hostside

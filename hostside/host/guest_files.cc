@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "hostside/base/run_names.h"
 #include "mounts/base/at.h"
 #include "mounts/base/empty_directory.h"
 #include "mounts/base/fd.h"
@@ -59,7 +60,9 @@ Result<std::string> read_from_guest(const std::string &directory, const std::str
     return base::read_all(file->get(), name, limit_bytes);
 }
 
-Result<std::string> guest_report(const std::string &run_directory, const std::string &xchg, size_t limit_bytes) {
+namespace {
+
+Result<std::string> stage1_report(const std::string &run_directory, const std::string &xchg, size_t limit_bytes) {
     const std::string name(mounts::protocol::report_file);
     struct stat of_port{}, of_xchg{};
     const bool by_port = ::stat((run_directory + "/" + name).c_str(), &of_port) == 0;
@@ -68,6 +71,33 @@ Result<std::string> guest_report(const std::string &run_directory, const std::st
     // An xchg that outlives its run (USE_TMPDIR) may have another boot's.
     if (by_port && (!by_xchg || when(of_port) > when(of_xchg))) return base::read_file(run_directory + "/" + name, limit_bytes);
     return read_from_guest(xchg, name, limit_bytes);
+}
+
+// With what systemd told of stage 2 as one more step. A report that does not end as stage 1's does stays as it is.
+std::string with_stage2(std::string report, const std::string &times) {
+    constexpr std::string_view space = " \t\r\n";
+    const size_t gap = times.find(' '), close = report.rfind(']');
+    if (gap == std::string::npos || close == std::string::npos || close == 0) return report;
+    if (report.find_first_not_of(std::string(space) + "}", close + 1) != std::string::npos) return report;
+    const size_t last = report.find_last_not_of(space, close - 1);
+    if (last == std::string::npos || report[last] != '}') return report;
+    report.insert(
+        last + 1,
+        std::format(",\n {{\"phase\": \"stage 2\", \"step\": \"systemd\", \"text\": \"systemd, until it had started all that "
+                    "it was to start\", \"start_us\": {}, \"end_us\": {}}}",
+                    times.substr(0, gap), times.substr(gap + 1)));
+    return report;
+}
+
+}  // namespace
+
+Result<std::string> guest_report(const std::string &run_directory, const std::string &xchg, size_t limit_bytes) {
+    constexpr size_t two_numbers_bytes = 64;
+    auto report = stage1_report(run_directory, xchg, limit_bytes);
+    if (!report) return report;
+    // The launcher's own file, which holds two numbers.
+    return with_stage2(std::move(*report),
+                       base::read_file(run_directory + "/" + std::string(stage2_times), two_numbers_bytes).value_or(""));
 }
 
 Result<> remove_guest_directory(const std::string &directory) {

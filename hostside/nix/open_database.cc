@@ -20,7 +20,7 @@ base::Result<> check_schema(const std::string &database) {
     const auto text = base::read_file(path, 64);
     if (!text) return std::unexpected(text.error());
     int version = 0;
-    (void)std::from_chars(text->data(), text->data() + text->size(), version);  // no number: version 0, refused
+    (void)std::from_chars(text->data(), text->data() + text->size(), version);  // no number: version 0, which is refused
     if (version == schema_version) return {};
     return base::fail(0, "reginfo", path,
                       std::format("schema {}, and only {} is known here; use `nix-store --dump-db`", version, schema_version));
@@ -37,7 +37,7 @@ base::Result<mounts::Database> open_unchecked(const std::string &path) {
     if (::stat(path.c_str(), &st) < 0)
         return base::fail(errno, "open database", path, "is there a Nix store on this host? --database names another");
     auto database = mounts::Database::open(path, Mode::read_only).and_then(usable);
-    // Where locks can be had, that it failed is the answer: somebody may be in the middle of a change.
+    // If locks are possible, report this failure, because another program may be changing the database.
     const std::string directory = path.substr(0, path.rfind('/') + 1);
     if (database || ::access(directory.empty() ? "." : directory.c_str(), W_OK) == 0) return database;
     for (const char *suffix : {"-wal", "-journal"})

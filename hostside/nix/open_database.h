@@ -1,4 +1,4 @@
-// A Nix database that belongs to somebody else: only read.
+// Opens another owner's Nix database, for reading only.
 #pragma once
 
 #include <string>
@@ -8,8 +8,8 @@
 
 namespace hostside::nixdb {
 
-// With locks and the log where they can be had; on a read-only file system without, if there is no log to miss. Errors: it is
-// not there; another schema than 10.
+// Opens it with locks and log if possible. On a read-only file system it opens without them if the log is empty. Error: it does
+// not exist, or its schema is not 10.
 base::Result<mounts::Database> open_database(const std::string &path);
 
 }  // namespace hostside::nixdb

@@ -57,7 +57,7 @@ class NewPaths {
         auto row = info.bind(1, id).step();
         if (!row) return std::unexpected(row.error());
         const auto hash = *row ? mounts::parse_hash(info.text(0)) : std::nullopt;
-        // One without is no use to a guest, which is to take it unseen.
+        // A path without a valid hash is useless to a guest, which has to trust the registration.
         if (hash) {
             result.hash = *hash;
             result.nar_size = static_cast<uint64_t>(info.integer(1));
@@ -78,7 +78,7 @@ class NewPaths {
     mounts::Database &database_;
 };
 
-// References to what is not among them count for nothing in the order.
+// References outside `paths` do not affect the order.
 Result<std::string> in_order(const Paths &paths) {
     Paths inner = paths;
     for (auto &[path, info] : inner)
@@ -95,7 +95,7 @@ Result<std::string> in_order(const Paths &paths) {
 Result<Snapshot> snapshot(const std::string &database, const ValidPaths &known) {
     auto handle = open_database(database);
     if (!handle) return std::unexpected(handle.error());
-    // One view for all queries, whatever others commit meanwhile.
+    // One snapshot for all queries, even if others commit during them.
     if (auto begun = handle->execute("begin"); !begun) return std::unexpected(begun.error());
     Snapshot result;
     auto all = paths_in(*handle);

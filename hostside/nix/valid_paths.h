@@ -1,4 +1,4 @@
-// Which paths a Nix database has, and the registration of some of them: what came since one looked last.
+// The paths of a Nix database, and the registration of those that are new since the last look.
 #pragma once
 
 #include <cstdint>
@@ -10,13 +10,13 @@
 
 namespace hostside::nixdb {
 
-// A path that went and came back has another row.
+// A path that was removed and added again has another row.
 using ValidPaths = std::map<int64_t, std::string>;
 
-// All of the paths but derivations, and what refers to one, because no build reads them.
+// All paths except derivations and their referrers, because no build reads those.
 struct Snapshot {
     ValidPaths paths;
-    std::string registration;  // of those that `known` has not, each after those that it refers to
+    std::string registration;  // of the paths that are not in `known`, each after its references
 };
 base::Result<Snapshot> snapshot(const std::string &database, const ValidPaths &known);
 

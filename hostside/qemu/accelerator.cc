@@ -33,7 +33,7 @@ std::string why_not_opened(int code) {
     if (code != EACCES && code != EPERM) return std::format("{}: {}", device, base::errno_text(code));
     struct stat st{};
     if (::stat(device, &st) < 0) return std::format("{}: {}", device, base::errno_text(errno));
-    // A group that nobody should join helps as little as none.
+    // no group can open it, or only root's, which nobody should join
     if ((st.st_mode & 0060) != 0060 || st.st_gid == 0)
         return std::format(
             "{} has mode {:04o}, for {} alone: `chgrp kvm {} && chmod 0660 {}` as root opens it to the group "

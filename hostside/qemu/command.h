@@ -41,8 +41,8 @@ struct HostFacts {
     std::string xchg, shared;                  // directories
     std::string runtime;                       // holds all run directories and vlans
     std::string run_directory;                 // for sockets and the console's log; mode 0700
-    bool terminal = true;                      // the console is on stdin and stdout; else on a socket for `runvm console`
-    std::string typed_pipe;                    // replaces both: typed input comes through it (run/typed_pipe.h); empty: no
+    bool terminal = true;                      // the console is on stdin and stdout
+    std::string typed_pipe;                    // else typed input comes through it (run/typed_pipe.h)
     int console_log_fd = -1;                   // QEMU inherits it for the console's log; -1: writes a file (--print)
     bool monitor = false;                      // ctrl-a c on the console opens QEMU's monitor
 };

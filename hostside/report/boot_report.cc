@@ -45,6 +45,28 @@ void add_phases(BootReport &report) {
     }
 }
 
+bool is_hand_over(const ReportStep &step) {
+    return !step.ended && step.error.empty() && step.phase == name(mounts::protocol::BootPhase::switch_root);
+}
+
+// The hand-over is the last that stage 1 can tell. What systemd told says when stage 2 ended; until systemd it is the system's
+// own activation.
+void add_stage2(BootReport &report) {
+    const auto systemd = std::ranges::find(report.steps, stage2_phase, &ReportStep::phase);
+    const auto hand_over = std::ranges::find_if(report.steps, is_hand_over);
+    if (systemd == report.steps.end()) return;
+    report.stage2_us = systemd->start_us;
+    if (hand_over == report.steps.end() || hand_over > systemd) return;
+    report.stage2_us = hand_over->end_us = hand_over->start_us;
+    if (systemd->kind == "systemd")
+        report.steps.insert(systemd, {.phase = std::string(stage2_phase),
+                                      .kind = "activate",
+                                      .text = "the system's activation, until systemd",
+                                      .error = "",
+                                      .start_us = hand_over->start_us,
+                                      .end_us = systemd->start_us});
+}
+
 }  // namespace
 
 base::Result<BootReport> boot_report(std::string_view text, const std::string &name) {
@@ -76,6 +98,7 @@ base::Result<BootReport> boot_report(std::string_view text, const std::string &n
     std::ranges::stable_sort(report.steps, {}, &ReportStep::start_us);
     for (auto &one : report.steps)
         if (!one.ended) one.end_us = report.end_us;
+    add_stage2(report);
     add_phases(report);
     return report;
 }
@@ -85,6 +108,15 @@ const ReportStep *BootReport::stuck() const {
     for (const auto &step : steps)
         if (!step.error.empty() || (!step.ended && step.phase != name(mounts::protocol::BootPhase::switch_root))) return &step;
     return nullptr;
+}
+
+std::string durations(const BootReport &report, const std::string &name) {
+    if (report.steps.empty()) return name + ": no step was taken";
+    const int64_t begin = report.steps.front().start_us;
+    std::string text =
+        std::format("{}: stage 1 took {}, the kernel {} before it", name, spent(report.stage1_end_us() - begin), spent(begin));
+    if (report.stage2_us >= 0) text += std::format(", stage 2 {} after it", spent(report.end_us - report.stage2_us));
+    return text;
 }
 
 std::string spent(int64_t us) {

@@ -11,6 +11,7 @@
 
 namespace hostside {
 
+inline constexpr std::string_view stage2_phase = "stage 2";  // of the steps after stage 1's
 inline constexpr size_t report_limit_bytes = size_t{16} << 20;
 
 struct ReportStep {
@@ -33,12 +34,17 @@ struct BootReport {
     std::vector<ReportStep> steps;    // in the order of their start
     std::vector<ReportPhase> phases;  // the kernel's time, then those of stage 1
     int64_t end_us = 0;
+    int64_t stage2_us = -1;  // when stage 2 began, if the guest's systemd told of it; else -1
+    [[nodiscard]] int64_t stage1_end_us() const { return stage2_us < 0 ? end_us : stage2_us; }
     // The step that failed or never ended; null: stage 1 came to stage 2.
     [[nodiscard]] const ReportStep *stuck() const;
 };
 
 // Error: no report, or one of more than 4096 steps.
 base::Result<BootReport> boot_report(std::string_view text, const std::string &name);
+
+// `web: stage 1 took 1.234 s, the kernel 3 s before it`.
+std::string durations(const BootReport &report, const std::string &name);
 
 // `1.234 s`, `12.3 ms`.
 std::string spent(int64_t us);

@@ -8,7 +8,7 @@ namespace hostside {
 
 namespace {
 
-constexpr int width = 1000, label_width = 330, row_height = 20, top = 64, time_width = 90;
+constexpr int width = 1000, label_width = 330, row_height = 20, top = 64, time_width = 130;
 constexpr int plot_width = width - label_width - time_width;
 constexpr size_t most_rows = 500;
 constexpr std::string_view failed_colour = "#d55e00";
@@ -122,11 +122,6 @@ constexpr std::string_view style = R"(text{font:12px system-ui,sans-serif;fill:#
 .label{text-anchor:end}.tick{fill:#555;text-anchor:middle;font-size:11px}.time{font-size:11px}.grid{stroke:#ddd}.paper{fill:#fff}
 @media(prefers-color-scheme:dark){text{fill:#eee}.tick{fill:#bbb}.grid{stroke:#444}.paper{fill:#1b1b1b}})";
 
-std::string caption(const BootReport &report, const std::string &name) {
-    const int64_t begin = begin_of(report);
-    return std::format("{}: stage 1 took {}, the kernel {} before it", name, spent(report.end_us - begin), spent(begin));
-}
-
 std::string failed_step(const BootReport &report) {
     const ReportStep *step = report.stuck();
     if (step == nullptr) return "";
@@ -155,7 +150,7 @@ std::string as_svg(const BootReport &report, const std::string &name) {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" height=\"{1}\" role=\"img\">\n"
         "<title>{2}</title><style>{3}</style><rect class=\"paper\" width=\"{0}\" height=\"{1}\"/>\n"
         "<text class=\"head\" x=\"12\" y=\"24\">{2}</text>\n",
-        width, height, escaped_text(caption(report, name)), style);
+        width, height, escaped_text(durations(report, name)), style);
     text += axis(scale, height);
     for (size_t i = 0; i < rows.size(); ++i) text += drawn(rows[i], scale, i);
     return text + "</svg>\n";
@@ -174,7 +169,7 @@ td,th{{text-align:left;padding:.2em .6em;border-bottom:1px solid #ddd;vertical-a
 </style></head><body>
 {}{}{}</body></html>
 )",
-                       escaped_text(caption(report, name)), failed_colour, failed_step(report), as_svg(report, name),
+                       escaped_text(durations(report, name)), failed_colour, failed_step(report), as_svg(report, name),
                        step_table(report));
 }
 

@@ -28,12 +28,6 @@ std::string bar(const ReportPhase &phase, int64_t whole_us, size_t width) {
     return std::string(from, ' ') + std::string(std::min(to, width) - from, '#') + std::string(width - std::min(to, width), ' ');
 }
 
-std::string headline(const BootReport &report, const std::string &name) {
-    if (report.steps.empty()) return name + ": no step was taken\n";
-    const int64_t begin = report.steps.front().start_us;
-    return std::format("{}: stage 1 took {}, the kernel {} before it\n", name, spent(report.end_us - begin), spent(begin));
-}
-
 std::string failure(const BootReport &report) {
     const ReportStep *step = report.stuck();
     if (step == nullptr) return "";
@@ -84,7 +78,7 @@ std::vector<Difference> step_differences(const BootReport &a, const BootReport &
 std::string as_text(const BootReport &report, const std::string &name, size_t columns) {
     constexpr size_t names = 13, times = 11, least = 20;
     const size_t width = std::max(columns, names + times + least) - names - times;
-    std::string text = headline(report, name);
+    std::string text = durations(report, name) + "\n";
     for (const auto &phase : report.phases)
         text += std::format("{:<{}}{}{:>{}}\n", cut(phase.name, names - 1), names, bar(phase, report.end_us, width),
                             spent(phase.took_us()), times);
@@ -123,6 +117,7 @@ std::string as_json(const BootReport &report) {
 int64_t processor_ns(const BootReport &report) {
     int64_t sum = 0;
     for (const auto &step : report.steps) {
+        if (step.phase == stage2_phase) continue;
         if (step.cpu_ns < 0 && step.ended) return -1;
         sum += std::max<int64_t>(step.cpu_ns, 0);
     }
@@ -150,8 +145,18 @@ std::string processor_comparison(const BootReport &a, const BootReport &b) {
     return text + row_of(processor_ns(a), processor_ns(b), "all of stage 1");
 }
 
+namespace {
+
+// Stage 2 counts where both tell of it.
+int64_t end_of(const BootReport &report, const BootReport &other) {
+    return other.stage2_us < 0 ? report.stage1_end_us() : report.end_us;
+}
+
+}  // namespace
+
 double slower_percent(const BootReport &a, const BootReport &b) {
-    return 100.0 * static_cast<double>(b.end_us - a.end_us) / static_cast<double>(std::max<int64_t>(a.end_us, 1));
+    const int64_t of_a = end_of(a, b), of_b = end_of(b, a);
+    return 100.0 * static_cast<double>(of_b - of_a) / static_cast<double>(std::max<int64_t>(of_a, 1));
 }
 
 std::string comparison(const BootReport &a, const BootReport &b) {
@@ -164,7 +169,7 @@ std::string comparison(const BootReport &a, const BootReport &b) {
             (report == &a ? found->a_us : found->b_us) += phase.took_us();
         }
     for (const auto &phase : phases) text += row(phase);
-    text += row({"all", a.end_us, b.end_us});
+    text += row({"all", end_of(a, b), end_of(b, a)});
     text += "\nsteps\n";
     size_t listed = 0;
     for (const auto &step : step_differences(a, b))

@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <format>
 #include <utility>
 
 #include "mounts/protocol.h"
@@ -29,11 +30,23 @@ StatusLine parse_waits(std::string_view text) {
     return {StatusLine::waits, seconds, step_text({end + 1, all})};
 }
 
+// `BEGIN END`, microseconds since the guest's kernel began.
+StatusLine parse_stage2(std::string_view text) {
+    constexpr int64_t most_us = int64_t{1} << 50;  // 35 years
+    int64_t began = 0, ended = 0;
+    const char *const all = text.data() + text.size();
+    const auto first = std::from_chars(text.data(), all, began);
+    if (first.ec != std::errc{} || first.ptr == all || *first.ptr != ' ') return {};
+    const auto second = std::from_chars(first.ptr + 1, all, ended);
+    if (second.ec != std::errc{} || second.ptr != all || began <= 0 || ended < began || ended > most_us) return {};
+    return {StatusLine::stage2, 0, std::format("{} {}", began, ended)};
+}
+
 }  // namespace
 
 StatusLine parse_status(std::string_view line) {
     constexpr std::string_view exit_word = "exit ", failed_word = "stage1-failed", phase_word = "phase ", step_word = "step ",
-                               waits_word = "waits ", report_word = "report";
+                               waits_word = "waits ", report_word = "report", stage2_word = "stage2 ";
     if (line == "ready") return {StatusLine::ready, 0, ""};
     if (line.starts_with(exit_word)) {
         const std::string_view number = line.substr(exit_word.size());
@@ -50,6 +63,7 @@ StatusLine parse_status(std::string_view line) {
         return {StatusLine::phase, 0, std::string(name)};
     }
     if (line == mounts::protocol::fork_point_line) return {StatusLine::fork_point, 0, ""};
+    if (line.starts_with(stage2_word)) return parse_stage2(line.substr(stage2_word.size()));
     if (line == "fresh-disk") return {StatusLine::fresh, 0, ""};
     if (line == report_word) return {StatusLine::report, 0, ""};
     if (line.starts_with(report_word) && line.substr(report_word.size()).starts_with(" {"))

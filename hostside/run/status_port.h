@@ -14,7 +14,7 @@
 namespace hostside {
 
 struct StatusLine {
-    enum Kind { ready, exit, failed, phase, step, waits, report, fresh, fork_point, unknown } kind = unknown;
+    enum Kind { ready, exit, failed, stage2, phase, step, waits, report, fresh, fork_point, unknown } kind = unknown;
     int code = 0;      // of exit; of waits: the seconds
     std::string text;  // see printable(); of a phase, its name; of step and waits, what; of report, a record as the guest wrote
                        // it, or nothing
@@ -39,7 +39,7 @@ class StatusPort {
     base::Fd socket_;
     bool answers_failure_;
     LineReader lines_{4096};
-    bool seen_[3] = {};
+    bool seen_[4] = {};
     std::set<std::string> phases_;
     int steps_ = 0;
     bool vouched_ = false, fork_point_ = false;

@@ -15,6 +15,7 @@
 #include <span>
 #include <utility>
 
+#include "hostside/base/run_names.h"
 #include "hostside/base/signals.h"
 #include "hostside/base/unix_socket.h"
 #include "hostside/qemu/command.h"
@@ -154,6 +155,9 @@ class Run {
                 // The last one; if that fails, stage 1 says so.
                 stage1_phase_ = line.text == name(BootPhase::switch_root) ? "" : line.text;
                 report({RunEvent::phase, line.text});
+                break;
+            case StatusLine::stage2:
+                (void)base::replace_file(std::format("{}/{}", supervision_.run_directory, stage2_times), line.text);
                 break;
             case StatusLine::report: port_report_.take(line.text); break;
             case StatusLine::step: report({RunEvent::step, line.text}); break;

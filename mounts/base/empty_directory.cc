@@ -16,17 +16,17 @@ namespace base {
 
 namespace {
 
-// A directory in `dir`, made ours to read and to change; not one that is a mount point.
+// Opens a directory in `dir` after making it readable and writable. Refuses mount points.
 Fd enter(int dir, const std::string &name) {
-    (void)::fchmodat(dir, name.c_str(), 0700, AT_SYMLINK_NOFOLLOW);  // opening says whether it sufficed
+    (void)::fchmodat(dir, name.c_str(), 0700, AT_SYMLINK_NOFOLLOW);  // open reports a failure
     open_how how{};
     how.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
     how.resolve = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS;
     return Fd(static_cast<int>(::syscall(SYS_openat2, dir, name.c_str(), &how, sizeof how)));
 }
 
-// Empties directories one level at a time: what is a directory in a directory moves up to the top, so that neither descriptors,
-// nor the stack, nor the length of a path grow with the depth.
+// Empties directories one level at a time: moves each inner directory up to the top, so that descriptors, stack and path
+// lengths do not grow with the depth.
 class Sweep {
   public:
     Sweep(int top, const std::string &path) : top_(top), path_(path) {}
@@ -58,7 +58,7 @@ class Sweep {
     }
 
     void move_up(int dir, const std::string &name) {
-        // A directory that its owner may not write can't be moved: its `..` changes.
+        // A directory that is not writable by its owner cannot be moved, because its `..` changes.
         (void)::fchmodat(dir, name.c_str(), 0700, AT_SYMLINK_NOFOLLOW);
         count(::renameat(dir, name.c_str(), top_, std::format(".swept-{}", done_).c_str()));
     }
@@ -70,7 +70,7 @@ class Sweep {
 
     int top_;
     const std::string &path_;
-    unsigned long done_ = 0;  // steps that succeeded; none in a whole round: stuck
+    unsigned long done_ = 0;  // successful steps; a whole round without one: stuck
 };
 
 }  // namespace

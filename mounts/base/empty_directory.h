@@ -1,4 +1,4 @@
-// Removes what somebody else left in a directory, however deep.
+// Removes the content of a directory that others filled, at any depth.
 #pragma once
 
 #include <string>
@@ -7,8 +7,8 @@
 
 namespace base {
 
-// All that is in `directory`, whatever its modes; another file system that is mounted inside is not entered. `path` is for the
-// error: what could not be removed; the rest is gone.
+// Removes everything in `directory`, whatever its modes. Does not enter other file systems mounted inside. `path` is for the
+// error, which names what could not be removed; the rest is gone.
 Result<> empty_directory(int directory, const std::string &path);
 
 }  // namespace base

@@ -12,7 +12,7 @@ namespace base {
 namespace {
 
 std::unexpected<Error> refused(const std::string &path) {
-    return fail(0, "open", path, "a link, a FIFO or a device, where a file is to be; it is left alone");
+    return fail(0, "open", path, "not a regular file but a link, a FIFO or a device; it was not opened");
 }
 
 Result<Fd> if_regular(Result<Fd> file, const std::string &path) {

@@ -80,10 +80,10 @@ std::string_view why_no_share(std::string_view target) {
     if (target == "/") return "it is the root";
     for (const std::string_view store : {protocol::store_dir, protocol::store_lower_dir, protocol::store_upper_dir})
         if (target == store) return "it is the store's";
-    if (target == "/run") return "it is mounted already, and stage 2 needs what is in it (beneath it is room)";
+    if (target == "/run") return "it is already mounted, and stage 2 needs its content (a directory in it will do)";
     for (const std::string_view kernels : {"/proc", "/sys", "/dev"})
         if (target == kernels || (target.starts_with(kernels) && target[kernels.size()] == '/'))
-            return "the kernel's own file system lies there";
+            return "it belongs to the kernel";
     return {};
 }
 
@@ -239,10 +239,10 @@ Result<BootParameters> boot_parameters(const std::vector<Parameter> &parameters)
     }
     if (!out.union_options.empty() && out.union_engine == UnionEngine::overlay)
         return fail(0, "kernel parameter", std::format("{}={}", protocol::union_options_parameter, out.union_options),
-                    std::format("they are unionfs's, but {}=overlay is given", protocol::union_engine_parameter));
+                    std::format("these options are unionfs's, but {}=overlay is given", protocol::union_engine_parameter));
     if (out.union_trace && out.union_engine == UnionEngine::overlay)
         return fail(0, "kernel parameter", std::format("{}=paths", protocol::union_trace_parameter),
-                    std::format("only unionfs can tell, but {}=overlay is given", protocol::union_engine_parameter));
+                    std::format("only unionfs can trace paths, but {}=overlay is given", protocol::union_engine_parameter));
     if (!out.union_options.empty() || out.union_trace) out.union_engine = UnionEngine::fuse;
     return out;
 }

@@ -53,7 +53,7 @@ bool take_own_option(FileSystem &fs, std::string_view option) {
 // Why stage 1 skips a line. Empty: it does not.
 std::string_view for_others(libmnt_fs *entry) {
     if (mnt_fs_is_swaparea(entry) != 0) return "stage 2 turns swap space on";
-    if (mnt_fs_match_options(entry, "+noauto") != 0) return "noauto: it is mounted when somebody asks for it";
+    if (mnt_fs_match_options(entry, "+noauto") != 0) return "noauto: it is mounted on demand";
     return {};
 }
 
@@ -81,8 +81,7 @@ Result<> check_places(const FileSystem &fs, const std::string &name) {
         const std::string_view field = is_bind(fs.options) ? "source" : "options";
         if (!place.starts_with('/'))
             return bad_field(name, fs.line, field, std::format("'{}' is not an absolute path in the root", place));
-        if (leads_up(place))
-            return bad_field(name, fs.line, field, std::format("'{}': '..' leads to another place than it says", place));
+        if (leads_up(place)) return bad_field(name, fs.line, field, std::format("'{}' must not contain '..'", place));
     }
     return {};
 }
@@ -95,8 +94,7 @@ Result<FileSystem> from_entry(libmnt_fs *entry, int line, const std::string &nam
                   .line = line};
     if (!fs.target.starts_with('/'))
         return bad_field(name, line, "mount point", std::format("'{}' is not an absolute path", fs.target));
-    if (leads_up(fs.target))
-        return bad_field(name, line, "mount point", std::format("'{}': '..' leads to another place than it says", fs.target));
+    if (leads_up(fs.target)) return bad_field(name, line, "mount point", std::format("'{}' must not contain '..'", fs.target));
     fs.target = plain_path(fs.target);
     for (auto part : std::views::split(text_of(mnt_fs_get_options(entry)), ',')) {
         const std::string_view option(part);
@@ -117,7 +115,7 @@ Result<FileSystem> from_entry(libmnt_fs *entry, int line, const std::string &nam
         return bad_field(name, line, "type",
                          std::format("x-stage1.mkfs of {}: only ext4 can be made, not {}", fs.target, fs.type));
     if (fs.mkfs && device_sources(fs.source, fs.type, fs.options).size() != 1)
-        return bad_field(name, line, "source", std::format("x-stage1.mkfs of {}: '{}' is no device", fs.target, fs.source));
+        return bad_field(name, line, "source", std::format("x-stage1.mkfs of {}: '{}' is not a device", fs.target, fs.source));
     if (auto checked = check_places(fs, name); !checked) return std::unexpected(checked.error());
     return fs;
 }
@@ -207,7 +205,7 @@ Result<Fstab> parse_fstab(const std::string &text, const std::string &name) {
          mnt_table_next_fs(table.get(), iter.get(), &entry) == 0; ++index) {
         const int line = index < lines.size() ? lines[index] : 0;
         if (const auto why = for_others(entry); !why.empty()) {
-            result.passed_over.push_back(std::format("fstab '{}': line {} ({} {}) is passed over: {}", name, line,
+            result.passed_over.push_back(std::format("fstab '{}': line {} ({} {}) is skipped: {}", name, line,
                                                      text_of(mnt_fs_get_source(entry)), text_of(mnt_fs_get_target(entry)), why));
             continue;
         }
@@ -238,7 +236,7 @@ Result<std::vector<FileSystem>> apply_parameters(std::vector<FileSystem> table, 
     if (root == nullptr) return fail(0, "fstab", "/", "no file system for '/'");
     if (parameters.root == "gpt-auto")
         return fail(0, "kernel parameter", "root=gpt-auto",
-                    "the root is not looked for by the types of a disk's partitions; name it: a path, LABEL=, UUID=, PARTUUID= "
+                    "stage1 does not search for the root by partition type; name it: a path, LABEL=, UUID=, PARTUUID= "
                     "or serial=");
     replace_root(*root, parameters);
     if (parameters.store_kind) replace_store(table, *parameters.store_kind, msize_bytes);
@@ -252,7 +250,7 @@ Result<std::vector<FileSystem>> apply_parameters(std::vector<FileSystem> table, 
     if (parameters.union_trace &&
         std::ranges::none_of(table, [](const FileSystem &fs) { return fs.store_union != UnionMode::off; }))
         return fail(0, "kernel parameter", std::format("{}=paths", protocol::union_trace_parameter),
-                    "the union tells which paths are used, and this machine's store has none (stage1.union=tmpfs)");
+                    "only a union traces used paths, and this machine's store has none (stage1.union=tmpfs)");
     if (!parameters.boot.empty())
         table.push_back({.source = parameters.boot,
                          .target = "/boot",

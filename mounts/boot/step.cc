@@ -32,7 +32,7 @@ std::string describe(const Step &step) {
             },
             [](const CheckFileSystem &s) { return std::format("check {} ({}) if the initrd has its fsck", s.spec, s.type); },
             [](const PassOver &s) { return s.text; },
-            [](const MakeBindPlaces &s) { return std::format("make {} and, of its kind, {}", s.source, s.target); },
+            [](const MakeBindPlaces &s) { return std::format("make {} and, of the same kind, {}", s.source, s.target); },
             [](const Mount &s) {
                 const bool one_device = device_sources(s.source, s.type, s.options).size() == 1;
                 return std::format("mount -t {} -o {} {} {}{}{}", s.type, s.options.empty() ? "defaults" : s.options, s.source,
@@ -42,7 +42,7 @@ std::string describe(const Step &step) {
             [](const MountUnion &s) {
                 return std::format("union ({}{}{}) lower {} upper {} work {} at {}{}", name(s.engine),
                                    s.options.empty() ? "" : ": ", s.options, s.lower, s.upper, s.work, s.target,
-                                   s.trace.empty() ? "" : ", paths that are used to " + s.trace);
+                                   s.trace.empty() ? "" : ", tracing used paths to " + s.trace);
             },
             [](const MakeDirectory &s) { return std::format("mkdir -p {} mode {:04o}", s.path, s.mode); },
             [](const MarkFile &s) { return std::format("touch {}", s.path); },

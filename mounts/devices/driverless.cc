@@ -14,7 +14,7 @@ namespace {
 
 constexpr size_t id_bytes = 32;
 
-// The ids are those of the virtio specification, "Device Types", and of PCI's vendor Red Hat, whose devices are virtio's.
+// IDs from the virtio specification, "Device Types"; the PCI vendor is Red Hat, which virtio devices use.
 bool lacks_driver(const std::string &bus, std::string_view attribute, std::string_view id) {
     const auto devices = base::open_at(AT_FDCWD, bus, O_RDONLY | O_DIRECTORY);
     const auto names = devices ? base::names_in(devices->get(), bus) : std::unexpected(devices.error());

@@ -1,12 +1,12 @@
-// Disks that the machine has and nothing drives: why a device that is waited for does not come.
+// Disks of the machine that have no driver: the reason why an expected device does not appear.
 #pragma once
 
 #include <string>
 
 namespace mounts {
 
-// `virtio_blk`: the module that would drive one; empty: there is no such disk, or it can't be told. Of virtio alone, whose
-// devices say what they are.
+// The module that would drive such a disk, for example `virtio_blk`. Empty: there is no such disk, or its type is unknown.
+// Covers only virtio, whose devices tell their type.
 std::string missing_disk_driver();
 
 }  // namespace mounts

@@ -219,13 +219,12 @@ base::Result<std::string> find_device(const DeviceSpec &spec) {
     if (spec.partition_offset != 0)
         for (Match &match : matches) match.name = further_partition(match.name, spec.partition_offset);
     std::erase_if(matches, [](const Match &match) { return match.name.empty(); });
-    if (matches.empty())
-        return base::fail(ENODEV, "find device", text_of(spec), "block devices that are there: " + describe(list_devices()));
+    if (matches.empty()) return base::fail(ENODEV, "find device", text_of(spec), "block devices: " + describe(list_devices()));
     const bool one_btrfs =
         spec.kind == DeviceSpec::Kind::uuid && std::ranges::all_of(matches, [](const Match &m) { return m.type == "btrfs"; });
     if (matches.size() > 1 && !one_btrfs)
         return base::fail(EEXIST, "find device", text_of(spec),
-                          std::format("{} and {} both answer to it; name one by its path or serial", node_of(matches[0].name),
+                          std::format("{} and {} both match; name one by its path or serial", node_of(matches[0].name),
                                       node_of(matches[1].name)));
     return node_of(matches[0].name);
 }

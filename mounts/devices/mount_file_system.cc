@@ -33,7 +33,7 @@ std::string text(const char *s) { return s != nullptr ? s : ""; }
 std::string why_no_tag(const std::string &tag) {
     if (!has_nine_p_driver())
         return std::format(
-            "'{}' can't be looked for: this kernel has no 9p over virtio, and the initrd no module of it (9pnet_virtio, 9p)",
+            "cannot look for tag '{}': this kernel has no 9p over virtio, and the initrd has no module for it (9pnet_virtio, 9p)",
             tag);
     const auto tags = offered_tags();
     if (std::ranges::contains(tags, tag)) return {};
@@ -130,7 +130,7 @@ Result<MountOutcome> mount_file_system(const Mount &mount) {
     if (!there.empty() && is_bind(mount.options) && are_one(mount.source, mount.target)) return MountOutcome::was_mounted;
     if (!there.empty() && (there == mount.type || mount.type == "auto")) return MountOutcome::was_mounted;
     if (!there.empty())
-        return fail(EBUSY, "mount", mount.target, std::format("a {} is mounted there already, {} was to be", there, mount.type));
+        return fail(EBUSY, "mount", mount.target, std::format("{} is already mounted there, not {}", there, mount.type));
     if (auto mounted = mount_with_libmount(mount); !mounted) return std::unexpected(mounted.error());
     return MountOutcome::mounted;
 }

@@ -56,7 +56,7 @@ std::string_view store_path_fault(std::string_view path) {
         return "after /nix/store/ come 32 characters, a dash and a name";
     const std::string_view hash_part = path.substr(store_prefix.size(), hash_part_length);
     if (!std::ranges::all_of(hash_part, [](char c) { return is(c, in_hash_part); }))
-        return "its hash part has a character that Nix's base 32 has not";
+        return "its hash part has a character that is not in Nix's base 32";
     if (path.size() > name_begin + name_limit) return "its name is longer than 211 characters";
     return "its name has a character that a store path cannot have";
 }

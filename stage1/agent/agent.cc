@@ -19,6 +19,7 @@
 #include "mounts/base/log.h"
 #include "mounts/protocol.h"
 #include "stage1/agent/session.h"
+#include "stage1/agent/stage2_times.h"
 #include "stage1/base/virtio_port.h"
 
 namespace stage1 {
@@ -191,6 +192,7 @@ void start_early_agent(std::function<int()> shell) {
 
 void start_agent(const Surroundings &guest) {
     end_early_agent();
+    tell_stage2_times(guest.system);
     if (::fork() != 0) return;
     leave_stage1();
     (void)::prctl(PR_SET_NAME, "stage1-agent");

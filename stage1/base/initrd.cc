@@ -22,8 +22,9 @@ bool in_initrd() {
 
 base::Result<> refuse_outside_initrd(std::string_view command, std::string_view instead) {
     if (in_initrd()) return {};
-    return base::fail(0, command, "",
-                      std::format("this is no initrd, and what the kernel's command line names is in use here; {}", instead));
+    return base::fail(
+        0, command, "",
+        std::format("this is not an initrd, and the kernel's command line names devices that are in use; {}", instead));
 }
 
 }  // namespace stage1

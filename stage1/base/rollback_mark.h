@@ -1,5 +1,5 @@
-// A wish that lives on the disk until a boot has fulfilled it: that what this machine added to its store be gone. A mounted
-// union's upper is not touched.
+// A request on the disk: the next boot removes what this machine added to its store, then the request. The upper of a mounted
+// union is not touched.
 #pragma once
 
 #include <string>
@@ -8,9 +8,10 @@
 
 namespace stage1 {
 
-inline constexpr const char *rollback_mark = "rollback";  // beside the upper
+inline constexpr const char *rollback_mark = "rollback";  // next to the upper
 
-// Leaves the wish in `target_root`, on the disk when this returns. Error: the store has no upper there, or one in memory.
+// Writes the request in `target_root`; it is durable when this returns. Error: the store has no upper there, or it is in
+// memory.
 base::Result<std::string> ask_for_rollback(const std::string &target_root);
 
 }  // namespace stage1

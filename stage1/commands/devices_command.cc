@@ -70,14 +70,12 @@ void add_devices_command(CLI::App &app, int &status) {
     CLI::App *command =
         app.add_subcommand("devices", "load modules, wait for devices, format the root disk if, and only if, it is empty");
     CLI::Option *device =
-        command->add_option("--device", request->device, "this disk alone, whatever root= says")->type_name("DEV");
+        command->add_option("--device", request->device, "only this disk, regardless of root=")->type_name("DEV");
     for (CLI::Option *of_one :
-         {command->add_option("--label", request->label, "the label of an ext4 that is made")
-              ->capture_default_str()
-              ->type_name("NAME"),
+         {command->add_option("--label", request->label, "the label of a new ext4")->capture_default_str()->type_name("NAME"),
           command->add_flag("--dry-run", request->dry_run, "say what would be done, and change nothing"),
           command->add_flag("--vouched", request->vouched,
-                            "nothing was ever written to its image: read where signatures and backups lie, not all of it")})
+                            "nothing was ever written to its image: read only where signatures and backups are")})
         of_one->needs(device);
     command->callback(
         [request, device, &status] { status = exit_code(device->count() > 0 ? prepare_one(*request) : make_ready()); });

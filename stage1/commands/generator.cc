@@ -53,7 +53,7 @@ std::string sysroot_mount(const mounts::PlanInput &input) {
 
 int generator_main(int argc, char **argv) {
     if (argc != 4) {
-        base::log(base::Priority::error, "stage1-generator: is started by systemd, with three directories");
+        base::log(base::Priority::error, "stage1-generator: systemd starts this, with three directories");
         return 2;
     }
     if (::access("/etc/initrd-release", F_OK) != 0 || systemd_has_root()) return 0;

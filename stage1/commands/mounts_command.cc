@@ -59,7 +59,7 @@ void add_mounts_command(CLI::App &app, int &status) {
     auto target_root = std::make_shared<std::string>(mounts::protocol::default_target_root);
     CLI::App *command = app.add_subcommand("mounts", "mount the file systems and the store's union, mark the machine as NixOS");
     CLI::Option *asked =
-        command->add_option("--target-root", *target_root, "where the root is, or is to be, mounted")->capture_default_str();
+        command->add_option("--target-root", *target_root, "where the root is or will be mounted")->capture_default_str();
     command->callback([&status, target_root, asked] {
         while (target_root->size() > 1 && target_root->ends_with('/')) target_root->pop_back();
         status = exit_code(mount_where_asked(*target_root, asked->count() > 0));

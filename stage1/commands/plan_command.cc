@@ -63,8 +63,8 @@ void add_plan_command(CLI::App &app, int &status) {
     command->add_option("--cmdline", options->command_line, "the kernel command line")->required();
     command->add_option("--fstab", options->fstab_path, "an fstab(5) file instead of the built-in file systems");
     command->add_option("--target-root", options->target_root, "where the root would be mounted")->capture_default_str();
-    command->add_option("--memory", options->memory_mib, "MiB of the machine")->capture_default_str();
-    command->add_flag("--json", options->json, "for programs");
+    command->add_option("--memory", options->memory_mib, "the machine's memory in MiB")->capture_default_str();
+    command->add_flag("--json", options->json, "print JSON");
     command->callback([&status, options] {
         const auto phases = plan(*options);
         if (!phases)

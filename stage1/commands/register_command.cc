@@ -47,15 +47,13 @@ void add_register_command(CLI::App &app, int &status) {
     auto options = std::make_shared<RegisterOptions>();
     CLI::App *command = app.add_subcommand("register", "load the closure's registration into the target root's Nix database");
     command->add_option("--target-root", options->target_root, "the mounted root")->capture_default_str();
-    command->add_option(
-        "--reginfo", options->reginfo,
-        "the registration: a path in the target root, else outside it (default: regInfo= of the command line, then "
-        "etc/stage1/reginfo in the initrd, then nix-path-registration in the target root)");
-    command->add_flag("--strict", options->strict, "refuse when a path of the database is gone from the store");
-    auto *live = command->add_flag("--live", options->live, "into the database of a system that runs, beside Nix");
+    command->add_option("--reginfo", options->reginfo,
+                        "the registration: a path in the target root, or outside (default: regInfo= of the command line, then "
+                        "etc/stage1/reginfo in the initrd, then nix-path-registration in the target root)");
+    command->add_flag("--strict", options->strict, "refuse if a path of the database is gone from the store");
+    auto *live = command->add_flag("--live", options->live, "load into the database of a running system, next to Nix");
     live->needs("--reginfo");
-    command
-        ->add_option("--forget", options->forget, "with --live: a file of store paths that are no longer valid if they are gone")
+    command->add_option("--forget", options->forget, "with --live: a file of store paths to unregister if they are gone")
         ->needs(live);
     command->callback([&status, options] {
         status = exit_code(load(*options).transform([](const std::string &line) { std::println("{}", line); }));

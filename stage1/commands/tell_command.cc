@@ -20,9 +20,9 @@ namespace stage1 {
 
 namespace {
 
-constexpr int largest_status = 255;  // of a process
+constexpr int largest_status = 255;  // the largest exit code of a process
 
-// Units speak at the same moment, each for an instant, and the port is one process's at a time.
+// Retries while the port is busy: it belongs to one process at a time, and units may report at the same moment.
 int tell(const std::string &line) {
     constexpr int tries = 100;
     constexpr std::chrono::milliseconds pause{100};
@@ -45,7 +45,7 @@ std::string failed_units() {
     for (const auto line : std::views::split(listed->output, '\n'))
         if (const std::string_view unit = std::string_view(line).substr(0, std::string_view(line).find(' ')); !unit.empty())
             units.append(units.empty() ? "" : " ").append(unit);
-    return units.empty() ? "no unit, so a device did not come, or a person asked for it" : units;
+    return units.empty() ? "none; a device is missing, or a person asked for emergency mode" : units;
 }
 
 std::string_view of_environment(const char *name) {
@@ -53,7 +53,8 @@ std::string_view of_environment(const char *name) {
     return value == nullptr ? "" : value;
 }
 
-// How the service fared whose ExecStopPost= we are (systemd.exec(5)). What was killed, or never began, has no number.
+// The result of the service that runs this in ExecStopPost= (systemd.exec(5)). A service that was killed or never started has no
+// exit status.
 std::optional<int> status_of_service() {
     const std::string_view result = of_environment("SERVICE_RESULT"), number = of_environment("EXIT_STATUS");
     if (result.empty()) return std::nullopt;
@@ -64,26 +65,28 @@ std::optional<int> status_of_service() {
     return result == "success" ? 0 : largest_status;
 }
 
-// A status that nobody could say would be a success.
+// Without a status, fail instead of reporting a success.
 int tell_exit(std::optional<int> code) {
     if (!code) code = status_of_service();
     if (code) return tell(std::format("exit {}", *code));
-    base::log(
-        base::Error{"tell exit", "", 0, "give a CODE; without one it says how the service fared whose ExecStopPost= it is"});
+    base::log(base::Error{"tell exit", "", 0, "give a CODE; only in ExecStopPost= it may be absent"});
     return 1;
 }
 
 }  // namespace
 
 void add_tell_command(CLI::App &app, int &status) {
-    CLI::App *command = app.add_subcommand("tell", "tell the launcher how the running system fares");
+    CLI::App *command = app.add_subcommand("tell", "report the running system's state to the launcher");
     command->require_subcommand(1);
-    command->add_subcommand("ready", "what it was started for is up")->callback([&status] { status = tell("ready"); });
-    command->add_subcommand("failed", "systemd's emergency mode is reached in the initrd; the units that failed are named")
-        ->callback([&status] { status = tell("stage1-failed systemd's emergency mode; failed: " + failed_units()); });
+    command->add_subcommand("ready", "the service that the machine was started for is up")->callback([&status] {
+        status = tell("ready");
+    });
+    command->add_subcommand("failed", "the initrd is in systemd's emergency mode; names the failed units")->callback([&status] {
+        status = tell("stage1-failed systemd's emergency mode; failed: " + failed_units());
+    });
     auto code = std::make_shared<std::optional<int>>();
-    CLI::App *exit = command->add_subcommand("exit", "the launcher's exit status will be CODE; the machine runs on");
-    exit->add_option("CODE", *code, "without it: as the service fared whose ExecStopPost= this is")
+    CLI::App *exit = command->add_subcommand("exit", "the launcher's exit status will be CODE; the machine keeps running");
+    exit->add_option("CODE", *code, "if absent: the result of the service that runs this in ExecStopPost=")
         ->check(CLI::Range(0, largest_status));
     exit->callback([&status, code] { status = tell_exit(*code); });
 }

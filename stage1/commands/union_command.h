@@ -1,4 +1,4 @@
-// `stage1 union rollback`; `union diff` is the union's own (unionfs/command/command.h).
+// `stage1 union rollback`. `union diff` belongs to the union (unionfs/command/command.h).
 #pragma once
 
 namespace CLI {

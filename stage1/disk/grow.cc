@@ -26,7 +26,7 @@ constexpr unsigned long resize_request = _IOW('f', 16, uint64_t);  // EXT4_IOC_R
 base::Result<uint64_t> device_size_bytes(dev_t device, const std::string &target) {
     const std::string path = std::format("/sys/dev/block/{}:{}/size", major(device), minor(device));
     const auto text = base::read_file(path, 64);
-    if (!text) return base::fail(text.error().code, "grow", target, "no block device is known to be behind it");
+    if (!text) return base::fail(text.error().code, "grow", target, "its block device is not known");
     return std::strtoull(text->c_str(), nullptr, 10) * 512;
 }
 

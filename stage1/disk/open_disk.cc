@@ -62,7 +62,7 @@ base::Result<base::Fd> open_for_writing(int disk, const mounts::DeviceIdentity &
     if (!writable) return base::fail(writable.error().code, "open for writing", path);
     const auto now = mounts::identify(writable->get(), path);
     if (!now) return std::unexpected(now.error());
-    if (*now != planned) return base::fail(ESTALE, step, path, "it was exchanged or resized meanwhile; start again");
+    if (*now != planned) return base::fail(ESTALE, step, path, "the device was replaced or resized; try again");
     return writable;
 }
 

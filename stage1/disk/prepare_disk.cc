@@ -73,7 +73,7 @@ base::Result<> look_closer(DiskFacts &facts, int disk, const DiskRequest &reques
     const auto expected = facts.intent ? image->wait() : -1;
     if (!expected) return std::unexpected(expected.error());
     const uint64_t size = facts.identity.size_bytes;
-    // An image to which nothing was written holds no format that was cut short: with an intent nobody can vouch.
+    // Vouching means that nothing was ever written, so it is void if the disk has an intent.
     auto emptiness = examine(disk, ranges_to_read(size, request.vouched && !facts.intent), *expected, request.progress);
     if (!emptiness) return std::unexpected(emptiness.error());
     facts.emptiness = *emptiness;
@@ -114,7 +114,7 @@ DiskOutcome formatted(const Ext4Recipe &recipe, bool finished, bool dry_run) {
         text =
             finished ? "would finish the format of " + name : std::format("would format {} as ext4 LABEL={}", size, recipe.label);
     else
-        text = std::format("formatted {}, {}{}", name, size, finished ? ", finishing a format that was cut short" : "");
+        text = std::format("formatted {}, {}{}", name, size, finished ? ", finishing an interrupted format" : "");
     return {finished ? DiskOutcome::What::finished : DiskOutcome::What::formatted, "ext4", recipe.uuid, recipe.label,
             std::move(text)};
 }

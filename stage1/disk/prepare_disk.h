@@ -18,7 +18,7 @@ struct DiskRequest {
     // The launcher vouches that nothing was ever written to the image. The disk is then probed as usual, but not read to its
     // end (zero_scan.h).
     bool vouched = false;
-    ScanProgress progress{};  // of reading it, where that takes long
+    ScanProgress progress{};  // of a long scan
 };
 
 struct DiskOutcome {

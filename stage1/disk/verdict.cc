@@ -7,7 +7,7 @@ namespace stage1 {
 namespace {
 
 constexpr std::string_view give_up_hint =
-    "if nothing on it is wanted, begin with a new disk (runvm --fresh), or overwrite all of it with zeros (blkdiscard --zeroout)";
+    "if you need nothing on it, start with a new disk (runvm --fresh), or overwrite all of it with zeros (blkdiscard --zeroout)";
 
 Verdict refuse(std::string reason) { return {Action::refuse, std::move(reason)}; }
 
@@ -50,8 +50,8 @@ Verdict decide_examined(const DiskFacts &facts, const Emptiness &emptiness) {
     case Emptiness::Outcome::foreign: break;
     }
     if (facts.intent)
-        return refuse(
-            std::format("a format of it was cut short, but byte {} is not from that format; {}", emptiness.offset, give_up_hint));
+        return refuse(std::format("an earlier format was interrupted, but byte {} is not from that format; {}", emptiness.offset,
+                                  give_up_hint));
     if (!facts.remains.empty())
         return refuse(std::format("it is not empty: {}; byte {} is the first that is not zero; {}", facts.remains,
                                   emptiness.offset, give_up_hint));
@@ -79,11 +79,11 @@ Verdict decide(const DiskFacts &facts) {
     case Outcome::nothing: break;
     }
     if (size < smallest_disk_bytes)
-        return refuse(std::format("{} are too small for a root file system; {} is the least", mounts::size_text(size),
+        return refuse(std::format("{} are too small for a root file system; the minimum is {}", mounts::size_text(size),
                                   mounts::size_text(smallest_disk_bytes)));
     if (facts.read_only) return refuse("it is read-only, and no file system is known to be on it");
     if (facts.intent && facts.intent->size_bytes != size)
-        return refuse(std::format("a format of it was cut short when it had {}, and it has {} now; {}",
+        return refuse(std::format("an earlier format was interrupted when it had {}, and now it has {}; {}",
                                   mounts::size_text(facts.intent->size_bytes), mounts::size_text(size), give_up_hint));
     if (!facts.emptiness) return {Action::examine, {}};
     return decide_examined(facts, *facts.emptiness);

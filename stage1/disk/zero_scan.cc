@@ -99,13 +99,13 @@ class Search {
     const std::vector<Range> &ranges_;
     std::mutex mutex_;  // guards the members below
     size_t range_ = 0;
-    uint64_t done_bytes_ = 0;   // of that range
-    uint64_t taken_bytes_ = 0;  // of all
+    uint64_t done_bytes_ = 0;   // of the current range
+    uint64_t taken_bytes_ = 0;  // of all ranges
     std::optional<uint64_t> found_at_;
     base::Result<Emptiness> answer_ = Emptiness{};
 };
 
-// Tells in twenty steps how far a long scan is.
+// Reports the progress of a long scan in twenty steps.
 class Teller {
   public:
     Teller(const std::vector<Range> &ranges, const ScanProgress &progress) : progress_(progress) {
@@ -123,7 +123,7 @@ class Teller {
     uint64_t all_bytes_ = 0, told_ = 0;
 };
 
-// A huge page, where the kernel has one: one page fault and one segment of a request instead of some hundred.
+// A huge page if the kernel has one: one page fault and one segment per request instead of hundreds.
 constexpr size_t huge_page_bytes = size_t{2} << 20;
 struct alignas(huge_page_bytes) Buffers {
     std::array<std::byte, piece_bytes> first, second;

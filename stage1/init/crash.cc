@@ -43,7 +43,7 @@ void say_everywhere(const char *text) noexcept {
 
 [[noreturn]] void stay(const char *what) noexcept {
     std::array<char, 512> text;
-    join(text, {"stage1: it failed again while it told of a failure: ", what, "\n"});
+    join(text, {"stage1: it failed again while reporting a failure: ", what, "\n"});
     say_everywhere(text.data());
     std::array<char, 4096> line{};
     const int fd = ::open("/proc/cmdline", O_RDONLY | O_CLOEXEC);

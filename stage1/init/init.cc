@@ -23,7 +23,7 @@ using base::Priority;
 
 // Reads the configuration and plans the boot. After a failure there is nothing to continue with, whatever the person chooses.
 std::pair<mounts::PlanInput, std::vector<mounts::Phase>> plan(Report &report, ReportFiles &files) {
-    constexpr std::string_view what = "what is to be done";
+    constexpr std::string_view what = "plan the boot";
     note_step(what);
     for (;;) {
         report.begin("early", "plan", std::string(what));

@@ -190,7 +190,7 @@ Answer stop_at(const std::string &where, const mounts::BootParameters &parameter
     say(console.get(),
         shell_of_initrd() != nullptr
             ? std::format("\nstage1: stopped before {}; the boot goes on when this shell ends.\n", where)
-            : std::format("\nstage1: stopped before {}; 'continue' goes on, 'help' lists what there is.\n", where));
+            : std::format("\nstage1: stopped before {}; 'continue' continues the boot, 'help' lists commands.\n", where));
     return run_shell(console.get(), scene).value_or(Answer::go_on);
 }
 

@@ -60,7 +60,7 @@ std::string kernel_release() {
 std::string hint_for(int code) {
     switch (code) {
     case ENOEXEC: return "not a module of this kernel, or damaged";
-    case EINVAL: return "a parameter of it on the kernel's command line may have a value that it does not take";
+    case EINVAL: return "one of its parameters on the kernel's command line may have an invalid value";
     case EKEYREJECTED:
     case ENOKEY: return "the kernel enforces module signatures, and this one has none that it trusts";
     case ENOENT: return "it uses a symbol that neither the kernel nor a loaded module has";

@@ -58,8 +58,7 @@ base::Result<Outputs> read_outputs(int root, const std::string &path) {
     const auto file = base::open_regular_in_root(root, path);
     const auto text = file ? base::read_all(file->get(), path, derivation_limit_bytes) : std::unexpected(file.error());
     if (!text)
-        return base::fail(text.error().code, "read derivation", path,
-                          "the registration has it, and the database holds its outputs");
+        return base::fail(text.error().code, "read derivation", path, "it is registered, and the database needs its outputs");
     auto outputs = derivation_outputs(*text);
     if (!outputs) return base::fail(0, "read derivation", path, "it does not begin as a derivation does");
     return std::move(*outputs);

@@ -19,7 +19,7 @@ namespace {
 using base::Result;
 using Paths = std::vector<std::string>;
 
-// None where a cut left a file that is no database yet.
+// Empty if an interrupted run left a file without tables.
 Result<std::vector<int64_t>> rows_of(mounts::Database &database) {
     std::vector<int64_t> rows;
     auto there = database.prepare("select 1 from sqlite_master where name = 'ValidPaths'");
@@ -50,7 +50,7 @@ Result<Paths> drop(mounts::Database &database, int store) {
 }  // namespace
 
 Result<Paths> drop_gone_paths(int root, int store) {
-    // Looked for first: opening would make it.
+    // Check first, because opening would create the directory.
     if (!base::open_in_root(root, std::string(database_dir) + "/db.sqlite", O_PATH)) return Paths{};
     const auto directory = open_directory(root);
     if (!directory) return std::unexpected(directory.error());

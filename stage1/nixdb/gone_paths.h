@@ -1,4 +1,4 @@
-// The database's rows of store paths that a rollback of the store's upper took away.
+// Drops the database's rows of store paths that a rollback of the store's upper removed.
 #pragma once
 
 #include <string>
@@ -8,8 +8,8 @@
 
 namespace stage1::nixdb {
 
-// Drops from the target root's database what `store`, a directory's descriptor, has not, and what refers to that, in one
-// transaction; returns these store paths. No database: none. Error: one of another schema, which is Nix's own to mend.
+// Drops the rows of paths that are not in `store` (a directory's descriptor) and their referrers from the target root's
+// database, in one transaction. Returns these paths; none without a database. Error: another schema, which only Nix can repair.
 base::Result<std::vector<std::string>> drop_gone_paths(int root, int store);
 
 }  // namespace stage1::nixdb

@@ -19,7 +19,7 @@ namespace {
 
 using base::Result;
 
-// Not a whiteout, nothing that the host's store has too, and not the rest of what it once had.
+// Not a whiteout, not in the host's store, and not a remnant of a path that used to be there.
 bool is_own(const StoreLayers &layers, const std::string &name) {
     struct stat st{};
     if (::fstatat(layers.upper.get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) < 0) return false;
@@ -33,7 +33,7 @@ class ValidRows {
     static Result<ValidRows> open(const std::string &path) {
         auto database = mounts::Database::open(path, mounts::Database::Mode::read_only);
         if (!database) return std::unexpected(database.error());
-        // One view for all queries, whatever Nix commits meanwhile.
+        // One snapshot for all queries, even if Nix commits during them.
         if (auto begun = database->execute("begin"); !begun) return std::unexpected(begun.error());
         ValidRows rows(std::move(*database));
         auto path_of = rows.database_.prepare("select id, hash, narSize, deriver from ValidPaths where path = ?");
@@ -45,7 +45,7 @@ class ValidRows {
         return rows;
     }
 
-    // False: not valid.
+    // False: the path is not valid.
     Result<bool> find(const std::string &path, mounts::PathInfo &info) {
         info = {.path = path};
         auto row = path_.bind(1, path).step();

@@ -1,4 +1,4 @@
-// What a machine added to its store: the valid paths that are its own, as the upper alone has them.
+// The valid paths that a machine added to its store; only the upper has them.
 #pragma once
 
 #include <string>
@@ -7,7 +7,8 @@
 
 namespace stage1::nixdb {
 
-// Their registration, as `nix-store --dump-db` has it. The guest may be at work meanwhile. Error: the store has no union.
+// Their registration in the format of `nix-store --dump-db`. The guest may be active during this. Error: the store has no
+// union.
 base::Result<std::string> registration_of_new_paths(const std::string &target_root);
 
 }  // namespace stage1::nixdb

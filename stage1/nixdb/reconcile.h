@@ -14,9 +14,9 @@
 
 namespace stage1::nixdb {
 
-// The store paths that were dropped. `registered`: whether the registration has a path, which stays then. `others`: the rows to
-// look at, none of them the registration's. `store`: the merged store's descriptor, borrowed. `layers`: beneath it. `strict`:
-// refuse instead.
+// Returns the dropped store paths. `registered`: whether the registration has a path, which then stays. `others`: the rows to
+// check, none of them in the registration. `store`: the merged store's descriptor, borrowed. `layers`: the layers beneath it.
+// `strict`: refuse instead of dropping.
 base::Result<std::vector<std::string>> reconcile(mounts::Database &database,
                                                  const std::function<bool(std::string_view path)> &registered,
                                                  const std::vector<int64_t> &others, int store, const StoreLayers &layers,

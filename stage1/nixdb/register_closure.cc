@@ -94,7 +94,7 @@ base::Result<> change_database(mounts::Database &database, int root, const Regis
         const auto store = open_store(root, closure);
         if (!store) return std::unexpected(store.error());
         if (!*store) {
-            report.note = "the closure is not in this root's store: not looked for paths that are gone";
+            report.note = "the closure is not in this root's store, so paths that are gone were not searched for";
             return {};
         }
         const auto registered = [&](std::string_view path) { return closure.registers(path); };
@@ -143,7 +143,7 @@ base::Result<RegisterReport> register_closure(const RegisterRequest &request) {
     if (request.mode == mounts::RegisterMode::off) return report;
     auto root = base::open_at(AT_FDCWD, request.target_root, O_PATH | O_DIRECTORY);
     if (!root)
-        return base::fail(root.error().code, "register", request.target_root, "it is no target root: nothing is mounted there");
+        return base::fail(root.error().code, "register", request.target_root, "not a target root: nothing is mounted there");
     auto source = find_registration(root->get(), request.reginfo);
     if (!source) return std::unexpected(source.error());
     if (!source->file) return report;
@@ -180,7 +180,7 @@ std::string describe(const RegisterReport &report) {
     if (report.reginfo.empty()) return "register: nothing to load";
     if (!report.left_to_nix.empty()) return "register: " + report.left_to_nix;
     std::string line = "register: " + report.reginfo + ": ";
-    if (report.unchanged) return line + "the database is as the last boot's registration of it left it";
+    if (report.unchanged) return line + "already loaded, and the database is unchanged";
     const auto count = [&](size_t number, const char *what) { line += std::to_string(number) + what; };
     count(report.paths, " paths, ");
     count(report.added, " added, ");

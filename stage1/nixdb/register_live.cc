@@ -36,13 +36,13 @@ bool is_in(const Fd &directory, const std::string &name) {
     return ::fstatat(directory.get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-// As the host has it: what the guest made under the same name, a build's rest perhaps, hides it.
+// Whether the path comes from the host. A guest's file of the same name, such as a build's remnant, hides it.
 bool is_hosts(const Fd &store, const StoreLayers &layers, const std::string &path) {
     const std::string name = path.substr(mounts::store_prefix.size());
     return layers.upper ? is_in(layers.lower, name) && !is_in(layers.upper, name) : is_in(store, name);
 }
 
-// What of the registration may be loaded here, as a text of its own.
+// Selects the part of the registration that may be loaded here, as a new text.
 class Sieve {
   public:
     Sieve(mounts::Database &database, const Fd &store, const StoreLayers &layers)
@@ -97,7 +97,7 @@ Result<Fd> memory_file(const std::string &text) {
     return fd;
 }
 
-// Rows of paths that the host says it has no longer.
+// Rows of paths that the host no longer has.
 Result<std::vector<int64_t>> rows_to_forget(mounts::Database &database, const std::string &file) {
     std::vector<int64_t> rows;
     if (file.empty()) return rows;
@@ -127,7 +127,7 @@ Result<> change(mounts::Database &database, int root, int file, const LiveReques
     if (!closure) return std::unexpected(closure.error());
     const auto rows = rows_to_forget(database, request.forget);
     if (!rows) return std::unexpected(rows.error());
-    // First, because what is forgotten may be registered anew by the same text.
+    // Drop first, because the same text may register these paths again.
     if (!rows->empty()) {
         const auto registered = [&](std::string_view path) { return closure->registers(path); };
         auto dropped = reconcile(database, registered, *rows, store->get(), layers, false);
@@ -163,7 +163,7 @@ Result<LiveReport> register_live(const LiveRequest &request) {
     auto done = database->execute("pragma synchronous = normal; begin immediate")
                     .and_then([&] { return change(*database, root->get(), source->file.get(), request, report); })
                     .and_then([&] { return database->execute("commit"); });
-    if (!done) (void)database->execute("rollback");  // closing does it too; the first error is the one that matters
+    if (!done) (void)database->execute("rollback");  // closing rolls back too; the first error is the one that matters
     if (done) done = database->close();
     if (!done) return std::unexpected(done.error());
     return report;

@@ -1,5 +1,5 @@
-// Registers more paths in the Nix database of a system that runs, while Nix is at work in it: what came into the host's store
-// after the boot, and is seen through the union's lower. `register_closure` is for before stage 2.
+// Registers more paths in the Nix database of a running system, even while Nix uses it: paths that were added to the host's
+// store after the boot and are visible through the union's lower. `register_closure` is for the time before stage 2.
 #pragma once
 
 #include <cstddef>
@@ -12,17 +12,17 @@ namespace stage1::nixdb {
 
 struct LiveRequest {
     std::string target_root;
-    std::string reginfo;   // each path after those that it refers to
-    std::string forget{};  // a file of store paths, one a line, that the host has no longer; empty: none
+    std::string reginfo;   // each path after its references
+    std::string forget{};  // file of store paths, one per line, that the host no longer has; empty: none
 };
 
 struct LiveReport {
     size_t paths = 0, added = 0;
-    size_t unseen = 0;                   // not registered: not in this store as the host has it, or a reference is not
-    std::vector<std::string> dropped{};  // of those to forget: gone here too, and what refers to them
+    size_t unseen = 0;                   // not registered, because the path or a reference is not in this store as on the host
+    std::vector<std::string> dropped{};  // paths to forget that are gone here too, and their referrers
 };
 
-// One transaction. Errors: no database of schema 10 yet.
+// One transaction. Error: there is no database of schema 10.
 base::Result<LiveReport> register_live(const LiveRequest &request);
 
 // One line for the log.

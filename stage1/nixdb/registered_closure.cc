@@ -121,7 +121,7 @@ base::Result<> RegisteredClosure::read_header(mounts::RegistrationReader &reader
     reader.seek(entry.offset);
     const auto there = reader.header(info);
     if (!there) return std::unexpected(there.error());
-    if (!*there) return base::fail(0, "register", name_, "the registration was cut while it was read");
+    if (!*there) return base::fail(0, "register", name_, "the registration was truncated while it was read");
     return {};
 }
 

@@ -35,7 +35,7 @@ base::Result<> refuse_strangers(const std::string &directory) {
         const std::string path = directory + '/' + name;
         struct stat st{};
         if (::lstat(path.c_str(), &st) == 0 && !S_ISREG(st.st_mode))
-            return base::fail(0, "register", path, "no file, as Nix makes it, but something else; move it away");
+            return base::fail(0, "register", path, "not a regular file; move it away");
     }
     return {};
 }
@@ -63,7 +63,7 @@ base::Result<base::Fd> lock(const std::string &directory, bool exclusive) {
     auto fd = base::open_regular(AT_FDCWD, path, O_RDWR | O_CREAT, 0600);
     if (!fd) return fd;
     if (::flock(fd->get(), (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB) < 0)
-        return base::fail(errno, "lock", path, "a Nix is at work in this root; register before it starts");
+        return base::fail(errno, "lock", path, "Nix is running in this root; register before it starts");
     return fd;
 }
 

@@ -31,20 +31,20 @@ using base::Result;
 using Words = std::vector<std::string>;
 
 constexpr std::string_view help_text =
-    "ls [PATH]…            what is in a directory\n"
-    "cat FILE…             what is in a file\n"
+    "ls [PATH]…            lists a directory\n"
+    "cat FILE…             prints a file\n"
     "mount [-t TYPE] [-o OPTIONS] SOURCE TARGET\n"
-    "                      mounts; without words, what is mounted. SOURCE: a path, LABEL=, UUID=, serial=, or a 9p tag\n"
-    "umount [-l] TARGET    unmounts; -l: out of sight now, and gone when nobody uses it\n"
-    "blkid                 block devices and what is on them\n"
-    "dmesg                 the kernel's log, with what stage 1 said\n"
-    "lsmod                 modules that are loaded\n"
+    "                      mounts; alone, lists mounts. SOURCE: a path, LABEL=, UUID=, serial=, or a 9p tag\n"
+    "umount [-l] TARGET    unmounts; -l: hides it now, unmounts when nobody uses it\n"
+    "blkid                 lists block devices and their content\n"
+    "dmesg                 prints the kernel's log, with stage 1's messages\n"
+    "lsmod                 lists loaded modules\n"
     "modprobe NAME…        loads modules of the initrd\n"
-    "plan                  the steps of this boot, the next one marked\n"
-    "report                what was done, with times, as JSON\n"
-    "step                  runs the next step and comes back\n"
-    "retry                 runs the step that failed again, and goes on\n"
-    "continue              goes on with the boot, past a step that failed\n"
+    "plan                  lists the steps of this boot, the next one marked\n"
+    "report                prints finished steps with times, as JSON\n"
+    "step                  runs the next step and returns here\n"
+    "retry                 runs the failed step again and continues\n"
+    "continue              continues the boot, past a failed step\n"
     "reboot                restarts the machine\n";
 
 volatile sig_atomic_t interrupted = 0;
@@ -77,7 +77,7 @@ Result<> mount(const Words &words, const Show &show) {
             places.push_back(words[i]);
         }
     }
-    if (places.size() != 2) return fail(0, "mount", "", "wants SOURCE and TARGET; see help");
+    if (places.size() != 2) return fail(0, "mount", "", "needs SOURCE and TARGET; see help");
     step.source = places[0];
     step.target = places[1];
     FoundDevices devices;
@@ -88,7 +88,7 @@ Result<> mount(const Words &words, const Show &show) {
 
 Result<> unmount(const Words &words) {
     const bool lazy = words.size() == 3 && words[1] == "-l";
-    if (words.size() != 2 && !lazy) return fail(0, "umount", "", "wants one TARGET; see help");
+    if (words.size() != 2 && !lazy) return fail(0, "umount", "", "needs one TARGET; see help");
     if (::umount2(words.back().c_str(), lazy ? MNT_DETACH : 0) < 0) return fail(errno, "umount", words.back());
     return {};
 }
@@ -117,7 +117,7 @@ Result<> Prompt::look(const Words &words) const {
     if (command == "modprobe") return load_modules(words);
     const std::string_view text = command == "help" ? help_text : command == "plan" ? scene_.plan : scene_.report;
     if (command != "help" && command != "plan" && command != "report")
-        return fail(0, "prompt", command, "there is no such command; 'help' lists those that there are");
+        return fail(0, "prompt", command, "no such command; 'help' lists commands");
     (void)show(base::printable_lines(text));
     return {};
 }
@@ -135,10 +135,10 @@ std::optional<Answer> Prompt::obey(const Words &words) {
     if (const auto given = answer(words[0])) return given;
     constexpr std::array<std::string_view, 3> of_the_boot{"continue", "step", "retry"};
     if (scene_.aside && std::ranges::contains(of_the_boot, words[0])) {
-        (void)show("the boot is led from its own console; here 'exit' leaves\n");
+        (void)show("the boot is controlled from its own console; 'exit' leaves this prompt\n");
         return std::nullopt;
     }
-    auto done = words[0] == "retry" ? fail(0, "retry", "", "no step failed; 'continue' goes on") : look(words);
+    auto done = words[0] == "retry" ? fail(0, "retry", "", "no step failed; 'continue' continues the boot") : look(words);
     if (!done) (void)show(base::printable(message(done.error())) + "\n");
     return std::nullopt;
 }

@@ -51,7 +51,7 @@ base::Result<std::string> check_file_system(const std::string &device, const std
     // Bits of fsck(8): 1 errors corrected, 2 reboot needed, 4 errors left, 8 and above: the checker itself failed.
     std::string why;
     if ((exit->status & 2) != 0)
-        why = "errors were corrected, and the machine must be started anew";
+        why = "errors were corrected, and the machine must be restarted";
     else if ((exit->status & 4) != 0)
         why = std::format("errors are left; run '{} {}' by hand", checker, device);
     else if (exit->status >= 8)

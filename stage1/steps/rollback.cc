@@ -23,7 +23,7 @@ using base::Result;
 constexpr std::string_view rolling_back = "roll back";
 constexpr const char *rolled_back = "rolled-back";
 
-// One rename, so that no boot finds a part of it. What is there by that number was moved by a boot that was cut off.
+// Uses one rename, so that no boot sees a partial state. An existing entry with this number is from an interrupted boot.
 Result<> move_away(int place, int heap, const std::string &name) {
     constexpr int most = 1000;
     for (int i = 0; i < most; ++i) {
@@ -36,7 +36,7 @@ Result<> move_away(int place, int heap, const std::string &name) {
     return fail(EEXIST, rolling_back, name);
 }
 
-// A disk's own lower would be the upper's file system: nothing is mounted there, and nothing may be concluded from it.
+// If lower and upper are on one file system, no store is mounted on the lower, and nothing follows from missing paths.
 bool is_other_file_system(int lower, int place) {
     struct stat below{}, above{};
     return ::fstat(lower, &below) == 0 && ::fstat(place, &above) == 0 && below.st_dev != above.st_dev;
@@ -48,7 +48,7 @@ Result<std::string> drop_rows(const mounts::MountUnion &step, int place) {
     if (!root || !lower) return std::unexpected(root ? lower.error() : root.error());
     if (!is_other_file_system(lower->get(), place)) return std::string("the database is left, because no store is mounted below");
     const auto dropped = nixdb::drop_gone_paths(root->get(), lower->get());
-    // That Nix has to mend it is no reason to boot with the upper that nobody wants.
+    // A database that only Nix can repair is no reason to boot with the unwanted upper.
     if (!dropped) return base::message(dropped.error());
     return std::format("{} paths are no longer registered", dropped->size());
 }

@@ -1,5 +1,5 @@
-// The store's upper and its rows in the Nix database, taken away together. The wish for it (stage1/base/rollback_mark.h) goes
-// last: a boot that is cut off on the way leaves it, and the next one does it all again, which changes nothing that is done.
+// Removes the store's upper together with its rows in the Nix database. The request (stage1/base/rollback_mark.h) is removed
+// last: if a boot is interrupted, the next one repeats everything, and steps that were done change nothing.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 
 namespace stage1 {
 
-// Before the union is mounted; the step's paths are resolved. One line on what went; empty: nobody asked.
+// Call before the union is mounted, with resolved paths. Returns one line about what was removed; empty: no request.
 base::Result<std::string> roll_back(const mounts::MountUnion &step);
 
 }  // namespace stage1

@@ -59,7 +59,7 @@ Line find(const std::string &spec, FoundDevices &devices) {
     return found;
 }
 
-// Why nothing at all is there.
+// Why no disk exists at all.
 std::string no_disk_because() {
     const std::string driver = mounts::missing_disk_driver();
     if (driver.empty()) return "; is the disk's driver (virtio_blk, say) in the kernel or in the initrd?";
@@ -84,8 +84,8 @@ Line run(const mounts::WaitForDevice &step, FoundDevices &devices) {
     error.step = "wait for";
     error.path = step.spec;
     const auto there = mounts::list_devices();
-    error.hint = std::format("did not come within {} s ({}=SECONDS); there is: {}{}", step.timeout_s, "stage1.device-timeout",
-                             mounts::describe(there), there.empty() ? no_disk_because() : "");
+    error.hint = std::format("did not appear within {} s ({}=SECONDS); block devices: {}{}", step.timeout_s,
+                             "stage1.device-timeout", mounts::describe(there), there.empty() ? no_disk_because() : "");
     return std::unexpected(std::move(error));
 }
 

@@ -1,4 +1,4 @@
-// How far the reading of a disk is, for who waits: the launcher shows it in its line, and tells where a timeout found it.
+// Reports the progress of reading a disk. The launcher shows it in its line, and after a timeout says how far the scan was.
 #pragma once
 
 #include <string>

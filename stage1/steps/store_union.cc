@@ -98,7 +98,7 @@ Result<mounts::MountUnion> resolved(mounts::MountUnion step) {
         const bool own = path == &step.upper || path == &step.work;
         auto real = real_path(step.root, *path, O_DIRECTORY | (own ? O_NOFOLLOW : 0));
         if (!real && real.error().code == ENOTDIR && own)
-            return fail(ENOTDIR, "union", *path, "a link, or no directory, is where the union's own is to be; move it away");
+            return fail(ENOTDIR, "union", *path, "the union needs a directory of its own here; move this away");
         if (!real) return std::unexpected(real.error());
         *path = std::move(*real);
     }
@@ -122,7 +122,7 @@ Result<std::string> mount_union(const mounts::MountUnion &planned) {
         if (step.engine == mounts::UnionEngine::overlay) return std::unexpected(overlay.error());
         const auto fuse = mount_fuse(step);
         if (!fuse) return fuse;
-        return std::format("union: fuse at {}, for overlay did not mount: {}{}", step.target, message(overlay.error()),
+        return std::format("union: fuse at {}, because overlay did not mount: {}{}", step.target, message(overlay.error()),
                            *fuse + back);
     }
     const auto fuse = mount_fuse(step);

@@ -126,13 +126,13 @@ Result<std::string> find_stage2(const std::string &target_root, const std::strin
     auto root = base::open_at(AT_FDCWD, target_root, O_PATH | O_DIRECTORY);
     if (!root)
         return fail(root.error().code, "find init", init,
-                    std::format("'{}' is no target root: nothing is mounted there", target_root));
+                    std::format("'{}' is not a target root: nothing is mounted there", target_root));
     auto file = base::open_in_root(root->get(), init, O_PATH);
     if (!file) {
         auto error = file.error();
         error.step = "find init";
-        error.hint = std::format("there is no such file in the target root {}: is the store mounted, and init= of this closure?",
-                                 target_root);
+        error.hint =
+            std::format("no such file in the target root {}; is the store mounted, and is init= from this closure?", target_root);
         return std::unexpected(std::move(error));
     }
     if (auto can = check_program(file->get(), init); !can) return std::unexpected(can.error());

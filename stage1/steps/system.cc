@@ -29,7 +29,7 @@ std::string_view hint_for(int code, const std::string &path) {
     if (code == EROFS && on_read_only_disk(path))
         return "the disk itself is read-only; this machine needs one that it can write to";
     // A root that another program mounted is read-only by default; systemd does that.
-    if (code == EROFS) return "'rw' among the kernel parameters has the root mounted writable";
+    if (code == EROFS) return "the kernel parameter 'rw' mounts the root writable";
     if (code == ENOSPC) return "the file system is full, of data or of inodes; make room in it, or make it larger";
     return {};
 }

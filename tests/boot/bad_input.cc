@@ -35,7 +35,7 @@ TEST_CASE("a root disk with a directory in the place of etc/NIXOS is named, and 
     const std::string raw = make_disk(machine, tree);
     boot_test::must_run({"qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, machine.disk()});
     check_failed(machine.boot({.parameters = {"ro"}}),
-                 "mkdir '/mnt-root/tmp': Read-only file system; 'rw' among the kernel parameters has the root mounted writable");
+                 "mkdir '/mnt-root/tmp': Read-only file system; the kernel parameter 'rw' mounts the root writable");
     check_failed(machine.boot({}),
                  "mark '/mnt-root/etc/NIXOS': Is a directory; it must be a regular file; move what is there away");
 }
@@ -76,10 +76,10 @@ TEST_CASE("a root on a tmpfs that is full is named") {
 }
 
 TEST_CASE("a /dev/vda that is not there is named, and so is that there is no disk at all") {
-    check_failed(boot({.parameters = {"root=/dev/vda", "stage1.device-timeout=1"}, .disk = false}),
-                 "wait for '/dev/vda': No such device; did not come within 1 s (stage1.device-timeout=SECONDS); there is: none; "
-                 "is the disk's "
-                 "driver (virtio_blk, say) in the kernel or in the initrd?");
+    check_failed(
+        boot({.parameters = {"root=/dev/vda", "stage1.device-timeout=1"}, .disk = false}),
+        "wait for '/dev/vda': No such device; did not appear within 1 s (stage1.device-timeout=SECONDS); block devices: none; "
+        "is the disk's driver (virtio_blk, say) in the kernel or in the initrd?");
 }
 
 TEST_CASE("an init that is not executable is named") {
@@ -121,7 +121,7 @@ poweroff -f
          {"read '/etc/stage1/fstab': Is a directory", "fstab '/etc/stage1/fstab': no file system for '/'",
           "fstab '/etc/stage1/fstab': line 1 is not one of fstab(5): source, target, type, options",
           "mkdir '/file': Not a directory; something else is there; move it away",
-          "register '/nowhere': No such file or directory; it is no target root: nothing is mounted there"})
+          "register '/nowhere': No such file or directory; not a target root: nothing is mounted there"})
         CHECK_THAT(b.console, ContainsSubstring(std::format("\n{}\r\n", words)));
 }
 

@@ -59,7 +59,7 @@ TEST_CASE("runvm console --debug is a terminal of its own: in stage 1 its prompt
     INFO(session.screen);
     CHECK(session.exit_code == 0);
     CHECK_THAT(session.screen, ContainsSubstring("a terminal in one; exit leaves"));
-    CHECK_THAT(session.screen, ContainsSubstring("the boot is led from its own console; here 'exit' leaves"));
+    CHECK_THAT(session.screen, ContainsSubstring("the boot is controlled from its own console; 'exit' leaves this prompt"));
     CHECK_THAT(session.screen, ContainsSubstring(">   wait for serial=absent at most"));
     CHECK_THAT(session.screen, ContainsSubstring("vport"));
 }

@@ -81,8 +81,8 @@ TEST_CASE("an initrd without 9p is told from a host that offers no share") {
                          "tests/support/shell-initrd", initrd, (boot_test::build_directory() / "stage1").string()});
     const Boot b = machine.boot({.store_union = "off", .arguments = {"--initrd", initrd}});
     CHECK(b.exit_code == 120);
-    CHECK_THAT(b.console, ContainsSubstring("'store' can't be looked for: this kernel has no 9p over virtio, and the initrd no "
-                                            "module of it (9pnet_virtio, 9p)"));
+    CHECK_THAT(b.console, ContainsSubstring("cannot look for tag 'store': this kernel has no 9p over virtio, and the initrd has "
+                                            "no module for it (9pnet_virtio, 9p)"));
 }
 
 TEST_CASE("a mount tag that the host does not offer is named, with those that it does") {
@@ -98,8 +98,8 @@ TEST_CASE("a root that does not come is named, with what is there instead") {
     const Boot b = boot({.parameters = {"root=serial=absent", "stage1.device-timeout=1"}});
     CHECK(b.exit_code == 120);
     CHECK_THAT(b.console,
-               ContainsSubstring("the boot failed: wait for 'serial=absent': No such device; did not come within 1 s "
-                                 "(stage1.device-timeout=SECONDS); there is: vda (1 GiB, serial root, nothing known)\r\n"));
+               ContainsSubstring("the boot failed: wait for 'serial=absent': No such device; did not appear within 1 s "
+                                 "(stage1.device-timeout=SECONDS); block devices: vda (1 GiB, serial root, nothing known)\r\n"));
 }
 
 TEST_CASE("a machine that takes too long is stopped") {

@@ -10,6 +10,8 @@
 #include <filesystem>
 #include <format>
 #include <fstream>
+#include <random>
+#include <set>
 #include <sstream>
 
 #include "hostside/fleet/results.h"
@@ -109,7 +111,8 @@ TEST_CASE("the fleet that fleet init writes runs: commands, copies, and a servic
     const auto ran = fleet.place.runvm(fleet.words());
     INFO(ran.output);
     CHECK(ran.status == 0);
-    CHECK_THAT(ran.output, ContainsSubstring("hello: runs\n") && ContainsSubstring("5 passed in "));
+    CHECK_THAT(ran.output,
+               ContainsSubstring("hello: runs\n") && ContainsSubstring("5 passed in ") && !ContainsSubstring(" failed: "));
     const auto result = fleet.results();
     CHECK(result.count(Outcome::passed) == 5);
     CHECK_THAT(fleet.of("hello", "output"), ContainsSubstring("Linux") && ContainsSubstring("x86_64"));
@@ -135,6 +138,8 @@ TEST_CASE("a machine of a fleet that fails by itself, loses its launcher or its 
     for (const pid_t qemu : fleet.processes("qemu-system-x86_64", "no-qemu/")) ::kill(qemu, SIGKILL);
     CHECK(wait_for_end(pid) == 1);
     INFO(fleet.place.output());
+    CHECK_THAT(fleet.place.output(), ContainsSubstring(std::format(
+                                         "runvm: seven failed: {0}/seven/output, {0}/seven/console.log\n", fleet.path("out"))));
     const auto result = fleet.results();
     CHECK(machine(result, "seven").exit_code == 7);
     CHECK(machine(result, "seven").cause == "the guest failed with status 7");
@@ -201,6 +206,56 @@ TEST_CASE("a fleet that is killed takes its machines along, commands and all") {
                  [&] { return fleet.processes("qemu-system-x86_64", "").empty() && fleet.processes("runvm", "out/").empty(); }));
     CHECK(fleet.results().machines.size() == 2);
     CHECK_FALSE(fleet.results().over);
+}
+
+// A QEMU that only runs for a moment, because what is looked at is who outlives whom.
+void write_brief_qemu(const std::string &path) {
+    std::ofstream(path) << "#!/bin/sh\ncase $* in *-version*) echo 'QEMU emulator version 10.0.2'; exit ;; *help*) exit ;; esac\n"
+                           "exec sleep 0.3\n";
+    fs::permissions(path, fs::perms::owner_all);
+}
+
+std::vector<pid_t> children_of(pid_t pid) {
+    std::vector<pid_t> children;
+    std::istringstream words(base::read_file(std::format("/proc/{0}/task/{0}/children", pid)).value_or(""));
+    for (pid_t child = 0; words >> child;) children.push_back(child);
+    return children;
+}
+
+TEST_CASE("of two hundred machines whose launchers and QEMUs are killed at random points none is lost and nothing is left") {
+    const Fleet fleet;
+    write_brief_qemu(fleet.path("qemu-brief"));
+    fleet.write(std::format(R"("m":{{"copies":200,"description":{{"qemu":{{"program":{}}}}}}})",
+                            base::json_text(fleet.path("qemu-brief"))));
+    const pid_t pid = fleet.place.launch(fleet.words({}, 8));
+    // The place's words are env's, which becomes the fleet.
+    std::mt19937 random(7);  // NOLINT(cert-msc51-cpp): the same points each time, as far as the kernel lets them be
+    std::vector<pid_t> seen;
+    int launchers = 0, qemus = 0;
+    while (alive(pid)) {
+        for (const pid_t launcher : children_of(pid)) {
+            seen.push_back(launcher);
+            const auto below = children_of(launcher);
+            seen.insert(seen.end(), below.begin(), below.end());
+            if (random() % 40 == 0 && ::kill(launcher, SIGKILL) == 0) ++launchers;
+            if (!below.empty() && random() % 40 == 0 && ::kill(below.front(), SIGKILL) == 0) ++qemus;
+        }
+        pause_ms(static_cast<int>(random() % 60));
+    }
+    CHECK(wait_for_end(pid) == 1);
+    INFO(fleet.place.output());
+    CHECK(launchers > 0);
+    CHECK(qemus > 0);
+    const auto result = fleet.results();
+    REQUIRE(result.machines.size() == 200);
+    CHECK(result.over);
+    CHECK(result.count(Outcome::passed) + result.count(Outcome::failed) == 200);
+    CHECK(result.count(Outcome::passed) > 0);
+    std::set<int> ends;
+    for (const auto &m : result.machines) ends.insert(m.exit_code);
+    for (const int code : ends) CHECK((code == 0 || code == 123 || code == 128 + SIGKILL));
+    CHECK(within(30, [&] { return std::ranges::none_of(seen, [](pid_t one) { return alive(one); }); }));
+    CHECK(fleet.nothing_left());
 }
 
 TEST_CASE("what a fleet can't do is refused before any machine is started") {

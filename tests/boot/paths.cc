@@ -47,9 +47,9 @@ TEST_CASE(
         return b.console;
     };
     CHECK_THAT(refusal("off", {"stage1.union.trace=paths"}),
-               ContainsSubstring("the union tells which paths are used, and this machine's store has none"));
+               ContainsSubstring("only a union traces used paths, and this machine's store has none"));
     CHECK_THAT(refusal("tmpfs", {"stage1.union.trace=paths", "stage1.union.engine=overlay"}),
-               ContainsSubstring("only unionfs can tell, but stage1.union.engine=overlay is given"));
+               ContainsSubstring("only unionfs can trace paths, but stage1.union.engine=overlay is given"));
     CHECK_THAT(refusal("tmpfs", {"stage1.union.trace=files"}), ContainsSubstring("expected off | paths"));
     const boot_test::Place place;
     const auto report = place.runvm({"report", "--paths", "web"});

@@ -114,9 +114,9 @@ TEST_CASE(
     Console console(
         machine, {.script = "exit 4",
                   .parameters = {"stage1.break=devices", "stage1.break=mount:/tmp/shared", "boot.shell_on_fail", "boot.trace"}});
-    console.wait_for("stage1: stopped before devices; 'continue' goes on, 'help' lists what there is.");
+    console.wait_for("stage1: stopped before devices; 'continue' continues the boot, 'help' lists commands.");
     console.command("lsx");
-    console.wait_for("prompt 'lsx': there is no such command; 'help' lists those that there are");
+    console.wait_for("prompt 'lsx': no such command; 'help' lists commands");
     console.command("blkid");
     console.wait_for("vda (");
     console.command("plan");
@@ -125,7 +125,7 @@ TEST_CASE(
     console.wait_for("\"step\": \"modules\", \"text\": \"modules: ");
     console.wait_for("\"end_us\": ");
     console.command("retry");
-    console.wait_for("retry: no step failed; 'continue' goes on");
+    console.wait_for("retry: no step failed; 'continue' continues the boot");
     console.command("lsmod");
     console.wait_for("9pnet_virtio");
     console.command("dmesg");
@@ -161,8 +161,8 @@ TEST_CASE("r restarts the machine; without boot.shell_on_fail no shell is offere
     Machine machine;
     Console console(machine, {.arguments = {"--init=/tmp/xchg/none"}, .registration = false});
     console.wait_for(
-        "stage1: the boot failed: find init '/tmp/xchg/none': No such file or directory; there is no such file in "
-        "the target root /mnt-root: is the store mounted, and init= of this closure?\n");
+        "stage1: the boot failed: find init '/tmp/xchg/none': No such file or directory; no such file in the target "
+        "root /mnt-root; is the store mounted, and is init= from this closure?\n");
     console.wait_for("*) to ignore the error and continue\n");
     console.type("r");
     const Boot b = console.finish();

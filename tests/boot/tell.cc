@@ -33,4 +33,22 @@ exit 42)"});
                               ContainsSubstring(" s: the guest failed with status 119"));
 }
 
+TEST_CASE("systemd's own times are in the report: the kernel before stage 1, and stage 2 after it until all is started") {
+    Machine machine;
+    (void)boot_test::fixture();
+    const std::string report = machine.xchg() + ".json";
+    // The process that tells them ends when it has.
+    const Boot b =
+        machine.boot({.system = "systemd",
+                      .script = "for i in $(seq 120); do grep -qsx stage1-times /proc/[0-9]*/comm || exit 5; sleep 1; done",
+                      .arguments = {"--report", report},
+                      .timeout_s = 480});
+    CHECK(b.exit_code == 5);
+    const std::string shown = boot_test::must_run({boot_test::build_directory() / "runvm", "report", report});
+    INFO(shown);
+    CHECK_THAT(shown, ContainsSubstring(": stage 1 took ") && ContainsSubstring(" before it, stage 2 ") &&
+                          ContainsSubstring("stage 2      systemd, until it had started all") &&
+                          ContainsSubstring("stage 2      the system's activation, until systemd"));
+}
+
 }  // namespace

@@ -55,8 +55,8 @@ class Tmpfs {
 TEST_CASE("a device that does not come is named, with what is there, and how to wait longer") {
     const std::string said = failure(mounts::WaitForDevice{"/dev/vda-that-is-not", 0});
     CHECK(
-        said.starts_with("wait for '/dev/vda-that-is-not': No such device; did not come within 0 s "
-                         "(stage1.device-timeout=SECONDS); there is: "));
+        said.starts_with("wait for '/dev/vda-that-is-not': No such device; did not appear within 0 s "
+                         "(stage1.device-timeout=SECONDS); block devices: "));
 }
 
 TEST_CASE("a file system table or a parameter that cannot be used is named, with its line or what was expected") {
@@ -82,17 +82,17 @@ TEST_CASE("an init that is missing, no file or not executable is named, and so i
     std::filesystem::create_directory(root.path("directory"));
     std::ofstream(root.path("text")) << "no program\n";
     const auto find = [&](const std::string &init) { return failure(mounts::CheckInit{root.path(), init}); };
-    CHECK(find("/none/init") ==
-          std::format("find init '/none/init': No such file or directory; there is no such file in the target "
-                      "root {}: is the store mounted, and init= of this closure?",
-                      root.path()));
+    CHECK(find("/none/init") == std::format("find init '/none/init': No such file or directory; no such file in the target "
+                                            "root {}; is the store mounted, and is init= from this closure?",
+                                            root.path()));
     CHECK(find("/directory") == "find init '/directory': not a regular file");
     CHECK(find("/text") == "find init '/text': Permission denied; the file is not executable");
     CHECK(failure(mounts::CheckInit{root.path("gone"), "/init"}) ==
-          std::format("find init '/init': No such file or directory; '{}' is no target root: nothing is mounted there",
+          std::format("find init '/init': No such file or directory; '{}' is not a target root: nothing is mounted there",
                       root.path("gone")));
     CHECK(failure(mounts::CheckInit{root.path("text"), "/init"}) ==
-          std::format("find init '/init': Not a directory; '{}' is no target root: nothing is mounted there", root.path("text")));
+          std::format("find init '/init': Not a directory; '{}' is not a target root: nothing is mounted there",
+                      root.path("text")));
 }
 
 TEST_CASE("etc/NIXOS that is something else is named, and left as it is") {
@@ -127,7 +127,7 @@ TEST_CASE("a directory that cannot be made says why: read-only, full, something 
                     "it larger",
                     root.path("NIXOS")));
     root.make_read_only();
-    const std::string writable = "Read-only file system; 'rw' among the kernel parameters has the root mounted writable";
+    const std::string writable = "Read-only file system; the kernel parameter 'rw' mounts the root writable";
     CHECK(failure(mounts::MakeDirectory{.path = root.path("nix/store")}) ==
           std::format("mkdir '{}': {}", root.path("nix/store"), writable));
     CHECK(failure(mounts::MarkFile{root.path("NIXOS")}) == std::format("mark '{}': {}", root.path("NIXOS"), writable));

@@ -69,7 +69,7 @@ TEST_CASE("who wants to know which paths are used gets unionfs, and can't have t
     CHECK(p.union_engine == mounts::UnionEngine::fuse);
     CHECK_FALSE(parsed("stage1.union.trace=paths stage1.union.trace=off").union_trace);
     CHECK(refused("stage1.union.trace=paths stage1.union.engine=overlay") ==
-          "kernel parameter 'stage1.union.trace=paths': only unionfs can tell, but stage1.union.engine=overlay is given");
+          "kernel parameter 'stage1.union.trace=paths': only unionfs can trace paths, but stage1.union.engine=overlay is given");
 }
 
 TEST_CASE("a bad value of one of our parameters is an error that names it") {
@@ -82,7 +82,8 @@ TEST_CASE("a bad value of one of our parameters is an error that names it") {
           "kernel parameter 'stage1.union.options=mode=store,lowerdir=/': expected options of unionfs(8): mode= | io_uring= | "
           "max_files= | stale_readers | volatile, with commas");
     CHECK(refused("stage1.union.options=volatile stage1.union.engine=overlay") ==
-          "kernel parameter 'stage1.union.options=volatile': they are unionfs's, but stage1.union.engine=overlay is given");
+          "kernel parameter 'stage1.union.options=volatile': these options are unionfs's, but stage1.union.engine=overlay is "
+          "given");
     CHECK(refused("init=bin/sh") == "kernel parameter 'init=bin/sh': expected an absolute path in the target root");
     CHECK(refused("stage1.unoin=off") == "kernel parameter 'stage1.unoin': stage1 has no parameter of this name; see stage1(8)");
 }
@@ -101,8 +102,8 @@ TEST_CASE("a share at a place that it would hide, or that would hide it, is refu
     CHECK(refused("//nix/./store/") == what("//nix/./store/", "/nix/store", "it is the store's"));
     CHECK(refused("/nix/.rw-store") == what("/nix/.rw-store", "/nix/.rw-store", "it is the store's"));
     CHECK(refused("/run/") ==
-          what("/run/", "/run", "it is mounted already, and stage 2 needs what is in it (beneath it is room)"));
-    CHECK(refused("/dev/x") == what("/dev/x", "/dev/x", "the kernel's own file system lies there"));
+          what("/run/", "/run", "it is already mounted, and stage 2 needs its content (a directory in it will do)"));
+    CHECK(refused("/dev/x") == what("/dev/x", "/dev/x", "it belongs to the kernel"));
     CHECK(refused("/mnt/../etc") == "kernel parameter 'stage1.share=data:/mnt/../etc': expected a TARGET without '..'");
     const auto parameters = mounts::boot_parameters(mounts::parse_command_line("stage1.share=a:/run//a/ stage1.share=b:/device"));
     REQUIRE(parameters.has_value());

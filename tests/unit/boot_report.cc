@@ -33,6 +33,28 @@ std::string with_times(int64_t devices_us) {
 
 }  // namespace
 
+TEST_CASE(
+    "what systemd told of stage 2 stands after stage 1: its activation, then systemd; a comparison counts it where both tell") {
+    std::string text = with_times(500000);
+    text.insert(text.rfind("}]"),
+                R"(}, {"phase": "stage 2", "step": "systemd", "text": "systemd", "start_us": 1700000, "end_us": 4700000)");
+    const auto report = boot_report(text, "web");
+    REQUIRE(report);
+    CHECK_FALSE(report->stuck());
+    const std::string shown = hostside::as_text(*report, "web", 64);
+    CHECK_THAT(shown, ContainsSubstring("web: stage 1 took 500.0 ms, the kernel 1.000 s before it, stage 2 3.200 s after it\n") &&
+                          ContainsSubstring("\nswitch_root ") && ContainsSubstring("  0.0 ms\nstage 2 ") &&
+                          ContainsSubstring("    3.000 s  stage 2      systemd\n") &&
+                          ContainsSubstring("   200.0 ms  stage 2      the system's activation, until systemd\n"));
+    const auto again = boot_report(hostside::as_json(*report), "web");
+    REQUIRE(again);
+    CHECK(hostside::as_text(*again, "web", 64) == shown);
+    const auto without = boot_report(with_times(500000), "web");
+    REQUIRE(without);
+    CHECK(hostside::slower_percent(*without, *report) == 0);
+    CHECK(hostside::slower_percent(*report, *report) == 0);
+}
+
 TEST_CASE("a report is shown as phases on one time line, its slowest steps, its waits and its failure") {
     const auto report = boot_report(failed, "web");
     REQUIRE(report);

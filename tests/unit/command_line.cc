@@ -38,6 +38,17 @@ TEST_CASE("a word that runvm does not know is named, with the nearest that it do
     CHECK_THAT(said({"run", "--memroy", "512", "--", "-drive", "x"}),
                ContainsSubstring("--memroy; did you mean --memory?; see runvm run --help"));
     CHECK_THAT(said({"stauts", "web"}), ContainsSubstring("stauts; did you mean status?"));
+    CHECK_THAT(said({"./result"}),
+               ContainsSubstring(": ./result; a system is started with: runvm run ./result; see runvm --help"));
+}
+
+TEST_CASE("help shows the defaults that count, not what a switch alone means, which is on") {
+    const std::string help = said({"run", "--help"});
+    for (const char *line : {"--writable-store BOOL [true]", "--use-boot-loader BOOL [false]", "--use-efi-boot BOOL [false]",
+                             "-m,--memory-size,--memory MIB [1024]", "--disk-image-format qcow2|raw [qcow2]"})
+        CHECK_THAT(help, ContainsSubstring(line));
+    CHECK_THAT(help, !ContainsSubstring("--use-boot-loader BOOL [true]"));
+    CHECK_THAT(said({"config", "--use-boot-loader"}), ContainsSubstring("useBootLoader = true  #"));
 }
 
 TEST_CASE("a system may be the one word of run, and sizes may have units") {

@@ -82,11 +82,11 @@ TEST_CASE("a device is found by its label and its UUID, and a doubled one is an 
     CHECK(mounts::find_device(one.path()) == one.path());
     const std::string listed = std::format("{} (16 MiB, ext4 UUID={} LABEL=find-me-test)", one.path().substr(5), uuid);
     CHECK_THAT(error_of("LABEL=not-there"), Catch::Matchers::StartsWith("find device 'LABEL=not-there': No such device; "
-                                                                        "block devices that are there: "));
+                                                                        "block devices: "));
     CHECK_THAT(error_of("serial=not-there"), Catch::Matchers::ContainsSubstring(listed));
 
     const support::LoopDevice two(scratch.path("two"));
     CHECK_THAT(error_of("LABEL=find-me-test"),
                Catch::Matchers::StartsWith("find device 'LABEL=find-me-test': File exists; /dev/loop") &&
-                   Catch::Matchers::EndsWith("both answer to it; name one by its path or serial"));
+                   Catch::Matchers::EndsWith("both match; name one by its path or serial"));
 }

@@ -187,7 +187,7 @@ TEST_CASE("a disk that became another one, or another size, since it was looked 
     REQUIRE(planned);
     REQUIRE(stage1::open_for_writing(disk->get(), *planned, loop.path()));
     const std::string refused =
-        std::format("use disk '{}': Stale file handle; it was exchanged or resized meanwhile; start again", loop.path());
+        std::format("use disk '{}': Stale file handle; the device was replaced or resized; try again", loop.path());
     auto exchanged = *planned;
     exchanged.sequence += 1;
     const auto another = stage1::open_for_writing(disk->get(), exchanged, loop.path());
@@ -223,9 +223,9 @@ TEST_CASE("a disk without room is refused with its size", "[disk]") {
     const support::ScratchDirectory scratch;
     const auto [size, why] = GENERATE(
         table<uint64_t, std::string>({{0, "it has 0 bytes; no medium or no backing file is behind it"},
-                                      {512, "512 bytes are too small for a root file system; 8 MiB is the least"},
-                                      {8 * MiB - 512, "8.0 MiB are too small for a root file system; 8 MiB is the least"},
-                                      {MiB, "1 MiB are too small for a root file system; 8 MiB is the least"}}));
+                                      {512, "512 bytes are too small for a root file system; the minimum is 8 MiB"},
+                                      {8 * MiB - 512, "8.0 MiB are too small for a root file system; the minimum is 8 MiB"},
+                                      {MiB, "1 MiB are too small for a root file system; the minimum is 8 MiB"}}));
     support::make_sparse_file(scratch.path("image"), size);
     const support::LoopDevice loop(scratch.path("image"));
     CHECK(refusal({.device = loop.path()}) == std::format("use disk '{}': {}; nothing was changed", loop.path(), why));

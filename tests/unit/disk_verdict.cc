@@ -43,7 +43,7 @@ Signature found(const char *type, const char *usage) {
 }
 
 constexpr const char *give_up =
-    "if nothing on it is wanted, begin with a new disk (runvm --fresh), or overwrite all of it with zeros (blkdiscard --zeroout)";
+    "if you need nothing on it, start with a new disk (runvm --fresh), or overwrite all of it with zeros (blkdiscard --zeroout)";
 
 }  // namespace
 
@@ -130,13 +130,14 @@ TEST_CASE("each refusal says why and what to do", "[disk]") {
     DiskFacts resized = blank();
     resized.intent = recipe;
     resized.identity.size_bytes = 128 * MiB;
-    CHECK(reason(resized) == "a format of it was cut short when it had 64 MiB, and it has 128 MiB now; " + std::string(give_up));
+    CHECK(reason(resized) ==
+          "an earlier format was interrupted when it had 64 MiB, and now it has 128 MiB; " + std::string(give_up));
     DiskFacts foreign = blank();
     foreign.emptiness = Emptiness{Emptiness::Outcome::foreign, 4711, 0};
     CHECK(reason(foreign) ==
           "it is not empty, though nothing known is on it: byte 4711 is the first that is not zero; " + std::string(give_up));
     foreign.intent = recipe;
-    CHECK(reason(foreign) == "a format of it was cut short, but byte 4711 is not from that format; " + std::string(give_up));
+    CHECK(reason(foreign) == "an earlier format was interrupted, but byte 4711 is not from that format; " + std::string(give_up));
 }
 
 TEST_CASE("a torn superblock beside our intent is examined, never taken for somebody's", "[disk]") {

@@ -29,6 +29,8 @@ class Cluster {
         fs::create_directory(path("bin"));
         ::setenv("XDG_RUNTIME_DIR", path("run").c_str(), 1);
         ::setenv("PATH", (path("bin") + ":" + path_before_).c_str(), 1);
+        program("sinfo", "echo '(null)'; echo 'ib,kvm'");
+        program("qemu-system-x86_64", "echo 'QEMU emulator version 10.0.2'");
     }
     ~Cluster() {
         ::setenv("PATH", path_before_.c_str(), 1);
@@ -79,11 +81,8 @@ TEST_CASE("one array is given to Slurm, with the room that the largest group tak
     cluster.program("sbatch", "printf '%s\\n' \"$@\" >\"$0.asked\"; echo '4711;cluster'");
     const auto place = FleetPlace::create(cluster.path("results"));
     REQUIRE(place);
-    const hostside::SlurmWish wish{.fleet = cluster.fleet,
-                                   .groups = cluster.groups,
-                                   .place = *place,
-                                   .runvm = "/opt/run vm",
-                                   .options = {"--constraint=kvm"}};
+    const hostside::SlurmWish wish{
+        .fleet = cluster.fleet, .groups = cluster.groups, .place = *place, .runvm = "/opt/run vm", .options = {"--qos=low"}};
     const auto job = hostside::submit_to_slurm(wish);
     INFO((job ? "" : base::message(job.error())));
     REQUIRE(job);
@@ -91,10 +90,11 @@ TEST_CASE("one array is given to Slurm, with the room that the largest group tak
     CHECK(hostside::slurm_job_of(place->results()) == "4711");
     const std::string groups = place->results() + "/groups";
     CHECK(base::read_file(cluster.path("bin/sbatch.asked")).value() ==
-          std::format("--parsable\n--job-name=checks\n--output={0}/%a.log\n--constraint=kvm\n{0}/job.sh\n", groups));
+          std::format("--parsable\n--job-name=checks\n--output={0}/%a.log\n--qos=low\n{0}/job.sh\n", groups));
     using Catch::Matchers::ContainsSubstring;
     const std::string script = base::read_file(groups + "/job.sh").value();
     CHECK_THAT(script, ContainsSubstring("#SBATCH --array=0-1\n") && ContainsSubstring("--cpus-per-task=3\n") &&
+                           ContainsSubstring("#SBATCH --constraint=kvm\n") &&
                            ContainsSubstring(std::format("--mem={}M\n", 2 * (1024 + 128) + 64)) &&
                            ContainsSubstring("'/opt/run vm' fleet \"$group.json\" -o \"$group\""));
     CHECK(base::run({.argv = {"sh", "-n", groups + "/job.sh"}})->status == 0);
@@ -121,8 +121,16 @@ TEST_CASE("the job's script asks for a requeue after 123 alone, and not for ever
     const auto place = FleetPlace::create(cluster.path("results"));
     REQUIRE(place);
     const std::string runvm = cluster.path("bin/runvm"), asked = cluster.path("bin/scontrol.asked");
-    std::ofstream(cluster.path("job.sh")) << hostside::job_script(
-        {.fleet = cluster.fleet, .groups = cluster.groups, .place = *place, .runvm = runvm, .options = {}});
+    const std::string groups = cluster.path("results/groups");
+    fs::create_directories(groups);
+    std::ofstream(groups + "/0.json") << "{}";
+    std::ofstream(cluster.path("job.sh")) << hostside::job_script({.fleet = cluster.fleet,
+                                                                   .groups = cluster.groups,
+                                                                   .place = *place,
+                                                                   .runvm = runvm,
+                                                                   .options = {},
+                                                                   .qemu = "QEMU emulator version 10.0.2"},
+                                                                  false);
     const auto run = [&](int code, const std::string &restarts) {
         cluster.program("runvm", std::format("exit {}", code));
         const auto exit = base::run({.argv = {"env", "SLURM_ARRAY_TASK_ID=0", "SLURM_JOB_ID=9", "SLURM_ARRAY_JOB_ID=9",
@@ -137,11 +145,30 @@ TEST_CASE("the job's script asks for a requeue after 123 alone, and not for ever
     CHECK(run(123, "") == 123);
     CHECK(run(123, "2") == 123);
     CHECK(base::read_file(asked).value() == "requeue 9_0\nrequeue 9_0\n");
+    // What the node lacks, and that it has another QEMU.
+    const auto says = [&] {
+        auto exit = base::run({.argv = {"env", "SLURM_ARRAY_TASK_ID=0", "sh", cluster.path("job.sh")}, .capture_output = true});
+        REQUIRE(exit);
+        return std::format("{} {}", exit->status, exit->output.substr(exit->output.find(' ') + 1));
+    };
+    cluster.program("runvm", "exit 0");
+    CHECK(says() == "0 ");
+    cluster.program("qemu-system-x86_64", "echo 'QEMU emulator version 7.2.9'");
+    CHECK(says().ends_with(" has another QEMU than the host of the fleet: QEMU emulator version 7.2.9\n"));
+    fs::remove(cluster.path("bin/qemu-system-x86_64"));
+    ::setenv("PATH", (cluster.path("bin") + ":/usr/bin:/bin").c_str(), 1);
+    if (!fs::exists("/usr/bin/qemu-system-x86_64"))
+        CHECK_THAT(says(),
+                   Catch::Matchers::StartsWith("124 ") &&
+                       Catch::Matchers::EndsWith(" has no QEMU: no qemu-system-x86_64; install it there, or name one that all "
+                                                 "nodes see (qemu.program)\n"));
     fs::remove(runvm);
-    const auto absent =
-        base::run({.argv = {"env", "SLURM_ARRAY_TASK_ID=0", "sh", cluster.path("job.sh")}, .capture_output = true});
-    CHECK(absent->status == 124);
-    CHECK(absent->output.contains(" has no " + runvm));
+    CHECK_THAT(says(),
+               Catch::Matchers::StartsWith("124 ") &&
+                   Catch::Matchers::EndsWith(" has no " + runvm + "; install it there, or start one that all nodes see\n"));
+    fs::remove(groups + "/0.json");
+    CHECK_THAT(says(), Catch::Matchers::EndsWith(" does not see " + place->results() +
+                                                 "/groups/0.json; -o must name a directory that all nodes share\n"));
 }
 
 TEST_CASE("a fleet's results are what its tasks noted, whoever waits again waits, and a task that left none has failed") {
@@ -176,7 +203,18 @@ TEST_CASE("a fleet's results are what its tasks noted, whoever waits again waits
     fs::remove_all(hostside::group_directory(place->results(), 1));
     result = waiting(cluster.fleet);
     hostside::gather(place->results(), {}, result);
-    CHECK(result.machines[2].cause == "its job ended without a result; groups/N.log has what it said");
+    CHECK(result.machines[2].cause ==
+          "its job ended without a result or a log: the node that ran it may not see the results' directory (-o), which all "
+          "nodes must "
+          "share");
+    const auto with_log = [&](const std::string &text) {
+        std::ofstream(place->results() + "/groups/1.log") << text;
+        result = waiting(cluster.fleet);
+        hostside::gather(place->results(), {}, result);
+        return result.machines[2].cause;
+    };
+    CHECK(with_log("slurmstepd: error\n") == "its job ended without a result; groups/1.log has what it said");
+    CHECK(with_log("runvm: n2 has no QEMU\nslurmstepd: error\n") == "n2 has no QEMU");
 }
 
 TEST_CASE("what squeue says of other jobs and of tasks that are over is passed over") {
@@ -188,6 +226,32 @@ TEST_CASE("what squeue says of other jobs and of tasks that are over is passed o
     CHECK(*tasks == std::map<size_t, std::string>{{0, "RUNNING"}, {3, "PENDING"}, {4, "COMPLETING"}, {5, "CONFIGURING"}});
 }
 
+TEST_CASE(
+    "nodes with the feature kvm are asked for when there are any, and a machine that must have KVM is refused without them") {
+    const Cluster cluster;
+    const auto place = FleetPlace::create(cluster.path("results"));
+    REQUIRE(place);
+    cluster.program("sbatch", "echo 12");
+    hostside::Fleet fleet{.name = "f", .nodes = {{.name = "a", .description = "{}", .memory_mib = 1, .cores = 1}}};
+    const auto submitted = [&](const std::string &accelerator) -> std::string {
+        fleet.nodes[0].description = std::format(R"({{"accelerator":"{}"}})", accelerator);
+        const auto groups = hostside::groups_of(fleet.nodes, [](const std::string &) { return std::nullopt; });
+        const auto job =
+            hostside::submit_to_slurm({.fleet = fleet, .groups = groups, .place = *place, .runvm = "/runvm", .options = {}});
+        if (!job) return base::message(job.error());
+        const auto script = base::read_file(place->results() + "/groups/job.sh").value_or("");
+        return script.contains("--constraint=kvm") ? "kvm" : "any";
+    };
+    CHECK(submitted("auto") == "kvm");
+    CHECK(submitted("kvm") == "kvm");
+    CHECK(submitted("tcg") == "any");
+    cluster.program("sinfo", "echo 'kvm2,no-kvm'");
+    CHECK(submitted("auto") == "any");
+    CHECK(submitted("kvm") ==
+          "find nodes with KVM for 'a': no node of Slurm's has the feature kvm; `runvm check --kvm KERNEL` on a node "
+          "says whether it is to have it (Features=kvm in slurm.conf)");
+}
+
 TEST_CASE("no Slurm, and one that refuses, are told with what it said") {
     const Cluster cluster;
     const auto place = FleetPlace::create(cluster.path("results"));
@@ -197,10 +261,16 @@ TEST_CASE("no Slurm, and one that refuses, are told with what it said") {
     cluster.program("sbatch", "echo 'sbatch: error: Batch job submission failed: Invalid account' >&2; exit 1");
     CHECK(base::message(hostside::submit_to_slurm(wish).error()) ==
           "run 'sbatch': sbatch: error: Batch job submission failed: Invalid account");
+    cluster.program(
+        "sbatch", "echo 'sbatch: error: Batch job submission failed: Requested node configuration is not available' >&2; exit 1");
+    CHECK_THAT(base::message(hostside::submit_to_slurm(wish).error()),
+               Catch::Matchers::EndsWith(
+                   "is not available; no node has the memory and the processors of the largest machine, or of those "
+                   "that meet on a vlan: `sinfo --Node --long` tells what there is; give less memorySize or cores"));
     cluster.program("sbatch", "echo soon");
     CHECK(base::message(hostside::submit_to_slurm(wish).error()) == "run 'sbatch': expected the job's number, not: soon");
-    fs::remove(cluster.path("bin/sbatch"));
+    fs::remove(cluster.path("bin/sinfo"));
     ::setenv("PATH", cluster.path("bin").c_str(), 1);
     CHECK(base::message(hostside::submit_to_slurm(wish).error()) ==
-          "run 'sbatch': No such file or directory; Slurm's commands are not here; run the fleet where they are");
+          "run 'sinfo': No such file or directory; Slurm's commands are not here; run the fleet where they are");
 }

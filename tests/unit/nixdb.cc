@@ -95,10 +95,9 @@ TEST_CASE("a derivation's outputs are read from it, and one that is not there is
     const Root root;
     const std::string drv = path_of(1) + ".drv";
     const std::string text = drv + "\n" + std::string(64, 'a') + "\n1\n\n0\n";
-    CHECK(
-        root.error(text) ==
-        std::format(
-            "read derivation '{}': No such file or directory; the registration has it, and the database holds its outputs", drv));
+    CHECK(root.error(text) ==
+          std::format("read derivation '{}': No such file or directory; it is registered, and the database needs its outputs",
+                      drv));
     fs::create_directories(root.path + "/nix/store");
     REQUIRE(base::replace_file(root.path + drv, "hello"));
     CHECK(root.error(text) == std::format("read derivation '{}': it does not begin as a derivation does", drv));
@@ -133,7 +132,7 @@ TEST_CASE("nothing is dropped when the store isn't mounted") {
     const auto report = root.load(entry(1));
     REQUIRE(report);
     CHECK(report->dropped.empty());
-    CHECK(report->note == "the closure is not in this root's store: not looked for paths that are gone");
+    CHECK(report->note == "the closure is not in this root's store, so paths that are gone were not searched for");
 }
 
 TEST_CASE("a database of another schema is left to nix-store, and its absence is said") {
@@ -152,7 +151,7 @@ TEST_CASE("while a Nix works in the root, nothing is loaded, and who is in the w
     const auto held = base::open_at(AT_FDCWD, lock, O_RDWR);
     REQUIRE(held);
     REQUIRE(::flock(held->get(), LOCK_EX) == 0);
-    CHECK(root.error(entry(2)) == std::format("lock '{}': {}; a Nix is at work in this root; register before it starts", lock,
+    CHECK(root.error(entry(2)) == std::format("lock '{}': {}; Nix is running in this root; register before it starts", lock,
                                               base::errno_text(EWOULDBLOCK)));
     REQUIRE(::flock(held->get(), LOCK_UN) == 0);
     CHECK(root.error(entry(2)).empty());
@@ -165,7 +164,7 @@ TEST_CASE("a registration that was the last one is not loaded again, unless the 
     const auto again = root.load(text);
     REQUIRE(again);
     CHECK(again->unchanged);
-    CHECK(describe(*again) == "register: /reg: the database is as the last boot's registration of it left it");
+    CHECK(describe(*again) == "register: /reg: already loaded, and the database is unchanged");
 
     const auto reloaded = [&](const std::string &what) {
         INFO(what);

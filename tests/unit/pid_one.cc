@@ -49,7 +49,7 @@ TEST_CASE("a fault or an abort of PID 1 is told, with what was under way, and do
     CHECK(init.alive());
     init.send(signal);
     CHECK_THAT(init.wait_for("failed again"),
-               ContainsSubstring("stage1: it failed again while it told of a failure: " + name + "\n"));
+               ContainsSubstring("stage1: it failed again while reporting a failure: " + name + "\n"));
     CHECK(init.alive());
 }
 

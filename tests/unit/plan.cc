@@ -57,7 +57,7 @@ TEST_CASE("a union that notes which paths are used is mounted after xchg, into w
     REQUIRE(shared != std::string::npos);
     REQUIRE(joined != std::string::npos);
     CHECK(shared < joined);
-    CHECK(plan.contains(" at /mnt-root/nix/store, paths that are used to /mnt-root/tmp/xchg/stage1-paths\n"));
+    CHECK(plan.contains(" at /mnt-root/nix/store, tracing used paths to /mnt-root/tmp/xchg/stage1-paths\n"));
     const auto without = boot_parameters(parse_command_line("stage1.union=off stage1.union.trace=paths"));
     REQUIRE(without);
     CHECK(apply_parameters(parse_fstab(default_fstab(512000), "built-in")->file_systems, *without, 512000)
@@ -102,7 +102,7 @@ TEST_CASE("a bind mount and an overlay are of places in the root, and wait for n
     CHECK(text(plan_devices(table)) == "wait for /dev/vda at most 20 s\nwait for /dev/vdb at most 20 s\n");
     CHECK(text(plan_modules(table)) == "load modules fs-bcachefs fs-overlay for the file systems\n");
     CHECK(text(plan_mounts(table)) ==
-          "fstab 'f': line 3 (/dev/vdc none) is passed over: stage 2 turns swap space on\n"
+          "fstab 'f': line 3 (/dev/vdc none) is skipped: stage 2 turns swap space on\n"
           "mkdir -p /mnt-root mode 0755\n"
           "mount -t bcachefs -o rw /dev/vda:/dev/vdb /mnt-root\n"
           "mkdir -p /mnt-root/tmp mode 1777\n"
@@ -110,7 +110,7 @@ TEST_CASE("a bind mount and an overlay are of places in the root, and wait for n
           "mkdir -p /mnt-root/p/u mode 0755\n"
           "mkdir -p /mnt-root/p/w mode 0755\n"
           "mount -t overlay -o lowerdir=/l,upperdir=/p/u,workdir=/p/w overlay /mnt-root/o\n"
-          "make /mnt-root/persist/var and, of its kind, /mnt-root/var\n"
+          "make /mnt-root/persist/var and, of the same kind, /mnt-root/var\n"
           "mount -t none -o bind /mnt-root/persist/var /mnt-root/var\n");
 }
 

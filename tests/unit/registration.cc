@@ -93,7 +93,7 @@ TEST_CASE("a store path has a base 32 hash part and a name of few characters") {
     CHECK(mounts::store_path_fault("/nix/store/9d572xnr5b0xyf6mfkn0ljdkflfxdi02") ==
           "after /nix/store/ come 32 characters, a dash and a name");
     CHECK(mounts::store_path_fault("/nix/store/9d572xnr5b0xyf6mfkn0ljdkflfxdie2-x") ==
-          "its hash part has a character that Nix's base 32 has not");
+          "its hash part has a character that is not in Nix's base 32");
     CHECK(mounts::store_path_fault("/nix/store/9d572xnr5b0xyf6mfkn0ljdkflfxdi02-x/y") ==
           "its name has a character that a store path cannot have");
 }

@@ -33,7 +33,8 @@ TEST_CASE("devices and mounts refuse a machine that runs, unless one disk or a t
         const auto exit = sh(in_a_root(std::string("/stage1 ") + command + " || true"));
         INFO(exit.output);
         CHECK(exit.output.contains(std::string(command) +
-                                   ": this is no initrd, and what the kernel's command line names is in use here; " + instead));
+                                   ": this is not an initrd, and the kernel's command line names devices that are in use; " +
+                                   instead));
         CHECK_FALSE(exit.output.contains("/mnt-root"));
     }
 }

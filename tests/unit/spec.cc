@@ -75,23 +75,23 @@ TEST_CASE("lines for others are passed over with a word, and a target is the sam
     CHECK(targets(table->file_systems) == std::vector<std::string>{"/", "/nix/store"});
     CHECK(table->file_systems[1].store_union == UnionMode::tmpfs);
     CHECK(table->file_systems[1].options == "ro");
-    CHECK(
-        table->passed_over ==
-        std::vector<std::string>{
-            "fstab '/etc/stage1/fstab': line 4 (/dev/vdb none) is passed over: stage 2 turns swap space on",
-            "fstab '/etc/stage1/fstab': line 5 (/dev/vdc swap) is passed over: stage 2 turns swap space on",
-            "fstab '/etc/stage1/fstab': line 6 (/dev/vdd /old) is passed over: noauto: it is mounted when somebody asks for it"});
+    CHECK(table->passed_over ==
+          std::vector<std::string>{
+              "fstab '/etc/stage1/fstab': line 4 (/dev/vdb none) is skipped: stage 2 turns swap space on",
+              "fstab '/etc/stage1/fstab': line 5 (/dev/vdc swap) is skipped: stage 2 turns swap space on",
+              "fstab '/etc/stage1/fstab': line 6 (/dev/vdd /old) is skipped: noauto: it is mounted on demand"});
 }
 
 TEST_CASE("a field that is wrong is named with its line") {
     const auto of = [](const std::string &line) { return refused("# root\na / ext4\n\n" + line + "\n"); };
     const std::string at = "fstab '/etc/stage1/fstab': line 4, ";
-    CHECK(of("b /mnt/../etc ext4") == at + "mount point: '/mnt/../etc': '..' leads to another place than it says");
+    CHECK(of("b /mnt/../etc ext4") == at + "mount point: '/mnt/../etc' must not contain '..'");
     CHECK(of("b mnt ext4") == at + "mount point: 'mnt' is not an absolute path");
     CHECK(of("persist/var /var none bind") == at + "source: 'persist/var' is not an absolute path in the root");
-    CHECK(of("/a/../b /var none rbind") == at + "source: '/a/../b': '..' leads to another place than it says");
+    CHECK(of("/a/../b /var none rbind") == at + "source: '/a/../b' must not contain '..'");
     CHECK(of("overlay /o overlay lowerdir=/a:b") == at + "options: 'b' is not an absolute path in the root");
-    CHECK(of("/dev/vda:/dev/vdb /o ext4 x-stage1.mkfs") == at + "source: x-stage1.mkfs of /o: '/dev/vda:/dev/vdb' is no device");
+    CHECK(of("/dev/vda:/dev/vdb /o ext4 x-stage1.mkfs") ==
+          at + "source: x-stage1.mkfs of /o: '/dev/vda:/dev/vdb' is not a device");
 }
 
 TEST_CASE("what a bind mount or an overlay takes from the root is mounted before it") {

@@ -14,6 +14,7 @@
 #include "hostside/report/boot_report.h"
 #include "hostside/run/port_report.h"
 #include "mounts/base/at.h"
+#include "stage1/agent/stage2_times.h"
 #include "tests/support/disk.h"
 
 namespace {
@@ -50,12 +51,41 @@ struct Guest {
 
 }  // namespace
 
+TEST_CASE("what systemd says of its start becomes one line, once all is started, and a step of the report") {
+    const std::string shown = "UserspaceTimestampMonotonic=1500000\nFinishTimestampMonotonic=";
+    CHECK(stage1::stage2_line(shown + "4000000\n") == "stage2 1500000 4000000");
+    for (const std::string &wrong : {shown + "0\n", shown + "\n", shown + "9\n", shown + "x\n", std::string("\n"),
+                                     std::string("FinishTimestampMonotonic=4000000\n")})
+        CHECK(stage1::stage2_line(wrong).empty());
+    const support::ScratchDirectory scratch;
+    std::filesystem::create_directory(scratch.path("xchg"));
+    const auto report_of = [&](const std::string &text) {
+        std::ofstream(scratch.path("xchg/stage1-report.json")) << text;
+        return hostside::guest_report(scratch.path(), scratch.path("xchg"), 65536).value_or("none");
+    };
+    const std::string plain = R"({"version": 1, "steps": [{"phase": "early", "step": "x", "text": "t", "start_us": 5}]})"
+                              "\n";
+    CHECK(report_of(plain) == plain);
+    std::ofstream(scratch.path("stage2")) << "1500000 4000000";
+    const auto report = hostside::boot_report(report_of(plain), "r");
+    REQUIRE(report);
+    REQUIRE(report->steps.size() == 2);
+    CHECK((report->steps[1].phase == "stage 2" && report->steps[1].start_us == 1500000 && report->steps[1].end_us == 4000000));
+    for (const std::string &other :
+         {std::string("words"), std::string("]"), std::string("[]"), plain + "x", std::string("{} ] {}")})
+        CHECK(report_of(other) == other);
+}
+
 TEST_CASE("the lines of the status port") {
     CHECK(parse_status("ready").kind == StatusLine::ready);
     CHECK(parse_status("exit 7").code == 7);
     CHECK(parse_status("stage1-failed mount: no").text == "mount: no");
     CHECK(parse_status("waits 20 LABEL=\x1b").text == "LABEL=?");
     CHECK(parse_status("waits 20 LABEL=x").code == 20);
+    CHECK(parse_status("stage2 1200 5600").text == "1200 5600");
+    for (const char *wrong : {"stage2 ", "stage2 5", "stage2 5 ", "stage2 5 4", "stage2 0 4", "stage2 1 2 3", "stage2 -1 2",
+                              "stage2 1 99999999999999999"})
+        CHECK(parse_status(wrong).kind == StatusLine::unknown);
     CHECK(parse_status("step check \x1b"
                        "disk")
               .text == "check ?disk");

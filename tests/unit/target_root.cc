@@ -108,7 +108,7 @@ TEST_CASE("links that lead in a circle, and links in the union's own places, are
     fs::create_directories(root.at("root/home/work"));
     root.link("nix/.rw-store/work", "../../home");
     CHECK(root.mount("store /nix/store tmpfs x-stage1.union=disk\n") ==
-          std::format("union '{}': Not a directory; a link, or no directory, is where the union's own is to be; move it away",
+          std::format("union '{}': Not a directory; the union needs a directory of its own here; move this away",
                       root.at("root/nix/.rw-store/work")));
     CHECK(fs::exists(root.at("root/home/work")));
 }
