@@ -14,6 +14,7 @@
 #include "hostside/cli/arguments.h"
 #include "hostside/cli/boot_disk_command.h"
 #include "hostside/cli/build_command.h"
+#include "hostside/cli/builder_command.h"
 #include "hostside/cli/check_command.h"
 #include "hostside/cli/completion_command.h"
 #include "hostside/cli/describe_command.h"
@@ -28,6 +29,7 @@
 #include "hostside/cli/report_command.h"
 #include "hostside/cli/reporter.h"
 #include "hostside/cli/run_command.h"
+#include "hostside/cli/store_command.h"
 
 namespace {
 
@@ -46,7 +48,7 @@ std::vector<std::string> words_of(int argc, char **argv) {
     bool options = true;
     const std::string_view verb = argc > 1 ? argv[1] : "";
     const bool kept = verb == "run" || verb == "start" || verb == "export" || verb == "config" || verb == "initrd" ||
-                      verb == "exec" || verb == "in-vm" || verb == "build";
+                      verb == "exec" || verb == "in-vm" || verb == "build" || verb == "builder" || verb == "builder-ssh";
     for (int i = 1; i < argc; ++i) {
         std::string word = argv[i];
         if (!options && kept) {
@@ -107,9 +109,11 @@ int command_line(int argc, char **argv) {
     hostside::add_report_command(app, status);
     hostside::add_life_commands(app, status);
     hostside::add_exec_commands(app, status);
+    hostside::add_store_commands(app, status);
     hostside::add_in_vm_command(app, status);
     hostside::add_boot_disk_command(app, status);
     hostside::add_build_command(app, status);
+    hostside::add_builder_commands(app, status);
     hostside::add_export_command(app, status);
     hostside::add_fleet_command(app, status);
     hostside::add_reginfo_command(app, status);

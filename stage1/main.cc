@@ -16,6 +16,7 @@
 #include "stage1/commands/plan_command.h"
 #include "stage1/commands/register_command.h"
 #include "stage1/commands/tell_command.h"
+#include "stage1/commands/union_command.h"
 #include "stage1/init/crash.h"
 #include "stage1/init/init.h"
 #include "stage1/modules/load.h"
@@ -46,6 +47,7 @@ int command_line(int argc, char **argv) {
     stage1::add_plan_command(app, status);
     stage1::add_tell_command(app, status);
     stage1::add_agent_command(app, status);
+    stage1::add_union_command(app, status);
     app.add_subcommand("init", "be PID 1: the whole of stage 1, up to the exec of stage 2")->callback([] {
         throw CLI::ValidationError("init", "only PID 1 can be init; 'stage1 plan' shows what it would do");
     });

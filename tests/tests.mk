@@ -6,7 +6,7 @@ PROGRAMS := $(foreach t,unit parity parity-ext4 boot,$(BUILD)/tests/$t)
 
 # What makes the disks that stage1 must leave alone, and checks those that it made, and what checks a junit.xml.
 DISK_TOOLS := e2fsprogs xfsprogs btrfs-progs f2fs-tools dosfstools ntfs-3g cryptsetup-bin lvm2 bcache-tools squashfs-tools \
-    erofs-utils xorriso gdisk procps fuse3 libxml2-utils
+    erofs-utils xorriso gdisk procps fuse3 libxml2-utils libvirt-clients
 
 .PHONY: test
 test: $(PROGRAMS) all test-tools ## all tests: unit, parity, and real boots
@@ -65,7 +65,7 @@ run: all ## boots a machine with a real Nix store and shows it at work
 shell: all ## boots the same machine with a prompt; exit ends it
 	@tests/support/with-machine tests/support/newcomer-run $(BUILD)/runvm --shell
 
-include $(wildcard tests/bench/*.mk tests/fuzz/*.mk tests/parity/*.mk tests/nixos/*.mk tests/slurm/*.mk)
+include $(wildcard tests/bench/*.mk tests/fuzz/*.mk tests/parity/*.mk tests/nixos/*.mk tests/slurm/*.mk tests/nix-fleet/*.mk tests/export/*.mk)
 
 .PHONY: bench
 bench: bench-disk bench-boot bench-union bench-launch bench-nixdb bench-store ## every benchmark, each against its rival in one interleaved run

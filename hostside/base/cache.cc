@@ -34,18 +34,28 @@ void trim(const std::string &directory, const std::string &needed, uint64_t limi
     std::vector<Entry> entries;
     uintmax_t all = 0;
     std::error_code error;
+    std::vector<fs::path> links;
     for (const auto &file : fs::directory_iterator(directory, error)) {
-        std::error_code gone;  // another launcher may trim too
+        std::error_code gone;  // another launcher trims too
+        if (file.is_symlink(gone)) links.push_back(file.path());
         if (!file.is_regular_file(gone) || file.is_symlink(gone)) continue;
         const Entry entry{file.last_write_time(gone), file.file_size(gone), file.path()};
         if (gone) continue;
         all += entry.bytes;
         if (entry.path != needed) entries.push_back(entry);
     }
+    // First, because what is kept for an entry that is gone would be kept for ever.
+    const auto remove_links_of = [&](const fs::path &entry) {
+        for (const auto &link : links)
+            if (link.string().starts_with(entry.string() + ".")) fs::remove(link, error);
+    };
+    for (const auto &link : links)
+        if (std::error_code gone; !fs::exists(link.parent_path() / link.stem(), gone)) fs::remove(link, gone);
     std::ranges::sort(entries, {}, &Entry::used);
     const auto now = fs::file_time_type::clock::now();
     for (const auto &entry : entries) {
         if (all <= limit_bytes || entry.used > now - in_use) return;
+        remove_links_of(entry.path);
         if (fs::remove(entry.path, error)) all -= entry.bytes;
     }
 }

@@ -10,6 +10,8 @@ namespace hostside {
 inline constexpr std::string_view status_socket = "status";
 inline constexpr std::string_view qmp_socket = "qmp";        // for other programs
 inline constexpr std::string_view events_socket = "events";  // for the launcher
+// An environment variable for the launcher of a fleet's machine: the directory where console.log and report.json will be.
+inline constexpr std::string_view kept_in = "RUNVM_KEPT_IN";
 inline constexpr std::string_view console_socket = "console";
 inline constexpr std::string_view typed_pipe = "typed";                // for a run at a terminal, replaces the console's socket
 inline constexpr std::string_view exec_socket = "exec";                // the hub's; each `runvm exec` connects to it

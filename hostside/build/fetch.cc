@@ -75,8 +75,7 @@ Result<mounts::NarHash> receive(const ExecWish &machine, const std::string &task
 
 }  // namespace
 
-Result<std::string> run_task(const ExecWish &machine, const std::string &task, const std::string &user) {
-    constexpr size_t limit_bytes = 4096;
+Result<std::string> run_task(const ExecWish &machine, const std::string &task, const std::string &user, size_t limit_bytes) {
     std::string said;
     const auto done = run_taking(machine, {.user = user, .task = task}, [&](std::string_view bytes) {
         said += bytes;

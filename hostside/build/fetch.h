@@ -16,7 +16,8 @@ base::Result<mounts::NarHash> fetch_tree(const ExecWish &machine, const std::str
                                          Allowance &allowance);
 
 // The task of the agent's (mounts/exec/request.h), to its end; what it says on standard output. Error: it failed, with its
-// reason.
-base::Result<std::string> run_task(const ExecWish &machine, const std::string &task, const std::string &user = "");
+// reason; it says more than `limit_bytes`.
+base::Result<std::string> run_task(const ExecWish &machine, const std::string &task, const std::string &user = "",
+                                   size_t limit_bytes = 4096);
 
 }  // namespace hostside

@@ -12,6 +12,7 @@
 #include <format>
 
 #include "hostside/base/shell_words.h"
+#include "hostside/cli/flake_system.h"
 #include "hostside/description/environment.h"
 #include "hostside/description/qemu_words.h"
 #include "hostside/launch/prepare.h"
@@ -44,7 +45,9 @@ Result<std::string> description_in(const std::string &path) {
 Result<std::vector<Layer>> flag_layers(const Arguments &arguments) {
     std::vector<Layer> layers;
     if (!arguments.system.empty()) {
-        auto layer = setting("toplevel", arguments.system, "the system");
+        const auto system = system_of(arguments.system);
+        if (!system) return std::unexpected(system.error());
+        auto layer = setting("toplevel", *system, "the system");
         if (!layer) return std::unexpected(layer.error());
         layers.push_back(std::move(*layer));
     }
@@ -85,7 +88,9 @@ void add_description_flags(CLI::App &command, Arguments &arguments) {
         ->type_name("off|tmpfs|disk")
         ->check(CLI::IsMember({"off", "tmpfs", "disk"}).description(""))
         ->group("System");
-    command.add_option("system", arguments.system, "a NixOS system, as --toplevel; after --: more arguments for QEMU")
+    command
+        .add_option("system", arguments.system,
+                    "a NixOS system, as --toplevel, or FLAKE#HOST, which nix builds; after --: more arguments for QEMU")
         ->type_name("DIR");
     // What stands after `--` (main.cc): CLI11 gives it to whatever still takes words.
     command.add_option(std::string(after_dashes), arguments.extra)

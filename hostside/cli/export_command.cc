@@ -3,14 +3,24 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <filesystem>
+#include <format>
 #include <memory>
 
+#include "hostside/base/exists.h"
 #include "hostside/base/printable.h"
+#include "hostside/boot/boot_files.h"
+#include "hostside/boot/kernel_command_line.h"
 #include "hostside/cli/arguments.h"
 #include "hostside/cli/reporter.h"
-#include "hostside/launch/systemd_unit.h"
+#include "hostside/export/kubevirt_machine.h"
+#include "hostside/export/libvirt_domain.h"
+#include "hostside/export/nomad_job.h"
+#include "hostside/export/systemd_unit.h"
+#include "hostside/launch/prepare.h"
 #include "mounts/base/at.h"
+#include "mounts/base/shell_words.h"
 
 namespace hostside {
 
@@ -18,25 +28,107 @@ namespace {
 
 namespace fs = std::filesystem;
 
-int write_unit(const Arguments &arguments) {
-    const auto machine = machine_of(arguments);
-    if (!machine) return refuse(machine.error());
+struct ExportWish {
+    std::string format = "systemd", image;
+};
+
+using base::fail;
+using base::Result;
+
+// runvm's own command, for those that start it.
+std::vector<std::string> words_of(const Arguments &arguments) {
+    std::vector<std::string> words{fs::read_symlink("/proc/self/exe"), "run"};
+    if (arguments.notify_ready) words.emplace_back("--notify-ready");
+    for (auto &word : description_words(arguments)) words.push_back(std::move(word));
+    if (!arguments.extra.empty()) words.emplace_back("--");
+    words.insert(words.end(), arguments.extra.begin(), arguments.extra.end());
+    return words;
+}
+
+Result<std::string> unit_of(const Machine &machine, const Arguments &arguments) {
     const std::string directory = fs::current_path();
     // A line of its own each; a name of a machine that runs has none either.
-    for (const auto &text : {directory, machine->name})
-        if (text.empty() || printable(text) != text)
-            return refuse({"export", text, 0, "a unit has no control characters in this"});
-    UnitWish wish{.name = machine->name,
-                  .words = {fs::read_symlink("/proc/self/exe"), "run"},
-                  .directory = directory,
-                  .notify_ready = arguments.notify_ready};
-    if (arguments.notify_ready) wish.words.emplace_back("--notify-ready");
-    for (auto &word : description_words(arguments)) wish.words.push_back(std::move(word));
-    if (!arguments.extra.empty()) wish.words.emplace_back("--");
-    wish.words.insert(wish.words.end(), arguments.extra.begin(), arguments.extra.end());
-    const std::string unit = systemd_unit(wish);
-    const auto done = arguments.output.empty() || arguments.output == "-" ? base::write_all(STDOUT_FILENO, unit, "stdout")
-                                                                          : base::replace_file(arguments.output, unit);
+    for (const auto &text : {directory, machine.name})
+        if (text.empty() || printable(text) != text) return fail(0, "export", text, "a unit has no control characters in this");
+    return systemd_unit(
+        {.name = machine.name, .words = words_of(arguments), .directory = directory, .notify_ready = arguments.notify_ready});
+}
+
+// The initrd is a file beside what is exported, unless the description names one.
+Result<std::string> initrd_beside(const Machine &machine, const std::string &output) {
+    if (!machine.initrd.empty()) return machine.initrd;
+    if (output.empty() || output == "-")
+        return fail(0, "export", "", "-o names the file: the initrd that the machine boots is written beside it");
+    auto bytes = complete_initrd(machine);
+    if (!bytes) return bytes;
+    std::string path = fs::absolute(output).lexically_normal().string() + ".initrd";
+    if (auto written = base::replace_file(path, *bytes); !written) return std::unexpected(written.error());
+    return path;
+}
+
+// What boots, without the initrd. Looks at this host, and has no effect.
+Result<Exported> boots(Machine machine, const std::string &store_kind) {
+    make_paths_absolute(machine);
+    if (machine.store_kind == "auto") machine.store_kind = store_kind;
+    auto boot = boot_of(machine);
+    if (!boot) return std::unexpected(boot.error());
+    if (boot->kernel.empty()) return fail(0, "find kernel", machine.toplevel, "give --toplevel a NixOS system, or --kernel FILE");
+    auto parts = command_line_parts(boot->command_line);
+    if (!parts) return std::unexpected(parts.error());
+    if (!parts->parameters.empty() && !machine.initrd.empty())
+        return fail(0, "export", "kernelParams",
+                    "they are too long for a kernel, and an initrd of one's own can't carry the rest");
+    if (machine.accelerator == "tcg") add_parameter(parts->line, "no_timer_check");  // see plan_launch()
+    return Exported{
+        .machine = std::move(machine), .kernel = boot->kernel, .initrd = "", .command_line = std::move(parts->line), .qemu = ""};
+}
+
+Result<std::string> domain_of(const Machine &machine, const std::string &output) {
+    auto exported = boots(machine, "9p");
+    if (!exported) return std::unexpected(exported.error());
+    const Machine &m = exported->machine;
+    if (m.qemu.starts_with('/')) exported->qemu = m.qemu;
+    if (auto ok = libvirt_domain(*exported); !ok) return ok;
+    if (!m.disk_image.empty() && !exists(m.disk_image))
+        return fail(errno, "export", m.disk_image,
+                    std::format("libvirt makes no disk; make it: qemu-img create -f qcow2 {} {}M", base::quote_word(m.disk_image),
+                                m.disk_mib));
+    auto initrd = initrd_beside(m, output);
+    if (!initrd) return initrd;
+    exported->initrd = *initrd;
+    return libvirt_domain(*exported);
+}
+
+Result<std::string> kubevirt_of(const Machine &machine, const std::string &output, const std::string &image) {
+    if (image.empty())
+        return fail(0, "export", "",
+                    "a cluster's nodes have no files of ours: --container-image names an image with /boot/kernel, "
+                    "/boot/initrd and /disk/store.erofs");
+    auto exported = boots(machine, "erofs");
+    if (!exported) return std::unexpected(exported.error());
+    auto text = kubevirt_machine(*exported, image);
+    if (!text) return text;
+    auto initrd = initrd_beside(exported->machine, output);
+    if (!initrd) return initrd;
+    say(std::format("{} is to have {} as /boot/kernel, {} as /boot/initrd{}", image, exported->kernel, *initrd,
+                    exported->machine.store.empty() ? "" : ", and an erofs image of the system's closure as /disk/store.erofs"));
+    return text;
+}
+
+int write_exported(const Arguments &arguments, const ExportWish &wish) {
+    const auto machine = machine_of(arguments);
+    if (!machine) return refuse(machine.error());
+    if (!arguments.extra.empty() && (wish.format == "libvirt" || wish.format == "kubevirt"))
+        return refuse({"export", "--", 0, "options for QEMU can't be said to " + wish.format});
+    const auto text =
+        wish.format == "libvirt"    ? domain_of(*machine, arguments.output)
+        : wish.format == "kubevirt" ? kubevirt_of(*machine, arguments.output, wish.image)
+        : wish.format == "nomad"
+            ? Result<std::string>(nomad_job({.machine = *machine, .words = words_of(arguments), .directory = fs::current_path()}))
+            : unit_of(*machine, arguments);
+    if (!text) return refuse(text.error());
+    const auto done = arguments.output.empty() || arguments.output == "-" ? base::write_all(STDOUT_FILENO, *text, "stdout")
+                                                                          : base::replace_file(arguments.output, *text);
     return done ? 0 : refuse(done.error());
 }
 
@@ -44,18 +136,19 @@ int write_unit(const Arguments &arguments) {
 
 void add_export_command(CLI::App &app, int &status) {
     auto arguments = std::make_shared<Arguments>();
-    auto format = std::make_shared<std::string>();
-    CLI::App *command = app.add_subcommand("export", "write a unit of systemd's that runs a machine");
+    auto wish = std::make_shared<ExportWish>();
+    CLI::App *command = app.add_subcommand("export", "write a machine as others run it: systemd, libvirt, Nomad, KubeVirt");
     add_description_flags(*command, *arguments);
-    command->add_option("--format", *format, "whose file; systemd is the one that there is")
-        ->type_name("systemd")
-        ->check(CLI::IsMember({"systemd"}).description(""));
+    command->add_option("--format", wish->format, "whose file: a unit, a job, a domain or a VirtualMachine")
+        ->type_name("systemd|nomad|libvirt|kubevirt")
+        ->check(CLI::IsMember({"systemd", "nomad", "libvirt", "kubevirt"}).description(""));
+    command->add_option("--container-image", wish->image, "for KubeVirt: where kernel, initrd and store are")->type_name("IMAGE");
     command->add_flag("--notify-ready", arguments->notify_ready, "the unit has started when the guest says that it is ready");
     command
         ->add_option("-o,--output", arguments->output,
                      "the file, as /etc/systemd/system/NAME.service; without it, standard output")
         ->type_name("FILE");
-    command->callback([&status, arguments] { status = write_unit(*arguments); });
+    command->callback([&status, arguments, wish] { status = write_exported(*arguments, *wish); });
 }
 
 }  // namespace hostside

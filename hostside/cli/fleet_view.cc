@@ -21,7 +21,7 @@ void print(const std::string &text) {
 
 }  // namespace
 
-FleetView::FleetView() : terminal_(::isatty(STDOUT_FILENO) == 1) {}
+FleetView::FleetView(bool may_draw) : terminal_(may_draw && ::isatty(STDOUT_FILENO) == 1) {}
 
 void FleetView::changed(const MachineResult &machine) const {
     if (!terminal_) print(line_of(machine) + "\n");

@@ -10,7 +10,8 @@ namespace hostside {
 
 class FleetView {
   public:
-    FleetView();
+    // `may_draw`: over itself, if standard output is a terminal. One that nobody sits at, as a build of Nix has, is not drawn on.
+    explicit FleetView(bool may_draw = true);
 
     void changed(const MachineResult &machine) const;  // a machine's outcome
     void tick(const FleetResult &result);              // from time to time: draws what moved

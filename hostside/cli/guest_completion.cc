@@ -14,7 +14,7 @@ struct GuestVerb {
 
 constexpr std::array<GuestVerb, 8> stage1_verbs{{{"devices", "--device --label --dry-run --vouched"},
                                                  {"mounts", "--target-root"},
-                                                 {"register", "--target-root --reginfo --strict"},
+                                                 {"register", "--target-root --reginfo --strict --live --forget"},
                                                  {"plan", "--cmdline --fstab --target-root --memory --json"},
                                                  {"tell", "ready failed exit"},
                                                  {"agent", "--system"},
@@ -45,7 +45,7 @@ std::string guest_completion_bash() {
     '') words='{} --help --version' ;;
 {}    esac
     case $before in
-    --device | --target-root | --reginfo | --fstab | --system) compopt -o default; return ;;
+    --device | --target-root | --reginfo | --forget | --fstab | --system) compopt -o default; return ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }}

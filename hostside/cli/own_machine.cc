@@ -80,8 +80,11 @@ OwnMachine::~OwnMachine() {
 std::string OwnMachine::name() const { return run_directory_.substr(run_directory_.rfind('/') + 1); }
 
 int OwnMachine::power_off(int patience_s) {
-    (void)run_in_guest(
-        {.machine = name(), .run_directory = run_directory_, .request = {.task = "power-off"}, .streams = {.signals = false}});
+    (void)run_in_guest({.machine = name(),
+                        .run_directory = run_directory_,
+                        .request = {.task = "power-off"},
+                        .streams = {.signals = false},
+                        .limit_s = patience_s});
     if (const auto code = wait_for(patience_s)) return *code;
     (void)::kill(launcher_, SIGTERM);
     return wait();

@@ -38,6 +38,7 @@
 #include "hostside/run/typed_pipe.h"
 #include "mounts/base/at.h"
 #include "mounts/base/process.h"
+#include "mounts/base/shell_words.h"
 #include "mounts/boot/boot_parameters.h"
 #include "mounts/boot/command_line.h"
 
@@ -101,20 +102,34 @@ RunRecord record_of(const Machine &machine) {
     return record;
 }
 
+// A fleet keeps what its machines leave where no name of a run finds it.
+std::string where_to_look(const std::string &name) {
+    const char *fleet = std::getenv(kept_in.data());
+    const std::string place = fleet != nullptr ? fleet : "";
+    std::string look;
+    if (place.empty())
+        look = "runvm logs " + name;
+    else if (!last_console(name).value_or("").empty())
+        look = base::quote_word(place + "/console.log");
+    if (last_report(name))
+        look +=
+            (look.empty() ? "" : ", ") + ("runvm report " + (place.empty() ? name : base::quote_word(place + "/report.json")));
+    return look;
+}
+
 // What is left when QEMU is gone: the run among the last ones, and its last words.
 std::vector<std::string> conclude(const Heard &heard, const Machine &machine, const Prepared &prepared, RunRecord &record,
                                   int code, double seconds) {
     const std::string &directory = prepared.facts.run_directory;
-    const Ending ending = ending_of(heard, {code, machine.timeout_s, machine.memory_mib, prepared.facts.initrd,
-                                            code == 0 ? "" : console_tail(directory), prepared.facts.root_image});
+    const Ending ending = ending_of(
+        heard, {code, machine.timeout_s, machine.memory_mib, prepared.facts.initrd, code == 0 ? "" : console_tail(directory),
+                prepared.facts.root_image, machine.disk_image_format == "raw" && !machine.ephemeral});
     record.ended_s = ::time(nullptr);
     record.exit_code = code;
     record.cause = cause(ending);
     const std::string name = std::filesystem::path(directory).filename();
-    std::string look;
-    if (keep_run(directory, prepared.facts.xchg, record)) look = "runvm logs " + name;
-    if (!look.empty() && last_report(name)) look += ", runvm report " + name;
-    return last_words(ending, code, seconds, look);
+    const bool kept = keep_run(directory, prepared.facts.xchg, record);
+    return last_words(ending, code, seconds, kept ? where_to_look(name) : "");
 }
 
 std::vector<Companion> companions_of(Prepared &prepared) {
@@ -176,7 +191,13 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
     auto console = ConsoleLog::create(directory->path());
     if (!console) return give_up(console.error());
     prepared->facts.console_log_fd = console->writer();
-    if (view) {
+    std::optional<ConsoleServer> server;
+    if (arguments.background) {
+        auto listening = ConsoleServer::listen(directory->path());
+        if (!listening) return give_up(listening.error());
+        server.emplace(std::move(*listening));
+    }
+    if (view || server) {
         auto pipe = make_typed_pipe(directory->path());
         if (!pipe) return give_up(pipe.error());
         prepared->facts.typed_pipe = std::move(*pipe);
@@ -200,7 +221,7 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
     const HubProcess hub(prepared->facts.runvm, directory->path());
     auto code = supervise({*argv, directory->path(), *console, prepared->store.view.directory.get(), companions_of(*prepared),
                            machine->timeout_s, prepared->facts.run_as.has_value(), !arguments.background && !view,
-                           view ? &*view : nullptr, on_event});
+                           server ? &*server : nullptr, view ? &*view : nullptr, on_event});
     if (!code) return give_up(code.error());
     if (!arguments.report.empty())
         if (auto kept = keep_report(prepared->facts, arguments.report); !kept)

@@ -54,11 +54,14 @@ Result<> wait_until(const ExecWish &machine, const std::string &after) {
     else
         wish.request.argv = {"sh", "-c", after};
     constexpr auto pause = std::chrono::milliseconds(300);
+    constexpr int no_such_program = 127;
     for (;; std::this_thread::sleep_for(pause)) {
         auto end = run_in_guest(wish);
         if (!end) return std::unexpected(end.error());
         if (end->kind == End::exited && end->code == 0) return {};
         if (end->kind == End::signalled) return base::fail(0, "wait for", after, "interrupted");
+        // Before the system is activated it may have no shell.
+        if (end->kind == End::failed && end->code == no_such_program && !is_unit(after)) continue;
         if (end->kind == End::failed) return base::fail(0, "wait for", after, end->text);
         if (is_unit(after))
             return base::fail(0, "wait for", after, "it was not reached, see above; --after another unit, or --after ''");

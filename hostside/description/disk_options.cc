@@ -18,7 +18,9 @@ Subject disk_options() {
     backing.flag = "--backing-file";
     return {"Disks",
             {text("diskImage", &M::disk_image, "FILE",
-                  "the root disk, created when absent; ./NAME.qcow2 unless given; empty or null: a root on tmpfs"),
+                  "the root disk, created when absent; ./NAME.qcow2 (or .raw) unless given; empty or null: a root on tmpfs"),
+             choice("diskImageFormat", &M::disk_image_format, {"qcow2", "raw"}, "\"qcow2\"",
+                    "of that image, which is not guessed; raw also for a block device"),
              integer("diskSize", &M::disk_mib, {16, 64 << 20}, "1024", "MIB",
                      "of a root disk that is created, in MiB; an image that is smaller than what is said grows to it"),
              boolean("ephemeral", &M::ephemeral, false, "nothing that the guest writes survives the run"),

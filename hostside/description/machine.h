@@ -70,7 +70,8 @@ struct Machine {
     bool tpm = false;
     std::string tpm_model, tpm_provisioning, tpm_state, swtpm;
     // disks
-    std::string disk_image;  // empty: a root on tmpfs
+    std::string disk_image;         // empty: a root on tmpfs
+    std::string disk_image_format;  // qcow2, raw
     int disk_mib = 0;
     std::vector<int> empty_disks_mib;
     std::vector<Drive> drives;

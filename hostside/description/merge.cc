@@ -88,9 +88,10 @@ Result<Merged> merged(const std::vector<Layer> &layers) {
         if (auto ok = check(*json, layer.origin); !ok) return std::unexpected(ok.error());
         lay_over(result, result.value, *json, options(), layer, "");
     }
-    // The one default that is made of another value.
+    // The one default that is made of other values.
     if (!result.origins.contains("diskImage"))
-        result.value["diskImage"] = "./" + result.value["name"].get<std::string>() + ".qcow2";
+        result.value["diskImage"] =
+            "./" + result.value["name"].get<std::string>() + "." + result.value["diskImageFormat"].get<std::string>();
     return result;
 }
 

@@ -93,6 +93,12 @@ std::string in_mib(const std::string &text) {
     return text;
 }
 
+// `[::1]:8080:80`: an address of IPv6, and no list in JSON.
+bool begins_with_address(std::string_view text) {
+    const size_t end = text.find_first_not_of("0123456789abcdefABCDEF:.", 1);
+    return text.starts_with('[') && end != std::string_view::npos && text.substr(end).starts_with("]:");
+}
+
 Result<Json> value_from(const Option &option, const std::string &text, const std::string &origin) {
     if (option.kind == Kind::text) return Json(text);
     if (option.kind == Kind::texts) return Json::array({text});
@@ -100,7 +106,7 @@ Result<Json> value_from(const Option &option, const std::string &text, const std
     if (option.kind == Kind::boolean && (text == "off" || text == "no")) return Json(false);
     std::string json = text;
     if (option.value == "MIB") json = in_mib(text);
-    if (option.shorthand != nullptr && !text.starts_with('{') && !text.starts_with('[')) {
+    if (option.shorthand != nullptr && !text.starts_with('{') && (!text.starts_with('[') || begins_with_address(text))) {
         auto shorthand = option.shorthand(text);
         if (!shorthand) return fail(0, origin, "", shorthand.error().hint);
         json = std::move(*shorthand);

@@ -27,12 +27,19 @@ std::unexpected<base::Error> form(std::string_view text, std::string_view expect
 base::Result<std::string> port_from(std::string_view text) {
     const auto wrong = [&] { return form(text, "[udp:][ADDRESS:]HOSTPORT:GUESTPORT"); };
     std::vector<std::string_view> words;
-    for (auto part : std::views::split(text, ':')) words.emplace_back(part);
     Json port = Json::object();
-    if (words.front() == "tcp" || words.front() == "udp") {
-        port["proto"] = words.front();
-        words.erase(words.begin());
+    std::string_view rest = text;
+    for (const std::string_view protocol : {"tcp", "udp"})
+        if (rest.starts_with(protocol) && rest.substr(protocol.size()).starts_with(':')) {
+            port["proto"] = protocol;
+            rest.remove_prefix(protocol.size() + 1);
+        }
+    // An address of IPv6 has colons of its own, and so is in brackets.
+    if (const size_t end = rest.find("]:"); rest.starts_with('[') && end != std::string_view::npos) {
+        words.push_back(rest.substr(1, end - 1));
+        rest.remove_prefix(end + 2);
     }
+    for (auto part : std::views::split(rest, ':')) words.emplace_back(part);
     if (words.size() < 2 || words.size() > 3) return wrong();
     const auto host = number(words[words.size() - 2]);
     const auto guest = number(words.back());

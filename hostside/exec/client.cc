@@ -76,6 +76,7 @@ class Client {
           output_{wish.streams.output, Stream::output, wish.streams.take_output, wish.streams.log},
           errors_{wish.streams.errors, Stream::errors, wish.streams.take_errors, wish.streams.log} {
         if (wish.patience_s >= 0) deadline_ = Clock::now() + std::chrono::seconds(wish.patience_s);
+        if (wish.limit_s >= 0) limit_ = Clock::now() + std::chrono::seconds(wish.limit_s);
     }
 
     Result<End> to_the_end() {
@@ -89,6 +90,8 @@ class Client {
             const int ready = ::poll(polls.data(), polls.size(), end_ ? 0 : wait_ms());
             if (end_ && ready == 0 && output_.waiting.empty() && errors_.waiting.empty()) return *end_;
             if (!started_ && deadline_ && Clock::now() >= *deadline_) return no_agent();
+            if (limit_ && Clock::now() >= *limit_)
+                return fail(ETIMEDOUT, "run in", wish_.machine, std::format("no end within {} s", wish_.limit_s));
             if (polls[1].revents != 0) read_input();
             if (polls[4].revents != 0)
                 if (const int signal = signals_.take(); signal != 0 && !pass_on(signal))
@@ -103,8 +106,10 @@ class Client {
 
   private:
     [[nodiscard]] int wait_ms() const {
-        if (started_ || !deadline_) return -1;
-        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*deadline_ - Clock::now()).count() + 1;
+        std::optional<Clock::time_point> next = limit_;
+        if (!started_ && deadline_) next = std::min(*deadline_, limit_.value_or(*deadline_));
+        if (!next) return -1;
+        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*next - Clock::now()).count() + 1;
         return static_cast<int>(std::max<long long>(left, 0));
     }
 
@@ -220,7 +225,7 @@ class Client {
     size_t credit_ = mounts::exec::window_bytes;
     bool started_ = false, input_ended_ = false;
     std::optional<End> end_;
-    std::optional<Clock::time_point> deadline_;
+    std::optional<Clock::time_point> deadline_, limit_;
 };
 
 }  // namespace

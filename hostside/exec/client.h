@@ -26,10 +26,11 @@ struct ExecWish {
     mounts::exec::Request request{};
     ExecStreams streams{};
     int patience_s = 10;  // for an agent to be there; -1: as long as the machine runs
+    int limit_s = -1;     // for all of it, the command too; -1: none
 };
 
-// How it ended. With request.terminal, `streams.input` is made raw meanwhile. Error: no hub, no agent, or the machine or the
-// agent ended before the command did.
+// How it ended. ETIMEDOUT: within `limit_s` it did not. With request.terminal, `streams.input` is made raw meanwhile. Error: no
+// hub, no agent, or the machine or the agent ended before the command did.
 base::Result<mounts::exec::End> run_in_guest(const ExecWish &wish);
 
 // The terminal's size; 24 by 80 when it has none.

@@ -141,11 +141,11 @@ class Reader {
 
     // A machine that says nothing of it has a disk of its own, and a number that is nobody else's.
     [[nodiscard]] Layer place_of(const std::string &name) {
-        const std::string disk = directory_of_(name) + "/disk.qcow2";
+        const long long number = 1 + static_cast<long long>(next_number_++) % most_nodes_of_vlan;
+        const std::string directory = directory_of_(name);
+        if (directory.empty()) return {"runvm fleet", std::format(R"({{"nodeNumber":{}}})", number), false};
         return {"runvm fleet",
-                std::format(R"({{"diskImage":{},"nodeNumber":{}}})", base::json_text(disk),
-                            1 + static_cast<long long>(next_number_++) % most_nodes_of_vlan),
-                false};
+                std::format(R"({{"diskImage":{},"nodeNumber":{}}})", base::json_text(directory + "/disk.qcow2"), number), false};
     }
 
     Result<> add(Fleet &fleet, const std::string &key, const Json &object) {

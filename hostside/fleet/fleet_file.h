@@ -27,8 +27,8 @@ struct Fleet {
     std::vector<Node> nodes;
 };
 
-// `directory_of`: where a machine that names no disk has its own. Error: the file, the JSON pointer of what is wrong in it, and
-// what is expected there.
+// `directory_of`: where a machine that names no disk has its own; empty: where it is started. Error: the file, the JSON pointer
+// of what is wrong in it, and what is expected there.
 base::Result<Fleet> read_fleet(const std::string &path,
                                const std::function<std::string(const std::string &machine)> &directory_of);
 

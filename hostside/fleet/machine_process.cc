@@ -35,11 +35,13 @@ constexpr auto grace = std::chrono::seconds(15);
 
 // Ours, but for what would put all machines on one disk, or into one xchg.
 std::vector<std::string> environment_for(const MachineProcess::Place &place) {
-    std::vector<std::string> result{"XDG_RUNTIME_DIR=" + place.runtime, "XDG_STATE_HOME=" + place.directory + "/kept"};
+    std::vector<std::string> result{"XDG_RUNTIME_DIR=" + place.runtime, "XDG_STATE_HOME=" + place.directory + "/kept",
+                                    std::string(kept_in) + "=" + place.directory};
     for (char **variable = environ; *variable != nullptr; ++variable) {
         const std::string_view text = *variable;
         const std::string_view name = text.substr(0, text.find('='));
-        if (name != "XDG_RUNTIME_DIR" && name != "XDG_STATE_HOME" && name != "NIX_DISK_IMAGE" && name != "USE_TMPDIR")
+        if (name != "XDG_RUNTIME_DIR" && name != "XDG_STATE_HOME" && name != kept_in && name != "NIX_DISK_IMAGE" &&
+            name != "USE_TMPDIR")
             result.emplace_back(text);
     }
     return result;

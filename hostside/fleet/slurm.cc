@@ -12,6 +12,8 @@
 
 #include "hostside/base/last_line.h"
 #include "hostside/base/printable.h"
+#include "hostside/fleet/engine_tool.h"
+#include "hostside/fleet/group_place.h"
 #include "hostside/host/guest_files.h"
 #include "mounts/base/at.h"
 #include "mounts/base/json_text.h"
@@ -26,27 +28,9 @@ using base::fail;
 using base::Result;
 namespace fs = std::filesystem;
 
-constexpr std::string_view groups_name = "groups", script_name = "job.sh";
+constexpr std::string_view script_name = "job.sh";
 
-std::string groups_directory(const std::string &results) { return results + "/" + std::string(groups_name); }
-
-Result<std::string> ask(const std::vector<std::string> &argv) {
-    auto exit = base::run({.argv = argv, .capture_output = true});
-    if (!exit) return fail(exit.error().code, "run", argv[0], "Slurm's commands are not here; run the fleet where they are");
-    if (exit->status != 0)
-        return fail(
-            0, "run", argv[0],
-            exit->output.empty() ? std::format("it ended with status {}", exit->status) : printable(last_line(exit->output)));
-    return exit->output;
-}
-
-// DIR/NAME leads to where the machine's task puts its results.
-Result<> link_machine(const std::string &results, const std::string &machine, size_t group) {
-    const std::string link = results + "/" + machine, target = std::format("{}/{}/{}", groups_name, group, machine);
-    if (::unlink(link.c_str()) < 0 && errno != ENOENT)
-        if (auto removed = remove_guest_directory(link); !removed) return removed;
-    return ::symlink(target.c_str(), link.c_str()) < 0 ? fail(errno, "link", link) : Result<>();
-}
+constexpr const char *no_slurm = "Slurm's commands are not here; run the fleet where they are";
 
 Result<> write_groups(const SlurmWish &wish) {
     const std::string all = groups_directory(wish.place.results());
@@ -62,54 +46,7 @@ Result<> write_groups(const SlurmWish &wish) {
     return base::replace_file(all + "/" + std::string(script_name), job_script(wish), 0755);
 }
 
-// What the task itself noted; empty: nothing yet.
-std::vector<MachineResult> noted_by(const std::string &directory) {
-    auto result = results_in(directory + "/" + std::string(results_file));
-    return result ? std::move(result->machines) : std::vector<MachineResult>{};
-}
-
-// The group of a machine, by its link.
-size_t group_of(const std::string &results, const std::string &machine) {
-    std::error_code error;
-    const std::string target = fs::read_symlink(results + "/" + machine, error).string();
-    const size_t begin = groups_name.size() + 1;
-    size_t group = SIZE_MAX;
-    if (target.size() > begin) (void)std::from_chars(target.data() + begin, target.data() + target.size(), group);
-    return group;
-}
-
-void merge_machine(const std::vector<MachineResult> &noted, bool over, MachineResult &machine) {
-    const auto own = std::ranges::find(noted, machine.name, &MachineResult::name);
-    if (own != noted.end()) machine = *own;
-    if (!over || (machine.outcome != Outcome::waiting && machine.outcome != Outcome::running)) return;
-    machine.outcome = Outcome::failed;
-    machine.cause = own == noted.end()
-                        ? "its job ended without a result; groups/N.log has what it said"
-                        : "its job ended while it ran" + (machine.state.empty() ? "" : "; it had come to: " + machine.state);
-}
-
 }  // namespace
-
-std::string group_directory(const std::string &results, size_t group) {
-    return std::format("{}/{}", groups_directory(results), group);
-}
-
-std::string group_json(const Fleet &fleet, const Group &group) {
-    std::string nodes;
-    for (const size_t member : group.members) {
-        const Node &node = fleet.nodes[member];
-        std::string words;
-        for (const auto &word : node.command) words += (words.empty() ? "" : ",") + base::json_text(word);
-        nodes +=
-            std::format("{}\n{}:{{\"description\":{}", nodes.empty() ? "" : ",", base::json_text(node.name), node.description);
-        if (!words.empty()) nodes += std::format(",\"command\":[{}]", words);
-        if (node.after) nodes += std::format(",\"after\":{}", base::json_text(*node.after));
-        if (!node.user.empty()) nodes += std::format(",\"user\":{}", base::json_text(node.user));
-        if (node.service) nodes += ",\"service\":true";
-        nodes += "}";
-    }
-    return std::format("{{\"name\":{},\"nodes\":{{{}}}}}\n", base::json_text(fleet.name), nodes);
-}
 
 std::string job_script(const SlurmWish &wish) {
     constexpr int64_t own_mib = 64;  // launchers and the fleet's process
@@ -147,7 +84,7 @@ Result<std::string> submit_to_slurm(const SlurmWish &wish) {
     std::vector<std::string> argv{"sbatch", "--parsable", "--job-name=" + wish.fleet.name, "--output=" + all + "/%a.log"};
     argv.insert(argv.end(), wish.options.begin(), wish.options.end());
     argv.push_back(all + "/" + std::string(script_name));
-    auto said = ask(argv);
+    auto said = ask_engine(argv, no_slurm);
     if (!said) return said;
     const std::string_view line = last_line(*said);
     std::string job(line.substr(0, line.find(';')));
@@ -164,7 +101,7 @@ std::string slurm_job_of(const std::string &results) {
 }
 
 Result<std::map<size_t, std::string>> slurm_tasks(const std::string &job) {
-    auto said = ask({"squeue", "--me", "--noheader", "--array", "--format=%F %K %T"});
+    auto said = ask_engine({"squeue", "--me", "--noheader", "--array", "--format=%F %K %T"}, no_slurm);
     if (!said) return std::unexpected(said.error());
     std::map<size_t, std::string> tasks;
     std::istringstream lines(*said);
@@ -176,21 +113,6 @@ Result<std::map<size_t, std::string>> slurm_tasks(const std::string &job) {
         if (of == job && error == std::errc{} && end == task.data() + task.size()) tasks[group] = printable(state);
     }
     return tasks;
-}
-
-void gather(const std::string &results, const std::map<size_t, std::string> &tasks, FleetResult &result) {
-    std::map<size_t, std::vector<MachineResult>> noted;
-    for (auto &machine : result.machines) {
-        const size_t group = group_of(results, machine.name);
-        const auto [at, is_new] = noted.try_emplace(group);
-        if (is_new) at->second = noted_by(group_directory(results, group));
-        const auto task = tasks.find(group);
-        merge_machine(at->second, task == tasks.end(), machine);
-        // What a lost node noted is not what is: its task waits, and begins anew.
-        if (task != tasks.end() && task->second == "PENDING")
-            machine = {.name = machine.name, .memory_mib = machine.memory_mib, .cores = machine.cores};
-    }
-    result.over = result.count(Outcome::waiting) + result.count(Outcome::running) == 0;
 }
 
 }  // namespace hostside

@@ -8,14 +8,10 @@
 
 #include "hostside/fleet/fleet_file.h"
 #include "hostside/fleet/fleet_place.h"
-#include "hostside/fleet/results.h"
 #include "hostside/fleet/schedule.h"
 #include "mounts/base/error.h"
 
 namespace hostside {
-
-// Where the machines of a group have their directories.
-std::string group_directory(const std::string &results, size_t group);
 
 struct SlurmWish {
     const Fleet &fleet;  // whose machines have their disks in group_directory()
@@ -34,12 +30,6 @@ std::string slurm_job_of(const std::string &results);
 // The states that Slurm has of the array's tasks, by group: PENDING, RUNNING and so on; those that are over are not in it.
 base::Result<std::map<size_t, std::string>> slurm_tasks(const std::string &job);
 
-// `result` with what the groups' results and `tasks` say. A task that is over without a result has failed.
-void gather(const std::string &results, const std::map<size_t, std::string> &tasks, FleetResult &result);
-
 // --- pure ---
 std::string job_script(const SlurmWish &wish);
-// One group as a fleet's file.
-std::string group_json(const Fleet &fleet, const Group &group);
-
 }  // namespace hostside

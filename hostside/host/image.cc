@@ -29,12 +29,12 @@ using base::Result;
 namespace fs = std::filesystem;
 
 // qemu-img fills the file that is open here; `path` is where it will be.
-Result<> fill_image(const std::string &qemu, std::vector<std::string> options, int fd, std::string_view size,
+Result<> fill_image(const std::string &qemu, const std::vector<std::string> &options, int fd, std::string_view size,
                     const std::string &path) {
     auto program = find_qemu_img(qemu);
     if (!program) return std::unexpected(program.error());
     const std::string target = std::format("/proc/self/fd/{}", fd);
-    std::vector<std::string> argv{*program, "create", "-q", "-f", "qcow2"};
+    std::vector<std::string> argv{*program, "create", "-q"};
     argv.insert(argv.end(), options.begin(), options.end());
     argv.push_back(target);
     if (!size.empty()) argv.emplace_back(size);
@@ -101,7 +101,7 @@ class NewFile {
 
 }  // namespace
 
-Result<bool> ensure_image(const std::string &qemu, const std::string &path, int size_mib) {
+Result<bool> ensure_image(const std::string &qemu, const std::string &path, int size_mib, const std::string &format) {
     struct stat st{};
     if (::stat(path.c_str(), &st) == 0) {
         if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)) return false;
@@ -110,7 +110,7 @@ Result<bool> ensure_image(const std::string &qemu, const std::string &path, int 
     if (errno != ENOENT) return fail(errno, "use image", path);
     auto file = NewFile::beside(path);
     if (!file) return std::unexpected(file.error());
-    if (auto done = fill_image(qemu, {}, file->fd(), std::format("{}M", size_mib), path); !done)
+    if (auto done = fill_image(qemu, {"-f", format}, file->fd(), std::format("{}M", size_mib), path); !done)
         return std::unexpected(done.error());
     auto first = file->put_at(path);
     std::error_code error;
@@ -119,20 +119,21 @@ Result<bool> ensure_image(const std::string &qemu, const std::string &path, int 
     return first;
 }
 
-Result<> grow_image(const std::string &qemu, const std::string &path, int size_mib) {
+Result<> grow_image(const std::string &qemu, const std::string &path, int size_mib, const std::string &format) {
     auto program = find_qemu_img(qemu);
     if (!program) return std::unexpected(program.error());
-    auto exit = base::run(
-        {.argv = {*program, "resize", "-q", "-f", "qcow2", path, std::format("{}M", size_mib)}, .capture_output = true});
+    auto exit =
+        base::run({.argv = {*program, "resize", "-q", "-f", format, path, std::format("{}M", size_mib)}, .capture_output = true});
     if (!exit) return std::unexpected(exit.error());
     if (exit->status == 0) return {};
     return fail(0, "grow image", path, exit->output.substr(0, exit->output.find('\n')));
 }
 
-Result<> overlay_image(const std::string &qemu, const std::string &overlay, const std::string &backing) {
+Result<> overlay_image(const std::string &qemu, const std::string &overlay, const std::string &backing,
+                       const std::string &backing_format) {
     auto file = NewFile::beside(overlay);
     if (!file) return std::unexpected(file.error());
-    const std::vector<std::string> options{"-F", "qcow2", "-b", fs::absolute(backing).string()};
+    const std::vector<std::string> options{"-f", "qcow2", "-F", backing_format, "-b", fs::absolute(backing).string()};
     if (auto done = fill_image(qemu, options, file->fd(), "", overlay); !done) return done;
     auto first = file->put_at(overlay);
     if (!first) return std::unexpected(first.error());

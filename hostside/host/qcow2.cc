@@ -125,6 +125,11 @@ Result<Beneath> look_at(const std::string &path, std::string_view start_over) {
 
 }  // namespace
 
+bool begins_as_qcow2(int fd) {
+    std::string magic(qcow2_magic.size(), '\0');
+    return ::pread(fd, magic.data(), magic.size(), 0) == static_cast<ssize_t>(magic.size()) && magic == qcow2_magic;
+}
+
 Result<> check_qcow2(const std::string &path, const BackingFiles &backing_files, std::string_view start_over) {
     constexpr int deepest = 64;
     std::string image = path;

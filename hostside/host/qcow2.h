@@ -23,4 +23,6 @@ uint64_t qcow2_size_bytes(const std::string &path);
 // is not certain.
 bool is_empty_qcow2(const std::string &path);
 
+bool begins_as_qcow2(int fd);
+
 }  // namespace hostside

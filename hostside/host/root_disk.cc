@@ -1,5 +1,6 @@
 #include "hostside/host/root_disk.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -7,6 +8,7 @@
 
 #include "hostside/base/exists.h"
 #include "hostside/host/qcow2.h"
+#include "hostside/host/raw_image.h"
 #include "hostside/host/run_directory.h"
 #include "mounts/base/at.h"
 
@@ -14,11 +16,28 @@ namespace hostside {
 
 namespace {
 
+using base::fail;
+
 // Its stamp's first line.
 std::string made_for(const std::string &image) {
     std::string text = base::read_file(stamp_of(image), 4096).value_or("");
     while (text.ends_with('\n')) text.pop_back();
     return text;
+}
+
+// Where a name is a device's: none is made there.
+bool is_in_dev(std::string_view path) { return path.starts_with("/dev/") && !path.starts_with("/dev/shm/"); }
+
+// No other format is guessed, because a guest may have written what it would be taken for.
+base::Result<uint64_t> qcow2_size(const Machine &m, bool device) {
+    const std::string_view start_over = device ? "name another" : "start over with --fresh";
+    if (const auto fd = base::open_at(AT_FDCWD, m.disk_image, O_RDONLY); fd && !begins_as_qcow2(fd->get()))
+        return fail(0, "use image", m.disk_image,
+                    std::format("not a qcow2 image; if it is a raw one, say --disk-image-format raw; one of another format is "
+                                "converted (qemu-img convert -O qcow2); or {}",
+                                start_over));
+    if (auto good = check_qcow2(m.disk_image, m.backing_files, start_over); !good) return std::unexpected(good.error());
+    return qcow2_size_bytes(m.disk_image);
 }
 
 }  // namespace
@@ -29,15 +48,20 @@ base::Result<RootImageFacts> look_at_root_image(const Machine &m, bool fresh) {
     RootImageFacts facts;
     if (m.disk_image.empty()) return facts;
     facts.there = exists(m.disk_image);
+    if (!facts.there && is_in_dev(m.disk_image)) return fail(ENOENT, "use image", m.disk_image, "there is no such device");
     if (!facts.there) return facts;
     if (auto free = image_is_free(m.disk_image); !free) return std::unexpected(free.error());
+    facts.device = is_block_device(m.disk_image);
+    if (fresh && facts.device)
+        return fail(0, "put aside", m.disk_image,
+                    "a block device can't be; if nothing on it is wanted, empty it (blkdiscard -z), and start without --fresh");
     for (int n = 1; fresh && (facts.put_aside.empty() || exists(facts.put_aside)); ++n)
         facts.put_aside = std::format("{}.old-{}", m.disk_image, n);
     if (fresh) return facts;
-    if (auto good = check_qcow2(m.disk_image, m.backing_files, "start over with --fresh"); !good)
-        return std::unexpected(good.error());
-    facts.empty = !m.ephemeral && is_empty_qcow2(m.disk_image);
-    facts.size_bytes = qcow2_size_bytes(m.disk_image);
+    auto size = m.disk_image_format == "raw" ? check_raw(m.disk_image, !m.ephemeral) : qcow2_size(m, facts.device);
+    if (!size) return std::unexpected(size.error());
+    facts.size_bytes = *size;
+    facts.empty = !m.ephemeral && (m.disk_image_format == "raw" ? is_empty_raw(m.disk_image) : is_empty_qcow2(m.disk_image));
     facts.made_for = made_for(m.disk_image);
     return facts;
 }

@@ -11,7 +11,8 @@ namespace hostside {
 
 struct RootImageFacts {
     bool there = false;
-    bool empty = false;       // nothing was ever written to it
+    bool device = false;      // a block device, which is neither put aside nor made larger
+    bool empty = false;       // it reads as zeros, and is known to
     bool promised = true;     // and the guest may be told so, because it is held until QEMU runs
     std::string put_aside;    // a name that is free for it, if it is to be put aside
     uint64_t size_bytes = 0;  // of the disk that it is; 0: not known

@@ -7,6 +7,7 @@
 #include "hostside/boot/initrd.h"
 #include "hostside/host/image.h"
 #include "hostside/host/qcow2.h"
+#include "hostside/host/raw_image.h"
 #include "hostside/host/run_directory.h"
 #include "mounts/base/at.h"
 
@@ -53,7 +54,10 @@ class Apply {
         auto lock = lock_image(step.path);
         if (!lock) return std::unexpected(lock.error());
         held_.locks.push_back(std::move(*lock));
-        if (step.empty && !is_empty_qcow2(step.path))
+        auto claim = claim_device(step.path);
+        if (!claim) return std::unexpected(claim.error());
+        if (*claim) held_.devices.push_back(std::move(*claim));
+        if (step.empty && !(step.format == "raw" ? is_empty_raw(step.path) : is_empty_qcow2(step.path)))
             return fail(0, "use image", step.path, "another wrote to it meanwhile; start again");
         return {};
     }
@@ -61,14 +65,16 @@ class Apply {
         return ::rename(step.from.c_str(), step.to.c_str()) == 0 ? Result<>{} : fail(errno, "put aside", step.from);
     }
     Result<> operator()(const MakeImage &step) {
-        auto made = ensure_image(host_.qemu, step.path, step.mib);
+        auto made = ensure_image(host_.qemu, step.path, step.mib, step.format);
         if (!made) return std::unexpected(made.error());
         // What the guest is told of an empty disk was said of none.
         if (!*made) return fail(0, "create image", step.path, "another made it meanwhile; start again");
         return {};
     }
-    Result<> operator()(const GrowImage &step) { return grow_image(host_.qemu, step.path, step.mib); }
-    Result<> operator()(const OverlayImage &step) { return overlay_image(host_.qemu, step.path, step.backing); }
+    Result<> operator()(const GrowImage &step) { return grow_image(host_.qemu, step.path, step.mib, step.format); }
+    Result<> operator()(const OverlayImage &step) {
+        return overlay_image(host_.qemu, step.path, step.backing, step.backing_format);
+    }
     Result<> operator()(const CopyFile &step) {
         constexpr size_t limit_bytes = size_t{64} << 20;  // flash and certificates have a few MiB at most
         auto bytes = base::read_file(step.from, limit_bytes);

@@ -9,12 +9,14 @@
 #include "hostside/host/vlan.h"
 #include "hostside/launch/plan.h"
 #include "mounts/base/error.h"
+#include "mounts/base/fd.h"
 
 namespace hostside {
 
 // What is held for as long as the machine runs.
 struct Held {
     std::vector<FileLock> locks;
+    std::vector<base::Fd> devices;
     std::vector<VlanPort> vlans;
     std::vector<GuestRelay> relays;
 };

@@ -13,6 +13,7 @@
 #include "hostside/boot/kernel_command_line.h"
 #include "hostside/boot/kernel_image.h"
 #include "hostside/launch/foresight.h"
+#include "hostside/launch/kernel_check.h"
 #include "hostside/nix/closure.h"
 #include "hostside/qemu/accelerator.h"
 #include "mounts/base/at.h"
@@ -143,6 +144,8 @@ Result<> look_at_initrd(LaunchFacts &facts, const Machine &m, const PrepareOptio
     if (boot->init.empty() && m.initrd.empty())
         return fail(0, "find init", "", "nothing says what the guest runs: give --toplevel, or --init PATH");
     if (auto foreseen = foresee(m, *boot); !foreseen) return foreseen;
+    // What another's initrd needs, nobody knows.
+    if (auto able = m.initrd.empty() ? check_kernel_config(facts, m, boot->kernel) : Result<>{}; !able) return able;
     if (!boot->left_out.empty()) {
         std::string list;
         for (const auto &one : boot->left_out) list += (list.empty() ? "" : ", ") + one;

@@ -81,7 +81,12 @@ void plan_growth(LaunchPlan &plan, const Machine &m, const RootImageFacts &root)
                                          root.size_bytes / mib, m.disk_mib));
         return;
     }
-    plan.steps.emplace_back(GrowImage{m.disk_image, m.disk_mib});
+    if (root.device) {
+        plan.notes.push_back(std::format("{} has {} MiB, and a device is what it is: diskSize {} is passed over", m.disk_image,
+                                         root.size_bytes / mib, m.disk_mib));
+        return;
+    }
+    plan.steps.emplace_back(GrowImage{m.disk_image, m.disk_mib, m.disk_image_format});
     // What the guest is asked to do for that stands in its command line, and a boot loader has its own.
     plan.notes.push_back(std::format("{} grows from {} to {} MiB, and its file system {}", m.disk_image, root.size_bytes / mib,
                                      m.disk_mib,
@@ -92,20 +97,20 @@ void plan_root_image(LaunchPlan &plan, const Machine &m, const RootImageFacts &r
     const std::string &image = m.disk_image;
     if (image.empty()) return;
     const bool kept = root.there && root.put_aside.empty();
-    if (root.there) plan.steps.emplace_back(HoldImage{image, root.empty});
+    if (root.there) plan.steps.emplace_back(HoldImage{image, root.empty, m.disk_image_format});
     if (!root.put_aside.empty()) {
         plan.steps.emplace_back(PutAside{image, root.put_aside});
         plan.notes.push_back(std::format("put {} aside as {}", image, root.put_aside));
     }
     if (m.ephemeral && kept)
-        plan.steps.emplace_back(OverlayImage{plan.host.root_image, image});
+        plan.steps.emplace_back(OverlayImage{plan.host.root_image, image, m.disk_image_format});
     else if (!kept)
-        plan.steps.emplace_back(MakeImage{plan.host.root_image, m.disk_mib});
+        plan.steps.emplace_back(MakeImage{plan.host.root_image, m.disk_mib, m.ephemeral ? "qcow2" : m.disk_image_format});
     if (m.ephemeral) return;
     if (kept) plan_growth(plan, m, root);
     if (!kept) {
         plan.notes.push_back(std::format("created {}, {} MiB", image, m.disk_mib));
-        plan.steps.emplace_back(HoldImage{image, false});
+        plan.steps.emplace_back(HoldImage{image, false, m.disk_image_format});
         plan.steps.emplace_back(WriteStamp{image, booted(m)});
     } else if (!root.made_for.empty() && root.made_for != booted(m)) {
         plan.notes.push_back(

@@ -38,6 +38,7 @@ struct WriteFile {
 struct HoldImage {
     std::string path;
     bool empty = false;
+    std::string format = "qcow2";
 };
 struct PutAside {
     std::string from, to;
@@ -45,13 +46,15 @@ struct PutAside {
 struct MakeImage {
     std::string path;
     int mib = 0;
+    std::string format = "qcow2";
 };
 struct GrowImage {
     std::string path;
     int mib = 0;
+    std::string format = "qcow2";
 };
 struct OverlayImage {
-    std::string path, backing;
+    std::string path, backing, backing_format;
 };
 struct CopyFile {
     std::string from, to;

@@ -98,8 +98,8 @@ base::Result<Prepared> prepare(const Machine &described, const PrepareOptions &o
         if (!started) return std::unexpected(started.error());
         tpm = std::move(*started);
     }
-    return Prepared{std::move(plan->host),   std::move(plan->notes), std::move(held->locks), std::move(held->vlans),
-                    std::move(held->relays), std::move(tpm),         std::move(*provided)};
+    return Prepared{std::move(plan->host),  std::move(plan->notes),  std::move(held->locks), std::move(held->devices),
+                    std::move(held->vlans), std::move(held->relays), std::move(tpm),         std::move(*provided)};
 }
 
 base::Result<std::string> complete_initrd(const Machine &m) {

@@ -13,6 +13,7 @@
 #include "hostside/qemu/command.h"
 #include "hostside/store/store.h"
 #include "mounts/base/error.h"
+#include "mounts/base/fd.h"
 
 namespace hostside {
 
@@ -20,6 +21,7 @@ struct Prepared {
     HostFacts facts;
     std::vector<std::string> notes;  // for a person: an image that was created, why KVM is not used
     std::vector<FileLock> locks;     // of disk images, for as long as the machine runs
+    std::vector<base::Fd> devices;   // claimed, the same
     std::vector<VlanPort> vlans;     // the same
     std::vector<GuestRelay> relays;  // the same
     CompanionProcess tpm;            // the same

@@ -37,13 +37,14 @@ class Line {
     std::string operator()(const PutAside &step) const { return quote_words({"mv", "-n", step.from, step.to}) + "\n"; }
     std::string operator()(const MakeImage &step) const {
         return std::format("test -e {} || {}\n", quote_word(step.path),
-                           quote_words({qemu_img_, "create", "-q", "-f", "qcow2", step.path, std::format("{}M", step.mib)}));
+                           quote_words({qemu_img_, "create", "-q", "-f", step.format, step.path, std::format("{}M", step.mib)}));
     }
     std::string operator()(const GrowImage &step) const {
-        return quote_words({qemu_img_, "resize", "-q", "-f", "qcow2", step.path, std::format("{}M", step.mib)}) + "\n";
+        return quote_words({qemu_img_, "resize", "-q", "-f", step.format, step.path, std::format("{}M", step.mib)}) + "\n";
     }
     std::string operator()(const OverlayImage &step) const {
-        return quote_words({qemu_img_, "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", step.backing, step.path}) + "\n";
+        return quote_words({qemu_img_, "create", "-q", "-f", "qcow2", "-F", step.backing_format, "-b", step.backing, step.path}) +
+               "\n";
     }
     std::string operator()(const CopyFile &step) const { return quote_words({"cp", step.from, step.to}) + "\n"; }
     std::string operator()(const WriteStamp &) const { return ""; }

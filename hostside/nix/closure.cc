@@ -1,60 +1,20 @@
 #include "hostside/nix/closure.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <charconv>
 #include <cstdlib>
 #include <format>
 #include <memory>
 #include <optional>
 
+#include "hostside/nix/open_database.h"
 #include "hostside/nix/order.h"
-#include "mounts/base/at.h"
 #include "mounts/nix/database.h"
 
 namespace hostside::nixdb {
 
 namespace {
 
-constexpr int schema_version = 10;
 constexpr std::string_view store_prefix = "/nix/store/";
 constexpr size_t hash_and_dash = 33;
-
-base::Result<> check_schema(const std::string &database) {
-    const std::string path = database.substr(0, database.rfind('/') + 1) + "schema";
-    const auto text = base::read_file(path, 64);
-    if (!text) return std::unexpected(text.error());
-    int version = 0;
-    (void)std::from_chars(text->data(), text->data() + text->size(), version);  // no number: version 0, which is refused
-    if (version == schema_version) return {};
-    return base::fail(0, "reginfo", path,
-                      std::format("schema {}, and only {} is known here; use `nix-store --dump-db`", version, schema_version));
-}
-
-// Opens the database with locks and log if possible. On a read-only file system it opens without them if the log is empty.
-base::Result<mounts::Database> open(const std::string &path) {
-    using Mode = mounts::Database::Mode;
-    const auto usable = [](mounts::Database database) -> base::Result<mounts::Database> {
-        auto statement = database.prepare("select 1 from ValidPaths limit 1");
-        if (!statement) return std::unexpected(statement.error());
-        return database;
-    };
-    struct stat st{};
-    if (::stat(path.c_str(), &st) < 0)
-        return base::fail(errno, "open database", path, "is there a Nix store on this host? --database names another");
-    auto database = mounts::Database::open(path, Mode::read_only).and_then(usable);
-    // If locks are possible, report this failure, because another program may be changing the database.
-    const std::string directory = path.substr(0, path.rfind('/') + 1);
-    if (database || ::access(directory.empty() ? "." : directory.c_str(), W_OK) == 0) return database;
-    for (const char *suffix : {"-wal", "-journal"})
-        if (::stat((path + suffix).c_str(), &st) == 0 && st.st_size > 0)
-            return base::fail(0, "open database", path,
-                              std::string("its ") + (suffix[1] == 'w' ? "write-ahead log" : "journal") +
-                                  " cannot be read from here: " + database.error().hint);
-    return mounts::Database::open(path, Mode::immutable).and_then(usable);
-}
 
 class Walk {
   public:
@@ -121,16 +81,29 @@ class Walk {
 }  // namespace
 
 base::Result<std::vector<mounts::PathInfo>> closure(const std::string &database, const std::vector<std::string> &paths) {
-    auto handle = open(database);
+    auto handle = open_database(database);
     if (!handle) return std::unexpected(handle.error());
-    if (auto known = check_schema(database); !known) return std::unexpected(known.error());
-    // One snapshot for all queries, even if others commit during them.
+    // One view for all queries, whatever others commit meanwhile.
     if (auto begun = handle->execute("begin"); !begun) return std::unexpected(begun.error());
     Walk walk(*handle);
     if (auto prepared = walk.prepare(); !prepared) return std::unexpected(prepared.error());
     for (const auto &path : paths)
         if (auto gathered = walk.gather(path); !gathered) return std::unexpected(gathered.error());
     return topological_order(walk.take());
+}
+
+base::Result<> check_valid(const std::string &database, const std::vector<std::string> &paths) {
+    auto handle = open_database(database);
+    if (!handle) return std::unexpected(handle.error());
+    auto statement = handle->prepare("select 1 from ValidPaths where path = ?");
+    if (!statement) return std::unexpected(statement.error());
+    for (const auto &path : paths) {
+        const auto row = statement->bind(1, path).step();
+        if (!row) return std::unexpected(row.error());
+        if (!*row) return base::fail(0, "look for", path, "it is no longer valid in this host's store");
+        statement->reset();
+    }
+    return {};
 }
 
 base::Result<std::string> store_path(const std::string &path) {

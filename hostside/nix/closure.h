@@ -14,7 +14,10 @@ namespace hostside::nixdb {
 // valid there, a cycle.
 base::Result<std::vector<mounts::PathInfo>> closure(const std::string &database, const std::vector<std::string> &paths);
 
-// The store path that `path` is, is inside, or links to (./result). Error: it leads elsewhere.
+// Error: one of these store paths is not valid there. A path that is has its closure.
+base::Result<> check_valid(const std::string &database, const std::vector<std::string> &paths);
+
+// The store path that `path` is, is in, or links to (./result). Error: it leads elsewhere.
 base::Result<std::string> store_path(const std::string &path);
 
 }  // namespace hostside::nixdb

@@ -2,7 +2,7 @@
 # with a description of what the user defined, and stage1 does the boot's own work in the initrd that NixOS makes.
 # What qemu-vm.nix defines for its own script (shares, drives, arguments of QEMU) stays out of the description.
 #
-# Seen so far (tests/nixos): 46 configurations evaluated wholly by the modules of August 2024 with their own lib and with that of
+# Seen so far (tests/nixos): 49 configurations evaluated wholly by the modules of August 2024 with their own lib and with that of
 # June 2026, and with a qemu-vm.nix of 2026 put among them; their descriptions taken by `runvm config`, their units the same as
 # stage1/systemd's. What build-vm makes of a computer's configuration was built by Nix and booted, with the fixture's system, in an
 # initrd of Debian's systemd 262 with the units that these modules make. nixpkgs has no package runvm: whoever imports this sets
@@ -109,6 +109,12 @@ in
       default = true;
       description = "Whether stage1 registers the closure in the guest's Nix database, instead of the commands after boot.";
     };
+    exitWith = lib.mkOption {
+      type = lib.types.nullOr lib.types.str;
+      default = null;
+      example = "check";
+      description = "A service of the guest's that starts at its boot, and whose end is the machine's: its exit status is runvm's.";
+    };
   };
 
   config = {
@@ -119,6 +125,14 @@ in
 
     # qemu-vm.nix of 2026 loads the registration in a service of stage 2's.
     systemd.services.register-nix-paths.enable = lib.mkIf cfg.runvm.register (lib.mkForce false);
+
+    # The status is told before the machine goes: ExecStopPost= is a part of the service's end. (Of null Nix makes no attribute.)
+    systemd.services.${cfg.runvm.exitWith} = {
+      wantedBy = [ "multi-user.target" ];
+      unitConfig = { SuccessAction = "poweroff"; FailureAction = "poweroff"; };
+      serviceConfig.ExecStopPost = [ "${programs}/bin/stage1 tell exit" ];
+    };
+
     boot.postBootCommands = lib.mkIf cfg.runvm.register
       (lib.mkForce (lib.concatMapStringsSep "\n" (d: d.value) (ownDefinitions others)));
 
@@ -143,6 +157,15 @@ in
         '';
       })
     ];
+
+    # What `runvm run --notify-ready` waits for.
+    systemd.services.stage1-ready = {
+      description = "Readiness, told to the launcher";
+      wantedBy = [ "multi-user.target" ];
+      after = [ "multi-user.target" ];
+      unitConfig.ConditionVirtualization = "vm";
+      serviceConfig = { Type = "oneshot"; RemainAfterExit = true; ExecStart = "${programs}/bin/stage1 tell ready"; };
+    };
 
     # The guest's end of `runvm exec`, for commands with the programs of the running system.
     systemd.services.stage1-agent = {

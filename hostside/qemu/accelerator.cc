@@ -33,11 +33,12 @@ std::string why_not_opened(int code) {
     if (code != EACCES && code != EPERM) return std::format("{}: {}", device, base::errno_text(code));
     struct stat st{};
     if (::stat(device, &st) < 0) return std::format("{}: {}", device, base::errno_text(errno));
-    if ((st.st_mode & 0060) != 0060)  // no group can open it
+    // A group that nobody should join helps as little as none.
+    if ((st.st_mode & 0060) != 0060 || st.st_gid == 0)
         return std::format(
-            "{} has mode {:04o}, for its owner alone: `chgrp kvm {} && chmod 0660 {}` as root opens it to the group "
+            "{} has mode {:04o}, for {} alone: `chgrp kvm {} && chmod 0660 {}` as root opens it to the group "
             "kvm, and a udev rule keeps it so (KERNEL==\"kvm\", GROUP=\"kvm\", MODE=\"0660\")",
-            device, st.st_mode & 07777, device, device);
+            device, st.st_mode & 07777, (st.st_mode & 0060) != 0060 ? "its owner" : "root", device, device);
     const struct group *group = ::getgrgid(st.st_gid);
     const std::string name = group != nullptr ? group->gr_name : std::to_string(st.st_gid);
     return std::format("{} has mode {:04o} and is for the group {}: join it (usermod -aG {} USER) and log in again", device,

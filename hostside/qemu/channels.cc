@@ -41,8 +41,7 @@ base::Result<> add_channels(Argv &argv, const Machine &m, const HostFacts &facts
     if (!status) return std::unexpected(status.error());
     auto qmp = socket_path(facts, qmp_socket);
     if (!qmp) return std::unexpected(qmp.error());
-    auto console = socket_path(facts, console_socket);
-    if (!console) return std::unexpected(console.error());
+    if (auto console = socket_path(facts, console_socket); !console) return std::unexpected(console.error());
     auto events = socket_path(facts, events_socket);
     if (!events) return std::unexpected(events.error());
     std::string log = escaped(std::format("{}/{}", facts.run_directory, console_log));
@@ -53,13 +52,9 @@ base::Result<> add_channels(Argv &argv, const Machine &m, const HostFacts &facts
     }
     if (facts.terminal)
         add(argv, "-chardev", std::format("stdio,id=console,{}logfile={}", facts.monitor ? "mux=on,signal=off," : "", log));
-    else if (!facts.typed_pipe.empty())
-        add(argv, "-chardev",
-            std::format("pipe,id=console,path={},{}logfile={}", escaped(facts.typed_pipe), facts.monitor ? "mux=on," : "", log));
     else
         add(argv, "-chardev",
-            std::format("socket,id=console,path={},server=on,wait=off,{}logfile={}", escaped(*console),
-                        facts.monitor ? "mux=on," : "", log));
+            std::format("pipe,id=console,path={},{}logfile={}", escaped(facts.typed_pipe), facts.monitor ? "mux=on," : "", log));
     add(argv, "-serial", "chardev:console");
     if (facts.monitor) add(argv, "-mon", "chardev=console,mode=readline");
     add(argv, "-chardev", std::format("socket,id=qmp,path={},server=on,wait=off", escaped(*qmp)));

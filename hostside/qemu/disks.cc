@@ -64,9 +64,9 @@ base::Result<> check_serials(const std::vector<Disk> &disks) {
 base::Result<> add_disks(Argv &argv, const Machine &m, const HostFacts &facts) {
     std::vector<Disk> disks;
     if (!facts.root_image.empty())
-        disks.push_back(
-            {"root", facts.root_image, "qcow2", std::string(protocol::root_disk_serial), false, m.use_boot_loader ? 2 : 0});
-    // After the root disk, because a guest without our `root=` takes /dev/vda for its root; but booted first.
+        disks.push_back({"root", facts.root_image, m.ephemeral ? "qcow2" : m.disk_image_format,
+                         std::string(protocol::root_disk_serial), false, m.use_boot_loader ? 2 : 0});
+    // After the root disk, which a guest without a `root=` of ours takes for /dev/vda, but booted before it.
     if (m.use_boot_loader)
         disks.push_back({"boot", m.boot_disk, m.boot_disk_format, std::string(protocol::boot_disk_serial), true, 1});
     for (size_t i = 0; i < facts.empty_images.size(); ++i) {

@@ -21,6 +21,10 @@ bool any(const std::string &address) { return address.empty() || address == "0.0
 base::Result<> check_address(const std::string &address) {
     in_addr parsed{};
     if (address.empty() || ::inet_pton(AF_INET, address.c_str(), &parsed) == 1) return {};
+    in6_addr other{};
+    if (::inet_pton(AF_INET6, address.c_str(), &other) == 1)
+        return fail(0, "forward port", address,
+                    "an IPv6 address, and QEMU's user network forwards those of IPv4 alone; take 127.0.0.1 for ::1, none for ::");
     return fail(0, "forward port", address, "not an IPv4 address; QEMU forwards no other");
 }
 

@@ -110,7 +110,8 @@ bool is_damage(std::string_view failure) {
 }
 
 // e2fsck reads no qcow2.
-std::string check_of(const std::string &image) {
+std::string check_of(const std::string &image, bool is_raw) {
+    if (is_raw) return "have it checked: e2fsck -f " + base::quote_word(image);
     const std::string name = base::quote_word(image), raw = base::quote_word(image + ".raw");
     return std::format(
         "have it checked: qemu-img convert -O raw {0} {1} && e2fsck -f {1}; then qemu-img convert -O qcow2 {1} {0}", name, raw);
@@ -183,7 +184,7 @@ Ending ending_of(const Heard &heard, const Circumstances &m) {
         ending = {"stage 1 failed" + in_phase(heard), heard.stage1_failure, ""};
         const ConsoleWords words = console_words(m.console);
         if (!words.initrd_failure.empty()) ending = of_initrd(words, m, ending.what);
-        if (is_damage(heard.stage1_failure) && !m.root_image.empty()) ending.remedy = check_of(m.root_image);
+        if (is_damage(heard.stage1_failure) && !m.root_image.empty()) ending.remedy = check_of(m.root_image, m.root_image_raw);
         break;
     }
     case guest_panic: ending = of_panic(heard, m); break;

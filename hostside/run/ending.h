@@ -26,9 +26,10 @@ struct Heard {
 // What the machine is, as far as the words need it.
 struct Circumstances {
     int exit_code = 0, timeout_s = 0, memory_mib = 0;
-    std::string initrd;        // the file
-    std::string console;       // its last part; see printable_lines()
-    std::string root_image{};  // a qcow2; empty: there is none
+    std::string initrd;           // the file
+    std::string console;          // its last part; see printable_lines()
+    std::string root_image{};     // empty: there is none
+    bool root_image_raw = false;  // else a qcow2
 };
 
 struct Ending {

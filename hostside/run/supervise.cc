@@ -76,18 +76,22 @@ class Run {
         for (;;) {
             if (status_.fd() < 0 && !connected_) connect();
             ConsoleView *const view = supervision_.view;
-            std::array<pollfd, 6> polls{{{signals.fd(), POLLIN, 0},
-                                         {status_.fd(), POLLIN, 0},
-                                         {events_.fd(), POLLIN, 0},
-                                         {supervision_.console.fd(), POLLIN, 0},
-                                         {qemu_output_.get(), POLLIN, 0},
-                                         {view != nullptr ? view->input_fd() : -1, POLLIN, 0}}};
-            (void)::poll(polls.data(), polls.size(), wait_ms());
+            constexpr size_t served = 6;
+            std::array<pollfd, served + ConsoleServer::descriptors> polls{{{signals.fd(), POLLIN, 0},
+                                                                           {status_.fd(), POLLIN, 0},
+                                                                           {events_.fd(), POLLIN, 0},
+                                                                           {supervision_.console.fd(), POLLIN, 0},
+                                                                           {qemu_output_.get(), POLLIN, 0},
+                                                                           {view != nullptr ? view->input_fd() : -1, POLLIN, 0}}};
+            ConsoleServer *const server = supervision_.server;
+            if (server != nullptr) std::ranges::copy(server->wanted(), polls.begin() + served);
+            (void)::poll(polls.data(), served + (server != nullptr ? ConsoleServer::descriptors : 0), wait_ms());
             if (polls[1].revents != 0) take_status();
             if (polls[2].revents != 0) take_events();
             if (polls[3].revents != 0) take_console();
             if (polls[4].revents != 0) take_qemu_output();
             if (polls[5].revents != 0) view->type();
+            if (server != nullptr) server->serve(std::span(polls).subspan(served));
             if (view != nullptr) view->tick();
             take_signals(signals);
             check_companions();
@@ -115,8 +119,9 @@ class Run {
         connected_ = true;
         status_ = StatusPort(std::move(*status), interactive_);
         if (auto events = to(events_socket)) events_ = QemuEvents(std::move(*events));
-        if (supervision_.view != nullptr)
-            supervision_.view->connect(std::format("{}/{}.in", supervision_.run_directory, typed_pipe));
+        const std::string fifo = std::format("{}/{}.in", supervision_.run_directory, typed_pipe);
+        if (supervision_.view != nullptr) supervision_.view->connect(fifo);
+        if (supervision_.server != nullptr) supervision_.server->connect(fifo);
         report({.kind = RunEvent::started, .number = qemu_});
     }
 
@@ -170,6 +175,7 @@ class Run {
     void take_console() {
         const std::string text = supervision_.console.take();
         if (supervision_.view != nullptr) supervision_.view->show(text);
+        if (supervision_.server != nullptr) supervision_.server->show(text);
         if (emergency_watch_.take(text) && !emergency_at_ && !in_emergency_) emergency_at_ = Clock::now() + emergency_patience;
         if (interactive_ || code_ || !supervision_.console.firmware_waits()) return;
         tell_nothing_to_boot();
@@ -277,6 +283,7 @@ class Run {
         for (int i = 0; i < most_reads && more(events_.fd()); ++i) take_events();
         for (int i = 0; i < most_reads && more(supervision_.console.fd()); ++i) take_console();
         for (int i = 0; i < most_reads && more(qemu_output_.get()); ++i) take_qemu_output();
+        if (supervision_.server != nullptr) supervision_.server->finish();
         if (code_) return *code_;
         // A kernel that panics resets the machine; whoever powers it off may have printed those words.
         if (panicked_ || (supervision_.console.ends_in_panic() && end_ != QemuEvent::power_off)) {

@@ -8,6 +8,7 @@
 
 #include "hostside/base/exit_code.h"
 #include "hostside/run/console_log.h"
+#include "hostside/run/console_server.h"
 #include "hostside/run/console_view.h"
 #include "hostside/run/run_event.h"
 #include "mounts/base/error.h"
@@ -28,10 +29,11 @@ struct Supervision {
     ConsoleLog &console;  // argv names its writer
     int inherited = -1;   // a descriptor that argv names and QEMU has; -1: none
     std::vector<Companion> companions;
-    int timeout_s = 0;            // 0: none
-    bool other_user = false;      // QEMU becomes another user than ours
-    bool terminal = true;         // QEMU has our stdin and stdout; not with a view
-    ConsoleView *view = nullptr;  // shows the console to a person, and keeps QEMU's own words for its failure
+    int timeout_s = 0;                // 0: none
+    bool other_user = false;          // QEMU becomes another user than ours
+    bool terminal = true;             // QEMU has our stdin and stdout; not with a view
+    ConsoleServer *server = nullptr;  // of a machine in the background
+    ConsoleView *view = nullptr;      // shows the console to a person, and keeps QEMU's own words for its failure
     std::function<void(const RunEvent &)> report;
 };
 

@@ -1,5 +1,7 @@
 #include "hostside/store/contents.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <format>
 #include <set>
@@ -68,10 +70,12 @@ Result<Infos> registered(const Machine &m, const std::set<std::string> &roots) {
     return infos;
 }
 
-Result<Infos> closure_of(const Machine &m, const std::set<std::string> &roots) {
-    // /nix/store and /nix/var are siblings, wherever they lie.
-    const std::string database = m.store.substr(0, m.store.rfind('/')) + "/var/nix/db/db.sqlite";
-    auto infos = nixdb::closure(database, {roots.begin(), roots.end()});
+// /nix/store and /nix/var are siblings, wherever they lie.
+std::string database_beside(const std::string &store) { return store.substr(0, store.rfind('/')) + "/var/nix/db/db.sqlite"; }
+
+Result<Infos> closure_of(const Machine &m, const std::set<std::string> &roots, bool &from_database) {
+    auto infos = nixdb::closure(database_beside(m.store), {roots.begin(), roots.end()});
+    from_database = infos.has_value();
     if (infos || !m.reginfo.starts_with(prefix)) return infos;
     auto from_text = registered(m, roots);
     return from_text ? std::move(from_text) : std::move(infos);
@@ -82,10 +86,10 @@ Result<Infos> closure_of(const Machine &m, const std::set<std::string> &roots) {
 Result<StoreContents> store_contents(const Machine &m) {
     auto roots = roots_of(m);
     if (!roots) return std::unexpected(roots.error());
-    auto infos = closure_of(m, *roots);
+    StoreContents contents{.roots = {roots->begin(), roots->end()}};
+    auto infos = closure_of(m, *roots, contents.from_database);
     if (!infos) return std::unexpected(infos.error());
     std::ranges::sort(*infos, {}, &mounts::PathInfo::path);
-    StoreContents contents{.roots = {roots->begin(), roots->end()}};
     mounts::Sha256Stream hash;
     for (const auto &info : *infos) {
         // Each is mounted by its name: no database leads out of the store.
@@ -98,6 +102,16 @@ Result<StoreContents> store_contents(const Machine &m) {
     }
     for (const unsigned char byte : hash.finish()) contents.hash += std::format("{:02x}", byte);
     return contents;
+}
+
+Result<> check_still_there(const Machine &m, const StoreContents &contents) {
+    const std::string database = database_beside(m.store);
+    if (!contents.from_database || ::access(database.c_str(), F_OK) < 0) return {};
+    auto valid = nixdb::check_valid(database, contents.roots);
+    if (!valid)
+        valid.error().hint +=
+            "; the host's garbage collector took it while the machine was about to start: build the system again";
+    return valid;
 }
 
 }  // namespace hostside

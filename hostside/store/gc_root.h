@@ -17,6 +17,8 @@ class GcRoot {
     // collector may take the paths while the machine runs.
     static base::Result<GcRoot> hold(const std::string &store, const std::vector<std::string> &paths,
                                      const std::string &run_directory);
+    // More of the same store. A path of its own: one that is not valid there is no reason to lose the others.
+    base::Result<> add(const std::string &store, const std::string &path, const std::string &run_directory);
     GcRoot() = default;
     GcRoot(GcRoot &&) noexcept = default;
     GcRoot &operator=(GcRoot &&other) noexcept;
@@ -27,6 +29,10 @@ class GcRoot {
   private:
     std::string path_;  // of the temporary roots; empty: none
     base::Fd file_;     // locked
+    int added_ = 0;
 };
+
+// For as long as `image` is there, which is made of these paths: links beside it, which go when it goes (base/cache.h).
+base::Result<> hold_for_image(const std::string &store, const std::vector<std::string> &paths, const std::string &image);
 
 }  // namespace hostside

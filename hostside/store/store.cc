@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <format>
+#include <set>
 
 #include "hostside/store/image.h"
 
@@ -14,6 +16,7 @@ namespace {
 
 using base::fail;
 using base::Result;
+namespace fs = std::filesystem;
 
 ImageSpec image_spec(const StorePlan &plan, const Machine &m, const std::string &run_directory) {
     return {m.store, *plan.contents, m.store_compression, run_directory};
@@ -67,6 +70,43 @@ bool may_take_image(const Machine &m) {
            !m.use_boot_loader;
 }
 
+// The store path in `store` that a file of the machine's lies in; empty: in none.
+std::string path_in_store(const std::string &store, const std::string &file) {
+    std::error_code error;
+    const std::string directory = fs::canonical(store, error).string() + "/";
+    const std::string real = file.empty() || error ? "" : fs::canonical(file, error).string();
+    if (error || !real.starts_with(directory)) return "";
+    return "/nix/store/" + real.substr(directory.size(), real.find('/', directory.size()) - directory.size());
+}
+
+// What else QEMU or the guest reads: images, and what they lie over.
+std::set<std::string> paths_of_files(const Machine &m, const std::string &store) {
+    std::set<std::string> paths;
+    const auto add = [&](const std::string &file) {
+        if (auto path = path_in_store(store, file); !path.empty()) paths.insert(std::move(path));
+    };
+    for (const auto *file : {&m.disk_image, &m.boot_disk, &m.kernel, &m.initrd, &m.bios, &m.efi_firmware, &m.efi_variables})
+        add(*file);
+    for (const auto &file : m.backing_files) add(file);
+    for (const auto &drive : m.drives) add(drive.file);
+    for (const auto &share : m.shared_directories) add(share.source);
+    return paths;
+}
+
+void hold_roots(ProvidedStore &provided, const StorePlan &plan, const Machine &m, const std::string &run_directory) {
+    const auto note = [&](const base::Error &error) {
+        provided.notes.push_back("the host's garbage collector may take the store from the guest: " + base::message(error));
+    };
+    auto root = GcRoot::hold(m.store, plan.contents ? plan.contents->roots : std::vector<std::string>{}, run_directory);
+    if (root)
+        provided.gc_root = std::move(*root);
+    else
+        note(root.error());
+    const std::string store = m.store.empty() ? "/nix/store" : m.store;
+    for (const auto &path : paths_of_files(m, store))
+        if (auto added = provided.gc_root.add(store, path, run_directory); !added) note(added.error());
+}
+
 }  // namespace
 
 Result<StorePlan> plan_store(const Machine &m, const std::string &run_directory) {
@@ -107,17 +147,17 @@ Result<StorePlan> plan_store(const Machine &m, const std::string &run_directory)
 Result<ProvidedStore> provide_store(const StorePlan &plan, const Machine &m, const std::string &run_directory,
                                     const std::function<void(const std::string &)> &progress) {
     ProvidedStore provided{.image = plan.image};
+    hold_roots(provided, plan, m, run_directory);
+    if (plan.contents)
+        if (auto there = check_still_there(m, *plan.contents); !there) return std::unexpected(there.error());
     if (plan.kind == "erofs") {
-        auto made = make_image(image_spec(plan, m, run_directory), progress);
-        return made ? Result<ProvidedStore>(std::move(provided)) : std::unexpected(made.error());
+        if (auto made = make_image(image_spec(plan, m, run_directory), progress); !made) return std::unexpected(made.error());
+        if (!plan.image.starts_with(run_directory))
+            if (auto held = hold_for_image(m.store, plan.contents->roots, plan.image); !held)
+                provided.notes.push_back("the host's garbage collector may take what the store's image was made of: " +
+                                         base::message(held.error()));
+        return provided;
     }
-    // An image is a copy, but what is shared must stay.
-    auto root = GcRoot::hold(m.store, plan.contents ? plan.contents->roots : std::vector<std::string>{}, run_directory);
-    if (root)
-        provided.gc_root = std::move(*root);
-    else
-        provided.notes.push_back("the host's garbage collector may take the store from the guest: " +
-                                 base::message(root.error()));
     Result<> done;
     if (plan.kind == "virtiofs")
         done = provide_daemon(provided, plan, m, run_directory);

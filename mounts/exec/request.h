@@ -19,8 +19,9 @@ struct Request {
     std::string user;                      // empty: root
     std::optional<Size> terminal;          // absent: three pipes
     // A task that the agent performs itself instead of running argv. Empty: none. "put MODE FILE" and "get FILE" access a file
-    // in the guest; "power-off"; "wait-for UNIT" waits for a systemd unit. For builds: "build-begin USER OUTPUT...", "build-end
-    // USER PLACE", "nar PATH" and "nar-loosely PATH", where USER "-" is any build user.
+    // in the guest; "power-off"; "answer" does nothing; "wait-for UNIT" waits for a systemd unit. For builds: "build-begin USER
+    // OUTPUT...", "build-end USER PLACE", "nar PATH" and "nar-loosely PATH", where USER "-" is any build user. For the store:
+    // "store-new" prints the registration of what the guest added to it, and "store-rollback" removes that.
     std::string task;
     // Run as Nix runs a builder: the environment comes only from the request, and the default user is a build user.
     bool builder = false;

@@ -16,6 +16,8 @@
 #include "mounts/base/process.h"
 #include "mounts/exec/request.h"
 #include "stage1/agent/build.h"
+#include "stage1/base/rollback_mark.h"
+#include "stage1/nixdb/new_paths.h"
 
 namespace stage1 {
 
@@ -117,7 +119,12 @@ int power_off() {
     return refuse({"power off", "", errno, ""});
 }
 
-// A missing path has its own status, because a builder may fail to make an output.
+int tell(const Result<std::string> &text) {
+    const auto told = text ? base::write_all(STDOUT_FILENO, *text, "stdout") : std::unexpected(text.error());
+    return told ? 0 : refuse(told.error());
+}
+
+// An absent one has a status of its own: a builder that made no output.
 int nar(const std::string &path, bool loosely) {
     struct stat st{};
     if (::lstat(path.c_str(), &st) < 0 && errno == ENOENT) return mounts::exec::absent_status;
@@ -142,7 +149,10 @@ int do_task(const std::string &task) {
     const size_t blank = task.find(' ');
     const std::string verb = task.substr(0, blank), rest = blank == std::string::npos ? "" : task.substr(blank + 1);
     if (verb == "power-off") return power_off();
+    if (verb == "answer") return 0;
     if (verb == "wait-for") return wait_for(rest);
+    if (verb == "store-new") return tell(nixdb::registration_of_new_paths("/"));
+    if (verb == "store-rollback") return tell(ask_for_rollback("/"));
     if (verb == "nar" || verb == "nar-loosely") return nar(rest, verb != "nar");
     if (verb.starts_with("build-")) return build(verb, rest);
     Result<> done = base::fail(0, "do", verb, "this agent does not know it; is the guest's stage1 an older one?");

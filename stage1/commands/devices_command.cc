@@ -17,6 +17,7 @@
 #include "stage1/commands/generator.h"
 #include "stage1/commands/run_phase.h"
 #include "stage1/disk/prepare_disk.h"
+#include "stage1/steps/scan_progress.h"
 
 namespace stage1 {
 
@@ -58,6 +59,7 @@ bool vouched_by_launcher(const std::string &device) {
 
 Result<> prepare_one(DiskRequest request) {
     request.vouched = request.vouched || (!request.dry_run && vouched_by_launcher(request.device));
+    request.progress = tell_scan_of(request.device);
     return prepare_disk(request).transform([](const DiskOutcome &outcome) { std::println("{}", outcome.description); });
 }
 

@@ -73,8 +73,8 @@ base::Result<> look_closer(DiskFacts &facts, int disk, const DiskRequest &reques
     const auto expected = facts.intent ? image->wait() : -1;
     if (!expected) return std::unexpected(expected.error());
     const uint64_t size = facts.identity.size_bytes;
-    // Vouching means that nothing was ever written, so it is void if the disk has an intent.
-    auto emptiness = examine(disk, ranges_to_read(size, request.vouched && !facts.intent), *expected);
+    // An image to which nothing was written holds no format that was cut short: with an intent nobody can vouch.
+    auto emptiness = examine(disk, ranges_to_read(size, request.vouched && !facts.intent), *expected, request.progress);
     if (!emptiness) return std::unexpected(emptiness.error());
     facts.emptiness = *emptiness;
     if (emptiness->outcome == Emptiness::Outcome::foreign) facts.remains = name_remains(disk, size);

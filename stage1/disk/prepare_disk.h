@@ -6,6 +6,7 @@
 
 #include "mounts/base/error.h"
 #include "mounts/protocol.h"
+#include "stage1/disk/zero_scan.h"
 
 namespace stage1 {
 
@@ -17,6 +18,7 @@ struct DiskRequest {
     // The launcher vouches that nothing was ever written to the image. The disk is then probed as usual, but not read to its
     // end (zero_scan.h).
     bool vouched = false;
+    ScanProgress progress{};  // of reading it, where that takes long
 };
 
 struct DiskOutcome {

@@ -76,11 +76,16 @@ class Search {
         const Range &range = ranges_[range_];
         const Range piece{range.offset + done_bytes_, std::min(piece_bytes, range.size_bytes - done_bytes_)};
         done_bytes_ += piece.size_bytes;
+        taken_bytes_ += piece.size_bytes;
         if (done_bytes_ == range.size_bytes) {
             ++range_;
             done_bytes_ = 0;
         }
         return piece;
+    }
+    uint64_t taken_bytes() {
+        const std::scoped_lock lock(mutex_);
+        return taken_bytes_;
     }
     void found(const Range &piece, base::Result<Emptiness> what) {
         const std::scoped_lock lock(mutex_);
@@ -94,12 +99,31 @@ class Search {
     const std::vector<Range> &ranges_;
     std::mutex mutex_;  // guards the members below
     size_t range_ = 0;
-    uint64_t done_bytes_ = 0;  // of the current range
+    uint64_t done_bytes_ = 0;   // of that range
+    uint64_t taken_bytes_ = 0;  // of all
     std::optional<uint64_t> found_at_;
     base::Result<Emptiness> answer_ = Emptiness{};
 };
 
-// A huge page if the kernel has one: one page fault and one segment per request instead of hundreds.
+// Tells in twenty steps how far a long scan is.
+class Teller {
+  public:
+    Teller(const std::vector<Range> &ranges, const ScanProgress &progress) : progress_(progress) {
+        for (const Range &range : ranges) all_bytes_ += range.size_bytes;
+    }
+    void tell(uint64_t taken_bytes) {
+        constexpr uint64_t steps = 20;
+        if (!progress_ || all_bytes_ <= long_scan_bytes) return;
+        const uint64_t step = taken_bytes / (all_bytes_ / steps);
+        if (std::exchange(told_, step) != step) progress_(taken_bytes, all_bytes_);
+    }
+
+  private:
+    const ScanProgress &progress_;
+    uint64_t all_bytes_ = 0, told_ = 0;
+};
+
+// A huge page, where the kernel has one: one page fault and one segment of a request instead of some hundred.
 constexpr size_t huge_page_bytes = size_t{2} << 20;
 struct alignas(huge_page_bytes) Buffers {
     std::array<std::byte, piece_bytes> first, second;
@@ -113,10 +137,12 @@ class Reader {
         if (image >= 0) expected_.resize(piece_bytes);
     }
 
-    void work(Search &search) {
-        while (const auto piece = search.next())
+    void work(Search &search, Teller *teller = nullptr) {
+        while (const auto piece = search.next()) {
             if (auto what = look_at(*piece); !what || what->outcome != Emptiness::Outcome::empty)
                 search.found(*piece, std::move(what));
+            if (teller != nullptr) teller->tell(search.taken_bytes());
+        }
     }
 
   private:
@@ -162,7 +188,7 @@ std::vector<Range> ranges_to_read(uint64_t size, bool vouched) {
     return merged;
 }
 
-base::Result<Emptiness> examine(int fd, const std::vector<Range> &ranges, int image) {
+base::Result<Emptiness> examine(int fd, const std::vector<Range> &ranges, int image, const ScanProgress &progress) {
     const base::DirectReads direct(fd);
     Search search(ranges);
     const auto buffers = std::make_unique_for_overwrite<Buffers>();
@@ -170,7 +196,8 @@ base::Result<Emptiness> examine(int fd, const std::vector<Range> &ranges, int im
     Reader first(fd, image, buffers->first), second(fd, image, buffers->second);
     // While one thread compares, the device serves the other's request.
     std::thread helper([&] { second.work(search); });
-    first.work(search);
+    Teller teller(ranges, progress);
+    first.work(search, &teller);
     helper.join();
     return std::move(search).answer();
 }

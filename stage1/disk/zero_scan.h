@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "mounts/base/error.h"
@@ -28,9 +29,13 @@ struct Emptiness {
     int code = 0;         // errno if unreadable
 };
 
-// `fd`: the device. Reads it with O_DIRECT if possible, so that the page cache does not change. `image`: a memfd of the same
-// size, or -1. Does not compare its first 512 bytes: the intent is there, and decoding it was the check. Error: the image
-// cannot be read, or no memory.
-base::Result<Emptiness> examine(int fd, const std::vector<Range> &ranges, int image);
+// Told at each twentieth of a scan that reads more than this, by the thread that called.
+inline constexpr uint64_t long_scan_bytes = uint64_t{1} << 30;
+using ScanProgress = std::function<void(uint64_t read_bytes, uint64_t all_bytes)>;
+
+// `fd`: the device, read with O_DIRECT where it can, so that the page cache stays as it was. `image`: a memfd of the same size,
+// or -1. Its first 512 bytes are not compared: the intent lies there, and was checked by decoding it. An Error: the image, no
+// memory.
+base::Result<Emptiness> examine(int fd, const std::vector<Range> &ranges, int image, const ScanProgress &progress = {});
 
 }  // namespace stage1

@@ -36,8 +36,8 @@ base::Result<Rows> find_gone(mounts::Database &database, const std::vector<int64
     return rows;
 }
 
-// Adds all direct and indirect referrers of the paths in `drop`.
-base::Result<> add_referrers(mounts::Database &database, const RegisteredClosure &closure, Rows &drop) {
+// Adds to `drop` whatever refers to a path in it, near and far.
+base::Result<> add_referrers(mounts::Database &database, const std::function<bool(std::string_view)> &registered, Rows &drop) {
     auto referrers =
         database.prepare("select v.id, v.path from Refs r join ValidPaths v on v.id = r.referrer where r.reference = ?");
     if (!referrers) return std::unexpected(referrers.error());
@@ -51,7 +51,7 @@ base::Result<> add_referrers(mounts::Database &database, const RegisteredClosure
             if (!row) return std::unexpected(row.error());
             if (!*row) break;
             const int64_t id = referrers->integer(0);
-            if (!closure.registers(referrers->text(1)) && drop.emplace(id, referrers->text(1)).second) pending.push_back(id);
+            if (!registered(referrers->text(1)) && drop.emplace(id, referrers->text(1)).second) pending.push_back(id);
         }
         referrers->reset();
     }
@@ -60,7 +60,8 @@ base::Result<> add_referrers(mounts::Database &database, const RegisteredClosure
 
 }  // namespace
 
-base::Result<std::vector<std::string>> reconcile(mounts::Database &database, const RegisteredClosure &closure,
+base::Result<std::vector<std::string>> reconcile(mounts::Database &database,
+                                                 const std::function<bool(std::string_view)> &registered,
                                                  const std::vector<int64_t> &others, int store, const StoreLayers &layers,
                                                  bool strict) {
     auto drop = find_gone(database, others, store, layers);
@@ -72,8 +73,8 @@ base::Result<std::vector<std::string>> reconcile(mounts::Database &database, con
             0, "register", drop->begin()->second,
             std::to_string(drop->size()) +
                 " paths of the database are gone from the store, this is the first; stage1.register=auto drops them");
-    if (auto added = add_referrers(database, closure, *drop); !added) return std::unexpected(added.error());
-    // Delete dependent rows first, because this connection does not enforce foreign keys (they slow down a load).
+    if (auto added = add_referrers(database, registered, *drop); !added) return std::unexpected(added.error());
+    // What hangs on a path goes before it: foreign keys are not enforced on this connection, as they slow down a load.
     for (const char *sql : {"delete from Refs where reference = ?", "delete from Refs where referrer = ?",
                             "delete from DerivationOutputs where drv = ?", "delete from ValidPaths where id = ?"}) {
         auto statement = database.prepare(sql);

@@ -3,19 +3,22 @@
 // Keeps every path that the registration has.
 #pragma once
 
+#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "mounts/base/error.h"
 #include "mounts/nix/database.h"
-#include "stage1/nixdb/registered_closure.h"
 #include "stage1/nixdb/store_layers.h"
 
 namespace stage1::nixdb {
 
-// Returns the dropped store paths. `others`: the rows to check, none of them in the registration. `store`: the merged store's
-// descriptor, borrowed. `layers`: the layers beneath it. `strict`: refuse instead of dropping.
-base::Result<std::vector<std::string>> reconcile(mounts::Database &database, const RegisteredClosure &closure,
+// The store paths that were dropped. `registered`: whether the registration has a path, which stays then. `others`: the rows to
+// look at, none of them the registration's. `store`: the merged store's descriptor, borrowed. `layers`: beneath it. `strict`:
+// refuse instead.
+base::Result<std::vector<std::string>> reconcile(mounts::Database &database,
+                                                 const std::function<bool(std::string_view path)> &registered,
                                                  const std::vector<int64_t> &others, int store, const StoreLayers &layers,
                                                  bool strict);
 

@@ -97,7 +97,8 @@ base::Result<> change_database(mounts::Database &database, int root, const Regis
             report.note = "the closure is not in this root's store: not looked for paths that are gone";
             return {};
         }
-        return reconcile(database, closure, loader.others(), store->get(), StoreLayers::open(root), strict)
+        const auto registered = [&](std::string_view path) { return closure.registers(path); };
+        return reconcile(database, registered, loader.others(), store->get(), StoreLayers::open(root), strict)
             .transform([&](auto dropped) {
                 report.others -= dropped.size();
                 report.dropped = std::move(dropped);

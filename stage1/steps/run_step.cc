@@ -10,6 +10,7 @@
 #include "mounts/base/at.h"
 #include "mounts/boot/source.h"
 #include "mounts/devices/device.h"
+#include "mounts/devices/driverless.h"
 #include "mounts/devices/find_device.h"
 #include "mounts/devices/mount_file_system.h"
 #include "stage1/base/tell_host.h"
@@ -19,6 +20,7 @@
 #include "stage1/nixdb/register_closure.h"
 #include "stage1/steps/bind.h"
 #include "stage1/steps/check_file_system.h"
+#include "stage1/steps/scan_progress.h"
 #include "stage1/steps/store_union.h"
 #include "stage1/steps/switch_root.h"
 #include "stage1/steps/system.h"
@@ -56,6 +58,14 @@ Line find(const std::string &spec, FoundDevices &devices) {
     return found;
 }
 
+// Why nothing at all is there.
+std::string no_disk_because() {
+    const std::string driver = mounts::missing_disk_driver();
+    if (driver.empty()) return "; is the disk's driver (virtio_blk, say) in the kernel or in the initrd?";
+    return std::format("; the machine has a virtio device that nothing drives: '{}' is neither in this kernel nor in the initrd",
+                       driver);
+}
+
 Line run(const mounts::WaitForDevice &step, FoundDevices &devices) {
     // Do not wait for a name that can never match.
     if (const auto spec = mounts::parse_device_spec(step.spec); !spec) return std::unexpected(spec.error());
@@ -74,8 +84,7 @@ Line run(const mounts::WaitForDevice &step, FoundDevices &devices) {
     error.path = step.spec;
     const auto there = mounts::list_devices();
     error.hint = std::format("did not come within {} s ({}=SECONDS); there is: {}{}", step.timeout_s, "stage1.device-timeout",
-                             mounts::describe(there),
-                             there.empty() ? "; is the disk's driver (virtio_blk, say) in the kernel or in the initrd?" : "");
+                             mounts::describe(there), there.empty() ? no_disk_because() : "");
     return std::unexpected(std::move(error));
 }
 
@@ -92,6 +101,7 @@ Line run(const mounts::PrepareDisk &step, FoundDevices &devices) {
     if (!device) return device;
     request.device = *device;
     request.vouched = step.vouched && still_vouched();
+    request.progress = tell_scan_of(*device);
     const auto outcome = prepare_disk(request);
     if (!outcome) return std::unexpected(outcome.error());
     return outcome->description;

@@ -12,6 +12,7 @@
 #include "mounts/base/process.h"
 #include "mounts/devices/mount_file_system.h"
 #include "stage1/steps/removed_paths.h"
+#include "stage1/steps/rollback.h"
 #include "stage1/steps/target.h"
 
 namespace stage1 {
@@ -112,7 +113,9 @@ Result<std::string> mount_union(const mounts::MountUnion &planned) {
     const mounts::MountUnion &step = *paths;
     const std::string there = mounts::mounted_type(step.target);
     if (there == "overlay" || there.starts_with("fuse")) return std::format("union: was mounted at {} ({})", step.target, there);
-    const std::string back = bring_back_removed_paths(step);
+    const auto rolled = roll_back(step);
+    if (!rolled) return rolled;
+    const std::string back = *rolled + bring_back_removed_paths(step);
     if (step.engine != mounts::UnionEngine::fuse) {
         const auto overlay = mount_overlay(step);
         if (overlay) return std::format("union: overlay at {}{}", step.target, back);

@@ -2,20 +2,12 @@
 # `module`: hostside/nixos/qemu-vm.nix beside them, or null. `names`: what the modules mention, JSON, for the stand-in packages.
 { nixpkgs, libdir, names, module ? null, writableStore ? true, register ? false }:
 let
-  lib = import libdir;
-  pkgs = import ../nixos/packages.nix { inherit lib; names = builtins.fromJSON (builtins.readFile names); path = nixpkgs; };
-  inherit (import (nixpkgs + "/nixos/lib/eval-config.nix") {
-    system = null;
-    inherit lib;
+  inherit (import ../nixos/nixpkgs.nix { inherit nixpkgs libdir names; }) lib nixos;
+  inherit (nixos {
+    label = "measured";
     modules = [
       (if module == null then nixpkgs + "/nixos/modules/virtualisation/qemu-vm.nix" else module)
       {
-        nixpkgs.pkgs = lib.mkForce pkgs;
-        nixpkgs.hostPlatform = "x86_64-linux";
-        system.stateVersion = "24.05";
-        system.nixos.label = "measured";
-        documentation.enable = false;
-        documentation.nixos.enable = false;
         boot.initrd.systemd.enable = true;
         virtualisation = { graphics = false; inherit writableStore; }
           // lib.optionalAttrs (module != null) { runvm = { inherit register; }; };

@@ -124,17 +124,6 @@ TEST_CASE("graphics with a resolution boots without a screen to show it on") {
     CHECK_THAT(place.wait_for("classes"), ContainsSubstring("0x030000"));
 }
 
-int free_port(int type = SOCK_STREAM) {
-    const base::Fd socket(::socket(AF_INET, type | SOCK_CLOEXEC, 0));
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    REQUIRE(::bind(socket.get(), reinterpret_cast<const sockaddr *>(&address), size) == 0);
-    REQUIRE(::getsockname(socket.get(), reinterpret_cast<sockaddr *>(&address), &size) == 0);
-    return ntohs(address.sin_port);
-}
-
 std::string fetch(int port) {
     const auto exit =
         base::run({.argv = {"timeout", "20", "busybox", "wget", "-q", "-O", "-", std::format("http://127.0.0.1:{}/page", port)},

@@ -46,7 +46,7 @@ TEST_CASE("our own union is mounted with the options of the kernel's command lin
     const auto wrong = machine.boot({.store_union = "tmpfs", .parameters = {"stage1.union.options=mode=fast"}});
     CHECK(wrong.exit_code == 120);
     CHECK_THAT(wrong.console, ContainsSubstring("the boot failed: union '/mnt-root/nix/store': unionfs ended with 1: option "
-                                                "'mode=fast': auto, store or throughput is expected\r\n"));
+                                                "'mode=fast': expected auto, store or throughput\r\n"));
 }
 
 TEST_CASE("an upper on the disk that our own union wrote is the kernel's at the next boot") {

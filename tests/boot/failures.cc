@@ -92,6 +92,7 @@ std::vector<Refusal> refused_values() {
         {{}, {"--cores", "many"}, {"cores"}},
         {{}, {"--union", "sideways"}, {"sideways"}},
         {{}, {"--forward-ports", "22"}, {"--forward-ports: must be "}},
+        {{}, {"--forward-ports", "[::1]:8080:80"}, {"forward port '::1': an IPv6 address", "take 127.0.0.1 for ::1"}},
         {{}, {"--resolution", "wide"}, {"resolution"}},
         {{}, {"--disk-interface", "floppy"}, {"virtio"}},
         {{}, {"--memroy-size", "512"}, {"--memroy-size", "did you mean --memory-size?"}},
@@ -128,6 +129,17 @@ TEST_CASE("a stage 2 that ends, one that is not there, and a share that nobody o
     check_words(
         machine.boot({.parameters = {"stage1.share=nowhere:/mnt/nowhere"}, .disk = false}), 120,
         {"stage 1 failed in its phase 'mounts'", "tag 'nowhere' not offered by the host; tags present: shared, store, xchg"});
+}
+
+TEST_CASE("an initrd that lacks the driver of the machine's disk is told with the driver's name") {
+    Machine machine;
+    (void)boot_test::fixture();
+    const std::string initrd = machine.xchg() + ".initrd";
+    boot_test::must_run({"/usr/bin/env", "MODULES=virtio_pci ext4 crc32c_generic virtio_console 9p 9pnet_virtio overlay",
+                         "tests/support/shell-initrd", initrd, (boot_test::build_directory() / "stage1").string()});
+    check_words(machine.boot({.parameters = {"stage1.device-timeout=1"}, .arguments = {"--initrd", initrd}}), 120,
+                {"stage 1 failed in its phase 'devices'", "wait for 'serial=root': No such device", "there is: none; ",
+                 "nothing drives: 'virtio_blk' is neither in this kernel nor in the initrd"});
 }
 
 TEST_CASE("a panic is told last, with its reason and what to do, whatever the kernel says after it") {

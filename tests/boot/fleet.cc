@@ -123,7 +123,7 @@ TEST_CASE("the fleet that fleet init writes runs: commands, copies, and a servic
 TEST_CASE("a machine of a fleet that fails by itself, loses its launcher or its QEMU has its own end, and the rest goes on") {
     const Fleet fleet;
     fleet.write(
-        R"("seven":{"description":{"kernelParams":["exits=7"]}},"no-launcher":{},"no-qemu":{},"command":{"script":"echo said\nexit 9"})");
+        R"("seven":{"description":{"kernelParams":["exits=7"]}},"no-launcher":{},"no-qemu":{},"no-share":{"description":{"kernelParams":["stage1.share=nowhere:/mnt/x"]}},"command":{"script":"echo said\nexit 9"})");
     const pid_t pid = fleet.place.launch(fleet.words({}, 4));
     const auto at_stage2 = [&](const std::string &name) {
         return machine(fleet.results(), name).outcome == Outcome::running &&
@@ -142,9 +142,15 @@ TEST_CASE("a machine of a fleet that fails by itself, loses its launcher or its 
     CHECK(machine(result, "no-launcher").cause == "its launcher was killed");
     CHECK(machine(result, "no-qemu").exit_code == 123);
     CHECK_THAT(machine(result, "no-qemu").cause, ContainsSubstring("signal 9"));
+    CHECK(machine(result, "no-share").exit_code == 120);
+    const std::string log = fleet.path("out/no-share/console.log"), report = fleet.path("out/no-share/report.json");
+    CHECK_THAT(fleet.of("no-share", "output"),
+               ContainsSubstring("look: " + log + ", runvm report " + report) && !ContainsSubstring("runvm logs"));
+    CHECK_THAT(fleet.of("no-share", "console.log"), ContainsSubstring("tag 'nowhere' not offered by the host"));
+    CHECK_THAT(fleet.place.runvm({"report", report}).output, ContainsSubstring("failed after "));
     CHECK(machine(result, "command").exit_code == 9);
     CHECK_THAT(fleet.of("command", "output"), ContainsSubstring("said\n"));
-    CHECK(result.count(Outcome::failed) == 4);
+    CHECK(result.count(Outcome::failed) == 5);
     const auto checked =
         base::run({.argv = {"xmllint", "--noout", "--relaxng", "tests/support/junit.rng", fleet.path("out/junit.xml")},
                    .capture_output = true});

@@ -95,6 +95,41 @@ echo the button was pressed)");
     CHECK(never.output == "runvm: find machine 'other': no machine runs, and no run of this name was kept\n");
 }
 
+TEST_CASE("a `runvm console` that takes nothing doubles no character of the log, and afterwards has each once itself") {
+    constexpr int lines = 3000;
+    const Place place(
+        std::format("read -r line </dev/console; echo begin; until cat /tmp/shared/go; do sleep 1; done; seq 1 {}; "
+                    "echo end; touch /tmp/shared/said; sleep 1000",
+                    lines));
+    REQUIRE(place.runvm({"start", "--name", "web"}).status == 0);
+    std::array<int, 2> keys{};
+    REQUIRE(::pipe2(keys.data(), O_CLOEXEC) == 0);
+    const base::Fd typed(keys[0]);
+    base::Fd typing(keys[1]);
+    auto console = base::start({.argv = place.words({"console", "web"}), .standard_input = typed.get(), .capture_output = true});
+    REQUIRE(console);
+    const auto logged = [&] { return place.runvm({"logs", "web"}).output; };
+    // The guest waits for this line, so that the console is joined before.
+    REQUIRE(within(60, [&] { return base::write_all(typing.get(), "go\n", "console") && logged().contains("begin"); }));
+    REQUIRE(::kill(console->pid, SIGSTOP) == 0);
+    std::ofstream(place.shared() + "/go").flush();
+    (void)place.wait_for("said");
+    REQUIRE(::kill(console->pid, SIGCONT) == 0);
+    std::string wanted = "\n";
+    for (int i = 1; i <= lines; ++i) wanted += std::format("{}\n", i);
+    wanted += "end";
+    std::string log = logged();
+    std::erase(log, '\r');
+    CHECK(log.contains(wanted));
+    REQUIRE(base::write_all(typing.get(), "\x1d", "console"));
+    std::string shown = base::read_all(console->output.get(), "console", size_t{1} << 22).value_or("");
+    CHECK(wait_for_end(console->pid) == 0);
+    std::erase(shown, '\r');
+    CHECK(shown.contains("\n1\n2\n3\n"));
+
+    CHECK(place.runvm({"stop", "web", "--now"}).status == 0);
+}
+
 TEST_CASE("QEMU ends with its launcher, and what a killed launcher left is swept at the next start") {
     const Place place;
     REQUIRE(place.runvm({"start", "--name", "one"}).status == 0);

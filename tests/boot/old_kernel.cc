@@ -1,4 +1,4 @@
-// The union on a kernel that sends no request twice: Linux 6.1, which none of the other boots has.
+// The union on a kernel that can't resend requests: Linux 6.1, which none of the other boots has.
 #include <catch_amalgamated.hpp>
 #include <cstdlib>
 #include <filesystem>
@@ -79,14 +79,15 @@ TEST_CASE("on Linux 6.1 the union says that it doesn't live through its daemon's
     std::erase(console, '\r');
     INFO(console);
     CHECK(exit->status == 0);
-    CHECK_THAT(console, ContainsSubstring("unionfs: this kernel sends no request twice (Linux 6.9 does): the mount ends if its "
-                                          "daemon crashes\n"));
-    CHECK_THAT(console, ContainsSubstring("unionfs: io_uring=on: the kernel has none (Linux 6.14 with fuse.enable_uring=1 has): "
-                                          "requests come through /dev/fuse\n"));
+    CHECK_THAT(
+        console,
+        ContainsSubstring(
+            "unionfs: if the daemon crashes, the mount is lost, because this kernel can't resend requests (Linux 6.9 can)\n"));
+    CHECK_THAT(console, ContainsSubstring("unionfs: io_uring=on: this kernel doesn't offer it (Linux 6.14 with "
+                                          "fuse.enable_uring=1 does), so requests come through /dev/fuse\n"));
     CHECK_THAT(console, ContainsSubstring("mount: 0, reads of-the-lower\n"));
     CHECK_THAT(console, ContainsSubstring("cat: can't open '/m/file': Transport endpoint is not connected\n"));
-    CHECK_THAT(console,
-               ContainsSubstring("unionfs: /m: the worker was ended by signal 9; the kernel can't send its requests again "
-                                 "(Linux 6.9 can), so the mount is lost: unmount it and mount it anew\n"));
+    CHECK_THAT(console, ContainsSubstring("unionfs: /m: the worker was killed by signal 9; this kernel can't resend requests "
+                                          "(Linux 6.9 can), so the mount is lost; unmount it and mount it again\n"));
     CHECK_THAT(console, ContainsSubstring("anew: 0, reads of-the-guest\n"));
 }

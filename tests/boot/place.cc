@@ -1,5 +1,7 @@
 #include "tests/boot/place.h"
 
+#include <arpa/inet.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include <array>
@@ -101,6 +103,17 @@ bool alive(pid_t pid) {
     const std::string stat = base::read_file(std::format("/proc/{}/stat", pid), 4096).value_or("");
     const size_t name_end = stat.rfind(") ");
     return name_end != std::string::npos && stat[name_end + 2] != 'Z';
+}
+
+int free_port(int type) {
+    const base::Fd socket(::socket(AF_INET, type | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    REQUIRE(::bind(socket.get(), reinterpret_cast<const sockaddr *>(&address), size) == 0);
+    REQUIRE(::getsockname(socket.get(), reinterpret_cast<sockaddr *>(&address), &size) == 0);
+    return ntohs(address.sin_port);
 }
 
 void pause_ms(int milliseconds) { std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds)); }

@@ -5,6 +5,7 @@
 //     place.wait_for("up");
 #pragma once
 
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include <string>
@@ -53,6 +54,9 @@ bool alive(pid_t pid);
 // Polls for up to `seconds`.
 bool within(int seconds, const auto &condition);
 void pause_ms(int milliseconds);
+
+// One of the host's loopback that nobody has.
+int free_port(int type = SOCK_STREAM);
 
 // The exit code of a process of ours.
 int wait_for_end(pid_t pid);

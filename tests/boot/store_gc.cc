@@ -24,7 +24,11 @@ cp -a $fixture/root/nix/var $work/root/nix/
 mount --bind $work/root/nix /nix
 echo garbage >$work/garbage
 garbage=$(nix-store --add $work/garbage)
-export XDG_RUNTIME_DIR=$work/run SHARED_DIR=$work/shared NIX_DISK_IMAGE=
+qemu-img create -q -f qcow2 $work/base 256M
+base=$(nix-store --add $work/base)
+qemu-img create -q -f qcow2 -b $base -F qcow2 $work/disk
+[ $how = root ] || chmod 666 $work/disk
+export XDG_RUNTIME_DIR=$work/run SHARED_DIR=$work/shared NIX_DISK_IMAGE=$work/disk XDG_CACHE_HOME=$work
 toplevel=$(cat $fixture/toplevel)
 echo 'touch /tmp/shared/up; until [ -e /tmp/shared/go ]; do sleep 1; done
 echo 3 >/proc/sys/vm/drop_caches; cat /nix/store/*-nix-2.8/bin/nix | wc -c; find /nix/store | wc -l; touch /tmp/shared/read' >$work/shared/cmd
@@ -37,7 +41,7 @@ if [ $how = daemon ]; then
     until [ -S /nix/var/nix/daemon-socket/socket ]; do sleep 0.1; done
     user="env NIX_REMOTE=daemon unshare --user --map-user=1000 --map-group=1000"
 fi
-$user $build/runvm start --name gc --accel tcg --timeout 300 --toplevel $toplevel
+$user $build/runvm start --name gc --accel tcg --timeout 300 --toplevel $toplevel --backing-file $base
 for i in $(seq 240); do [ -e $work/shared/up ] && break; sleep 1; done
 nix-store --gc >$work/gc.log 2>&1
 [ -e $garbage ] || echo "what is garbage goes"
@@ -45,11 +49,12 @@ for path in $(cat $fixture/closure); do
     case $path in *-registration) continue ;; esac
     [ -e $path ] || echo "LOST $path"
 done
+[ -e $base ] || echo "LOST $base"
 touch $work/shared/go
 for i in $(seq 120); do [ -e $work/shared/read ] && echo "the guest reads on" && break; sleep 1; done
 $user $build/runvm stop --now gc
 nix-store --gc >>$work/gc.log 2>&1
-[ -e $toplevel ] || echo "and with the machine its store"
+[ -e $toplevel ] || [ -e $base ] || echo "and with the machine its store"
 [ $how = root ] || kill $daemon
 )sh";
 

@@ -3,7 +3,8 @@
 # it starts is the fixture's (`system`), and the initrd is made before, of what the same modules say (tests/bench/nixos-initrd).
 { nixpkgs, libdir, names, programs, qemu, initrd, bash, tools, system, accelerator ? "tcg" }:
 let
-  lib = import libdir;
+  real = import ./nixpkgs.nix { inherit nixpkgs libdir names; };
+  inherit (real) lib;
   stored = builtins.storePath;
   # What is in the store already, as modules take a package.
   packaged = name: outPath: {
@@ -26,7 +27,7 @@ let
   });
   file = mode: name: text: build name { inherit text; } ''printf %s "$text" >$out; chmod ${mode} $out'';
   runvm = import_ "runvm" programs;
-  none = import ./packages.nix { inherit lib; names = builtins.fromJSON (builtins.readFile names); path = nixpkgs; };
+  none = real.pkgs;
   pkgs = none // {
     runvm = none.runvm // runvm;
     appendOverlays = _: pkgs;
@@ -43,9 +44,9 @@ let
     closureInfo = { rootPaths }: build "closure-info" { exportReferencesGraph = lib.concatMap (path: [ "closure-${baseNameOf path}" path ]) rootPaths; }
       "mkdir $out; ${runvm}/bin/runvm reginfo --graph closure-* >$out/registration";
   };
-  inherit (import (nixpkgs + "/nixos/lib/eval-config.nix") {
-    system = null;
-    inherit lib;
+  inherit (real.nixos {
+    label = "built";
+    packages = pkgs;
     modules = [
       # A computer: what its configuration says of disks must not be the machine's.
       ({ config, ... }: {
@@ -66,14 +67,6 @@ let
           };
         };
       })
-      {
-        nixpkgs.pkgs = lib.mkForce pkgs;
-        nixpkgs.hostPlatform = "x86_64-linux";
-        system.stateVersion = "24.05";
-        system.nixos.label = "built";
-        documentation.enable = false;
-        documentation.nixos.enable = false;
-      }
     ];
   }) config;
 in

@@ -57,6 +57,31 @@ let
       bios = null;
     };
 
+    # The options that people set most; tests/boot boots both.
+    most-used = virtual {
+      memorySize = 768;
+      cores = 2;
+      diskSize = 640;
+      diskImage = "./most-used.qcow2";
+      emptyDiskImages = [ 20 40 ];
+      forwardPorts = [{ from = "host"; host.port = 2222; guest.port = 80; }];
+      sharedDirectories.src = { source = "/home/me/src"; target = "/src"; };
+      msize = 65536;
+      graphics = false;
+      writableStore = true;
+      writableStoreUseTmpfs = false;
+      qemu.options = [ "-smbios type=1,serial=most-used" ];
+    };
+    most-used-apart = virtual {
+      diskImage = null;
+      useNixStoreImage = true;
+      graphics = true;
+    };
+    exit-with = {
+      systemd.services.check = { description = "Check of the machine"; serviceConfig = { Type = "exec"; ExecStart = "/tmp/xchg/check"; }; };
+      virtualisation = { graphics = false; runvm.exitWith = "check"; };
+    };
+
     refused-boot-loader = virtual { useBootLoader = true; useSecureBoot = true; };
     efi = virtual { useEFIBoot = true; };
     tpm = virtual { tpm.enable = true; };

@@ -2,30 +2,14 @@
 # stand-ins beside this file, else by NixOS's own modules there (`libdir`: nixpkgs' lib, `names`: what its modules mention, JSON).
 { module, nixpkgs ? null, libdir ? null, names ? null, only ? null }:
 let
-  real = nixpkgs != null;
-  lib = if real then import libdir else import ./standin/lib.nix;
-  pkgs = import ./packages.nix {
-    inherit lib;
-    names = if names == null then [ ] else builtins.fromJSON (builtins.readFile names);
-    path = if real then nixpkgs else ./.;
-  };
+  real = if nixpkgs == null then null else import ./nixpkgs.nix { inherit nixpkgs libdir names; };
+  lib = if real == null then import ./standin/lib.nix else real.lib;
+  pkgs = if real == null then import ./packages.nix { inherit lib; } else real.pkgs;
   evaluate = configuration:
-    if real then
-      import (nixpkgs + "/nixos/lib/eval-config.nix") {
-        system = null;
-        inherit lib;
-        modules = [ module nixosOnly configuration ];
-      }
-    else import ./standin/nixos.nix { inherit lib pkgs; modules = [ module configuration ]; };
-  nixosOnly = {
-    nixpkgs.pkgs = lib.mkForce pkgs;
-    nixpkgs.hostPlatform = "x86_64-linux";
-    system.stateVersion = "24.05";
-    system.nixos.label = "tested";
-    documentation.enable = false;
-    documentation.nixos.enable = false;
-  };
+    let modules = [ module configuration ];
+    in if real == null then import ./standin/nixos.nix { inherit lib pkgs modules; } else real.nixos { label = "tested"; inherit modules; };
 
+  unitsOf = units: lib.mapAttrs (_: u: { text = own u.text; inherit (u) requiredBy wantedBy; }) units;
   modules = [ "virtio_pci" "virtio_blk" "9pnet_virtio" "9p" "overlay" "fuse" "ext4" "erofs" ];
   ours = lib.hasPrefix "stage1-";
   # Without what nixpkgs puts into the environment of every service, and what says again who wants it.
@@ -47,10 +31,12 @@ let
       fileSystems = lib.mapAttrs (_: f: { inherit (f) device fsType; }) config.fileSystems;
       kernelModules = lib.filter (name: lib.elem name initrd.kernelModules) modules;
     } // lib.optionalAttrs initrd.systemd.enable {
-      units = lib.mapAttrs (_: u: { text = own u.text; inherit (u) requiredBy wantedBy; })
-        (lib.filterAttrs (name: _: ours name) initrd.systemd.units);
+      units = unitsOf (lib.filterAttrs (name: _: ours name) initrd.systemd.units);
       storePaths = lib.filter (lib.hasInfix "runvm") (map (path: toString (path.source or path)) initrd.systemd.storePaths);
       extraBin = initrd.systemd.extraBin.stage1;
+    } // lib.optionalAttrs (config.virtualisation.runvm.exitWith != null) {
+      stage2Units = unitsOf (lib.filterAttrs
+        (name: _: ours name || name == "${config.virtualisation.runvm.exitWith}.service") config.systemd.units);
     } // lib.optionalAttrs (!initrd.systemd.enable) {
       hooks = { inherit (initrd) postDeviceCommands postMountCommands; extraUtils = lib.hasInfix "/bin/stage1" initrd.extraUtilsCommands; };
     };

@@ -91,10 +91,10 @@ TEST_CASE("a worker that dies as soon as it serves is replaced four times, then 
         last = pid;
     }
     CHECK(stack.end() == 1);
-    CHECK_THAT(stack.log(), Catch::Matchers::ContainsSubstring(
-                                "unionfs: " + stack.root().string() +
-                                ": the worker was ended by signal 6; so did four before it within a second each, so the mount is "
-                                "given up: unmount it and mount it anew\n"));
+    CHECK_THAT(stack.log(),
+               Catch::Matchers::ContainsSubstring("unionfs: " + stack.root().string() +
+                                                  ": the worker was killed by signal 6; it is the fifth in a row that lived less "
+                                                  "than a second, so the mount is lost; unmount it and mount it again\n"));
     CHECK(::access((stack.root() / "anything").c_str(), F_OK) < 0);
     CHECK(errno == ENOTCONN);
 }

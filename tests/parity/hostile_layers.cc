@@ -102,19 +102,19 @@ TEST_CASE("a note or a whiteout in the workdir that is none is refused by its na
         fs::remove(place);
     };
     REQUIRE(::mkfifo(note.c_str(), 0600) == 0);
-    check(note, "is no regular file");
+    check(note, "is not a regular file");
     write_file(note, "");
     REQUIRE(::truncate(note.c_str(), off_t{1} << 40) == 0);
     check(note, "is larger");
     write_file(stack.base() / "disk/other", "1 /a\n");
     fs::create_hard_link(stack.base() / "disk/other", note);
-    check(note, "has another name");
+    check(note, "has another hard link");
     fs::create_symlink("../../other", note);
-    check(note, "is no regular file");
+    check(note, "is not a regular file");
     fs::create_hard_link(stack.base() / "disk/other", whiteout);
-    check(whiteout, "is no whiteout");
+    check(whiteout, "is not a whiteout");
     REQUIRE(::mkfifo(whiteout.c_str(), 0600) == 0);
-    check(whiteout, "is no whiteout");
+    check(whiteout, "is not a whiteout");
     stack.mount();
     CHECK(stack.unmount() == 0);
 }
@@ -136,7 +136,7 @@ TEST_CASE(
         if (exit->status == 0) ::umount2((stack.base() / "second").c_str(), MNT_DETACH);
         CHECK(exit->status == 1);
         CHECK_THAT(exit->output,
-                   ContainsSubstring("is in use by another mount, of process " + std::to_string(stack.supervisor())));
+                   ContainsSubstring("is in use by another mount, served by process " + std::to_string(stack.supervisor())));
         CHECK(fs::exists(stack.base() / "disk/work/work/begun"));
     };
     second();

@@ -73,8 +73,8 @@ TEST_CASE("io_uring=on says what it costs, and the worker has a ring for each pr
     if (const std::string reason = absent(); !reason.empty()) SKIP(reason);
     Mounted stack(ring_mode);
     stack.mount();
-    CHECK_THAT(stack.log(), ContainsSubstring("unionfs: io_uring=on: the mount ends if its daemon crashes: the kernel doesn't "
-                                              "send again what went that way\n"));
+    CHECK_THAT(stack.log(), ContainsSubstring("unionfs: io_uring=on: if the daemon crashes, the mount is lost, because the "
+                                              "kernel doesn't resend io_uring requests\n"));
     long rings = 0;
     for (const auto &fd : fs::directory_iterator("/proc/" + std::to_string(stack.worker()) + "/fd")) {
         std::error_code gone;
@@ -88,9 +88,8 @@ TEST_CASE("io_uring=on where the kernel has none says so, and the mount works th
     if (const std::string reason = absent(); !reason.empty()) SKIP(reason);
     Mounted stack(ring_mode);
     stack.mount({}, false);
-    CHECK_THAT(stack.log(),
-               ContainsSubstring("unionfs: io_uring=on: the kernel has none (Linux 6.14 with fuse.enable_uring=1 has): "
-                                 "requests come through /dev/fuse\n"));
+    CHECK_THAT(stack.log(), ContainsSubstring("unionfs: io_uring=on: this kernel doesn't offer it (Linux 6.14 with "
+                                              "fuse.enable_uring=1 does), so requests come through /dev/fuse\n"));
     std::ofstream(stack.root() / "file") << "text";
     const pid_t worker = stack.worker();
     ::kill(worker, SIGKILL);
@@ -186,10 +185,9 @@ TEST_CASE("a worker that dies takes a mount over io_uring with it: nobody waits 
         ::kill(stack.worker(), SIGKILL);
         CHECK(failures(pids, 10).empty());
         CHECK(stack.end() == 1);
-        CHECK_THAT(stack.log(),
-                   ContainsSubstring("unionfs: " + stack.root().string() +
-                                     ": the worker was ended by signal 9; the kernel doesn't send again what came over "
-                                     "io_uring, so the mount is lost: unmount it and mount it anew\n"));
+        CHECK_THAT(stack.log(), ContainsSubstring("unionfs: " + stack.root().string() +
+                                                  ": the worker was killed by signal 9; the kernel doesn't resend io_uring "
+                                                  "requests, so the mount is lost; unmount it and mount it again\n"));
         CHECK(::access((stack.root() / "anything").c_str(), F_OK) < 0);
         CHECK(errno == ENOTCONN);
         CHECK(::umount2(stack.root().c_str(), 0) == 0);

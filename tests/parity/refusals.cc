@@ -64,27 +64,27 @@ TEST_CASE("a wrong stack of branches is refused with the branch's name, and noth
           "unionfs: branch '/tmp/nowhere/b': No such file or directory\n");
     CHECK(here.refusal({"-o", "lowerdir=file", "m"}) == "unionfs: branch 'file': Not a directory\n");
     CHECK(here.refusal({"-o", "lowerdir=a:a", "m"}) == "unionfs: branch 'a': is given twice\n");
-    CHECK(here.refusal({"-o", "lowerdir=b:b/in", "m"}) == "unionfs: branch 'b/in': lies inside the branch 'b'\n");
+    CHECK(here.refusal({"-o", "lowerdir=b:b/in", "m"}) == "unionfs: branch 'b/in': is inside the branch 'b'\n");
     CHECK(here.refusal({"-o", "lowerdir=b/in,upperdir=b,workdir=c", "m"}) ==
-          "unionfs: branch 'b/in': lies inside the branch 'b'\n");
+          "unionfs: branch 'b/in': is inside the branch 'b'\n");
 }
 
 TEST_CASE("an upper or workdir that can't serve is refused with the reason") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
     const Here here;
     CHECK(here.refusal({"-o", "lowerdir=a,upperdir=b,workdir=b/in", "m"}) ==
-          "unionfs: workdir 'b/in': has to lie beside the upper, not inside it or around it\n");
+          "unionfs: workdir 'b/in': must be beside the upper, not inside or around it\n");
     CHECK(here.refusal({"-o", "lowerdir=a,upperdir=b,workdir=other/work", "m"}) ==
-          "unionfs: workdir 'other/work': has to be on the upper's file system\n");
-    CHECK(
-        here.refusal({"-o", "lowerdir=a,upperdir=plain/upper,workdir=plain/work", "m"}) ==
-        "unionfs: upper 'plain/upper': Not supported; its file system takes no extended attributes, so it can't hold an upper\n");
+          "unionfs: workdir 'other/work': must be on the upper's file system\n");
+    CHECK(here.refusal({"-o", "lowerdir=a,upperdir=plain/upper,workdir=plain/work", "m"}) ==
+          "unionfs: upper 'plain/upper': Not supported; its file system doesn't support extended attributes, so it can't hold an "
+          "upper\n");
     REQUIRE(::mount("other", "other", "tmpfs", MS_REMOUNT | MS_RDONLY, nullptr) == 0);
     CHECK(here.refusal({"-o", "lowerdir=a,upperdir=other,workdir=other/work", "m"}) ==
-          "unionfs: workdir 'other/work': has to lie beside the upper, not inside it or around it\n");
+          "unionfs: workdir 'other/work': must be beside the upper, not inside or around it\n");
     CHECK(here.refusal({"-o", "lowerdir=a", "none"}) == "unionfs: mount point 'none': No such file or directory\n");
     CHECK(here.refusal({"-o", "lowerdir=a", "file"}) ==
           "unionfs: mount point '" + here.base.string() + "/file': Not a directory\n");
     CHECK(here.refusal({"-o", "lowerdir=a,frobnicate", "m"}) ==
-          "unionfs: option 'frobnicate': is unknown; `-o help` lists those there are\n");
+          "unionfs: option 'frobnicate': is unknown; `-o help` lists all options\n");
 }

@@ -172,7 +172,7 @@ std::string without_root(bool namespaces, bool mtab = true) {
 }
 
 constexpr const char *what_is_slower =
-    "unionfs: mode=auto: store: without root there is no passthrough: big reads and writes go through the daemon\n";
+    "unionfs: mode=auto: store: without root there is no passthrough, so large reads and writes go through the daemon\n";
 
 }  // namespace
 
@@ -190,7 +190,6 @@ TEST_CASE("what fusermount3 complains of is told with the remedy: in a root with
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
     const std::string complaint = "fusermount3: failed to open /etc/mtab: No such file or directory";
     CHECK(without_root(false, false) ==
-          std::format("unionfs: {}; it will not unmount either, unless root makes the link: ln -s /proc/self/mounts /etc/mtab\n",
-                      complaint) +
+          std::format("unionfs: {}; it can't unmount either until root runs: ln -s /proc/self/mounts /etc/mtab\n", complaint) +
               what_is_slower + std::format("fusermount3 -u: {}\n", complaint));
 }

@@ -169,10 +169,10 @@ TEST_CASE("submounts=hide is refused where the kernel can't, and so is another w
         CHECK(exit->status == 1);
         return exit->output;
     };
-    CHECK(refusal("submounts=hide") == "unionfs: submounts=hide '" + stack.lower().string() +
-                                           "': Invalid argument; needs root, outside a container, and a lower that is not "
-                                           "unbindable\n");
-    CHECK(refusal("submounts=none") == "unionfs: option 'submounts=none': hide or follow is expected\n");
+    CHECK(refusal("submounts=hide") ==
+          "unionfs: submounts=hide '" + stack.lower().string() +
+              "': Invalid argument; needs root outside a container, and a lower that is not an unbindable mount\n");
+    CHECK(refusal("submounts=none") == "unionfs: option 'submounts=none': expected hide or follow\n");
 }
 
 TEST_CASE("an upper and its workdir may lie in a lower, where they are told as a loop, as with overlayfs") {

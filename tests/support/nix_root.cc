@@ -74,6 +74,12 @@ Nix::Nix(const std::string &suite) {
     if (suite != "bookworm") options_.insert(options_.end(), {"--option", "build-hook", "", "--option", "sandbox-paths", ""});
 }
 
+std::string Nix::configuration() const {
+    std::string text;
+    for (size_t i = 0; i + 2 < options_.size(); i += 3) text += options_[i + 1] + " = " + options_[i + 2] + "\n";
+    return text;
+}
+
 std::vector<std::string> Nix::argv(const std::string &tool, const std::string &store, std::vector<std::string> words) const {
     // Among no other processes: --gc looks at every one's descriptors, and stumbles over strange ones.
     std::vector<std::string> all{"unshare", "--pid", "--fork", "--mount-proc", bin_ + "/" + tool, "--store", store};

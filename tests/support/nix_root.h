@@ -48,6 +48,9 @@ class Nix {
     // The exit status is the caller's to judge.
     int status(const std::string &tool, const std::string &store, std::vector<std::string> words,
                const std::string &input = {}) const;
+    // For who calls it himself: the directory for PATH, and its settings as a nix.conf.
+    [[nodiscard]] const std::string &directory() const { return bin_; }
+    [[nodiscard]] std::string configuration() const;
 
   private:
     std::vector<std::string> argv(const std::string &tool, const std::string &store, std::vector<std::string> words) const;

@@ -192,6 +192,9 @@ TEST_CASE("a flag may say an object in short, and a list in JSON takes the place
     };
     const auto one = GENERATE(values<Short>({
         {"forwardPorts", "2222:22", R"({"forwardPorts":[{"host":{"port":2222},"guest":{"port":22}}]})"},
+        {"forwardPorts", "[::1]:8080:80", R"({"forwardPorts":[{"host":{"port":8080,"address":"::1"},"guest":{"port":80}}]})"},
+        {"forwardPorts", "tcp:[fe80::1]:8080:80",
+         R"({"forwardPorts":[{"proto":"tcp","host":{"port":8080,"address":"fe80::1"},"guest":{"port":80}}]})"},
         {"forwardPorts", "udp:127.0.0.1:53:5353",
          R"({"forwardPorts":[{"proto":"udp","host":{"port":53,"address":"127.0.0.1"},"guest":{"port":5353}}]})"},
         {"sharedDirectories", "src=/a b:c:/t", R"({"sharedDirectories":[{"tag":"src","source":"/a b:c","target":"/t"}]})"},
@@ -222,6 +225,7 @@ TEST_CASE("a flag that is not of its option's type says what would be") {
     const auto bad = GENERATE(values<Bad>({
         {"memorySize", "much", "--flag: must be a whole number, not much"},
         {"forwardPorts", "22", "--flag: must be [udp:][ADDRESS:]HOSTPORT:GUESTPORT or JSON, not 22"},
+        {"forwardPorts", "[::1]:80", "--flag: must be [udp:][ADDRESS:]HOSTPORT:GUESTPORT or JSON, not [::1]:80"},
         {"forwardPorts", "a:b", "--flag: must be [udp:][ADDRESS:]HOSTPORT:GUESTPORT or JSON, not a:b"},
         {"sharedDirectories", "/a:/b", "--flag: must be TAG=SOURCE:TARGET[:ro] or JSON, not /a:/b"},
         {"interfaces", "lan", "--flag: must be NAME=VLAN or JSON, not lan"},

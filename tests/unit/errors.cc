@@ -18,6 +18,7 @@
 #include <fstream>
 #include <thread>
 
+#include "hostside/boot/kernel_config.h"
 #include "mounts/base/at.h"
 #include "mounts/base/process.h"
 
@@ -145,6 +146,18 @@ TEST_CASE("why KVM is not used, and what to do about it") {
         scene.said({"--accel", "auto"}, 0) ==
         "runvm: emulation (TCG), much slower than KVM: /dev/kvm has mode 0660 and is for the group tty: join it (usermod -aG tty "
         "USER) and log in again\n");
+    // A group is named only where it can open the device, and is one to join.
+    for (const auto &[made, whose] : {std::pair{"mknod -m 600 /dev/kvm c 1 3; chgrp 5 /dev/kvm", "0600, for its owner"},
+                                      {"mknod -m 640 /dev/kvm c 1 3; chgrp 5 /dev/kvm", "0640, for its owner"},
+                                      {"mknod -m 660 /dev/kvm c 1 3", "0660, for root"}}) {
+        scene.before = with_dev(made, "65534");
+        CHECK(
+            scene.said({"--accel", "auto"}, 0) ==
+            std::format("runvm: emulation (TCG), much slower than KVM: /dev/kvm has mode {} alone: `chgrp kvm /dev/kvm && chmod "
+                        "0660 /dev/kvm` as root opens it to the group kvm, and a udev rule keeps it so (KERNEL==\"kvm\", "
+                        "GROUP=\"kvm\", MODE=\"0660\")\n",
+                        whose));
+    }
 }
 
 TEST_CASE("KVM that opens but runs no guest is not used, and QEMU's word on it is told") {
@@ -222,9 +235,11 @@ TEST_CASE("an image that another machine runs from, with that one's pid") {
 TEST_CASE("an image that is no qcow2 image, or that lies over one that is gone") {
     Scene scene;
     std::ofstream(scene.at("raw.img")) << std::string(4096, '\0');
-    CHECK(
-        scene.said({"--disk-image", scene.at("raw.img")}) ==
-        "runvm: use image 'S/raw.img': not a qcow2 image; convert it (qemu-img convert -O qcow2), or start over with --fresh\n");
+    CHECK(scene.said({"--disk-image", scene.at("raw.img")}) ==
+          "runvm: use image 'S/raw.img': not a qcow2 image; if it is a raw one, say --disk-image-format raw; one of another "
+          "format is "
+          "converted (qemu-img convert -O qcow2); or start over with --fresh\n");
+    CHECK(scene.said({"--disk-image", scene.at("raw.img"), "--disk-image-format", "raw"}, 0).empty());
     // docs/interop/qcow2.txt: magic, version, offset and size of the backing file's name.
     std::string header("QFI\xfb\0\0\0\3\0\0\0\0\0\0\0\x70\0\0\0\x0a", 20);
     header.resize(0x70, '\0');
@@ -259,6 +274,32 @@ TEST_CASE("firmware, TPM and certificates that are not there, and what to do") {
           "runvm: give certificates: useHostCerts gives the guest the file that NIX_SSL_CERT_FILE names; set it\n");
     CHECK(certificates.said({"--use-host-certs"}) ==
           "runvm: give certificates 'S/none.crt': No such file or directory; NIX_SSL_CERT_FILE names it\n");
+}
+
+TEST_CASE("a kernel that was built without what this machine needs is refused before a boot, and what else won't work is noted") {
+    Scene scene;
+    fs::create_directories(scene.at("modules"));
+    const auto said_with = [&](const std::string &left_out, std::vector<std::string> words) {
+        std::string config;
+        for (const auto &lack : hostside::lacks(""))
+            config += left_out.contains(" " + lack.option + " ") ? "" : lack.option + "=y\n";
+        std::ofstream(scene.at("config")) << config;
+        words.insert(words.begin(), {"--initrd", "", "--init", "/x", "--modules", scene.at("modules")});
+        return scene.said(words);
+    };
+    const std::vector<std::string> disk{"--disk-image", scene.at("disk.qcow2")};
+    const std::string no_9p = said_with(" CONFIG_NET_9P CONFIG_9P_FS ", {});
+    CHECK(no_9p ==
+          "runvm: use kernel 'S/kernel': it was built without CONFIG_NET_9P, CONFIG_9P_FS: no share: the store doesn't "
+          "come; take another with --kernel (runvm check FILE tells all)\n");
+    CHECK(said_with(" CONFIG_VIRTIO_BLK ", disk).contains("built without CONFIG_VIRTIO_BLK: no root disk"));
+    // What this machine does not need is no reason; its modules come next, and there are none.
+    CHECK(said_with(" CONFIG_VIRTIO_BLK ", {"--disk-image", scene.at("disk.qcow2"), "--disk-interface", "scsi"})
+              .starts_with("runvm: find modules"));
+    CHECK(said_with(" CONFIG_VIRTIO_BLK ", {}).starts_with("runvm: find modules"));
+    CHECK(said_with(" CONFIG_OVERLAY_FS ", {}).starts_with("runvm: find modules"));
+    CHECK(said_with(" CONFIG_OVERLAY_FS CONFIG_FUSE_FS ", {}).contains("built without CONFIG_OVERLAY_FS: "));
+    CHECK(said_with(" ", {}).starts_with("runvm: find modules"));
 }
 
 TEST_CASE("a kernel without 9p") {

@@ -10,6 +10,7 @@
 #include <format>
 #include <fstream>
 
+#include "hostside/fleet/group_place.h"
 #include "mounts/base/at.h"
 #include "mounts/base/process.h"
 #include "tests/support/disk.h"

@@ -81,6 +81,39 @@ TEST_CASE("an image grows to the diskSize that is said, is never made smaller, a
     CHECK_FALSE(unsaid.host.command_line.contains("rootflags="));
 }
 
+TEST_CASE("a raw root disk is made, grown and laid under as what it is, and a device is not made larger") {
+    const auto machine_of = [](const std::string &more) {
+        return R"({"diskImage":"/d","diskImageFormat":"raw","diskSize":2048,"kernel":"/k","init":"/x")" + more + "}";
+    };
+    const auto format_of = [](const LaunchPlan &made) {
+        for (const auto &step : made.steps) {
+            if (const auto *image = std::get_if<MakeImage>(&step)) return "made " + image->format;
+            if (const auto *grow = std::get_if<GrowImage>(&step)) return "grown " + grow->format;
+            if (const auto *over = std::get_if<OverlayImage>(&step)) return "over " + over->backing_format;
+        }
+        return std::string("none");
+    };
+    const auto disk_of = [](const LaunchPlan &made, const std::string &json) {
+        const auto argv = qemu_argv(machine(json), made.host);
+        REQUIRE(argv);
+        return *std::ranges::find_if(*argv, [](const std::string &word) { return word.starts_with("if=none,id=root,"); });
+    };
+    RootImageFacts there;
+    there.there = true;
+    there.size_bytes = uint64_t{512} << 20;
+    const std::string kept = machine_of(""), ephemeral = machine_of(R"(,"ephemeral":true)");
+    CHECK(format_of(plan(kept, {})) == "made raw");
+    CHECK(format_of(plan(kept, there)) == "grown raw");
+    CHECK(format_of(plan(ephemeral, there)) == "over raw");
+    CHECK(format_of(plan(ephemeral, {})) == "made qcow2");
+    CHECK(disk_of(plan(kept, there), kept).contains(",file=/d,format=raw,"));
+    CHECK(disk_of(plan(ephemeral, there), ephemeral).contains(",file=/r/root.qcow2,format=qcow2,"));
+    there.device = true;
+    const auto device = plan(kept, there);
+    CHECK(format_of(device) == "none");
+    CHECK(std::ranges::contains(device.notes, "/d has 512 MiB, and a device is what it is: diskSize 2048 is passed over"));
+}
+
 TEST_CASE("what the cache had is used before anything is done, and if it went meanwhile nothing is") {
     const support::ScratchDirectory scratch;
     ::setenv("XDG_CACHE_HOME", scratch.path("cache").c_str(), 1);

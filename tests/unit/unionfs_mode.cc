@@ -28,7 +28,7 @@ TEST_CASE("a layer's file system is known by its number in mountinfo") {
     CHECK(unionfs::file_system_type(text, makedev(0, 1)).empty());
 }
 TEST_CASE("auto's reason names what it saw of the layers") {
-    CHECK(choose_mode({.bytes_a_file = 48 << 10}).reason.starts_with("files of the lowers have 48 KiB on average: warm opens"));
+    CHECK(choose_mode({.bytes_a_file = 48 << 10}).reason.starts_with("files of the lowers average 48 KiB: warm opens"));
     CHECK(choose_mode({.server = "9p"}).reason ==
-          "the lowers are on 9p: with throughput each open would ask their server, with store none that is warm does");
+          "the lowers are on 9p, so with throughput every open would ask their server; with store, warm opens don't");
 }

@@ -38,15 +38,15 @@ TEST_CASE("the union takes overlayfs's options, with colons in names") {
     CHECK((options->upper == "/u" && options->work == "/w" && options->source == "overlay" && options->mountpoint == "/m"));
 }
 TEST_CASE("a wrong command line of the union names what is wrong") {
-    CHECK(refusal({"-o", "lowerdir=/a,frobnicate", "/m"}) == "option 'frobnicate': is unknown; `-o help` lists those there are");
-    CHECK(refusal({"-x", "/m"}) == "option '-x': is unknown; `-o help` lists those there are");
-    CHECK(refusal({"-o", "lowerdir=/a,mode=fast", "/m"}) == "option 'mode=fast': auto, store or throughput is expected");
-    CHECK(refusal({"-o", "lowerdir=/a,max_files=many", "/m"}) == "option 'max_files=many': a number of at least 64 is expected");
-    CHECK(refusal({"/a=RO:/b=RW", "/m"}) == "branch '/b=RW': RW has to be the first branch");
-    CHECK(refusal({"/a=RW:/b=RW", "/m"}) == "branch '/b=RW': is a second RW branch; one can be written to");
-    CHECK(refusal({"/a=XX", "/m"}) == "branch '/a=XX': =RW or =RO is expected");
+    CHECK(refusal({"-o", "lowerdir=/a,frobnicate", "/m"}) == "option 'frobnicate': is unknown; `-o help` lists all options");
+    CHECK(refusal({"-x", "/m"}) == "option '-x': is unknown; `-o help` lists all options");
+    CHECK(refusal({"-o", "lowerdir=/a,mode=fast", "/m"}) == "option 'mode=fast': expected auto, store or throughput");
+    CHECK(refusal({"-o", "lowerdir=/a,max_files=many", "/m"}) == "option 'max_files=many': expected a number of at least 64");
+    CHECK(refusal({"/a=RO:/b=RW", "/m"}) == "branch '/b=RW': the RW branch must come first");
+    CHECK(refusal({"/a=RW:/b=RW", "/m"}) == "branch '/b=RW': is a second RW branch; only one is allowed");
+    CHECK(refusal({"/a=XX", "/m"}) == "branch '/a=XX': expected =RW or =RO");
     CHECK(refusal({"-o", "lowerdir=", "/m"}) == "option 'lowerdir': needs a value");
-    CHECK(refusal({"/m"}) == "unionfs '/m': no branch was given");
-    CHECK(refusal({}) == "unionfs: no mount point was given; `-o help` tells the usage");
+    CHECK(refusal({"/m"}) == "unionfs '/m': no branch given");
+    CHECK(refusal({}) == "unionfs: no mount point given; see `-o help`");
     CHECK(refusal({"-o", "lowerdir=/a,workdir=/w", "/m"}) == "option 'workdir': needs an upperdir");
 }

@@ -51,8 +51,8 @@ void fit_descriptors(Options &options) {
     options.max_orphans = std::min(options.max_orphans, Options().max_orphans);
 }
 
-// Grows the descriptor table to its full size before the worker shares it. If it grew later, anyone who opens a file would wait
-// until all processors have seen the new table, about 10 ms (expand_fdtable in linux/fs/file.c).
+// Grows the descriptor table to its full size before the worker shares it. If it grew later, a thread that opens a file would
+// wait until all processors have seen the new table, about 10 ms (expand_fdtable in linux/fs/file.c).
 void make_room_for_descriptors(unsigned cached) {
     const int last = ::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, static_cast<int>(cached + 255));
     if (last >= 0) ::close(last);  // slower without, but correct
@@ -84,16 +84,17 @@ void widen_readahead(const std::string &mountpoint) {
 void tell_limits(const Union &fs) {
     const Handover &handover = handover_of(fs.memory);
     if (handover.over_io_uring)
+        std::println(stderr,
+                     "unionfs: io_uring=on: if the daemon crashes, the mount is lost, because the kernel doesn't resend io_uring "
+                     "requests");
+    else if (!handover.kernel_resends)
         std::println(
             stderr,
-            "unionfs: io_uring=on: the mount ends if its daemon crashes: the kernel doesn't send again what went that way");
-    else if (!handover.kernel_resends)
-        std::println(stderr,
-                     "unionfs: this kernel sends no request twice (Linux 6.9 does): the mount ends if its daemon crashes");
+            "unionfs: if the daemon crashes, the mount is lost, because this kernel can't resend requests (Linux 6.9 can)");
     if (fs.options.io_uring && !handover.over_io_uring)
-        std::println(stderr, "unionfs: io_uring=on: {}: requests come through /dev/fuse",
-                     handover.io_uring_error != 0 ? "the kernel refuses it, " + base::errno_text(handover.io_uring_error)
-                                                  : "the kernel has none (Linux 6.14 with fuse.enable_uring=1 has)");
+        std::println(stderr, "unionfs: io_uring=on: {}, so requests come through /dev/fuse",
+                     handover.io_uring_error != 0 ? "the kernel refuses it (" + base::errno_text(handover.io_uring_error) + ")"
+                                                  : "this kernel doesn't offer it (Linux 6.14 with fuse.enable_uring=1 does)");
 }
 
 int work(Union &fs, const FuseDevice &device, Mode mode, std::vector<int> kept, int ready_fd) {

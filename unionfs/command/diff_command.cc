@@ -12,8 +12,8 @@ namespace {
 
 constexpr const char *usage =
     "usage: stage1 union diff [--json] UPPER LOWER…\n"
-    "What the upper of a union changed against its lowers, the topmost first.\n"
-    "  --json   a list of objects: change, path, mode, size; from, of a moved directory\n";
+    "Lists what the upper of a union changed against its lowers. Give the topmost lower first.\n"
+    "  --json   print a list of objects: change, path, mode, size, and from (for a moved directory)\n";
 
 const char *word(Change change) {
     switch (change) {

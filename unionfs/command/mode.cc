@@ -63,23 +63,27 @@ LayerFacts look(const Union &fs, bool rootless) {
 }
 
 Choice choose_mode(const LayerFacts &facts) {
-    if (facts.rootless) return {Mode::store, "without root there is no passthrough: big reads and writes go through the daemon"};
+    if (facts.rootless)
+        return {Mode::store, "without root there is no passthrough, so large reads and writes go through the daemon"};
     if (!facts.has_passthrough)
         return {Mode::store, "before Linux 6.9 there is no passthrough, so throughput would save nothing"};
     if (facts.stale_readers)
-        return {Mode::throughput, "stale_readers: first reads of big files cost 1.0 of overlayfs's time, with store 2 to 30"};
+        return {Mode::throughput,
+                "stale_readers: first reads of large files take 1.0 times as long as with overlayfs (store: 2 to 30)"};
     if (facts.takes_changes)
         return {Mode::store,
-                "lower files may be copied up, so the kernel can't keep reading them by itself; warm opens and reads cost 0.9 "
-                "and 1.0 of overlayfs's time, with throughput 8 and 6, but writes of 4 KiB 10, with throughput 0.9"};
+                "lower files may be copied up, so the kernel can't keep reading them by itself; warm opens and reads take 0.9 "
+                "and 1.0 times as long as with overlayfs (throughput: 8 and 6), but 4 KiB writes take 10 times as long "
+                "(throughput: 0.9)"};
     if (!facts.server.empty())
         return {Mode::store, "the lowers are on " + facts.server +
-                                 ": with throughput each open would ask their server, with store none that is warm does"};
-    const std::string size = "files of the lowers have " + std::to_string(facts.bytes_a_file >> 10) + " KiB on average: ";
+                                 ", so with throughput every open would ask their server; with store, warm opens don't"};
+    const std::string size = "files of the lowers average " + std::to_string(facts.bytes_a_file >> 10) + " KiB: ";
     if (facts.bytes_a_file >= worth_a_message)
-        return {Mode::throughput, size + "first reads of big files cost 1.0 of overlayfs's time, with store 2 to 30"};
-    return {Mode::store, (facts.bytes_a_file == 0 ? "" : size) +
-                             "warm opens and reads of small files cost 0.9 and 1.0 of overlayfs's time, with throughput 8 and 6"};
+        return {Mode::throughput, size + "first reads of large files take 1.0 times as long as with overlayfs (store: 2 to 30)"};
+    return {Mode::store,
+            (facts.bytes_a_file == 0 ? "" : size) +
+                "warm opens and reads of small files take 0.9 and 1.0 times as long as with overlayfs (throughput: 8 and 6)"};
 }
 
 }  // namespace unionfs

@@ -14,29 +14,29 @@ const char *const options_help =
     "usage: unionfs [-f] [-d] [-o OPTIONS] BRANCH=RW:BRANCH=RO… MOUNTPOINT\n"
     "       unionfs [-f] [-d] -o lowerdir=A:B,upperdir=C,workdir=D[,OPTIONS] [SOURCE] MOUNTPOINT\n"
     "\n"
-    "  lowerdir=A:B       read-only branches, the topmost first; `\\:` is a colon in a name\n"
-    "  upperdir=DIR       where changes go; without it the union is read-only\n"
+    "  lowerdir=A:B       read-only branches, topmost first; write a colon in a name as `\\:`\n"
+    "  upperdir=DIR       directory that takes the changes; without it, the union is read-only\n"
     "  workdir=DIR        an empty directory beside the upper, on the same file system\n"
-    "  cow                copy a file of a read-only branch up when it is changed\n"
+    "  cow                allow changes to files of read-only branches, by copying them up\n"
     "  mode=auto|store|throughput\n"
-    "                     store: warm opens and reads cost no message; throughput: the kernel reads and writes the\n"
-    "                     backing files itself\n"
-    "  io_uring=on|off    on: a request costs less, and the mount is lost when its daemon crashes; off if not given\n"
-    "  max_files=N        keep at most N descriptors open (4096)\n"
+    "                     store: warm opens and reads cost no message; throughput: the kernel itself reads and\n"
+    "                     writes the backing files\n"
+    "  io_uring=on|off    on: requests cost less, but the mount is lost if its daemon crashes (default: off)\n"
+    "  max_files=N        keep at most N descriptors open (default: 4096)\n"
     "  submounts=hide|follow\n"
-    "                     what is mounted on a lower is not seen, as with overlayfs (the default), or is\n"
-    "  chroot=DIR         branches are paths beneath DIR\n"
-    "  allow_other        other users may enter\n"
-    "  nonempty           the mount point may hold files\n"
+    "                     hide mounts on a lower, as overlayfs does (default), or show them\n"
+    "  chroot=DIR         branch paths are relative to DIR and can't leave it\n"
+    "  allow_other        let other users access the mount\n"
+    "  nonempty           allow a mount point that is not empty\n"
     "  hide_meta_files    don't show .unionfs* and .fuse_hidden* of the branches\n"
-    "  stale_readers      with throughput, the kernel reads lower files itself too: who has one open for reading when it\n"
-    "                     is first changed goes on reading what it was\n"
-    "  trace=FILE         append each name of the root to FILE when it is first used: looked up or, of a directory, read or\n"
-    "                     something in it looked up\n"
-    "  volatile           don't wait for copies to reach the disk: a power cut may leave them empty\n"
-    "  userxattr          overlayfs marks in user.overlay.* instead of trusted.overlay.*\n"
+    "  stale_readers      with throughput, the kernel reads lower files itself too. A process that has one open for\n"
+    "                     reading when it is first changed keeps reading the old content\n"
+    "  trace=FILE         append each name of the root to FILE at its first use: a file when it is looked up, a directory\n"
+    "                     when it is read or something in it is looked up\n"
+    "  volatile           don't wait for copies to reach the disk; a power cut may leave them empty\n"
+    "  userxattr          put overlayfs marks in user.overlay.* instead of trusted.overlay.*\n"
     "  -f                 stay in the foreground\n"
-    "  -d                 the same, and log every request\n"
+    "  -d                 like -f, and log every request\n"
     "  --version          print the version\n";
 
 namespace {
@@ -63,13 +63,13 @@ Result<> parse_branches(std::string_view text, Options &options) {
         const std::string kind = equals == std::string::npos ? "RO" : branch.substr(equals + 1);
         if (path.empty()) return fail(0, "branch", branch, "has no directory");
         if (kind == "RW" || kind == "rw") {
-            if (!options.upper.empty()) return fail(0, "branch", branch, "is a second RW branch; one can be written to");
-            if (!options.lowers.empty()) return fail(0, "branch", branch, "RW has to be the first branch");
+            if (!options.upper.empty()) return fail(0, "branch", branch, "is a second RW branch; only one is allowed");
+            if (!options.lowers.empty()) return fail(0, "branch", branch, "the RW branch must come first");
             options.upper = std::move(path);
         } else if (kind == "RO" || kind == "ro") {
             options.lowers.push_back(std::move(path));
         } else {
-            return fail(0, "branch", branch, "=RW or =RO is expected");
+            return fail(0, "branch", branch, "expected =RW or =RO");
         }
     }
     return {};
@@ -96,7 +96,7 @@ Result<> parse_value(const std::string &name, const std::string &value, Options 
     } else if (name == "max_files") {
         const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), options.max_files);
         if (error != std::errc{} || end != value.data() + value.size() || options.max_files < 64)
-            return fail(0, "option", "max_files=" + value, "a number of at least 64 is expected");
+            return fail(0, "option", "max_files=" + value, "expected a number of at least 64");
     } else if (name == "mode") {
         if (value == "auto")
             options.mode = Mode::automatic;
@@ -105,15 +105,15 @@ Result<> parse_value(const std::string &name, const std::string &value, Options 
         else if (value == "throughput")
             options.mode = Mode::throughput;
         else
-            return fail(0, "option", "mode=" + value, "auto, store or throughput is expected");
+            return fail(0, "option", "mode=" + value, "expected auto, store or throughput");
     } else if (name == "submounts") {
-        if (value != "hide" && value != "follow") return fail(0, "option", "submounts=" + value, "hide or follow is expected");
+        if (value != "hide" && value != "follow") return fail(0, "option", "submounts=" + value, "expected hide or follow");
         options.submounts = value == "hide" ? Submounts::hide : Submounts::follow;
     } else if (name == "io_uring") {
-        if (value != "on" && value != "off") return fail(0, "option", "io_uring=" + value, "on or off is expected");
+        if (value != "on" && value != "off") return fail(0, "option", "io_uring=" + value, "expected on or off");
         options.io_uring = value == "on";
     } else if (name != "subtype") {  // libfuse's callers pass it; ours is always unionfs
-        return fail(0, "option", name, "is unknown; `-o help` lists those there are");
+        return fail(0, "option", name, "is unknown; `-o help` lists all options");
     }
     return {};
 }
@@ -153,13 +153,13 @@ Result<> parse_word(const std::string &word, Options &options, bool &cow_given) 
     else if (const size_t equals = word.find('='); equals != std::string::npos)
         return parse_value(word.substr(0, equals), word.substr(equals + 1), options);
     else
-        return fail(0, "option", word, "is unknown; `-o help` lists those there are");
+        return fail(0, "option", word, "is unknown; `-o help` lists all options");
     return {};
 }
 
 Result<> place_words(const std::vector<std::string> &words, Options &options, bool cow_given) {
-    if (words.empty()) return fail(0, "unionfs", "", "no mount point was given; `-o help` tells the usage");
-    if (words.size() > 2) return fail(0, "unionfs", words[2], "one argument too many");
+    if (words.empty()) return fail(0, "unionfs", "", "no mount point given; see `-o help`");
+    if (words.size() > 2) return fail(0, "unionfs", words[2], "unexpected argument");
     options.mountpoint = words.back();
     if (!options.lowers.empty() || !options.upper.empty()) {
         if (words.size() == 2 && options.source == "unionfs") options.source = words[0];
@@ -168,7 +168,7 @@ Result<> place_words(const std::vector<std::string> &words, Options &options, bo
         options.copy_on_write = cow_given;
     }
     if (options.remount) return {};
-    if (options.lowers.empty() && options.upper.empty()) return fail(0, "unionfs", options.mountpoint, "no branch was given");
+    if (options.lowers.empty() && options.upper.empty()) return fail(0, "unionfs", options.mountpoint, "no branch given");
     if (!options.work.empty() && options.upper.empty()) return fail(0, "option", "workdir", "needs an upperdir");
     return {};
 }
@@ -198,7 +198,7 @@ Result<Options> parse_options(const std::vector<std::string> &arguments) {
         } else if (argument == "-s" || argument == "-v" || argument == "-n") {
             continue;  // mount(8) passes sloppy, verbose and no-mtab to its helpers
         } else if (argument.starts_with('-') && argument.size() > 1) {
-            return fail(0, "option", argument, "is unknown; `-o help` lists those there are");
+            return fail(0, "option", argument, "is unknown; `-o help` lists all options");
         } else {
             words.push_back(argument);
         }

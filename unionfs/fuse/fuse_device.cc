@@ -70,8 +70,7 @@ std::string explained(std::string said) {
     while (said.ends_with('\n')) said.pop_back();
     for (char &c : said)
         if (c == '\n') c = ' ';
-    if (said.contains("/etc/mtab"))
-        said += "; it will not unmount either, unless root makes the link: ln -s /proc/self/mounts /etc/mtab";
+    if (said.contains("/etc/mtab")) said += "; it can't unmount either until root runs: ln -s /proc/self/mounts /etc/mtab";
     return said;
 }
 
@@ -92,7 +91,7 @@ Result<FuseDevice> mount_with_helper(const Options &options) {
         {.argv = {"fusermount3", "-o", words, "--", options.mountpoint}, .inherited = {theirs.get()}, .capture_output = true});
     ::unsetenv("_FUSE_COMMFD");
     theirs.reset();
-    if (!exit) return fail(exit.error().code, "mount", options.mountpoint, "needs root, or fusermount3 in PATH");
+    if (!exit) return fail(exit.error().code, "mount", options.mountpoint, "needs root or fusermount3 in PATH");
     const std::string said = explained(std::move(exit->output));
     base::Fd fd(receive_fd(ours.get()));
     if (!fd) return fail(0, "mount", options.mountpoint, said.empty() ? "fusermount3 refused" : said);
@@ -115,7 +114,7 @@ Result<FuseDevice> mount_device(const Options &options) {
     if (!S_ISDIR(status.st_mode)) return fail(ENOTDIR, "mount point", options.mountpoint);
     auto fd = base::open_at(AT_FDCWD, "/dev/fuse", O_RDWR);
     if (!fd && fd.error().code != EACCES)
-        return fail(fd.error().code, "open", "/dev/fuse", "the kernel needs CONFIG_FUSE_FS, or its module fuse");
+        return fail(fd.error().code, "open", "/dev/fuse", "the kernel needs CONFIG_FUSE_FS or its fuse module");
     if (!fd) return mount_with_helper(options);
     std::string data = "fd=" + std::to_string(fd->get()) + ",rootmode=40000,user_id=" + std::to_string(::geteuid()) +
                        ",group_id=" + std::to_string(::getegid()) + ",default_permissions";

@@ -1,5 +1,4 @@
-// The FUSE operations, one file per group (op_*.cc), and what they share. A node id is the address of its Node; the root's is
-// 1.
+// The FUSE operations, one file per group (op_*.cc), and what they share. A node id is its Node's address; the root's is 1.
 #pragma once
 
 #define FUSE_USE_VERSION FUSE_MAKE_VERSION(3, 17)

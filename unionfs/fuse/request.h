@@ -11,7 +11,7 @@ namespace unionfs {
 // The kernel's number for the request; 0 if it is too short to have one.
 uint64_t unique_of(const fuse_buf &request);
 
-// Whether set-user-ID bits are to be dropped.
+// Whether the kernel wants set-ID bits dropped.
 bool wants_kill(const fuse_buf &request);
 
 // The buffer into which a thread reads requests. If a page of it is missing when the process is killed during a read, the

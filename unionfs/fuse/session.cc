@@ -90,7 +90,7 @@ ssize_t write_device(int, iovec *parts, int count, void *) {
 }
 
 constexpr unsigned most_threads = 64;
-constexpr unsigned most_idle = 3;  // the kernel takes them in turn, which costs warm caches and moves them between processors
+constexpr unsigned most_idle = 3;  // the kernel takes them in turn, which loses warm caches and processor affinity
 
 // Sends libfuse the saved INIT request, so that it learns what was negotiated with the kernel.
 void replay_init(Union &fs, fuse_session *session) {

@@ -20,7 +20,7 @@ base::Result<> SharedMemory::make() {
     const base::Fd file(::memfd_create("unionfs", MFD_CLOEXEC));  // memory is charged page by page, when written
     if (!file || ::ftruncate(file.get(), bytes) < 0) return base::fail(errno, "shared memory", "memfd");
     void *start = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
-    if (start == MAP_FAILED) return base::fail(errno, "shared memory", "mmap", "16 GiB of addresses are wanted: see ulimit -v");
+    if (start == MAP_FAILED) return base::fail(errno, "shared memory", "mmap", "needs 16 GiB of address space; see ulimit -v");
     start_ = static_cast<std::byte *>(start);
     return {};
 }

@@ -92,8 +92,8 @@ pid_t start_worker(Supervised &supervised) {
 }
 
 std::string cause_of(int status) {
-    if (WIFSIGNALED(status)) return "was ended by signal " + std::to_string(WTERMSIG(status));
-    return "ended with " + std::to_string(WEXITSTATUS(status));
+    if (WIFSIGNALED(status)) return "was killed by signal " + std::to_string(WTERMSIG(status));
+    return "exited with status " + std::to_string(WEXITSTATUS(status));
 }
 
 // Counts workers in a row that die as soon as they serve. The request that kills them is sent to each new one.
@@ -117,11 +117,11 @@ class Deaths {
 std::string hopeless(const Supervised &supervised, Deaths &deaths) {
     if (supervised.handover.init_size == 0) return "it never served";
     if (supervised.handover.over_io_uring)
-        return "the kernel doesn't send again what came over io_uring, so the mount is lost: unmount it and mount it anew";
+        return "the kernel doesn't resend io_uring requests, so the mount is lost; unmount it and mount it again";
     if (!supervised.handover.kernel_resends)
-        return "the kernel can't send its requests again (Linux 6.9 can), so the mount is lost: unmount it and mount it anew";
+        return "this kernel can't resend requests (Linux 6.9 can), so the mount is lost; unmount it and mount it again";
     if (deaths.too_many())
-        return "so did four before it within a second each, so the mount is given up: unmount it and mount it anew";
+        return "it is the fifth in a row that lived less than a second, so the mount is lost; unmount it and mount it again";
     return {};
 }
 
@@ -152,12 +152,12 @@ int supervise(Supervised supervised) {
         if (::waitpid(worker, &status, WNOHANG) != worker) continue;
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return 0;
         const std::string reason = hopeless(supervised, deaths);
-        log.tell("the worker " + cause_of(status) + "; " + (reason.empty() ? "another takes over" : reason));
+        log.tell("the worker " + cause_of(status) + "; " + (reason.empty() ? "a new worker takes over" : reason));
         if (!reason.empty()) return 1;
         deaths.start();
         worker = start_worker(supervised);
     }
-    log.tell("no worker could be started, error " + std::to_string(errno));
+    log.tell("can't start a worker, error " + std::to_string(errno));
     return 1;
 }
 

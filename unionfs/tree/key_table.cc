@@ -8,7 +8,7 @@ namespace unionfs {
 
 size_t KeyTable::home_of(const Key &key) const {
     const uint64_t hash =
-        (key.inode ^ (key.device << 40)) * 0x9E3779B97F4A7C15ULL;  // 2^64 / golden ratio, which mixes the high bits well
+        (key.inode ^ (key.device << 40)) * 0x9E3779B97F4A7C15ULL;  // 2^64 / golden ratio; this mixes the high bits
     return hash >> (64 - std::countr_zero(places_.size()));
 }
 

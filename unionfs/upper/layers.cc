@@ -85,7 +85,7 @@ Result<> probe_whiteout(Layers &layers) {
     layers.marked_whiteouts = reads && S_ISREG(status.st_mode);
     layers.discard(entry);
     if (is_full(error) || reads) return {};
-    return fail(error, "upper", layers.options.upper, "its file system can't hold a whiteout, so it can't hold an upper");
+    return fail(error, "upper", layers.options.upper, "its file system doesn't support whiteouts, so it can't hold an upper");
 }
 
 // An upper must be able to hold whiteouts and marks. Sets `marks` to the attributes it accepts. A full upper is mounted too, so
@@ -100,8 +100,8 @@ Result<> probe_upper(Layers &layers) {
     }
     (void)remove_xattr(work, "", (layers.marks.prefix + "probe").c_str());  // a leftover probe means nothing
     if (error == EOPNOTSUPP)
-        return fail(error, "upper", path, "its file system takes no extended attributes, so it can't hold an upper");
-    if (error != 0 && !is_full(error)) return fail(error, "upper", path, "it can't be written to");
+        return fail(error, "upper", path, "its file system doesn't support extended attributes, so it can't hold an upper");
+    if (error != 0 && !is_full(error)) return fail(error, "upper", path, "it is not writable");
     return probe_whiteout(layers);
 }
 
@@ -114,7 +114,7 @@ Result<> open_upper(Layers &layers) {
     auto workdir = open_workdir(layers, status);
     if (!workdir) return std::unexpected(workdir.error());
     if (lies_within(workdir->get(), layers.upper->get()) || lies_within(layers.upper->get(), workdir->get()))
-        return fail(0, "workdir", layers.options.work, "has to lie beside the upper, not inside it or around it");
+        return fail(0, "workdir", layers.options.work, "must be beside the upper, not inside or around it");
     struct stat at_workdir{};
     if (::fstat(workdir->get(), &at_workdir) < 0) return fail(errno, "workdir", layers.options.work);
     layers.own = {key_of(status), key_of(at_workdir)};
@@ -135,7 +135,8 @@ Result<> check_apart(const Layers &layers) {
         if (::fstat(fd, &status) < 0) return fail(errno, "branch", path);
         const auto [other, is_new] = places.try_emplace({status.st_dev, status.st_ino}, path);
         if (is_new) continue;
-        return fail(0, "branch", path, path == other->second ? "is given twice" : "is the branch '" + other->second + "' too");
+        return fail(0, "branch", path,
+                    path == other->second ? "is given twice" : "is the same directory as the branch '" + other->second + "'");
     }
     for (const auto &[path, fd] : branches) {
         std::string outer;
@@ -145,7 +146,7 @@ Result<> check_apart(const Layers &layers) {
             if (found != places.end()) outer = found->second;
             return outer.empty();
         });
-        if (!outer.empty()) return fail(0, "branch", path, "lies inside the branch '" + outer + "'");
+        if (!outer.empty()) return fail(0, "branch", path, "is inside the branch '" + outer + "'");
     }
     return {};
 }

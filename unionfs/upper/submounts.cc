@@ -45,7 +45,7 @@ base::Result<> detach_lowers(Layers &layers) {
         base::Fd copy = copy_mount(lower, wanted == Submounts::follow);
         if (!copy && wanted == Submounts::hide)
             return base::fail(errno, "submounts=hide", layers.options.lowers[i],
-                              "needs root, outside a container, and a lower that is not unbindable");
+                              "needs root outside a container, and a lower that is not an unbindable mount");
         // A container may not reveal what lies beneath mounts made by its creator.
         if (!copy && wanted == Submounts::automatic) copy = copy_mount(lower, true);
         if (!copy) continue;

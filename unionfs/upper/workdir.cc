@@ -35,9 +35,9 @@ Fd open_inside(int dir, const char *name, int flags, mode_t mode) {
 }
 
 std::string why_no_note(const struct stat &status, off_t most_bytes) {
-    if (!S_ISREG(status.st_mode)) return "is no regular file";
-    if (status.st_nlink > 1) return "has another name elsewhere";
-    if (status.st_size > most_bytes) return "is larger than what is written here";
+    if (!S_ISREG(status.st_mode)) return "is not a regular file";
+    if (status.st_nlink > 1) return "has another hard link";
+    if (status.st_size > most_bytes) return "is larger than unionfs writes it";
     return {};
 }
 
@@ -55,7 +55,7 @@ std::string in_workdir(const Layers &layers, const char *name) { return layers.o
 // The directory must belong to us or to the workdir's owner. Anyone else's was moved here so that we would empty it.
 Result<> check_owner(const struct stat &status, uid_t or_owner, const std::string &path) {
     if (status.st_uid == ::geteuid() || status.st_uid == or_owner) return {};
-    return fail(0, "workdir", path, "belongs to uid " + std::to_string(status.st_uid) + "; remove it or name another workdir");
+    return fail(0, "workdir", path, "belongs to uid " + std::to_string(status.st_uid) + "; remove it or choose another workdir");
 }
 
 Result<FdRef> open_directory(const Layers &layers, const Fd &workdir, const char *name, int flags) {
@@ -84,7 +84,7 @@ Result<> check_whiteout(const Layers &layers, const Fd &workdir) {
     if (::fstatat(workdir.get(), "whiteout", &status, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? Result<>{} : fail(errno, "workdir", in_workdir(layers, "whiteout"));
     if (S_ISCHR(status.st_mode) && status.st_rdev == makedev(0, 0)) return {};
-    return fail(0, "workdir", in_workdir(layers, "whiteout"), "is no whiteout");
+    return fail(0, "workdir", in_workdir(layers, "whiteout"), "is not a whiteout");
 }
 
 Result<> check_removals(const Layers &layers) {
@@ -140,8 +140,9 @@ Result<> lock_work(const Layers &layers) {
         if (errno != EWOULDBLOCK) return {};  // the file system has no locks
         if (i == attempts) {
             const pid_t holder = holder_of(*layers.work);
-            return fail(0, "workdir", layers.options.work,
-                        "is in use by another mount" + (holder == 0 ? std::string{} : ", of process " + std::to_string(holder)));
+            return fail(
+                0, "workdir", layers.options.work,
+                "is in use by another mount" + (holder == 0 ? std::string{} : ", served by process " + std::to_string(holder)));
         }
         ::usleep(10000);
     }
@@ -158,13 +159,13 @@ Result<Fd> open_workdir(Layers &layers, const struct stat &upper) {
         auto above = open_branch(layers.options, name == 0 ? "." : layers.options.work.substr(0, name));
         if (!above) return above;
         if (::mkdirat(above->get(), layers.options.work.c_str() + name, 0700) < 0 && errno != EEXIST)
-            return fail(errno, "workdir", layers.options.work, "name one with workdir=");
+            return fail(errno, "workdir", layers.options.work, "choose one with workdir=");
     }
     auto workdir = open_branch(layers.options, layers.options.work, is_default ? O_NOFOLLOW : 0);
     if (!workdir) return workdir;
     struct stat status{};
     if (::fstat(workdir->get(), &status) < 0) return fail(errno, "workdir", layers.options.work);
-    if (status.st_dev != upper.st_dev) return fail(0, "workdir", layers.options.work, "has to be on the upper's file system");
+    if (status.st_dev != upper.st_dev) return fail(0, "workdir", layers.options.work, "must be on the upper's file system");
     if (is_default)
         if (auto result = check_owner(status, upper.st_uid, layers.options.work); !result) return std::unexpected(result.error());
     return std::move(*workdir);

@@ -33,6 +33,8 @@ let
   types = rec {
     raw = { merge = definitions: (builtins.head definitions).value; };
     package = raw;
+    str = raw;
+    nullOr = inner: inner;
     bool = raw;
     lines = { merge = definitions: lib.concatStringsSep "\n" (values definitions); };
     listOf = inner: { merge = definitions: concatMap (d: map (value: inner.merge [ (d // { inherit value; }) ]) d.value) definitions; };

@@ -27,16 +27,20 @@ let
         };
       };
       systemd.services = option (types.attrsOf types.anything) { };
+      systemd.units = option types.raw { };
       system.name = option types.raw config.networking.hostName;
       system.build = option (types.attrsOf types.raw) { };
     };
     config = {
       system.build.toplevel = pkgs.runCommand "nixos-system-${config.system.name}-tested" { } "";
-      boot.initrd.systemd.units = lib.mapAttrs (_: unit) (builtins.listToAttrs (lib.mapAttrsToList
-        (name: value: { name = "${name}.service"; inherit value; }) config.boot.initrd.systemd.services));
+      boot.initrd.systemd.units = units config.boot.initrd.systemd.services;
+      # Of those of stage 2 some are only switched off.
+      systemd.units = units (lib.filterAttrs (_: service: service ? serviceConfig) config.systemd.services);
     };
   };
 
+  units = services: builtins.listToAttrs (lib.mapAttrsToList
+    (name: service: { name = "${name}.service"; value = unit service; }) services);
   # systemd.unit(5), in the order in which nixpkgs writes it.
   unit = service: {
     requiredBy = service.requiredBy or [ ];

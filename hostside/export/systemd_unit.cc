@@ -1,4 +1,4 @@
-#include "hostside/launch/systemd_unit.h"
+#include "hostside/export/systemd_unit.h"
 
 #include <format>
 

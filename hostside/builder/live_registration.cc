@@ -1,0 +1,109 @@
+#include "hostside/builder/live_registration.h"
+
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <format>
+#include <sstream>
+#include <utility>
+
+#include "hostside/base/printable.h"
+#include "hostside/nix/valid_paths.h"
+#include "mounts/base/at.h"
+
+namespace hostside {
+
+namespace {
+
+using base::fail;
+using base::Fd;
+using base::Result;
+using mounts::exec::End;
+using nixdb::ValidPaths;
+
+constexpr size_t known_limit_bytes = size_t{256} << 20;
+constexpr const char *reginfo_there = "/run/stage1-live-registration", *forget_there = "/run/stage1-live-forget";
+
+// Of this boot; of another one the guest may know nothing.
+ValidPaths known_to_guest(const std::string &file, const std::string &boot) {
+    ValidPaths known;
+    std::istringstream lines(base::read_file(file, known_limit_bytes).value_or(""));
+    std::string line;
+    if (!std::getline(lines, line) || line != boot) return known;
+    while (std::getline(lines, line)) {
+        int64_t id = 0;
+        const size_t blank = line.find(' ');
+        if (blank == std::string::npos) continue;
+        (void)std::from_chars(line.data(), line.data() + blank, id);
+        known.emplace(id, line.substr(blank + 1));
+    }
+    return known;
+}
+
+std::string text_of_known(const ValidPaths &known, const std::string &boot) {
+    std::string text = boot + "\n";
+    for (const auto &[id, path] : known) text += std::format("{} {}\n", id, path);
+    return text;
+}
+
+// What the guest was told is valid, and the host has no longer.
+std::string gone_paths(const ValidPaths &known, const ValidPaths &now) {
+    std::string text;
+    for (const auto &[id, path] : known)
+        if (!now.contains(id)) text += path + "\n";
+    return text;
+}
+
+Result<> run_there(ExecWish wish, const std::string &what) {
+    std::string said;
+    wish.streams.take_errors = [&](std::string_view text) {
+        constexpr size_t enough_bytes = 4096;
+        said += text.substr(0, enough_bytes - std::min(enough_bytes, said.size()));
+        return true;
+    };
+    wish.streams.signals = false;
+    const auto end = run_in_guest(wish);
+    if (!end) return std::unexpected(end.error());
+    if (end->kind == End::exited && end->code == 0) return {};
+    while (said.ends_with('\n')) said.pop_back();
+    return fail(0, what, wish.machine, printable(said.empty() ? end->text : said));
+}
+
+Result<> put_there(const ExecWish &machine, const std::string &text, const std::string &place) {
+    Fd fd(::memfd_create("text", MFD_CLOEXEC));
+    if (!fd) return fail(errno, "memfd_create", "");
+    if (auto written = base::write_all(fd.get(), text, "text"); !written) return written;
+    if (::lseek(fd.get(), 0, SEEK_SET) < 0) return fail(errno, "seek", "text");
+    ExecWish put{.machine = machine.machine, .run_directory = machine.run_directory, .patience_s = machine.patience_s};
+    put.request.task = "put 600 " + place;
+    put.streams.input = fd.get();
+    return run_there(std::move(put), "copy into the guest");
+}
+
+}  // namespace
+
+std::string database_of(const std::string &store) { return store.substr(0, store.rfind('/')) + "/var/nix/db/db.sqlite"; }
+
+Result<> tell_of_new_paths(const ExecWish &machine, const Builder &builder, const BuilderPlace &place, const std::string &boot) {
+    auto held = place.lock("registering", LOCK_EX);
+    if (!held) return std::unexpected(held.error());
+    const std::string file = place.at("registered");
+    const ValidPaths known = known_to_guest(file, boot);
+    const auto now = nixdb::snapshot(database_of(builder.store), known);
+    if (!now) return std::unexpected(now.error());
+    const std::string gone = gone_paths(known, now->paths);
+    if (now->registration.empty() && gone.empty()) return {};
+    // /proc/self/exe is the agent's own program, before it becomes another.
+    ExecWish load{.machine = machine.machine, .run_directory = machine.run_directory, .patience_s = machine.patience_s};
+    load.request.argv = {"/proc/self/exe", "register", "--target-root", "/", "--live", "--reginfo", reginfo_there};
+    if (!gone.empty()) load.request.argv.insert(load.request.argv.end(), {"--forget", forget_there});
+    return put_there(machine, now->registration, reginfo_there)
+        .and_then([&] { return gone.empty() ? Result<>{} : put_there(machine, gone, forget_there); })
+        .and_then([&] { return run_there(std::move(load), "register"); })
+        .and_then([&] { return base::replace_file(file, text_of_known(now->paths, boot), 0600); });
+}
+
+}  // namespace hostside

@@ -1,0 +1,240 @@
+#include "hostside/cli/builder_command.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <format>
+#include <memory>
+#include <print>
+#include <utility>
+
+#include "hostside/base/exit_code.h"
+#include "hostside/base/printable.h"
+#include "hostside/base/program_path.h"
+#include "hostside/boot/boot_files.h"
+#include "hostside/builder/builder.h"
+#include "hostside/builder/live_registration.h"
+#include "hostside/builder/ssh_call.h"
+#include "hostside/cli/arguments.h"
+#include "hostside/cli/builder_keeper.h"
+#include "hostside/cli/command_words.h"
+#include "hostside/cli/reporter.h"
+#include "hostside/cli/within_machine.h"
+#include "mounts/base/at.h"
+#include "mounts/base/json_text.h"
+
+namespace hostside {
+
+namespace {
+
+namespace fs = std::filesystem;
+using base::fail;
+using base::Result;
+
+struct BuilderArguments {
+    Arguments machine;
+    Builder builder;
+    std::string directory, scheme = "ssh-ng", after;
+    bool after_given = false;
+};
+
+// Nix's word for what a system is made for; NixOS leaves it there.
+std::string system_of(const Machine &machine) {
+    if (!machine.toplevel.empty())
+        if (auto text = base::read_file(in_store(machine.store, machine.toplevel) + "/system", 64); text && !text->empty())
+            return text->substr(0, text->find('\n'));
+    utsname host{};
+    (void)::uname(&host);
+    return std::format("{}-linux", host.machine);
+}
+
+Result<std::string> directory_of(const std::string &said) {
+    const std::string directory = said.empty() ? builders_directory() : said;
+    if (directory.empty()) return fail(0, "find builders", "", "there is no HOME; --directory DIR");
+    return fs::absolute(directory).lexically_normal().string();
+}
+
+Result<std::string> describe_builder(BuilderArguments &arguments) {
+    // Else it would see no more than its own closure.
+    default_setting(arguments.machine, "storeView", "all");
+    auto machine = machine_of(arguments.machine);
+    if (!machine) return std::unexpected(machine.error());
+    if (!machine->writable_store)
+        return fail(0, "make builder", "", "a builder needs a store that the guest can add to: --union tmpfs or disk");
+    Builder &builder = arguments.builder;
+    builder.name = machine->name;
+    if (const auto fault = builder_name_fault(builder.name); !fault.empty()) return fail(0, "make builder", builder.name, fault);
+    builder.system = system_of(*machine);
+    builder.store = machine->store;
+    builder.working_directory = fs::current_path();
+    if (arguments.after_given) builder.after = arguments.after;
+    return layers_of(arguments.machine).and_then([](const std::vector<Layer> &layers) { return describe_json(layers); });
+}
+
+int make_builder(BuilderArguments &arguments) {
+    const auto directory = directory_of(arguments.directory);
+    if (!directory) return refuse(directory.error());
+    const auto json = describe_builder(arguments);
+    if (!json) return refuse(json.error());
+    const BuilderPlace place(*directory, arguments.builder.name);
+    const auto written = place.write(arguments.builder, *json, fs::read_symlink("/proc/self/exe"));
+    if (!written) return refuse(written.error());
+    std::println("{}", machines_line(arguments.builder, arguments.scheme));
+    say(std::format("Nix reaches it by PATH={}:$PATH, with this line as --builders or in /etc/nix/machines",
+                    fs::path(place.ssh()).parent_path().string()));
+    return 0;
+}
+
+// What is behind ours in PATH: other builders are reached as before.
+int be_other_ssh(const BuilderPlace &place, const std::string &host, const std::vector<std::string> &words) {
+    struct stat ours{}, other{};
+    const bool known = ::stat(place.ssh().c_str(), &ours) == 0;
+    const auto same = [&](const std::string &path) {
+        return known && ::stat(path.c_str(), &other) == 0 && other.st_dev == ours.st_dev && other.st_ino == ours.st_ino;
+    };
+    const auto all = programs_named("ssh");
+    const auto here = std::ranges::find_if(all, same);
+    const auto next = std::ranges::find_if_not(here == all.end() ? all.begin() : here, all.end(), same);
+    if (next != all.end()) {
+        std::vector<char *> argv{const_cast<char *>("ssh")};
+        for (const auto &word : words) argv.push_back(const_cast<char *>(word.c_str()));
+        argv.push_back(nullptr);
+        (void)::execv(next->c_str(), argv.data());
+    }
+    return refuse({"find builder", host, 0, "there is none of this name, and no other ssh; runvm builder makes one"});
+}
+
+// As `ssh -M -N`: there is nothing to share, since a connection of ours is one already. Nix ends it.
+int be_master(const SshCall &call) {
+    if (call.says_started) (void)base::write_all(STDOUT_FILENO, "started\n", "stdout");
+    for (const pid_t parent = ::getppid(); ::getppid() == parent;) (void)::sleep(1);
+    return 0;
+}
+
+// Nix's build hook, once it has a builder, passes on what is in Nix's own form alone (libstore, parseJSONMessage).
+bool caller_is_hook() {
+    constexpr size_t enough_bytes = 4096;
+    const auto words =
+        base::open_at(AT_FDCWD, std::format("/proc/{}/cmdline", ::getppid()), O_RDONLY).and_then([](const base::Fd &fd) {
+            return base::read_all(fd.get(), "cmdline", size_t{1} << 20);
+        });
+    return words && words->substr(0, enough_bytes).contains("build-remote");
+}
+
+void tell_nix(const std::string &text) {
+    if (!caller_is_hook()) return say(text);
+    const std::string message = base::json_text(printable("runvm: " + text));
+    (void)base::write_all(STDERR_FILENO, std::format("@nix {{\"action\":\"msg\",\"level\":0,\"msg\":{}}}\n", message), "stderr");
+}
+
+int say_why(const BuilderPlace &place, const base::Error &error) {
+    if (!error.hint.contains("machine ended")) {
+        tell_nix(base::message(error));
+        return launcher_error;
+    }
+    const HowItEnded how = wait_for_end_of(place);
+    tell_nix(std::format("builder {}: {}, in the middle of this: that is no failure of a build; try again ({})", place.name(),
+                         how.text, place.log()));
+    return how.code;
+}
+
+int connect_to_builder(const Builder &builder, const BuilderPlace &place, const SshCall &call) {
+    const auto used = place.lock(use_lock, LOCK_SH);
+    if (!used) return refuse(used.error());
+    const auto touch = [&] { (void)::futimens((*used)->get(), nullptr); };
+    touch();
+    const auto up = bring_up(builder, place);
+    if (!up) return refuse(up.error());
+    if (auto told = tell_of_new_paths(up->machine, builder, place, up->boot); !told)
+        say(std::format("builder {}: Nix copies what it needs: {}", builder.name, base::message(told.error())));
+    if (call.says_started) (void)base::write_all(STDOUT_FILENO, "started\n", "stdout");
+    ExecWish wish = up->machine;
+    wish.request.argv = {"/bin/sh", "-c", command_line_of(call)};
+    if (!builder.features.empty()) {
+        std::string features = builder.features;
+        std::ranges::replace(features, ',', ' ');
+        wish.request.environment.push_back("NIX_CONFIG=system-features = " + features);
+    }
+    wish.streams = own_streams();
+    const auto end = run_in_guest(wish);
+    touch();
+    return end ? status_of(*end) : say_why(place, end.error());
+}
+
+int be_ssh(const std::string &directory, const std::vector<std::string> &words) {
+    const SshCall call = ssh_call(words);
+    const BuilderPlace place(directory, call.host);
+    const auto builder = place.read();
+    if (!builder && builder.error().code == ENOENT) return be_other_ssh(place, call.host, words);
+    if (!builder) return refuse(builder.error());
+    constexpr int no_master = 255;  // as ssh's own failures
+    if (call.control) return no_master;
+    if (call.master) return be_master(call);
+    return connect_to_builder(*builder, place, call);
+}
+
+void add_numbers(CLI::App &command, Builder &builder) {
+    constexpr int a_day_s = 86400;
+    command.add_option("--jobs", builder.jobs, "how many builds at once")
+        ->check(CLI::Range(1, 1000).description(""))
+        ->type_name("NUMBER")
+        ->capture_default_str();
+    command.add_option("--idle", builder.idle_s, "it is powered off when nobody has used it so long; 0: never")
+        ->check(CLI::Range(0, a_day_s).description(""))
+        ->type_name("SECONDS")
+        ->capture_default_str();
+    command.add_option("--heartbeat", builder.heartbeat_s, "a guest that is silent so long is ended; 0: never")
+        ->check(CLI::Range(0, a_day_s).description(""))
+        ->type_name("SECONDS")
+        ->capture_default_str();
+    command.add_option("--boot-limit", builder.boot_limit_s, "how long it may take to boot")
+        ->check(CLI::Range(1, a_day_s).description(""))
+        ->type_name("SECONDS")
+        ->capture_default_str();
+}
+
+}  // namespace
+
+void add_builder_commands(CLI::App &app, int &status) {
+    auto arguments = std::make_shared<BuilderArguments>();
+    arguments->builder.features = "benchmark,big-parallel";
+    CLI::App *command = app.add_subcommand("builder", "make a machine a builder of the host's Nix, without ssh or a network");
+    add_description_flags(*command, arguments->machine);
+    add_numbers(*command, arguments->builder);
+    command->add_option("--features", arguments->builder.features, "its system-features, for Nix here and in the guest")
+        ->type_name("LIST")
+        ->capture_default_str();
+    command->add_option("--protocol", arguments->scheme, "how Nix talks to it")
+        ->type_name("ssh-ng|ssh")
+        ->check(CLI::IsMember({"ssh-ng", "ssh"}).description(""))
+        ->capture_default_str();
+    command->add_option("--directory", arguments->directory, "where builders are kept, and bin/ssh for Nix")->type_name("DIR");
+    CLI::Option *after = add_after(*command, arguments->after);
+    command->callback([&status, arguments, after] {
+        arguments->after_given = after->count() > 0;
+        status = make_builder(*arguments);
+    });
+
+    struct Called {
+        std::string directory;
+        std::vector<std::string> words;
+    };
+    auto called = std::make_shared<Called>();
+    CLI::App *ssh = app.add_subcommand("builder-ssh", "what Nix calls as ssh");
+    ssh->group("");  // a program's, not a person's
+    ssh->add_option("directory", called->directory)->required();
+    ssh->add_option(std::string(after_dashes), called->words)
+        ->expected(1)
+        ->allow_extra_args(false)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    ssh->callback([&status, called] { status = be_ssh(called->directory, called->words); });
+}
+
+}  // namespace hostside

@@ -1,0 +1,18 @@
+// What is wanted of `runvm fleet`, as its flags said it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace hostside {
+
+struct FleetWish {
+    std::string file, output, like, engine = "local", status;
+    std::vector<std::string> only, sbatch, nix_options, system_features, gathered;
+    int memory_mib = 0, processors = 0;
+    bool fail_fast = false, resume = false, wait = false;
+    // For engines: 123 when a machine's QEMU failed; 0 whatever the machines came to.
+    bool exit_qemu_failed = false, results_suffice = false;
+};
+
+}  // namespace hostside

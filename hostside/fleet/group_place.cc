@@ -1,0 +1,98 @@
+#include "hostside/fleet/group_place.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <filesystem>
+#include <format>
+
+#include "hostside/fleet/fleet_place.h"
+#include "hostside/host/guest_files.h"
+#include "mounts/base/json_text.h"
+
+namespace hostside {
+
+namespace {
+
+using base::fail;
+using base::Result;
+namespace fs = std::filesystem;
+
+constexpr std::string_view groups_name = "groups";
+
+// What the task itself noted; empty: nothing yet.
+std::vector<MachineResult> noted_by(const std::string &directory) {
+    auto result = results_in(directory + "/" + std::string(results_file));
+    return result ? std::move(result->machines) : std::vector<MachineResult>{};
+}
+
+// The group of a machine, by its link.
+size_t group_by_link(const std::string &results, const std::string &machine) {
+    std::error_code error;
+    const std::string target = fs::read_symlink(results + "/" + machine, error).string();
+    const size_t begin = groups_name.size() + 1;
+    size_t group = SIZE_MAX;
+    if (target.size() > begin) (void)std::from_chars(target.data() + begin, target.data() + target.size(), group);
+    return group;
+}
+
+void merge_machine(const std::vector<MachineResult> &noted, bool over, MachineResult &machine) {
+    const auto own = std::ranges::find(noted, machine.name, &MachineResult::name);
+    if (own != noted.end()) machine = *own;
+    if (!over || (machine.outcome != Outcome::waiting && machine.outcome != Outcome::running)) return;
+    machine.outcome = Outcome::failed;
+    machine.cause = own == noted.end()
+                        ? "its job ended without a result; groups/N.log has what it said"
+                        : "its job ended while it ran" + (machine.state.empty() ? "" : "; it had come to: " + machine.state);
+}
+
+}  // namespace
+
+std::string groups_directory(const std::string &results) { return results + "/" + std::string(groups_name); }
+
+std::string group_directory(const std::string &results, size_t group) {
+    return std::format("{}/{}", groups_directory(results), group);
+}
+
+Result<> link_machine(const std::string &results, const std::string &machine, size_t group) {
+    const std::string link = results + "/" + machine, target = std::format("{}/{}/{}", groups_name, group, machine);
+    if (::unlink(link.c_str()) < 0 && errno != ENOENT)
+        if (auto removed = remove_guest_directory(link); !removed) return removed;
+    return ::symlink(target.c_str(), link.c_str()) < 0 ? fail(errno, "link", link) : Result<>();
+}
+
+std::string group_json(const Fleet &fleet, const Group &group) {
+    std::string nodes;
+    for (const size_t member : group.members) {
+        const Node &node = fleet.nodes[member];
+        std::string words;
+        for (const auto &word : node.command) words += (words.empty() ? "" : ",") + base::json_text(word);
+        nodes +=
+            std::format("{}\n{}:{{\"description\":{}", nodes.empty() ? "" : ",", base::json_text(node.name), node.description);
+        if (!words.empty()) nodes += std::format(",\"command\":[{}]", words);
+        if (node.after) nodes += std::format(",\"after\":{}", base::json_text(*node.after));
+        if (!node.user.empty()) nodes += std::format(",\"user\":{}", base::json_text(node.user));
+        if (node.service) nodes += ",\"service\":true";
+        nodes += "}";
+    }
+    return std::format("{{\"name\":{},\"nodes\":{{{}}}}}\n", base::json_text(fleet.name), nodes);
+}
+
+void gather(const std::string &results, const std::map<size_t, std::string> &tasks, FleetResult &result) {
+    std::map<size_t, std::vector<MachineResult>> noted;
+    for (auto &machine : result.machines) {
+        const size_t group = group_by_link(results, machine.name);
+        const auto [at, is_new] = noted.try_emplace(group);
+        if (is_new) at->second = noted_by(group_directory(results, group));
+        const auto task = tasks.find(group);
+        merge_machine(at->second, task == tasks.end(), machine);
+        // What a lost node noted is not what is: its task waits, and begins anew.
+        if (task != tasks.end() && task->second == "PENDING")
+            machine = {.name = machine.name, .memory_mib = machine.memory_mib, .cores = machine.cores};
+    }
+    result.over = result.count(Outcome::waiting) + result.count(Outcome::running) == 0;
+}
+
+}  // namespace hostside

@@ -1,0 +1,84 @@
+#include "hostside/host/raw_image.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <vector>
+
+#include "hostside/host/qcow2.h"
+#include "mounts/base/at.h"
+
+namespace hostside {
+
+namespace {
+
+using base::fail;
+using base::Fd;
+using base::Result;
+
+constexpr std::string_view image_step = "use image";
+
+bool reads_as_zeros(int fd, off_t from, off_t to) {
+    constexpr off_t piece_bytes = 1 << 20;
+    std::vector<char> piece(piece_bytes);
+    while (from < to) {
+        const auto n = ::pread(fd, piece.data(), static_cast<size_t>(std::min(piece_bytes, to - from)), from);
+        if (n <= 0 || std::any_of(piece.begin(), piece.begin() + n, [](char c) { return c != 0; })) return false;
+        from += n;
+    }
+    return true;
+}
+
+}  // namespace
+
+bool is_block_device(const std::string &path) {
+    struct stat st{};
+    return ::stat(path.c_str(), &st) == 0 && S_ISBLK(st.st_mode);
+}
+
+Result<Fd> claim_device(const std::string &path) {
+    if (!is_block_device(path)) return Fd();
+    Fd claim(::open(path.c_str(), O_RDONLY | O_EXCL | O_CLOEXEC));
+    if (claim) return claim;
+    if (errno == EBUSY)
+        return fail(EBUSY, image_step, path, "the host uses it itself (lsblk shows for what); unmount it, or name another");
+    return fail(errno, image_step, path, "may this user open it?");
+}
+
+Result<uint64_t> check_raw(const std::string &path, bool writes) {
+    // Before it is opened: to open a FIFO waits, and to open a tape winds it.
+    struct stat st{};
+    if (::stat(path.c_str(), &st) < 0) return fail(errno, image_step, path);
+    if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) return fail(0, image_step, path, "neither a file nor a block device");
+    if (::access(path.c_str(), writes ? R_OK | W_OK : R_OK) < 0)
+        return fail(errno, image_step, path, "may this user read and write it?");
+    if (auto free = claim_device(path); !free) return std::unexpected(free.error());
+    auto fd = base::open_at(AT_FDCWD, path, O_RDONLY);
+    if (!fd) return fail(fd.error().code, image_step, path);
+    if (begins_as_qcow2(fd->get()))
+        return fail(0, image_step, path, "it is a qcow2 image, which a guest would get as it stands; --disk-image-format qcow2");
+    const off_t size = ::lseek(fd->get(), 0, SEEK_END);
+    if (size < 0) return fail(errno, image_step, path);
+    return static_cast<uint64_t>(size);
+}
+
+bool is_empty_raw(const std::string &path) {
+    constexpr off_t most_read_bytes = off_t{16} << 20;
+    if (is_block_device(path)) return false;
+    const auto fd = base::open_at(AT_FDCWD, path, O_RDONLY | O_NONBLOCK);
+    struct stat st{};
+    if (!fd || ::fstat(fd->get(), &st) < 0 || !S_ISREG(st.st_mode)) return false;
+    off_t read_bytes = 0;
+    for (off_t at = 0; at < st.st_size;) {
+        const off_t data = ::lseek(fd->get(), at, SEEK_DATA);
+        if (data < 0) return errno == ENXIO;  // nothing but a hole up to the end
+        at = std::min(::lseek(fd->get(), data, SEEK_HOLE), st.st_size);
+        if (at <= data || (read_bytes += at - data) > most_read_bytes || !reads_as_zeros(fd->get(), data, at)) return false;
+    }
+    return true;
+}
+
+}  // namespace hostside

@@ -1,0 +1,108 @@
+// A fleet as derivations: what the expression says, by real Nix where it is, and what is refused. Two real builders are in
+// tests/nix-fleet.
+#include <catch_amalgamated.hpp>
+#include <filesystem>
+#include <format>
+#include <fstream>
+
+#include "hostside/fleet/nix_engine.h"
+#include "hostside/fleet/nix_expression.h"
+#include "mounts/base/at.h"
+#include "mounts/base/process.h"
+#include "tests/support/disk.h"
+
+namespace {
+
+using Catch::Matchers::ContainsSubstring;
+using hostside::Node;
+
+const std::string of_store = "/nix/store/0z9g9qlyagz98ly69mvg39klnr3bzy0d-";
+
+hostside::Fleet two_groups() {
+    return {
+        .name = "checks",
+        .nodes = {{.name = "a",
+                   .description = std::format(R"({{"toplevel":"{}sys"}})", of_store),
+                   .command = {"sh", "-ec", "echo \"$HOME\" ${x} \\ '' \n\r"},
+                   .memory_mib = 512,
+                   .cores = 2},
+                  {.name = "server",
+                   .description = R"({"accelerator":"tcg"})",
+                   .service = true,
+                   .memory_mib = 256,
+                   .cores = 1,
+                   .vlans = {1}},
+                  {.name = "client", .description = R"({"accelerator":"tcg"})", .memory_mib = 256, .cores = 1, .vlans = {1}}}};
+}
+
+std::string refusal(const std::string &description) {
+    const auto ok = hostside::only_of_the_store({.name = "m", .description = description});
+    return ok ? "" : base::message(ok.error());
+}
+
+}  // namespace
+
+TEST_CASE("a group's derivation has the paths of the store that its machines name, what they need of a builder, and their file") {
+    const auto fleet = two_groups();
+    const auto groups = hostside::groups_of(fleet.nodes, [](const std::string &) { return std::nullopt; });
+    REQUIRE(groups.size() == 2);
+    const support::ScratchDirectory scratch;
+    for (const char *name : {"runvm", "stage1", "other"}) std::ofstream(scratch.path(name)) << name;
+    const std::string text = hostside::nix_expression({.fleet = fleet,
+                                                       .groups = groups,
+                                                       .runvm = scratch.path("runvm"),
+                                                       .qemu_path = "",
+                                                       .features = {"nixos-test"},
+                                                       .again = {{1, "17"}}});
+    CHECK_THAT(text, ContainsSubstring(std::format("paths = [ \"{}sys\" ];", of_store)) &&
+                         ContainsSubstring(R"(features = [ "nixos-test" "kvm" ];)") &&
+                         ContainsSubstring(R"(features = [ "nixos-test" ];)") && ContainsSubstring("memory = \"768\";") &&
+                         ContainsSubstring("again = \"17\";"));
+    std::ofstream(scratch.path("fleet.nix")) << text;
+    if (!base::run({.argv = {"nix-instantiate", "--version"}, .capture_output = true})) SKIP("no Nix here");
+    const auto parsed = base::run({.argv = {"nix-instantiate", "--parse", scratch.path("fleet.nix")}, .capture_output = true});
+    REQUIRE(parsed);
+    INFO(parsed->output);
+    CHECK(parsed->status == 0);
+}
+
+TEST_CASE("paths of the store are found wherever they stand, each once") {
+    CHECK(hostside::store_paths_in(std::format(R"(["{0}b/bin","x{0}a.\n","/nix/store/short-a","/nix/store/","{0}b"])",
+                                               of_store)) == std::vector{of_store + "a.", of_store + "b"});
+    CHECK(hostside::store_paths_in("/nix/store/0z9g9qlyagz98ly69mvg39klnr3bzy0e-e-is-no-letter-of-a-hash").empty());
+    CHECK(hostside::store_paths_in(of_store).empty());
+}
+
+TEST_CASE("what a build on another host would not see is refused by name") {
+    CHECK(refusal(std::format(R"({{"toplevel":"{0}sys","qemu":{{"program":"{0}q/bin/qemu"}},"diskImage":"disk.qcow2"}})",
+                              of_store)) == "");
+    CHECK(refusal(R"({"qemu":{"program":"qemu-kvm"}})") == "");
+    CHECK(refusal(R"({"toplevel":"/home/me/result"})") ==
+          "give Nix 'm': toplevel is /home/me/result, which a build on another host does not see; add it to the store (nix-store "
+          "--add), or leave it out");
+    for (const auto &[description, key] :
+         {std::pair{R"({"sharedDir":"/home/me"})", "sharedDir"},
+          {R"({"sharedDirectories":[{"tag":"a","source":"/srv","target":"/a"}]})", "sharedDirectories"},
+          {R"({"drives":[{"file":"/srv/data"}]})", "drives"},
+          {R"({"diskImage":"/srv/disk"})", "diskImage"},
+          {R"({"qemu":{"program":"/usr/bin/qemu"}})", "qemu.program"},
+          {R"({"store":"/other/store"})", "store"}})
+        CHECK_THAT(refusal(description), ContainsSubstring(std::string("'m': ") + key + " is "));
+}
+
+// As Nix 2.8 and 2.34 said it.
+TEST_CASE(
+    "a build that runvm refused, or that no builder has the features for, is not tried again; one whose builder was lost is") {
+    CHECK(hostside::hopeless_in(
+              "error: build of '/nix/store/a.drv' on 'ssh://b' failed: builder for '/nix/store/a.drv' failed with "
+              "exit code 123\n"
+              "error: builder for '/nix/store/a.drv' failed with exit code 1\n"
+              "cannot build on 'ssh://b': error: cannot connect to 'b'\n")
+              .empty());
+    CHECK(hostside::hopeless_in("error: builder for '/nix/store/b.drv' failed with exit code 124;\n") ==
+          std::vector<std::string>{"/nix/store/b.drv"});
+    CHECK(hostside::hopeless_in("error: Cannot build '/nix/store/c.drv'.\n       Reason: builder failed with exit code 124.\n") ==
+          std::vector<std::string>{"/nix/store/c.drv"});
+    CHECK(hostside::hopeless_in("error: a 'x86_64-linux' with features {kvm} is required to build '/nix/store/d.drv', but I am a "
+                                "'x86_64-linux' with features {}\n") == std::vector<std::string>{"/nix/store/d.drv"});
+}
