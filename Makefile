@@ -15,6 +15,7 @@ DESTDIR ?=
 ifneq (,$(filter default undefined,$(origin CXX)))
 SYSROOT := $(shell .toolchain/build-sysroot --path musl)
 SYSROOT_READY := $(SYSROOT)/.stamps/complete
+CATCH2_READY := $(SYSROOT)/.stamps/catch2
 CXX := $(SYSROOT)/bin/c++
 PKG_CONFIG := $(SYSROOT)/bin/pkg-config
 STATIC := -static
@@ -155,9 +156,12 @@ sysroot: $(SYSROOT_READY) ## the static musl toolchain and libraries, into the c
 ifdef SYSROOT
 $(SYSROOT_READY):
 	@.toolchain/build-sysroot musl
+$(CATCH2_READY): | $(SYSROOT_READY)
+	@.toolchain/build-sysroot musl tests
 endif
 
 # --- tests: one Catch2 program a directory ---
+$(call objects,$(TESTS)) $(patsubst %.cc,$(BUILD)/tidy/%.ok,$(TESTS)): | $(CATCH2_READY)
 define test_program
 $(BUILD)/tests/$1: $(call objects,$(MOUNTS) $(UNIONFS) $(STAGE1) $(HOSTSIDE) $(SUPPORT) $(call sources,tests/$1))
 	@mkdir -p $$(@D)

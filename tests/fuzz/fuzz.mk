@@ -11,7 +11,7 @@ gnu = --no-print-directory CXX=$(gnu_sysroot)/bin/c++ PKG_CONFIG=$(gnu_sysroot)/
 
 .PHONY: gnu-sysroot
 gnu-sysroot:
-	@.toolchain/build-sysroot gnu
+	@.toolchain/build-sysroot gnu tests
 
 # Without the tests of PID 1: they start stage1 as the only file of a root, so it must be static, and a sanitizer's runtime is
 # not.

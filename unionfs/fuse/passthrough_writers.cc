@@ -15,8 +15,7 @@ void end_passthrough_writes(Union &fs, Node &node) {
     const std::lock_guard lock(node.mutex);
     Location place;
     if (node.opens != 0 || node.orphan() || fs.resolve_upper(node, place) != 0) return;
-    fs.cache.drop(node.slot);  // our own descriptor counts too
-    node.slot_writable = false;
+    fs.drop_data(node);  // because our own descriptor counts too
     const base::Fd fd(::openat(place.fd(), place.name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     // A mapping keeps the file open, and there can be no lease while it is open for writing (fcntl(2)). The lease ends with its
     // descriptor.

@@ -16,16 +16,14 @@
 
 namespace unionfs {
 
-namespace {}  // namespace
-
-LowerDirRef lower_child(Union &fs, const LowerDirRef &parent, const std::string &name, const Key &key) {
+LowerDirRef Union::lower_child(const LowerDirRef &parent, const std::string &name, const Key &key) {
     auto dir = std::make_shared<LowerDir>();
     dir->parent = parent;
     dir->name = name;
     dir->key = key;
     dir->layer = parent->layer;
     dir->last = parent->last;
-    dir->cache = &fs.cache;
+    dir->cache = &cache;
     return dir;
 }
 
@@ -78,7 +76,7 @@ int follow_redirect(Union &fs, const std::string &target, const std::vector<Lowe
             }
             if (!S_ISDIR(status.st_mode)) return 0;  // a whiteout, or a file, which hides the rest too
             if (fs.layers.leads_back(status)) return ELOOP;
-            dir = lower_child(fs, dir, name, key_of(status));
+            dir = fs.lower_child(dir, name, key_of(status));
             if (dir->last) continue;
             if (!hides)
                 if (const int error = fs.layers.marks.is_opaque(fd->get(), name.c_str(), hides); error != 0) return error;
@@ -144,7 +142,7 @@ int Union::probe(Node &parent, const std::string &name, Found &found, size_t fir
         if (!have) found.status = status;
         if (found.lowers.empty()) found.lower_key = {status.st_dev, status.st_ino};
         have = true;
-        found.lowers.push_back(lower_child(*this, dir, name, key_of(status)));
+        found.lowers.push_back(lower_child(dir, name, key_of(status)));
         if (dir->last) continue;
         if (const int error = layers.marks.is_opaque(fd->get(), name.c_str(), hides); error != 0) return error;
         if (hides) break;

@@ -212,11 +212,15 @@ void Union::show(const Node &node, struct stat &status) const {
         status.st_nlink = static_cast<nlink_t>(std::max(0, static_cast<int>(status.st_nlink) + node.names_changed()));
 }
 
-void Union::open_anew(Node &node) {
-    const std::lock_guard lock(node.mutex);
+void Union::drop_data(Node &node) {
     cache.drop(node.slot);
     node.slot_writable = false;
     node.slot_appends = false;
+}
+
+void Union::open_anew(Node &node) {
+    const std::lock_guard lock(node.mutex);
+    drop_data(node);
 }
 
 void Union::changed_by_us(const Node &node) const {

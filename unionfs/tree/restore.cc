@@ -159,7 +159,7 @@ void Restorer::find_hidden(Node &node) {
         path.pop_back();
     }
     for (const std::string &name : path)
-        if (at) at = lower_child(fs_, at, name);
+        if (at) at = fs_.lower_child(at, name);
     if (node.is_dir() && at)
         node.lowers = {at};
     else

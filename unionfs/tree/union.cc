@@ -9,13 +9,13 @@
 namespace unionfs {
 
 Union::Union(Layers &opened, SharedMemory &shared)
-    : layers(opened),
+    : cache(opened.options.max_files),
+      hard_links(opened),
+      layers(opened),
       options(opened.options),
       memory(shared),
       journal(handover_of(shared).journal),
-      cache(opened.options.max_files),
-      table(cache, shared, [this](ino_t name) { let_orphan_go(name); }),
-      hard_links(opened) {}
+      table(cache, shared, [this](ino_t name) { let_orphan_go(name); }) {}
 
 void Union::make_root() {
     struct stat status{};

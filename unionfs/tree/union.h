@@ -41,6 +41,9 @@ struct Found {  // what a name means
 };
 
 class Union {
+    FdCache cache;  // must outlive the table, because its Nodes hold slots of the cache
+    HardLinks hard_links;
+
   public:
     // The layers must be open. Both arguments outlive the Union.
     Union(Layers &opened, SharedMemory &shared);
@@ -49,9 +52,7 @@ class Union {
     const Options &options;  // the layers' options
     SharedMemory &memory;
     Journal journal;
-    FdCache cache;
     InodeTable table;
-    HardLinks hard_links;
     ReaddirplusPolicy readdirplus;
     Node *root = nullptr;
     std::unique_ptr<NameTrace> trace{};  // null: no trace is wanted
@@ -76,6 +77,7 @@ class Union {
     int attributes(Node &node, struct stat &status);
     void show(const Node &node, struct stat &status) const;  // converts the layer's numbers to the union's
     void changed_by_us(const Node &node) const;
+    void drop_data(Node &node);  // closes its data descriptor; the caller has locked the Node
     void open_anew(Node &node);  // drops the data descriptor, because flags are checked when a file is opened
 
     // --- names (lookup.cc) ---
@@ -97,6 +99,8 @@ class Union {
     int keep_unnamed(Node &node, base::Fd file);  // for O_TMPFILE
     void keep_inherited(Node &node);
     void give_up_orphan(Node &node);  // it has a name, or nobody uses it
+
+    LowerDirRef lower_child(const LowerDirRef &parent, const std::string &name, const Key &key = {});
 
   private:
     enum class Keep { removed, left };
@@ -144,8 +148,6 @@ class Union {
 };
 
 inline int Location::flags() const { return name.empty() ? AT_EMPTY_PATH : AT_SYMLINK_NOFOLLOW; }
-
-LowerDirRef lower_child(Union &fs, const LowerDirRef &parent, const std::string &name, const Key &key = {});
 
 // The path from the layer's root, with a leading slash. The root's path is empty.
 std::string lower_path(const LowerDirRef &dir);
