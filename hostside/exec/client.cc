@@ -63,7 +63,8 @@ struct Sink {
         if (take && !take(bytes)) return errno = EPIPE, -1;
         const ssize_t n = take ? static_cast<ssize_t>(bytes.size()) : ::write(fd, bytes.data(), bytes.size());
         // A log that is full is no reason to end a command, and a command's words are none to fill a disk.
-        if (n > 0 && log >= 0 && check_room(static_cast<uint64_t>(n), log)) (void)base::write_all(log, bytes.substr(0, static_cast<size_t>(n)), "log");
+        if (n > 0 && log >= 0 && check_room(static_cast<uint64_t>(n), log))
+            (void)base::write_all(log, bytes.substr(0, static_cast<size_t>(n)), "log");
         return n;
     }
 };

@@ -12,9 +12,7 @@
 
 namespace unionfs {
 
-namespace {
-
-class Restorer {
+class Union::Restorer {
   public:
     explicit Restorer(Union &fs) : fs_(fs) {
         fs.journal.each([&](JournalEntry &entry) { entries_.push_back(&entry); });
@@ -34,7 +32,7 @@ class Restorer {
     std::vector<JournalEntry *> entries_;
 };
 
-bool Restorer::leads_to(Node &parent, const std::string &name, const Node &node) {
+bool Union::Restorer::leads_to(Node &parent, const std::string &name, const Node &node) {
     Found found;
     if (fs_.probe(parent, name, found) != 0) return false;
     const Key key{found.status.st_dev, found.status.st_ino};
@@ -42,7 +40,7 @@ bool Restorer::leads_to(Node &parent, const std::string &name, const Node &node)
 }
 
 // Parents first, without recursion.
-void Restorer::restore(Node &first) {
+void Union::Restorer::restore(Node &first) {
     std::vector<Node *> waiting{&first};
     std::unordered_set<Node *> looked_above;
     while (!waiting.empty()) {
@@ -56,7 +54,7 @@ void Restorer::restore(Node &first) {
     }
 }
 
-void Restorer::restore_one(Node &node) {
+void Union::Restorer::restore_one(Node &node) {
     if (node.restored) return;
     node.restored = true;
     if (&node == fs_.root) return;
@@ -71,7 +69,7 @@ void Restorer::restore_one(Node &node) {
     fs_.table.join(&node);
 }
 
-void Restorer::settle_rename(JournalEntry &entry) {
+void Union::Restorer::settle_rename(JournalEntry &entry) {
     Node *node = fs_.table.at(entry.node), *other = fs_.table.at(entry.other);
     Node *parent = fs_.table.at(entry.parent), *new_parent = fs_.table.at(entry.new_parent);
     if (entry.done || node == nullptr || parent == nullptr || new_parent == nullptr) return;
@@ -88,7 +86,7 @@ void Restorer::settle_rename(JournalEntry &entry) {
         fs_.table.correct_name(other, new_parent, new_name, nullptr, {});
 }
 
-void Restorer::settle_removal(JournalEntry &entry, Node &node) {
+void Union::Restorer::settle_removal(JournalEntry &entry, Node &node) {
     Node *parent = fs_.table.at(entry.parent);
     if (entry.done || parent == nullptr) return;
     restore(*parent);
@@ -100,7 +98,7 @@ void Restorer::settle_removal(JournalEntry &entry, Node &node) {
 }
 
 // If a name was absent when the kernel asked to make it, and it exists now, that request made it.
-void Restorer::settle_made() {
+void Union::Restorer::settle_made() {
     for (JournalEntry *entry : entries_) {
         if (entry->kind != RequestKind::make && entry->kind != RequestKind::link) continue;
         Node *parent = fs_.table.at(entry->parent), *node = fs_.table.at(entry->node);
@@ -113,7 +111,7 @@ void Restorer::settle_made() {
     }
 }
 
-void Restorer::find(Node &node) {
+void Union::Restorer::find(Node &node) {
     bool found_one = false;
     if (node.orphan_fd < 0 && node.orphan_name == 0) node.upper_key = {};
     for (const Link &link : fs_.table.links(&node)) {
@@ -147,7 +145,7 @@ void Restorer::find(Node &node) {
     node.indexed = node.upper && !node.is_dir() && fs_.hard_links.find(node.shown_inode) == node.upper_key.inode;
 }
 
-void Restorer::find_hidden(Node &node) {
+void Union::Restorer::find_hidden(Node &node) {
     size_t layer = 0;
     std::vector<std::string> path = fs_.table.hidden_path(&node, layer);
     if (path.empty() || layer >= fs_.layers.lowers.size()) return;
@@ -165,8 +163,6 @@ void Restorer::find_hidden(Node &node) {
     else
         node.lower_parent = at;
 }
-
-}  // namespace
 
 void Union::restore() {
     journal.inherit();

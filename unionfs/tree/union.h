@@ -138,6 +138,7 @@ class Union {
     std::string lower_name(const Node &node, const Link *link);
 
     struct Renaming;
+    class Restorer;
     int clear_directory(Node &parent, const std::string &name, Node &directory);
     int copy_up_tree(Node &directory);
     int copy_up_content(Node &directory, std::vector<Node *> &further);
