@@ -7,263 +7,24 @@
 #include <CLI/CLI.hpp>
 #include <array>
 #include <cerrno>
-#include <csignal>
 #include <cstdlib>
-#include <ctime>
-#include <filesystem>
-#include <format>
 #include <functional>
 #include <memory>
-#include <optional>
-#include <print>
 #include <utility>
 
 #include "hostside/base/exit_code.h"
 #include "hostside/base/line_reader.h"
-#include "hostside/base/printable.h"
-#include "hostside/base/run_names.h"
 #include "hostside/cli/arguments.h"
 #include "hostside/cli/boot_disk.h"
-#include "hostside/cli/fork.h"
+#include "hostside/cli/machine_run.h"
 #include "hostside/cli/reporter.h"
-#include "hostside/exec/hub.h"
-#include "hostside/host/guest_files.h"
-#include "hostside/host/last_run.h"
-#include "hostside/host/run_directory.h"
-#include "hostside/launch/closure_names.h"
-#include "hostside/launch/prepare.h"
-#include "hostside/run/ending.h"
-#include "hostside/run/sd_notify.h"
-#include "hostside/run/supervise.h"
-#include "hostside/run/terminal.h"
-#include "hostside/run/typed_pipe.h"
-#include "mounts/base/at.h"
 #include "mounts/base/process.h"
-#include "mounts/base/shell_words.h"
-#include "mounts/boot/boot_parameters.h"
-#include "mounts/boot/command_line.h"
 
 namespace hostside {
 
 namespace {
 
-// Relative names in it are meant from here.
-int print_command(const Machine &machine, const Arguments &arguments) {
-    std::vector<std::string> initrd{std::filesystem::read_symlink("/proc/self/exe"), "initrd", "--complete"};
-    for (auto &word : description_words(arguments)) initrd.push_back(std::move(word));
-    initrd.emplace_back("-o");
-    auto lines = printed_launch(
-        machine, {.run_directory = runtime_directory_path() + "/" + machine.name, .fresh = arguments.fresh, .pasted = true},
-        initrd);
-    if (!lines) return refuse(lines.error());
-    std::print("{}", *lines);
-    return 0;
-}
-
-// What stage 1 did, step by step, as it left it in xchg: out of there before the directory goes.
-base::Result<> keep_report(const HostFacts &facts, const std::string &path) {
-    constexpr size_t limit_bytes = size_t{16} << 20;
-    auto text = guest_report(facts.run_directory, facts.xchg, limit_bytes);
-    if (!text) return std::unexpected(text.error());
-    return base::replace_file(path, *text);
-}
-
-// The phases are told by our initrd, and a guest that stops for a person wants the console: there the line would only hide
-// what there is to see.
-bool wants_console(const Machine &machine) {
-    if (machine.use_boot_loader || !machine.initrd.empty()) return true;
-    std::string words;
-    for (const auto &word : machine.kernel_params) (words += word) += ' ';
-    const auto asked = mounts::boot_parameters(mounts::parse_command_line(words));
-    return asked && (asked->stop_at_start || asked->stop_at_devices || asked->stop_at_mounts || !asked->break_before.empty() ||
-                     !asked->break_before_steps.empty());
-}
-
-std::function<base::Result<>(const Machine &, const HostFacts &)> check_of(const Restoring &restoring) {
-    return [&restoring](const Machine &m, const HostFacts &host) { return restoring.check(m, host); };
-}
-
-// Has a machine in the background come as far as whoever started it waits for?
-bool far_enough(const std::string &wait, const Heard &heard) {
-    if (wait.empty()) return heard.started;
-    if (wait == "fork-point") return heard.at_fork_point;
-    return heard.ready || (wait == "stage2" && how_far(heard) == "stage 2");
-}
-
-// Both parts of the console's log, their end.
-std::string console_tail(const std::string &run_directory) {
-    constexpr size_t enough_bytes = size_t{64} << 10;
-    std::string text;
-    for (const std::string_view part : {console_log_before, console_log})
-        text += base::read_file(run_directory + "/" + std::string(part)).value_or("");
-    if (text.size() > enough_bytes) text.erase(0, text.size() - enough_bytes);
-    return printable_lines(text);
-}
-
-RunRecord record_of(const Machine &machine) {
-    RunRecord record{.started_s = ::time(nullptr), .memory_mib = machine.memory_mib, .ports = "", .state = "disk", .cause = ""};
-    for (const auto &port : machine.forward_ports)
-        record.ports += std::format("{}{}{}{}", record.ports.empty() ? "" : ", ", port.host_port,
-                                    port.from == "host" ? "->" : "<-", port.guest_port);
-    return record;
-}
-
-// A fleet keeps what its machines leave where no name of a run finds it.
-std::string where_to_look(const std::string &name) {
-    const char *fleet = std::getenv(kept_in.data());
-    const std::string place = fleet != nullptr ? fleet : "";
-    std::string look;
-    if (place.empty())
-        look = "runvm logs " + name;
-    else if (!last_console(name).value_or("").empty())
-        look = base::quote_word(place + "/console.log");
-    if (last_report(name))
-        look +=
-            (look.empty() ? "" : ", ") + ("runvm report " + (place.empty() ? name : base::quote_word(place + "/report.json")));
-    return look;
-}
-
-// What is left when QEMU is gone: the run among the last ones, and its last words.
-std::vector<std::string> conclude(const Heard &heard, const Machine &machine, const Prepared &prepared, RunRecord &record,
-                                  int code, double seconds) {
-    const std::string &directory = prepared.facts.run_directory;
-    const Ending ending = ending_of(
-        heard, {code, machine.timeout_s, machine.memory_mib, prepared.facts.initrd, code == 0 ? "" : console_tail(directory),
-                prepared.facts.root_image, machine.disk_image_format == "raw" && !machine.ephemeral});
-    record.ended_s = ::time(nullptr);
-    record.exit_code = code;
-    record.cause = cause(ending);
-    const std::string name = std::filesystem::path(directory).filename();
-    const bool kept = keep_run(directory, prepared.facts.xchg, record);
-    return last_words(ending, code, seconds, kept ? where_to_look(name) : "");
-}
-
-std::vector<Companion> companions_of(Prepared &prepared) {
-    std::vector<Companion> companions;
-    if (CompanionProcess &store = prepared.store.daemon; store.runs())
-        companions.push_back(
-            {"virtiofsd", RunEvent::store_lost, [&] { return store.ended(); }, [&] { return store.last_words(); }});
-    if (CompanionProcess &tpm = prepared.tpm; tpm.runs())
-        companions.push_back({"swtpm", RunEvent::tpm_lost, [&] { return tpm.ended(); }, [&] { return tpm.last_words(); }});
-    return companions;
-}
-
-std::string joined_lines(const std::vector<std::string> &lines) {
-    std::string text;
-    for (const auto &line : lines) text += (text.empty() ? "" : "\n") + line;
-    return text;
-}
-
-// A job of a shell's background: QEMU would set the terminal, and be stopped for it.
-base::Result<> leave_the_terminal_of_others() {
-    if (::isatty(STDIN_FILENO) != 1 || at_terminal(STDIN_FILENO)) return {};
-    const base::Fd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-    if (!null || ::dup2(null.get(), STDIN_FILENO) < 0) return base::fail(errno, "open", "/dev/null");
-    return {};
-}
-
-}  // namespace
-
-// `started` is told once QEMU runs, or what was waited for has come; for a machine in the background.
-int run_machine(const Arguments &arguments, const std::function<void(const std::string &failure)> &started) {
-    if (auto left = leave_the_terminal_of_others(); !left) return refuse(left.error());
-    const bool typing = at_terminal(STDIN_FILENO);
-    const bool person = typing && ::isatty(STDOUT_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1;
-    std::optional<ConsoleView> view;
-    if (person && !arguments.background && !arguments.json && !arguments.print) view.emplace(arguments.console);
-    Reporter report(arguments.json, view ? &*view : nullptr, arguments.quiet);
-    const auto leave_view = [&] {
-        report.without_view();
-        view.reset();  // the terminal is as it was
-    };
-    const auto give_up = [&](const base::Error &error) {
-        leave_view();
-        started(base::message(error));
-        return arguments.background ? launcher_error : refuse(error);
-    };
-    auto machine = machine_of(arguments);
-    if (!machine) return give_up(machine.error());
-    auto restoring = Restoring::open(arguments.from);
-    if (!restoring) return give_up(restoring.error());
-    if (arguments.print && restoring->wanted())
-        return give_up({"print", restoring->path(), 0, "a snapshot is restored by runvm itself"});
-    if (arguments.print) return print_command(*machine, arguments);
-    if (view && wants_console(*machine)) view->open_console(false);
-    auto directory = RunDirectory::create(machine->name, !arguments.background || arguments.told_directory);
-    if (!directory) return give_up(directory.error());
-    if (arguments.told_directory) arguments.told_directory(directory->path());
-    auto prepared = prepare(*machine, {.run_directory = directory->path(),
-                                       .fresh = arguments.fresh,
-                                       .terminal = !arguments.background && !view,
-                                       .monitor = view || (!arguments.background && typing),
-                                       .memory_file = restoring->wanted() ? restoring->memory_file() : arguments.memory_file,
-                                       .restored = restoring->wanted(),
-                                       .check = restoring->wanted() ? check_of(*restoring) : arguments.check,
-                                       .progress = [&](const std::string &what) { report.progress(what); }});
-    if (!prepared) return give_up(prepared.error());
-    auto console = ConsoleLog::create(directory->path());
-    if (!console) return give_up(console.error());
-    prepared->facts.console_log_fd = console->writer();
-    std::optional<ConsoleServer> server;
-    if (arguments.background) {
-        auto listening = ConsoleServer::listen(directory->path());
-        if (!listening) return give_up(listening.error());
-        server.emplace(std::move(*listening));
-    }
-    if (view || server) {
-        auto pipe = make_typed_pipe(directory->path());
-        if (!pipe) return give_up(pipe.error());
-        prepared->facts.typed_pipe = std::move(*pipe);
-    }
-    auto argv = qemu_argv(*machine, prepared->facts);
-    if (!argv) return give_up(argv.error());
-    for (const auto &note : prepared->notes) report.note(note);
-    if (traces_paths(*machine))
-        (void)base::replace_file(directory->path() + "/" + std::string(closure_names), closure_names_of(*machine));
-    Heard heard;
-    RunRecord record = record_of(*machine);
-    note_run(directory->path(), record);
-    if (auto begun = restoring->begin(*machine, directory->path()); !begun) return give_up(begun.error());
-    const auto on_event = [&](const RunEvent &event) {
-        heard.event(event);
-        if (const std::string state = how_far(heard); state != std::exchange(record.state, state))
-            note_run(directory->path(), record);
-        if (restoring->awake() && far_enough(arguments.wait, heard)) started("");
-        if (event.kind == RunEvent::ready && arguments.notify_ready) notify_ready();
-        report.event(event);
-    };
-    const auto on_news = [&] {
-        if (!restoring->finish()) return false;
-        if (restoring->was_ready())
-            on_event({RunEvent::ready});
-        else if (far_enough(arguments.wait, heard))
-            started("");
-        return true;
-    };
-    const HubProcess hub(prepared->facts.runvm, directory->path(), restoring->wanted());
-    auto code = supervise({*argv, directory->path(), *console, prepared->store.view.directory.get(), companions_of(*prepared),
-                           machine->timeout_s, prepared->facts.run_as.has_value(), !arguments.background && !view,
-                           server ? &*server : nullptr, view ? &*view : nullptr, on_event, restoring->first_words(),
-                           restoring->fd(), on_news});
-    if (!code) return give_up(code.error());
-    if (!restoring->failure().empty() && *code == launcher_error)
-        return give_up({"restore", restoring->path(), 0, restoring->failure()});
-    if (!arguments.report.empty())
-        if (auto kept = keep_report(prepared->facts, arguments.report); !kept)
-            report.note(std::format("no {}: {}", arguments.report, base::message(kept.error())));
-    const auto words = conclude(heard, *machine, *prepared, record, *code, report.seconds());
-    if (!record.cause.empty()) report.event({RunEvent::cause, record.cause});
-    report.event({.kind = RunEvent::exit, .number = *code});
-    leave_view();
-    started(words.empty() ? "the machine ended, status 0, before it came to what --wait waits for" : joined_lines(words));
-    // What was ended by us is no news.
-    if (!arguments.json && !(arguments.quiet && *code == 128 + SIGTERM)) say_last(words);
-    return *code;
-}
-
-namespace {
-
-// In a session of its own, without our terminal; this returns when QEMU runs, or did not come to that.
+// Runs the machine in a session of its own, without our terminal. Returns when QEMU runs or failed to start.
 int start_machine(const Arguments &arguments) {
     std::array<int, 2> ends{};
     if (::pipe2(ends.data(), O_CLOEXEC) < 0) return refuse({"pipe", "", errno, ""});
@@ -286,11 +47,11 @@ int start_machine(const Arguments &arguments) {
     const base::Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
     for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) (void)::dup2(null.get(), standard);
     const int code = run_machine(arguments, [&](const std::string &failure) {
-        // Only the first word counts: after it, nobody listens.
+        // Only the first call counts, because the reader is gone after it.
         if (!failure.empty() && write_end) (void)base::write_all(write_end.get(), failure, "pipe");
         write_end.reset();
     });
-    std::_Exit(code);  // the parent's buffers are its own
+    std::_Exit(code);  // without flushing the parent's buffers
 }
 
 }  // namespace
