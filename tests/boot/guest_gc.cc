@@ -7,6 +7,7 @@
 #include <format>
 
 #include "tests/boot/machine.h"
+#include "tests/boot/own_cache.h"
 
 namespace {
 
@@ -33,6 +34,7 @@ echo "of the host's: $(find /nix/.rw-store/upper -maxdepth 1 -type c | wc -l)"
 TEST_CASE(
     "nix-store --gc in a guest removes what the machine added, over each kind of store, and looks at nothing of the host's") {
     const std::string kind = GENERATE("9p", "virtiofs", "erofs");
+    const OwnCache cache;
     INFO(kind);
     const std::string before = std::getenv("PATH");
     if (kind == "virtiofs") {

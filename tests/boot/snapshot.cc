@@ -15,6 +15,7 @@
 
 #include "mounts/base/at.h"
 #include "tests/boot/machine.h"
+#include "tests/boot/own_cache.h"
 #include "tests/boot/place.h"
 
 namespace {
@@ -80,6 +81,7 @@ std::string other_qemu(const Place &place) {
 }
 
 TEST_CASE("a machine that was saved when it was ready goes on many times at once, each a machine of its own") {
+    const OwnCache cache;
     const Place place;
     const auto made = place.runvm(snapshot_words(place, agent_alone));
     INFO(made.output);
@@ -142,6 +144,7 @@ TEST_CASE("a machine that was saved when it was ready goes on many times at once
 }
 
 TEST_CASE("a machine that was saved before stage 2 has its 9p store, and each fork's stage 2 runs its own command") {
+    const OwnCache cache;
     const Place place;
     const auto made = place.runvm(snapshot_words(place, {"--snapshot", "before-stage-2"}));
     INFO(made.output);
@@ -177,6 +180,7 @@ TEST_CASE("a machine that was saved before stage 2 has its 9p store, and each fo
 }
 
 TEST_CASE("a snapshot that comes to nothing leaves nothing: killed, of a machine that ends, or that can't be saved") {
+    const OwnCache cache;
     const Place place;
     const auto left = [&] {
         return std::ranges::any_of(fs::directory_iterator(place.directory()),

@@ -11,6 +11,7 @@
 #include "mounts/base/at.h"
 #include "mounts/base/process.h"
 #include "tests/boot/machine.h"
+#include "tests/boot/own_cache.h"
 #include "tests/boot/place.h"
 
 namespace {
@@ -18,30 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 using namespace boot_test;
 using Catch::Matchers::ContainsSubstring;
-
-// A cache of the test's own, so that its images are made, and gone with it.
-struct Cache {
-    std::string path;
-    Cache() {
-        std::string pattern = (fs::temp_directory_path() / "boot-cache.XXXXXX").string();
-        REQUIRE(::mkdtemp(pattern.data()) != nullptr);
-        path = pattern;
-        ::setenv("XDG_CACHE_HOME", path.c_str(), 1);
-    }
-    Cache(const Cache &) = delete;
-    Cache &operator=(const Cache &) = delete;
-    ~Cache() {
-        ::unsetenv("XDG_CACHE_HOME");
-        std::error_code error;
-        fs::remove_all(path, error);
-    }
-    [[nodiscard]] size_t images() const {
-        std::error_code error;
-        size_t count = 0;
-        for ([[maybe_unused]] const auto &entry : fs::directory_iterator(path + "/runvm/store-images", error)) ++count;
-        return count;
-    }
-};
 
 std::vector<std::string> closure(const std::string &system) {
     std::istringstream text(base::read_file(fixture() + "/" + system + "/closure").value_or(""));
@@ -76,7 +53,7 @@ true)sh";
 }  // namespace
 
 TEST_CASE("an erofs image of the closure is the store, with each union and with our engine, and is made once") {
-    const Cache cache;
+    const OwnCache cache;
     for (const std::string store_union : {"off", "tmpfs", "disk", "fuse"}) {
         const bool fuse = store_union == "fuse";
         INFO(store_union);
@@ -94,7 +71,7 @@ TEST_CASE("an erofs image of the closure is the store, with each union and with 
 }
 
 TEST_CASE("a store's image may be compressed, and NixOS's useNixStoreImage is a word for it") {
-    const Cache cache;
+    const OwnCache cache;
     const Boot b = boot({.script = std::string(look_around) + is_erofs,
                          .arguments = {"--use-nix-store-image", "--store-compression", "lz4", "--disk-interface", "scsi"}});
     CHECK(b.exit_code == 0);
@@ -102,6 +79,7 @@ TEST_CASE("a store's image may be compressed, and NixOS's useNixStoreImage is a 
 }
 
 TEST_CASE("a system of systemd's comes up from an image of its store") {
+    const OwnCache cache;
     const Boot b = boot({.system = "systemd",
                          .script = "echo up from $(findmnt -no FSTYPE /nix/.ro-store)",
                          .arguments = {"--store-kind", "erofs"}});
