@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <catch_amalgamated.hpp>
+#include <csignal>
 #include <format>
 #include <fstream>
 
@@ -44,6 +45,7 @@ Mounted::Mounted(std::string_view mode, uint64_t room_bytes, const std::string &
 Mounted::~Mounted() {
     if (supervisor_ > 0) {
         ::umount2(root().c_str(), MNT_DETACH);
+        ::kill(supervisor_, SIGTERM);  // on a busy host it may mount only now
         end();
     }
     ::umount2((base_ / "kernel").c_str(), MNT_DETACH);
@@ -72,7 +74,7 @@ void Mounted::mount(const std::string &more_options, bool rings) {
     }
     struct stat below{}, at{};
     ::stat(root().parent_path().c_str(), &below);
-    for (int i = 0; i < 1000 && (::stat(root().c_str(), &at) != 0 || at.st_dev == below.st_dev); ++i) ::usleep(10000);
+    for (int i = 0; i < 6000 && (::stat(root().c_str(), &at) != 0 || at.st_dev == below.st_dev); ++i) ::usleep(10000);
     REQUIRE(at.st_dev != below.st_dev);
 }
 
