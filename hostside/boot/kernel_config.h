@@ -17,7 +17,7 @@ base::Result<std::string> kernel_config(const std::string &path);
 struct Lack {
     std::string option;   // `CONFIG_9P_FS`
     std::string without;  // what does not work
-    bool fatal = true;    // no machine boots; else one option of the description does not work
+    bool fatal = true;    // no machine boots; otherwise only an option of the description does not work
 };
 // Pure. Options that may be modules count as present if they are modules.
 std::vector<Lack> lacks(std::string_view config);

@@ -52,13 +52,13 @@ Result<End> run_builder(const ExecWish &machine, const BuildWish &wish, const st
                        .directory = place,
                        .user = wish.user,
                        .builder = true};
-    // As Nix has it: what a builder says is a log, whichever stream it says it on.
+    // As in Nix, all output of a builder is a log, on either stream.
     builder.streams.output = builder.streams.errors = STDERR_FILENO;
     builder.streams.log = wish.log;
     return run_in_guest(builder);
 }
 
-// False: the builder succeeded without one of them.
+// False: the builder succeeded but an output is missing.
 Result<bool> bring_outputs(const ExecWish &machine, const BuildWish &wish, const Tell &tell, std::vector<std::string> &brought) {
     Allowance allowance(wish.most_bytes);
     for (size_t i = 0; i < wish.places.size(); ++i) {
@@ -77,7 +77,7 @@ Result<bool> bring_outputs(const ExecWish &machine, const BuildWish &wish, const
     return true;
 }
 
-// What there is of a build that failed. Best effort: its failure is the news.
+// Keeps the files of a failed build. Best effort, because the failure itself is what matters.
 void keep_failed(const ExecWish &machine, const BuildWish &wish, const std::string &place, const Tell &tell) {
     if (wish.failed_place.empty()) return;
     if (::mkdir(wish.failed_place.c_str(), 0777) < 0)
@@ -98,7 +98,7 @@ Result<int> build_in_guest(const ExecWish &machine, const BuildWish &wish, const
     const std::string user = wish.user.empty() ? "-" : wish.user;
     const auto place = run_task(machine, std::format("build-begin {} {}", user, output_paths(wish.derivation)));
     if (!place) return std::unexpected(place.error());
-    // It goes back there as part of a task.
+    // Later tasks contain this path.
     if (!place->starts_with('/') || *place != printable(*place))
         return fail(0, "begin build", "", "the guest's answer is no path");
     if (auto put = put_files(machine, wish, *place); !put) return std::unexpected(put.error());
@@ -112,7 +112,7 @@ Result<int> build_in_guest(const ExecWish &machine, const BuildWish &wish, const
         std::vector<std::string> brought;
         const auto all = bring_outputs(machine, wish, tell, brought);
         if (all && *all) return 0;
-        // All of the outputs, or none.
+        // All outputs or none.
         for (const auto &place : brought) (void)remove_guest_directory(place);
         if (!all) return std::unexpected(all.error());
     } else {

@@ -1,5 +1,5 @@
-// A derivation built in a machine that runs: its builder run there as Nix runs one, its outputs brought here, each with a NAR
-// hash that the guest and we computed. By way of the guest's agent (hostside/exec/client.h).
+// Builds a derivation in a running machine: runs its builder the way Nix does and copies the outputs to the host. Guest and
+// host each compute every output's NAR hash. Uses the guest's agent (hostside/exec/client.h).
 #pragma once
 
 #include <cstdint>
@@ -15,19 +15,19 @@ namespace hostside {
 
 struct BuildWish {
     Derivation derivation;
-    std::vector<std::string> builder;  // and its arguments
-    std::string user;                  // of the guest's; empty: a build user
+    std::vector<std::string> builder;  // with its arguments
+    std::string user;                  // in the guest; empty: a build user
     int cores = 1;
-    std::vector<std::string> places;  // of the outputs, on the host, in their order; nothing is there
-    bool made_here = false;           // an output that is on the host already is one, too
-    uint64_t most_bytes = 0;          // of all that the guest may make here; 0: what there is room for
-    std::string failed_place;         // where the tree of a build that failed is kept; empty: nowhere
-    int log = -1;                     // a file that has all that the builder says; -1: none
+    std::vector<std::string> places;  // where the outputs go on the host, in their order; must not exist
+    bool made_here = false;           // also accept an output that already exists on the host
+    uint64_t most_bytes = 0;          // total size that the guest may create here; 0: limited only by free space
+    std::string failed_place;         // where to keep the tree of a failed build; empty: nowhere
+    int log = -1;                     // file for a copy of the builder's output; -1: none
 };
 
-// `machine`: name, run directory and patience. The builder's status as a shell has it; of one that succeeded without all of its
-// outputs, 1. `tell`: what a person is to know, a line each. Error: the machine, the agent, or an output that did not arrive as
-// it was.
+// `machine`: name, run directory and patience. Returns the builder's status in a shell's form, or 1 if it succeeded without all
+// of its outputs. `tell`: called with messages for the user, one line each. Error: the machine, the agent, or an output that
+// arrived changed.
 base::Result<int> build_in_guest(const ExecWish &machine, const BuildWish &wish,
                                  const std::function<void(const std::string &)> &tell);
 

@@ -37,7 +37,7 @@ constexpr std::string_view suffix = "/nix/store";
 
 std::string name_of(const std::string &path) { return path.substr(mounts::store_prefix.size()); }
 
-// A guest wrote it: the reader refuses what is no store path.
+// A guest wrote the list; the reader refuses invalid store paths.
 Result<Infos> in_order(const std::string &text) {
     mounts::RegistrationReader reader(std::string_view(text), "the guest's list");
     nixdb::Paths paths;
@@ -49,7 +49,7 @@ Result<Infos> in_order(const std::string &text) {
             return fail(0, committing, printable(info.path), std::string(fault));
         paths[info.path] = info;
     }
-    // What is not among them is the host's: it knows whether it has that.
+    // Other references must be paths of the host, whose nix-store checks that they exist.
     nixdb::Paths among = paths;
     for (auto &[path, info] : among)
         std::erase_if(info.references, [&](const std::string &reference) { return !paths.contains(reference); });
@@ -59,7 +59,7 @@ Result<Infos> in_order(const std::string &text) {
     return order;
 }
 
-// With its root, where the host's store is not its own.
+// The nix-store command, with its root unless the store is the host's own.
 Result<std::vector<std::string>> nix_store(const std::string &store) {
     if (!store.ends_with(suffix)) return fail(0, committing, store, "a store is ROOT/nix/store");
     if (programs_named("nix-store").empty()) return fail(0, committing, "nix-store", "it is not in PATH, and takes the paths");
@@ -79,7 +79,7 @@ Result<base::Exit> run_nix_store(const std::string &store, const std::vector<std
     return exit;
 }
 
-// Those that the host has not; asked for some at a time, because a command line has an end.
+// The paths that the host lacks. Asks in batches because a command line is limited in length.
 Result<Infos> absent_from(const std::string &store, Infos infos) {
     constexpr size_t at_once = 1000;
     std::set<std::string> absent;
@@ -98,10 +98,10 @@ Result<Infos> absent_from(const std::string &store, Infos infos) {
     return infos;
 }
 
-// Ours alone, gone with us.
+// A private directory that is removed with this object.
 struct Workplace {
     std::string path;
-    base::Fd stream;  // what nix-store will read
+    base::Fd stream;  // input for nix-store
     Workplace() = default;
     Workplace(Workplace &&other) noexcept : path(std::exchange(other.path, "")), stream(std::move(other.stream)) {}
     Workplace &operator=(Workplace &&) = delete;
@@ -134,7 +134,7 @@ void add_text(std::string &to, std::string_view text) {
     to.append((8 - text.size() % 8) % 8, '\0');
 }
 
-// What follows a path's NAR.
+// The data after a path's NAR.
 std::string trailer_of(const mounts::PathInfo &info) {
     constexpr uint64_t export_magic = 0x4558494e;
     std::string text;
@@ -147,7 +147,7 @@ std::string trailer_of(const mounts::PathInfo &info) {
     return text;
 }
 
-// The tree's NAR behind what is in the stream. It is hashed as it goes there, so that nothing else is what was compared.
+// Appends the tree's NAR to the stream and hashes it at the same time, so that exactly the compared bytes are imported.
 Result<> append_path(const Workplace &place, const mounts::PathInfo &info, const std::string &tree) {
     constexpr size_t chunk_bytes = size_t{1} << 20;
     std::string chunk;
@@ -191,7 +191,7 @@ Result<> commit_new_paths(const ExecWish &machine, const CommitWish &wish, const
     if (auto there = nix_store(wish.store); !there) return std::unexpected(there.error());
     const auto text = run_task(machine, "store-new", "", list_limit_bytes);
     if (!text) return std::unexpected(text.error());
-    // run_task() takes the last newlines away, and each line of a registration has one.
+    // run_task() strips trailing newlines, but each line of a registration needs one.
     auto infos = in_order(text->empty() ? "" : *text + "\n");
     if (infos) infos = absent_from(wish.store, std::move(*infos));
     if (!infos) return std::unexpected(infos.error());

@@ -1,5 +1,5 @@
-// What a machine that runs added to its store, brought into the host's: fetched, each path's NAR compared with the hash that the
-// guest's Nix registered of it, and only then, all together, given to the host's own `nix-store --import`.
+// Copies what a running machine added to its store into the host's store. Fetches all paths, compares each path's NAR with the
+// hash that the guest's Nix registered, and only then gives all of them to the host's `nix-store --import`.
 #pragma once
 
 #include <cstdint>
@@ -13,13 +13,13 @@ namespace hostside {
 
 struct CommitWish {
     std::string store = "/nix/store";  // of the host: ROOT/nix/store
-    uint64_t most_bytes = 0;           // of all that is fetched; 0: what there is room for
-    bool dry_run = false;              // only says which
+    uint64_t most_bytes = 0;           // total size to fetch; 0: limited only by free space
+    bool dry_run = false;              // only list the paths
 };
 
-// `machine`: name, run directory and patience. `tell`: what a person is to know, a line each. Error: the machine, the agent, a
-// path that is not what its hash says, or what nix-store said; the host's store has none of it then, or, of an import that was
-// cut off, some whole paths.
+// `machine`: name, run directory and patience. `tell`: called with messages for the user, one line each. Error: the machine,
+// the agent, a path that does not match its hash, or nix-store's message. The host's store is then unchanged; after an
+// interrupted import it may have some complete paths.
 base::Result<> commit_new_paths(const ExecWish &machine, const CommitWish &wish,
                                 const std::function<void(const std::string &)> &tell);
 

@@ -26,12 +26,12 @@ using base::fail;
 using base::Result;
 
 constexpr std::string_view step = "read derivation";
-// Nix's names for them, in its build directory.
+// Nix's file names in its build directory.
 constexpr std::string_view json_name = ".attrs.json", script_name = ".attrs.sh", variables_name = "env-vars";
 
 bool there(const std::string &path) { return ::access(path.c_str(), F_OK) == 0; }
 
-// Of a plain file: in a build's directory the builder may have left anything.
+// Reads only a regular file, because the builder may have left anything in its directory.
 Result<std::string> text_in(const std::string &path) {
     auto file = base::open_regular(AT_FDCWD, path, O_RDONLY);
     if (!file) return fail(file.error().code, step, path, file.error().hint);
@@ -57,7 +57,7 @@ Result<> add_output(Derivation &derivation, const std::string &name, const std::
 }
 
 Result<> add_json_outputs(Derivation &derivation, const std::string &path) {
-    // Attributes are an expression's author's, and may be a whole package set.
+    // Attributes come from the expression's author and may be a whole package set.
     constexpr JsonLimits limits{.what = "a derivation", .bytes = size_t{64} << 20, .keys = 1'000'000, .depth = 256};
     auto text = text_in(path);
     if (!text) return std::unexpected(text.error());
@@ -83,14 +83,14 @@ Result<> add_variable_outputs(Derivation &derivation) {
     return {};
 }
 
-// passAsFile: Nix left the values in files, and their names in variables.
+// passAsFile: Nix put the values into files, and the files' paths into variables.
 Result<> add_passed_files(Derivation &derivation, const std::string &directory) {
     const std::string *names = derivation.find("passAsFile");
     for (const auto &name : words_in(names != nullptr ? *names : "")) {
         const std::string *path = derivation.find(name + "Path");
         if (path == nullptr) continue;
         const std::string own = path->substr(path->rfind('/') + 1), beside = directory + "/" + own;
-        // A build that was kept lies elsewhere than it was.
+        // A kept build is not in its original directory.
         const std::string from = there(beside) ? beside : *path;
         if (!there(from)) return fail(ENOENT, step, from, std::format("passAsFile names it for {}", name));
         derivation.files.push_back({from, own, name + "Path"});
@@ -145,7 +145,7 @@ Result<Derivation> derivation_of(char **environment) {
         return fail(0, step, "",
                     "which? --derivation DIR names a directory with its env-vars or .attrs.json; only within a build of Nix's, "
                     "which NIX_BUILD_TOP tells, our own environment is one");
-    // With structured attributes Nix names the files; the name that Nix 2.8 gives is not one in its own sandbox.
+    // With structured attributes, Nix names the files. Nix 2.8's path does not exist in its own sandbox.
     const std::string *json = derivation.find("NIX_ATTRS_JSON_FILE");
     const std::string directory = json != nullptr && there(*json) ? json->substr(0, json->rfind('/')) : *top;
     if (auto added = add_outputs(derivation, directory); !added) return std::unexpected(added.error());

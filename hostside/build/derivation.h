@@ -1,4 +1,4 @@
-// What a build is, as Nix has it at hand for its builder: the environment, the files beside it, the outputs.
+// A build as Nix presents it to the builder: the environment, the files beside it, the outputs.
 #pragma once
 
 #include <string>
@@ -16,9 +16,9 @@ struct Derivation {
         std::string name, path;  // "out", "/nix/store/HASH-NAME"
     };
     struct File {
-        std::string from;      // here
+        std::string from;      // on this host
         std::string name;      // in the build's directory
-        std::string variable;  // that names it; may be empty
+        std::string variable;  // holds its path; may be empty
     };
 
     Variables environment;
@@ -27,20 +27,20 @@ struct Derivation {
     [[nodiscard]] const std::string *find(std::string_view name) const;
 };
 
-// From a directory with Nix's .attrs.json and .attrs.sh, or else with the env-vars that nixpkgs' stdenv leaves of a build.
+// Reads a directory with Nix's .attrs.json and .attrs.sh; otherwise the env-vars file that nixpkgs' stdenv leaves.
 base::Result<Derivation> derivation_in(const std::string &directory);
 
-// From the environment of a build on this host, which is ours: `environment` as environ(7).
+// Reads the environment of a build on this host, which is our own. `environment`: as in environ(7).
 base::Result<Derivation> derivation_of(char **environment);
 
-// What bash's or dash's `export` prints, or variables that each end in a NUL. Pure; `name` is for messages.
+// Parses the output of `export` in bash or dash, or variables that each end in a NUL. Pure; `name` is for messages.
 base::Result<Derivation::Variables> variables_in(std::string_view text, const std::string &name);
 
-// "NAME=value", as Nix gives it to a builder in the directory `place`: what the derivation says over Nix's defaults, and what is
-// the place's own over both. `cores`: NIX_BUILD_CORES.
+// Returns "NAME=value" entries, as Nix gives them to a builder in the directory `place`. The derivation's variables override
+// Nix's defaults, and those for `place` override both. `cores`: NIX_BUILD_CORES.
 std::vector<std::string> builder_environment(const Derivation &derivation, const std::string &place, int cores);
 
-// The store paths that stand in it, which the builder may want to see; its outputs are none of them.
+// The store paths mentioned in the derivation and in `builder`, which the builder may read. Excludes its outputs.
 std::vector<std::string> store_paths_in(const Derivation &derivation, const std::vector<std::string> &builder);
 
 }  // namespace hostside

@@ -24,7 +24,7 @@ using base::fail;
 using base::Result;
 using mounts::exec::End;
 
-// A task's output goes to `take`; nothing is typed, no signal passed on.
+// Passes a task's output to `take`. The task gets no input and no signals.
 Result<> run_taking(const ExecWish &machine, const mounts::exec::Request &request,
                     const std::function<bool(std::string_view)> &take) {
     constexpr size_t errors_limit_bytes = 4096;
@@ -45,7 +45,7 @@ Result<> run_taking(const ExecWish &machine, const mounts::exec::Request &reques
     return fail(absent ? ENOENT : 0, "do in the guest", request.task, printable(why));
 }
 
-// The parent of `place`, and what it is called there.
+// The parent directory of `place`, and the name in it.
 Result<std::pair<base::Fd, std::string>> parent_of(const std::string &place) {
     const size_t slash = place.rfind('/');
     const std::string parent = slash == std::string::npos ? "." : slash == 0 ? "/" : place.substr(0, slash);

@@ -1,4 +1,4 @@
-// A tree of the guest's, brought to the host.
+// Copies a tree from the guest to the host.
 #pragma once
 
 #include <string>
@@ -10,13 +10,14 @@
 
 namespace hostside {
 
-// `path` of the guest's becomes `place`, which is not there yet: whole, or not at all. The guest hashes what it sends, we what
-// comes and then what lies here; all are the same. ENOENT: the guest has nothing there. `loosely`: what no NAR holds is left out.
+// Copies the guest's `path` to `place`, which must not exist yet: completely or not at all. The guest hashes what it sends; we
+// hash what arrives and then the files here. All three must match. ENOENT: `path` does not exist. `loosely`: leaves out files
+// that a NAR cannot contain.
 base::Result<mounts::NarHash> fetch_tree(const ExecWish &machine, const std::string &path, const std::string &place, bool loosely,
                                          Allowance &allowance);
 
-// The task of the agent's (mounts/exec/request.h), to its end; what it says on standard output. Error: it failed, with its
-// reason; it says more than `limit_bytes`.
+// Runs a task of the agent (mounts/exec/request.h) and returns its standard output. Error: it failed, with its reason; or its
+// output exceeds `limit_bytes`.
 base::Result<std::string> run_task(const ExecWish &machine, const std::string &task, const std::string &user = "",
                                    size_t limit_bytes = 4096);
 

@@ -43,7 +43,7 @@ Result<> NarUnpacker::take(std::string_view bytes) {
     return {};
 }
 
-// A word, or what there is of a file; `more`: the bytes that wait may hold another.
+// Reads a word, or the next part of a file. `more`: the waiting bytes may contain another word.
 Result<> NarUnpacker::next(bool &more) {
     if (file_) return file_bytes(more);
     const std::string_view rest = std::string_view(waiting_).substr(at_);
@@ -152,7 +152,7 @@ Result<> NarUnpacker::make_symlink(const std::string &target) {
     return {};
 }
 
-// A descriptor a level, and no recursion.
+// One descriptor per level, no recursion.
 Result<> NarUnpacker::begin_directory() {
     if (levels_.size() == depth_limit) return bad(std::format("directories deeper than {}", depth_limit));
     if (auto allowed = allowance_.take(0, parent()); !allowed) return allowed;

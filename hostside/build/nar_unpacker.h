@@ -1,5 +1,5 @@
-// A NAR that comes as a stream, unpacked while it comes. A guest sent it, so every word, name, order and depth is checked,
-// nothing that is there is opened or followed, and what is not an archive as Nix writes it is refused.
+// Unpacks a NAR while it arrives as a stream. It comes from a guest, so every word, name, order and depth is checked, existing
+// files are never opened or followed, and anything that Nix would not write is refused.
 #pragma once
 
 #include <string>
@@ -16,21 +16,22 @@ namespace hostside {
 
 class NarUnpacker {
   public:
-    // Makes `name`, which is not there yet, in `directory`, no more than is allowed (both borrowed).
+    // Creates `name`, which must not exist, in `directory`, within the allowance. The descriptor and the allowance are
+    // borrowed.
     NarUnpacker(int directory, std::string name, Allowance &allowance)
         : root_(directory), name_(std::move(name)), allowance_(allowance) {}
 
-    // EEXIST, ENOSPC, EFBIG and the like: what could not be made. Without an errno: no NAR.
+    // EEXIST, ENOSPC, EFBIG and others: something could not be created. Without errno: not a NAR.
     base::Result<> take(std::string_view bytes);
     [[nodiscard]] bool whole() const { return want_ == Want::nothing; }
-    // Of a whole one: what Nix registers of it, and what came behind it, of at most `trailer_limit_bytes`.
+    // Of a complete NAR: the hash that Nix registers, and the data after it, at most `trailer_limit_bytes`.
     mounts::NarHash hash() { return {hash_.finish(), size_bytes_}; }
     [[nodiscard]] const std::string &trailer() const { return waiting_; }
 
     static constexpr size_t trailer_limit_bytes = 4096, depth_limit = 256;
 
   private:
-    // What the next word of the archive is.
+    // The next word of the archive.
     enum class Want {
         magic,
         node_begin,
@@ -68,12 +69,12 @@ class NarUnpacker {
 
     struct Level {
         base::Fd directory;
-        std::string name;  // its own, in its parent
-        std::string last;  // of its entries
+        std::string name;  // its own name, in its parent
+        std::string last;  // name of its last entry
     };
 
     int root_;
-    std::string name_;  // of the node that is read
+    std::string name_;  // of the current node
     Allowance &allowance_;
     std::vector<Level> levels_;
     std::string waiting_;

@@ -13,7 +13,7 @@ using base::fail;
 using base::Result;
 using Variables = Derivation::Variables;
 
-// One line of a shell's `export`, which may go over several lines of text: words, quoted as bash and dash quote.
+// One line of a shell's `export`, which may contain newlines: words with the quoting of bash and dash.
 class Reader {
   public:
     Reader(std::string_view text, const std::string &name) : text_(text), name_(name) {}
@@ -73,7 +73,7 @@ class Reader {
         return bad("a quote that does not end");
     }
 
-    // $'…' (bash(1), QUOTING), as far as bash writes it.
+    // $'…' (bash(1), QUOTING), only the escapes that bash writes.
     Result<> escaped(std::string &word) {
         constexpr std::string_view letters = "abeEfnrtv\\'\"?", bytes = "\a\b\033\033\f\n\r\t\v\\'\"?";
         while (!at_end()) {
@@ -107,7 +107,7 @@ class Reader {
 
 void add(Variables &variables, std::string_view assignment) {
     const size_t equals = assignment.find('=');
-    if (equals == std::string_view::npos || equals == 0) return;  // exported, but unset
+    if (equals == std::string_view::npos || equals == 0) return;  // exported but unset
     const std::string name(assignment.substr(0, equals)), value(assignment.substr(equals + 1));
     if (const auto same = std::ranges::find(variables, name, &Variables::value_type::first); same != variables.end())
         same->second = value;
@@ -133,7 +133,7 @@ Result<Variables> variables_in(std::string_view text, const std::string &name) {
         if (words->empty()) continue;
         if (words->front() != "declare" && words->front() != "export")
             return reader.bad(std::format("'{}' instead of declare -x or export", words->front()));
-        // An array is no variable of an environment.
+        // Arrays are not exported to the environment.
         const bool flags = words->size() > 1 && (*words)[1].starts_with('-');
         if (flags && (*words)[1].find_first_of("aA") != std::string::npos) continue;
         for (size_t i = flags ? 2 : 1; i < words->size(); ++i) add(variables, (*words)[i]);

@@ -1,5 +1,5 @@
-// A machine that builds for the host's Nix: what was said of it once, kept in a directory of its own beside others, because Nix
-// knows no more of it than its name. `DIR/bin/ssh` is for Nix, `DIR/NAME/` is the builder NAME.
+// A machine that builds for the host's Nix. Its settings are stored in a directory for builders, because Nix knows only its
+// name. `DIR/bin/ssh` is for Nix; `DIR/NAME/` belongs to the builder NAME.
 #pragma once
 
 #include <optional>
@@ -12,21 +12,21 @@ namespace hostside {
 
 struct Builder {
     std::string name;
-    std::string system;                // Nix's: x86_64-linux
-    std::string features;              // with commas; both sides are told them from here
-    std::string store;                 // the host's, which the guest has
-    std::string working_directory;     // where its description's relative paths begin
-    std::optional<std::string> after;  // absent: as `runvm exec` has it
+    std::string system;                // Nix's name for it: x86_64-linux
+    std::string features;              // separated by commas; given to Nix here and in the guest
+    std::string store;                 // the host's store, which the guest uses
+    std::string working_directory;     // base of the description's relative paths
+    std::optional<std::string> after;  // absent: the default of `runvm exec`
     int jobs = 1;
-    int idle_s = 300;      // 0: it is never powered off
-    int heartbeat_s = 60;  // 0: a guest may be silent
+    int idle_s = 300;      // 0: never powered off
+    int heartbeat_s = 60;  // 0: no limit on the guest's silence
     int boot_limit_s = 600;
 };
 
-// What a name may be: it is a host's in a URL, and a directory's here. Empty: in order; else what is wrong.
+// Checks a name, which becomes a host in a URL and a directory here. Returns the fault; empty: valid.
 std::string_view builder_name_fault(const std::string &name);
 
-// ${XDG_STATE_HOME:-~/.local/state}/runvm-builders; empty: no home.
+// ${XDG_STATE_HOME:-~/.local/state}/runvm-builders; empty: no home directory.
 std::string builders_directory();
 
 class BuilderPlace {
@@ -39,20 +39,20 @@ class BuilderPlace {
     [[nodiscard]] std::string ssh() const { return directory_ + "/bin/ssh"; }
     [[nodiscard]] const std::string &name() const { return name_; }
 
-    // Makes it, and the program for Nix, which starts `runvm`. A machine that runs for it goes on as it is.
+    // Creates the builder and Nix's `ssh` program, which starts `runvm`. A machine that already runs for it is not changed.
     [[nodiscard]] base::Result<> write(const Builder &builder, const std::string &machine_json, const std::string &runvm) const;
-    // ENOENT: there is no builder of this name.
+    // ENOENT: no builder has this name.
     [[nodiscard]] base::Result<Builder> read() const;
 
-    // A lock that goes with its descriptor, or with the process. `kind`: as flock(2) has it; with LOCK_NB an absent value says
-    // that others hold it.
+    // Takes a lock that ends with its descriptor or process. `kind`: as in flock(2). With LOCK_NB, no value means that another
+    // process holds it.
     [[nodiscard]] base::Result<std::optional<base::Fd>> lock(std::string_view file, int kind) const;
 
   private:
     std::string directory_, name_;
 };
 
-// Its line in /etc/nix/machines, or the value of --builders.
+// The builder's line for /etc/nix/machines or --builders.
 std::string machines_line(const Builder &builder, const std::string &scheme);
 
 }  // namespace hostside

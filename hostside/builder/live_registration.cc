@@ -27,7 +27,7 @@ using nixdb::ValidPaths;
 constexpr size_t known_limit_bytes = size_t{256} << 20;
 constexpr const char *reginfo_there = "/run/stage1-live-registration", *forget_there = "/run/stage1-live-forget";
 
-// Of this boot; of another one the guest may know nothing.
+// The paths that the guest knows in this boot; a new boot starts with none.
 ValidPaths known_to_guest(const std::string &file, const std::string &boot) {
     ValidPaths known;
     std::istringstream lines(base::read_file(file, known_limit_bytes).value_or(""));
@@ -49,7 +49,7 @@ std::string text_of_known(const ValidPaths &known, const std::string &boot) {
     return text;
 }
 
-// What the guest was told is valid, and the host has no longer.
+// Paths that the guest believes to be valid but that the host no longer has.
 std::string gone_paths(const ValidPaths &known, const ValidPaths &now) {
     std::string text;
     for (const auto &[id, path] : known)
@@ -96,7 +96,7 @@ Result<> tell_of_new_paths(const ExecWish &machine, const Builder &builder, cons
     if (!now) return std::unexpected(now.error());
     const std::string gone = gone_paths(known, now->paths);
     if (now->registration.empty() && gone.empty()) return {};
-    // /proc/self/exe is the agent's own program, before it becomes another.
+    // /proc/self/exe is the agent's own program until exec.
     ExecWish load{.machine = machine.machine, .run_directory = machine.run_directory, .patience_s = machine.patience_s};
     load.request.argv = {"/proc/self/exe", "register", "--target-root", "/", "--live", "--reginfo", reginfo_there};
     if (!gone.empty()) load.request.argv.insert(load.request.argv.end(), {"--forget", forget_there});

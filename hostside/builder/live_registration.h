@@ -1,5 +1,5 @@
-// What came into the host's store since the guest was last told of it, told to the guest that runs: its Nix then needs no copy of
-// what it sees in the store anyway.
+// Tells a running guest which paths were added to the host's store since the last call, so that its Nix need not copy paths
+// that it already sees in the store.
 #pragma once
 
 #include <string>
@@ -10,10 +10,10 @@
 
 namespace hostside {
 
-// The database of the Nix whose store `store` is.
+// The Nix database that belongs to `store`.
 std::string database_of(const std::string &store);
 
-// `boot`: a text that no other boot of this builder has. One at a time: the caller waits for others.
+// `boot`: a unique text for this boot of the builder. The caller must prevent parallel calls.
 base::Result<> tell_of_new_paths(const ExecWish &machine, const Builder &builder, const BuilderPlace &place,
                                  const std::string &boot);
 

@@ -6,7 +6,7 @@ namespace hostside {
 
 namespace {
 
-// Those of ssh(1)'s options that have a value.
+// The options of ssh(1) that take a value.
 constexpr std::string_view with_value = "BbcDEeFIiJLlmOoPpQRSWw";
 
 class SshWords {
@@ -57,7 +57,7 @@ class SshWords {
         }
     }
 
-    // The first that is said of a setting counts.
+    // As in ssh, the first value of a setting counts.
     void take_setting(const std::string &setting) {
         constexpr std::string_view local_command = "LocalCommand=";
         if (!setting.starts_with(local_command) || command_known_) return;

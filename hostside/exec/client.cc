@@ -40,10 +40,10 @@ using mounts::exec::FrameType;
 using mounts::exec::Stream;
 using Clock = std::chrono::steady_clock;
 
-// Those that are the command's.
+// Signals passed on to the command.
 constexpr std::array passed_on{SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH};
 
-// What came for one of our streams and is not written yet.
+// Output for one of our streams that is not written yet.
 struct Sink {
     int fd;
     Stream stream;
@@ -53,16 +53,16 @@ struct Sink {
     size_t written = 0;  // since the last credit
     bool wanted = fd >= 0 || take;
 
-    // Without waiting where the stream can tell.
+    // Whether a write would not block, as far as the stream can tell.
     [[nodiscard]] bool ready() const {
         pollfd wait{fd, POLLOUT, 0};
         return !wanted || take || ::poll(&wait, 1, 0) != 0;
     }
-    // How much went there; -1: errno says why not.
+    // Returns the bytes written; -1: errno has the reason.
     ssize_t pass(std::string_view bytes) const {
         if (take && !take(bytes)) return errno = EPIPE, -1;
         const ssize_t n = take ? static_cast<ssize_t>(bytes.size()) : ::write(fd, bytes.data(), bytes.size());
-        // A log that is full is no reason to end a command, and a command's words are none to fill a disk.
+        // A full log must not end the command, and output must not fill the disk.
         if (n > 0 && log >= 0 && check_room(static_cast<uint64_t>(n), log))
             (void)base::write_all(log, bytes.substr(0, static_cast<size_t>(n)), "log");
         return n;
@@ -177,7 +177,7 @@ class Client {
         credit_ -= static_cast<size_t>(n);
     }
 
-    // One that takes no more has its end: what comes is let go, as the command's own pipe would tell it by SIGPIPE.
+    // If a stream accepts no more, drops its output and sends the command SIGPIPE, as its own pipe would.
     void write(Sink &sink) {
         if (!sink.ready()) return;
         constexpr size_t most = 65536;
@@ -194,7 +194,7 @@ class Client {
         sink.written = 0;
     }
 
-    // False: there is no command yet that could have it.
+    // False: there is no command yet that could get it.
     bool pass_on(int signal) {
         if (signal == SIGWINCH) {
             if (started_ && wish_.request.terminal)
@@ -233,7 +233,7 @@ class Client {
 }  // namespace
 
 Result<End> run_in_guest(const ExecWish &wish) {
-    // The hub of a machine that has only just begun to start may not listen yet.
+    // The hub of a machine that has just started may not listen yet.
     constexpr int most_tries = 100;
     constexpr auto pause = std::chrono::milliseconds(50);
     for (int i = 0;; ++i, std::this_thread::sleep_for(pause)) {

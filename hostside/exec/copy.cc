@@ -23,7 +23,7 @@ using mounts::exec::End;
 constexpr std::string_view through_tar =
     "a directory goes through tar: tar -C DIRECTORY -c . | runvm exec NAME -- tar -C DIRECTORY -x";
 
-// The colon of NAME:FILE; npos for a file of the host's.
+// The colon's position in NAME:FILE; npos for a file on the host.
 size_t colon_of(const std::string &word) {
     const size_t colon = word.find(':');
     return colon == 0 || word.find('/') < colon ? std::string::npos : colon;
@@ -45,7 +45,7 @@ Result<End> put(const Copy &copy, ExecWish wish) {
 Result<End> get(const Copy &copy, ExecWish wish) {
     wish.request.task = "get " + copy.there;
     struct stat st{};
-    // What is there and no file of its own (/dev/null, a FIFO) is written to.
+    // Write directly to an existing target that is not a regular file (/dev/null, a FIFO).
     const bool as_it_is = ::stat(copy.here.c_str(), &st) == 0 && !S_ISREG(st.st_mode);
     const std::string part = as_it_is ? copy.here : copy.here + ".part";
     auto file = base::open_at(AT_FDCWD, part, as_it_is ? O_WRONLY : O_WRONLY | O_CREAT | O_EXCL, 0666);
@@ -54,7 +54,7 @@ Result<End> get(const Copy &copy, ExecWish wish) {
         wish.streams.output = file->get();
         return run_in_guest(wish);
     }
-    // The guest may send more than its file seems to have, and for ever.
+    // The guest may send more than the file's size, even endlessly.
     Result<> taken;
     uint64_t bytes = 0;
     wish.streams.take_output = [&](std::string_view chunk) {

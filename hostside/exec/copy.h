@@ -1,4 +1,4 @@
-// One file between the host and a machine that runs.
+// Copies one file between the host and a running machine.
 #pragma once
 
 #include <cstdint>
@@ -12,14 +12,14 @@ namespace hostside {
 struct Copy {
     std::string machine, there, here;
     bool to_guest = false;
-    uint64_t most_bytes = 0;  // of a file from the guest; 0: what there is room for
+    uint64_t most_bytes = 0;  // of a file from the guest; 0: limited only by free space
 };
 
-// From the two words of `runvm cp`, one of which is NAME:FILE; a '/' before the colon makes it a file of the host's. A place
-// that ends in '/', or is a directory of the host's, gets the file's own name. Error: none or both are of a machine.
+// Parses the two arguments of `runvm cp`, one of which is NAME:FILE. A word with a '/' before the colon is a file on the host.
+// If the target ends in '/' or is a directory on the host, the file keeps its name. Error: none or both name a machine.
 base::Result<Copy> copy_of(const std::string &from, const std::string &to);
 
-// `wish`: the machine, and the user. On either side there is the old file or the whole new one.
+// `wish`: the machine and the user. The target is always the old file or the complete new one.
 base::Result<mounts::exec::End> run_copy(const Copy &copy, ExecWish wish);
 
 }  // namespace hostside

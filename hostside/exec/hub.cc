@@ -33,12 +33,12 @@ using mounts::exec::End;
 using mounts::exec::Frame;
 using mounts::exec::FrameType;
 
-constexpr size_t port_limit_bytes = size_t{1} << 20;  // beyond it, clients wait
-// Two streams' windows, and what is small. A guest that sends more doesn't keep to the protocol.
+constexpr size_t port_limit_bytes = size_t{1} << 20;  // above this, clients wait
+// The windows of two streams, and small frames. A guest that sends more violates the protocol.
 constexpr size_t client_limit_bytes = 2 * mounts::exec::window_bytes + (size_t{256} << 10);
 constexpr size_t most_clients = 1000;
 
-// What is there to be read, if any. False: the other end is gone.
+// Reads what is available, if anything. False: the other end is closed.
 bool receive(const Fd &fd, mounts::exec::FrameReader &reader) {
     std::array<char, 65536> chunk;
     const ssize_t n = ::recv(fd.get(), chunk.data(), chunk.size(), MSG_DONTWAIT);
@@ -46,7 +46,7 @@ bool receive(const Fd &fd, mounts::exec::FrameReader &reader) {
     return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
-// As much as goes without waiting. False: the other end is gone.
+// Sends as much as possible without blocking. False: the other end is closed.
 bool send(const Fd &fd, mounts::ByteQueue &queue) {
     while (!queue.empty()) {
         const ssize_t n = ::send(fd.get(), queue.front().data(), queue.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -62,7 +62,7 @@ struct Connection {
     uint32_t id = 0;
     mounts::exec::FrameReader in{};
     mounts::ByteQueue out{};
-    bool running = false;  // the agent knows of it
+    bool running = false;  // the agent knows about it
     bool gone = false;
 };
 
@@ -116,7 +116,7 @@ class Hub {
 
     void serve(Connection &client, short events) {
         if ((events & (POLLIN | POLLHUP | POLLERR)) == 0) return;
-        // Before there is an agent, POLLHUP alone: what it sent and left is of no use.
+        // Before there is an agent, handle only POLLHUP: requests of clients that left are useless.
         if ((events & POLLIN) == 0 || !receive(client.socket, client.in)) {
             client.gone = true;
             return;
@@ -175,7 +175,7 @@ class Hub {
         for (const auto &client : clients_) tell_agent(*client);
     }
 
-    // The guest closed its end: the process that had it open is no more.
+    // The guest closed its end: the process that had it open is gone.
     void take_events() {
         for (const QemuEvent &event : events_.receive())
             if (event.kind == QemuEvent::port_closed && event.device == mounts::protocol::exec_port)
@@ -199,7 +199,7 @@ base::Result<> run_hub(const std::string &run_directory, bool restored) {
     auto listener = listen_unix(at(exec_socket));
     if (!listener) return std::unexpected(listener.error());
     constexpr auto pause = std::chrono::milliseconds(20);
-    // Until QEMU listens. It ends us when it comes to nothing: we die with the launcher.
+    // Wait until QEMU listens. If that never happens, the launcher ends and takes us with it.
     for (;; std::this_thread::sleep_for(pause)) {
         auto events = connect_unix(at(exec_events_socket));
         auto port = events ? connect_unix(at(exec_port_socket)) : std::unexpected(events.error());

@@ -1,7 +1,7 @@
-// One port, many commands: a process beside QEMU that holds the host's end of the agent's port, and lets each `runvm exec` of
-// this machine have a session of its own on it (mounts/exec/frame.h). A process and no part of the launcher, so that what a
-// hostile guest sends is read by something that can end without the machine; and one port instead of a pool of them, because a
-// pool has an end, each port costs the guest interrupts and buffers, and the frames are needed on each port all the same.
+// One port for many commands: a process beside QEMU that holds the host's end of the agent's port and gives each `runvm exec`
+// of this machine its own session on it (mounts/exec/frame.h). It is separate from the launcher because it parses what a
+// hostile guest sends, and may crash without ending the machine. It uses one port instead of a pool because a pool can run out,
+// each port costs the guest interrupts and buffers, and each port would need the frames anyway.
 #pragma once
 
 #include <sys/types.h>
@@ -12,13 +12,14 @@
 
 namespace hostside {
 
-// The hub itself: listens in the machine's run directory, and returns when QEMU is gone.
+// The hub itself: listens in the machine's run directory, and returns after QEMU ended.
 base::Result<> run_hub(const std::string &run_directory, bool restored = false);
 
-// Starts it, and ends it with its own end. Without it, the machine runs all the same.
+// Starts the hub, and stops it in the destructor. The machine also runs without it.
 class HubProcess {
   public:
-    // `runvm`: the program. `restored`: the agent in the guest took another's hand once, and does not know that we are here.
+    // `runvm`: the program. `restored`: the guest's agent has greeted the hub of the saved machine and does not know about this
+    // one.
     HubProcess(const std::string &runvm, const std::string &run_directory, bool restored = false);
     ~HubProcess();
     HubProcess(const HubProcess &) = delete;

@@ -1,4 +1,4 @@
-// What the forms of others have in common: a machine, the files that it boots, and what can't be said in a form.
+// Common parts of all export formats: the machine, the files that it boots, and what a format cannot express.
 #pragma once
 
 #include <string>
@@ -13,13 +13,13 @@ namespace hostside {
 struct Exported {
     Machine machine;  // with absolute paths
     std::string kernel, initrd, command_line;
-    std::string qemu;  // the program's path; empty: whatever the form's owner has
+    std::string qemu;  // the program's path; empty: the other system's default
 };
 
-// Error: the first of `said` that is so, by its key in the description.
+// Error: names the key of the first feature in `said` that is used.
 base::Result<> refuse_unsayable(const std::string &form, const std::vector<std::pair<const char *, bool>> &said);
 
-// What neither libvirt nor KubeVirt is told, because runvm itself does it, or makes it for each run.
+// Features that libvirt and KubeVirt cannot have, because runvm itself provides them or creates them for each run.
 std::vector<std::pair<const char *, bool>> of_runvm_alone(const Machine &machine);
 
 }  // namespace hostside

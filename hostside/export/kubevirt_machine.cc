@@ -16,7 +16,7 @@ using base::fail;
 using base::Result;
 namespace protocol = mounts::protocol;
 
-// A name of Kubernetes' (RFC 1123): it begins and ends with a letter or a digit.
+// A Kubernetes name (RFC 1123) begins and ends with a letter or a digit.
 bool is_label(std::string_view name) {
     constexpr size_t longest = 63;
     return !name.empty() && name.size() <= longest && !name.starts_with('-') && !name.ends_with('-') &&
@@ -37,7 +37,7 @@ struct Parts {
 
 void add_disks(Parts &parts, const Machine &m, const std::string &image) {
     const auto empty = [](int mib) { return Json{{"capacity", std::format("{}Mi", mib)}}; };
-    // Stage 1 makes its file system at each start.
+    // Stage 1 creates its file system at each start.
     if (!m.disk_image.empty()) parts.disk("root", std::string(protocol::root_disk_serial), "emptyDisk", empty(m.disk_mib));
     for (size_t i = 0; i < m.empty_disks_mib.size(); ++i)
         parts.disk(std::format("empty{}", i), std::format("empty{}", i), "emptyDisk", empty(m.empty_disks_mib[i]));
@@ -110,7 +110,7 @@ Result<std::string> kubevirt_machine(const Exported &exported, const std::string
                    {"devices", devices}};
     if (!m.machine_type.empty()) domain["machine"] = {{"type", m.machine_type}};
     const Json spec = {{"domain", domain}, {"networks", parts.networks}, {"volumes", parts.volumes}};
-    // One that powers itself off has come to its end.
+    // A machine that powers itself off is finished.
     const Json machine = {{"apiVersion", "kubevirt.io/v1"},
                           {"kind", "VirtualMachine"},
                           {"metadata", {{"name", m.name}}},

@@ -1,4 +1,4 @@
-// A machine as a VirtualMachine of KubeVirt's, in JSON, which `kubectl apply -f` takes. Pure.
+// A machine as a KubeVirt VirtualMachine, in JSON for `kubectl apply -f`. Pure.
 #pragma once
 
 #include <string>
@@ -8,8 +8,9 @@
 
 namespace hostside {
 
-// `image`: a container image with /boot/kernel, /boot/initrd and, where the machine has a store, /disk/store.erofs: a cluster's
-// nodes have no files of ours. The machine's storeKind is erofs then. Error: what KubeVirt can't be told of it, by its key.
+// `image`: a container image with /boot/kernel, /boot/initrd and, if the machine has a store, /disk/store.erofs, because a
+// cluster's nodes have none of our files. The machine's storeKind must be erofs. Error: names the key that KubeVirt cannot
+// express.
 base::Result<std::string> kubevirt_machine(const Exported &exported, const std::string &image);
 
 }  // namespace hostside

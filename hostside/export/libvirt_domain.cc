@@ -50,7 +50,7 @@ std::string disks(const Machine &m) {
     return text;
 }
 
-// libvirt's words for QEMU's security models.
+// libvirt's names for QEMU's security models.
 Result<std::string> share(const std::string &directory, std::string_view tag, const std::string &model, bool read_only) {
     const char *mode = model == "mapped-xattr"                           ? "mapped"
                        : model == "passthrough"                          ? "passthrough"
@@ -81,7 +81,7 @@ Result<std::string> shares(const Machine &m) {
     return text;
 }
 
-// Machines of libvirt's meet on a vlan by a multicast group of its number.
+// libvirt machines on the same vlan share a multicast group, whose port depends on the vlan's number.
 std::string cards(const Machine &m) {
     constexpr int first_port = 5800;
     std::string text = "    <interface type='user'>\n      <model type='virtio'/>\n    </interface>\n";

@@ -1,4 +1,4 @@
-// A machine as a domain of libvirt's, in XML. Pure.
+// A machine as a libvirt domain, in XML. Pure.
 #pragma once
 
 #include <string>
@@ -8,7 +8,7 @@
 
 namespace hostside {
 
-// Error: what libvirt can't be told of it, by its key.
+// Error: names the key that libvirt cannot express.
 base::Result<std::string> libvirt_domain(const Exported &exported);
 
 }  // namespace hostside

@@ -15,7 +15,7 @@ std::string nomad_job(const NomadWish &wish) {
                        {"Resources", {{"Cores", wish.machine.cores}, {"MemoryMB", wish.machine.memory_mib + qemu_own_mib}}},
                        {"KillSignal", "SIGTERM"},
                        {"KillTimeout", patience_ns}};
-    // A machine's exit status is its result, so that it is not run again.
+    // The exit status is the machine's result, so never run it again.
     const Json group = {{"Name", wish.machine.name},
                         {"Count", 1},
                         {"RestartPolicy", {{"Attempts", 0}, {"Mode", "fail"}}},

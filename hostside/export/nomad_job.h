@@ -1,4 +1,4 @@
-// A machine as a job of Nomad's, in JSON, which `nomad job run -json` takes: its raw_exec driver starts runvm. Pure.
+// A machine as a Nomad job, in JSON for `nomad job run -json`. The raw_exec driver starts runvm. Pure.
 #pragma once
 
 #include <string>
@@ -11,7 +11,7 @@ namespace hostside {
 struct NomadWish {
     const Machine &machine;
     std::vector<std::string> words;  // the command that runs it, runvm's path first
-    std::string directory;           // from which relative paths in them are meant
+    std::string directory;           // base of relative paths in `words`
 };
 
 std::string nomad_job(const NomadWish &wish);

@@ -1,4 +1,4 @@
-// The commands of others that run fleets: Slurm's and Nix's.
+// Runs the commands of Slurm and Nix that run fleets.
 #pragma once
 
 #include <string>
@@ -8,8 +8,8 @@
 
 namespace hostside {
 
-// What it said, standard error included. Error: it is not here, with `absent` as what to do; or it failed, with what it said
-// last.
+// Returns its output, standard error included. Error: the command is not installed, and `absent` says what to do; or it failed,
+// with the last line of its output.
 base::Result<std::string> ask_engine(const std::vector<std::string> &argv, const std::string &absent);
 
 }  // namespace hostside

@@ -7,7 +7,7 @@
 
 namespace hostside {
 
-// `defaults_json`: what all its machines have, as a JSON object or a path.
+// `defaults_json`: the description that all its machines share, as a JSON object or a path.
 std::string example_fleet(const std::string &defaults_json);
 
 }  // namespace hostside

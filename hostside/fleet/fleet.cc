@@ -30,7 +30,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::array heard_signals{SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT};
 
-// The last that asks us to end; 0: none.
+// The last signal that asks us to end; 0: none.
 int asked_to_end(const Signals &signals) {
     int asked = 0;
     while (const int signal = signals.take())
@@ -40,7 +40,7 @@ int asked_to_end(const Signals &signals) {
 
 class Runner {
   public:
-    // A launcher whose `runvm exec` was killed is ours to wait for.
+    // If its `runvm exec` is killed, a launcher becomes our child, so that we can wait for it.
     Runner(const FleetRun &run, FleetResult &result) : run_(run), result_(result) { (void)::prctl(PR_SET_CHILD_SUBREAPER, 1); }
     ~Runner() { (void)::prctl(PR_SET_CHILD_SUBREAPER, 0); }
     Runner(const Runner &) = delete;
@@ -77,7 +77,7 @@ class Runner {
     struct Running {
         size_t member, group;
         MachineProcess process;
-        Outcome when_asked = Outcome::cancelled;  // of one that we ended
+        Outcome when_asked = Outcome::cancelled;  // of a machine that we stopped
     };
 
     [[nodiscard]] double seconds() const { return std::chrono::duration<double>(Clock::now() - started_).count(); }
@@ -105,7 +105,8 @@ class Runner {
             const Group &group = run_.groups[next_group_];
             const auto waits = [&](size_t member) { return result_.machines[member].outcome == Outcome::waiting; };
             if (std::ranges::none_of(group.members, waits)) continue;
-            // Nothing of ours runs: then the host has no more than this, and it was looked at before.
+            // If none of our machines runs, the group starts anyway: waiting would free nothing, and its size was checked
+            // before.
             const int64_t free_mib = run_.any_memory ? INT64_MAX : free_room().memory_mib;
             if (!running_.empty() && !has_room(group, run_.room, taken(), free_mib)) return;
             for (const size_t member : group.members)
@@ -148,7 +149,7 @@ class Runner {
         int status = 0;
         for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
             const auto of = std::ranges::find(running_, pid, [](const Running &one) { return one.process.pid(); });
-            if (of != running_.end()) of->process.exited(base::exit_code(status));  // else a launcher's of `runvm exec`
+            if (of != running_.end()) of->process.exited(base::exit_code(status));  // otherwise an orphaned launcher
         }
         for (auto &one : running_) {
             MachineResult &machine = result_.machines[one.member];
@@ -179,7 +180,7 @@ class Runner {
         return next;
     }
 
-    // When nobody is left whom they serve.
+    // Stops the services of a group when no other machine of it runs.
     void end_services(size_t group) {
         const auto serves = [&](const Running &one) { return run_.fleet.nodes[one.member].service; };
         if (std::ranges::any_of(running_, [&](const Running &one) { return one.group == group && !serves(one); })) return;
@@ -198,7 +199,8 @@ class Runner {
         }
     }
 
-    // Processes that lost their parents have come to us. A launcher that is told twice has its patience begin anew.
+    // Orphans have become our children. Signals each launcher only once, because a second signal would restart its grace
+    // period.
     void end_orphans(int signal) {
         constexpr size_t enough_bytes = size_t{1} << 20;
         std::istringstream children(

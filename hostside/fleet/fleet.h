@@ -1,5 +1,5 @@
-// A fleet from its first machine to its last: starts what has room, takes in what ends, and notes it all. Every machine is a
-// process of its own (machine_process.h); when this process dies, they do.
+// Runs a fleet: starts machines while there is room, collects those that end, and records the results. Every machine is a
+// separate process (machine_process.h), which dies with this one.
 #pragma once
 
 #include <functional>
@@ -17,22 +17,22 @@ namespace hostside {
 
 struct FleetRun {
     const Fleet &fleet;
-    const std::vector<Group> &groups;  // in the order in which they are started
+    const std::vector<Group> &groups;  // in the order of their start
     const FleetPlace &place;
     std::string runvm;        // the program
     Room room;                // the fleet's share of the host
-    bool any_memory = false;  // that share is taken at its word, whatever is free
+    bool any_memory = false;  // start within that share even if the host has less free memory
     bool fail_fast = false;
-    // Told of each machine that starts or ends, and several times a second of all.
+    // Called for each machine that starts or ends.
     std::function<void(const MachineResult &machine)> changed;
     std::function<void(const FleetResult &result)> tick;
 };
 
-// `result` has the machines of the fleet in its order; those that have an outcome already are not run. Returns the signal that
-// ended it, 0: none. Error: the results can't be written.
+// `result` lists the fleet's machines in its order; machines that already have an outcome are not run. Returns the signal that
+// stopped the fleet; 0: none. Error: the results cannot be written.
 base::Result<int> run_fleet(const FleetRun &run, FleetResult &result);
 
-// What the machines' directories and `result` give.
+// Writes results.json and, when the fleet is over, junit.xml, from `result` and the machines' directories.
 base::Result<> write_results(const std::string &directory, const FleetResult &result);
 
 }  // namespace hostside

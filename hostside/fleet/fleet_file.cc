@@ -91,7 +91,7 @@ class Reader {
         return {};
     }
 
-    // An object, or the path of a file with one, from where the fleet's own file is.
+    // An object, or the path of a file with one, relative to the fleet's file.
     Result<std::optional<Layer>> description_of(const Json &object, const std::string &pointer, const char *key) const {
         if (!object.contains(key)) return std::nullopt;
         const std::string here = pointer + "/" + key;
@@ -120,7 +120,7 @@ class Reader {
         return {};
     }
 
-    // What the description's layers make of it.
+    // Merges the description's layers into the node.
     Result<> describe_node(Node &node, std::vector<Layer> layers, const Json &object, const std::string &pointer) {
         for (const char *key : {"vlans", "timeout"})
             if (object.contains(key))
@@ -139,7 +139,7 @@ class Reader {
         return {};
     }
 
-    // A machine that says nothing of it has a disk of its own, and a number that is nobody else's.
+    // Defaults: an own disk and a unique number.
     [[nodiscard]] Layer place_of(const std::string &name) {
         const long long number = 1 + static_cast<long long>(next_number_++) % most_nodes_of_vlan;
         const std::string directory = directory_of_(name);
@@ -188,7 +188,7 @@ class Reader {
         return {};
     }
 
-    // It is a directory's, a process's and a socket's, whose path has at most 107 bytes.
+    // The name is used for a directory, a process and a socket, whose path has at most 107 bytes.
     Result<> check_name(const Fleet &fleet, const std::string &pointer, const std::string &name) const {
         const bool plain =
             std::ranges::all_of(name, [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_'; });

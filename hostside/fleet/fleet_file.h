@@ -1,4 +1,4 @@
-// A fleet as its file says it: machines, what each runs, and which of them meet on a vlan. Reads; has no effect.
+// Reads a fleet's file: its machines, what each one runs, and which vlans they share. Has no side effects.
 #pragma once
 
 #include <functional>
@@ -12,12 +12,12 @@ namespace hostside {
 
 struct Node {
     std::string name;
-    std::string description;           // whole, as JSON for --config
-    std::vector<std::string> command;  // for the guest; empty: the machine runs until it ends by itself
-    std::optional<std::string> after;  // what the command waits for (runvm exec --after)
+    std::string description;           // the whole description, as JSON for --config
+    std::vector<std::string> command;  // runs in the guest; empty: the machine runs until it ends by itself
+    std::optional<std::string> after;  // the command waits for this (runvm exec --after)
     std::string user;
-    bool service = false;  // runs for the others on its vlans, and is ended after them
-    // Of its description.
+    bool service = false;  // serves the others on its vlans and is stopped after them
+    // From the description.
     int memory_mib = 0, cores = 0;
     std::vector<int> vlans;
 };
@@ -27,12 +27,12 @@ struct Fleet {
     std::vector<Node> nodes;
 };
 
-// `directory_of`: where a machine that names no disk has its own; empty: where it is started. Error: the file, the JSON pointer
-// of what is wrong in it, and what is expected there.
+// `directory_of`: the directory for the disk of a machine that names none; empty: the directory where it is started. Error: the
+// file, the JSON pointer of the faulty value, and what is expected there.
 base::Result<Fleet> read_fleet(const std::string &path,
                                const std::function<std::string(const std::string &machine)> &directory_of);
 
-// The name of a fleet without one: of its file, without directory and ending.
+// The name of a fleet that has none: its file's name without directory and extension.
 std::string fleet_name(const std::string &path);
 
 }  // namespace hostside

@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view prefix = ".fleet-", lock_suffix = ".lock", own_lock = ".fleet.lock";
 
-// What a killed fleet left of its machines: they died with it.
+// Removes what killed fleets left; their machines died with them.
 void sweep_abandoned(const std::string &runtime) {
     std::error_code error;
     for (const auto &entry : fs::directory_iterator(runtime, error)) {
@@ -35,7 +35,7 @@ void sweep_abandoned(const std::string &runtime) {
     }
 }
 
-// Whatever else is in a directory may be somebody's work.
+// Any other file in the directory may be somebody's work.
 Result<> is_a_fleets(const std::string &path) {
     std::error_code error;
     const fs::directory_iterator entries(path, error);
@@ -63,7 +63,7 @@ Result<FleetPlace> FleetPlace::create(const std::string &results) {
     if (auto ours = is_a_fleets(*path); !ours) return std::unexpected(ours.error());
     auto results_lock = FileLock::take(*path + "/" + std::string(own_lock), "fleet in " + *path);
     if (!results_lock) return std::unexpected(results_lock.error());
-    (void)::unlink((*path + "/" + std::string(slurm_job_file)).c_str());  // who was given it before
+    (void)::unlink((*path + "/" + std::string(slurm_job_file)).c_str());  // from an earlier run
     auto parent = runtime_directory();
     if (!parent) return std::unexpected(parent.error());
     sweep_abandoned(*parent);
@@ -75,7 +75,7 @@ Result<FleetPlace> FleetPlace::create(const std::string &results) {
 }
 
 FleetPlace::~FleetPlace() {
-    if (!runtime_.empty()) (void)remove_guest_directory(runtime_);  // else the next fleet sweeps it
+    if (!runtime_.empty()) (void)remove_guest_directory(runtime_);  // if this fails, the next fleet sweeps it
 }
 
 Result<std::string> FleetPlace::runtime_of(size_t group) const {
@@ -86,7 +86,7 @@ Result<std::string> FleetPlace::runtime_of(size_t group) const {
 
 Result<std::string> FleetPlace::directory_of(const std::string &machine) const {
     const std::string path = results_ + "/" + machine;
-    (void)::unlink(path.c_str());  // the link that a run by Slurm left
+    (void)::unlink(path.c_str());  // the link of a Slurm run
     if (auto removed = remove_guest_directory(path); !removed) return std::unexpected(removed.error());
     if (::mkdir(path.c_str(), 0755) < 0) return fail(errno, "mkdir", path);
     return path;

@@ -1,5 +1,5 @@
-// Where a fleet lives: its results' directory, and beside the run directories of all machines one of its own, so that its vlans
-// and names are nobody else's. Held by locks for as long as the fleet runs.
+// The two directories of a fleet: one for results, and a private one beside the machines' run directories, so that its vlans
+// and names do not clash with others. Locks protect both while the fleet runs.
 #pragma once
 
 #include <string>
@@ -12,11 +12,11 @@ namespace hostside {
 
 inline constexpr std::string_view results_file = "results.json";
 inline constexpr std::string_view junit_file = "junit.xml";
-inline constexpr std::string_view slurm_job_file = "slurm-job";  // the number of the array that runs it, if one does
+inline constexpr std::string_view slurm_job_file = "slurm-job";  // the ID of the job array that runs the fleet, if any
 
 class FleetPlace {
   public:
-    // Makes both. Error: a fleet runs there, or the directory has something else in it than a fleet's results.
+    // Creates both. Error: a fleet already runs there, or the directory contains something other than a fleet's results.
     static base::Result<FleetPlace> create(const std::string &results);
     FleetPlace(FleetPlace &&other) noexcept
         : results_(std::move(other.results_)),
@@ -26,13 +26,13 @@ class FleetPlace {
     FleetPlace &operator=(FleetPlace &&) = delete;
     FleetPlace(const FleetPlace &) = delete;
     FleetPlace &operator=(const FleetPlace &) = delete;
-    // The results stay.
+    // Keeps the results.
     ~FleetPlace();
 
     [[nodiscard]] const std::string &results() const { return results_; }
-    // XDG_RUNTIME_DIR of a group of machines; made when it is asked for.
+    // XDG_RUNTIME_DIR for a group of machines; created on request.
     [[nodiscard]] base::Result<std::string> runtime_of(size_t group) const;
-    // DIR/NAME, new and empty.
+    // Creates an empty DIR/NAME; removes an old one.
     [[nodiscard]] base::Result<std::string> directory_of(const std::string &machine) const;
 
   private:

@@ -32,7 +32,7 @@ std::optional<int64_t> number_in(const std::string &text) {
     return error == std::errc{} ? std::optional(number) : std::nullopt;
 }
 
-// The number after a word at a line's beginning: `MemAvailable:    16522 kB`, `inactive_file 4096`.
+// The number after a word at the start of a line: `MemAvailable:    16522 kB`, `inactive_file 4096`.
 std::optional<int64_t> number_after(const std::string &text, std::string_view word) {
     std::istringstream lines(text);
     for (std::string first, line; lines >> first; std::getline(lines, line))
@@ -40,7 +40,8 @@ std::optional<int64_t> number_after(const std::string &text, std::string_view wo
     return std::nullopt;
 }
 
-// Of one controller, the directories of the group that we are in and of all above it. A container may see itself as the root.
+// The directories of our control group and all its ancestors, for one controller. A container may see its own group as the
+// root.
 struct Groups {
     bool second_version = false;
     std::vector<std::string> directories;
@@ -76,7 +77,7 @@ int64_t free_memory_mib(const std::string &root) {
         const auto limit = number_in(text_of(directory + (second ? "/memory.max" : "/memory.limit_in_bytes")));
         const auto used = number_in(text_of(directory + (second ? "/memory.current" : "/memory.usage_in_bytes")));
         if (!limit || !used) continue;
-        // Files that nobody used lately are given up for what we ask.
+        // The kernel drops cached files that are inactive when we need the memory.
         const auto cached =
             number_after(text_of(directory + "/memory.stat"), second ? "inactive_file" : "total_inactive_file").value_or(0);
         free = std::min(free, *limit - std::max<int64_t>(0, *used - cached));

@@ -1,5 +1,5 @@
-// What of this host is really free for machines: its memory as the kernel counts it and as our control groups bound it, and the
-// processors that we may run on.
+// Measures what this host has free for machines: memory, according to the kernel and our control groups, and the processors
+// that we may use.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,8 @@ struct Room {
 
 Room free_room();
 
-// Its parts, of a tree that stands for "/": /proc/meminfo, /proc/self/cgroup, /sys/fs/cgroup of either version. What can't be
-// read bounds nothing.
+// The parts of free_room(). `root` stands for "/": reads /proc/meminfo, /proc/self/cgroup and /sys/fs/cgroup, version 1 or 2.
+// An unreadable file sets no limit.
 int64_t free_memory_mib(const std::string &root);
 int quota_processors(const std::string &root);  // INT_MAX: no quota
 

@@ -25,13 +25,13 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view groups_name = "groups";
 
-// What the task itself noted; empty: nothing yet.
+// The task's own results so far; may be empty.
 std::vector<MachineResult> noted_by(const std::string &directory) {
     auto result = results_in(directory + "/" + std::string(results_file));
     return result ? std::move(result->machines) : std::vector<MachineResult>{};
 }
 
-// The group of a machine, by its link.
+// A machine's group, according to its link.
 size_t group_by_link(const std::string &results, const std::string &machine) {
     std::error_code error;
     const std::string target = fs::read_symlink(results + "/" + machine, error).string();
@@ -41,7 +41,7 @@ size_t group_by_link(const std::string &results, const std::string &machine) {
     return group;
 }
 
-// Why a group has no results, as far as it said so.
+// Why a group has no results, if its log says so.
 std::string why_without(const std::string &results, size_t group) {
     constexpr size_t enough_bytes = size_t{1} << 20;
     const std::string log = std::format("{}/{}.log", groups_directory(results), group);
@@ -105,7 +105,7 @@ void gather(const std::string &results, const std::map<size_t, std::string> &tas
         if (is_new) at->second = noted_by(group_directory(results, group));
         const auto task = tasks.find(group);
         merge_machine(at->second, task == tasks.end(), at->second.empty() ? why_without(results, group) : "", machine);
-        // What a lost node noted is not what is: its task waits, and begins anew.
+        // The results of a lost node are obsolete: its task waits to start over.
         if (task != tasks.end() && task->second == "PENDING")
             machine = {.name = machine.name, .memory_mib = machine.memory_mib, .cores = machine.cores};
     }

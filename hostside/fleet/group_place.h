@@ -1,5 +1,5 @@
-// DIR/groups: where the groups of a fleet have their results that others than this process run, each in a directory of its number
-// with a fleet's results.json; DIR/NAME leads there. And a group as a file.
+// Manages DIR/groups, for groups that other processes run. Each group has a directory, named by its number, with its own
+// results.json; DIR/NAME is a link into it. Also writes a group as a fleet file.
 #pragma once
 
 #include <map>
@@ -15,14 +15,14 @@ namespace hostside {
 std::string groups_directory(const std::string &results);
 std::string group_directory(const std::string &results, size_t group);
 
-// DIR/NAME leads to where the machine's group has its results.
+// Makes DIR/NAME a link to the machine's results in its group's directory.
 base::Result<> link_machine(const std::string &results, const std::string &machine, size_t group);
 
-// `result` with what the groups' results and `tasks` say: the states that an engine has of those that are not over, PENDING among
-// them. A group that is over without a result has failed.
+// Adds to `result` the results of the groups. `tasks` has the engine's states of the groups that are not over, such as PENDING.
+// A group that is over without a result has failed.
 void gather(const std::string &results, const std::map<size_t, std::string> &tasks, FleetResult &result);
 
-// One group as a fleet's file. Pure.
+// One group as a fleet file. Pure.
 std::string group_json(const Fleet &fleet, const Group &group);
 
 }  // namespace hostside

@@ -30,10 +30,10 @@ namespace {
 using base::Result;
 
 constexpr size_t most_output_bytes = size_t{16} << 20, most_part_bytes = size_t{2} << 20;
-// For QEMU to flush its disks, and its launcher to clean up.
+// Time for QEMU to flush its disks and for its launcher to clean up.
 constexpr auto grace = std::chrono::seconds(15);
 
-// Ours, but for what would put all machines on one disk, or into one xchg.
+// Our environment without the variables that would give all machines one disk or one xchg.
 std::vector<std::string> environment_for(const MachineProcess::Place &place) {
     std::vector<std::string> result{"XDG_RUNTIME_DIR=" + place.runtime, "XDG_STATE_HOME=" + place.directory + "/kept",
                                     std::string(kept_in) + "=" + place.directory};
@@ -64,7 +64,7 @@ Result<MachineProcess> MachineProcess::start(const Node &node, Place place) {
     if (auto written = base::replace_file(description, node.description); !written) return std::unexpected(written.error());
     auto file = base::open_at(AT_FDCWD, output, O_WRONLY | O_CREAT | O_EXCL | O_APPEND, 0644);
     if (!file) return std::unexpected(file.error());
-    // For `XDG_RUNTIME_DIR=DIR/NAME/run runvm shell NAME`; a machine without it runs all the same.
+    // For `XDG_RUNTIME_DIR=DIR/NAME/run runvm shell NAME`; the machine runs without it too.
     (void)::symlink(place.runtime.c_str(), (place.directory + "/run").c_str());
     auto child = base::start({.argv = words_for(node, place.runvm, description),
                               .environment = environment_for(place),
@@ -84,7 +84,7 @@ void MachineProcess::take_output() {
             return;
         }
         const size_t room = std::min(static_cast<size_t>(n), most_output_bytes - written_bytes_);
-        (void)base::write_all(file_.get(), {chunk.data(), room}, "output");  // a full disk costs the words, not the machine
+        (void)base::write_all(file_.get(), {chunk.data(), room}, "output");  // a full disk loses only output
         written_bytes_ += room;
         if (room > 0 && written_bytes_ == most_output_bytes)
             (void)base::write_all(file_.get(), "\nrunvm: what it said after these 16 MiB is left out\n", "output");
@@ -105,7 +105,7 @@ void MachineProcess::end() {
     const bool insist = asked_at_ && now > *asked_at_ + grace;
     if (asked_at_ && !insist) return;
     asked_at_ = now;
-    // `runvm exec` would pass SIGTERM on to the command; the machine's launcher, its child, ends when it has gone.
+    // `runvm exec` would pass SIGTERM on to the command. The machine's launcher, its child, ends after it is killed.
     (void)::kill(pid_, insist || has_command_ ? SIGKILL : SIGTERM);
 }
 
@@ -136,7 +136,7 @@ std::string MachineProcess::cause_of(int recorded_code, const std::string &recor
 
 MachineProcess::End MachineProcess::collect() {
     take_output();
-    // The launcher kept its run; one that was killed left it where it was.
+    // The launcher moved its run directory to `kept`; a killed one left it in place.
     const std::string kept = place_.directory + "/kept/runvm/" + name_, left = run_directory();
     const bool whole = ::access((kept + "/" + std::string(run_record)).c_str(), F_OK) == 0;
     const std::string &from = whole ? kept : left;

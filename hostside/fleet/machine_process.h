@@ -1,5 +1,5 @@
-// One machine of a fleet while it runs: a `runvm run`, or `runvm exec` with the machine's command, as a process of its own, so
-// that one that crashes harms nobody. What it says goes into a file of its directory.
+// A running machine of a fleet: a separate process, `runvm run` or `runvm exec` with the machine's command, so that a crash
+// affects only this machine. Its output goes into a file in its directory.
 #pragma once
 
 #include <sys/types.h>
@@ -19,22 +19,22 @@ class MachineProcess {
   public:
     struct Place {
         std::string runvm;      // the program
-        std::string directory;  // of this machine's results, empty
-        std::string runtime;    // XDG_RUNTIME_DIR, which it shares with those on its vlans
+        std::string directory;  // for this machine's results; empty at first
+        std::string runtime;    // XDG_RUNTIME_DIR, shared with the machines on its vlans
     };
     static base::Result<MachineProcess> start(const Node &node, Place place);
 
-    // To be polled for reading; -1: it says nothing any more.
+    // Poll it for reading; -1: no more output.
     [[nodiscard]] int output_fd() const { return output_.get(); }
     void take_output();
     [[nodiscard]] pid_t pid() const { return pid_; }
     void exited(int code);
-    // It has ended, and so has all that it had started.
+    // It has ended, and so have all processes that it started.
     [[nodiscard]] bool over() const;
-    // Asks it to end; insists after some seconds when it is asked again.
+    // Asks it to end. A later call kills it after a grace period.
     void end();
     [[nodiscard]] bool ending() const { return asked_at_.has_value(); }
-    // How far it came, as `runvm status` tells it.
+    // The progress, as shown by `runvm status`.
     [[nodiscard]] std::string state() const;
     [[nodiscard]] double seconds() const;
 
@@ -42,7 +42,8 @@ class MachineProcess {
         int exit_code = -1;
         std::string cause, state;
     };
-    // When it is over: console and report into its directory; what only a running machine needs goes.
+    // Call it when the machine is over. Moves console and report into its directory and removes what only a running machine
+    // needs.
     End collect();
 
   private:
@@ -69,7 +70,7 @@ class MachineProcess {
     std::optional<Clock::time_point> asked_at_, exited_at_;
 };
 
-// The end of what a machine said.
+// The end of a machine's output.
 std::string said_last(const std::string &machine_directory);
 
 }  // namespace hostside

@@ -93,7 +93,7 @@ class NixRunner {
         return ask_engine(tool(name, words), no_nix);
     }
 
-    // The derivations, and of those that were built before the ones that failed under another name.
+    // Instantiates the derivations. A group whose earlier build has failures gets a new one.
     Result<> prepare() {
         for (size_t i = 0; i < builds_.size(); ++i)
             builds_[i].wanted = std::ranges::any_of(
@@ -127,7 +127,7 @@ class NixRunner {
         return {};
     }
 
-    // Of those that are wanted and may still come.
+    // The wanted builds without a valid output that can still succeed.
     Result<std::vector<size_t>> missing() {
         std::vector<std::string> words{"--check-validity", "--print-invalid"};
         for (const auto &build : builds_) words.push_back(build.output);
@@ -160,7 +160,7 @@ class NixRunner {
                 if (signal != SIGCHLD) (void)::kill(child->pid, signal_ == 0 ? SIGINT : SIGKILL), signal_ = signal;
             if ((polls[1].revents & (POLLIN | POLLHUP)) != 0) open = hear(child->output.get(), lines);
             over = over || ::waitpid(child->pid, &status, WNOHANG) == child->pid;
-            if (over && (polls[1].revents & POLLIN) == 0) open = false;  // a build that outlives it holds the pipe
+            if (over && (polls[1].revents & POLLIN) == 0) open = false;  // a build that outlives it keeps the pipe open
             run_.tick(result_);
         }
         for (auto &derivation : hopeless_in(said_)) hopeless_.push_back(std::move(derivation));
@@ -191,7 +191,7 @@ class NixRunner {
         }
     }
 
-    // DIR/groups/N and DIR/NAME are links.
+    // Makes the links DIR/groups/N and DIR/NAME.
     Result<> link(size_t group) {
         const std::string link = group_directory(results(), group);
         (void)::unlink(link.c_str());
@@ -220,7 +220,7 @@ class NixRunner {
             if (!builds_[i].wanted) continue;
             if (auto linked = link(i); !linked) return std::unexpected(linked.error());
             if (!std::ranges::contains(invalid_, i)) continue;
-            // Of the last try that had one.
+            // The log of the last try that has one.
             auto log = ask("nix-store", {"--read-log", builds_[i].derivation});
             (void)base::replace_file(std::format("{}/{}.log", all, i), log.value_or(said_));
         }
@@ -255,7 +255,7 @@ class NixRunner {
     std::vector<std::string> hopeless_;
     std::vector<size_t> invalid_;
     base::Fd log_;
-    std::string said_;  // of the try
+    std::string said_;  // output of the current try
     int signal_ = 0;
 };
 
@@ -266,7 +266,7 @@ Result<int> run_by_nix(NixRun run, FleetResult &result) { return NixRunner(std::
 std::vector<std::string> hopeless_in(const std::string &log) {
     std::vector<std::string> found;
     std::istringstream lines(log);
-    std::string reason_is_of;  // since Nix 2.30 it stands in the next line
+    std::string reason_is_of;  // since Nix 2.30 the reason is on the next line
     for (std::string line; std::getline(lines, line);) {
         std::string derivation = quoted_after(line, "required to build '");
         if (line.contains("failed with exit code 124")) {

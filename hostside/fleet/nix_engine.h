@@ -1,5 +1,5 @@
-// A fleet that Nix builds (nix_expression.h): its remote builders spread it. A machine's failure is in its group's output; a
-// build that failed because QEMU did, or its builder was lost, is tried again.
+// Runs a fleet as Nix builds (nix_expression.h), which Nix distributes to its remote builders. If a machine fails, the build
+// succeeds and its output says so. A build that fails because of QEMU or a lost builder is retried.
 #pragma once
 
 #include <functional>
@@ -16,17 +16,17 @@ namespace hostside {
 struct NixRun {
     NixWish wish;
     const FleetPlace &place;
-    std::vector<std::string> options;  // NAME=VALUE, of nix.conf's
-    // Told of each machine that starts or ends, and several times a second of all.
+    std::vector<std::string> options;  // NAME=VALUE, as in nix.conf
+    // Called for each machine that starts or ends.
     std::function<void(const MachineResult &machine)> changed;
     std::function<void(const FleetResult &result)> tick;
 };
 
-// As run_fleet(). DIR/groups/N is a link to the output of group N, and keeps it from Nix's garbage collection.
+// Like run_fleet(). DIR/groups/N is a link to the output of group N, and protects it from Nix's garbage collection.
 base::Result<int> run_by_nix(NixRun run, FleetResult &result);
 
-// What a build's log says of derivations that no other try would build: runvm refused there (124), or no builder has their
-// features. Other ends are a remote builder's too: 1 is what Nix's hook ends with when the builder was lost or QEMU failed there.
+// The derivations in a build's log that a retry cannot build: runvm refused to run there (124), or no builder has the features.
+// Other exit codes are ambiguous: Nix's hook also exits with 1 if it loses the builder or QEMU fails there.
 std::vector<std::string> hopeless_in(const std::string &log);
 
 }  // namespace hostside

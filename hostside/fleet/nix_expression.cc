@@ -16,7 +16,7 @@ using base::Result;
 
 constexpr std::string_view store = "/nix/store/";
 
-// A string of Nix's language.
+// A Nix string literal.
 std::string nix_text(std::string_view text) {
     std::string result = "\"";
     for (const char c : text) switch (c) {
@@ -36,7 +36,7 @@ std::string nix_list(const std::vector<std::string> &texts) {
     return result + " ]";
 }
 
-// From the store as it is; else its two files are brought there.
+// Uses a program in the store as it is; copies runvm and stage1 there otherwise.
 std::string program(const std::string &runvm) {
     if (runvm.starts_with(store)) return std::format("builtins.storePath {}", nix_text(runvm));
     return std::format(
@@ -118,7 +118,7 @@ Result<> only_of_the_store(const Node &node) {
     if (m.disk_image.starts_with('/')) named.emplace_back("diskImage", m.disk_image);
     if (m.store != store.substr(0, store.size() - 1)) named.emplace_back("store", m.store);
     for (const auto &[key, path] : named)
-        // A program without a slash is looked up among the build's own.
+        // A program without a slash is looked up in the build's PATH.
         if (!path.empty() && !path.starts_with(store) && (key != "qemu.program" || path.contains('/')))
             return fail(
                 0, "give Nix", node.name,

@@ -1,5 +1,4 @@
-// A fleet as derivations: a file of Nix's language, in which each group of machines is one, and whose output is the group's
-// results. Pure.
+// Writes a fleet as a Nix expression: each group of machines is one derivation, and its output is the group's results. Pure.
 #pragma once
 
 #include <map>
@@ -14,23 +13,23 @@
 namespace hostside {
 
 struct NixWish {
-    const Fleet &fleet;  // whose machines name no disk outside their build's directory
+    const Fleet &fleet;  // its machines name no disk outside their build's directory
     const std::vector<Group> &groups;
-    std::string runvm;                    // the program; stage1 is beside it
-    std::string qemu_path;                // a directory of the store with QEMU's programs; empty: each machine names its own
-    std::vector<std::string> features;    // of a builder, beside kvm for those that aren't emulated
-    std::map<size_t, std::string> again;  // groups that are to run again, though the same has been built: a word that is new
+    std::string runvm;                    // the program, with stage1 beside it
+    std::string qemu_path;                // store directory with QEMU's programs; empty: each machine names its own
+    std::vector<std::string> features;    // required of a builder, in addition to kvm for machines that are not emulated
+    std::map<size_t, std::string> again;  // groups to run again despite an identical earlier build, each with a new word
 };
 
 std::string nix_expression(const NixWish &wish);
 
-// The derivation's name, and its attribute in `groups`: that of the group's first machine.
+// The name of the derivation and of its attribute in `groups`: the name of the group's first machine.
 std::string derivation_name(const Fleet &fleet, const Group &group);
 
-// /nix/store/HASH-NAME, each once, wherever it stands in `text`.
+// Every /nix/store/HASH-NAME in `text`, without duplicates.
 std::vector<std::string> store_paths_in(std::string_view text);
 
-// Error: what of the machine no other host's build has.
+// Error: the machine uses something that a build on another host does not have.
 base::Result<> only_of_the_store(const Node &node);
 
 }  // namespace hostside

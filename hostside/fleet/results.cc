@@ -48,7 +48,7 @@ Value value_of(const Json &object, const char *key, Value otherwise) {
         return at->is_number() ? at->get<Value>() : otherwise;
 }
 
-// What XML 1.0 has no way to say, even escaped, is '?'.
+// Replaces characters that XML 1.0 cannot express, even escaped, with '?'.
 std::string xml_text(std::string_view text, bool lines) {
     std::string result;
     for (const char c : lines ? printable_lines(text) : printable(text)) switch (c) {
@@ -63,7 +63,7 @@ std::string xml_text(std::string_view text, bool lines) {
     return result;
 }
 
-// The guest's own status is a failure; who never came to it is an error.
+// The guest's own status is a failure; a status of the launcher is an error.
 bool is_error(const MachineResult &m) {
     constexpr int first_of_ours = 120;  // exit_code.h
     return m.outcome == Outcome::failed && (m.exit_code >= first_of_ours || m.exit_code < 0);

@@ -1,4 +1,4 @@
-// How the machines of a fleet fared: results.json, which is whole at any moment, and junit.xml for those that show tests. Pure.
+// The results of a fleet's machines: results.json, which is always complete, and junit.xml for programs that show tests. Pure.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace hostside {
 
-// A fleet's file, or what it came to: thousands of machines, of which each may bring its own description.
+// Limits for a fleet's file and its results: thousands of machines, each maybe with its own description.
 inline constexpr JsonLimits of_a_fleet{
     .what = "a fleet", .bytes = size_t{64} << 20, .keys = 200'000, .depth = 20, .keys_of_one = 10'000};
 
@@ -23,9 +23,9 @@ struct MachineResult {
     std::string name;
     Outcome outcome = Outcome::waiting;
     int exit_code = -1;  // -1: none yet
-    std::string cause;   // why it is not 0, in one line
-    std::string state;   // how far it came: `stage 1: mounts`, `ready`
-    double seconds = 0;  // that it ran
+    std::string cause;   // why it is not 0; one line
+    std::string state;   // progress: `stage 1: mounts`, `ready`
+    double seconds = 0;  // run time
     int memory_mib = 0, cores = 0;
 };
 
@@ -40,11 +40,11 @@ struct FleetResult {
 };
 
 std::string results_json(const FleetResult &result);
-// Of a plain file; nobody waits for another.
+// Reads only a regular file, so that it never blocks.
 base::Result<FleetResult> results_in(const std::string &path);
 base::Result<FleetResult> results_from(std::string_view text, const std::string &origin);
 
-// `said`: the end of what a machine said. In the form that GitLab, GitHub's actions and Jenkins read.
+// `said`: returns the end of a machine's output. The format is the one that GitLab, GitHub Actions and Jenkins read.
 std::string junit_xml(const FleetResult &result, const std::function<std::string(const std::string &name)> &said);
 
 }  // namespace hostside

@@ -9,11 +9,11 @@ namespace hostside {
 
 namespace {
 
-// QEMU itself, its translated code and its buffers, beside the guest's memory; by what a machine of 1 GiB was seen to have
-// resident under emulation before its guest used its memory.
+// QEMU itself, its translated code and its buffers, in addition to the guest's memory. Measured: the resident memory of an
+// emulated 1 GiB machine before its guest used its memory.
 constexpr int64_t qemu_own_mib = 128;
 
-// For each machine, the first one that it is joined with by vlans, over however many others.
+// For each machine, the first machine that it is connected to through vlans, directly or not.
 std::vector<size_t> joined(const std::vector<Node> &nodes) {
     std::vector<size_t> first(nodes.size());
     std::iota(first.begin(), first.end(), size_t{0});

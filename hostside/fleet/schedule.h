@@ -1,4 +1,5 @@
-// Which machines of a fleet are started when. Machines that meet on a vlan are one group: they run at the same time. Pure.
+// Decides which machines of a fleet start when. Machines that share a vlan, directly or through others, form a group and run at
+// the same time. Pure.
 #pragma once
 
 #include <cstdint>
@@ -14,19 +15,19 @@ namespace hostside {
 
 struct Group {
     std::vector<size_t> members;  // of Fleet::nodes
-    int64_t memory_mib = 0;       // what it takes of the host, QEMU's own included
+    int64_t memory_mib = 0;       // needed from the host, including QEMU's own
     int processors = 0;
-    std::optional<double> expected_s;  // of the longest that is known
+    std::optional<double> expected_s;  // of its longest machine whose time is known
 };
 
-// In the order in which they are to be started: those that nobody knows first, because they may be the longest, then the longest
-// first. `known_s`: how long a machine took the last time.
+// Sorted by start: groups of unknown duration first, because they may be the longest, then the longest first. `known_s`: how
+// long a machine ran last time.
 std::vector<Group> groups_of(const std::vector<Node> &nodes,
                              const std::function<std::optional<double>(const std::string &name)> &known_s);
 
-// Whether it may begin beside what runs. `all`: the fleet's share of the host, `taken` of it, `free_mib` of the host's memory
-// now. None overtakes another: the next one waits until there is room for it. A group of more processors than there are runs
-// alone.
+// Whether the group may start beside what runs. `all`: the fleet's share of the host; `taken`: the part in use; `free_mib`: the
+// host's free memory now. Groups start strictly in order: the next one waits until it has room. A group that needs more
+// processors than the share has runs alone.
 bool has_room(const Group &group, const Room &all, const Room &taken, int64_t free_mib);
 
 }  // namespace hostside

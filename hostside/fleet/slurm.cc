@@ -34,7 +34,7 @@ constexpr std::string_view script_name = "job.sh";
 
 constexpr const char *no_slurm = "Slurm's commands are not here; run the fleet where they are";
 
-// Whether the array is for nodes with KVM: the feature `kvm`, by which a cluster's slurm.conf or helpers.conf says so.
+// Whether the array needs nodes with KVM. Clusters declare KVM as the feature `kvm` in slurm.conf or helpers.conf.
 Result<bool> needs_kvm(const Fleet &fleet) {
     const Node *must = nullptr;
     bool may = false;
@@ -71,7 +71,7 @@ Result<> write_groups(const SlurmWish &wish, bool kvm) {
     return base::replace_file(all + "/" + std::string(script_name), job_script(wish, kvm), 0755);
 }
 
-// That the node has QEMU is looked at before anything else, and another version than here is told in the task's log.
+// Checks first that the node has QEMU, and notes a version other than this host's in the task's log.
 std::string qemu_lines(const SlurmWish &wish) {
     const auto machine = machine_from({{"", wish.fleet.nodes.front().description, false}});
     const std::string program =
@@ -91,7 +91,7 @@ std::string qemu_lines(const SlurmWish &wish) {
 }  // namespace
 
 std::string job_script(const SlurmWish &wish, bool kvm) {
-    constexpr int64_t own_mib = 64;  // launchers and the fleet's process
+    constexpr int64_t own_mib = 64;  // for launchers and the fleet's process
     int64_t memory_mib = 0;
     int processors = 1;
     for (const auto &group : wish.groups) {
@@ -99,7 +99,7 @@ std::string job_script(const SlurmWish &wish, bool kvm) {
         processors = std::max(processors, group.processors);
     }
     const std::string all = base::quote_word(groups_directory(wish.place.results())), runvm = base::quote_word(wish.runvm);
-    // QEMU that fails may be its node's fault: that alone is tried again, elsewhere if Slurm likes, and not for ever.
+    // A QEMU failure may be the node's fault. Only that is retried, maybe on another node, a limited number of times.
     return std::format(R"(#!/bin/sh
 #SBATCH --array=0-{0}
 #SBATCH --nodes=1 --ntasks=1 --cpus-per-task={1}
@@ -158,7 +158,7 @@ Result<std::map<size_t, std::string>> slurm_tasks(const std::string &job) {
     std::map<size_t, std::string> tasks;
     std::istringstream lines(*said);
     std::string of, state;
-    // A job that is no array has `N/A` for the task.
+    // A job that is not an array has `N/A` as its task.
     for (std::string task; lines >> of >> task >> state;) {
         size_t group = 0;
         const auto [end, error] = std::from_chars(task.data(), task.data() + task.size(), group);

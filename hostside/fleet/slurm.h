@@ -1,5 +1,5 @@
-// A fleet as one job array of Slurm: each task runs one group of machines by a `runvm fleet` of its own, in DIR/groups/N of a
-// directory that all nodes see, and leaves its results there. Slurm decides where and when, and runs again what its node lost.
+// Runs a fleet as one Slurm job array: each task runs one group of machines with its own `runvm fleet`, in DIR/groups/N of a
+// directory that all nodes share, and leaves its results there. Slurm decides where and when, and reruns tasks of lost nodes.
 #pragma once
 
 #include <map>
@@ -14,25 +14,25 @@
 namespace hostside {
 
 struct SlurmWish {
-    const Fleet &fleet;  // whose machines have their disks in group_directory()
+    const Fleet &fleet;  // its machines have their disks in group_directory()
     const std::vector<Group> &groups;
     const FleetPlace &place;
-    std::string runvm;                 // the program, by a path that it has on the nodes too
-    std::vector<std::string> options;  // more of sbatch's
-    std::string qemu = {};             // what QEMU says of its version here; empty: nobody asked
+    std::string runvm;                 // the program's path, which is the same on all nodes
+    std::vector<std::string> options;  // extra options for sbatch
+    std::string qemu = {};             // QEMU's version on this host; empty: not checked
 };
 
-// The array's number. Nodes with the feature kvm are asked for when there are any and a machine is not emulated. Error: no Slurm
-// here, what sbatch said, or no node is known to have KVM and a machine must.
+// Returns the array's job ID. Requests nodes with the feature kvm if there are any and some machine is not emulated. Error:
+// Slurm is not installed, sbatch failed, or a machine requires KVM and no node has the feature.
 base::Result<std::string> submit_to_slurm(const SlurmWish &wish);
 
-// The job of a fleet's directory. Empty: it is of this host alone.
+// The job of a fleet's directory. Empty: the fleet runs only on this host.
 std::string slurm_job_of(const std::string &results);
 
-// The states that Slurm has of the array's tasks, by group: PENDING, RUNNING and so on; those that are over are not in it.
+// Slurm's states of the array's tasks, by group: PENDING, RUNNING and so on. Tasks that are over are missing.
 base::Result<std::map<size_t, std::string>> slurm_tasks(const std::string &job);
 
 // --- pure ---
-// `kvm`: on nodes with that feature alone.
+// `kvm`: only on nodes with that feature.
 std::string job_script(const SlurmWish &wish, bool kvm);
 }  // namespace hostside

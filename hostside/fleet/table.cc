@@ -27,7 +27,7 @@ std::string counts_of(const FleetResult &result) {
     return text;
 }
 
-// Whole characters; what is printable has no others of no width worth a care here.
+// Cuts at a whole character. Counts every character as one column, because zero-width ones are rare here.
 std::string cut(std::string text, size_t columns) {
     size_t seen = 0;
     for (size_t i = 0; i < text.size(); ++i)

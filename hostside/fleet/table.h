@@ -1,4 +1,4 @@
-// A fleet on a terminal: what runs and how far it is, what failed, how many wait. Pure.
+// Shows a fleet on a terminal: running machines and their progress, failures, and how many wait. Pure.
 #pragma once
 
 #include <cstddef>
@@ -9,13 +9,13 @@
 
 namespace hostside {
 
-// The lines of the moment, at most `rows` of at most `columns`.
+// The current lines: at most `rows`, each at most `columns` wide.
 std::vector<std::string> table_of(const FleetResult &result, size_t rows, size_t columns);
 
-// How it ended, in one line: `198 passed, 2 failed in 5 min; failed: web, db`.
+// The outcome in one line: `198 passed, 2 failed in 5 min; failed: web, db`.
 std::string summary_of(const FleetResult &result);
 
-// A machine that began or ended, in one line.
+// One line about a machine that started or ended.
 std::string line_of(const MachineResult &machine);
 
 }  // namespace hostside

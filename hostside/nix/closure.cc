@@ -83,7 +83,7 @@ class Walk {
 base::Result<std::vector<mounts::PathInfo>> closure(const std::string &database, const std::vector<std::string> &paths) {
     auto handle = open_database(database);
     if (!handle) return std::unexpected(handle.error());
-    // One view for all queries, whatever others commit meanwhile.
+    // One snapshot for all queries, even if others commit during them.
     if (auto begun = handle->execute("begin"); !begun) return std::unexpected(begun.error());
     Walk walk(*handle);
     if (auto prepared = walk.prepare(); !prepared) return std::unexpected(prepared.error());

@@ -1,6 +1,7 @@
-# The description for runvm, made of the options of nixpkgs' qemu-vm.nix: what the user defined, by the file that each
-# definition stands in. `unmapped` names what was defined and can't be obeyed, with the reason. `handled` names every option of
-# qemu-vm.nix that was known when this was written, and what becomes of it; what a later one adds is refused once it is defined.
+# The description for runvm, made from the user's definitions of the options in nixpkgs' qemu-vm.nix. The file of each
+# definition tells whether it is the user's. `unmapped` names defined options that cannot be obeyed, with the reason. `handled`
+# lists every option of qemu-vm.nix that was known when this was written, and how it is treated; options that later versions add
+# are refused if they are defined.
 { config, lib, pkgs, options }:
 
 let
@@ -14,7 +15,7 @@ let
   ownDefinitions = option: lib.filter isOwn option.definitionsWithLocations;
   own = option: map (d: d.value) (ownDefinitions option);
   ownIn = option: lib.concatLists (own option);
-  # An option that only some versions of nixpkgs have counts as not defined in the others.
+  # An option that this version of nixpkgs lacks counts as not defined.
   defined = path: lib.hasAttrByPath path opt && own (lib.getAttrFromPath path opt) != [ ];
   when = path: value: lib.optionalAttrs (defined path) (lib.setAttrByPath path value);
   same = path: when path (lib.getAttrFromPath path cfg);
@@ -26,7 +27,7 @@ let
       in if inner._type or "" == "option" then lib.optional (lib.any (isOf theirs) inner.declarations) path else pathsIn path inner)
     (lib.filter (name: !lib.hasPrefix "_" name) (lib.attrNames set));
   handled = {
-    # A key of the description.
+    # Keys of the description.
     described = [
       "memorySize" "cores" "graphics" "resolution" "msize" "diskImage" "diskSize" "emptyDiskImages" "additionalPaths"
       "pathsInNixDB" "sharedDirectories" "forwardPorts" "restrictNetwork" "vlans" "interfaces" "writableStore"
@@ -37,15 +38,15 @@ let
     ];
     # Obeyed by the modules themselves.
     evaluated = [ "fileSystems" "rootDevice" "useDefaultFilesystems" "host.pkgs" "diskSizeAutoSupported" ];
-    # Refused at any value but the one that is obeyed anyway (`unmapped`).
+    # Refused at any value except the one that is obeyed anyway (`unmapped`).
     refused = [
       "useBootLoader" "useSecureBoot" "mountHostNixStore" "directBoot.enable" "nixStore9pCache"
     ];
-    # Of no meaning until an option of the last list is obeyed.
+    # No effect unless an option of the previous list is obeyed.
     idle = [
       "bootLoaderDevice" "bootPartition" "installBootLoader" "useBIOSBoot" "efi.OVMF" "efi.keepVariables" "allInterfaces"
     ];
-    # Removed from NixOS, which says so itself.
+    # Removed from NixOS, which reports that itself.
     gone = [ "bootDevice" "efiVars" "persistBootDevice" ];
   };
   known = lib.concatLists (lib.attrValues handled);
@@ -53,7 +54,7 @@ let
   unknown = lib.filter (name: !lib.elem name known) optionNames;
 
   # --- values that need words of their own ---
-  # The sockets of NixOS's test driver are all that runvm expands.
+  # runvm expands only the sockets of NixOS's test driver.
   shell = text: lib.any (c: lib.hasInfix c (lib.replaceStrings [ "$QEMU_VDE_SOCKET_" ] [ "" ] text)) [ "$" "`" ];
   tags = lib.unique (lib.concatMap lib.attrNames (own opt.sharedDirectories));
   reserved = [ "nix-store" "xchg" "certs" "shared" ];
@@ -62,7 +63,7 @@ let
   sizeOf = disk: disk.size or disk;
   oddDisks = lib.filter (disk: lib.isAttrs disk && oddDrive (disk.driveConfig or { })) cfg.emptyDiskImages;
   oddDrive = drive: lib.any (name: !lib.elem drive.${name} [ null "" { } [ ] ]) (lib.attrNames drive);
-  # systemd finds them there as well as in SMBIOS, whose files would have to be made at each start.
+  # systemd finds credentials in fw_cfg as well as in SMBIOS, whose files would have to be made at each start.
   credentials = lib.mapAttrsToList
     (name: credential: "-fw_cfg ${lib.escapeShellArg "name=opt/io.systemd.credentials/${name},file=${lib.replaceStrings [ "," ] [ ",," ] (toString credential.source)}"}")
     (cfg.credentials or { });
@@ -72,10 +73,10 @@ let
   ];
   arguments = ownIn opt.qemu.options ++ sharedMemory ++ credentials;
   byLabel = "/dev/disk/by-label/nixos";
-  # By its label an empty disk would never be found.
+  # An empty disk has no label, so it would never be found by label.
   rootDevice = if lib.elem cfg.rootDevice [ null byLabel ] then "/dev/disk/by-id/virtio-root" else cfg.rootDevice;
 
-  # NixOS of 2026 has removed it: then even to read it fails.
+  # NixOS of 2026 has removed the option, so that even reading it fails.
   secureBoot = opt ? useSecureBoot && lib.elem true (own opt.useSecureBoot);
 
   merge = lib.foldl' lib.recursiveUpdate { };
@@ -86,9 +87,9 @@ let
       inherit (config.system) name;
       toplevel = "${config.system.build.toplevel}";
       initrd = cfg.directBoot.initrd;
-      # The initrd's own table names the root.
+      # The table in the initrd names the root.
       rootDevice = "fstab";
-      # Defaults of NixOS that are not runvm's. A guest's reboot is one unless the arguments say -no-reboot.
+      # NixOS's defaults where runvm's differ. A guest's reboot is a reboot unless the arguments contain -no-reboot.
       allowReboot = true;
       inherit (cfg) graphics;
       qemu.guestAgent.enable = cfg.qemu.guestAgent.enable;
@@ -102,10 +103,10 @@ let
     (lib.optionalAttrs (cfg.qemu.forceAccel or false) { accelerator = "kvm"; })
     (when [ "qemu" "drives" ] (ownIn opt.qemu.drives))
     (when [ "qemu" "networkingOptions" ] (ownIn opt.qemu.networkingOptions))
-    # NixOS makes no image of a store that is written to, unless one says so.
+    # NixOS makes no image of a writable store unless told to.
     (lib.optionalAttrs cfg.useNixStoreImage { useNixStoreImage = true; inherit (cfg) writableStore; })
     (lib.optionalAttrs (cfg.useHostCerts or false) { useHostCerts = true; })
-    # NixOS's firmware is OVMF's package, which runvm would have to find.
+    # NixOS names OVMF's package; runvm would have to search for the firmware.
     (lib.optionalAttrs cfg.useEFIBoot { useEFIBoot = true; efi = { firmware = "${cfg.efi.firmware}"; variables = "${cfg.efi.variables}"; }; })
     (lib.optionalAttrs (cfg.tpm.enable or false) {
       tpm = { enable = true; program = "${cfg.tpm.package}/bin/swtpm"; inherit (cfg.tpm) deviceModel; }

@@ -1,8 +1,8 @@
-# The options of NixOS's qemu-vm.nix of October 2013 under their names, with its defaults and what it set in the guest, by
-# runvm and stage1: it stands in the place of that file (modules/virtualisation/qemu-vm.nix), and needs nothing but the modules
-# of its time. stage1 does what the hooks of that file did, in the scripted stage 1 of its time. Options, settings and description
-# were evaluated among all modules of that NixOS but one (make test-nixos); it was never built or booted. stage1 needs a newer
-# kernel than that time's: Linux 5.10.
+# Replaces NixOS's qemu-vm.nix of October 2013 (modules/virtualisation/qemu-vm.nix): has its options with the same names and
+# defaults, and the same settings for the guest, implemented with runvm and stage1. Needs only NixOS modules of that time.
+# stage1 does the work of that file's hooks in the scripted stage 1. Options, settings and description were evaluated with all
+# modules of that NixOS but one (make test-nixos), but never built or booted. stage1 needs a newer kernel than NixOS had then:
+# Linux 5.10.
 { config, pkgs, ... }:
 
 with pkgs.lib;
@@ -13,7 +13,7 @@ let
   programs = cfg.runvm.package;
   system = config.system.build.toplevel;
 
-  # Forced, because the machine is a real one's otherwise.
+  # Forced, because the configuration is otherwise that of a real machine.
   force = mkOverride 50;
 
   description = {
@@ -33,7 +33,7 @@ let
     exec ${programs}/bin/runvm run --config ${file} -- "$@"
   '';
 
-  # A disk of one partition with GRUB and its menu, which only a virtual machine can make.
+  # A disk with one partition, GRUB and its menu. Only a virtual machine can make it.
   bootDisk = pkgs.vmTools.runInLinuxVM (pkgs.runCommand "nixos-boot-disk"
     {
       buildInputs = [ pkgs.utillinux ];
@@ -103,11 +103,11 @@ in
     boot.loader.grub.device = force "/dev/vda";
     boot.initrd.availableKernelModules = [ "virtio_net" "virtio_pci" "virtio_blk" "virtio_console" "9p" "9pnet_virtio" ];
     boot.kernelModules = [ "virtio_balloon" "virtio_console" ];
-    # The union is stage1's own, where the kernel has no overlayfs.
+    # stage1 has its own union for kernels without overlayfs.
     boot.initrd.kernelModules = optional cfg.writableStore "fuse";
     boot.initrd.extraUtilsCommands = "cp ${programs}/bin/stage1 $out/bin";
     boot.initrd.postDeviceCommands = "stage1 devices --device /dev/vda || fail";
-    # /etc/NIXOS, /tmp, /boot, the shares, the store and the union over it; then the database.
+    # Mounts /etc/NIXOS, /tmp, /boot, the shares, the store and the union over it; then registers the paths.
     boot.initrd.postMountCommands = ''
       stage1 mounts --target-root $targetRoot || fail
       stage1 register --target-root $targetRoot || fail
@@ -115,7 +115,7 @@ in
 
     virtualisation.pathsInNixDB = [ system ];
 
-    # Instead of the real machine's, whose disks are not there.
+    # Replaces the real machine's file systems, whose disks do not exist here.
     fileSystems = mkOverride 10 ({
       "/".device = "/dev/vda";
     } // optionalAttrs cfg.useBootLoader {
@@ -123,7 +123,7 @@ in
     });
     swapDevices = force [ ];
 
-    # The clock is the host's.
+    # The guest uses the host's clock.
     services.ntp.enable = false;
 
     services.xserver.videoDriver = force null;

@@ -1,12 +1,12 @@
-# Beside nixpkgs' own qemu-vm.nix, whose options, types and assertions stay as they are: `system.build.vm` starts runvm
-# with a description of what the user defined, and stage1 does the boot's own work in the initrd that NixOS makes.
-# What qemu-vm.nix defines for its own script (shares, drives, arguments of QEMU) stays out of the description.
+# Import this in addition to nixpkgs' own qemu-vm.nix, whose options, types and assertions stay unchanged. `system.build.vm`
+# then starts runvm with a description of the user's definitions, and stage1 does the boot's work in NixOS's initrd. What
+# qemu-vm.nix defines for its own script (shares, drives, arguments of QEMU) is not in the description.
 #
-# Seen so far (tests/nixos): 49 configurations evaluated wholly by the modules of August 2024 with their own lib and with that of
-# June 2026, and with a qemu-vm.nix of 2026 put among them; their descriptions taken by `runvm config`, their units the same as
-# stage1/systemd's. What build-vm makes of a computer's configuration was built by Nix and booted, with the fixture's system, in an
-# initrd of Debian's systemd 262 with the units that these modules make. nixpkgs has no package runvm: whoever imports this sets
-# virtualisation.runvm.package, which may be an unpacked release, or an overlay does.
+# Tested so far (tests/nixos): 49 configurations were fully evaluated with the modules of August 2024, with their own lib, with
+# that of June 2026, and with a qemu-vm.nix of 2026 among them. `runvm config` accepted their descriptions, and their units were
+# the same as stage1/systemd's. The result of build-vm for a computer's configuration was built by Nix and booted with the
+# fixture's system, in an initrd of Debian's systemd 262 with the units of these modules. nixpkgs has no package runvm: set
+# virtualisation.runvm.package, for example to an unpacked release, or use an overlay.
 #
 #     virtualisation.vmVariant = {                       # what nixos-rebuild build-vm takes; in a NixOS test: defaults
 #       imports = [ ./runvm/hostside/nixos/qemu-vm.nix ];
@@ -22,17 +22,17 @@ let
   systemdStage1 = config.boot.initrd.systemd.enable;
   formats = cfg.diskImage != null && cfg.useDefaultFilesystems;
 
-  # stage1 mounts these; a second mount by NixOS would hide its own.
+  # stage1 mounts these; a second mount by NixOS would hide stage1's.
   mountedByStage1 = [ "/nix/store" "/nix/.ro-store" "/nix/.rw-store" ]
     ++ lib.mapAttrsToList (_: share: share.target) cfg.sharedDirectories;
   fileSystems = removeAttrs cfg.fileSystems mountedByStage1
     // lib.optionalAttrs formats { "/" = { device = rootDevice; fsType = "ext4"; }; };
 
-  # The commands after boot without qemu-vm.nix's, which would load the registration a second time: a definition that
-  # takes all others' place can't see them, so they are read from the same configuration without it.
+  # The postBootCommands without those of qemu-vm.nix, which would load the registration a second time. A definition that
+  # overrides all others cannot see them, so they come from the same configuration without this override.
   others = (extendModules { modules = [{ virtualisation.runvm.register = false; }]; }).options.boot.postBootCommands;
 
-  # The units are stage1/systemd's; only the root disk is named, because the initrd's own table may say by-label.
+  # The units are those of stage1/systemd. Only the root disk is named, because the initrd's own table may say by-label.
   failing = { DefaultDependencies = false; OnFailureJobMode = "replace-irreversibly"; };
   oneshot = command: {
     Type = "oneshot";
@@ -41,7 +41,7 @@ let
     StandardOutput = "journal+console";
     StandardError = "journal+console";
   };
-  # Whatever looks for stage 2 in the new root looks after us.
+  # These look for stage 2 in the new root, so they must start after ours.
   beforeStage2 = [ "initrd-fs.target" "initrd.target" "initrd-find-nixos-closure.service" "initrd-nixos-activation.service" ];
   units = {
     stage1-devices = lib.mkIf formats {
@@ -61,7 +61,7 @@ let
       after = [ "sysroot.mount" "initrd-root-fs.target" ];
       before = beforeStage2;
       onFailure = [ "emergency.target" ];
-      # /tmp may be a tmpfs of the guest's own; the shares lie in it.
+      # The shares are mounted in /tmp, which may be a tmpfs of the guest.
       unitConfig = failing // { RequiresMountsFor = "/sysroot/nix/store /sysroot/tmp"; };
       serviceConfig = oneshot "mounts --target-root /sysroot";
     };
@@ -75,7 +75,7 @@ let
       unitConfig = failing;
       serviceConfig = oneshot "register --target-root /sysroot";
     };
-    # Emergency mode waits for a person; the launcher is told at once.
+    # Emergency mode waits for a person, so tell the launcher immediately.
     stage1-emergency = {
       description = "Failure of the initrd, told to the launcher";
       wantedBy = [ "emergency.target" ];
@@ -83,7 +83,7 @@ let
       serviceConfig = removeAttrs (oneshot "tell failed") [ "RemainAfterExit" ];
     };
   };
-  # systemd.unit(5): how a path is written as a unit's name.
+  # systemd.unit(5): a path as a unit's name.
   device = lib.replaceStrings [ "-" "/" ] [ "\\x2d" "-" ] (lib.removePrefix "/" rootDevice) + ".device";
 
   file = pkgs.writeText "${config.system.name}.json" (builtins.toJSON description);
@@ -120,13 +120,14 @@ in
   config = {
     assertions = lib.mapAttrsToList (name: why: { assertion = false; message = "runvm: ${name}: ${why}"; }) unmapped;
 
-    # One step before the override that qemu-vm.nix uses.
+    # One priority above the override in qemu-vm.nix.
     fileSystems = lib.mkIf (cfg.fileSystems != { }) (lib.mkOverride 9 fileSystems);
 
-    # qemu-vm.nix of 2026 loads the registration in a service of stage 2's.
+    # The qemu-vm.nix of 2026 loads the registration in a stage 2 service.
     systemd.services.register-nix-paths.enable = lib.mkIf cfg.runvm.register (lib.mkForce false);
 
-    # The status is told before the machine goes: ExecStopPost= is a part of the service's end. (Of null Nix makes no attribute.)
+    # Reports the status before the machine powers off, because ExecStopPost= is part of the service's end. (Nix omits an
+    # attribute whose name is null.)
     systemd.services.${cfg.runvm.exitWith} = {
       wantedBy = [ "multi-user.target" ];
       unitConfig = { SuccessAction = "poweroff"; FailureAction = "poweroff"; };
@@ -145,7 +146,7 @@ in
       })
       (lib.mkIf (!systemdStage1) {
         extraUtilsCommands = "copy_bin_and_libs ${programs}/bin/stage1";
-        # A root by label is there only when udev has seen the new file system.
+        # A root by label appears only after udev has seen the new file system.
         postDeviceCommands = lib.mkIf formats ''
           udevadm settle
           stage1 devices --device ${rootDevice} || fail
@@ -158,7 +159,7 @@ in
       })
     ];
 
-    # What `runvm run --notify-ready` waits for.
+    # `runvm run --notify-ready` waits for this.
     systemd.services.stage1-ready = {
       description = "Readiness, told to the launcher";
       wantedBy = [ "multi-user.target" ];
@@ -167,7 +168,7 @@ in
       serviceConfig = { Type = "oneshot"; RemainAfterExit = true; ExecStart = "${programs}/bin/stage1 tell ready"; };
     };
 
-    # The guest's end of `runvm exec`, for commands with the programs of the running system.
+    # The guest's side of `runvm exec`; commands get the programs of the running system.
     systemd.services.stage1-agent = {
       description = "Agent for commands of the host";
       wantedBy = [ "multi-user.target" ];

@@ -1,8 +1,8 @@
-# A derivation built in a virtual machine of its own, as nixpkgs' vmTools.runInLinuxVM does it: the builder is root and all that
-# runs, on a tmpfs; of the derivation's attributes memSize, diskImage (/dev/vda), preVM and postVM (shell, on the host, in the
-# build's directory) and QEMU_OPTS are obeyed; xchg/ is the guest's /tmp/xchg, with saved-env before and in-vm-exit after.
-# Otherwise than there the guest's store is not the host's: what the builder makes of $out comes to the host afterwards, with a
-# NAR hash that both computed, so an output is made either by preVM and postVM or by the builder.
+# Builds a derivation in its own virtual machine, like nixpkgs' vmTools.runInLinuxVM. The builder is root, runs alone, and has a
+# tmpfs as its root. Obeys these attributes of the derivation: memSize, diskImage (/dev/vda), preVM and postVM (shell, on the
+# host, in the build's directory) and QEMU_OPTS. xchg/ is the guest's /tmp/xchg, with saved-env before and in-vm-exit after.
+# Unlike in vmTools, the guest's store is not the host's: what the builder writes to $out is copied to the host afterwards, with
+# a NAR hash that both computed. So either preVM and postVM or the builder must make an output, not both.
 #
 #     runInLinuxVM = import ./run-in-linux-vm.nix {
 #       inherit (pkgs) runvm; qemu = pkgs.qemu_kvm; shell = pkgs.runtimeShell; coreutils = pkgs.coreutils;
@@ -10,18 +10,18 @@
 #     };
 { runvm      # bin/runvm, bin/stage1
 , qemu       # bin/qemu-system-x86_64, bin/qemu-img
-, shell      # a program, bash's
+, shell      # a bash program
 , coreutils  # bin/mkdir, bin/ln, on the host and in the guest
 , kernel     # a file
-, modules    # a directory with lib/modules
+, modules    # directory with lib/modules
 , overrideDerivation ? (drv: change: derivation (drv.drvAttrs // change drv.drvAttrs))
 , needsKvm ? true
-, flags ? ""  # more words for runvm
+, flags ? ""  # extra arguments for runvm
 }:
 
 let
   onHost = ''
-    # Nix 2.8 names the file as it is outside the sandbox.
+    # Nix 2.8 gives the file's path outside the sandbox.
     for attributes in "''${NIX_ATTRS_SH_FILE:-}" "$NIX_BUILD_TOP/.attrs.sh"; do
       if [ -e "$attributes" ]; then source "$attributes"; break; fi
     done
@@ -40,7 +40,7 @@ let
     [ $status -ne 0 ] || eval "''${postVM:-}"
     exit $status
   '';
-  # vmTools' machine has it, and so has Nix's sandbox.
+  # vmTools' machine and Nix's sandbox have /bin/sh.
   inGuest = ''
     [ -e /bin/sh ] || { ${coreutils}/bin/mkdir -p /bin; ${coreutils}/bin/ln -s ${shell} /bin/sh; }
     exec "$@"

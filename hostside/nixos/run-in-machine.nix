@@ -1,6 +1,6 @@
-# A derivation built inside a NixOS machine that has reached its target, as runInMachine of NixOS's testing did it: the builder has the
-# machine's services around it, and runs as a build user with the environment that Nix would give it. Each output comes to the host
-# afterwards, with a NAR hash that both computed.
+# Builds a derivation inside a NixOS machine that has reached its target, like runInMachine of NixOS's old test framework. The
+# machine's services are available to the builder, which runs as a build user with the environment that Nix would give it. Each
+# output is copied to the host afterwards, with a NAR hash that both computed.
 #
 #     runInMachine = import ./run-in-machine.nix {
 #       inherit (pkgs) runvm; qemu = pkgs.qemu_kvm; shell = pkgs.runtimeShell; inherit (pkgs.lib) overrideDerivation;
@@ -8,18 +8,18 @@
 #     runInMachine { drv = pkgs.hello; machine = nixos.config.system.build.toplevel; }
 { runvm  # bin/runvm, bin/stage1
 , qemu   # bin/qemu-system-x86_64, bin/qemu-img
-, shell  # a program, bash's
+, shell  # a bash program
 , overrideDerivation ? (drv: change: derivation (drv.drvAttrs // change drv.drvAttrs))
 , needsKvm ? true
 }:
 
 { drv
-, machine             # a system
-, description ? null  # of it, a file of runvm.json(5)'s, as of config.system.build.machineDescription
+, machine             # a NixOS system
+, description ? null  # a runvm.json(5) file for it, as in config.system.build.machineDescription
 , memSize ? 1024
-, after ? null        # a unit, or a command of the guest's; else multi-user.target, if there is a systemd
-, user ? null         # of the guest's; else a build user
-, flags ? ""          # more words for runvm
+, after ? null        # a unit, or a command in the guest; default: multi-user.target if the system has systemd
+, user ? null         # in the guest; default: a build user
+, flags ? ""          # extra arguments for runvm
 }:
 
 let

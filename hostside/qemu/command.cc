@@ -28,7 +28,7 @@ void add_accelerator(Argv &argv, const Machine &m, const HostFacts &facts) {
     add(argv, "-smp", std::to_string(m.cores));
     add(argv, "-m", std::format("{}M", m.memory_mib));
     if (!facts.memory_file.empty()) {
-        // A private mapping, of a file that not even QEMU can write to where it lets us say that.
+        // A private mapping of a file. If this version has the option, not even QEMU can write to the file.
         constexpr int knows_rom = 9;
         const std::string_view how = !facts.restored ? "on" : facts.qemu_major >= knows_rom ? "off,readonly=on,rom=off" : "off";
         add(argv, "-object",
@@ -152,7 +152,7 @@ base::Result<Argv> qemu_argv(const Machine &m, const HostFacts &facts) {
     if (m.rng) add(argv, "-device", "virtio-rng-pci");
     if (m.balloon) add(argv, "-device", "virtio-balloon-pci");
     if (m.vsock_cid > 0) add(argv, "-device", std::format("vhost-vsock-pci,guest-cid={}", m.vsock_cid));
-    // By it the guest's kernel knows at once that it is another machine now, and makes its random bytes anew.
+    // Tells the guest's kernel immediately that it is another machine now, so that it reseeds its random numbers.
     if (!facts.memory_file.empty()) add(argv, "-device", "vmgenid,guid=auto");
     if (!m.bios.empty()) add(argv, "-bios", m.bios);
     if (m.use_efi_boot) add_firmware(argv, m, facts);

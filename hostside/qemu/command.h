@@ -21,7 +21,7 @@ struct HostFacts {
     bool kvm = false;
     bool root = false;                    // QEMU stays root, so a guest's chown would be real on the host
     std::optional<User> run_as;           // the user that QEMU switches to
-    bool run_with_user = true;            // switch with -run-with, as from QEMU 9.1 on; else with -runas
+    bool run_with_user = true;            // switch with -run-with (QEMU 9.1 and later), otherwise with -runas
     bool sandbox = true;                  // this QEMU supports -sandbox on
     std::string kernel, initrd;           // files to boot
     std::string command_line;             // of the kernel
@@ -42,7 +42,7 @@ struct HostFacts {
     std::string runtime;                       // holds all run directories and vlans
     std::string run_directory;                 // for sockets and the console's log; mode 0700
     bool terminal = true;                      // the console is on stdin and stdout
-    std::string typed_pipe;                    // else typed input comes through it (run/typed_pipe.h)
+    std::string typed_pipe;                    // otherwise typed input comes through this pipe (run/typed_pipe.h)
     int console_log_fd = -1;                   // QEMU inherits it for the console's log; -1: writes a file (--print)
     bool monitor = false;                      // ctrl-a c on the console opens QEMU's monitor
 };

@@ -24,7 +24,7 @@ using base::Result;
 constexpr int monitor_patience_ms = 60'000;  // a command that flushes disks on a busy host
 constexpr size_t monitor_line_bytes = size_t{1} << 20;
 
-// With the descriptor beside its first byte (unix(7), SCM_RIGHTS).
+// Sends the descriptor with the first byte (unix(7), SCM_RIGHTS).
 Result<> send_with(int socket, const std::string &text, int descriptor, const std::string &path) {
     alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof descriptor)> control{};
     iovec part{const_cast<char *>(text.data()), text.size()};
@@ -40,7 +40,7 @@ Result<> send_with(int socket, const std::string &text, int descriptor, const st
         header->cmsg_len = CMSG_LEN(sizeof descriptor);
         std::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
     }
-    // A command of ours is smaller than any socket's buffer.
+    // Our commands are smaller than any socket's buffer.
     if (::sendmsg(socket, &message, MSG_NOSIGNAL) != static_cast<ssize_t>(text.size())) return fail(errno, "tell QEMU at", path);
     return {};
 }

@@ -1,5 +1,5 @@
-// A conversation with QEMU over its machine protocol, for what takes more than one command: descriptors that are handed over
-// belong to the connection that brought them.
+// A connection to QEMU over its machine protocol, for tasks that take several commands. Descriptors that are passed to QEMU
+// belong to the connection that passed them.
 #pragma once
 
 #include <string>
@@ -16,7 +16,7 @@ class Monitor {
     // ENOENT and ECONNREFUSED: QEMU doesn't listen yet.
     static base::Result<Monitor> connect(const std::string &path);
 
-    // `arguments`: a JSON object, or nothing. The answer's `return`, as JSON. Error: QEMU's own words.
+    // `arguments`: a JSON object, or empty. Returns the answer's `return` as JSON. Error: QEMU's message.
     base::Result<std::string> execute(std::string_view command, std::string_view arguments = {}, int descriptor = -1);
 
   private:

@@ -12,7 +12,7 @@ namespace hostside {
 // Keeps a path, and looks up a name in PATH. Error: not found, and how to install it.
 base::Result<std::string> find_qemu(const std::string &name);
 
-// Finds qemu-img beside this QEMU, else in PATH. Error: neither.
+// Finds qemu-img beside this QEMU, otherwise in PATH. Error: neither.
 base::Result<std::string> find_qemu_img(const std::string &qemu);
 
 struct Abilities {

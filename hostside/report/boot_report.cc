@@ -26,7 +26,7 @@ std::string text_of(const json &step, const char *key) {
     return text;
 }
 
-// -1: not there, or none that can be.
+// -1: missing or impossible.
 int64_t time_of(const json &step, const char *key) {
     const auto found = step.find(key);
     if (found == step.end() || !found->is_number_integer()) return -1;
@@ -49,8 +49,8 @@ bool is_hand_over(const ReportStep &step) {
     return !step.ended && step.error.empty() && step.phase == name(mounts::protocol::BootPhase::switch_root);
 }
 
-// The hand-over is the last that stage 1 can tell. What systemd told says when stage 2 ended; until systemd it is the system's
-// own activation.
+// The hand-over is stage 1's last step. systemd's times tell when stage 2 ended; the time before systemd belongs to the
+// system's activation.
 void add_stage2(BootReport &report) {
     const auto systemd = std::ranges::find(report.steps, stage2_phase, &ReportStep::phase);
     const auto hand_over = std::ranges::find_if(report.steps, is_hand_over);
@@ -73,7 +73,7 @@ base::Result<BootReport> boot_report(std::string_view text, const std::string &n
     constexpr std::string_view step = "read report";
     if (text.size() > report_limit_bytes)
         return fail(0, step, name, std::format("at most {} bytes are read", report_limit_bytes));
-    // A guest's root may have written it.
+    // Any root process in the guest may have written it.
     constexpr JsonLimits limits{.what = "a report", .bytes = report_limit_bytes, .keys = most_steps * 64, .depth = 16};
     if (auto good = check_json(text, name, limits); !good)
         return fail(0, step, name,
@@ -103,7 +103,7 @@ base::Result<BootReport> boot_report(std::string_view text, const std::string &n
     return report;
 }
 
-// The report is written when the last phase begins, so that its step never ends in it.
+// The report is written when the last phase begins, so its step is always unfinished in it.
 const ReportStep *BootReport::stuck() const {
     for (const auto &step : steps)
         if (!step.error.empty() || (!step.ended && step.phase != name(mounts::protocol::BootPhase::switch_root))) return &step;

@@ -1,5 +1,5 @@
-// Which store paths a machine used, against the closure that it was given. Pure; what the guest wrote is taken where it is a
-// store path's name.
+// Compares the store paths that a machine used with its closure. Pure; ignores lines from the guest that are not names of store
+// paths.
 #pragma once
 
 #include <string>
@@ -9,11 +9,11 @@
 namespace hostside {
 
 struct PathReport {
-    std::vector<std::string> used, unused, unregistered;  // sorted; unregistered: used, and not in the closure
+    std::vector<std::string> used, unused, unregistered;  // sorted; unregistered: used but not in the closure
     bool closure_known = false;
 };
 
-// `used`: names of store paths, a line each, as a guest wrote them. `closure`: the same by us; empty: not known.
+// `used`: names of store paths from the guest, one per line. `closure`: the same, from the host; empty: unknown.
 PathReport path_report(std::string_view used, std::string_view closure);
 
 std::string as_text(const PathReport &report, std::string_view name);

@@ -13,7 +13,7 @@ constexpr int plot_width = width - label_width - time_width;
 constexpr size_t most_rows = 500;
 constexpr std::string_view failed_colour = "#d55e00";
 
-// Text of XML and HTML.
+// Escapes text for XML and HTML.
 std::string escaped_text(std::string_view text) {
     std::string result;
     for (const char c : text) {
@@ -31,7 +31,7 @@ std::string escaped_text(std::string_view text) {
     return result;
 }
 
-// At most so many characters, however many bytes each has.
+// Limits the number of characters, not bytes.
 std::string shortened(std::string_view text, size_t characters) {
     size_t at = 0, count = 0;
     for (; at < text.size(); ++at)
@@ -46,7 +46,7 @@ std::string_view colour(const BootReport &report, std::string_view phase) {
     return colours[index % colours.size()];
 }
 
-// From stage 1's first step on: the kernel's time before it, often much the longest, stands in the caption.
+// Begins at stage 1's first step. The kernel's time before it is often by far the longest, so it is in the caption.
 struct Scale {
     int64_t begin_us, whole_us;
     [[nodiscard]] double x(int64_t us) const {
@@ -55,7 +55,7 @@ struct Scale {
     }
 };
 
-// A step of 1, 2 or 5 times a power of ten of which there are four to ten in the whole.
+// A tick is 1, 2 or 5 times a power of ten, so that there are four to ten.
 int64_t tick_us(int64_t whole_us) {
     int64_t tick = 1;
     for (const int64_t limit = std::max<int64_t>(whole_us / 10, 1); tick < limit;)
@@ -90,7 +90,7 @@ struct Row {
     std::string label, title;
     int64_t start_us, end_us;
     std::string_view colour;
-    std::string note{};  // a word beside the time
+    std::string note{};  // a remark beside the time
 };
 
 std::string drawn(const Row &row, const Scale &scale, size_t index) {

@@ -1,5 +1,5 @@
-// A boot's report as a picture: SVG, and a page in HTML around it. Both stand alone: no script, nothing that is fetched, and a
-// palette that people with any colour vision tell apart (Okabe and Ito, "Color Universal Design"), beside words. Pure.
+// Draws a boot's report as SVG, or as an HTML page with that picture. Both are self-contained: no scripts, nothing to load.
+// Uses words and a palette that people with any color vision can distinguish (Okabe and Ito, "Color Universal Design"). Pure.
 #pragma once
 
 #include <string>

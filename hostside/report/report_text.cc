@@ -18,7 +18,7 @@ std::string cut(std::string text, size_t columns) {
     return text;
 }
 
-// From and to, as columns of a line of `width` that stands for the whole; at least one wide.
+// Draws a phase on a line of `width` columns for the whole time; at least one column wide.
 std::string bar(const ReportPhase &phase, int64_t whole_us, size_t width) {
     const auto column = [&](int64_t us) {
         return static_cast<size_t>(static_cast<double>(us) / static_cast<double>(std::max<int64_t>(whole_us, 1)) *
@@ -35,7 +35,7 @@ std::string failure(const BootReport &report) {
     return std::format("\nfailed after {}, in {}: {}\n  {}\n", spent(step->took_us()), step->phase, step->text, step->error);
 }
 
-// The n-th step of its kind in its phase: texts hold numbers that differ from boot to boot.
+// Keys are the n-th step of a kind in its phase, because texts contain numbers that differ between boots.
 std::map<std::string, const ReportStep *> by_place(const BootReport &report) {
     std::map<std::string, int> counts;
     std::map<std::string, const ReportStep *> steps;
@@ -147,7 +147,7 @@ std::string processor_comparison(const BootReport &a, const BootReport &b) {
 
 namespace {
 
-// Stage 2 counts where both tell of it.
+// Stage 2 counts only if both reports have it.
 int64_t end_of(const BootReport &report, const BootReport &other) {
     return other.stage2_us < 0 ? report.stage1_end_us() : report.end_us;
 }

@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 
 constexpr int manifest_version = 1;
 
-// A name of the cache's tells the content; elsewhere a file is known by its size and when it was written.
+// A name in the cache identifies the content; other files are identified by size and modification time.
 std::string file_trait(const std::string &path) {
     const std::string cache = cache_path("");
     if (path.empty() || (!cache.empty() && path.starts_with(cache))) return path;
@@ -34,7 +34,7 @@ std::string file_trait(const std::string &path) {
     return std::format("{} ({} bytes, written {})", fs::canonical(path, error).string(), size, written);
 }
 
-// Of this host, which -cpu host is.
+// This host's processor, which -cpu host passes on.
 std::string processor() {
     const std::string text = base::read_file("/proc/cpuinfo").value_or("");
     const auto field = [&](std::string_view name) {
@@ -45,7 +45,7 @@ std::string processor() {
     return std::format("{} ({})", field("model name"), short_hash(field("flags")));
 }
 
-// QEMU's words without what is of a run alone, or told in a trait of its own.
+// QEMU's arguments without those that differ between runs or have their own trait.
 std::string devices(Machine m, HostFacts host) {
     m.name = "name";
     m.node_number = 1;
@@ -70,7 +70,7 @@ std::string devices(Machine m, HostFacts host) {
     return argv ? quote_words(*argv) : base::message(argv.error());
 }
 
-// Of two long texts the part where they part.
+// The part of a long text where it begins to differ from the other.
 std::string around(const std::string &text, const std::string &other) {
     constexpr size_t before = 40, enough = 160;
     const size_t differ = static_cast<size_t>(std::ranges::mismatch(text, other).in1 - text.begin());
@@ -166,7 +166,7 @@ std::string with_absolute_paths(const std::string &description, const std::strin
         json::json_pointer place("/" + key.path);
         if (const size_t dot = key.path.find('.'); dot != std::string::npos)
             place = json::json_pointer("/" + key.path.substr(0, dot) + "/" + key.path.substr(dot + 1));
-        // A word without a slash may be a program's name, or `auto`.
+        // A word without a slash may be a program's name or `auto`.
         const bool word = key.path == "qemu.program" || key.path == "debugShell" || key.path == "tpm.program";
         if (whole.contains(place) && (!word || (whole[place].is_string() && whole[place].get<std::string>().contains('/'))))
             absolute(whole[place]);

@@ -1,6 +1,6 @@
-// What a saved machine is made of, beside it: QEMU says nothing when it is restored into another processor, or with another
-// store, and the guest hangs or writes over a disk that it has in its cache. So each trait that must be the same is written down
-// and compared, in words that a person can act on.
+// Describes what a saved machine depends on, in a file beside it. QEMU does not complain if it restores into another processor
+// or with another store; the guest then hangs or overwrites a disk that it has cached. So each trait that must stay the same is
+// recorded and compared, in words that a user can act on.
 #pragma once
 
 #include <string>
@@ -16,23 +16,23 @@ namespace hostside {
 
 struct Manifest {
     std::string point;        // ready, before-stage-2
-    std::string description;  // of the machine, in JSON, with absolute paths
-    bool disk = false;        // it has a root disk
-    int node_number = 1;      // of its cards on switches
+    std::string description;  // of the machine, as JSON with absolute paths
+    bool disk = false;        // the machine has a root disk
+    int node_number = 1;      // for its network cards on switches
     std::vector<std::pair<std::string, std::string>> traits{};
 };
 
 std::string manifest_text(const Manifest &manifest);
-// Error: it is none, or of another version of runvm's.
+// Error: not a manifest, or one from another version of runvm.
 base::Result<Manifest> parse_manifest(std::string_view text, const std::string &path);
 
-// In the order in which they are worth telling; `host`: as it is planned.
+// The most important first; `host`: as planned.
 std::vector<std::pair<std::string, std::string>> traits_of(const Machine &machine, const HostFacts &host);
 
 // Error: the first trait that differs, with both values.
 base::Result<> check_traits(const Manifest &manifest, const Machine &machine, const HostFacts &host, const std::string &snapshot);
 
-// A description's paths as they are from `directory`.
+// Makes a description's paths absolute, relative to `directory`.
 std::string with_absolute_paths(const std::string &description, const std::string &directory);
 
 }  // namespace hostside

@@ -18,13 +18,13 @@ constexpr auto pause = std::chrono::milliseconds(2);
 constexpr auto patience = std::chrono::seconds(120);
 constexpr std::string_view named = R"({"fdname":"state"})", there = R"({"uri":"fd:state"})";
 
-// QEMU wrote it, and its line was checked; what is missing is empty.
+// QEMU wrote it and the line was checked; empty if missing.
 std::string member(const std::string &text, const char *key) {
     const auto value = json::parse(text, nullptr, false);
     return value.is_object() && value.contains(key) && value[key].is_string() ? value[key].get<std::string>() : "";
 }
 
-// By then a device of the guest's that can't be saved is known as such.
+// By now QEMU knows which of the guest's devices cannot be saved.
 Result<> nothing_blocks(Monitor &monitor) {
     auto answer = monitor.execute("query-migrate");
     if (!answer) return std::unexpected(answer.error());
@@ -41,7 +41,7 @@ Result<> prepare_migration(Monitor &monitor, int file) {
     return given ? Result<>() : std::unexpected(given.error());
 }
 
-// Until QEMU says so of its migration.
+// Waits until QEMU reports that the migration is complete.
 Result<> wait_until_completed(Monitor &monitor, std::string_view step) {
     const auto end = std::chrono::steady_clock::now() + patience;
     for (; std::chrono::steady_clock::now() < end; std::this_thread::sleep_for(pause)) {

@@ -1,6 +1,6 @@
-// A machine's state to a file and back, by QEMU's migration. Its memory is not in it: that is a file which QEMU maps, shared with
-// it while the machine that is saved runs, privately in each fork (QEMU, migration capability x-ignore-shared). So a fork reads
-// what it touches, and forks have in common what they don't write to.
+// Saves a machine's state to a file and restores it, with QEMU's migration. The memory is a separate file that QEMU maps:
+// shared while the saved machine runs, private in each fork (QEMU, migration capability x-ignore-shared). So a fork reads only
+// pages that it touches, and forks share the pages that they do not modify.
 #pragma once
 
 #include "hostside/qemu/monitor.h"
@@ -8,14 +8,14 @@
 
 namespace hostside {
 
-// The machine is stopped, and never goes on: its memory is the forks' now. Error: QEMU's words, as of a device that can't be
-// saved.
+// Stops the machine for good, because its memory now belongs to the forks. Error: QEMU's message, for example about a device
+// that cannot be saved.
 base::Result<> save_state(Monitor &monitor, int file);
 
-// Into a QEMU that waits for it (-incoming defer). The machine is as it was, stopped.
+// Loads into a QEMU that waits for it (-incoming defer). The machine stays stopped.
 base::Result<> load_state(Monitor &monitor, int file);
 
-// And goes on.
+// Lets the stopped machine run.
 base::Result<> let_run(Monitor &monitor);
 
 }  // namespace hostside

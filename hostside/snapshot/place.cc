@@ -30,7 +30,7 @@ namespace fs = std::filesystem;
 constexpr std::array files{snapshot_memory, snapshot_state, snapshot_disk, snapshot_manifest};
 constexpr std::string_view in_the_making = ".part-";
 
-// Its own files alone: what else somebody put there is not ours to remove.
+// Removes only our own files, because others may have put files there.
 void remove_files(const std::string &directory) {
     for (const auto name : files) (void)::unlink((directory + "/" + std::string(name)).c_str());
     (void)::rmdir(directory.c_str());
@@ -38,7 +38,7 @@ void remove_files(const std::string &directory) {
 
 Result<Fd> open_directory(const std::string &path) { return base::open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW); }
 
-// What others left of this one, which nobody holds any more.
+// Removes unfinished snapshots with this name that no process holds.
 void sweep(const fs::path &path) {
     const std::string parent = path.parent_path();
     const std::string prefix = path.filename().string() + std::string(in_the_making);
@@ -63,7 +63,7 @@ Result<> may_be_replaced(const std::string &path) {
     return {};
 }
 
-// On the disk, before its name says that it is whole.
+// Writes everything to disk before the final name marks it as complete.
 Result<> sync_files(const std::string &directory) {
     for (const auto name : files) {
         auto file = base::open_at(AT_FDCWD, directory + "/" + std::string(name), O_RDONLY);
@@ -100,7 +100,7 @@ Result<> NewSnapshot::finish() {
         if (auto free = may_be_replaced(path_); !free) return free;
         if (::syscall(SYS_renameat2, AT_FDCWD, part_.c_str(), AT_FDCWD, path_.c_str(), RENAME_EXCHANGE) < 0)
             return fail(errno, "replace", path_);
-        return {};  // the old one has the other name now, and goes with us
+        return {};  // the old snapshot now has the temporary name and is removed with this object
     }
     if (::syscall(SYS_renameat2, AT_FDCWD, part_.c_str(), AT_FDCWD, path_.c_str(), RENAME_NOREPLACE) < 0)
         return fail(errno, "name", path_);
@@ -110,7 +110,7 @@ Result<> NewSnapshot::finish() {
 void NewSnapshot::abandon(const std::string &part) { remove_files(part); }
 
 NewSnapshot::~NewSnapshot() {
-    if (held_.valid()) remove_files(part_);  // finished, it has this name no more
+    if (held_.valid()) remove_files(part_);  // not after finish(), which changes the name
 }
 
 Result<Snapshot> open_snapshot(const std::string &named) {

@@ -1,5 +1,5 @@
-// A snapshot's directory: the manifest, the memory, the devices' state, the root disk. It is made under another name and gets its
-// own when all is in it, so there is a whole one or none. The memory holds whatever the guest knew: it is for its owner alone.
+// A snapshot's directory: the manifest, the memory, the devices' state, the root disk. It gets its final name only when it is
+// complete. The memory contains the guest's secrets, so only the owner has access.
 #pragma once
 
 #include <string>
@@ -14,10 +14,10 @@ namespace hostside {
 inline constexpr std::string_view snapshot_memory = "memory", snapshot_state = "state", snapshot_disk = "root.qcow2",
                                   snapshot_manifest = "manifest.json";
 
-// One that is being made. What was not finished goes with it, and what a killed one left with the next.
+// A snapshot that is being made. The destructor removes it unless finished; the next one removes what a killed process left.
 class NewSnapshot {
   public:
-    // `replace`: one that is there is taken the place of. Error: there is one, or a fork of it runs.
+    // `replace`: replaces an existing snapshot. Error: one exists, or a fork of it runs.
     static base::Result<NewSnapshot> begin(const std::string &path, bool replace);
     NewSnapshot(NewSnapshot &&) noexcept = default;
     NewSnapshot &operator=(NewSnapshot &&) = delete;
@@ -25,11 +25,11 @@ class NewSnapshot {
     NewSnapshot &operator=(const NewSnapshot &) = delete;
     ~NewSnapshot();
 
-    // Where its files are made.
+    // Where to create its files.
     [[nodiscard]] std::string part(std::string_view file) const { return part_ + "/" + std::string(file); }
-    // Removes what is in the making there, if it still is.
+    // Removes the unfinished snapshot at `part`, if it still exists.
     static void abandon(const std::string &part);
-    // All is in it.
+    // Call it when all files are complete.
     base::Result<> finish();
 
   private:
@@ -40,14 +40,14 @@ class NewSnapshot {
     bool replace_ = false;
 };
 
-// One that is used: as long as this lives, nobody replaces it.
+// A snapshot in use: nobody can replace it while this object lives.
 struct Snapshot {
     std::string path;  // absolute
     base::Fd held;
     Manifest manifest;
     [[nodiscard]] std::string file(std::string_view name) const { return path + "/" + std::string(name); }
 };
-// Error: there is none, or it is another user's, or open to others.
+// Error: it does not exist, belongs to another user, or is accessible to others.
 base::Result<Snapshot> open_snapshot(const std::string &path);
 
 }  // namespace hostside

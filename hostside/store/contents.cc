@@ -22,7 +22,7 @@ using Infos = std::vector<mounts::PathInfo>;
 
 constexpr std::string_view prefix = "/nix/store/";
 
-// Every store path in a text, as a reference is found in a file.
+// Finds every store path in a text, the way Nix finds references in a file.
 void add_paths_in(const std::string &text, std::set<std::string> &roots) {
     constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-._?=";
     for (size_t at = text.find(prefix); at != std::string::npos; at = text.find(prefix, at + 1))
@@ -47,7 +47,7 @@ Result<std::set<std::string>> roots_of(const Machine &m) {
     return roots;
 }
 
-// In a Nix build there is no database, but a closureInfo among the inputs.
+// A Nix build has no database, but a closureInfo among its inputs.
 Result<Infos> registered(const Machine &m, const std::set<std::string> &roots) {
     const std::string path = m.store + "/" + m.reginfo.substr(prefix.size());
     auto text = base::read_file(path);
@@ -60,7 +60,7 @@ Result<Infos> registered(const Machine &m, const std::set<std::string> &roots) {
         if (!*more) break;
         infos.push_back(info);
     }
-    // A registration does not hold itself.
+    // A registration does not contain itself.
     for (const auto &root : roots)
         if (m.reginfo.starts_with(root) && std::ranges::find(infos, root, &mounts::PathInfo::path) == infos.end())
             infos.push_back({.path = root});
@@ -70,7 +70,7 @@ Result<Infos> registered(const Machine &m, const std::set<std::string> &roots) {
     return infos;
 }
 
-// /nix/store and /nix/var are siblings, wherever they lie.
+// /nix/store and /nix/var are siblings, in any root.
 std::string database_beside(const std::string &store) { return store.substr(0, store.rfind('/')) + "/var/nix/db/db.sqlite"; }
 
 Result<Infos> closure_of(const Machine &m, const std::set<std::string> &roots, bool &from_database) {
@@ -92,7 +92,7 @@ Result<StoreContents> store_contents(const Machine &m) {
     std::ranges::sort(*infos, {}, &mounts::PathInfo::path);
     mounts::Sha256Stream hash;
     for (const auto &info : *infos) {
-        // Each is mounted by its name: no database leads out of the store.
+        // Each is mounted by name, so a database must not lead out of the store.
         if (const auto fault = mounts::store_path_fault(info.path); !fault.empty())
             return fail(0, "find closure", info.path, std::string(fault));
         contents.names.push_back(info.path.substr(prefix.size()));

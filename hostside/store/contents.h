@@ -1,5 +1,5 @@
-// What of the host's store belongs to a machine: the closure of its system, of pathsInNixDB, and of what else its kernel's
-// command line names. Only looked at.
+// Finds what a machine needs from the host's store: the closure of its system, of pathsInNixDB, and of other paths on the
+// kernel's command line. Only reads.
 #pragma once
 
 #include <cstdint>
@@ -12,19 +12,19 @@
 namespace hostside {
 
 struct StoreContents {
-    std::vector<std::string> roots;  // store paths whose closure it is
-    std::vector<std::string> names;  // of what lies in the store, sorted: HASH-NAME
-    uint64_t nar_bytes = 0;          // all of it together, about
-    std::string hash;                // of names and contents, in hex: one closure, one hash
-    bool from_database = false;      // else from a registration
+    std::vector<std::string> roots;  // store paths that this is the closure of
+    std::vector<std::string> names;  // of the store's entries, sorted: HASH-NAME
+    uint64_t nar_bytes = 0;          // total size, approximately
+    std::string hash;                // of names and contents, in hex; identifies the closure
+    bool from_database = false;      // otherwise from a registration
 };
 
-// From the database beside the store; from the registration that regInfo names where there is none. Error: no toplevel, none
-// of both, a path that is not valid.
+// Reads the database beside the store, or without one the registration in regInfo. Error: no toplevel, neither source, or a
+// path that is not valid.
 base::Result<StoreContents> store_contents(const Machine &machine);
 
-// To be asked once something keeps the roots (gc_root.h): what was read before that, the host's collector may have taken
-// meanwhile. Error: it did. Of a store without a database nothing is known.
+// Call it once the roots are protected (gc_root.h), because the host's garbage collector may have removed paths that were read
+// before. Error: it did. Checks nothing for a store without a database.
 base::Result<> check_still_there(const Machine &machine, const StoreContents &contents);
 
 }  // namespace hostside

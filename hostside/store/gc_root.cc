@@ -28,20 +28,21 @@ using base::Result;
 constexpr std::string_view keeping = "keep from the garbage collector";
 constexpr std::string_view suffix = "/nix/store";
 
-// Nix's gc.cc: whoever holds this shared knows that no collector runs, and that one that begins reads what was written before.
+// As in Nix's gc.cc: while this shared lock is held, no collector runs, and a later one reads what was written before.
 bool no_collector_runs(const Fd &lock) { return lock && ::flock(lock.get(), LOCK_SH | LOCK_NB) == 0; }
 
-// Nix's local-store.cc, createTempRootsFile. Empty: not ours to write, or another's by that number in another namespace.
+// As in Nix's local-store.cc, createTempRootsFile. Empty: we cannot write it, or a process in another namespace has the same
+// PID.
 Fd temporary_roots(const std::string &path) {
     Fd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!file || ::flock(file.get(), LOCK_EX | LOCK_NB) < 0) return {};
     struct stat st{};
-    // A collector that had it first has unlinked it.
+    // A collector that locked it first has unlinked it.
     if (::fstat(file.get(), &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink == 0 || ::ftruncate(file.get(), 0) < 0) return {};
     return file;
 }
 
-// `link`, and for more than one path `link`-2 and so on.
+// Creates `link`, and for further paths `link`-2 and so on.
 Result<> indirect_root(const std::string &root, const std::vector<std::string> &paths, const std::string &link) {
     if (programs_named("nix-store").empty())
         return fail(0, keeping, paths.front(), "nix-store, which makes a root, is not in PATH");
@@ -60,8 +61,8 @@ std::string root_of(const std::string &store) { return store.substr(0, store.siz
 
 bool has_nix(const std::string &store) { return ::access((root_of(store) + "/nix/var/nix").c_str(), F_OK) == 0; }
 
-// As nix-store names them. That its directory of roots has them too is not looked at: only a collector takes them there, once
-// the link here is gone.
+// Checks the links that nix-store creates. Does not check Nix's directory of roots, because a collector removes entries there
+// only after the link here is gone.
 bool links_are_there(const std::string &link, const std::vector<std::string> &paths) {
     std::error_code error;
     for (size_t i = 0; i < paths.size(); ++i)
@@ -81,7 +82,7 @@ GcRoot &GcRoot::operator=(GcRoot &&other) noexcept {
 }
 
 GcRoot::~GcRoot() {
-    if (file_) (void)::unlink(path_.c_str());  // else the next collector does
+    if (file_) (void)::unlink(path_.c_str());  // otherwise the next collector does
 }
 
 Result<GcRoot> GcRoot::hold(const std::string &store, const std::vector<std::string> &paths, const std::string &run_directory) {
@@ -107,7 +108,7 @@ Result<GcRoot> GcRoot::hold(const std::string &store, const std::vector<std::str
 Result<> GcRoot::add(const std::string &store, const std::string &path, const std::string &run_directory) {
     if (!store.ends_with(suffix) || !has_nix(store)) return {};
     const std::string state = root_of(store) + "/nix/var/nix";
-    // A collector that runs has read the file already.
+    // A running collector has already read the file.
     const Fd collector(::open((state + "/gc.lock").c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
     if (file_ && path_.starts_with(state + "/") && no_collector_runs(collector))
         return base::write_all(file_.get(), path + std::string(1, '\0'), path_);
@@ -116,7 +117,7 @@ Result<> GcRoot::add(const std::string &store, const std::string &path, const st
 
 Result<> hold_for_image(const std::string &store, const std::vector<std::string> &paths, const std::string &image) {
     if (!store.ends_with(suffix) || paths.empty() || !has_nix(store)) return {};
-    // One image may be made of the closures of several stores.
+    // Several stores may have the closure of one image.
     const std::string root = root_of(store), link = image + ".root" + (root.empty() ? "" : short_hash(root));
     if (links_are_there(link, paths)) return {};
     return indirect_root(root, paths, link);

@@ -1,6 +1,6 @@
-// Keeps a closure from the host's garbage collector for as long as a machine runs, in Nix's own two ways: a file of temporary
-// roots, locked by its owner's life, where we may write one (root); else links in the run directory that Nix registers as
-// indirect roots, through its daemon for an ordinary user. What a killed launcher leaves holds nothing.
+// Protects a closure from the host's garbage collector while a machine runs, with Nix's own two methods. If we can write there
+// (root), a file of temporary roots, which is locked while its owner lives. Otherwise links in the run directory that Nix
+// registers as indirect roots, for ordinary users through its daemon. What a killed launcher leaves protects nothing.
 #pragma once
 
 #include <string>
@@ -13,11 +13,11 @@ namespace hostside {
 
 class GcRoot {
   public:
-    // `store`: ROOT/nix/store. With no Nix on this host there is nothing to keep it from: holds nothing then. Error: the
-    // collector may take the paths while the machine runs.
+    // `store`: ROOT/nix/store. Without Nix on this host there is no collector, so it protects nothing. Error: the collector may
+    // remove paths while the machine runs.
     static base::Result<GcRoot> hold(const std::string &store, const std::vector<std::string> &paths,
                                      const std::string &run_directory);
-    // More of the same store. A path of its own: one that is not valid there is no reason to lose the others.
+    // Adds one more path of the same store. Separate from hold(), so that an invalid path does not affect the others.
     base::Result<> add(const std::string &store, const std::string &path, const std::string &run_directory);
     GcRoot() = default;
     GcRoot(GcRoot &&) noexcept = default;
@@ -27,12 +27,12 @@ class GcRoot {
     ~GcRoot();
 
   private:
-    std::string path_;  // of the temporary roots; empty: none
+    std::string path_;  // of the temporary roots' file; empty: none
     base::Fd file_;     // locked
     int added_ = 0;
 };
 
-// For as long as `image` is there, which is made of these paths: links beside it, which go when it goes (base/cache.h).
+// Protects the paths in `image` while it exists, with links beside it that are removed together with it (base/cache.h).
 base::Result<> hold_for_image(const std::string &store, const std::vector<std::string> &paths, const std::string &image);
 
 }  // namespace hostside

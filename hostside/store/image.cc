@@ -24,12 +24,12 @@ using base::Result;
 
 constexpr std::string_view making_image = "make the store's image";
 
-// What is made from the same closure with other words is another image.
+// Change this if other options make a different image from the same closure.
 constexpr std::string_view recipe = "1";
 
 std::vector<std::string> options_of(const ImageSpec &spec) {
     const std::string &hash = spec.contents.hash;
-    // Nix's own time, root's everything, nothing of this host's labels, and a name by which it is known: the same each time.
+    // Nix's timestamp, owner root, no labels of this host, and a UUID from the hash, so that the bytes are always the same.
     std::vector<std::string> words{"-T1", "--all-root", "-x-1",
                                    std::format("-U{}-{}-{}-{}-{}", hash.substr(0, 8), hash.substr(8, 4), hash.substr(12, 4),
                                                hash.substr(16, 4), hash.substr(20, 12))};
@@ -41,10 +41,11 @@ std::vector<std::string> options_of(const ImageSpec &spec) {
 
 std::string mebibytes(uint64_t bytes) { return std::format("{} MiB", (bytes + (1 << 20) - 1) >> 20); }
 
-// A file without a name in the directory of `path`, for linkat; where the file system has no such, one with a name of its own.
+// An unnamed file in the directory of `path`, for linkat, or one with a temporary name if the file system does not support
+// that.
 struct NewFile {
     Fd fd;
-    std::string name;  // empty: none yet
+    std::string name;  // empty: no name yet
 };
 
 Result<NewFile> new_file(const std::string &path) {
@@ -63,7 +64,7 @@ Result<> give_name(NewFile &file, const std::string &path) {
     if (::fsync(file.fd.get()) < 0) return fail(errno, making_image, path);
     if (!file.name.empty()) return ::rename(file.name.c_str(), path.c_str()) == 0 ? Result<>{} : fail(errno, making_image, path);
     const std::string own = std::format("/proc/self/fd/{}", file.fd.get());
-    // Another launcher may have been faster: its image is the same.
+    // Another launcher may have been faster; its image is identical.
     if (::linkat(AT_FDCWD, own.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) < 0 && errno != EEXIST)
         return fail(errno, making_image, path);
     return {};

@@ -1,5 +1,5 @@
-// The store as a file system image: what mkfs.erofs makes of a closure. One closure is one image, byte for byte, kept in the
-// cache under its hash.
+// The store as a file system image, which mkfs.erofs makes from a closure. The same closure always gives the same bytes. The
+// cache keeps images by hash.
 #pragma once
 
 #include <functional>
@@ -14,17 +14,17 @@ struct ImageSpec {
     std::string store;
     const StoreContents &contents;
     std::string compression;    // none, lz4, lz4hc
-    std::string run_directory;  // ours: a place to work in, and for the image where there is no cache
+    std::string run_directory;  // our directory for temporary files, and for the image if there is no cache
 };
 
-// Where it is, or would be.
+// The image's path, whether or not it exists.
 std::string image_path(const ImageSpec &spec);
 
-// mkfs.erofs's path. Error: there is none, and what to install.
+// The path of mkfs.erofs. Error: not found, and what to install.
 base::Result<std::string> find_mkfs();
 
-// Makes it where it is not there: as an ordinary user and without a copy of the closure. What is killed meanwhile leaves
-// nothing. `progress` is told before, and how far it is.
+// Makes the image if it does not exist, without privileges and without copying the closure. If killed, it leaves nothing.
+// `progress` is called before and during the work.
 base::Result<> make_image(const ImageSpec &spec, const std::function<void(const std::string &)> &progress);
 
 }  // namespace hostside

@@ -22,7 +22,7 @@ ImageSpec image_spec(const StorePlan &plan, const Machine &m, const std::string 
     return {m.store, *plan.contents, m.store_compression, run_directory};
 }
 
-// Where whoever is in the view's namespace sees it mounted.
+// Where processes in the view's namespace see it.
 Result<std::string> view_place(const std::string &run_directory) {
     std::string place = run_directory + "/view";
     if (::mkdir(place.c_str(), 0700) < 0 && errno != EEXIST) return fail(errno, "make a view of the store", place);
@@ -64,13 +64,13 @@ Result<> provide_daemon(ProvidedStore &provided, const StorePlan &plan, const Ma
     return {};
 }
 
-// An image that was made before is the fastest; what boots is then the system's own, for which it was made.
+// An existing image is the fastest. Take it only if the system boots with its own files, because it was made for them.
 bool may_take_image(const Machine &m) {
     return m.store_kind == "auto" && m.store_view != "all" && m.kernel.empty() && m.modules.empty() && m.initrd.empty() &&
            !m.use_boot_loader;
 }
 
-// The store path in `store` that a file of the machine's lies in; empty: in none.
+// The path in `store` that contains a machine's file; empty: none.
 std::string path_in_store(const std::string &store, const std::string &file) {
     std::error_code error;
     const std::string directory = fs::canonical(store, error).string() + "/";
@@ -79,7 +79,7 @@ std::string path_in_store(const std::string &store, const std::string &file) {
     return "/nix/store/" + real.substr(directory.size(), real.find('/', directory.size()) - directory.size());
 }
 
-// What else QEMU or the guest reads: images, and what they lie over.
+// Other files that QEMU or the guest reads: images and their backing files.
 std::set<std::string> paths_of_files(const Machine &m, const std::string &store) {
     std::set<std::string> paths;
     const auto add = [&](const std::string &file) {

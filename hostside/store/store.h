@@ -1,4 +1,4 @@
-// How a machine's guest gets its store, and what of it: decided first, by looking alone, and provided before QEMU starts.
+// Plans and provides a guest's store. Planning only reads; providing happens before QEMU starts.
 #pragma once
 
 #include <functional>
@@ -17,20 +17,20 @@ namespace hostside {
 
 struct StorePlan {
     std::string kind = "9p";                // 9p, erofs, virtiofs
-    std::optional<StoreContents> contents;  // absent: not known, or nobody needs to
-    bool closure_alone = false;             // the guest sees no more than the contents
-    bool demanded = false;                  // and if that can't be had, the machine does not start
-    std::string image;                      // path, of erofs
-    std::string socket;                     // path, of virtiofs
-    std::vector<std::string> notes;         // for a person
+    std::optional<StoreContents> contents;  // absent: unknown or not needed
+    bool closure_alone = false;             // the guest sees only the contents
+    bool demanded = false;                  // the machine must not start without that
+    std::string image;                      // path, for erofs
+    std::string socket;                     // path, for virtiofs
+    std::vector<std::string> notes;         // messages for the user
 };
 
-// Error: what is demanded can't be had.
+// Error: a demand of the description cannot be met.
 base::Result<StorePlan> plan_store(const Machine &machine, const std::string &run_directory);
 
-// What is made: for as long as the machine runs.
+// Exists while the machine runs.
 struct ProvidedStore {
-    std::string directory;  // what QEMU shares; empty: the image is the store, or the machine's own directory as it is
+    std::string directory;  // shared by QEMU; empty: the image is the store, or the machine's own directory is shared unchanged
     std::string image;
     StoreView view;
     CompanionProcess daemon;

@@ -34,7 +34,7 @@ using base::Result;
 
 constexpr std::string_view making_view = "make a view of the store";
 
-// Root needs no user namespace, unless it is a container's.
+// Root needs no user namespace, unless it is root only in a container.
 Result<> enter_namespaces() {
     const uid_t uid = ::geteuid();
     const gid_t gid = ::getegid();
@@ -53,7 +53,7 @@ Result<> enter_namespaces() {
     return {};
 }
 
-// A link can't be mounted on: there is a copy of it instead.
+// Links cannot be bind mounted, so they are copied.
 Result<> copy_link(int store, int place, const std::string &name) {
     std::array<char, PATH_MAX> target{};
     if (::readlinkat(store, name.c_str(), target.data(), target.size() - 1) < 0) return fail(errno, making_view, name);
@@ -61,7 +61,7 @@ Result<> copy_link(int store, int place, const std::string &name) {
     struct stat st{};
     if (::fstatat(store, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) < 0) return fail(errno, making_view, name);
     const std::array<timespec, 2> times{st.st_atim, st.st_mtim};
-    (void)::utimensat(place, name.c_str(), times.data(), AT_SYMLINK_NOFOLLOW);         // a time more or less
+    (void)::utimensat(place, name.c_str(), times.data(), AT_SYMLINK_NOFOLLOW);         // the times do not matter much
     (void)::fchownat(place, name.c_str(), st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW);  // only root can
     return {};
 }
@@ -78,7 +78,7 @@ Result<> bind(const ViewSpec &spec, int store, int place, const std::string &nam
     return {};
 }
 
-// In a namespace of our own: the view at its place. Returns its directory.
+// Called in our new namespace. Mounts the view at its place and returns its directory.
 Result<Fd> mount_view(const ViewSpec &spec) {
     if (::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) < 0) return fail(errno, making_view, "/");
     auto store = base::open_at(AT_FDCWD, spec.store, O_PATH | O_DIRECTORY);
@@ -92,7 +92,7 @@ Result<Fd> mount_view(const ViewSpec &spec) {
     struct stat st{};
     if (::fstat(store->get(), &st) < 0) return fail(errno, making_view, spec.store);
     (void)::fchown(place->get(), st.st_uid, st.st_gid);  // only root can
-    (void)::fchmod(place->get(), st.st_mode & 07777);    // with sticky bit and group, as the store has it
+    (void)::fchmod(place->get(), st.st_mode & 07777);    // like the store, with sticky bit and group
     mount_attr attributes{};
     attributes.attr_set = MOUNT_ATTR_RDONLY;
     if (::syscall(SYS_mount_setattr, place->get(), "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes) < 0)
@@ -100,7 +100,7 @@ Result<Fd> mount_view(const ViewSpec &spec) {
     return place;
 }
 
-// The view becomes the root, and what was it goes.
+// Makes the view the root and unmounts the old one.
 Result<> leave_all_else(int place) {
     if (::fchdir(place) < 0) return fail(errno, making_view, "chdir");
     if (::syscall(SYS_pivot_root, ".", ".") < 0) return fail(errno, making_view, "pivot_root");
@@ -109,7 +109,7 @@ Result<> leave_all_else(int place) {
     return {};
 }
 
-// What a child tells: two descriptors, or an Error's step, path and hint.
+// A child's message: two descriptors, or an Error's step, path and hint.
 struct Message {
     int code = 0;
     std::array<char, 256> path{}, hint{};
@@ -129,7 +129,7 @@ void send_view(int socket, int directory, int name_space) {
     (void)send_fds(socket, {{directory, name_space}}, {reinterpret_cast<const char *>(&none), sizeof none});
 }
 
-// False: the other end closed without a word. `view` stays empty when no descriptors came.
+// False: the other end closed without a message. `view` stays empty if no descriptors came.
 bool receive(int socket, Message &message, StoreView &view) {
     auto passed = receive_fds(socket, sizeof message, 2);
     if (!passed || passed->bytes.size() != sizeof message) return false;
@@ -149,7 +149,7 @@ long number_in(const char *path) {
     return number;
 }
 
-// A bind mount a path, in a namespace that begins with those that are there.
+// Each path needs a bind mount, and the namespace begins with the existing mounts.
 Result<> check_count(const ViewSpec &spec) {
     const long most = number_in("/proc/sys/fs/mount-max");
     const std::string table = base::read_file("/proc/self/mountinfo").value_or("");
@@ -164,7 +164,7 @@ struct Forked {
     Fd socket;  // parent: reads; child: writes
 };
 
-// As fork(2). The child dies with us.
+// Like fork(2). The child dies with us.
 Result<Forked> fork_with_socket() {
     std::array<int, 2> ends{};
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) < 0) return fail(errno, making_view, "socketpair");
@@ -197,7 +197,7 @@ Result<Forked> fork_with_socket() {
         send_error(socket, place.error());
         ::_exit(1);
     }
-    (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);  // other rights may have taken it back
+    (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a change of credentials may have reset it
     const Fd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
     (void)::dup2(null.get(), STDIN_FILENO);
     (void)::dup2(output, STDOUT_FILENO);
@@ -207,7 +207,7 @@ Result<Forked> fork_with_socket() {
     ::_exit(1);
 }
 
-// All that the program says, the first 64 KiB of it kept.
+// Reads all of the program's output and keeps the first 64 KiB.
 std::string listen(int output, const std::function<void()> &tick) {
     constexpr size_t limit_bytes = size_t{64} << 10;
     constexpr int second_ms = 1000;
@@ -263,7 +263,7 @@ Result<base::Child> start_over_view(const ViewSpec &spec, const std::vector<std:
     childs.reset();
     Message message;
     StoreView none;
-    if (!receive(child->socket.get(), message, none)) return base::Child{child->pid, std::move(output)};  // it closed on exec
+    if (!receive(child->socket.get(), message, none)) return base::Child{child->pid, std::move(output)};  // closed by exec
     (void)wait_for(child->pid);
     return error_of(message);
 }

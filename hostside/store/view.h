@@ -1,9 +1,8 @@
-// A store in which only some paths are: a tmpfs of our own with a bind mount for each, read-only, in a mount namespace that
-// nobody is in. As an ordinary user that takes a user namespace, which some containers and systems deny.
+// A store that contains only some paths: a tmpfs with a read-only bind mount for each, in a mount namespace without processes.
+// Ordinary users need a user namespace for it, which some containers and systems deny.
 //
-// The namespace's root is the view, so that `..` leads nowhere. Whoever has the directory's descriptor sees the paths
-// as they are, owners included, because the reader itself is in no user namespace. /proc/self/fd/N is a path of it, for programs
-// that take one.
+// The view is the namespace's root, so `..` leads nowhere. A process with the directory's descriptor sees the paths with their
+// real owners, because it is not in the user namespace itself. For programs that need a path, /proc/self/fd/N is one.
 #pragma once
 
 #include <functional>
@@ -17,24 +16,24 @@
 namespace hostside {
 
 struct ViewSpec {
-    std::string store;                      // the directory in which they lie
+    std::string store;                      // the directory with the paths
     const std::vector<std::string> &names;  // of files, directories and links in it
-    std::string place;                      // an empty directory of ours, to mount on; nobody else sees that
+    std::string place;                      // an empty directory of ours to mount on; others do not see the mount
 };
 
 struct StoreView {
-    base::Fd directory;   // a program inherits it
-    base::Fd namespace_;  // keeps the mounts
+    base::Fd directory;   // programs inherit it
+    base::Fd namespace_;  // keeps the mounts alive
 };
 
-// Error: namespaces are denied, more paths than a namespace may have mounts (fs.mount-max), a path that is not there.
+// Error: namespaces are denied, more paths than mounts allowed in a namespace (fs.mount-max), or a path that does not exist.
 base::Result<StoreView> open_view(const ViewSpec &spec);
 
-// Starts a program that sees the view at `place`, and all else as it is; its output is captured, and it has our descriptors but
-// those that close on exec. It dies with us. In a user namespace of its own, others' files are nobody's to it.
+// Starts a program that sees the view at `place` and everything else unchanged. Captures its output; it inherits our
+// descriptors that are not close-on-exec. It dies with us. In its own user namespace, files of other users belong to nobody.
 base::Result<base::Child> start_over_view(const ViewSpec &spec, const std::vector<std::string> &argv);
 
-// Such a program, to its end. `tick` is called about once a second.
+// Runs such a program to its end. Calls `tick` about once a second.
 base::Result<base::Exit> run_over_view(const ViewSpec &spec, const std::vector<std::string> &argv,
                                        const std::function<void()> &tick);
 

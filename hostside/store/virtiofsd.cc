@@ -25,14 +25,14 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view sharing_store = "share the store over virtiofs";
 constexpr std::string_view remedy = "install virtiofsd 1.x and have it in PATH, or share the store with --store-kind 9p";
-constexpr rlim_t of_its_own = 1000;  // descriptors that are no inode's, with room to spare
+constexpr rlim_t of_its_own = 1000;  // descriptors for other purposes, with some reserve
 
 rlim_t descriptor_limit() {
     rlimit limit{};
     return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_max : 0;
 }
 
-// How many there are beneath, up to `most`; what can't be listed can't be listed by the daemon either.
+// The number of inodes beneath `path`, at most `most`. Ignores what cannot be listed, because the daemon cannot list it either.
 rlim_t count_inodes(const std::string &path, rlim_t most) {
     rlim_t count = 1;
     std::error_code error;
@@ -42,8 +42,8 @@ rlim_t count_inodes(const std::string &path, rlim_t most) {
     return count;
 }
 
-// It resolves the directory's name itself, so that /proc/self/fd/N would be another directory of that name: a path it must be.
-// Its own sandboxes are users' with other owners; seccomp it has anyway.
+// It resolves the directory's name itself, so /proc/self/fd/N would be another directory there: pass a real path. Its own
+// sandboxes would create user namespaces with other owners; seccomp is active anyway.
 Result<std::vector<std::string>> argv_for(const std::string &directory, int listening) {
     auto program = find_virtiofsd();
     if (!program) return std::unexpected(program.error());
@@ -89,7 +89,7 @@ Result<CompanionProcess> start_virtiofsd(const ViewSpec &view, const std::string
     if (!listening) return std::unexpected(listening.error());
     auto argv = argv_for(view.place, listening->get());
     if (!argv) return std::unexpected(argv.error());
-    // In a user namespace with one user what is root's is nobody's, and is to be root's again in the guest.
+    // In a user namespace with one user, root's files belong to nobody; the guest must see them as root's.
     if (::geteuid() != 0) {
         const std::string nobody = base::read_file("/proc/sys/kernel/overflowuid", 16).value_or("65534");
         const std::string map = std::format("squash-host:{}:0:1", nobody.substr(0, nobody.find('\n')));

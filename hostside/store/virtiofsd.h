@@ -1,6 +1,6 @@
-// Rust virtiofsd (1.x; the one that QEMU once had takes other options), which serves the store to one machine and ends with it.
-// It holds a descriptor for each inode that the guest knows, and once it has no more of them what it lists is short without a
-// word: so the closure is counted before.
+// Runs the Rust virtiofsd (1.x; QEMU's old one has other options), which serves the store to one machine and ends with it. It
+// holds a descriptor for each inode that the guest knows. When it runs out of them, directory listings are silently incomplete,
+// so the closure's files are counted first.
 #pragma once
 
 #include <string>
@@ -12,15 +12,15 @@
 
 namespace hostside {
 
-// Its path: in PATH, or where distributions put it. Error: none, or not that one; what to install.
+// Finds it in PATH or where distributions install it. Error: not found, or the wrong one; what to install.
 base::Result<std::string> find_virtiofsd();
 
-// Error: it may not have as many descriptors as `names`, of files and directories in `store`, have inodes.
+// Error: its descriptor limit is lower than the number of inodes in `names`, which are files and directories in `store`.
 base::Result<> check_descriptors(const std::string &store, const std::vector<std::string> &names);
 
-// Shares the store's paths, of which it sees no others, read-only. `socket` is a path for QEMU to connect to, at once.
+// Shares only the view's paths, read-only. QEMU can connect to `socket` immediately.
 base::Result<CompanionProcess> start_virtiofsd(const ViewSpec &view, const std::string &socket);
-// Shares all of a directory.
+// Shares a whole directory.
 base::Result<CompanionProcess> start_virtiofsd(const std::string &directory, const std::string &socket);
 
 }  // namespace hostside
