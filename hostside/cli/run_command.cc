@@ -47,7 +47,7 @@ namespace hostside {
 
 namespace {
 
-// Relative names in it are meant from here.
+// Resolves relative names against the current directory.
 int print_command(const Machine &machine, const Arguments &arguments) {
     std::vector<std::string> initrd{std::filesystem::read_symlink("/proc/self/exe"), "initrd", "--complete"};
     for (auto &word : description_words(arguments)) initrd.push_back(std::move(word));
@@ -60,7 +60,7 @@ int print_command(const Machine &machine, const Arguments &arguments) {
     return 0;
 }
 
-// What stage 1 did, step by step, as it left it in xchg: out of there before the directory goes.
+// Saves stage 1's report from xchg before the directory is removed.
 base::Result<> keep_report(const HostFacts &facts, const std::string &path) {
     constexpr size_t limit_bytes = size_t{16} << 20;
     auto text = guest_report(facts.run_directory, facts.xchg, limit_bytes);
@@ -68,8 +68,8 @@ base::Result<> keep_report(const HostFacts &facts, const std::string &path) {
     return base::replace_file(path, *text);
 }
 
-// The phases are told by our initrd, and a guest that stops for a person wants the console: there the line would only hide
-// what there is to see.
+// The live line needs phases, which only our initrd reports. A guest that stops for a user needs the console, and the line
+// would hide it.
 bool wants_console(const Machine &machine) {
     if (machine.use_boot_loader || !machine.initrd.empty()) return true;
     std::string words;
@@ -83,14 +83,14 @@ std::function<base::Result<>(const Machine &, const HostFacts &)> check_of(const
     return [&restoring](const Machine &m, const HostFacts &host) { return restoring.check(m, host); };
 }
 
-// Has a machine in the background come as far as whoever started it waits for?
+// Whether a background machine has reached what its starter waits for.
 bool far_enough(const std::string &wait, const Heard &heard) {
     if (wait.empty()) return heard.started;
     if (wait == "fork-point") return heard.at_fork_point;
     return heard.ready || (wait == "stage2" && how_far(heard) == "stage 2");
 }
 
-// Both parts of the console's log, their end.
+// The end of the console log's two parts.
 std::string console_tail(const std::string &run_directory) {
     constexpr size_t enough_bytes = size_t{64} << 10;
     std::string text;
@@ -108,7 +108,7 @@ RunRecord record_of(const Machine &machine) {
     return record;
 }
 
-// A fleet keeps what its machines leave where no name of a run finds it.
+// A fleet keeps its machines' files in its own directory, where the run's name does not find them.
 std::string where_to_look(const std::string &name) {
     const char *fleet = std::getenv(kept_in.data());
     const std::string place = fleet != nullptr ? fleet : "";
@@ -123,7 +123,7 @@ std::string where_to_look(const std::string &name) {
     return look;
 }
 
-// What is left when QEMU is gone: the run among the last ones, and its last words.
+// After QEMU's end: adds the run to the last runs, and returns its last words.
 std::vector<std::string> conclude(const Heard &heard, const Machine &machine, const Prepared &prepared, RunRecord &record,
                                   int code, double seconds) {
     const std::string &directory = prepared.facts.run_directory;
@@ -154,7 +154,7 @@ std::string joined_lines(const std::vector<std::string> &lines) {
     return text;
 }
 
-// A job of a shell's background: QEMU would set the terminal, and be stopped for it.
+// For a job in a shell's background: QEMU would be stopped when it configures the terminal.
 base::Result<> leave_the_terminal_of_others() {
     if (::isatty(STDIN_FILENO) != 1 || at_terminal(STDIN_FILENO)) return {};
     const base::Fd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
@@ -164,7 +164,7 @@ base::Result<> leave_the_terminal_of_others() {
 
 }  // namespace
 
-// `started` is told once QEMU runs, or what was waited for has come; for a machine in the background.
+// For a background machine, calls `started` when QEMU runs or the awaited point is reached.
 int run_machine(const Arguments &arguments, const std::function<void(const std::string &failure)> &started) {
     if (auto left = leave_the_terminal_of_others(); !left) return refuse(left.error());
     const bool typing = at_terminal(STDIN_FILENO);
@@ -174,7 +174,7 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
     Reporter report(arguments.json, view ? &*view : nullptr, arguments.quiet);
     const auto leave_view = [&] {
         report.without_view();
-        view.reset();  // the terminal is as it was
+        view.reset();  // restores the terminal
     };
     const auto give_up = [&](const base::Error &error) {
         leave_view();
@@ -256,14 +256,14 @@ int run_machine(const Arguments &arguments, const std::function<void(const std::
     report.event({.kind = RunEvent::exit, .number = *code});
     leave_view();
     started(words.empty() ? "the machine ended, status 0, before it came to what --wait waits for" : joined_lines(words));
-    // What was ended by us is no news.
+    // No message for a machine that we ended ourselves.
     if (!arguments.json && !(arguments.quiet && *code == 128 + SIGTERM)) say_last(words);
     return *code;
 }
 
 namespace {
 
-// In a session of its own, without our terminal; this returns when QEMU runs, or did not come to that.
+// Runs the machine in a new session without our terminal. Returns when QEMU runs or has failed to start.
 int start_machine(const Arguments &arguments) {
     std::array<int, 2> ends{};
     if (::pipe2(ends.data(), O_CLOEXEC) < 0) return refuse({"pipe", "", errno, ""});
@@ -286,11 +286,11 @@ int start_machine(const Arguments &arguments) {
     const base::Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
     for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) (void)::dup2(null.get(), standard);
     const int code = run_machine(arguments, [&](const std::string &failure) {
-        // Only the first word counts: after it, nobody listens.
+        // Only the first message counts; afterwards nobody listens.
         if (!failure.empty() && write_end) (void)base::write_all(write_end.get(), failure, "pipe");
         write_end.reset();
     });
-    std::_Exit(code);  // the parent's buffers are its own
+    std::_Exit(code);  // does not flush the parent's buffers
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ namespace hostside {
 
 struct Arguments;
 
-// The whole life of one machine; the exit code. `started` is told once: an empty text when QEMU runs, or why it does not.
+// Runs one machine from start to end; returns the exit code. Calls `started` once: empty when QEMU runs, otherwise the reason.
 int run_machine(const Arguments &arguments, const std::function<void(const std::string &failure)> &started);
 
 // `status` is the program's exit code after the command ran.
