@@ -1,4 +1,4 @@
-// runvm: the launcher on the host. Each command is in its own file; this one is the table of them.
+// runvm: the launcher on the host. Each command has its own file; this file lists them all.
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -34,15 +34,15 @@
 
 namespace {
 
-// A flag that has a meaning without a value never takes the next word for one.
+// A flag that works without a value never takes the next word as its value.
 std::string with_value(std::string word, const std::vector<hostside::Key> &keys) {
     for (const auto &key : keys)
         if (!key.alone.empty() && word == key.flag) return word + "=" + key.alone;
     return word;
 }
 
-// CLI11 loses a `--` right after a switch, and takes the next word for the value of `--disk-image=`; as a word of its own it
-// takes the empty one. What stands behind `--` is QEMU's, or a command of the guest's. Last first, as it wants them.
+// CLI11 drops a `--` right after a switch. After `--disk-image=` it takes the next word as the value, unless the empty value is
+// a separate word. Words after `--` are for QEMU or a command in the guest. CLI11 wants the words reversed.
 std::vector<std::string> words_of(int argc, char **argv) {
     std::vector<std::string> words;
     const auto keys = hostside::keys();
@@ -88,7 +88,7 @@ std::string nearest_verb(const CLI::App &app, std::string_view word) {
     return std::format(": {}{}", word, did_you_mean(word, verbs));
 }
 
-// CLI11 names the words that it did not expect at the end of its message.
+// CLI11 lists unexpected words at the end of its message.
 std::string nearest_flag(const std::vector<CLI::App *> &used, const CLI::ParseError &error) {
     const std::string message = error.what();
     const size_t dashes = message.find(" --");

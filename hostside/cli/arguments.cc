@@ -28,7 +28,7 @@ namespace {
 
 using base::Result;
 
-// A file, or a pipe that somebody writes: <(nix eval ...). A FIFO that has a name may have nobody at its other end, ever.
+// A regular file, or a pipe with a writer: <(nix eval ...). A named FIFO may never get a writer.
 Result<std::string> description_in(const std::string &path) {
     constexpr std::string_view step = "read description";
     auto fd = base::open_at(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
@@ -74,7 +74,7 @@ Result<std::vector<Layer>> flag_layers(const Arguments &arguments) {
     return layers;
 }
 
-// What a flag without a value means is CLI11's default; what counts without the flag is ours.
+// CLI11's default is what a flag without a value means. The help shows the default without the flag.
 class WithDefaults : public CLI::Formatter {
   public:
     explicit WithDefaults(const std::vector<Key> &keys) {
@@ -103,7 +103,7 @@ void add_description_flags(CLI::App &command, Arguments &arguments) {
     command.add_option("--config", arguments.config, "a description in JSON; see runvm.json(5)")->type_name("FILE");
     const auto all = keys();
     command.formatter(std::make_shared<WithDefaults>(all));
-    arguments.flags.reserve(all.size());  // CLI11 keeps addresses
+    arguments.flags.reserve(all.size());  // CLI11 keeps addresses of the elements
     for (const auto &key : all) {
         Flag &flag = arguments.flags.emplace_back(Flag{key, {}});
         const std::string names = key.flag + (key.more_flags.empty() ? "" : "," + key.more_flags);
@@ -120,7 +120,7 @@ void add_description_flags(CLI::App &command, Arguments &arguments) {
         .add_option("system", arguments.system,
                     "a NixOS system, as --toplevel, or FLAKE#HOST, which nix builds; after --: more arguments for QEMU")
         ->type_name("DIR");
-    // What stands after `--` (main.cc): CLI11 gives it to whatever still takes words.
+    // Words after `--` (main.cc). CLI11 would give them to any option that still takes words.
     command.add_option(std::string(after_dashes), arguments.extra)
         ->expected(1)
         ->allow_extra_args(false)
@@ -160,7 +160,7 @@ Result<std::vector<Layer>> layers_of(const Arguments &arguments) {
     }
     auto flags = flag_layers(arguments);
     if (!flags) return flags;
-    // The machine's name decides one variable's name, so it is known first.
+    // The name of one variable contains the machine's name, so that is determined first.
     std::vector<Layer> named = layers;
     named.insert(named.end(), flags->begin(), flags->end());
     auto first = machine_from(named);

@@ -1,4 +1,4 @@
-// The command line of the commands that take a description: a flag for each option, and where the layers come from.
+// The command line of commands that take a description: one flag per option, and the sources of the layers.
 #pragma once
 
 #include <functional>
@@ -26,39 +26,39 @@ struct Flag {
 struct Arguments {
     std::string config, store_union, system;
     std::vector<Flag> flags;
-    std::vector<std::string> extra;  // after `--`: for QEMU, as the 2013 script's "$@"
+    std::vector<std::string> extra;  // after `--`: QEMU arguments, like "$@" of the 2013 script
     bool print = false, complete = false, console = false, json = false, fresh = false, notify_ready = false, background = false;
     std::string output, report;
-    std::string from;  // a snapshot that is restored instead of a boot
-    // Of a machine that is saved: its memory's file, who is told its plan, and who has the last word in its launcher.
+    std::string from;  // the snapshot to restore instead of booting
+    // For a machine that is being saved: the file for its memory, a check of its plan, and a callback at the launcher's end.
     std::string memory_file;
     std::function<base::Result<>(const Machine &, const HostFacts &)> check;
     std::function<void()> at_end;
-    // For a machine that is booted for one command: told its run directory, which is then its own.
+    // For a machine that is booted for a single command: receives its run directory, which is unique even if the name is taken.
     std::function<void(const std::string &run_directory)> told_directory;
-    // Instead of all that was said: the machine, because it was made of that before, or is not the user's.
+    // Replaces the whole description: a machine that was already made from it, or one that is not the user's.
     std::optional<Machine> decided;
-    bool quiet = false;  // nothing is told of its run but its failure
-    std::string wait;    // of start, for what: empty: QEMU; `stage2`, `ready`, `fork-point`
+    bool quiet = false;  // report nothing about the run except its failure
+    std::string wait;    // for `start`: what to wait for: `stage2`, `ready`, `fork-point`; empty: QEMU
 };
 
-// The flag, in no help, that a word after `--` is the value of.
+// A flag that no help shows; its value is one word after `--`.
 inline constexpr std::string_view after_dashes = "--qemu-argument";
 
 void add_description_flags(CLI::App &command, Arguments &arguments);
-// --from, of commands that start a machine.
+// --from, for commands that start a machine.
 void add_from_flag(CLI::App &command, Arguments &arguments);
 
-// As the key's flag would say it: one more, or only when nothing was said of it there.
+// Sets a key as its flag would: add_setting adds a value, default_setting applies only if nothing set the key.
 void add_setting(Arguments &arguments, std::string_view key, std::string value);
 void default_setting(Arguments &arguments, std::string_view key, std::string value);
 
-// The file, then the environment, then the flags.
+// In this order: the file, the environment, the flags.
 base::Result<std::vector<Layer>> layers_of(const Arguments &arguments);
 
 base::Result<Machine> machine_of(const Arguments &arguments);
 
-// The words that say the description again, for a command that is printed; without those after `--`.
+// The words that repeat the description, for printed commands. Does not include the words after `--`.
 std::vector<std::string> description_words(const Arguments &arguments);
 
 }  // namespace hostside

@@ -36,10 +36,10 @@ using mounts::exec::End;
 constexpr std::string_view step = "make boot disk";
 constexpr const char *initrd_place = "/run/runvm-initrd";
 
-// An image on its way: gone unless it is put where it belongs.
+// A new image; removed unless put_at succeeds.
 class NewImage {
   public:
-    // A name that nobody can know before, because the directory may be one that others write to.
+    // Has an unpredictable name, because others may be able to write to the directory.
     explicit NewImage(const std::string &at) {
         uint64_t random = 0;
         if (::getrandom(&random, sizeof random, 0) == sizeof random) path_ = std::format("{}.new-{:016x}", at, random);
@@ -52,7 +52,7 @@ class NewImage {
     }
     [[nodiscard]] const std::string &path() const { return path_; }
 
-    // At no moment there is a disk whose stamp says what is not on it, or one of ours without a stamp.
+    // At no time is there a disk whose stamp is wrong, or a disk made by runvm without a stamp.
     [[nodiscard]] Result<> put_at(const std::string &path, const std::string &made_of) const {
         const std::string stamp = stamp_of(path);
         if (!exists(stamp))
@@ -80,7 +80,7 @@ Result<> put_initrd(const ExecWish &machine, const std::string &bytes) {
     return end->kind == End::exited && end->code == 0 ? Result<>() : fail(0, step, "initrd", end->text);
 }
 
-// The last lines of what the guest said.
+// Prints the last lines of the guest's output.
 void say_end_of(const std::string &text) {
     constexpr size_t enough_bytes = 2000;
     for (const auto &line : LineReader(enough_bytes).take(text.substr(text.size() - std::min(text.size(), enough_bytes)) + "\n"))
@@ -150,7 +150,7 @@ int make_boot_disk(const Machine &m, bool json) {
 int provide_boot_disk(Arguments &arguments) {
     auto machine = machine_of(arguments);
     if (!machine) return refuse(machine.error());
-    // The description may be a pipe, which is read once.
+    // Keep the result, because the description may be a pipe, which can be read only once.
     arguments.decided = *machine;
     const Machine &m = *machine;
     if (!m.use_boot_loader || m.toplevel.empty() || arguments.print) return 0;

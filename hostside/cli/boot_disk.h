@@ -1,5 +1,5 @@
-// A boot loader's disk, made in a machine of its own: partitioned, formatted, and the system's boot loader installed on it by the
-// system's own switch-to-configuration.
+// Makes a boot loader's disk in a separate machine: partitions and formats it, then runs the system's own
+// switch-to-configuration to install the boot loader.
 #pragma once
 
 #include "hostside/description/machine.h"
@@ -8,11 +8,11 @@ namespace hostside {
 
 struct Arguments;
 
-// Makes bootDisk of the toplevel, over an older one of ours. An exit code; why it is not 0 is said.
+// Makes bootDisk from the toplevel, replacing only one that runvm made. Returns an exit code; prints the reason for a failure.
 int make_boot_disk(const Machine &machine, bool json);
 
-// Before a machine starts: its boot disk is made if it needs one, and is absent or was made of something else. One that we did
-// not make is left as it is. An exit code; why it is not 0 is said.
+// Call before a machine starts. Makes its boot disk if the machine needs one and it is missing or was made from something else.
+// Leaves disks that runvm did not make. Returns an exit code; prints the reason for a failure.
 int provide_boot_disk(Arguments &arguments);
 
 }  // namespace hostside

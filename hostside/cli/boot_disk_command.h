@@ -1,4 +1,4 @@
-// `runvm boot-disk`: the disk of a boot loader, made of a system.
+// `runvm boot-disk`: makes a boot loader's disk from a system.
 #pragma once
 
 namespace CLI {

@@ -45,7 +45,7 @@ Result<std::vector<std::string>> places_of(const BuildArguments &arguments, cons
     std::vector<std::string> places;
     for (const auto &output : derivation.outputs) {
         places.push_back(arguments.in_place ? output.path : arguments.out + "/" + output.name);
-        // In vmTools' way what runs here before the machine may make one.
+        // In vmTools' mode, the preparation that runs on the host may make an output.
         const bool made_here = arguments.alone && arguments.in_place;
         if (!made_here && there(places.back()))
             return fail(EEXIST, "make output", places.back(), "it is not replaced; --out another directory");
@@ -53,9 +53,9 @@ Result<std::vector<std::string>> places_of(const BuildArguments &arguments, cons
     return places;
 }
 
-// The guest sees what is named to it, and nothing else of the host's store.
+// Shows the guest the named inputs only, and nothing else of the host's store.
 void show_inputs(BuildArguments &arguments, const BuildWish &wish, const std::string &store) {
-    // Within a build of Nix's there is no database, and the store that we see is the inputs' closure already.
+    // Inside a Nix build there is no database, and the visible store is already the closure of the inputs.
     const std::string database = std::filesystem::path(store).parent_path() / "var/nix/db/db.sqlite";
     if (::access(database.c_str(), R_OK) < 0) return;
     for (const auto &path : store_paths_in(wish.derivation, wish.builder))
@@ -67,7 +67,7 @@ Result<base::Fd> open_log(const std::string &path) {
     return base::open_at(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY, 0644);
 }
 
-// All that can be known before the machine is.
+// Checks everything that is known before the machine starts.
 Result<BuildWish> wish_of(BuildArguments &arguments) {
     BuildWish wish{.builder = std::exchange(arguments.machine.extra, {}),
                    .user = arguments.user,

@@ -1,4 +1,4 @@
-// runvm build: a derivation built inside a machine that is booted for it, the outputs brought to the host.
+// `runvm build`: boots a machine, builds a derivation inside it, and copies the outputs to the host.
 #pragma once
 
 namespace CLI {

@@ -45,7 +45,7 @@ struct BuilderArguments {
     bool after_given = false;
 };
 
-// Nix's word for what a system is made for; NixOS leaves it there.
+// Nix's name for the platform of a system, as NixOS stores it.
 std::string system_of(const Machine &machine) {
     if (!machine.toplevel.empty())
         if (auto text = base::read_file(in_store(machine.store, machine.toplevel) + "/system", 64); text && !text->empty())
@@ -62,7 +62,7 @@ Result<std::string> directory_of(const std::string &said) {
 }
 
 Result<std::string> describe_builder(BuilderArguments &arguments) {
-    // Else it would see no more than its own closure.
+    // Otherwise it would see only its own closure.
     default_setting(arguments.machine, "storeView", "all");
     auto machine = machine_of(arguments.machine);
     if (!machine) return std::unexpected(machine.error());
@@ -92,7 +92,7 @@ int make_builder(BuilderArguments &arguments) {
     return 0;
 }
 
-// What is behind ours in PATH: other builders are reached as before.
+// Runs the next `ssh` in PATH, so that other builders still work.
 int be_other_ssh(const BuilderPlace &place, const std::string &host, const std::vector<std::string> &words) {
     struct stat ours{}, other{};
     const bool known = ::stat(place.ssh().c_str(), &ours) == 0;
@@ -111,14 +111,14 @@ int be_other_ssh(const BuilderPlace &place, const std::string &host, const std::
     return refuse({"find builder", host, 0, "there is none of this name, and no other ssh; runvm builder makes one"});
 }
 
-// As `ssh -M -N`: there is nothing to share, since a connection of ours is one already. Nix ends it.
+// Acts like `ssh -M -N` until Nix ends it. Shares nothing, because our connections need no master.
 int be_master(const SshCall &call) {
     if (call.says_started) (void)base::write_all(STDOUT_FILENO, "started\n", "stdout");
     for (const pid_t parent = ::getppid(); ::getppid() == parent;) (void)::sleep(1);
     return 0;
 }
 
-// Nix's build hook, once it has a builder, passes on what is in Nix's own form alone (libstore, parseJSONMessage).
+// Once it has a builder, Nix's build hook forwards only messages in Nix's own format (libstore, parseJSONMessage).
 bool caller_is_hook() {
     constexpr size_t enough_bytes = 4096;
     const auto words =
@@ -174,7 +174,7 @@ int be_ssh(const std::string &directory, const std::vector<std::string> &words) 
     const auto builder = place.read();
     if (!builder && builder.error().code == ENOENT) return be_other_ssh(place, call.host, words);
     if (!builder) return refuse(builder.error());
-    constexpr int no_master = 255;  // as ssh's own failures
+    constexpr int no_master = 255;  // ssh's status for its own failures
     if (call.control) return no_master;
     if (call.master) return be_master(call);
     return connect_to_builder(*builder, place, call);
@@ -228,7 +228,7 @@ void add_builder_commands(CLI::App &app, int &status) {
     };
     auto called = std::make_shared<Called>();
     CLI::App *ssh = app.add_subcommand("builder-ssh", "what Nix calls as ssh");
-    ssh->group("");  // a program's, not a person's
+    ssh->group("");  // for Nix, not for users
     ssh->add_option("directory", called->directory)->required();
     ssh->add_option(std::string(after_dashes), called->words)
         ->expected(1)

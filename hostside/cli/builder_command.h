@@ -1,4 +1,4 @@
-// `runvm builder`: a machine becomes a builder of the host's Nix. And `runvm builder-ssh`, which Nix calls as `ssh`.
+// `runvm builder` makes a machine a builder for the host's Nix. `runvm builder-ssh` is what Nix calls as `ssh`.
 #pragma once
 
 namespace CLI {

@@ -42,7 +42,7 @@ constexpr std::string_view state_file = "state", ended_file = "ended";
 constexpr size_t small_bytes = 65536;
 constexpr auto pause = std::chrono::milliseconds(200);
 
-// One boot's life in the keeper's process.
+// Manages one boot of the machine, in the keeper's process.
 class Keeper {
   public:
     Keeper(Builder builder, BuilderPlace place, Fd told)
@@ -53,7 +53,7 @@ class Keeper {
         arguments.config = place_.description();
         arguments.quiet = true;
         int code = work_within(arguments, builder_.after, [&](const ExecWish &machine) -> Result<int> {
-            ExecWish first = machine;  // without a target to reach, this is what is waited for
+            ExecWish first = machine;  // if there is no target to wait for, wait for this answer
             first.request.task = "answer";
             first.streams.signals = false;
             if (auto answer = run_in_guest(first); !answer) return std::unexpected(answer.error());
@@ -77,7 +77,7 @@ class Keeper {
         auto used = Clock::now(), answered = used, asked = used;
         const auto period = seconds(std::clamp(builder_.heartbeat_s / 4, 1, 10));
         for (;; std::this_thread::sleep_for(pause)) {
-            // Whoever comes while this lock is held waits until the machine is gone, and boots it anew.
+            // Callers that arrive while this lock is held wait until the machine is gone, and then boot it again.
             auto held = place_.lock(use_lock, LOCK_EX | LOCK_NB);
             if (!held) return std::unexpected(held.error());
             if (!*held || was_used()) used = Clock::now();
@@ -93,7 +93,7 @@ class Keeper {
         }
     }
 
-    // Short uses between two looks.
+    // Detects short uses between two checks.
     bool was_used() {
         struct stat st{};
         if (::stat(place_.at(use_lock).c_str(), &st) < 0) return false;
@@ -101,7 +101,7 @@ class Keeper {
         return std::exchange(touched_, now) != now;
     }
 
-    // Any answer of the agent's will do.
+    // Any answer from the agent is enough.
     Result<> ask(const ExecWish &machine, Clock::time_point &answered) {
         const int left =
             static_cast<int>(std::chrono::ceil<seconds>(answered + seconds(builder_.heartbeat_s) - Clock::now()).count());
@@ -129,7 +129,7 @@ class Keeper {
     const Fd log(::open(place.log().c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600));
     (void)::dup2(null.get(), STDIN_FILENO);
     for (const int standard : {STDOUT_FILENO, STDERR_FILENO}) (void)::dup2(log ? log.get() : null.get(), standard);
-    // Nix waits for all who hold its pipes, whatever numbers they have here.
+    // Close all inherited descriptors, because Nix waits for every holder of its pipes.
     const int ours = STDERR_FILENO + 1;
     const int pipe = ::fcntl(told.get(), F_DUPFD_CLOEXEC, 1000);
     (void)told.release();
@@ -145,7 +145,7 @@ class Keeper {
     std::_Exit(Keeper(builder, place, Fd(pipe)).run());
 }
 
-// What the launcher said of a boot that came to nothing.
+// What the launcher printed about a failed boot.
 std::string end_of_log(const BuilderPlace &place) {
     std::string text = base::read_file(place.log(), size_t{1} << 20).value_or("");
     constexpr size_t enough_bytes = 2000;
@@ -158,7 +158,6 @@ Result<> start_keeper(const Builder &builder, const BuilderPlace &place) {
     if (::pipe2(ends.data(), O_CLOEXEC) < 0) return fail(errno, "pipe", "");
     const Fd read_end(ends[0]);
     Fd write_end(ends[1]);
-    // Between them, so that it is no child of ours that nobody waits for.
     const pid_t pid = ::fork();
     if (pid < 0) return fail(errno, "fork", "");
     if (pid == 0) be_keeper(builder, place, std::move(write_end));
@@ -200,7 +199,7 @@ Result<BroughtUp> bring_up(const Builder &builder, const BuilderPlace &place) {
     for (int i = 0; i < most_looks; ++i, std::this_thread::sleep_for(pause)) {
         if (!is_kept(place))
             if (auto started = start_keeper(builder, place); !started) return std::unexpected(started.error());
-        // One without this file is about to end.
+        // A keeper without a state file is about to end.
         auto up = running(builder, place);
         if (!up) return std::unexpected(up.error());
         if (*up) return std::move(**up);

@@ -1,5 +1,5 @@
-// Who holds a builder's machine: a process that Nix does not wait for. It boots the machine, powers it off when nobody has used
-// it for a while, and ends one that does not answer.
+// The process that keeps a builder's machine. Nix does not wait for it. It boots the machine, powers it off after some idle
+// time, and ends it if it does not answer.
 #pragma once
 
 #include <string>
@@ -10,21 +10,21 @@
 
 namespace hostside {
 
-// The locks in a builder's place: who uses the machine (shared), who starts it, and who keeps it.
+// Locks in a builder's directory: held by users of the machine (shared), by the process that starts it, and by the keeper.
 inline constexpr std::string_view use_lock = "use", start_lock = "start", keeper_lock = "keeper";
 
 struct BroughtUp {
     ExecWish machine;  // without a request
-    std::string boot;  // a text that no other boot has
+    std::string boot;  // unique to each boot
 };
 
-// The builder's machine, booted if it does not run. The caller holds `use_lock`, or the machine may go at once.
+// Returns the builder's machine, booted if necessary. Without the lock `use_lock`, the machine may stop at any time.
 base::Result<BroughtUp> bring_up(const Builder &builder, const BuilderPlace &place);
 
-// Why its machine ended, once it has.
+// Why the machine ended. wait_for_end_of returns after the end.
 struct HowItEnded {
     int code = 0;      // exit_code.h
-    std::string text;  // in one line
+    std::string text;  // one line
 };
 HowItEnded wait_for_end_of(const BuilderPlace &place);
 

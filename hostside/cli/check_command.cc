@@ -37,7 +37,7 @@ int check(const std::string &path) {
     return boots ? 0 : 1;
 }
 
-// Whether that kernel runs in a machine with KVM here, as runvm itself finds out.
+// Tests whether that kernel runs with KVM on this host, the same way runvm does for a machine.
 int check_kvm(const std::string &kernel, const std::string &program) {
     const auto qemu = find_qemu(program);
     if (!qemu) return refuse(qemu.error());

@@ -1,4 +1,4 @@
-// `runvm check`: does a kernel have what a machine needs?
+// `runvm check`: checks whether a kernel has what a machine needs.
 #pragma once
 
 namespace CLI {

@@ -36,7 +36,7 @@ int status_of(const End &end) {
     return end.code;
 }
 
-// A terminal that is another job's would stop us at the first read.
+// Leaves out a terminal that another job uses, because reading it would stop us.
 ExecStreams own_streams() {
     const bool foreign = ::isatty(STDIN_FILENO) == 1 && !at_terminal(STDIN_FILENO);
     return {.input = foreign ? -1 : STDIN_FILENO, .output = STDOUT_FILENO, .errors = STDERR_FILENO};
@@ -60,7 +60,7 @@ mounts::exec::Request request_of(const CommandWords &words, std::vector<std::str
         const char *value = variable.contains('=') ? nullptr : std::getenv(variable.c_str());
         if (variable.contains('='))
             request.environment.push_back(variable);
-        else if (value != nullptr)  // as ours, when we have it
+        else if (value != nullptr)  // our own value, if set
             request.environment.push_back(variable + "=" + value);
     }
     return request;

@@ -1,4 +1,4 @@
-// What the verbs that run a command in a guest have in common: its options, its streams, and what its end is for us.
+// What the commands that run a program in a guest share: options, streams, and the exit status.
 #pragma once
 
 #include <string>
@@ -21,13 +21,13 @@ struct CommandWords {
 // --env, --cwd, --user, --tty
 void add_command_options(CLI::App &command, CommandWords &words);
 
-// `command`: empty for a shell.
+// An empty `command` means a shell.
 mounts::exec::Request request_of(const CommandWords &words, std::vector<std::string> command);
 
-// Ours, as the command has them.
+// The standard streams of this process, for the command.
 ExecStreams own_streams();
 
-// As an exit status; of one that did not start the reason is told.
+// The exit status for `end`. If the command did not start, prints the reason.
 int status_of(const mounts::exec::End &end);
 
 }  // namespace hostside

@@ -13,11 +13,11 @@ namespace hostside {
 
 namespace {
 
-// What a flag's value is, for a shell that completes it.
+// The type of a flag's value, for the shell's completion.
 enum class Value { none, choices, file, directory, text };
 
 struct CompletedFlag {
-    std::vector<std::string> names;  // with their dashes
+    std::vector<std::string> names;  // with dashes
     std::string help;
     Value value = Value::none;
     std::vector<std::string> choices{};
@@ -26,7 +26,7 @@ struct CompletedFlag {
 struct Verb {
     std::string name, help;
     bool takes_machine = false, takes_file = false;
-    std::vector<std::string> words{};  // commands of its own
+    std::vector<std::string> words{};  // its subcommands
     std::vector<CompletedFlag> flags{};
 };
 
@@ -56,11 +56,11 @@ CompletedFlag flag_of(const CLI::Option &option) {
 
 std::vector<Verb> verbs_of(const CLI::App &app) {
     std::vector<Verb> verbs;
-    // One without a group is no person's.
+    // Commands without a group are not for users.
     for (const auto *command : app.get_subcommands([](const CLI::App *c) { return !c->get_group().empty(); })) {
         Verb verb{.name = command->get_name(), .help = command->get_description()};
         for (const auto *option : command->get_options()) {
-            if (option->get_group().empty()) continue;  // no person's
+            if (option->get_group().empty()) continue;  // not for users
             if (!option->get_positional() || !option->get_lnames().empty())
                 verb.flags.push_back(flag_of(*option));
             else if (option->get_type_name() == "FILE")
@@ -120,7 +120,7 @@ complete -F _runvm runvm
            guest_completion_bash();
 }
 
-// In a single-quoted word of zsh's _arguments: the quote, and what has a meaning there.
+// Escapes text for a single-quoted word of zsh's _arguments: quotes and special characters.
 std::string zsh_text(std::string_view text) {
     std::string result;
     for (const char c : text) {

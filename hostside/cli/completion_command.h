@@ -1,4 +1,4 @@
-// `runvm completion bash | zsh | fish`: the shells' completions, made from the command line's own definition.
+// `runvm completion bash | zsh | fish`: shell completions, generated from the definition of the command line.
 #pragma once
 
 namespace CLI {
@@ -7,7 +7,7 @@ class App;
 
 namespace hostside {
 
-// After all other commands are there: it tells of those. `status` is the program's exit code after the command ran.
+// Call after all other commands were added, because it lists them. `status` is the program's exit code after the command ran.
 void add_completion_command(CLI::App &app, int &status);
 
 }  // namespace hostside

@@ -1,4 +1,4 @@
-// `runvm config | schema | initrd`: what a machine would be, without starting it.
+// `runvm config | schema | initrd`: describes a machine without starting it.
 #pragma once
 
 namespace CLI {

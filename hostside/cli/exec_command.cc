@@ -26,12 +26,12 @@ namespace {
 using base::Result;
 
 struct ExecArguments {
-    Arguments machine;  // machine.system is a name, or a system to boot
+    Arguments machine;  // machine.system is a machine's name or a system to boot
     CommandWords command;
     std::string after;
     bool after_given = false;
     int patience_s = 10;
-    uint64_t most_bytes = 0;  // of a copy; 0: what there is room for
+    uint64_t most_bytes = 0;  // limit for a copy; 0: the free space
 };
 
 Result<int> run_there(const ExecWish &wish, const std::string &after) {
@@ -141,7 +141,7 @@ void add_exec_commands(CLI::App &app, int &status) {
     auto directory = std::make_shared<std::string>();
     auto restored = std::make_shared<bool>(false);
     CLI::App *hub = app.add_subcommand("exec-hub", "share out a machine's port for commands");
-    hub->group("");  // a launcher's, not a person's
+    hub->group("");  // for launchers, not for users
     hub->add_option("directory", *directory)->required();
     hub->add_flag("--restored", *restored);
     hub->callback([&status, directory, restored] {

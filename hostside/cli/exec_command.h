@@ -1,5 +1,5 @@
-// `runvm exec | shell | cp`: commands in a machine that runs, or in one that is booted for them; and `exec-hub`, which every
-// machine has (hostside/exec/hub.h).
+// `runvm exec | shell | cp`: commands in a running machine or in one that is booted for them. Also `exec-hub`, which runs for
+// every machine (hostside/exec/hub.h).
 #pragma once
 
 namespace CLI {

@@ -35,7 +35,7 @@ struct ExportWish {
 using base::fail;
 using base::Result;
 
-// runvm's own command, for those that start it.
+// The runvm command for the service manager.
 std::vector<std::string> words_of(const Arguments &arguments) {
     std::vector<std::string> words{fs::read_symlink("/proc/self/exe"), "run"};
     if (arguments.notify_ready) words.emplace_back("--notify-ready");
@@ -47,14 +47,14 @@ std::vector<std::string> words_of(const Arguments &arguments) {
 
 Result<std::string> unit_of(const Machine &machine, const Arguments &arguments) {
     const std::string directory = fs::current_path();
-    // A line of its own each; a name of a machine that runs has none either.
+    // Each must fit on one line. Names of running machines contain no control characters either.
     for (const auto &text : {directory, machine.name})
         if (text.empty() || printable(text) != text) return fail(0, "export", text, "a unit has no control characters in this");
     return systemd_unit(
         {.name = machine.name, .words = words_of(arguments), .directory = directory, .notify_ready = arguments.notify_ready});
 }
 
-// The initrd is a file beside what is exported, unless the description names one.
+// Writes the initrd beside the exported file, unless the description names one.
 Result<std::string> initrd_beside(const Machine &machine, const std::string &output) {
     if (!machine.initrd.empty()) return machine.initrd;
     if (output.empty() || output == "-")
@@ -66,7 +66,7 @@ Result<std::string> initrd_beside(const Machine &machine, const std::string &out
     return path;
 }
 
-// What boots, without the initrd. Looks at this host, and has no effect.
+// What boots, except the initrd. Reads this host; has no effect.
 Result<Exported> boots(Machine machine, const std::string &store_kind) {
     make_paths_absolute(machine);
     if (machine.store_kind == "auto") machine.store_kind = store_kind;

@@ -1,4 +1,4 @@
-// `runvm export`: a machine as a file of those that start services.
+// `runvm export`: writes a machine as a file for a service manager.
 #pragma once
 
 namespace CLI {

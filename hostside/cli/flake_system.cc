@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 using base::fail;
 using base::Result;
 
-// Where nix leaves its link to what it built. What it says goes to whoever waits for it.
+// A temporary directory for the link that nix makes to its result. Nix prints its messages to the user.
 class LinkPlace {
   public:
     LinkPlace() {

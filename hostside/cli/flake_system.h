@@ -1,5 +1,5 @@
-// A system that is named as nixos-rebuild names one, by a flake and a host in it: FLAKE#HOST. Nix builds it; without a nix it is
-// refused. Not for a directory whose name has a # in it.
+// A system named as nixos-rebuild does, by a flake and a host in it: FLAKE#HOST. Nix builds it; without nix it is an error.
+// Directories with a # in their name are not supported.
 #pragma once
 
 #include <optional>
@@ -10,10 +10,10 @@
 
 namespace hostside {
 
-// What `nix build` is to make of FLAKE#HOST, as nixos-rebuild --flake has it. Nothing: it has no #. Error: no such host can be.
+// What `nix build` must build for FLAKE#HOST, as in nixos-rebuild --flake. Empty: no # in the word. Error: invalid host name.
 base::Result<std::optional<std::string>> flake_output(std::string_view word);
 
-// The system's path in the store, or `word` itself, when that names no flake.
+// The system's store path, or `word` itself if it names no flake.
 base::Result<std::string> system_of(const std::string &word);
 
 }  // namespace hostside

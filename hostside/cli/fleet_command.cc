@@ -28,7 +28,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The first line, as QEMU tells its version; empty: there is none here, which is a node's business.
+// The first line of QEMU's version. Empty: QEMU is not on this host, which matters only to the nodes.
 std::string qemu_version(const Fleet &fleet) {
     const auto machine = machine_from({{"", fleet.nodes.front().description, false}});
     const std::string program = !machine || machine->qemu.empty() ? "qemu-system-x86_64" : machine->qemu;
@@ -40,7 +40,7 @@ int submit(const FleetWish &wish, FleetPlan &plan, const FleetPlace &place) {
     std::map<std::string, size_t> group_of;
     for (size_t i = 0; i < plan.groups.size(); ++i)
         for (const size_t member : plan.groups[i].members) group_of[plan.fleet.nodes[member].name] = i;
-    // Again, for their disks are where their task is.
+    // Read again, because the machines' disks are in the directory of their task.
     auto fleet =
         fleet_of(wish, [&](const std::string &name) { return group_directory(place.results(), group_of[name]) + "/" + name; });
     if (!fleet) return refuse(fleet.error());

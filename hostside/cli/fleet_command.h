@@ -1,4 +1,4 @@
-// `runvm fleet FILE` and `runvm fleet init`: many machines from one file.
+// `runvm fleet FILE` and `runvm fleet init`: many machines described in one file.
 #pragma once
 
 namespace CLI {

@@ -1,4 +1,4 @@
-// `runvm fleet init`: an example of a fleet that runs.
+// `runvm fleet init`: writes an example of a fleet, ready to run.
 #pragma once
 
 namespace CLI {

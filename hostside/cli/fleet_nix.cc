@@ -26,7 +26,7 @@ using base::fail;
 using base::Result;
 namespace fs = std::filesystem;
 
-// Where the store has QEMU's programs, by our own PATH; nothing when each machine names its own.
+// The directory of QEMU's programs in the store, according to PATH. Empty if each machine names its own.
 Result<std::string> qemu_path_of(const Fleet &fleet) {
     for (const auto &node : fleet.nodes) {
         const auto machine = machine_from({{node.name, node.description, false}});
@@ -46,7 +46,7 @@ Result<std::string> qemu_path_of(const Fleet &fleet) {
 }  // namespace
 
 Result<FleetPlan> plan_for_nix(const FleetWish &wish, FleetPlan plan) {
-    // Again, because their disks are where they are built.
+    // Read again, because the disks are where the machines are built.
     auto fleet = fleet_of(wish, [](const std::string &) { return std::string(); });
     if (!fleet) return std::unexpected(fleet.error());
     plan.fleet = std::move(*fleet);

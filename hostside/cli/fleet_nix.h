@@ -8,13 +8,13 @@
 
 namespace hostside {
 
-// What is asked before anything is made. Error: what a build on another host would not see.
+// Adapts the plan to builds by Nix, before anything is made. Error: it has something that a build on another host can't see.
 base::Result<FleetPlan> plan_for_nix(const FleetWish &wish, FleetPlan plan);
 
-// The command's exit status.
+// Returns the command's exit status.
 int run_fleet_by_nix(const FleetWish &wish, FleetPlan &plan, const FleetPlace &place);
 
-// The results of several directories as one, for a derivation that depends on them.
+// Combines the results of several directories into one, for a derivation that depends on them.
 int gather_fleets(const FleetWish &wish);
 
 }  // namespace hostside

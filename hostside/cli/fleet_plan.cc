@@ -16,7 +16,7 @@ using base::fail;
 using base::Result;
 namespace fs = std::filesystem;
 
-// How long each took the last time: in the results that are named or stand where these will be, or among the last runs.
+// The last duration of each machine: from the results of --like, of the output directory, or from the last runs.
 Result<std::map<std::string, double>> known_durations(const FleetWish &wish, const Fleet &fleet) {
     std::map<std::string, double> known;
     for (const auto &node : fleet.nodes)
@@ -31,7 +31,7 @@ Result<std::map<std::string, double>> known_durations(const FleetWish &wish, con
     return known;
 }
 
-// Those that are named, and those that meet them on a vlan.
+// Keeps the named machines, and those that share a vlan with them.
 Result<> keep_only(const std::vector<std::string> &names, Fleet &fleet) {
     if (names.empty()) return {};
     for (const auto &name : names)
@@ -68,7 +68,7 @@ FleetResult all_waiting(const Fleet &fleet) {
     return result;
 }
 
-// What an earlier run of this fleet came to; those that meet on a vlan are done only together.
+// Takes over the results of an earlier run. Machines that share a vlan are done only together.
 void take_over(const FleetResult &before, const std::vector<Group> &groups, FleetResult &result) {
     for (const auto &group : groups) {
         std::vector<MachineResult> done;
@@ -105,7 +105,7 @@ Result<FleetPlan> plan_fleet(const FleetWish &wish) {
     constexpr int tenths_for_machines = 9;
     plan.room.memory_mib = wish.memory_mib > 0 ? wish.memory_mib : plan.room.memory_mib / 10 * tenths_for_machines;
     if (wish.processors > 0) plan.room.processors = wish.processors;
-    if (wish.engine == "local")  // how much the others' hosts have is for Slurm to know
+    if (wish.engine == "local")  // for other engines, Slurm knows the hosts' resources
         if (auto room = check_room(plan.fleet, plan.groups, plan.room); !room) return std::unexpected(room.error());
     plan.result = all_waiting(plan.fleet);
     if (wish.resume) {

@@ -1,5 +1,5 @@
-// From what is wanted of a fleet to what is to be run: its machines in their groups, the room for them, and what an earlier run
-// came to. Reads; has no effect.
+// Turns the request for a fleet into a plan: its machines in groups, the room for them, and the results of an earlier run.
+// Reads only; has no effect.
 #pragma once
 
 #include <functional>
@@ -24,7 +24,7 @@ struct FleetPlan {
 
 base::Result<FleetPlan> plan_fleet(const FleetWish &wish);
 
-// The machines alone, their directories somewhere else than beneath the output.
+// The machines only, with their directories elsewhere than below the output.
 base::Result<Fleet> fleet_of(const FleetWish &wish, const std::function<std::string(const std::string &machine)> &directory_of);
 
 }  // namespace hostside

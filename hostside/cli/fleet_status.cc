@@ -16,7 +16,7 @@ namespace hostside {
 
 int exit_code_of(const FleetResult &result) { return result.count(Outcome::passed) == result.machines.size() ? 0 : 1; }
 
-// Waits for its end if that is asked for.
+// Waits for the fleet's end if requested.
 int show_fleet_status(const FleetWish &wish) {
     constexpr int not_over = 2;
     constexpr auto pause = std::chrono::seconds(3);

@@ -1,4 +1,4 @@
-// `runvm fleet --status`: how a fleet is that others run, or what one of this host noted last.
+// `runvm fleet --status`: the state of a fleet that others run, or the last state that a fleet of this host recorded.
 #pragma once
 
 #include "hostside/cli/fleet_wish.h"
@@ -6,7 +6,7 @@
 
 namespace hostside {
 
-// The command's exit status.
+// Returns the command's exit status.
 int show_fleet_status(const FleetWish &wish);
 
 int exit_code_of(const FleetResult &result);

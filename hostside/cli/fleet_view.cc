@@ -16,7 +16,7 @@ namespace hostside {
 
 namespace {
 
-// What can't be told is lost, never the fleet: standard output may be a pipe that nobody reads any more.
+// Ignores errors, because the fleet must go on even if standard output is a pipe without a reader.
 void print(const std::string &text) {
     (void)std::fputs(text.c_str(), stdout);
     (void)std::fflush(stdout);

@@ -1,4 +1,4 @@
-// A fleet while it runs, on standard output: a table that is drawn over itself on a terminal, a line for each change elsewhere.
+// Shows a running fleet on standard output: a table that is redrawn in place on a terminal, otherwise one line per change.
 #pragma once
 
 #include <chrono>
@@ -11,14 +11,14 @@ namespace hostside {
 
 class FleetView {
   public:
-    // `may_draw`: over itself, if standard output is a terminal. One that nobody sits at, as a build of Nix has, is not drawn on.
+    // `may_draw`: redraw in place if standard output is a terminal. False for a terminal without a user, as in a Nix build.
     explicit FleetView(bool may_draw = true);
 
     void changed(const MachineResult &machine) const;  // a machine's outcome
-    void tick(const FleetResult &result);              // from time to time: draws what moved
-    void last(const FleetResult &result);              // the end: the table once more, and how many failed
+    void tick(const FleetResult &result);              // called regularly; redraws what changed
+    void last(const FleetResult &result);              // the end: draws the table again and counts the failures
 
-    // Where a person looks next: what each failed machine of `directory` said.
+    // Shows where to look next: what each failed machine in `directory` reported.
     static void tell_where(const std::string &directory, const FleetResult &result);
 
   private:

@@ -1,4 +1,4 @@
-// What is wanted of `runvm fleet`, as its flags said it.
+// What the flags of `runvm fleet` request.
 #pragma once
 
 #include <string>
@@ -11,7 +11,7 @@ struct FleetWish {
     std::vector<std::string> only, sbatch, nix_options, system_features, gathered;
     int memory_mib = 0, processors = 0;
     bool fail_fast = false, resume = false, wait = false;
-    // For engines: 123 when a machine's QEMU failed; 0 whatever the machines came to.
+    // For engines: exit with 123 if a machine's QEMU failed; exit with 0 whatever the results.
     bool exit_qemu_failed = false, results_suffice = false;
 };
 

@@ -44,7 +44,7 @@ std::string hex_of(std::string_view bytes, std::string_view between) {
     return text;
 }
 
-// Version 4, as systemd and the kernel make theirs.
+// Version 4, like those of systemd and the kernel.
 std::string uuid_of(std::string bytes, bool dashes) {
     bytes[6] = static_cast<char>((bytes[6] & 0x0f) | 0x40);
     bytes[8] = static_cast<char>((bytes[8] & 0x3f) | 0x80);
@@ -54,12 +54,12 @@ std::string uuid_of(std::string bytes, bool dashes) {
     return text;
 }
 
-// QEMU's own for a card that has none on its command line.
+// QEMU's default MAC for a card without one on its command line.
 constexpr std::string_view default_address = "52:54:00:12:34:56";
 
 Result<Monitor> monitor_of(const std::string &run_directory) {
     constexpr auto pause = std::chrono::milliseconds(2);
-    constexpr int patience = 30'000;  // QEMU that did not start ends us with the launcher
+    constexpr int patience = 30'000;  // if QEMU does not start, the launcher ends this process
     const std::string path = run_directory + "/" + std::string(qmp_socket);
     for (int i = 0;; ++i, std::this_thread::sleep_for(pause)) {
         auto monitor = Monitor::connect(path);
@@ -68,7 +68,7 @@ Result<Monitor> monitor_of(const std::string &run_directory) {
     }
 }
 
-// By the agent, that runs in the guest as it did when it was saved.
+// Uses the agent, which runs in the guest as it did when the machine was saved.
 Result<> tell_agent(const std::string &run_directory, const ForkNews &news) {
     constexpr int patience_s = 60;
     std::string said;

@@ -1,5 +1,5 @@
-// A machine that is restored from a snapshot instead of booted: what it is told that makes it one of its own, and who does that
-// beside the launcher, which listens to the machine meanwhile.
+// Restores a machine from a snapshot instead of booting it: the data that makes the fork a machine of its own, and the process
+// that delivers it while the launcher listens to the machine.
 #pragma once
 
 #include <sys/types.h>
@@ -15,16 +15,16 @@
 
 namespace hostside {
 
-// The machine's disk is the snapshot's, and it has the kernel parameters of one that is saved.
+// Gives the machine the snapshot's disk and the kernel parameters of a machine that is saved.
 void be_saved(Machine &machine, const std::string &point, const std::string &disk);
 
-// `name`: the fork's, which no other machine of this host has.
+// `name`: the fork's name, unique on this host.
 base::Result<mounts::exec::ForkNews> fork_news(const Machine &machine, const Manifest &manifest, const std::string &name);
 
-// With the time as it is now.
+// Adds the current time.
 std::string text_of(mounts::exec::ForkNews news);
 
-// A process that loads the state into QEMU, lets it run, and has the guest's agent do its part; it ends with us.
+// A process that loads the state into QEMU, resumes it, and makes the guest's agent do its part. It ends with this process.
 class Waker {
   public:
     static base::Result<Waker> start(const Snapshot &snapshot, const std::string &run_directory, mounts::exec::ForkNews news);
@@ -34,7 +34,7 @@ class Waker {
     Waker &operator=(const Waker &) = delete;
     ~Waker();
 
-    // To be read from when it is done.
+    // Becomes readable when the process is done.
     [[nodiscard]] int fd() const { return told_.get(); }
     // Empty: the fork runs.
     [[nodiscard]] std::string failure() const;
@@ -45,14 +45,14 @@ class Waker {
     base::Fd told_;
 };
 
-// The restoring of one run, from the look at the snapshot to the moment when the fork runs. Without a snapshot it does nothing.
+// Restores one run, from reading the snapshot until the fork runs. Does nothing without a snapshot.
 class Restoring {
   public:
-    // `from`: the snapshot's path; empty: the machine is booted.
+    // `from`: the snapshot's path. Empty: the machine is booted.
     static base::Result<Restoring> open(const std::string &from);
-    // Right before QEMU starts.
+    // Call right before QEMU starts.
     base::Result<> begin(const Machine &machine, const std::string &run_directory);
-    // When fd() can be read from. False: it failed.
+    // Call when fd() is readable. False: the restore failed.
     bool finish();
 
     [[nodiscard]] bool wanted() const { return saved_.has_value(); }
@@ -60,11 +60,11 @@ class Restoring {
     [[nodiscard]] std::string memory_file() const { return saved_ ? saved_->file(snapshot_memory) : ""; }
     [[nodiscard]] int fd() const { return waker_ ? waker_->fd() : -1; }
     [[nodiscard]] bool was_ready() const { return saved_ && saved_->manifest.point == "ready"; }
-    // A line for the guest's stage 1, on the status port; may be empty.
+    // A line for the guest's stage 1, sent on the status port; may be empty.
     [[nodiscard]] const std::string &first_words() const { return first_words_; }
-    // The machine runs: it was booted, or the fork goes on.
+    // The machine runs: it was booted, or the fork was resumed.
     [[nodiscard]] bool awake() const { return awake_; }
-    // Why it does not; empty: no failure.
+    // Why the fork does not run. Empty: no failure.
     [[nodiscard]] const std::string &failure() const { return failure_; }
     [[nodiscard]] base::Result<> check(const Machine &machine, const HostFacts &host) const {
         return check_traits(saved_->manifest, machine, host, saved_->path);

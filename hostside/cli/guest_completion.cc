@@ -21,7 +21,7 @@ constexpr std::array<GuestVerb, 8> stage1_verbs{{{"devices", "--device --label -
                                                  {"union", "diff"},
                                                  {"unionfs", "-o -f -d"}}};
 
-// After -o, what has a value with its `=`.
+// Values for -o; options with a value end in `=`.
 constexpr std::string_view union_options =
     "lowerdir= upperdir= workdir= cow mode=auto mode=store mode=throughput io_uring=on io_uring=off max_files= submounts=hide "
     "submounts=follow chroot= allow_other nonempty hide_meta_files stale_readers trace= volatile userxattr";

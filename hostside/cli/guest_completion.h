@@ -1,5 +1,5 @@
-// The completions of `stage1` and `unionfs`, printed with runvm's own (zsh's begins it): the guest's programs have no room for
-// them. A test holds them to what the programs say of themselves.
+// Completions for `stage1` and `unionfs`. They are printed with runvm's own (zsh's come first), because the guest's programs
+// have no room for them. A test compares them with the programs' own help.
 #pragma once
 
 #include <string>

@@ -28,10 +28,10 @@ struct InVm {
     std::string before, after;
 };
 
-// A line of a shell's here.
+// Runs a line in the host's shell.
 Result<> run_hook(const std::string &line, std::string_view flag) {
     if (line.empty()) return {};
-    // Standard output is the command's alone.
+    // Standard output is only for the command.
     auto exit = base::run({.argv = {"/bin/sh", "-c", "exec >&2\n" + line}});
     if (!exit) return std::unexpected(exit.error());
     return exit->status == 0 ? Result<>() : fail(0, "run", flag, std::format("it ended with status {}", exit->status));

@@ -1,5 +1,5 @@
-// `runvm in-vm`: one command as a whole machine, as vmTools.runInLinuxVM has it: stage 1 mounts, there is no stage 2, and when
-// the command ends, so does the machine.
+// `runvm in-vm`: runs one command as a whole machine, like vmTools.runInLinuxVM. Stage 1 mounts, there is no stage 2, and the
+// machine ends with the command.
 #pragma once
 
 namespace CLI {

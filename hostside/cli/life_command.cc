@@ -45,7 +45,7 @@ bool gone_within(const Running &m, std::chrono::milliseconds limit) {
     return false;
 }
 
-// The power button, then the launcher's SIGTERM, which ends QEMU with its disks flushed.
+// Presses the power button, then sends SIGTERM to the launcher, which ends QEMU after flushing its disks.
 int stop(const std::string &name, bool now, int patience_s) {
     auto m = find_machine(name);
     if (!m) return refuse(m.error());
@@ -62,7 +62,7 @@ int stop(const std::string &name, bool now, int patience_s) {
 int console(const std::string &name) {
     auto m = find_machine(name);
     if (!m) return refuse(m.error());
-    // QEMU would let a second one wait without a word.
+    // QEMU would silently let a second client wait.
     auto alone = FileLock::take(in(*m, "console.lock"), "console of " + name);
     if (!alone) return refuse(alone.error());
     auto socket = connect_unix(in(*m, console_socket));
@@ -88,13 +88,13 @@ int console(const std::string &name) {
         const std::string_view typed(chunk.data(), static_cast<size_t>(std::max<ssize_t>(n, 0)));
         if (typed.find(leave) != std::string_view::npos) return 0;
         if (n <= 0)
-            polls[0].fd = -1;  // no more to type; the guest's output goes on
+            polls[0].fd = -1;  // no more input; the guest's output goes on
         else if (auto sent = base::write_all(socket->get(), typed, "console"); !sent)
             return refuse(sent.error());
     }
 }
 
-// Beside the console: in stage 1 the initrd's shell or prompt, later a shell of the system's, through the guest's agent.
+// A terminal beside the console: in stage 1 the initrd's shell or prompt, later a shell of the system, through the agent.
 int debug_console(const std::string &name) {
     auto m = find_machine(name);
     if (!m) return refuse(m.error());

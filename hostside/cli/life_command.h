@@ -1,4 +1,4 @@
-// `runvm stop | console | qmp`: what one does with a machine that runs.
+// `runvm stop | console | qmp`: commands for a running machine.
 #pragma once
 
 #include <string>
@@ -11,7 +11,7 @@ class App;
 
 namespace hostside {
 
-// Error: it does not run; the others that do are named.
+// Error: the machine does not run; names the machines that do.
 base::Result<Running> find_machine(const std::string &name);
 
 void add_life_commands(CLI::App &app, int &status);

@@ -33,7 +33,7 @@ Result<DiskWord> disk_of(const std::string &word) {
     if (size.ends_with('G') || size.ends_with('M')) size.remove_suffix(1);
     int number = 0;
     const auto [end, error] = std::from_chars(size.data(), size.data() + size.size(), number);
-    constexpr int most = 64 << 10;  // of either unit
+    constexpr int most = 64 << 10;  // for both units
     if (error != std::errc{} || end != size.data() + size.size() || number < 1 || number > most)
         return fail(0, "add disk", word, "expected FILE or FILE,SIZE with a size as 512, 512M or 2G");
     return DiskWord{word.substr(0, comma), number * factor};
@@ -65,7 +65,7 @@ Result<std::vector<DiskWord>> disks_of(const std::vector<std::string> &words, bo
     for (const auto &word : words) {
         auto disk = disk_of(word);
         if (!disk) return std::unexpected(disk.error());
-        // The hook before may make one.
+        // The hook that runs first may create the file.
         if (disk->mib == 0 && !made_before && ::access(disk->file.c_str(), F_OK) < 0)
             return fail(errno, "add disk", disk->file, "with a size, --disk FILE,SIZE, it is created");
         disks.push_back(std::move(*disk));
@@ -77,7 +77,7 @@ Result<> add_disks(Arguments &arguments, const std::vector<DiskWord> &disks, con
     for (const auto &disk : disks) {
         if (disk.mib > 0)
             if (auto made = ensure_image(qemu, disk.file, disk.mib); !made) return std::unexpected(made.error());
-        // By what the user says, never by the content, which a guest may have written.
+        // The user determines the format, never the content, which a guest may have written.
         const std::string_view format = disk.mib > 0 || disk.file.ends_with(".qcow2") ? "qcow2" : "raw";
         add_setting(arguments, "drives", std::format(R"({{"file":{},"format":"{}"}})", base::json_text(disk.file), format));
     }

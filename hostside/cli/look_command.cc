@@ -29,11 +29,11 @@ using base::Result;
 
 constexpr int not_running = 1;
 
-// A machine that runs, or one that did.
+// A machine that runs or ran.
 struct Seen {
     std::string name, path;
     RunRecord record;
-    long pid = 0;  // the launcher's; 0: it does not run
+    long pid = 0;  // the launcher's PID; 0: not running
 };
 
 struct Looked {
@@ -119,7 +119,7 @@ int list(const Looked &how) {
     return 0;
 }
 
-// QEMU's own word: running, paused, …
+// QEMU's own term: running, paused, …
 std::string qemu_state(const Seen &one) {
     auto answer = qmp(one.path + "/" + std::string(qmp_socket), R"({"execute":"query-status"})");
     constexpr std::string_view key = "\"status\": \"";
@@ -149,7 +149,7 @@ Result<std::string> console_of(const Seen &one) {
     for (const std::string_view part : {console_log_before, console_log}) {
         const std::string path = one.path + "/" + std::string(part);
         auto log = base::open_at(AT_FDCWD, path, O_RDONLY | O_NOFOLLOW);
-        if (!log && log.error().code == ENOENT) continue;  // nothing was said yet, or not that much
+        if (!log && log.error().code == ENOENT) continue;  // nothing was printed yet, or too little for two files
         if (!log) return std::unexpected(log.error());
         auto text = base::read_all(log->get(), path, limit_bytes);
         if (!text) return text;
@@ -163,7 +163,7 @@ int logs(const Looked &how) {
     if (!one) return refuse(one.error());
     auto text = console_of(*one);
     if (!text) return refuse(text.error());
-    // A terminal would obey what the guest says; a file or a pipe has it as it was.
+    // A terminal would interpret the guest's control characters. Files and pipes get the text unchanged.
     const bool terminal = ::isatty(STDOUT_FILENO) == 1;
     if (auto wrote = base::write_all(STDOUT_FILENO, terminal ? printable_lines(*text) : *text, "stdout"); !wrote)
         return refuse(wrote.error());

@@ -1,4 +1,4 @@
-// `runvm list | status | logs`: what runs, what ran last, how it fares and what it said.
+// `runvm list | status | logs`: machines that run or ran last, their state, and their consoles.
 #pragma once
 
 namespace CLI {

@@ -28,11 +28,11 @@ namespace hostside {
 
 namespace {
 
-// What the launcher is, in its process: no terminal, and what it says goes where our errors go.
+// The launcher in its own process: without a terminal, and with its output on our standard error.
 [[noreturn]] void be_launcher(Arguments arguments, base::Fd told, pid_t parent) {
     (void)::setsid();
     (void)::prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (::getppid() != parent) std::_Exit(launcher_error);  // it ended before we could ask
+    if (::getppid() != parent) std::_Exit(launcher_error);  // the parent ended before prctl
     const base::Fd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
     (void)::dup2(null.get(), STDIN_FILENO);
     (void)::dup2(STDERR_FILENO, STDOUT_FILENO);

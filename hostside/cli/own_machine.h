@@ -1,4 +1,4 @@
-// A machine that is booted for one command, and powered off after it: in a process of its own, which dies with us.
+// A machine that is booted for one command and powered off after it. Its launcher is a process that dies with this one.
 #pragma once
 
 #include <sys/types.h>
@@ -13,20 +13,20 @@ struct Arguments;
 
 class OwnMachine {
   public:
-    // Returns when QEMU runs. Error: it did not come to that, why is said, and this is its launcher's exit code.
+    // Returns when QEMU runs. Error: QEMU did not start. The reason is printed, and the error is the launcher's exit code.
     static std::expected<OwnMachine, int> boot(Arguments arguments);
     OwnMachine(OwnMachine &&other) noexcept;
     OwnMachine &operator=(OwnMachine &&) = delete;
     OwnMachine(const OwnMachine &) = delete;
     OwnMachine &operator=(const OwnMachine &) = delete;
-    // Ends it if it runs.
+    // Ends the machine if it still runs.
     ~OwnMachine();
 
     [[nodiscard]] const std::string &run_directory() const { return run_directory_; }
     [[nodiscard]] std::string name() const;
-    // Synced and powered off; ended, when it takes more than `patience_s`. The launcher's exit code.
+    // Syncs and powers off; ends QEMU after `patience_s`. Returns the launcher's exit code.
     int power_off(int patience_s);
-    // It has ended, or is about to: its launcher's exit code, which says why (exit_code.h).
+    // Call when the machine has ended or is about to. Returns the launcher's exit code, which tells the reason (exit_code.h).
     int wait();
 
   private:

@@ -37,7 +37,7 @@ base::Result<std::vector<mounts::PathInfo>> from_database(const ReginfoOptions &
     return nixdb::closure(options.database, roots);
 }
 
-// Without --hash the hashes and sizes are zeros, as 2013's pathsFromGraph printed them: "not known".
+// Without --hash, hashes and sizes are zeros ("not known"), as 2013's pathsFromGraph printed them.
 base::Result<std::vector<mounts::PathInfo>> from_graphs(const ReginfoOptions &options) {
     nixdb::Paths paths;
     for (const auto &name : options.graphs) {

@@ -1,4 +1,4 @@
-// `runvm reginfo`: the registration of a closure, from the host's Nix database, without calling Nix.
+// `runvm reginfo`: reads a closure's registration from the host's Nix database, without calling Nix.
 #pragma once
 
 namespace CLI {
@@ -7,7 +7,7 @@ class App;
 
 namespace hostside {
 
-// Adds the subcommand; when it ran, `status` is its exit code: 0 written, 1 failed.
+// Adds the subcommand. After it ran, `status` is its exit code: 0 written, 1 failed.
 void add_reginfo_command(CLI::App &app, int &status);
 
 }  // namespace hostside

@@ -21,7 +21,7 @@ namespace hostside {
 
 namespace {
 
-// One read, all of it written. False: the reading end is at its end, or the other took no more.
+// Does one read and writes all of it. False: end of input, or the output is closed.
 bool pass_on(int from, int to) {
     std::array<char, 65536> chunk;
     const ssize_t n = ::read(from, chunk.data(), chunk.size());
@@ -29,7 +29,7 @@ bool pass_on(int from, int to) {
     return n > 0 && base::write_all(to, {chunk.data(), static_cast<size_t>(n)}, "relay").has_value();
 }
 
-// Nobody reads what we would say: a guest sees its connection end.
+// Prints no errors, because nobody would read them. The guest sees its connection end.
 int relay(const std::string &address, int port) {
     sockaddr_in to{};
     to.sin_family = AF_INET;
@@ -43,7 +43,7 @@ int relay(const std::string &address, int port) {
         if (::poll(polls.data(), polls.size(), -1) < 0 && errno != EINTR) return launcher_error;
         if (polls[1].revents != 0 && !pass_on(socket.get(), STDOUT_FILENO)) return 0;
         if (polls[0].revents == 0 || pass_on(STDIN_FILENO, socket.get())) continue;
-        polls[0].fd = -1;  // the guest has said all; the answer may still come
+        polls[0].fd = -1;  // the guest has sent everything; the answer may still come
         polls[0].revents = 0;
         (void)::shutdown(socket.get(), SHUT_WR);
     }
@@ -58,12 +58,12 @@ void add_relay_command(CLI::App &app, int &status) {
     };
     auto words = std::make_shared<Words>();
     CLI::App *command = app.add_subcommand("relay", "join standard input and output to a TCP port");
-    command->group("");  // QEMU's, not a person's
+    command->group("");  // for QEMU, not for users
     command->add_option("socket", words->socket)->required();
     command->add_option("address", words->address)->required();
     command->add_option("port", words->port)->required();
     command->callback([&status, words] {
-        // A machine that was started without a launcher (--print) has no relay but this.
+        // A machine that was started without a launcher (--print) has no other relay.
         const bool taken = hand_over(words->socket, std::format("{} {}", words->address, words->port), STDIN_FILENO).has_value();
         status = taken ? 0 : relay(words->address, words->port);
     });

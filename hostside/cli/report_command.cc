@@ -45,7 +45,7 @@ Result<std::string> file(const std::string &path) {
     return base::read_all(fd->get(), path, report_limit_bytes);
 }
 
-// A machine's name, or a file's: that has a slash or ends in .json. Empty: of the run that ended last.
+// Takes a machine's name, or a file with a slash or ending in .json. Empty: the run that ended last.
 Result<std::string> text_of(std::string &what) {
     if (what.contains('/') || what.ends_with(".json")) return file(what);
     auto machines = running_machines();
@@ -98,7 +98,7 @@ int compare(const Wish &wish) {
     return 1;
 }
 
-// Those of a machine that runs, of the last run of a name, or of the run that ended last.
+// The paths of a running machine, of a name's last run, or of the run that ended last.
 Result<TracedPaths> paths_of(std::string &what) {
     auto machines = running_machines();
     if (!machines) return std::unexpected(machines.error());

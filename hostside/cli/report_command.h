@@ -1,4 +1,4 @@
-// `runvm report`: what stage 1 did in a boot, to be looked at, and two boots compared.
+// `runvm report`: shows what stage 1 did in a boot, or compares two boots.
 #pragma once
 
 namespace CLI {

@@ -14,7 +14,7 @@ namespace hostside {
 
 namespace {
 
-// What a person hears when it happens; how a run ended is told last (ending.h).
+// What the user is told right away. How a run ended comes last (ending.h).
 std::string sentence(const RunEvent &event) {
     switch (event.kind) {
     case RunEvent::ready: return "ready";
@@ -32,7 +32,7 @@ std::string sentence(const RunEvent &event) {
 
 namespace {
 
-// Standard error may be a full disk, or closed: what can't be told there is lost, never the guest's status. std::print throws.
+// Ignores errors, because a full disk or a closed standard error must not change the exit status. std::print throws.
 void tell(const std::string &line) {
     (void)std::fputs((line + "\n").c_str(), stderr);
     (void)std::fflush(stderr);
@@ -70,7 +70,7 @@ void Reporter::event(const RunEvent &event) const {
     if (view_ != nullptr) view_->event(event);
     const std::string line = sentence(event);
     if (!line.empty()) note(std::format("{:.1f} s: {}", seconds(), line));
-    // Whoever sits there is asked what to do next.
+    // The guest asks the user there what to do next.
     if (view_ != nullptr && event.kind == RunEvent::stage1_failure)
         note(std::format("{:.1f} s: stage 1 failed: {}; ctrl-a x ends the machine", seconds(), event.text));
 }

@@ -1,4 +1,4 @@
-// What a run tells about itself on standard error: sentences for people, or events as JSON lines for programs.
+// What a run reports on standard error: sentences for people, or events as JSON lines for programs.
 #pragma once
 
 #include <chrono>
@@ -11,25 +11,25 @@
 
 namespace hostside {
 
-// One line for a person: `runvm: TEXT`, printable, whatever names and labels of others are in it.
+// Prints one line for a person, `runvm: TEXT`. The line is printable, whatever foreign names and labels the text contains.
 void say(const std::string &text);
 
-// Says the error; returns the exit code of a launcher that failed.
+// Prints the error; returns the exit code of a failed launcher.
 int refuse(const base::Error &error);
 
-// The last words of a run (ending.h); the first line in colour where a terminal has it (NO_COLOR, TERM=dumb: none).
+// Prints a run's last words (ending.h). The first line is colored if the terminal supports it (NO_COLOR, TERM=dumb: no color).
 void say_last(const std::vector<std::string> &lines);
 
 class Reporter {
   public:
-    // `view`: a person's terminal, which has the lines then. It may go before us; see without_view().
+    // `view`: the terminal that then shows the lines. It may be destroyed before the reporter; see without_view().
     Reporter(bool json, ConsoleView *view, bool quiet = false) : json_(json), quiet_(quiet), view_(view) {}
     void without_view() { view_ = nullptr; }
 
     void event(const RunEvent &event) const;
     void note(const std::string &text) const;
     [[nodiscard]] double seconds() const;  // since the launcher's start
-    // Work that takes a while begins: "making the initrd".
+    // Announces work that takes a while: "making the initrd".
     void progress(const std::string &text) const;
 
   private:

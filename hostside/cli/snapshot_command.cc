@@ -35,7 +35,7 @@ struct SnapshotWish {
     bool after_given = false;
 };
 
-// Each with why not, in the order of how likely it is met.
+// Each refusal with its reason, the most likely first.
 Result<> can_be_saved(const Machine &m) {
     const bool ready = m.snapshot_point == "ready";
     const bool agent_off = std::ranges::contains(m.kernel_params, std::format("{}=off", mounts::protocol::agent_parameter));
@@ -67,13 +67,13 @@ Result<> can_be_saved(const Machine &m) {
     return {};
 }
 
-// What `auto` means here; the forks must not decide otherwise.
+// What `auto` means here. The forks must use the same.
 std::string store_kind_of(const Machine &m) {
     if (m.store_kind != "auto" || m.store.empty()) return m.store_kind;
     return m.snapshot_point == "ready" ? "erofs" : "9p";
 }
 
-// The description as a fork has it: with all that the environment and flags said, wherever the fork is started.
+// The description for forks: includes the environment and flags, so that a fork can be started anywhere.
 Result<std::string> description_of(const Arguments &arguments, const std::string &store_kind) {
     auto layers = layers_of(arguments);
     if (!layers) return std::unexpected(layers.error());
@@ -82,13 +82,13 @@ Result<std::string> description_of(const Arguments &arguments, const std::string
         [](const std::string &json) { return with_absolute_paths(json, fs::current_path().string()); });
 }
 
-// Until it is where it is to be saved; with an agent, where a fork needs one.
+// Waits until the machine can be saved; with an agent, where a fork needs one.
 Result<> wait_until_there(const OwnMachine &machine, const SnapshotWish &wish, const Machine &m, const std::string &after) {
     if (m.snapshot_point != "ready") return {};
     const ExecWish there{.machine = machine.name(), .run_directory = machine.run_directory(), .patience_s = -1};
     if (wish.after_given || !after.empty())
         if (auto waited = wait_until(there, after); !waited) return waited;
-    // It answers.
+    // Check that the agent answers.
     ExecWish asked = there;
     asked.request.task = "get /proc/uptime";
     asked.streams.signals = false;
@@ -105,7 +105,7 @@ Result<> save(const OwnMachine &machine, NewSnapshot &snapshot) {
     return snapshot.finish();
 }
 
-// The launcher's words for a machine: what it runs on, and where its plan is written down before anything is done.
+// Arguments for the launcher: the memory file to use, and the manifest to write before anything is done.
 Arguments template_of(const SnapshotWish &wish, const Machine &m, const NewSnapshot &snapshot, Manifest manifest) {
     Arguments arguments = wish.machine;
     arguments.decided = m;
@@ -117,7 +117,7 @@ Arguments template_of(const SnapshotWish &wish, const Machine &m, const NewSnaps
         manifest.traits = traits_of(planned, host);
         return base::replace_file(path, manifest_text(manifest), 0600);
     };
-    // When we are killed, the launcher is told to end, and has the last word.
+    // If we are killed, the launcher is told to end and cleans up.
     arguments.at_end = [path = snapshot.part("")] { NewSnapshot::abandon(path); };
     return arguments;
 }
@@ -134,7 +134,7 @@ int make_snapshot(const SnapshotWish &wish) {
     const Manifest manifest{m->snapshot_point, std::move(*description), !m->disk_image.empty(), m->node_number, {}};
     be_saved(*m, manifest.point, manifest.disk ? snapshot->part(snapshot_disk) : "");
     m->ephemeral = false;
-    // QEMU would make it for others to read.
+    // QEMU would create it readable by others.
     if (auto memory = base::open_at(AT_FDCWD, snapshot->part(snapshot_memory), O_RDWR | O_CREAT | O_EXCL, 0600); !memory)
         return refuse(memory.error());
     Arguments arguments = template_of(wish, *m, *snapshot, manifest);

@@ -1,4 +1,4 @@
-// `runvm snapshot`: a machine is booted once and saved, for `runvm run --from`.
+// `runvm snapshot`: boots a machine once and saves it for `runvm run --from`.
 #pragma once
 
 namespace CLI {

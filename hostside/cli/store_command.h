@@ -1,4 +1,4 @@
-// `runvm commit | rollback`: what a machine that runs added to its store goes to the host's, or goes.
+// `runvm commit | rollback`: moves what a running machine added to its store into the host's store, or removes it.
 #pragma once
 
 namespace CLI {

@@ -30,7 +30,7 @@ bool is_unit(const std::string &text) {
 
 }  // namespace
 
-// NixOS links its systemd there; a system whose init is systemd itself has prepare-root.
+// NixOS has a link to its systemd there. A system with systemd as its init has prepare-root.
 std::string default_target(const Machine &machine) {
     const std::string system = machine.toplevel.empty() ? "" : in_store(machine.store, machine.toplevel);
     for (const char *name : {"/systemd", "/prepare-root"})
@@ -61,7 +61,7 @@ Result<> wait_until(const ExecWish &machine, const std::string &after) {
         if (!end) return std::unexpected(end.error());
         if (end->kind == End::exited && end->code == 0) return {};
         if (end->kind == End::signalled) return base::fail(0, "wait for", after, "interrupted");
-        // Before the system is activated it may have no shell.
+        // Before activation, the system may have no shell.
         if (end->kind == End::failed && end->code == no_such_program && !is_unit(after)) continue;
         if (end->kind == End::failed) return base::fail(0, "wait for", after, end->text);
         if (is_unit(after))
@@ -74,7 +74,7 @@ int work_within(const Arguments &arguments, const std::optional<std::string> &af
     auto described = machine_of(arguments);
     if (!described) return refuse(described.error());
     Arguments quietly = arguments;
-    quietly.quiet = arguments.quiet || !arguments.from.empty();  // its end is ours, and no news
+    quietly.quiet = arguments.quiet || !arguments.from.empty();  // no report: the caller ends the machine
     auto machine = OwnMachine::boot(std::move(quietly));
     if (!machine) return machine.error();
     const ExecWish wish{.machine = machine->name(), .run_directory = machine->run_directory(), .patience_s = -1};
@@ -83,12 +83,12 @@ int work_within(const Arguments &arguments, const std::optional<std::string> &af
     const auto status = wait_until(wish, after.value_or(target)).and_then([&] { return work(wish); });
     if (status) {
         constexpr int patience_s = 30;
-        // What a fork wrote to its disk goes with it: nothing is to be brought in order.
+        // A fork's disk changes are discarded, so it needs no clean shutdown.
         if (arguments.from.empty()) (void)machine->power_off(patience_s);
         return *status;
     }
     say(base::message(status.error()));
-    // Its launcher knows better why, if it ended.
+    // If the machine ended, its launcher knows the reason better.
     if (!status.error().hint.contains("machine ended")) return launcher_error;
     const int code = machine->wait();
     return code == 0 ? static_cast<int>(launcher_error) : code;

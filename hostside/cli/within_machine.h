@@ -1,4 +1,5 @@
-// A machine that is booted for one piece of work: brought to where the work can begin, and powered off after it.
+// A machine that is booted for one piece of work. It is brought to the point where the work can begin and powered off
+// afterwards.
 #pragma once
 
 #include <functional>
@@ -21,14 +22,14 @@ struct Machine;
 // --after UNIT|COMMAND
 CLI::Option *add_after(CLI::App &command, std::string &after);
 
-// What a system with systemd is waited for; empty: it has none.
+// What to wait for in a system with systemd. Empty: the system has no systemd.
 std::string default_target(const Machine &machine);
 
-// Until the machine is where the work wants it: a unit of systemd is active, or a shell's command succeeds. Empty: at once.
+// Waits until the machine is ready for the work: a systemd unit is active, or a shell command succeeds. Empty: does not wait.
 base::Result<> wait_until(const ExecWish &machine, const std::string &after);
 
-// `after`: absent for multi-user.target, if the system has systemd. `work` has the machine as an ExecWish without a request,
-// and says our exit status. A machine that ended before the work did says it itself.
+// `after`: absent means multi-user.target, if the system has systemd. `work` gets an ExecWish without a request and returns the
+// exit status. A machine that ends too early reports that itself.
 int work_within(const Arguments &arguments, const std::optional<std::string> &after,
                 const std::function<base::Result<int>(const ExecWish &machine)> &work);
 

@@ -26,7 +26,7 @@ class Check {
   public:
     explicit Check(const std::string &origin) : origin_(origin) {}
 
-    // In a list, an object is whole: it has what is required, and gets its defaults.
+    // Objects in lists are complete: required fields must be set, and defaults are filled in.
     Result<> object(Json &value, const std::vector<Option> &fields, const std::string &path, bool whole, bool in_list) const {
         if (!value.is_object()) return wrong(path, "an object", value);
         Json result = Json::object();
@@ -82,7 +82,7 @@ class Check {
         return {};
     }
 
-    // NixOS's attribute sets: {"src": {"source": …}} is [{"tag": "src", "source": …}].
+    // NixOS's attribute sets: {"src": {"source": …}} means [{"tag": "src", "source": …}].
     Result<> named_to_list(Json &value, const Option &option, const std::string &path) const {
         Json list = Json::array();
         for (auto &[name, inner] : value.items()) {
@@ -112,7 +112,7 @@ class Check {
     }
 
     Result<> one(Json &value, const Option &option, const std::string &path, bool in_list) const {
-        // null is how Nix writes "none".
+        // Nix writes null for "none".
         if (value.is_null() && !option.required && option.kind == Kind::text) value = "";
         if (value.is_null() && !option.required && option.kind == Kind::group) return {};
         switch (option.kind) {

@@ -1,5 +1,5 @@
-// Checks a layer's values against the options' rows and brings them into one form: attribute sets become lists, other
-// names of a key its name, null the empty text, and what an object in a list leaves out its default.
+// Checks a layer's values against the options' rows and normalizes them: attribute sets become lists, alternative key names
+// become the main name, null becomes an empty text, and objects in lists get their defaults.
 #pragma once
 
 #include "hostside/description/json.h"
@@ -8,7 +8,7 @@
 
 namespace hostside {
 
-// Error: the origin, the JSON pointer of what is wrong, and what is expected there.
+// Error: the origin, the JSON pointer of the problem, and what is expected there.
 base::Result<> check(Json &description, const std::string &origin);
 
 }  // namespace hostside

@@ -9,7 +9,7 @@ namespace hostside {
 
 namespace {
 
-// nixpkgs turns what a variable's name cannot hold into `_`.
+// nixpkgs replaces characters that a variable's name can't contain with `_`.
 std::string variable_name(std::string name) {
     std::ranges::replace_if(name, [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
     return "NIXPKGS_QEMU_KERNEL_" + name;

@@ -1,4 +1,4 @@
-// The environment of the 2013 launcher script, as layers of a description. Pure but for what it is given.
+// Turns the environment of the 2013 launcher script into layers of a description. Reads only what is passed in.
 #pragma once
 
 #include <functional>
@@ -10,7 +10,7 @@
 
 namespace hostside {
 
-// `get` is getenv(3). `name` is the machine's, for NIXPKGS_QEMU_KERNEL_<name>. Error: a value that is no UTF-8.
+// `get` is getenv(3). `name` is the machine's, for NIXPKGS_QEMU_KERNEL_<name>. Error: a value that is not UTF-8.
 base::Result<std::vector<Layer>> environment_layers(const std::function<const char *(const char *)> &get,
                                                     const std::string &name);
 

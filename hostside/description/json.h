@@ -1,4 +1,4 @@
-// The one JSON type of the description's files and of a fleet's; nothing else sees it.
+// The JSON type of descriptions and fleet files; no other code uses it.
 #pragma once
 
 #include <nlohmann/json.hpp>

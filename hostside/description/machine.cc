@@ -12,7 +12,7 @@ namespace {
 
 std::string string_in(const Json &object, const char *key) { return object[key].get<std::string>(); }
 
-// What an option's row says where it goes, goes there.
+// Stores each value in the member that its option's row names.
 void fill(Machine &machine, const Json &values, const std::vector<Option> &options) {
     for (const auto &option : options) {
         const Json &value = values[std::string(option.name)];
@@ -30,7 +30,7 @@ std::vector<std::string> split(const std::vector<std::string> &texts) {
     std::vector<std::string> all;
     for (const auto &one : texts) {
         const auto words = split_words(one, "");
-        if (words) all.insert(all.end(), words->begin(), words->end());  // a bad quote was an error of the check
+        if (words) all.insert(all.end(), words->begin(), words->end());  // check() has already reported bad quotes
     }
     return all;
 }
@@ -40,9 +40,9 @@ std::vector<std::string> split(const std::vector<std::string> &texts) {
 Machine machine_from_json(const Json &value) {
     Machine m;
     fill(m, value, options());
-    // NixOS's word for it; who names a kind means that.
+    // NixOS's name for it. An explicit store kind takes precedence.
     if (m.use_nix_store_image && m.store_kind == "auto") m.store_kind = "erofs";
-    // Of a system that is known it is made.
+    // runvm makes the boot disk if it knows the system.
     if (m.use_boot_loader && m.boot_disk.empty() && !m.toplevel.empty()) {
         m.boot_disk = "./" + m.name + "-boot.qcow2";
         m.boot_disk_format = "qcow2";
@@ -50,7 +50,7 @@ Machine machine_from_json(const Json &value) {
     if (m.efi_own_variables.empty()) m.efi_own_variables = "./" + m.name + "-efi-vars.fd";
     if (m.tpm_state.empty()) m.tpm_state = "./" + m.name + "-swtpm";
     if (m.use_secure_boot) {
-        // The firmware keeps its variables from the guest by system management mode, which pc has not.
+        // The firmware protects its variables from the guest with system management mode, which pc does not have.
         m.use_efi_boot = true;
         m.machine_type = "q35";
     }

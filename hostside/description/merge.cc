@@ -46,8 +46,8 @@ void lay_over(Merged &below, Json &into, const Json &from, const std::vector<Opt
     }
 }
 
-// What has no value and no default (resolution) is left out, so that the whole is a description again. Options are two levels
-// deep.
+// Leaves out options without a value or default (resolution), so that the result is a valid description. Options are nested two
+// levels deep.
 Json without_nothing(const Json &values) {
     Json result = Json::object();
     for (const auto &[key, value] : values.items()) {
@@ -88,7 +88,7 @@ Result<Merged> merged(const std::vector<Layer> &layers) {
         if (auto ok = check(*json, layer.origin); !ok) return std::unexpected(ok.error());
         lay_over(result, result.value, *json, options(), layer, "");
     }
-    // The one default that is made of other values.
+    // The only default that depends on other values.
     if (!result.origins.contains("diskImage"))
         result.value["diskImage"] =
             "./" + result.value["name"].get<std::string>() + "." + result.value["diskImageFormat"].get<std::string>();

@@ -1,4 +1,4 @@
-// Layers of a description, checked and laid over each other: the values, and who set each.
+// Checks and merges the layers of a description: the values, and which layer set each.
 #pragma once
 
 #include <map>
@@ -13,12 +13,12 @@ namespace hostside {
 
 struct Merged {
     Json value;
-    std::map<std::string, std::string> origins;  // by path: `qemu.machine`; absent: the default
+    std::map<std::string, std::string> origins;  // by path: `qemu.machine`; missing: the default
 };
 
 base::Result<Merged> merged(const std::vector<Layer> &layers);
 
-// Every default filled in and every value of its type, so this can't fail.
+// All defaults must be filled in and all values must have the right type, so this can't fail.
 Machine machine_from_json(const Json &value);
 
 }  // namespace hostside

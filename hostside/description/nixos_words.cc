@@ -16,8 +16,8 @@ namespace {
 using base::fail;
 using base::Result;
 
-// A key with the one value, as JSON, that is obeyed; empty: any will do, because it means something to an option alone that
-// is refused, or to the guest's own configuration.
+// A key and the only value, as JSON, that is accepted. Empty: any value, because the key only affects an option that is
+// refused, or the guest's own configuration.
 struct Obeyed {
     std::string_view group, key, value, why;
 };
@@ -45,7 +45,7 @@ class Words {
         for (const auto &[group, key, value, why] : obeyed) {
             Json *set = group_of(group);
             if (set == nullptr || !set->contains(key)) continue;
-            // Of these NixOS's default follows from useBootLoader.
+            // For these keys, NixOS's default depends on useBootLoader.
             const bool follows = key == "mountHostNixStore" || group == "directBoot";
             const bool loader = follows && all_.contains("useBootLoader") && all_["useBootLoader"] == true;
             if (!value.empty() && !loader && (*set)[std::string(key)] != Json::parse(value))
@@ -65,13 +65,13 @@ class Words {
             if (force.get<bool>()) all_["accelerator"] = "kvm";
             group_of("qemu")->erase("forceAccel");
         }
-        // `auto` is NixOS's word for the size that it chooses itself; so do we.
+        // `auto` means that NixOS chooses the size, and so does runvm.
         if (all_.contains("diskSize") && (all_["diskSize"] == "auto" || all_["diskSize"].is_null())) all_.erase("diskSize");
         if (const Json *direct = group_of("directBoot"); direct != nullptr && direct->empty()) all_.erase("directBoot");
         return {};
     }
 
-    // {size, driveConfig} is a size where driveConfig says nothing.
+    // {size, driveConfig} becomes a size if driveConfig sets nothing.
     Result<> sizes_of_disks() {
         if (!all_.contains("emptyDiskImages") || !all_["emptyDiskImages"].is_array()) return {};
         Json &disks = all_["emptyDiskImages"];
@@ -88,7 +88,7 @@ class Words {
         return {};
     }
 
-    // A drive as QEMU's options is one of `drives` where those options say what a drive of ours can.
+    // A drive in QEMU's options becomes an entry of `drives` if it sets only what our drives support.
     Result<> drives() {
         Json *qemu = group_of("qemu");
         if (qemu == nullptr || !qemu->contains("drives")) return {};
@@ -100,7 +100,7 @@ class Words {
         return {};
     }
 
-    // NixOS has made a file of a text already, and there is one way for all.
+    // NixOS has already written texts to files, so `source` is enough.
     Result<> credentials() {
         if (!all_.contains("credentials") || !all_["credentials"].is_object()) return {};
         for (auto &[name, credential] : all_["credentials"].items()) {
@@ -147,13 +147,13 @@ class Words {
         if (!drive.is_object() || !drive.contains("file") || !drive["file"].is_string())
             return refuse(here + "/file", "missing; it is a string: the image");
         const std::string file = drive["file"];
-        // NixOS's own, in its script's words; runvm makes the root disk and the empty ones itself.
+        // NixOS's own drives, in its script's syntax. runvm makes the root disk and the empty disks itself.
         if (file == "\"$NIX_DISK_IMAGE\"" || file.starts_with("$(pwd)/empty")) return {};
         if (file.find_first_of("$`") != std::string::npos)
             return refuse(here + "/file", "nothing of a shell is expanded ($ or `)");
         Json ours{{"file", file}};
         for (const auto &[key, value] : drive.items()) {
-            // The name is QEMU's alone.
+            // QEMU alone uses the name.
             if (key == "file" || key == "name" || says_nothing(value)) continue;
             const std::string set = here + "/" + pointer_token(key);
             if (key != "driveExtraOpts" && key != "deviceExtraOpts") return refuse(set, "no such option");
@@ -169,7 +169,7 @@ class Words {
         return {};
     }
 
-    // Error: why not.
+    // Error: the reason.
     static std::expected<void, std::string> take_drive_option(Json &ours, std::string_view set, std::string_view option,
                                                               const Json &said) {
         if (!said.is_string()) return std::unexpected("must be a string");

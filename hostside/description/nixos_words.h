@@ -1,5 +1,5 @@
-// What NixOS's `virtualisation` has that a description says in other words, or need not say: keys of our own in its place,
-// values that are obeyed anyway, and the reason why another value is refused. Pure.
+// Translates settings from NixOS's `virtualisation` that a description expresses differently or does not need. Some become keys
+// of our own, some are accepted because they hold anyway, and the others are refused with a reason. Pure.
 #pragma once
 
 #include <string>
@@ -9,8 +9,8 @@
 
 namespace hostside {
 
-// Of one layer, before its keys are checked; what is not NixOS's stays as it is. Error: the origin, the JSON pointer of the
-// key, and why its value can't be obeyed.
+// Translates one layer before its keys are checked; leaves all other keys as they are. Error: the origin, the JSON pointer of
+// the key, and why its value can't be honored.
 base::Result<> in_our_words(Json &description, const std::string &origin);
 
 }  // namespace hostside

@@ -4,7 +4,7 @@ namespace hostside {
 
 namespace {
 
-// A field of an object in a list has no member of its own.
+// Fields of objects in lists have no member in Machine.
 template <class T>
 Place place_of(T Machine::*member) {
     return member != nullptr ? Place(member) : Place();

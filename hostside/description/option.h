@@ -1,6 +1,5 @@
-// One option of a description as data: name, type, limits, default, help, and the member of Machine that it fills. All
-// that is known of an option stands in its row; the checks, the schema, the flags, the completions and the manual page
-// are made from the rows.
+// One option of a description as data: name, type, limits, default, help, and its member of Machine. Its row holds everything
+// about an option; checks, schema, flags, completions and manual page are generated from the rows.
 #pragma once
 
 #include <string>
@@ -19,35 +18,35 @@ enum class Kind {
     integer,
     texts,
     integers,
-    group,   // an object whose keys are options themselves: `qemu`
-    objects  // a list of objects, or an object of them by name, as NixOS's attribute sets are
+    group,   // an object whose keys are options: `qemu`
+    objects  // a list of objects, or an object of objects by name, like NixOS's attribute sets
 };
 
 using Place = std::variant<std::monostate, std::string Machine::*, bool Machine::*, int Machine::*, unsigned Machine::*,
                            std::vector<std::string> Machine::*, std::vector<int> Machine::*>;
 
-// A flag's short form of an object, as JSON text: `2222:22` for a forwarded port.
+// A flag's short form for an object; returns JSON text. `2222:22` is a forwarded port.
 using Shorthand = base::Result<std::string> (*)(std::string_view text);
 
 struct Option {
     std::string_view name;
     Kind kind = Kind::text;
     std::string_view help{};
-    Place place{};                  // none: of an object in a list
+    Place place{};                  // empty: a field of an object in a list
     std::string_view fallback{};    // the default as JSON; empty: none
-    long long least = 0, most = 0;  // of an integer, or of each
+    long long least = 0, most = 0;  // for an integer, or each integer in a list
     std::vector<std::string_view> choices{};
-    std::string_view value{};           // what its value is called in help: DIR, FILE, MIB; empty: by its kind
-    std::string_view also{};            // another name of the key: what NixOS calls it now
-    std::string_view flags{};           // more names of the flag: "-m,--memory"
-    std::string_view flag{};            // the flag; empty: made of the name
-    std::string_view flag_alone{};      // what the flag means without a value; empty: it needs one
-    std::vector<Option> fields{};       // of a group, of each object
-    std::string_view named_by{};        // of objects: the field that an attribute set's names are
-    Shorthand shorthand = nullptr;      // of objects and groups: how a flag may say one
+    std::string_view value{};           // placeholder in help: DIR, FILE, MIB; empty: derived from the kind
+    std::string_view also{};            // another name of the key: NixOS's current name
+    std::string_view flags{};           // more names for the flag: "-m,--memory"
+    std::string_view flag{};            // the flag; empty: derived from the name
+    std::string_view flag_alone{};      // what the flag means without a value; empty: a value is required
+    std::vector<Option> fields{};       // for a group, or each object
+    std::string_view named_by{};        // for objects: the field that holds an attribute set's names
+    Shorthand shorthand = nullptr;      // for objects and groups: parses the flag's short form
     std::string_view shorthand_form{};  // its form, for help
     bool required = false;
-    bool shell_words = false;  // of texts: each is split as a shell would, as NixOS's are
+    bool shell_words = false;  // for texts: split each one as a shell does, as NixOS does
 };
 
 // Options by subject, for help.
@@ -64,14 +63,14 @@ Subject network_options();
 Subject qemu_options();
 Subject run_options();
 
-// All, made once, in this order.
+// All options, created once, in this order.
 const std::vector<Subject> &subjects();
 const std::vector<Option> &options();
 
 bool is_list(Kind kind);
 const char *kind_name(Kind kind);
 
-// --- how a row is written ---
+// --- constructors for rows ---
 struct Limits {
     long long least, most;
 };

@@ -6,7 +6,7 @@ namespace hostside {
 
 namespace {
 
-// A NixOS machine's has some kilobytes, a depth of 4 and 60 keys.
+// A NixOS machine's description has a few kilobytes, a depth of 4 and 60 keys.
 constexpr JsonLimits of_a_description{.what = "a description", .bytes = description_limit_bytes, .keys = 10'000, .depth = 16};
 
 }  // namespace

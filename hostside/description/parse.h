@@ -1,4 +1,4 @@
-// A layer's text as JSON, within limits (hostside/base/bounded_json.h).
+// Parses a layer's text as JSON, within limits (hostside/base/bounded_json.h).
 #pragma once
 
 #include <string>
@@ -12,7 +12,7 @@ namespace hostside {
 
 // Error: see check_json.
 base::Result<Json> parse(std::string_view text, const std::string &origin);
-// Of something else than a description.
+// For other files than descriptions.
 base::Result<Json> parse(std::string_view text, const std::string &origin, const JsonLimits &limits);
 
 }  // namespace hostside

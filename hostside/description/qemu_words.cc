@@ -22,7 +22,7 @@ base::Result<> expand(std::string &word, const std::function<const char *(const 
             return base::fail(
                 0, "QEMU argument", word,
                 std::format("{} is not set; NixOS's test driver sets it, and without one vlans join machines", name));
-        // Within an option of QEMU's a comma is doubled.
+        // Commas in a QEMU option's value are doubled.
         std::string path;
         for (const char *c = value; *c != '\0'; ++c) path.append(*c == ',' ? 2 : 1, *c);
         word.replace(at, end - at, path);

@@ -87,9 +87,9 @@ bool is_utf8(const std::string &text) {
     }
 }
 
-// `2G` and `512M` as a number of MiB, with QEMU's meaning of these letters; anything else as it is.
+// Converts `2G` and `512M` to MiB, with QEMU's meaning of the letters. Returns other text unchanged.
 std::string in_mib(const std::string &text) {
-    constexpr long long largest = 1 << 24;  // 16 TiB; more is refused as it stands
+    constexpr long long largest = 1 << 24;  // 16 TiB; larger numbers stay unchanged and are refused later
     long long number = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
     const std::string_view unit(end, text.data() + text.size());
@@ -99,7 +99,7 @@ std::string in_mib(const std::string &text) {
     return text;
 }
 
-// `[::1]:8080:80`: an address of IPv6, and no list in JSON.
+// `[::1]:8080:80` begins with an IPv6 address and is not a JSON list.
 bool begins_with_address(std::string_view text) {
     const size_t end = text.find_first_not_of("0123456789abcdefABCDEF:.", 1);
     return text.starts_with('[') && end != std::string_view::npos && text.substr(end).starts_with("]:");
@@ -130,7 +130,7 @@ base::Result<Layer> setting(std::string_view path, const std::string &text, std:
     if (!is_utf8(text)) return fail(0, origin, "", "must be UTF-8");
     auto value = value_from(*option, text, origin);
     if (!value) return std::unexpected(value.error());
-    // One more of a list is added to it; a whole list in JSON takes its place.
+    // A single value extends a list; a whole list in JSON replaces it.
     const bool append = is_list(option->kind) && (option->kind == Kind::texts || !value->is_array());
     if (append && !value->is_array()) *value = Json::array({*value});
     Json object = std::move(*value);

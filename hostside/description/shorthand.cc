@@ -34,7 +34,7 @@ base::Result<std::string> port_from(std::string_view text) {
             port["proto"] = protocol;
             rest.remove_prefix(protocol.size() + 1);
         }
-    // An address of IPv6 has colons of its own, and so is in brackets.
+    // IPv6 addresses contain colons, so they are in brackets.
     if (const size_t end = rest.find("]:"); rest.starts_with('[') && end != std::string_view::npos) {
         words.push_back(rest.substr(1, end - 1));
         rest.remove_prefix(end + 2);
@@ -61,7 +61,7 @@ base::Result<std::string> share_from(std::string_view text) {
         share["readOnly"] = true;
         text.remove_suffix(3);
     }
-    // The guest's directory is absolute; a host's may hold a colon.
+    // The guest's directory is absolute. The host's may contain a colon.
     const size_t colon = text.rfind(":/");
     if (colon == std::string_view::npos || colon == 0) return form(whole, "TAG=SOURCE:TARGET[:ro]");
     share["source"] = text.substr(0, colon);

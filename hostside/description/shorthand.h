@@ -1,5 +1,5 @@
-// Short forms that a flag may have for an option that is an object in JSON. Each returns that object as JSON text.
-// Error: what the form is.
+// Short forms of flags for options that are objects in JSON. Each function returns the object as JSON text. Error: explains the
+// form.
 #pragma once
 
 #include <string>

@@ -41,7 +41,7 @@ const char *what_is(mode_t mode) {
 Result<std::string> read_from_guest(const std::string &directory, const std::string &name, size_t limit_bytes) {
     auto dir = base::open_at(AT_FDCWD, directory, O_PATH | O_DIRECTORY | O_NOFOLLOW);
     if (!dir) return std::unexpected(dir.error());
-    // Looked at before it is opened: opening alone rewinds tapes, starts watchdogs and waits for a FIFO's other end.
+    // Check the type before opening, because open alone rewinds tapes, starts watchdogs, and waits for a FIFO's other end.
     auto found = base::open_beneath(dir->get(), name, O_PATH | O_NOFOLLOW);
     if (!found) return fail(found.error().code, "read from the guest", name);
     struct stat st{};
@@ -54,7 +54,7 @@ Result<std::string> read_from_guest(const std::string &directory, const std::str
     if (static_cast<uint64_t>(st.st_size) > limit_bytes)
         return fail(0, "read from the guest", name,
                     std::format("{} bytes, at most {} are read; it is left alone", st.st_size, limit_bytes));
-    // The same file, whatever has its name by now.
+    // Opens the same file, even if its name now leads to another one.
     auto file = base::open_at(AT_FDCWD, std::format("/proc/self/fd/{}", found->get()), O_RDONLY | O_NONBLOCK | O_NOCTTY);
     if (!file) return fail(file.error().code, "read from the guest", name);
     return base::read_all(file->get(), name, limit_bytes);
@@ -68,12 +68,12 @@ Result<std::string> stage1_report(const std::string &run_directory, const std::s
     const bool by_port = ::stat((run_directory + "/" + name).c_str(), &of_port) == 0;
     const bool by_xchg = ::lstat((xchg + "/" + name).c_str(), &of_xchg) == 0;
     const auto when = [](const struct stat &st) { return std::pair{st.st_mtim.tv_sec, st.st_mtim.tv_nsec}; };
-    // An xchg that outlives its run (USE_TMPDIR) may have another boot's.
+    // An xchg that outlives its run (USE_TMPDIR) may contain another boot's report.
     if (by_port && (!by_xchg || when(of_port) > when(of_xchg))) return base::read_file(run_directory + "/" + name, limit_bytes);
     return read_from_guest(xchg, name, limit_bytes);
 }
 
-// With what systemd told of stage 2 as one more step. A report that does not end as stage 1's does stays as it is.
+// Adds systemd's times for stage 2 as one more step. Leaves a report unchanged if it does not end as stage 1's do.
 std::string with_stage2(std::string report, const std::string &times) {
     constexpr std::string_view space = " \t\r\n";
     const size_t gap = times.find(' '), close = report.rfind(']');
@@ -95,7 +95,7 @@ Result<std::string> guest_report(const std::string &run_directory, const std::st
     constexpr size_t two_numbers_bytes = 64;
     auto report = stage1_report(run_directory, xchg, limit_bytes);
     if (!report) return report;
-    // The launcher's own file, which holds two numbers.
+    // Written by the launcher; holds two numbers.
     return with_stage2(std::move(*report),
                        base::read_file(run_directory + "/" + std::string(stage2_times), two_numbers_bytes).value_or(""));
 }

@@ -33,7 +33,7 @@ constexpr size_t chunk_bytes = 65536;
 
 bool would_block() { return errno == EAGAIN || errno == EINTR; }
 
-// "127.0.0.1 80", without waiting for it.
+// `target` is "127.0.0.1 80". Does not wait for the connection.
 Fd connect_to(const std::string &target) {
     const size_t space = target.find(' ');
     uint16_t port = 0;
@@ -49,18 +49,18 @@ Fd connect_to(const std::string &target) {
     return socket;
 }
 
-// One way of a connection.
+// One direction of a connection.
 struct Way {
-    std::string waiting;  // was read and not yet written
-    bool ended = false;   // nothing more comes
-    bool closed = false;  // and the other end was told so
+    std::string waiting;  // read but not yet written
+    bool ended = false;   // the sender has closed its end
+    bool closed = false;  // and the receiver was told
 };
 
 struct Connection {
     Fd guest, host;
     Way to_host, to_guest;
 
-    // The guest has said all, and the host was told it.
+    // The guest has sent everything, and it was passed on to the host.
     [[nodiscard]] bool asked() const { return to_host.ended && to_host.waiting.empty(); }
     [[nodiscard]] bool over() const { return !guest || !host || to_guest.closed; }
     static short wanted(const Way &out, const Way &in) {
@@ -69,7 +69,7 @@ struct Connection {
     [[nodiscard]] short of_guest() const { return wanted(to_host, to_guest); }
     [[nodiscard]] short of_host() const { return wanted(to_guest, to_host); }
 
-    // False: the connection is broken.
+    // False: the connection failed.
     static bool pass_on(int from, int to, Way &way) {
         if (way.waiting.empty() && !way.ended) {
             way.waiting.resize(chunk_bytes);
@@ -91,7 +91,7 @@ struct Connection {
     }
 };
 
-// What hand_over sent: the target, and a descriptor. None of it: somebody else's word.
+// What hand_over sent: the target and a descriptor. Empty: a message from another program.
 struct Offer {
     std::string target;
     Fd connection;
@@ -109,7 +109,7 @@ class GuestRelay::Thread {
   public:
     Thread(std::string path, Fd listener, Fd end, std::vector<std::string> targets)
         : path_(std::move(path)), targets_(std::move(targets)), listener_(std::move(listener)), end_(std::move(end)) {
-        // Signals are the supervisor's.
+        // Signals are for the supervisor's thread.
         sigset_t all, old;
         sigfillset(&all);
         (void)::pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -130,8 +130,8 @@ class GuestRelay::Thread {
         for (;;) {
             polls.assign({{end_.get(), POLLIN, 0}, {listener_.get(), POLLIN, 0}});
             for (const Connection &c : connections_) {
-                // An end that is gone is reported whatever is asked, and without end: where nothing can be done about it, it
-                // isn't asked.
+                // poll reports a closed end regardless of the requested events, and repeatedly. Leave a descriptor out if
+                // nothing can be done about its end.
                 polls.push_back({c.of_guest() != 0 || c.asked() ? c.guest.get() : -1, c.of_guest(), 0});
                 polls.push_back({c.of_host() != 0 ? c.host.get() : -1, c.of_host(), 0});
             }
@@ -149,10 +149,10 @@ class GuestRelay::Thread {
         }
     }
 
-    // What is not taken is closed: the guest sees its connection end.
+    // Rejected connections are closed, so the guest sees them end.
     void take() {
         const Fd messenger(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-        constexpr timeval patience{1, 0};  // with a program of ours that sends at once
+        constexpr timeval patience{1, 0};  // our own program sends immediately
         (void)::setsockopt(messenger.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
         Offer offer = messenger ? receive_offer(messenger.get()) : Offer{};
         if (!offer.connection || connections_.size() >= most || !std::ranges::contains(targets_, offer.target)) return;

@@ -1,6 +1,6 @@
-// Connections of a guest to ports of the host (forwardPorts from the guest), all through one thread of the launcher. QEMU's user
-// network starts a program for each connection; that program hands the connection over and ends, so that a guest which opens
-// thousands costs no more than `most` of them at a time.
+// Relays a guest's connections to ports of the host (forwardPorts from the guest), all in one thread of the launcher. QEMU's
+// user network starts a program for each connection. That program hands the connection over and exits, so that a guest that
+// opens thousands has at most `most` of them at a time.
 #pragma once
 
 #include <memory>
@@ -13,9 +13,9 @@ namespace hostside {
 
 class GuestRelay {
   public:
-    static constexpr size_t most = 64;  // connections at a time; a further one is closed
+    static constexpr size_t most = 64;  // simultaneous connections; further ones are closed
 
-    // Listens at `path`. `targets`: "ADDRESS PORT" each; no other is connected to.
+    // Listens at `path`. `targets`: "ADDRESS PORT" each; the relay connects to no others.
     static base::Result<GuestRelay> listen(const std::string &path, std::vector<std::string> targets);
     GuestRelay(GuestRelay &&) noexcept;
     GuestRelay &operator=(GuestRelay &&) = delete;
@@ -29,7 +29,7 @@ class GuestRelay {
     std::unique_ptr<Thread> thread_;
 };
 
-// Gives `connection` to the relay that listens at `path`. Error: none does.
+// Passes `connection` to the relay that listens at `path`. Error: no relay listens there.
 base::Result<> hand_over(const std::string &path, const std::string &target, int connection);
 
 }  // namespace hostside

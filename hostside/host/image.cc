@@ -28,7 +28,7 @@ using base::Fd;
 using base::Result;
 namespace fs = std::filesystem;
 
-// qemu-img fills the file that is open here; `path` is where it will be.
+// Makes qemu-img fill the open file `fd`. `path` is its final name, for messages.
 Result<> fill_image(const std::string &qemu, const std::vector<std::string> &options, int fd, std::string_view size,
                     const std::string &path) {
     auto program = find_qemu_img(qemu);
@@ -50,14 +50,14 @@ Result<> fill_image(const std::string &qemu, const std::vector<std::string> &opt
     return fail(0, "create image", path, line);
 }
 
-// rename(2) that replaces nothing, but on file systems that can't (NFS, 9p).
+// rename(2) without replacing. File systems that do not support that (NFS, 9p) get a plain rename.
 long rename_to_new(const std::string &from, const std::string &to) {
     const long result = ::syscall(SYS_renameat2, AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE);
     return result < 0 && (errno == EINVAL || errno == ENOSYS) ? ::rename(from.c_str(), to.c_str()) : result;
 }
 
-// A file on its way to `path`: without a name where the file system can (a launcher that is killed leaves nothing), else under
-// one that nobody can have put there before. Its owner's alone.
+// A file that will become `path`, readable only by its owner. It has no name if the file system supports that, so that a killed
+// launcher leaves nothing. Otherwise it has an unpredictable name.
 class NewFile {
   public:
     static Result<NewFile> beside(const std::string &path) {
@@ -78,12 +78,12 @@ class NewFile {
     NewFile &operator=(const NewFile &) = delete;
     NewFile &operator=(NewFile &&) = delete;
     ~NewFile() {
-        if (!name_.empty()) (void)::unlink(name_.c_str());  // the error that is returned is the one that matters
+        if (!name_.empty()) (void)::unlink(name_.c_str());  // ignored: the error being returned matters more
     }
 
     [[nodiscard]] int fd() const { return fd_.get(); }
 
-    // False: another was first.
+    // False: another process was faster.
     Result<bool> put_at(const std::string &path) {
         const std::string ours = std::format("/proc/self/fd/{}", fd_.get());
         const long done = name_.empty() ? ::linkat(AT_FDCWD, ours.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW)

@@ -1,4 +1,4 @@
-// Disk images, made with qemu-img.
+// Makes disk images with qemu-img.
 #pragma once
 
 #include <string>
@@ -7,16 +7,15 @@
 
 namespace hostside {
 
-// Makes an image of that size, mode 0600, where there is none, with the qemu-img that belongs to this QEMU. True: it was
-// made. A launcher that is killed meanwhile leaves nothing.
-// Error: no qemu-img, no room, neither a file nor a block device.
+// Makes an image of this size with mode 0600 if none exists, with the qemu-img that belongs to this QEMU. Returns true if it
+// made one. A killed launcher leaves nothing. Error: no qemu-img, no room, or the path is neither a file nor a block device.
 base::Result<bool> ensure_image(const std::string &qemu, const std::string &path, int size_mib,
                                 const std::string &format = "qcow2");
 
-// An image that nobody uses becomes larger; what is in it stays.
+// Enlarges an image that nobody uses; keeps its content.
 base::Result<> grow_image(const std::string &qemu, const std::string &path, int size_mib, const std::string &format);
 
-// A qcow2 image for a run, over one that it leaves as it is.
+// Makes a qcow2 image for one run, over a backing image that stays unchanged.
 base::Result<> overlay_image(const std::string &qemu, const std::string &overlay, const std::string &backing,
                              const std::string &backing_format);
 

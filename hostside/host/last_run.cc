@@ -31,7 +31,7 @@ constexpr size_t most_names = 32, part_limit_bytes = size_t{1} << 20, paths_limi
 using mounts::protocol::paths_file;
 constexpr std::string_view report_name = "report.json";
 
-// Empty: none. A home that isn't there, or is another user's (sudo leaves HOME as it was), has nothing made in it.
+// Empty: none. Makes nothing in a home that does not exist or belongs to another user (sudo does not change HOME).
 std::string state_home() {
     const char *state = std::getenv("XDG_STATE_HOME");
     const char *home = std::getenv("HOME");
@@ -42,7 +42,7 @@ std::string state_home() {
     return std::string(home) + "/.local/state";
 }
 
-// A directory of a name that came from a person's command line.
+// The name may come from a user's command line.
 Result<Fd> directory_of(const std::string &name) {
     const std::string home = state_home();
     if (home.empty() || name.empty() || name.starts_with('.') || name.contains('/'))
@@ -65,7 +65,7 @@ base::Error no_trace(base::Error error) {
     return error;
 }
 
-// Without a flush: it is for whoever asks next, and costs a person's waiting otherwise.
+// Does not flush, because the text is only for later questions and a flush would make the user wait.
 void put(const Fd &directory, std::string_view name, const Result<std::string> &text) {
     const std::string path(name), fresh = path + ".new";
     (void)::unlinkat(directory.get(), path.c_str(), 0);
@@ -78,7 +78,7 @@ void put(const Fd &directory, std::string_view name, const Result<std::string> &
     if (!whole) (void)::unlinkat(directory.get(), fresh.c_str(), 0);
 }
 
-// Those that ended longest ago go.
+// Removes the runs that ended longest ago.
 void trim(const std::string &all) {
     auto runs = last_runs();
     for (size_t i = most_names; i < runs.size(); ++i) (void)remove_guest_directory(all + "/" + runs[i].name);
@@ -95,7 +95,7 @@ bool keep_run(const std::string &run_directory, const std::string &xchg, const R
     if (!path) return false;
     const auto directory = base::open_at(AT_FDCWD, *path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     if (!directory) return false;
-    put(*directory, run_record, std::string());  // what is half there has none
+    put(*directory, run_record, std::string());  // incomplete copies have no record
     for (const std::string_view part : {console_log_before, console_log})
         put(*directory, part, base::read_file(run_directory + "/" + std::string(part), part_limit_bytes));
     put(*directory, report_name, guest_report(run_directory, xchg, part_limit_bytes));
@@ -150,7 +150,7 @@ Result<std::string> last_console(const std::string &name) {
     std::string all;
     for (const std::string_view part : {console_log_before, console_log}) {
         auto text = read_kept(*directory, part);
-        if (!text && text.error().code != ENOENT) return text;  // nothing was said, or not that much
+        if (!text && text.error().code != ENOENT) return text;  // nothing was printed, or too little for two files
         all += text.value_or("");
     }
     return all;

@@ -1,6 +1,6 @@
-// What is left of the last run of each name: its record, its console, stage 1's report. They are in
-// ${XDG_STATE_HOME:-~/.local/state}/runvm/NAME, for their owner alone, of at most 32 names and 3 MiB each. Without a home that
-// is there, or one that can be written, nothing is made and nothing fails.
+// The last run of each name: its record, console and stage 1's report, in ${XDG_STATE_HOME:-~/.local/state}/runvm/NAME.
+// Readable only by the owner; at most 32 names with 3 MiB each. Without a writable home directory, nothing is kept and nothing
+// fails.
 #pragma once
 
 #include <string>
@@ -12,24 +12,25 @@
 
 namespace hostside {
 
-// Copies what is in a run directory, whose last name is the machine's, and the report in `xchg`. False: there is no place.
+// Copies the files of a run directory, whose last component is the machine's name, and the report in `xchg`. False: there is no
+// place to keep them.
 bool keep_run(const std::string &run_directory, const std::string &xchg, const RunRecord &record);
 
-// The same for one whose launcher was killed.
+// The same for a run whose launcher was killed.
 void keep_abandoned_run(const std::string &run_directory);
 
 struct LastRun {
     std::string name;
     RunRecord record;
 };
-// The newest first.
+// Newest first.
 std::vector<LastRun> last_runs();
 base::Result<RunRecord> last_run(const std::string &name);
 
-// The parts of the console that there are, oldest first.
+// The existing parts of the console, oldest first.
 base::Result<std::string> last_console(const std::string &name);
-// The names of store paths that it used, and those of its closure, as the guest and the launcher left them; the second may be
-// empty. Error: the guest did not tell (stage1.union.trace=paths).
+// The names of the store paths that the machine used, and of those in its closure, as the guest and the launcher left them. The
+// second list may be empty. Error: the guest did not report them (stage1.union.trace=paths).
 struct TracedPaths {
     std::string used, closure;
 };
@@ -37,7 +38,7 @@ base::Result<TracedPaths> last_paths(const std::string &name);
 base::Result<TracedPaths> traced_paths(const std::string &run_directory, const std::string &xchg);
 
 base::Result<std::string> last_report(const std::string &name);
-// Where the console is, for a person; empty: nowhere.
+// The path of the console log, for a person. Empty: none.
 std::string last_console_path(const std::string &name);
 
 }  // namespace hostside

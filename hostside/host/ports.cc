@@ -18,8 +18,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The inode of the socket that has a port (proc(5), /proc/net/tcp: local address and inode are words 2 and 10). One of IPv6
-// has that of IPv4 too, unless it is bound to one address or IPV6_V6ONLY.
+// The inode of the socket that uses a port (proc(5), /proc/net/tcp: local address and inode are words 2 and 10). An IPv6 socket
+// also occupies the IPv4 port, unless it is bound to one address or has IPV6_V6ONLY.
 std::string socket_inode(const std::string &protocol, int port) {
     const auto table = base::read_file("/proc/net/" + protocol).value_or(std::string{}) +
                        base::read_file("/proc/net/" + protocol + "6").value_or(std::string{});
@@ -60,10 +60,10 @@ base::Result<> check_ports(const std::vector<ForwardPort> &ports) {
         sockaddr_in address{};
         address.sin_family = AF_INET;
         address.sin_port = htons(static_cast<uint16_t>(p.host_port));
-        // What is no address of IPv4 is refused with QEMU's command line (qemu/networks.cc).
+        // Invalid IPv4 addresses are refused when QEMU's command line is made (qemu/networks.cc).
         if (!p.host_address.empty() && ::inet_pton(AF_INET, p.host_address.c_str(), &address.sin_addr) != 1) continue;
         const base::Fd socket(::socket(AF_INET, (p.protocol == "udp" ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0));
-        const int reuse = 1;  // as QEMU's user network does
+        const int reuse = 1;  // like QEMU's user network
         (void)::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse);
         if (!socket || ::bind(socket.get(), reinterpret_cast<const sockaddr *>(&address), sizeof address) == 0) continue;
         const std::string port = std::format("{}", p.host_port);

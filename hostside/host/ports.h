@@ -1,4 +1,4 @@
-// Are the host's ports free that a machine forwards? Asked before QEMU starts, because QEMU's own message names nobody.
+// Checks that the host ports of a machine are free before QEMU starts, because QEMU's message does not name the other program.
 #pragma once
 
 #include <vector>
@@ -8,7 +8,7 @@
 
 namespace hostside {
 
-// Error: the port that is taken, and the program that has it where /proc tells.
+// Error: the port that is taken, and the program that has it if /proc tells.
 base::Result<> check_ports(const std::vector<ForwardPort> &ports);
 
 }  // namespace hostside

@@ -27,8 +27,8 @@ uint64_t big_endian(std::string_view bytes) {
 
 constexpr std::string_view qcow2_magic = "QFI\xfb";
 
-// What an image's header names as what lies beneath it (QEMU, docs/interop/qcow2.txt); empty: nothing; none: it can't
-// be told.
+// The name of the backing file in an image's header (QEMU, docs/interop/qcow2.txt). Empty text: no backing file. nullopt:
+// unreadable.
 std::optional<std::string> backing_name(int fd, std::string_view header) {
     constexpr size_t longest = 1023;
     const uint64_t offset = big_endian(header.substr(8, 8));
@@ -41,20 +41,20 @@ std::optional<std::string> backing_name(int fd, std::string_view header) {
     return name;
 }
 
-// QEMU takes what is before a first colon, if no slash is before that, for a protocol or driver: json:, nbd:, fat:rw:, file:.
+// QEMU takes text before the first colon for a protocol or driver, unless a slash comes first: json:, nbd:, fat:rw:, file:.
 bool is_file_name(std::string_view name) {
     const size_t end = name.find_first_of(":/");
     return end == std::string_view::npos || name[end] == '/';
 }
 
-// The guest's writes would go to any file that the image names (data_file): whoever made the image chose it.
+// With data_file, the guest's writes would go to any file that the image names, and the image's creator chose it.
 bool has_external_data(std::string_view header) {
-    constexpr uint64_t external_data = 4;  // an incompatible feature, of version 3
+    constexpr uint64_t external_data = 4;  // an incompatible feature in version 3
     return big_endian(header.substr(4, 4)) >= 3 && (big_endian(header.substr(72, 8)) & external_data) != 0;
 }
 
-// The format that the header gives what lies beneath, in an extension of it; empty: none, and QEMU would guess by content,
-// which a guest may have written.
+// The backing file's format from the header's extension. Empty: none; QEMU would then guess from content that a guest may have
+// written.
 std::string backing_format(int fd, std::string_view header) {
     constexpr uint64_t format_extension = 0xe2792aca, version_2_bytes = 72, most_bytes = 65536;
     const uint64_t begin = big_endian(header.substr(4, 4)) >= 3 ? big_endian(header.substr(100, 4)) : version_2_bytes;
@@ -72,18 +72,18 @@ std::string backing_format(int fd, std::string_view header) {
     return {};
 }
 
-// Two names of one file, whether it is there or not.
+// Whether both name the same file, even if it does not exist.
 bool same_path(const std::string &one, const std::string &other) {
     std::error_code error;
     return fs::weakly_canonical(one, error) == fs::weakly_canonical(other, error) && !error;
 }
 
 struct Beneath {
-    std::string path;  // empty: nothing
+    std::string path;  // empty: no backing file
     std::string format;
 };
 
-// Whatever is beneath, the guest can read: only what was named.
+// The guest can read every backing file, so only those that the description names are allowed.
 Result<> check_beneath(const std::string &path, const Beneath &beneath, const BackingFiles &named, std::string_view start_over) {
     if (::access(beneath.path.c_str(), R_OK) < 0)
         return fail(errno, "use image", path,
@@ -100,12 +100,12 @@ Result<> check_beneath(const std::string &path, const Beneath &beneath, const Ba
                             beneath.path, beneath.path, path));
 }
 
-// One image of a chain, and what is beneath it.
+// Checks one image of a chain; returns its backing file.
 Result<Beneath> look_at(const std::string &path, std::string_view start_over) {
     auto fd = base::open_at(AT_FDCWD, path, O_RDONLY);
     if (!fd) return fail(fd.error().code, "use image", path, start_over);
-    constexpr ssize_t least_bytes = 72;          // a header of version 2
-    std::string header(least_bytes + 32, '\0');  // and the fields of version 3
+    constexpr ssize_t least_bytes = 72;          // a version 2 header
+    std::string header(least_bytes + 32, '\0');  // plus the fields of version 3
     const ssize_t got = ::pread(fd->get(), header.data(), header.size(), 0);
     if (got < least_bytes || !header.starts_with(qcow2_magic))
         return fail(0, "use image", path,
@@ -153,7 +153,7 @@ uint64_t qcow2_size_bytes(const std::string &path) {
 }
 
 bool is_empty_qcow2(const std::string &path) {
-    constexpr size_t header_bytes = 104;  // of version 3; qcow2.txt names the fields and their places
+    constexpr size_t header_bytes = 104;  // version 3; qcow2.txt lists the fields and offsets
     const auto fd = base::open_at(AT_FDCWD, path, O_RDONLY);
     std::string header(header_bytes, '\0');
     if (!fd || ::pread(fd->get(), header.data(), header.size(), 0) != static_cast<ssize_t>(header.size())) return false;
@@ -162,7 +162,7 @@ bool is_empty_qcow2(const std::string &path) {
                        field(32, 4) == 0 /* encryption */ && field(60, 4) == 0 /* snapshots */ &&
                        field(72, 8) == 0 /* incompatible features: dirty, corrupt, data elsewhere … */;
     if (!plain) return false;
-    // A first-level entry of 0: none of its clusters is allocated, and what is not allocated reads as zeros.
+    // A level 1 entry of 0 means that no cluster is allocated, and unallocated clusters read as zeros.
     constexpr size_t largest_table_bytes = size_t{1} << 20;
     const uint64_t table_bytes = field(36, 4) * 8;
     if (table_bytes == 0 || table_bytes > largest_table_bytes) return false;

@@ -1,4 +1,4 @@
-// qcow2 images, looked at before QEMU opens them: whoever made one chose what else of the host it leads to.
+// Checks qcow2 images before QEMU opens them, because the creator of an image chose which other files of the host it refers to.
 #pragma once
 
 #include <cstdint>
@@ -12,15 +12,15 @@ namespace hostside {
 
 using BackingFiles = std::vector<std::string>;
 
-// Error: not there, not to be read, no qcow2 image, data in another file; beneath it or beneath that a file that is gone, is
-// not among `backing_files`, has no plain name, or whose format nobody says. `start_over` is the advice then.
+// Error: missing, unreadable, not a qcow2 image, or its data is in another file. Also if a file in the backing chain is
+// missing, is not in `backing_files`, has no plain name, or has no stated format. `start_over` is the advice in that case.
 base::Result<> check_qcow2(const std::string &path, const BackingFiles &backing_files, std::string_view start_over);
 
-// Of the disk that it is; 0: that can't be told.
+// The size of the virtual disk. 0: unknown.
 uint64_t qcow2_size_bytes(const std::string &path);
 
-// Reads as zeros, all of it: a qcow2 image without a backing file to which nothing was ever written. False also when that
-// is not certain.
+// True if the whole image reads as zeros: a qcow2 image without a backing file that was never written. False if that is not
+// certain.
 bool is_empty_qcow2(const std::string &path);
 
 bool begins_as_qcow2(int fd);

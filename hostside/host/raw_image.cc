@@ -49,7 +49,7 @@ Result<Fd> claim_device(const std::string &path) {
 }
 
 Result<uint64_t> check_raw(const std::string &path, bool writes) {
-    // Before it is opened: to open a FIFO waits, and to open a tape winds it.
+    // Check the type before opening, because opening a FIFO blocks and opening a tape winds it.
     struct stat st{};
     if (::stat(path.c_str(), &st) < 0) return fail(errno, image_step, path);
     if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) return fail(0, image_step, path, "neither a file nor a block device");
@@ -74,7 +74,7 @@ bool is_empty_raw(const std::string &path) {
     off_t read_bytes = 0;
     for (off_t at = 0; at < st.st_size;) {
         const off_t data = ::lseek(fd->get(), at, SEEK_DATA);
-        if (data < 0) return errno == ENXIO;  // nothing but a hole up to the end
+        if (data < 0) return errno == ENXIO;  // a hole up to the end
         at = std::min(::lseek(fd->get(), data, SEEK_HOLE), st.st_size);
         if (at <= data || (read_bytes += at - data) > most_read_bytes || !reads_as_zeros(fd->get(), data, at)) return false;
     }

@@ -1,4 +1,4 @@
-// Raw images and block devices as disks. Nothing in them says what they are: who describes the machine does.
+// Raw images and block devices as disks. Their content does not tell their type; the machine's description does.
 #pragma once
 
 #include <cstdint>
@@ -9,17 +9,17 @@
 
 namespace hostside {
 
-// Of the disk that it is. Error: not there, not to be read (with `writes`, nor written), neither a file nor a block device; one
-// that the host itself uses (mounted, of a volume group, swap); one that begins as a qcow2 image does.
+// Returns the size of the disk. Error: missing, unreadable (with `writes`: not writable), neither a file nor a block device, in
+// use by the host (mounted, in a volume group, swap), or it begins like a qcow2 image.
 base::Result<uint64_t> check_raw(const std::string &path, bool writes);
 
-// Reads as zeros, all of it, and to know that not much had to be read: a file's holes are known to its file system. False also
-// when that is not certain, and of a block device, whose holes nobody knows.
+// True if all of it reads as zeros and checking that needs little reading, because a file system knows a file's holes. False if
+// that is not certain, and for block devices, whose holes are unknown.
 bool is_empty_raw(const std::string &path);
 
 bool is_block_device(const std::string &path);
 
-// For as long as the descriptor is open, nobody mounts the device nor makes anything else of it. None of a file.
+// While the descriptor is open, nobody can mount the device or use it otherwise. Empty for a file.
 base::Result<base::Fd> claim_device(const std::string &path);
 
 }  // namespace hostside

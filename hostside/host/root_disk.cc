@@ -18,17 +18,17 @@ namespace {
 
 using base::fail;
 
-// Its stamp's first line.
+// The first line of the image's stamp.
 std::string made_for(const std::string &image) {
     std::string text = base::read_file(stamp_of(image), 4096).value_or("");
     while (text.ends_with('\n')) text.pop_back();
     return text;
 }
 
-// Where a name is a device's: none is made there.
+// In /dev, a name is a device's; no image is made there.
 bool is_in_dev(std::string_view path) { return path.starts_with("/dev/") && !path.starts_with("/dev/shm/"); }
 
-// No other format is guessed, because a guest may have written what it would be taken for.
+// Does not guess other formats, because a guest may have forged the content.
 base::Result<uint64_t> qcow2_size(const Machine &m, bool device) {
     const std::string_view start_over = device ? "name another" : "start over with --fresh";
     if (const auto fd = base::open_at(AT_FDCWD, m.disk_image, O_RDONLY); fd && !begins_as_qcow2(fd->get()))

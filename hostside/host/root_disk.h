@@ -1,4 +1,4 @@
-// The root disk's image as it is before a run: what is looked at to know what will be made of it.
+// The state of the root disk's image before a run, which decides what to do with it.
 #pragma once
 
 #include <cstdint>
@@ -11,21 +11,21 @@ namespace hostside {
 
 struct RootImageFacts {
     bool there = false;
-    bool device = false;      // a block device, which is neither put aside nor made larger
-    bool empty = false;       // it reads as zeros, and is known to
-    bool promised = true;     // and the guest may be told so, because it is held until QEMU runs
-    std::string put_aside;    // a name that is free for it, if it is to be put aside
-    uint64_t size_bytes = 0;  // of the disk that it is; 0: not known
-    std::string made_for{};   // the system that its stamp names; empty: it has none
+    bool device = false;      // a block device, which can't be moved aside or enlarged
+    bool empty = false;       // it is known to read as zeros
+    bool promised = true;     // the guest may be told so, because the image is locked until QEMU runs
+    std::string put_aside;    // an unused name for it, if it is to be moved aside
+    uint64_t size_bytes = 0;  // size of the virtual disk; 0: unknown
+    std::string made_for{};   // the system that its stamp names; empty: no stamp
 };
 
-// Error: in use (by whom), no image, a backing file that is gone. `fresh`: an image that is there is put aside.
+// Error: in use (and by which process), not an image, or a backing file is missing. `fresh`: move an existing image aside.
 base::Result<RootImageFacts> look_at_root_image(const Machine &machine, bool fresh);
 
-// Of a snapshot, which many machines lay their own over at once. Error: no image, or one that leads elsewhere.
+// For a snapshot, which many machines use as a backing image at once. Error: not an image, or it refers to other files.
 base::Result<RootImageFacts> saved_root_image(const Machine &machine);
 
-// The file beside an image that says what it was made for.
+// The file beside an image that names the system it was made for.
 std::string stamp_of(const std::string &image);
 
 }  // namespace hostside

@@ -23,7 +23,7 @@ using base::fail;
 using base::Result;
 namespace fs = std::filesystem;
 
-// A machine NAME has the directory NAME and the lock NAME.lock; an image's lock begins with a dot, as no name does.
+// A machine NAME has the directory NAME and the lock NAME.lock. An image's lock begins with a dot; no machine's name does.
 constexpr std::string_view lock_suffix = ".lock", image_prefix = ".image-";
 
 Result<> private_directory(const std::string &path) {
@@ -36,7 +36,7 @@ Result<> private_directory(const std::string &path) {
     return {};
 }
 
-// A lock of the runtime directory; of a machine also the path of its directory. Either may be there without the other.
+// A lock in the runtime directory. A machine's lock also has the path of its directory. Either one may exist without the other.
 struct Lock {
     std::string path, directory;
 };
@@ -58,15 +58,15 @@ std::vector<Lock> locks_in(const std::string &parent) {
     return locks;
 }
 
-// What a killed launcher left: locks that nobody holds, and the directories of machines. With a name, that one's alone.
+// Cleans up after killed launchers: locks that nobody holds, and the machines' directories. With `name`, only that machine's.
 void sweep_abandoned(const std::string &parent, const std::string &name = {}) {
     for (const auto &lock : locks_in(parent)) {
         if (!name.empty() && lock.directory != parent + "/" + name) continue;
         if (FileLock::holder(lock.path) != 0) continue;
-        auto ours = FileLock::take(lock.path, lock.path);  // and its end removes it
+        auto ours = FileLock::take(lock.path, lock.path);  // removed when it is released
         if (!ours || lock.directory.empty()) continue;
         keep_abandoned_run(lock.directory);
-        (void)remove_guest_directory(lock.directory);  // the next start of this name says why it can't
+        (void)remove_guest_directory(lock.directory);  // the next start with this name reports failures
     }
 }
 
@@ -98,7 +98,7 @@ Result<std::string> own_directory_path(const std::string &parent, const std::str
         return fail(directory.error().code, "use", path, "it must be a directory; remove what is there");
     if (!directory && directory.error().code != ENOENT) return fail(directory.error().code, "use", path);
     if (directory && ::fstat(directory->get(), &st) < 0) return fail(errno, "stat", path);
-    // One that is QEMU's already could be moved away by that user meanwhile, where everybody writes.
+    // If others can write to the parent, QEMU's user could move its directory away. So ownership alone is not enough.
     const bool owners = owner && st.st_uid == owner->uid && !everybody_writes;
     if (directory && st.st_uid != ::geteuid() && !owners)
         return fail(0, "use", path, "another user's directory, who would read and write the guest's files; remove it");
@@ -142,7 +142,7 @@ void keep_if_abandoned(const std::string &name) {
 }
 
 RunDirectory::~RunDirectory() {
-    if (lock_.held()) (void)remove_guest_directory(path_);  // the next start sweeps what could not be removed
+    if (lock_.held()) (void)remove_guest_directory(path_);  // the next start removes the rest
 }
 
 Result<std::vector<Running>> running_machines() {
@@ -179,7 +179,7 @@ Result<FileLock> lock_image(const std::string &path) {
         struct stat before{}, now{};
         if (::stat(path.c_str(), &before) < 0) return fail(errno, "stat", path);
         auto lock = FileLock::take(image_lock(*parent, before), path);
-        // Another may have put it aside before we held it.
+        // Another process may have moved it aside before we had the lock.
         if (!lock || (::stat(path.c_str(), &now) == 0 && now.st_dev == before.st_dev && now.st_ino == before.st_ino)) return lock;
     }
 }

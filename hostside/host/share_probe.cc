@@ -17,14 +17,14 @@ namespace hostside {
 bool keeps_attributes(const std::string &directory) {
     const base::Fd file(::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
     if (!file) return true;
-    const uint32_t owner = 0;  // as QEMU writes it
+    const uint32_t owner = 0;  // the value that QEMU writes
     return ::fsetxattr(file.get(), "user.virtfs.uid", &owner, sizeof owner, 0) == 0;
 }
 
 bool may_use(const User &user, const std::string &directory, bool write) {
     const base::Fd fd(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!fd) return false;
-    // In a child, because groups are of all threads for the C library.
+    // In a child, because the C library sets groups for all threads.
     const pid_t child = ::fork();
     if (child == 0) {
         const int wanted = R_OK | X_OK | (write ? W_OK : 0);

@@ -1,4 +1,4 @@
-// What a directory can do that is to be shared. Leaves nothing in it.
+// Tests what a directory that is to be shared supports. Leaves nothing in it.
 #pragma once
 
 #include <string>
@@ -7,14 +7,14 @@
 
 namespace hostside {
 
-// A file in it can have extended attributes of a user's, which the security model mapped-xattr needs. True also when that can't
-// be tried: then QEMU says what is wrong.
+// True if files in it can have user.* extended attributes, which the security model mapped-xattr needs. Also true if that can't
+// be tested, because then QEMU reports the problem.
 bool keeps_attributes(const std::string &directory);
 
-// This user may read the directory, and write where that is asked; a user's other groups are left out, as QEMU leaves them out.
+// True if this user may read the directory, and with `write` also write to it. Ignores supplementary groups, as QEMU does.
 bool may_use(const User &user, const std::string &directory, bool write);
 
-// The name of a symbolic link right in it, of the first few hundred entries; empty: none.
+// The name of a symbolic link directly in it, among the first few hundred entries. Empty: none.
 std::string symlink_in(const std::string &directory);
 
 }  // namespace hostside

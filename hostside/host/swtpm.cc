@@ -23,7 +23,7 @@ using base::Result;
 namespace fs = std::filesystem;
 
 constexpr std::string_view step = "start TPM";
-constexpr int wait_us = 20'000, most_waits = 500;  // ten seconds, for swtpm to listen
+constexpr int wait_us = 20'000, most_waits = 500;  // ten seconds for swtpm to listen
 
 std::vector<std::string> argv_for(const std::string &program, const std::string &state) {
     return {program, "socket", "--tpm2", "--tpmstate", std::format("dir={},mode=0600", state)};
@@ -34,9 +34,9 @@ Result<base::Child> start(std::vector<std::string> argv, std::vector<int> inheri
         {.argv = std::move(argv), .inherited = std::move(inherited), .capture_output = true, .dies_with_parent = true});
 }
 
-// With the user's script as the TPM's only client. As nixpkgs has it: each start, the TPM begun (TPM2_Startup) before.
+// Runs the user's script as the TPM's only client. As in nixpkgs, this happens at each start, after TPM2_Startup.
 Result<> provision(const Machine &m, const std::string &program, const std::string &socket) {
-    const std::string server = socket + "-setup", control = server + ".ctrl";  // tpm2-tss knows the second by the first
+    const std::string server = socket + "-setup", control = server + ".ctrl";  // tpm2-tss derives this name from the first
     auto argv = argv_for(program, m.tpm_state);
     argv.insert(argv.end(), {"--server", "type=unixio,path=" + server, "--ctrl", "type=unixio,path=" + control, "--flags",
                              "not-need-init,startup-clear"});
@@ -47,7 +47,7 @@ Result<> provision(const Machine &m, const std::string &program, const std::stri
     for (char **variable = environ; *variable != nullptr; ++variable) environment.emplace_back(*variable);
     environment.push_back("TPM2TOOLS_TCTI=swtpm:path=" + server);
     environment.push_back("TCTI=swtpm:path=" + server);
-    // Standard output is a command's of the guest's, perhaps.
+    // Standard output may belong to a command in the guest.
     auto exit = base::run({.argv = {"/bin/sh", "-c", "exec >&2\n" + m.tpm_provisioning}, .environment = environment});
     (void)::kill(child->pid, SIGTERM);
     int status = 0;

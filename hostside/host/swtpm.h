@@ -1,4 +1,4 @@
-// swtpm, which is a machine's TPM: it runs beside QEMU, ends with it, and keeps the TPM's state in a directory.
+// swtpm, which emulates a machine's TPM. It runs beside QEMU, ends with it, and keeps the TPM's state in a directory.
 #pragma once
 
 #include <string>
@@ -9,11 +9,11 @@
 
 namespace hostside {
 
-// The program's path. Error: none; what to install.
+// The program's path. Error: not found; says what to install.
 base::Result<std::string> find_swtpm(const Machine &machine);
 
-// For QEMU to connect to `socket`, at once. The state's directory is made if it is not there, and provisioned.
-// Error: no swtpm, a state that is in use or not ours, provisioning that failed.
+// When this returns, QEMU can connect to `socket`. Makes and provisions the state directory if it is missing. Error: no swtpm,
+// the state is in use or belongs to another user, or provisioning failed.
 base::Result<CompanionProcess> start_swtpm(const Machine &machine, const std::string &socket);
 
 }  // namespace hostside

@@ -32,10 +32,10 @@ using base::fail;
 using base::Fd;
 using base::Result;
 
-constexpr size_t frame_limit_bytes = 4096 + 65536;  // QEMU's own (NET_BUFSIZE)
-constexpr timeval patience{0, 20'000};              // with a guest that is busy; its queue holds a few frames
+constexpr size_t frame_limit_bytes = 4096 + 65536;  // like QEMU (NET_BUFSIZE)
+constexpr timeval patience{0, 20'000};              // for a busy guest; its queue holds a few frames
 
-// A number alone is a guest's socket.
+// A name that is a plain number is a guest's socket.
 int node_of(std::string_view name) {
     int node = 0;
     const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), node);
@@ -56,7 +56,7 @@ std::string place_lock(const std::string &directory, int node) { return std::for
 std::string place_name(int vlan, int node) { return std::format("place {} on vlan {}", node, vlan); }
 
 Result<FileLock> take_place(const std::string &directory, int vlan, int node) {
-    constexpr int tries = 10;  // one that leaves may remove the empty directory just now
+    constexpr int tries = 10;  // a machine that leaves may be removing the empty directory
     for (int i = 0;; ++i) {
         if (::mkdir(directory.c_str(), 0700) < 0 && errno != EEXIST) return fail(errno, "mkdir", directory);
         auto lock = FileLock::take(place_lock(directory, node), place_name(vlan, node));
@@ -77,7 +77,7 @@ class VlanPort::Forwarder {
           lock_(std::move(lock)),
           in_(std::move(in)),
           out_(std::move(out)) {
-        // Signals are the supervisor's.
+        // Signals are for the supervisor's thread.
         sigset_t all, old;
         sigfillset(&all);
         (void)::pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -100,7 +100,7 @@ class VlanPort::Forwarder {
     struct Peer {
         int node = 0;
         sockaddr_un address{};
-        bool stuck = false;  // took nothing for as long as we are patient; tried again without waiting
+        bool stuck = false;  // accepted nothing within `patience`; from then on we do not wait for it
     };
 
     void forward_all() {
@@ -114,7 +114,7 @@ class VlanPort::Forwarder {
         }
     }
 
-    // A directory's time changes with its names.
+    // A directory's mtime changes when names are added or removed.
     void look_who_is_there() {
         struct stat st{};
         if (::stat(directory_.c_str(), &st) < 0) return;
@@ -129,7 +129,7 @@ class VlanPort::Forwarder {
     }
 
     void forward(std::string_view frame) {
-        // A card's address has its switch's and its machine's number: such a frame is for one alone. Any other is for all.
+        // A MAC contains the numbers of its switch and machine. Such frames go to one machine, all others to all.
         const std::array<char, 5> ours{0x52, 0x54, 0x00, 0x12, static_cast<char>(vlan_)};
         const int to = frame.starts_with(std::string_view(ours.data(), ours.size())) && frame.size() > ours.size()
                            ? static_cast<unsigned char>(frame[ours.size()])
@@ -139,7 +139,7 @@ class VlanPort::Forwarder {
             if (known && peer.node != to) continue;
             const ssize_t sent = ::sendto(out_.get(), frame.data(), frame.size(), MSG_NOSIGNAL | (peer.stuck ? MSG_DONTWAIT : 0),
                                           reinterpret_cast<const sockaddr *>(&peer.address), sizeof peer.address);
-            // A frame that is lost is lost, as on a wire: its machine has ended, or does not listen yet.
+            // Lost frames stay lost, as on a wire: their machine has ended or does not listen yet.
             peer.stuck = sent < 0 && errno == EAGAIN;
         }
     }
@@ -161,7 +161,7 @@ VlanPort::~VlanPort() {
     if (!forwarder_) return;
     const std::string directory = forwarder_->directory();
     forwarder_.reset();
-    (void)::rmdir(directory.c_str());  // not while others are there
+    (void)::rmdir(directory.c_str());  // fails while others are there
 }
 
 Result<> VlanPort::is_free(const std::string &runtime, int vlan, int node) {
@@ -179,7 +179,7 @@ Result<VlanPort> VlanPort::join(const std::string &runtime, int vlan, int node) 
     if (!address) return std::unexpected(address.error());
     auto lock = take_place(directory, vlan, node);
     if (!lock) return std::unexpected(lock.error());
-    // Of a launcher that was killed; the lock says that nobody has them.
+    // Left by a killed launcher; the lock proves that nobody uses them.
     (void)::unlink(path.c_str());
     (void)::unlink(vlan_guest_socket(directory, node).c_str());
     Fd in(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));

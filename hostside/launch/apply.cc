@@ -18,7 +18,7 @@ namespace {
 using base::fail;
 using base::Result;
 
-// One call a kind of step.
+// One overload per kind of step.
 class Apply {
   public:
     Apply(const HostFacts &host, Held &held) : host_(host), held_(held) {}
@@ -67,7 +67,7 @@ class Apply {
     Result<> operator()(const MakeImage &step) {
         auto made = ensure_image(host_.qemu, step.path, step.mib, step.format);
         if (!made) return std::unexpected(made.error());
-        // What the guest is told of an empty disk was said of none.
+        // The guest was told that the disk is empty, because none existed. That is not certain for another process's image.
         if (!*made) return fail(0, "create image", step.path, "another made it meanwhile; start again");
         return {};
     }
@@ -76,12 +76,12 @@ class Apply {
         return overlay_image(host_.qemu, step.path, step.backing, step.backing_format);
     }
     Result<> operator()(const CopyFile &step) {
-        constexpr size_t limit_bytes = size_t{64} << 20;  // flash and certificates have a few MiB at most
+        constexpr size_t limit_bytes = size_t{64} << 20;  // flash and certificates have at most a few MiB
         auto bytes = base::read_file(step.from, limit_bytes);
         return bytes ? base::replace_file(step.to, *bytes) : std::unexpected(bytes.error());
     }
     Result<> operator()(const WriteStamp &step) {
-        (void)base::replace_file(stamp_of(step.image), step.toplevel + "\n");  // without it, no warning later
+        (void)base::replace_file(stamp_of(step.image), step.toplevel + "\n");  // a failure only costs a later warning
         return {};
     }
 

@@ -1,4 +1,4 @@
-// The one place where a launch has effects.
+// The only part of a launch with effects.
 #pragma once
 
 #include <string>
@@ -13,7 +13,7 @@
 
 namespace hostside {
 
-// What is held for as long as the machine runs.
+// Resources that are held while the machine runs.
 struct Held {
     std::vector<FileLock> locks;
     std::vector<base::Fd> devices;
@@ -21,10 +21,10 @@ struct Held {
     std::vector<GuestRelay> relays;
 };
 
-// Error: no room, or another came first. ESTALE: nothing is done yet, and what the plan was made from is no more.
+// Error: no room, or another process was faster. ESTALE: nothing was done, because the facts behind the plan have changed.
 base::Result<Held> apply(const LaunchPlan &plan);
 
-// The content of a step that writes a file.
+// The content for a step that writes a file.
 base::Result<std::string> content(const WriteFile &step);
 
 }  // namespace hostside

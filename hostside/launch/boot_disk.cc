@@ -18,7 +18,7 @@ namespace {
 using base::Result;
 namespace protocol = mounts::protocol;
 
-// What a boot loader reads: no feature of e2fsprogs' newer defaults, whatever the guest's mke2fs is.
+// Must be readable by a boot loader, so it avoids the newer default features of e2fsprogs, whatever the guest's mke2fs.
 constexpr std::string_view format_bios = R"sh(printf '%s\n' 'label: dos' 'start=2048, type=83, bootable' | sfdisk -q "$disk"
 cat >/tmp/mke2fs.conf <<END
 [defaults]
@@ -45,7 +45,7 @@ mount -t vfat "$part" /boot
 [ ! -d /sys/firmware/efi/efivars ] || mount -t efivarfs efivarfs /sys/firmware/efi/efivars
 )sh";
 
-// As the 2013 module had it, and nixpkgs' make-disk-image has: what an installer wants to see of a NixOS.
+// As in the 2013 module and nixpkgs' make-disk-image: what an installer expects of a NixOS.
 constexpr std::string_view before = R"sh(set -eu
 disk=/dev/vda part=/dev/vda1 system=$1 initrd=$2
 mkdir -p /boot /etc /run /tmp /nix/var/nix/profiles
@@ -56,7 +56,7 @@ for name in virtio-root virtio-boot; do ln -sfn ../../vda /dev/disk/by-id/$name;
 [ -e /etc/mtab ] || ln -s /proc/self/mounts /etc/mtab
 )sh";
 
-// The boot loader starts the initrd that the machine would boot, whatever the system's own is.
+// The boot loader starts the initrd that the machine would boot, not the system's own.
 constexpr std::string_view install = R"sh(own=$(readlink -f "$system/initrd")
 mount --bind "$initrd" "$own"
 status=0
@@ -80,7 +80,7 @@ std::string script_for(const Machine &m) {
     return script + std::string(after);
 }
 
-// Nothing of what the machine will have beside its disk, and a command instead of stage 2.
+// Has nothing that the machine has besides its disk, and runs a command instead of stage 2.
 Machine maker_of(const Machine &m, const std::string &image) {
     Machine maker;
     maker.name = m.name + "-boot-disk";
@@ -100,7 +100,7 @@ Machine maker_of(const Machine &m, const std::string &image) {
     maker.sandbox = m.sandbox;
     maker.extra_modules = {"ext4"};
     if (m.use_efi_boot) {
-        // Not with keys: nobody signed the kernel for the firmware.
+        // Without keys, because nobody signed the kernel for the firmware.
         maker.use_efi_boot = true;
         maker.efi_firmware = m.use_secure_boot ? "" : m.efi_firmware;
         maker.efi_variables = m.use_secure_boot ? "" : m.efi_variables;

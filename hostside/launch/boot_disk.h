@@ -1,5 +1,5 @@
-// The disk of a boot loader that is made of a system: what it is made of, by which machine, and whether the one that is there was
-// made of the same. The making itself is hostside/cli/boot_disk.h.
+// A boot loader's disk made from a system: its inputs, the machine that makes it, and whether an existing disk was made from
+// the same inputs. hostside/cli/boot_disk.h does the work.
 #pragma once
 
 #include <string>
@@ -10,28 +10,28 @@
 namespace hostside {
 
 struct BootDiskRecipe {
-    std::string made_of;   // the stamp of what it makes: a system, and all else that is in it
+    std::string made_of;   // the stamp of the result: the system and all other inputs
     std::string toplevel;  // as the guest sees it
-    Machine booted;        // what will boot from it, its store decided
+    Machine booted;        // the machine that will boot from it, with its store decided
     Machine maker;         // a machine with the new image as its first disk
-    std::string script;    // what the maker runs, with sh; its arguments are the system and the initrd that was put there
+    std::string script;    // what the maker runs with sh; arguments: the system, and the path of the copied initrd
 };
 
-// `machine` has a toplevel. `image` is where the maker writes. Error: what a boot of that system would be refused for.
+// `machine` has a toplevel. `image` is the maker's output. Error: the reasons for which a boot of that system would be refused.
 base::Result<BootDiskRecipe> boot_disk_recipe(const Machine &machine, const std::string &image);
 
-// The label of its file system.
+// The label of the disk's file system.
 std::string_view boot_label_of(const Machine &machine);
 
-// What the firmware had as variables when it was made, beside it.
+// The file beside the disk with the firmware's variables from when it was made.
 std::string made_variables_of(const std::string &boot_disk);
 
-// One that we made, of whatever: it has a stamp.
+// True if runvm made the disk, from any inputs: it has a stamp.
 bool is_made_boot_disk(const std::string &path);
-// The stamp is there, and says the same.
+// True if the stamp exists and matches.
 bool is_made_of(const std::string &path, const BootDiskRecipe &recipe);
 
-// Of the script: no room was left on the disk.
+// Exit status of the script: the disk is full.
 inline constexpr int boot_disk_full = 28;
 
 }  // namespace hostside

@@ -26,7 +26,7 @@ namespace {
 using base::fail;
 using base::Result;
 
-// A kernel without that way in boots as it is, and so does one that has no place in the cache.
+// Returns the kernel unchanged if it has no direct entry for QEMU or no place in the cache.
 BootFile uncompressed(const std::string &kernel, bool may_make) {
     const std::string path = cache_path("vmlinux-" + short_hash(file_identity(kernel)));
     if (path.empty()) return {kernel, ""};
@@ -36,8 +36,8 @@ BootFile uncompressed(const std::string &kernel, bool may_make) {
     return elf ? BootFile{path, std::move(*elf)} : BootFile{kernel, ""};
 }
 
-// With a TPM, SeaBIOS's tables are larger than QEMU leaves room for above the initrd, which is then copied over them: the guest
-// has no ACPI, and no TPM. A kernel says itself how high its initrd may lie.
+// With a TPM, SeaBIOS's tables are larger than the room that QEMU leaves above the initrd. The initrd is then copied over them,
+// and the guest has no ACPI and no TPM. So this lowers the highest initrd address in the kernel's header.
 Result<BootFile> with_lower_initrd(const std::string &kernel, const Machine &m, const std::string &run_directory) {
     constexpr int room_mib = 16, low_mib = 2048;
     const auto limit = static_cast<uint32_t>(std::min(m.memory_mib, low_mib) - room_mib) << 20;
@@ -50,7 +50,7 @@ Result<BootFile> with_lower_initrd(const std::string &kernel, const Machine &m, 
     return BootFile{path.empty() ? run_directory + "/kernel" : path, std::move(*lower)};
 }
 
-// /nix/store and /nix/var are siblings, wherever they lie.
+// /nix/store and /nix/var are siblings, wherever they are.
 std::string database_of(const Machine &m) { return m.store.substr(0, m.store.rfind('/')) + "/var/nix/db/db.sqlite"; }
 
 Result<std::string> registration_of(const Machine &m, const std::vector<std::string> &roots) {
@@ -61,8 +61,8 @@ Result<std::string> registration_of(const Machine &m, const std::vector<std::str
     return text;
 }
 
-// The registration of the system and pathsInNixDB, from the database that belongs to the store. Empty: regInfo says it, or an
-// initrd of the system's own. What nobody asked for is no reason not to boot.
+// The registration of the system and of pathsInNixDB, from the store's own database. Empty: regInfo or the system's own initrd
+// has it. A failure for paths that nobody asked for does not prevent the boot.
 Result<std::string> registration(LaunchFacts &facts, const Machine &m, const Boot &boot) {
     if (!m.reginfo.empty()) return std::string();
     std::vector<std::string> roots;
@@ -96,7 +96,7 @@ Result<> look_at_accelerator(LaunchFacts &facts, const Machine &m, const std::st
 Result<> look_at_kernel(LaunchFacts &facts, const Machine &m, const PrepareOptions &options) {
     const std::string &kernel = facts.boot.boot.kernel;
     if (auto done = look_at_accelerator(facts, m, kernel, options); !done) return done;
-    // Firmware of the user's own starts what a boot loader would start: OVMF's knows no ELF.
+    // Firmware of the user's own starts what a boot loader would start. OVMF can't start ELF files.
     const bool own_firmware =
         m.use_efi_boot || !m.bios.empty() || std::ranges::any_of(m.qemu_options, [](const std::string &word) {
             return word.contains("if=pflash") || word == "-bios" || word == "-pflash";
@@ -111,7 +111,7 @@ Result<> look_at_kernel(LaunchFacts &facts, const Machine &m, const PrepareOptio
     return {};
 }
 
-// The one that is named, the cache's, or one that is made now, as bytes.
+// The initrd from the description, the cache's, or a new one as bytes.
 Result<BootFile> initrd_file(const Boot &boot, const PrepareOptions &options) {
     if (!boot.initrd.empty()) return BootFile{boot.initrd, "", file_identity(boot.initrd)};
     auto path = made_initrd_path(boot);
@@ -128,7 +128,7 @@ Result<BootFile> initrd_file(const Boot &boot, const PrepareOptions &options) {
 Result<> look_at_boot_loader(LaunchFacts &facts, const Machine &m, const PrepareOptions &options) {
     const std::string kernel = !m.kernel.empty() || m.toplevel.empty() ? m.kernel : in_store(m.store, m.toplevel + "/kernel");
     if (!kernel.empty() && exists(kernel)) return look_at_accelerator(facts, m, kernel, options);
-    // Nothing is known that KVM could be proven with.
+    // KVM can't be tested without a kernel.
     if (m.accelerator != "auto") return look_at_accelerator(facts, m, "", options);
     facts.notes.emplace_back(
         "emulation (TCG), much slower than KVM: KVM is proven with the system's kernel, and no toplevel says which that is; "
@@ -144,7 +144,7 @@ Result<> look_at_initrd(LaunchFacts &facts, const Machine &m, const PrepareOptio
     if (boot->init.empty() && m.initrd.empty())
         return fail(0, "find init", "", "nothing says what the guest runs: give --toplevel, or --init PATH");
     if (auto foreseen = foresee(m, *boot); !foreseen) return foreseen;
-    // What another's initrd needs, nobody knows.
+    // The needs of a foreign initrd are unknown.
     if (auto able = m.initrd.empty() ? check_kernel_config(facts, m, boot->kernel) : Result<>{}; !able) return able;
     if (!boot->left_out.empty()) {
         std::string list;

@@ -1,4 +1,4 @@
-// The names of the store paths that a machine's Nix is told of, a line each, for the report on those that it uses.
+// The names of the store paths that are registered for a machine's Nix, one per line, for the report on used paths.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@ namespace hostside {
 
 bool traces_paths(const Machine &machine);
 
-// Out of its registration (regInfo), where that lies in the store, else of the database beside the store. Empty: neither tells.
+// From the machine's registration (regInfo) if the store has it, otherwise from the database beside the store. Empty: neither.
 std::string closure_names_of(const Machine &machine);
 
 }  // namespace hostside

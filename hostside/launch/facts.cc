@@ -30,7 +30,7 @@ using base::fail;
 using base::Result;
 namespace fs = std::filesystem;
 
-// A fresh directory in the run directory, but $TMPDIR/xchg with TMPDIR and USE_TMPDIR, as the 2013 script had it.
+// A new directory in the run directory. With TMPDIR and USE_TMPDIR it is $TMPDIR/xchg, as in the 2013 script.
 Result<std::string> xchg_path(const std::string &run_directory, const std::optional<User> &owner) {
     const char *temporary = std::getenv("TMPDIR");
     const char *use = std::getenv("USE_TMPDIR");
@@ -38,7 +38,7 @@ Result<std::string> xchg_path(const std::string &run_directory, const std::optio
     return kept ? own_directory_path(fs::absolute(temporary), "xchg", owner) : run_directory + "/xchg";
 }
 
-// Where QEMU, as root, could not keep the guest's owners beside the files.
+// Finds directories in which QEMU, as root, can't store the guest's file owners.
 void look_at_attributes(LaunchFacts &facts, const Machine &m) {
     HostFacts &host = facts.host;
     if (!host.root) return;
@@ -118,11 +118,11 @@ Result<> look_at_drives(const Machine &m) {
     return {};
 }
 
-// What the machine's variables begin as, if it has none.
+// The initial EFI variables, if the machine has none of its own.
 std::string first_variables(const Machine &m, const Firmware &firmware) {
     if (exists(m.efi_own_variables) && !m.ephemeral) return "";
     if (m.ephemeral && exists(m.efi_own_variables)) return m.efi_own_variables;
-    // What wrote them was no firmware with keys.
+    // The firmware that wrote them had no keys.
     const std::string left = made_variables_of(m.boot_disk);
     return m.use_boot_loader && m.keep_efi_variables && !m.use_secure_boot && exists(left) ? left : firmware.variables;
 }
@@ -153,7 +153,7 @@ Result<> look_at_tpm(HostFacts &facts, const Machine &m) {
     return {};
 }
 
-// As Nix has it: the variable names the host's certificates, wherever a distribution has them.
+// As in Nix: the variable names the host's certificates, because their place depends on the distribution.
 Result<> look_at_certificates(LaunchFacts &facts, const Machine &m) {
     if (!m.use_host_certs) return {};
     const char *named = std::getenv("NIX_SSL_CERT_FILE");
@@ -164,9 +164,9 @@ Result<> look_at_certificates(LaunchFacts &facts, const Machine &m) {
     return {};
 }
 
-// QEMU reads them when it starts, and says little of one that it can't.
+// QEMU reads them when it starts, and its message for a bad one says little.
 Result<> look_at_credentials(const Machine &m) {
-    constexpr off_t most_bytes = 1 << 20;  // systemd's (CREDENTIAL_SIZE_MAX)
+    constexpr off_t most_bytes = 1 << 20;  // systemd's limit (CREDENTIAL_SIZE_MAX)
     for (const auto &credential : m.credentials) {
         struct stat st{};
         if (::stat(credential.source.c_str(), &st) < 0 || ::access(credential.source.c_str(), R_OK) < 0)
@@ -179,7 +179,7 @@ Result<> look_at_credentials(const Machine &m) {
     return {};
 }
 
-// All of the host's memory is less than this machine's: it would be killed, or swap without end.
+// Error: the machine's memory is larger than all of the host's. It would be killed or swap endlessly.
 Result<> check_memory(const Machine &m) {
     struct sysinfo host{};
     if (::sysinfo(&host) < 0) return {};
@@ -213,7 +213,7 @@ Result<> look_at_qemu(LaunchFacts &facts, const Machine &m) {
     return {};
 }
 
-// Whom QEMU becomes, and what it could not do then: reach a socket in the run directory, which is ours alone.
+// Determines the user that QEMU becomes, and rejects what that user can't do: reach a socket in the private run directory.
 Result<> look_at_user(LaunchFacts &facts, const Machine &m) {
     HostFacts &host = facts.host;
     host.root = ::geteuid() == 0;
@@ -240,7 +240,7 @@ Result<> look_at_user(LaunchFacts &facts, const Machine &m) {
     return {};
 }
 
-// The launcher may do what this user may not; the guest would only be told that it may not either.
+// The launcher may have access that this user lacks. The guest would only see that access is denied.
 void look_at_rights(LaunchFacts &facts, const Machine &m) {
     if (!facts.host.run_as) return;
     const auto look = [&](const std::string &path, bool read_only) {

@@ -1,5 +1,5 @@
-// What this host is like, for one machine: the program, the accelerator, the files to boot, the disks and shares that are there.
-// Looked at without an effect: nothing is created, held or remembered, so that a run that is refused leaves nothing.
+// The facts about this host for one machine: the program, the accelerator, the files to boot, the existing disks and shares.
+// Collecting them creates, locks and records nothing, so that a refused run leaves nothing behind.
 #pragma once
 
 #include <string>
@@ -15,32 +15,32 @@
 
 namespace hostside {
 
-// A file to boot. With bytes, it is not there yet.
+// A file to boot. If `bytes` is set, the file does not exist yet.
 struct BootFile {
     std::string path, bytes;
-    std::string identity{};  // of what is in it
-    bool cached = false;     // the cache has it, as long as it is used
+    std::string identity{};  // identifies the content
+    bool cached = false;     // it is in the cache, and is kept there while in use
 };
 
 struct BootFacts {
     Boot boot;
-    BootFile kernel, initrd;   // an initrd that is neither there nor has a place in the cache has no path
-    std::string registration;  // of what the guest's Nix shall know; empty: none, or the guest is told where it is
-    bool cache = true;         // there is a place for what is made
+    BootFile kernel, initrd;   // an initrd that does not exist and has no place in the cache has no path
+    std::string registration;  // for the guest's Nix; empty: none, or the guest is told its path
+    bool cache = true;         // there is a place for generated files
 };
 
 struct LaunchFacts {
-    HostFacts host;  // without what the plan decides: images, initrd, command line
+    HostFacts host;  // without the plan's decisions: images, initrd, command line
     RootImageFacts root;
     BootFacts boot;                 // empty with a boot loader
-    std::string efi_template;       // what the machine's EFI variables begin as; empty: it has some, or no EFI
-    std::string host_certificates;  // file; empty: none is given
-    std::string boot_label;         // with a boot loader's disk that we made, its file system's
+    std::string efi_template;       // initial EFI variables of the machine; empty: it has its own, or no EFI
+    std::string host_certificates;  // file; empty: none
+    std::string boot_label;         // for a boot loader's disk that runvm made: the label of its file system
     std::vector<Remembered> learned;
     std::vector<std::string> notes;  // for a person: why KVM is not used
 };
 
-// `machine`: with absolute paths. Error: whatever is missing, taken or refused on this host.
+// `machine` must have absolute paths. Error: something is missing, in use or refused on this host.
 base::Result<LaunchFacts> look_at_host(const Machine &machine, const PrepareOptions &options);
 
 }  // namespace hostside

@@ -26,14 +26,14 @@ using base::fail;
 using base::Result;
 namespace protocol = mounts::protocol;
 
-// QEMU loads a bzImage, an ELF file (with a PVH entry, or multiboot), and nothing else says what it is (QEMU,
+// The formats that QEMU loads: bzImage and ELF (with a PVH entry, or multiboot). Only the content tells them apart (QEMU,
 // hw/i386/x86-common.c, x86_load_linux).
 Result<> check_kernel(const std::string &path) {
     auto file = base::open_at(AT_FDCWD, path, O_RDONLY | O_NONBLOCK);
     if (!file) return fail(file.error().code, "open kernel", path, "name one with --kernel");
     struct stat st{};
     if (::fstat(file->get(), &st) < 0 || !S_ISREG(st.st_mode)) return fail(0, "read kernel", path, "it is no regular file");
-    std::string head(8192, '\0');  // as far as a multiboot header may be
+    std::string head(8192, '\0');  // the range in which a multiboot header may be
     head.resize(static_cast<size_t>(std::max<ssize_t>(0, ::pread(file->get(), head.data(), head.size(), 0))));
     constexpr size_t header_at = 0x202;
     constexpr std::string_view multiboot{"\x02\xb0\xad\x1b", 4};
@@ -50,7 +50,7 @@ std::string nearest_parameter(std::string_view word) {
     return !best.empty() && letters_apart(word, best) <= near ? std::format("did you mean {}?", best) : "see stage1(8)";
 }
 
-// As stage 1 will read them, and the table that they make of its own.
+// Parses the parameters as stage 1 will, and returns the result.
 Result<mounts::BootParameters> check_parameters(const std::string &command_line) {
     const auto words = mounts::parse_command_line(command_line);
     const auto known = mounts::own_parameters();
@@ -68,7 +68,7 @@ Result<mounts::BootParameters> check_parameters(const std::string &command_line)
     return parameters;
 }
 
-// What the kernel would start `head` with; empty: it does so itself (execve(2)).
+// The interpreter that the kernel would use for `head`. Empty: none (execve(2)).
 std::string interpreter_of(const base::Fd &file, const std::string &head) {
     if (head.starts_with("#!")) {
         const size_t begin = head.find_first_not_of(" \t", 2);
@@ -100,7 +100,7 @@ Result<> check_init(const Machine &m, const std::string &init) {
     if (!file && file.error().code == ENOENT)
         return fail(ENOENT, step, init,
                     std::format("the store {} has no such file: is it that of --toplevel, and init= of its closure?", m.store));
-    if (!file) return {};  // root's alone, perhaps: the guest's 9p server is no other, but then it is the guest that says so
+    if (!file) return {};  // perhaps readable only by root; the guest will report it if its 9p server fails too
     struct stat st{};
     if (::fstat(file->get(), &st) < 0) return {};
     if (!S_ISREG(st.st_mode)) return fail(0, step, init, "it is no regular file");
@@ -119,7 +119,7 @@ Result<> foresee(const Machine &m, const Boot &boot) {
     if (!m.initrd.empty()) return {};
     auto parameters = check_parameters(boot.command_line);
     if (!parameters) return std::unexpected(parameters.error());
-    // What the guest added to its store itself is on its disk.
+    // Paths that the guest added to its store are on its disk.
     const bool grown = parameters->store_union == mounts::UnionMode::disk;
     if (!of_store(parameters->init) || grown) return {};
     return check_init(m, parameters->init);

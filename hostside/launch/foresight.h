@@ -1,5 +1,5 @@
-// What would fail in the guest and is known here already: the store is here, and what stage 1 does is planned from its
-// parameters. Said before QEMU starts, a wrong word costs no boot. Nothing is looked at that the guest may have changed.
+// Predicts failures in the guest. That is possible because the store is on the host and stage 1's actions follow from its
+// parameters. Reporting them before QEMU starts saves a boot. Looks only at what the guest can't have changed.
 #pragma once
 
 #include "hostside/boot/boot_files.h"
@@ -8,9 +8,9 @@
 
 namespace hostside {
 
-// Error: a file that is no kernel; a parameter that stage 1 doesn't have, or a value that it doesn't take; a share or a
-// root that can't be; an init that is not in the store, can't be executed, or whose interpreter is not there. An initrd of the
-// description's own has its own mind about parameters and init: with one, only the kernel is looked at.
+// Error: the file is not a kernel; a parameter or value that stage 1 does not know; an impossible share or root; an init that
+// is not in the store, is not executable, or whose interpreter is missing. With an initrd from the description, checks only the
+// kernel, because that initrd may treat parameters and init differently.
 base::Result<> foresee(const Machine &machine, const Boot &boot);
 
 }  // namespace hostside

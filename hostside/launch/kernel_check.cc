@@ -38,13 +38,13 @@ Weight weight_of(std::string_view option, const Machine &m, bool no_union) {
     if (option == "HW_RANDOM_VIRTIO") return note_if(m.rng);
     if (option == "VIRTIO_BALLOON") return note_if(m.balloon);
     if (option == "VIRTIO_VSOCKETS") return note_if(m.vsock_cid != 0);
-    // A root may be another than ext4.
+    // The root may have another file system than ext4.
     return note_if(is_one_of(option, {"BINFMT_SCRIPT", "UNIX", "NET", "INET", "NETDEVICES", "VIRTIO_NET", "SERIAL_8250_CONSOLE",
                                       "VIRTIO_CONSOLE"}) ||
                    (option == "EXT4_FS" && !m.disk_image.empty()));
 }
 
-// `CONFIG_NET_9P, CONFIG_9P_FS: no share: the store doesn't come`: one line for what lacks the same.
+// `CONFIG_NET_9P, CONFIG_9P_FS: no share: the store doesn't come`: one line per consequence.
 std::vector<std::string> told(const std::vector<Lack> &lacks, bool fatal) {
     std::vector<std::string> texts, options;
     for (const auto &lack : lacks) {
@@ -61,7 +61,7 @@ std::vector<std::string> told(const std::vector<Lack> &lacks, bool fatal) {
     return texts;
 }
 
-// As `lacks` has them, out of the cache when it knows. Nothing: it has all, or its configuration is not to be had.
+// The result of `lacks`, from the cache if possible. Empty: nothing is missing, or the configuration is not available.
 std::vector<Lack> lacks_of(const std::string &kernel, std::vector<Remembered> &learned) {
     const std::string beside = (std::filesystem::path(kernel).parent_path() / "config").string();
     const std::string path = cache_path("lacks-" + short_hash(file_identity(kernel) + file_identity(beside)));
@@ -72,7 +72,7 @@ std::vector<Lack> lacks_of(const std::string &kernel, std::vector<Remembered> &l
             for (const auto &lack : lacks(*config)) *known += lack.option + "\n";
         learned.push_back({path, *known});
     }
-    // What is missing of the whole is what a configuration of the rest lacks.
+    // An empty configuration lacks everything. Keep only the options that are known to be missing.
     std::vector<Lack> all = lacks("");
     std::erase_if(all, [&](const Lack &lack) { return !("\n" + *known).contains("\n" + lack.option + "\n"); });
     return all;

@@ -1,4 +1,4 @@
-// What the kernel of a machine was built without, said before it boots: `runvm check` for the options that this machine needs.
+// Reports before the boot what a machine's kernel lacks, like `runvm check`, but only for the options that this machine needs.
 #pragma once
 
 #include <string>
@@ -12,11 +12,11 @@
 
 namespace hostside {
 
-// Those of `missing` that this machine would miss. `fatal`: it could not come to its stage 2. Pure.
+// Selects from `missing` what this machine needs. `fatal`: it could not reach stage 2. Pure.
 std::vector<Lack> lacks_that_matter(const Machine &machine, const std::vector<Lack> &missing);
 
-// Error: it can't boot. What else doesn't work becomes a note. Nothing of a kernel whose configuration is not to be had, which is
-// remembered of each kernel, because it lies within and is packed.
+// Error: the machine can't boot. Other missing features become notes. Reports nothing if the kernel's configuration is not
+// available. The result is cached per kernel, because the configuration is compressed inside the kernel.
 base::Result<> check_kernel_config(LaunchFacts &facts, const Machine &machine, const std::string &kernel);
 
 }  // namespace hostside

@@ -15,7 +15,7 @@ namespace {
 using base::Result;
 namespace protocol = mounts::protocol;
 
-// What goes into the initrd behind what it is made of.
+// The archives that are appended to the initrd.
 std::string archives_of(const std::string &parameters, const std::string &registration) {
     std::string archives;
     if (!parameters.empty()) archives += archive_of(protocol::parameters_file, parameters + "\n");
@@ -23,7 +23,7 @@ std::string archives_of(const std::string &parameters, const std::string &regist
     return archives;
 }
 
-// The initrd is one file for QEMU: the cache's as it is, or one with the archives behind it.
+// QEMU takes one initrd file: the cache's unchanged, or a copy with the archives appended.
 void plan_initrd_file(LaunchPlan &plan, BootFile initrd, bool cache, const std::string &archives) {
     if (!initrd.bytes.empty() && cache) {
         plan.steps.emplace_back(
@@ -42,11 +42,11 @@ void plan_initrd_file(LaunchPlan &plan, BootFile initrd, bool cache, const std::
 }
 
 Result<> plan_boot(LaunchPlan &plan, BootFacts boot, bool fresh_disk, bool grows) {
-    // A guest that reboots finds it again: stage 1 asks the launcher whether it is still so (run/status_port.h).
+    // The parameter is still there after a reboot, so stage 1 asks the launcher whether it is still true (run/status_port.h).
     std::string line = boot.boot.command_line;
     if (fresh_disk) add_parameter(line, std::format("{}={}", protocol::fresh_disk_parameter, protocol::root_disk_serial));
     if (grows && !line.contains("rootflags=")) add_parameter(line, "rootflags=x-nixos.autoresize");
-    // On a busy host an emulated timer ticks late: a kernel that checks it at start takes it for broken, and panics.
+    // On a busy host an emulated timer ticks late. A kernel that checks it at start considers it broken and panics.
     if (!plan.host.kvm) add_parameter(line, "no_timer_check");
     auto parts = command_line_parts(line);
     if (!parts) return std::unexpected(parts.error());
@@ -59,19 +59,19 @@ Result<> plan_boot(LaunchPlan &plan, BootFacts boot, bool fresh_disk, bool grows
     return {};
 }
 
-// What a root disk is made for: the system, or what else decides what boots.
+// What a root disk is made for: the system, or whatever else determines what boots.
 const std::string &booted(const Machine &m) {
     if (m.use_boot_loader) return m.boot_disk;
     return m.toplevel.empty() ? m.kernel : m.toplevel;
 }
 
-// The default, which every description has, is nobody's wish.
+// Every description has the default, so the default is not a request.
 bool size_said(const Machine &m) {
     constexpr int default_mib = 1024;
     return !m.disk_image.empty() && m.disk_mib != default_mib;
 }
 
-// An image is made larger as diskSize says, and never smaller.
+// Enlarges an image to diskSize; never shrinks it.
 void plan_growth(LaunchPlan &plan, const Machine &m, const RootImageFacts &root) {
     constexpr uint64_t mib = uint64_t{1} << 20;
     const uint64_t wanted = static_cast<uint64_t>(m.disk_mib) * mib;
@@ -87,7 +87,7 @@ void plan_growth(LaunchPlan &plan, const Machine &m, const RootImageFacts &root)
         return;
     }
     plan.steps.emplace_back(GrowImage{m.disk_image, m.disk_mib, m.disk_image_format});
-    // What the guest is asked to do for that stands in its command line, and a boot loader has its own.
+    // The guest is asked to grow its file system by the command line, but a boot loader has its own command line.
     plan.notes.push_back(std::format("{} grows from {} to {} MiB, and its file system {}", m.disk_image, root.size_bytes / mib,
                                      m.disk_mib,
                                      m.use_boot_loader ? "does not, with a boot loader: resize2fs in the guest" : "with it"));
@@ -125,7 +125,7 @@ Result<LaunchPlan> plan_launch(const Machine &m, LaunchFacts facts) {
     LaunchPlan plan{.steps = {}, .host = std::move(facts.host), .learned = std::move(facts.learned), .notes = {}};
     HostFacts &host = plan.host;
     plan.notes = std::move(facts.notes);
-    // First, while nothing is done: what went from the cache meanwhile is looked for anew.
+    // First, while nothing is done yet: if an entry is gone from the cache, the launch starts over.
     for (const BootFile *file : {&facts.boot.kernel, &facts.boot.initrd})
         if (file->cached) plan.steps.emplace_back(UseCached{file->path});
     for (const int vlan : all_vlans(m)) plan.steps.emplace_back(JoinVlan{host.runtime, vlan, m.node_number});

@@ -1,5 +1,5 @@
-// From a machine and what its host is like to what a launch does, in order, and to what QEMU is told. Pure: apply.h does it,
-// `runvm run --print` prints it.
+// Turns a machine and the facts about its host into the ordered steps of a launch and QEMU's arguments. Pure: apply.h executes
+// the plan, `runvm run --print` prints it.
 #pragma once
 
 #include <optional>
@@ -14,27 +14,27 @@
 
 namespace hostside {
 
-// An entry of the cache that the facts found.
+// A cache entry that the facts found.
 struct UseCached {
     std::string path;
 };
-// For as long as the machine runs.
+// Joined while the machine runs.
 struct JoinVlan {
     std::string runtime;
     int vlan = 0, node = 0;
 };
-// That a guest writes into, as `xchg` is.
+// A directory that the guest writes into, such as `xchg`.
 struct MakeOwnDirectory {
     std::string path;
-    std::optional<User> owner{};  // absent: us
+    std::optional<User> owner{};  // absent: the current user
 };
-// What `beginning` (a file's path) has, if there is one, then `bytes`. In the cache its name tells the content: one that is
-// there is left as it is.
+// Writes the content of the file `beginning`, if set, then `bytes`. In the cache, the name identifies the content, so an
+// existing file is left as it is.
 struct WriteFile {
     std::string path, beginning, bytes;
     bool cached = false;
 };
-// Against a second machine, for as long as this one runs. What the plan was made for must still be so.
+// Locks the image against a second machine while this one runs. The facts that the plan is based on must still hold.
 struct HoldImage {
     std::string path;
     bool empty = false;
@@ -59,11 +59,11 @@ struct OverlayImage {
 struct CopyFile {
     std::string from, to;
 };
-// What an image was made for, beside it: qcow2 has no place for that.
+// The system that an image was made for, in a file beside it, because qcow2 has no place for it.
 struct WriteStamp {
     std::string image, toplevel;
 };
-// Connections of the guest to ports of the host.
+// Relays the guest's connections to host ports.
 struct RelayGuest {
     std::string socket;
     std::vector<std::string> targets;
@@ -78,10 +78,10 @@ struct LaunchPlan {
     std::vector<std::string> notes;
 };
 
-// Error: a command line that is too long; whatever qemu_argv refuses.
+// Error: the command line is too long, or qemu_argv refuses something.
 base::Result<LaunchPlan> plan_launch(const Machine &machine, LaunchFacts facts);
 
-// The step that writes the whole initrd, what the command line can't carry and the registration in it, to `path`.
+// The step that writes the complete initrd to `path`, including the registration and whatever does not fit on the command line.
 base::Result<WriteFile> plan_initrd(const LaunchFacts &facts, const std::string &path);
 
 }  // namespace hostside

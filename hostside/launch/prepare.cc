@@ -21,9 +21,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// What a link to the root disk's image names, there or not: the image is made, put aside and stamped there. A link in a
-// directory where everybody may leave one is followed as the kernel follows it: its owner's own, or the directory's owner's
-// (proc_sys_fs(5), protected_symlinks).
+// Resolves links to the root disk's image, even if it does not exist, because the image is made, moved aside and stamped there.
+// In a directory that is writable by everybody, follows links as the kernel does: only our own or those of the directory's
+// owner (proc_sys_fs(5), protected_symlinks).
 std::string image_behind_links(std::string path) {
     constexpr int most = 40;
     for (int i = 0; i < most; ++i) {
@@ -51,7 +51,7 @@ void make_paths_absolute(Machine &m) {
         absolute(*path);
     if (!m.disk_image.empty()) m.disk_image = image_behind_links(m.disk_image);
     if (m.debug_shell != any_debug_shell) absolute(m.debug_shell);
-    // NixOS names a package, which has the file.
+    // NixOS names a package that contains the file.
     std::error_code error;
     if (!m.bios.empty() && fs::is_directory(m.bios, error)) m.bios += "/bios.bin";
     for (auto &drive : m.drives) absolute(drive.file);
@@ -62,7 +62,7 @@ void make_paths_absolute(Machine &m) {
 
 namespace {
 
-// The kind of store is decided first, because kernel parameters and modules follow from it.
+// The store kind comes first, because kernel parameters and modules depend on it.
 base::Result<LaunchPlan> plan_with(const StorePlan &store, const Machine &m, const PrepareOptions &options) {
     auto facts = look_at_host(m, options);
     if (!facts) return std::unexpected(facts.error());
@@ -84,7 +84,7 @@ base::Result<Prepared> prepare(const Machine &described, const PrepareOptions &o
     m.store_kind = store->kind;
     auto plan = plan_with(*store, m, options);
     if (!plan) return std::unexpected(plan.error());
-    // Before what stays, as a disk: a store that can't be had leaves nothing but what the cache may have.
+    // Comes before permanent effects such as disks, so that a store that can't be provided leaves at most cache entries.
     auto provided = provide_store(*store, m, options.run_directory, options.progress);
     if (!provided) return std::unexpected(provided.error());
     auto held = apply(*plan);

@@ -1,4 +1,4 @@
-// A launch from end to end: the facts of this host (facts.h), the plan (plan.h), and what has an effect (apply.h).
+// A whole launch: the facts about this host (facts.h), the plan (plan.h), and its execution (apply.h).
 #pragma once
 
 #include <functional>
@@ -19,38 +19,38 @@ namespace hostside {
 
 struct Prepared {
     HostFacts facts;
-    std::vector<std::string> notes;  // for a person: an image that was created, why KVM is not used
-    std::vector<FileLock> locks;     // of disk images, for as long as the machine runs
-    std::vector<base::Fd> devices;   // claimed, the same
-    std::vector<VlanPort> vlans;     // the same
-    std::vector<GuestRelay> relays;  // the same
-    CompanionProcess tpm;            // the same
-    ProvidedStore store;             // the same; QEMU inherits its view's directory
+    std::vector<std::string> notes;  // for a person: an image was created, why KVM is not used
+    std::vector<FileLock> locks;     // disk images, held while the machine runs
+    std::vector<base::Fd> devices;   // claimed, also while it runs
+    std::vector<VlanPort> vlans;     // also
+    std::vector<GuestRelay> relays;  // also
+    CompanionProcess tpm;            // also
+    ProvidedStore store;             // also; QEMU inherits the directory of its view
 };
 
 struct PrepareOptions {
     std::string run_directory;
-    bool fresh = false;    // an existing root disk is put aside first
-    bool pasted = false;   // a person runs the command, later and perhaps twice, and without us
+    bool fresh = false;    // move an existing root disk aside first
+    bool pasted = false;   // a person will run the command, later, perhaps twice, without runvm
     bool terminal = true;  // see HostFacts
     bool monitor = false;
-    std::string memory_file{};  // see HostFacts; the same
+    std::string memory_file{};  // see HostFacts, also for `restored`
     bool restored = false;
-    // Told of what is planned, before anything is done. Its error is ours.
+    // Called with the plan before anything is done. Its error is returned.
     std::function<base::Result<>(const Machine &, const HostFacts &)> check{};
-    std::function<void(const std::string &what)> progress = [](const std::string &) {};  // told before work that takes a while
+    std::function<void(const std::string &what)> progress = [](const std::string &) {};  // called before slow work
 };
 
-// Paths of the host as they are from here, so that what is printed can be pasted elsewhere.
+// Resolves paths relative to the current directory, so that printed commands can be pasted elsewhere.
 void make_paths_absolute(Machine &machine);
 
-// `machine`: with absolute paths. What is refused leaves nothing.
+// `machine` must have absolute paths. A refused launch leaves nothing behind.
 base::Result<Prepared> prepare(const Machine &machine, const PrepareOptions &options);
 
 // The initrd that the machine would boot.
 base::Result<std::string> complete_initrd(const Machine &machine);
 
-// What `prepare` would do and QEMU's command, as lines for a shell; see shell_lines.h. Has no effect.
+// The actions of `prepare` and QEMU's command as shell lines; see shell_lines.h. Has no effect.
 base::Result<std::string> printed_launch(const Machine &machine, const PrepareOptions &options,
                                          const std::vector<std::string> &initrd_command);
 

@@ -15,7 +15,7 @@ using Words = std::vector<std::string>;
 
 std::string directory_line(const std::string &path) { return quote_words({"mkdir", "-p", "-m", "0700", path}) + "\n"; }
 
-// One line a kind of step; none for what only a launcher can do or needs to.
+// The line for each kind of step. Empty for steps that only a launcher can do or needs.
 class Line {
   public:
     Line(const std::string &qemu_img, const Words &initrd_command) : qemu_img_(qemu_img), initrd_command_(initrd_command) {}
@@ -60,7 +60,7 @@ base::Result<std::string> shell_lines(const LaunchPlan &plan, const Machine &mac
     auto argv = qemu_argv(machine, plan.host);
     if (!argv) return std::unexpected(argv.error());
     const std::string qemu_img = find_qemu_img(plan.host.qemu).value_or("qemu-img");
-    // Each by itself: -m is the last one's alone.
+    // One command each, because -m applies only to the last directory.
     std::string lines = directory_line(plan.host.runtime) + directory_line(plan.host.run_directory);
     for (const auto &step : plan.steps) lines += std::visit(Line(qemu_img, initrd_command), step);
     return lines + quote_words(*argv) + "\n";

@@ -1,4 +1,4 @@
-// A launch for a person's shell: what `runvm run --print` shows.
+// A launch as shell commands, as shown by `runvm run --print`.
 #pragma once
 
 #include <string>
@@ -9,8 +9,8 @@
 
 namespace hostside {
 
-// The commands that prepare it, a line each, which may be run again, and last QEMU's. `initrd_command` writes the machine's
-// initrd to the file that is named behind it.
+// The commands that prepare the launch, one per line and repeatable, then QEMU's command. `initrd_command` writes the machine's
+// initrd to the file named by its next argument.
 base::Result<std::string> shell_lines(const LaunchPlan &plan, const Machine &machine, std::vector<std::string> initrd_command);
 
 }  // namespace hostside

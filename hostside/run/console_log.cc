@@ -15,7 +15,7 @@ namespace hostside {
 namespace {
 
 constexpr std::string_view panic_words = "Kernel panic - not syncing";
-constexpr uint64_t trace_bytes = uint64_t{64} << 10;  // more than a kernel says after them
+constexpr uint64_t trace_bytes = uint64_t{64} << 10;  // a kernel prints less than this after the panic words
 
 }  // namespace
 
@@ -26,7 +26,7 @@ base::Result<ConsoleLog> ConsoleLog::create(std::string run_directory) {
     std::array<int, 2> ends{};
     if (::pipe2(ends.data(), O_CLOEXEC) < 0) return base::fail(errno, "pipe", "console log");
     base::Fd reader(ends[0]);
-    // QEMU takes no descriptor below 3 (-add-fd), and ours may be one when we were started without standard ones.
+    // QEMU accepts no descriptor below 3 (-add-fd). This one may be lower if runvm was started without standard streams.
     const base::Fd low(ends[1]);
     base::Fd writer(::fcntl(low.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
     if (!writer || ::fcntl(reader.get(), F_SETFL, O_NONBLOCK) < 0) return base::fail(errno, "pipe", "console log");
@@ -44,7 +44,7 @@ std::string ConsoleLog::take() {
     return text;
 }
 
-// A log that can't be written (a full /run) is cut short: the machine goes on.
+// If the log can't be written (a full /run), it is cut short and the machine goes on.
 void ConsoleLog::write(std::string_view text) {
     const std::string path = run_directory_ + "/" + std::string(console_log);
     if (!file_ || file_bytes_ + text.size() > console_log_limit_bytes) {

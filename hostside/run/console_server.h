@@ -1,5 +1,5 @@
-// The console of a machine in the background, for one `runvm console` at a time. QEMU's own socket would do, but doubles what its
-// reader is late for (typed_pipe.h). Here a late reader misses what is more than a bound, is told so, and holds up nobody.
+// Serves the console of a background machine to one `runvm console` at a time. QEMU's own socket duplicates characters for a
+// slow reader (typed_pipe.h). This server drops and reports what exceeds a limit, and never blocks others.
 #pragma once
 
 #include <poll.h>
@@ -16,19 +16,19 @@ namespace hostside {
 
 class ConsoleServer {
   public:
-    // On the console's socket in that directory.
+    // Listens on the console socket in that directory.
     static base::Result<ConsoleServer> listen(const std::string &run_directory);
 
-    // QEMU has opened the FIFO, to which goes what is typed.
+    // Call when QEMU has opened the FIFO, which receives typed input.
     void connect(const std::string &fifo);
     void show(std::string_view console_text);
 
-    // What to wait for, and what to do when it came.
+    // What to poll, and what to do with the result.
     static constexpr size_t descriptors = 3;
     [[nodiscard]] std::array<pollfd, descriptors> wanted() const;
     void serve(std::span<const pollfd> polled);
 
-    // The machine is gone: whoever reads has a moment to take the rest.
+    // The machine is gone: gives the reader a moment to take the rest.
     void finish();
 
   private:

@@ -17,7 +17,7 @@ namespace {
 
 constexpr size_t held_limit_bytes = size_t{256} << 10;
 
-// A terminal that is gone has nobody to be told.
+// Ignores errors, because nobody is left to see them if the terminal is gone.
 void put(int fd, std::string_view text) { (void)base::write_all(fd, text, "terminal"); }
 
 size_t columns() {
@@ -51,7 +51,7 @@ void ConsoleView::tick() {
     if (!notes_.empty() && now_s() - noted_s_ > patience_s) put_notes();
     if (!at_terminal(STDIN_FILENO)) {
         is_raw_ = false;
-        return;  // the line is a shell's now
+        return;  // the terminal's line now belongs to the shell
     }
     if (live_) put(STDERR_FILENO, std::format("\r{}\x1b[K", line_.text(now_s(), columns())));
     if (!live_ && !is_raw_) is_raw_ = terminal_.make_raw();
@@ -79,7 +79,7 @@ void ConsoleView::event(const RunEvent &event) {
     case RunEvent::exit:
         if (event.number != 0) open_console(true);
         break;
-    default: break;  // told in a note
+    default: break;  // reported as a note
     }
     tick();
 }
@@ -111,7 +111,7 @@ void ConsoleView::put_notes() {
     notes_.clear();
 }
 
-// Both come by ways of their own, and a line of the guest's in pieces.
+// Notes and console text arrive independently, and a guest's line may arrive in pieces.
 void ConsoleView::put_console(std::string_view text) {
     if (const size_t end = text.find('\n'); !notes_.empty() && end != std::string_view::npos) {
         put(STDOUT_FILENO, text.substr(0, end + 1));
@@ -140,8 +140,8 @@ void ConsoleView::type() {
         input_ended_ = true;
         return;
     }
-    if (live_) return open_console(true);  // that Enter was for us
-    // Of a guest that reads nothing for 64 KiB, the rest is lost; waiting for it would keep us from all else.
+    if (live_) return open_console(true);  // that Enter was meant for runvm
+    // If a guest reads nothing for 64 KiB, the rest is lost, because waiting for it would block everything else.
     if (typed_) (void)!::write(typed_.get(), chunk.data(), static_cast<size_t>(n));
 }
 

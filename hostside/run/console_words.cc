@@ -11,7 +11,7 @@ namespace hostside {
 
 namespace {
 
-// Behind the words, or nothing.
+// The text after `words`, or nothing.
 std::optional<std::string_view> behind(std::string_view line, std::string_view words) {
     const size_t at = line.find(words);
     if (at == std::string_view::npos) return std::nullopt;
@@ -33,7 +33,7 @@ std::optional<int> exit_code_in(std::string_view panic) {
     return static_cast<int>(value);
 }
 
-// What is printable of a colour, `?[0;1;31m`, goes.
+// Removes the printable remains of color sequences, `?[0;1;31m`.
 std::string without_colours(std::string_view line) {
     std::string text;
     while (!line.empty()) {
@@ -49,7 +49,7 @@ std::string without_colours(std::string_view line) {
     return text;
 }
 
-// systemd's status line, or where `quiet` keeps those off the console, its message to the kernel's log. Empty: neither.
+// systemd's status line, or its message in the kernel's log if `quiet` keeps status lines off the console. Empty: neither.
 std::string_view unit_failure(std::string_view line) {
     if (line.starts_with("[FAILED]") || line.starts_with("[ TIME ]")) return trimmed(line.substr(line.find(']') + 1));
     const auto message = behind(line, "systemd[1]: ");
@@ -59,7 +59,7 @@ std::string_view unit_failure(std::string_view line) {
     return trimmed(*message);
 }
 
-// `Out of memory: Killed process 143 (bash) total-vm:…` (Linux, mm/oom_kill.c). A name may hold parentheses of its own.
+// `Out of memory: Killed process 143 (bash) total-vm:…` (Linux, mm/oom_kill.c). The name may contain parentheses.
 void read_killed(ConsoleWords &words, std::string_view line) {
     const auto process = behind(line, "Out of memory: Killed process ");
     if (!process) return;
@@ -73,7 +73,7 @@ void read_killed(ConsoleWords &words, std::string_view line) {
 
 void read_line(ConsoleWords &words, std::string_view line) {
     words.last_line = line;
-    // A kernel repeats its words at the end of the trace: `---[ end Kernel panic - not syncing: … ]---`.
+    // A kernel repeats the message at the end of the trace: `---[ end Kernel panic - not syncing: … ]---`.
     if (const auto panic = behind(line, "Kernel panic - not syncing: "); panic && !line.contains("[ end Kernel panic")) {
         words.panic = *panic;
         words.init_ended = exit_code_in(*panic);
@@ -83,7 +83,7 @@ void read_line(ConsoleWords &words, std::string_view line) {
     if (const auto failure = behind(line, "Initramfs unpacking failed: ")) words.initrd_failure = *failure;
     if (line.contains("You are in emergency mode") || line.contains("Cannot open access to console, the root account is locked"))
         words.emergency = true;
-    // What depends on the failed one follows it, and what fails after that is no cause.
+    // Keep the first failed unit: units that depend on it fail later and are not the cause.
     const std::string plain = without_colours(line);
     if (!words.emergency && words.failed_unit.empty()) words.failed_unit = unit_failure(plain);
 }

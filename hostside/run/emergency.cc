@@ -7,12 +7,12 @@ namespace hostside {
 
 namespace {
 
-// systemd's systemd-sulogin-shell says the first, util-linux's sulogin the other instead of asking for a password.
+// From systemd's systemd-sulogin-shell, and from util-linux's sulogin, which prints the second instead of a password prompt.
 constexpr std::array<std::string_view, 2> all_words{"You are in emergency mode",
                                                     "Cannot open access to console, the root account is locked"};
 constexpr size_t enough_bytes = 256;
 
-// Without what sets a terminal and shows nothing: ESC, parameters, a letter.
+// Removes control sequences that print nothing: ESC, parameters, a letter.
 std::string_view without_controls(std::string_view line) {
     for (;;) {
         const size_t at = std::min(line.find_first_not_of("\r\t \a"), line.size());

@@ -1,5 +1,5 @@
-// Notices on the guest's console that its systemd fell into emergency mode, where it waits for a person. Pure; what else prints
-// a line that begins with those words passes for it.
+// Detects on the guest's console that its systemd is in emergency mode, where it waits for user input. Pure. Other output with
+// a line that begins with the same words also matches.
 #pragma once
 
 #include <string>
@@ -9,11 +9,11 @@ namespace hostside {
 
 class EmergencyWatch {
   public:
-    // What the console says next. True: among it, or before, was the line.
+    // Takes the next console text. True: this text or an earlier one contained the line.
     bool take(std::string_view text);
 
   private:
-    std::string line_;  // its beginning
+    std::string line_;  // the beginning of the current line
     bool seen_ = false;
 };
 

@@ -49,8 +49,8 @@ std::string more_memory(const Circumstances &m) {
     return std::format("the machine has {} MiB of memory; give it more with --memory", m.memory_mib);
 }
 
-// What a guest that went on without the processes that its kernel killed may have failed of. The kernel's words scrolled by,
-// and a status (137, say) tells nobody.
+// The guest went on after its kernel killed processes, and may have failed because of that. The kernel's message has scrolled
+// by, and a status such as 137 explains nothing.
 void add_killed(Ending &ending, const ConsoleWords &words, const Circumstances &m) {
     if (!words.out_of_memory || words.killed.empty() || !ending.why.empty()) return;
     ending.why = "the guest ran out of memory, and its kernel killed processes:";
@@ -59,7 +59,7 @@ void add_killed(Ending &ending, const ConsoleWords &words, const Circumstances &
 }
 
 Ending of_initrd(const ConsoleWords &words, const Circumstances &m, std::string what) {
-    // The kernel unpacks into memory, and says no more than this when there is none left (Linux, init/initramfs.c).
+    // The kernel unpacks into memory and prints only this when none is left (Linux, init/initramfs.c).
     const bool full = words.initrd_failure.contains("write error");
     return {std::move(what), std::format("the kernel could not unpack the initrd {}: {}", m.initrd, words.initrd_failure),
             full ? more_memory(m)
@@ -104,12 +104,12 @@ Ending of_timeout(const Heard &heard, const Circumstances &m) {
     return ending;
 }
 
-// The root's file system isn't whole (error.cc has these words).
+// The root file system is damaged (the texts are from error.cc).
 bool is_damage(std::string_view failure) {
     return failure.contains("mnt-root': ") && (failure.contains("(EUCLEAN)") || failure.contains("(EBADMSG)"));
 }
 
-// e2fsck reads no qcow2.
+// e2fsck can't read qcow2.
 std::string check_of(const std::string &image, bool is_raw) {
     if (is_raw) return "have it checked: e2fsck -f " + base::quote_word(image);
     const std::string name = base::quote_word(image), raw = base::quote_word(image + ".raw");
@@ -214,7 +214,7 @@ std::vector<std::string> last_words(const Ending &ending, int exit_code, double 
     lines.push_back(std::format("{:.1f} s: {}", seconds, ending.what));
     if (!ending.why.empty()) lines.push_back("  why: " + ending.why);
     if (!ending.remedy.empty()) lines.push_back("  do: " + ending.remedy);
-    // A guest's own status is what was asked for, and a signal is somebody's will.
+    // A guest's own status is a regular result, and a signal was sent on purpose.
     const bool ours = exit_code > guest_status_limit && exit_code < signal_base;
     if (ours && !look.empty()) lines.push_back(std::format("  look: {}; exit status {}", look, exit_code));
     return lines;

@@ -20,9 +20,9 @@ using base::Fd;
 
 namespace {
 
-// In a child of a process with threads: system calls alone. Nothing of the launcher's stays open here, as its locks.
+// Runs in a forked child of a threaded process: only system calls. Closes all the launcher's descriptors, including its locks.
 [[noreturn]] void wait_for_either(int life, int qemu) {
-    const int top = std::max(life, qemu) + 1;  // dup2 must not close what is still wanted
+    const int top = std::max(life, qemu) + 1;  // keep dup2 from closing a descriptor that is still needed
     if (::dup2(life, top) == top && ::dup2(qemu, top + 1) == top + 1) {
         (void)::dup2(top, 0);
         (void)::dup2(top + 1, 1);
@@ -44,7 +44,7 @@ base::Result<Guard> Guard::beside(pid_t qemu) {
     Fd childs(ends[0]), ours(ends[1]);
     sigset_t all, old;
     sigfillset(&all);
-    (void)::pthread_sigmask(SIG_SETMASK, &all, &old);  // what a terminal or a person sends is the launcher's to answer
+    (void)::pthread_sigmask(SIG_SETMASK, &all, &old);  // signals from a terminal or a user are for the launcher
     const pid_t pid = ::fork();
     if (pid == 0) {
         (void)::close(ours.get());

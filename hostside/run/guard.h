@@ -1,6 +1,6 @@
-// QEMU dies with its launcher by the kernel's hand (prctl(2), PR_SET_PDEATHSIG), but not when it has become another user:
-// the kernel forgets the signal then. So a process stays beside it that waits for the end of either, and ends QEMU when the
-// launcher is gone, whatever killed that.
+// Kills QEMU when its launcher dies. Usually the kernel does that (prctl(2), PR_SET_PDEATHSIG), but it clears the signal when
+// QEMU becomes another user. So a guard process waits for the end of either one, and kills QEMU if the launcher is gone for any
+// reason.
 #pragma once
 
 #include <sys/types.h>
@@ -12,7 +12,7 @@ namespace hostside {
 
 class Guard {
   public:
-    // `qemu`: a child of ours that nobody has waited for.
+    // `qemu`: a child that was not waited for yet.
     static base::Result<Guard> beside(pid_t qemu);
     Guard(Guard &&other) noexcept;
     Guard &operator=(Guard &&) = delete;
@@ -23,7 +23,7 @@ class Guard {
   private:
     Guard(pid_t pid, base::Fd life);
     pid_t pid_;
-    base::Fd life_;  // closed by our end
+    base::Fd life_;  // closes when the launcher ends
 };
 
 }  // namespace hostside

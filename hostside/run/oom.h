@@ -1,4 +1,4 @@
-// Did the host's kernel kill a process for want of memory? It says so in its log alone, which not every user may read.
+// Tells whether the host's OOM killer killed a process. Only the kernel's log says so, and not every user may read it.
 #pragma once
 
 #include <sys/types.h>
@@ -7,10 +7,10 @@
 
 namespace hostside {
 
-// A line of the kernel's log names this process's end by the OOM killer. Pure.
+// True if this line of the kernel's log reports that the OOM killer killed `pid`. Pure.
 bool names_oom_kill(std::string_view line, pid_t pid);
 
-// False too when the log can't be read.
+// Also false if the log can't be read.
 bool killed_for_memory(pid_t pid);
 
 }  // namespace hostside

@@ -1,5 +1,5 @@
-// The phases of a boot with the time that each took, as one line: `disk 0.1 s, kernel 1.9 s, stage 1 0.4 s ...`. Pure:
-// whoever shows it says what time it is.
+// The phases of a boot and their durations in one line: `disk 0.1 s, kernel 1.9 s, stage 1 0.4 s ...`. Pure: the caller passes
+// the time.
 #pragma once
 
 #include <string>
@@ -10,17 +10,17 @@ namespace hostside {
 
 class PhaseLine {
   public:
-    // The phase before ends now. The one that runs already goes on.
+    // Ends the previous phase. Does nothing if this phase already runs.
     void enter(std::string_view phase, double now_s);
-    // What is being done within the phase, until the next one: "making the initrd". Shown in its place.
+    // The current work within the phase, shown instead of its name until the next phase: "making the initrd".
     void doing(std::string_view what) { doing_ = what; }
-    // A device is waited for within the phase, for at most `limit_s`.
+    // The phase waits for a device, for at most `limit_s`.
     void waits(std::string_view what, double limit_s, double now_s) {
         waits_for_ = what;
         wait_limit_s_ = limit_s;
         waits_since_s_ = now_s;
     }
-    // At most `columns` characters, its end cut. The last phase still runs, unless `over`.
+    // At most `columns` characters; cuts off the end. The last phase still runs, unless `over`.
     [[nodiscard]] std::string text(double now_s, size_t columns, bool over = false) const;
 
   private:

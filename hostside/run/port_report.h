@@ -1,6 +1,6 @@
-// Stage 1's report of a guest that has no xchg, or not yet: record by record over the status port, kept in the run's directory
-// as the file that xchg would have, whole after each record. The guest's root writes it: its size and number are bounded, and
-// nothing is made of its text.
+// Stage 1's report from a guest without a mounted xchg. It arrives record by record over the status port and is kept in the run
+// directory as in xchg, complete after each record. The guest's root writes it, so size and number are limited and its text is
+// not interpreted.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,8 @@ namespace hostside {
 class PortReport {
   public:
     explicit PortReport(const std::string &run_directory);
-    // A record, or nothing: a new report begins. What is too much is dropped; a directory that is full costs the report.
+    // Takes a record. An empty one begins a new report. Drops what exceeds the limits. If the directory is full, the report is
+    // lost.
     void take(std::string_view record);
 
   private:
@@ -23,7 +24,7 @@ class PortReport {
 
     std::string path_;
     base::Fd file_;
-    int64_t end_ = 0;  // of the records, where the next one goes
+    int64_t end_ = 0;  // where the next record goes
     int reports_ = 0, records_ = 0;
 };
 

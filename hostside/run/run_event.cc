@@ -11,7 +11,7 @@ struct Row {
     bool has_number = false;
 };
 
-// In the order of the enumeration.
+// In the order of the enum.
 constexpr std::array<Row, RunEvent::exit + 1> rows{{
     {"note"},       {"progress"},          {"started", true},      {"phase"},         {"step"},         {"waits"},
     {"ready"},      {"fork-point"},        {"guest-exit", true},   {"stage1-failed"}, {"panic"},        {"disk-full"},

@@ -1,9 +1,9 @@
-// Tells systemd about us, by its protocol and without its library.
+// Notifies systemd with its protocol, without its library.
 #pragma once
 
 namespace hostside {
 
-// READY=1 to $NOTIFY_SOCKET (sd_notify(3)); nothing when there is none.
+// Sends READY=1 to $NOTIFY_SOCKET (sd_notify(3)). Does nothing if the variable is not set.
 void notify_ready();
 
 }  // namespace hostside

@@ -15,7 +15,7 @@ namespace hostside {
 
 namespace {
 
-// For one line of a terminal.
+// Must fit on one line of a terminal.
 std::string step_text(std::string_view text) {
     constexpr size_t longest = 100;
     return printable(text.substr(0, longest));
@@ -30,7 +30,7 @@ StatusLine parse_waits(std::string_view text) {
     return {StatusLine::waits, seconds, step_text({end + 1, all})};
 }
 
-// `BEGIN END`, microseconds since the guest's kernel began.
+// `BEGIN END`: microseconds since the guest's kernel started.
 StatusLine parse_stage2(std::string_view text) {
     constexpr int64_t most_us = int64_t{1} << 50;  // 35 years
     int64_t began = 0, ended = 0;
@@ -82,13 +82,13 @@ std::vector<StatusLine> StatusPort::receive() {
     std::vector<StatusLine> news;
     for (const auto &line : lines_.take({chunk.data(), static_cast<size_t>(n)})) {
         StatusLine status = parse_status(line);
-        if (status.kind == StatusLine::unknown) continue;  // of a newer guest, or of a hostile one: no acknowledgement
-        if (status.kind == StatusLine::phase) {            // told in passing: no acknowledgement either
+        if (status.kind == StatusLine::unknown) continue;  // from a newer or hostile guest: no acknowledgement
+        if (status.kind == StatusLine::phase) {            // only informs: no acknowledgement either
             constexpr size_t most_phases = 16;
             if (phases_.size() < most_phases && phases_.insert(status.text).second) news.push_back(std::move(status));
             continue;
         }
-        if (status.kind == StatusLine::report) {  // PortReport bounds them
+        if (status.kind == StatusLine::report) {  // PortReport limits them
             news.push_back(std::move(status));
             continue;
         }
@@ -97,17 +97,17 @@ std::vector<StatusLine> StatusPort::receive() {
             if (steps_++ < most_steps) news.push_back(std::move(status));
             continue;
         }
-        if (status.kind == StatusLine::fork_point) {  // answered by whoever starts a fork
+        if (status.kind == StatusLine::fork_point) {  // whoever starts a fork answers it
             if (!std::exchange(fork_point_, true)) news.push_back(std::move(status));
             continue;
         }
-        if (status.kind == StatusLine::fresh) {  // the first boot's question alone; a later one has seen it written to
+        if (status.kind == StatusLine::fresh) {  // yes only for the first boot; later boots find a disk that was written to
             const std::string_view answer = std::exchange(vouched_, true) ? "no\n" : mounts::protocol::fresh_answer;
             (void)::send(socket_.get(), answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
             continue;
         }
         constexpr std::string_view acknowledgement = "ack\n";
-        // A guest that does not read its answers goes without.
+        // If the guest does not read its answers, they are dropped.
         if (status.kind != StatusLine::failed || answers_failure_)
             (void)::send(socket_.get(), acknowledgement.data(), acknowledgement.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
         if (!std::exchange(seen_[status.kind], true)) news.push_back(std::move(status));

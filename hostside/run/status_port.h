@@ -1,5 +1,5 @@
-// The host's end of the guest's status port (mounts/protocol.h). At the other end is the guest's root, who may send
-// anything, without end: lines are bounded, what is no line of the protocol is dropped, and text comes out printable.
+// The host's end of the guest's status port (mounts/protocol.h). The guest's root is at the other end and may send anything,
+// without end: so lines have a length limit, unknown lines are dropped, and text is made printable.
 #pragma once
 
 #include <set>
@@ -15,9 +15,9 @@ namespace hostside {
 
 struct StatusLine {
     enum Kind { ready, exit, failed, stage2, phase, step, waits, report, fresh, fork_point, unknown } kind = unknown;
-    int code = 0;      // of exit; of waits: the seconds
-    std::string text;  // see printable(); of a phase, its name; of step and waits, what; of report, a record as the guest wrote
-                       // it, or nothing
+    int code = 0;      // for exit: the status; for waits: the seconds
+    std::string text;  // see printable(); phase: its name; step, waits: what; report: the record as the guest wrote it,
+                       // or empty
 };
 
 // A line without its newline. Pure.
@@ -25,14 +25,14 @@ StatusLine parse_status(std::string_view line);
 
 class StatusPort {
   public:
-    // `socket`: connected to QEMU's chardev. Without `answers_failure` a guest that failed goes without an answer, for which it
-    // waits some seconds: whoever ends it then is spared the menu that nobody reads.
+    // `socket`: connected to QEMU's chardev. A guest that failed waits some seconds for an answer. Without `answers_failure` it
+    // gets none; if the caller then ends the machine, no menu appears that nobody would read.
     explicit StatusPort(base::Fd socket, bool answers_failure = true)
         : socket_(std::move(socket)), answers_failure_(answers_failure) {}
     [[nodiscard]] int fd() const { return socket_.get(); }
 
-    // What one read brings, each line acknowledged if the protocol knows it. Never blocks; fd() is -1 after the other end
-    // closed. The first of each kind alone: a guest that repeats itself says nothing new.
+    // Does one read and returns its lines; acknowledges those that the protocol knows. Never blocks. fd() is -1 after the other
+    // end closed. Returns only the first line of each kind, because repetitions say nothing new.
     std::vector<StatusLine> receive();
 
   private:

@@ -41,12 +41,12 @@ using Clock = std::chrono::steady_clock;
 
 constexpr size_t line_limit_bytes = 4096;
 constexpr auto connect_pause = std::chrono::milliseconds(20);
-// For QEMU to flush its disks after SIGTERM.
+// Time for QEMU to flush its disks after SIGTERM.
 constexpr auto grace = std::chrono::seconds(3);
-// For a guest in emergency mode to do something else all the same: its own status, a reboot.
+// Time for a guest in emergency mode to end otherwise: with its own status, or by a reboot.
 constexpr auto emergency_patience = std::chrono::seconds(3);
 
-// Somebody may type into the guest's console: a program that holds the other end of our standard input, as a test driver does.
+// A program holds the other end of standard input, as a test driver does, and may type into the guest's console.
 bool somebody_may_type() {
     struct stat st{};
     if (::fstat(STDIN_FILENO, &st) < 0 || (!S_ISFIFO(st.st_mode) && !S_ISSOCK(st.st_mode))) return false;
@@ -59,13 +59,12 @@ bool hangs_up_ignored() {
     return ::sigaction(SIGHUP, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
-// Those that are ours to hear. nohup(1) had SIGHUP ignored, and a blocked signal would arrive here all the same.
+// The signals that runvm handles. Not SIGHUP if nohup(1) made it ignored, because a blocked signal would still arrive here.
 std::span<const int> heard_signals() {
     static constexpr std::array all{SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGCONT, SIGHUP};
     return std::span(all).first(hangs_up_ignored() ? all.size() - 1 : all.size());
 }
 
-// One run of QEMU.
 class Run {
   public:
     Run(const Supervision &supervision, base::Child qemu, bool interactive)
@@ -73,7 +72,7 @@ class Run {
         if (supervision.timeout_s > 0) deadline_ = Clock::now() + std::chrono::seconds(supervision.timeout_s);
     }
 
-    // Waits for QEMU's end, and does what happens until then.
+    // Handles events until QEMU ends.
     int to_the_end(const Signals &signals) {
         for (;;) {
             if (status_.fd() < 0 && !connected_) connect();
@@ -110,19 +109,19 @@ class Run {
     void report(const RunEvent &event) const {
         if (supervision_.report) supervision_.report(event);
     }
-    // The first reason for an end counts.
+    // Only the first reason counts.
     void conclude(int code) {
         if (!code_) code_ = code;
     }
 
-    // QEMU listens on the status port last.
+    // QEMU opens the status port last.
     void connect() {
         const auto to = [&](std::string_view name) { return connect_unix(supervision_.run_directory + "/" + std::string(name)); };
         auto status = to(status_socket);
         if (!status) return;
         connected_ = true;
         if (!supervision_.first_words.empty())
-            (void)base::write_all(status->get(), supervision_.first_words, "status port");  // QEMU that is gone is noticed
+            (void)base::write_all(status->get(), supervision_.first_words, "status port");  // the loop notices QEMU's end
         status_ = StatusPort(std::move(*status), interactive_);
         if (auto events = to(events_socket)) events_ = QemuEvents(std::move(*events));
         const std::string fifo = std::format("{}/{}.in", supervision_.run_directory, typed_pipe);
@@ -152,7 +151,7 @@ class Run {
                 report({RunEvent::ready});
                 break;
             case StatusLine::phase:
-                // The last one; if that fails, stage 1 says so.
+                // switch_root is the last phase; if it fails, stage 1 reports that.
                 stage1_phase_ = line.text == name(BootPhase::switch_root) ? "" : line.text;
                 report({RunEvent::phase, line.text});
                 break;
@@ -192,7 +191,7 @@ class Run {
         end_qemu(qemu_failed);
     }
 
-    // A person at the terminal has the guest's own prompt there.
+    // Does not end QEMU if a user is at the terminal, where the guest shows its own prompt.
     void check_emergency() {
         if (!emergency_at_ || Clock::now() < *emergency_at_) return;
         emergency_at_.reset();
@@ -218,7 +217,7 @@ class Run {
 
     void take_events() {
         for (const auto &event : events_.receive()) switch (event.kind) {
-            case QemuEvent::panic:  // QEMU ends the machine itself (qemu(1), -action)
+            case QemuEvent::panic:  // QEMU ends the machine by itself (qemu(1), -action)
                 panicked_ = true;
                 break;
             case QemuEvent::power_off:
@@ -228,18 +227,18 @@ class Run {
                 if (failed_disks_.insert(event.device).second)
                     report({event.kind == QemuEvent::disk_full ? RunEvent::disk_full : RunEvent::disk_error, event.device});
                 break;
-            case QemuEvent::port_closed:  // the hub of the commands listens for itself
+            case QemuEvent::port_closed:  // the command hub has its own connection
             case QemuEvent::other: break;
             }
     }
 
     void take_signals(const Signals &signals) {
-        int asked = 0;  // the last that asks us to end
+        int asked = 0;  // the last signal that asks us to end
         while (const int signal = signals.take()) {
             if (signal == SIGCONT && supervision_.view != nullptr) supervision_.view->resume();
             if (signal != SIGCONT && signal != SIGCHLD) asked = signal;
         }
-        // At a terminal, ctrl-c is the guest's, once its console is there.
+        // At a terminal, Ctrl-C is for the guest once its console is shown.
         const bool live = supervision_.view != nullptr && supervision_.view->live();
         if (asked == 0 || (interactive_ && !live && asked == SIGINT)) return;
         report({.kind = RunEvent::signal, .number = asked});
@@ -252,7 +251,7 @@ class Run {
         report({lost_->lost, lost_->name + " has ended" + (words.empty() ? words : ": " + words)});
     }
 
-    // They also end when QEMU does, which is then about to be seen: so QEMU has a moment.
+    // Companions also end when QEMU does, which we are then about to see. So wait a moment for that.
     void check_companions() {
         find_lost();
         if (!lost_at_ || Clock::now() < *lost_at_) return;
@@ -260,7 +259,7 @@ class Run {
         end_qemu(qemu_failed);
     }
 
-    // The first that is lost counts.
+    // Only the first lost companion counts.
     void find_lost() {
         for (const auto &companion : supervision_.companions)
             if (companion.ended() && lost_ == nullptr) {
@@ -283,13 +282,13 @@ class Run {
 
     void end_qemu(int code) {
         conclude(code);
-        (void)::kill(qemu_, SIGTERM);  // QEMU flushes its disks
+        (void)::kill(qemu_, SIGTERM);  // lets QEMU flush its disks
         kill_at_ = Clock::now() + grace;
     }
 
-    // QEMU is gone: what it sent last is still in the sockets and the pipe, up to what they hold.
+    // QEMU is gone. Its last output is still in the sockets and the pipe, up to their capacity.
     int ended(int qemu_status) {
-        constexpr int most_reads = 1024;  // a child of QEMU's may hold an end
+        constexpr int most_reads = 1024;  // limit, in case a child of QEMU holds an end open
         const auto more = [](int fd) {
             pollfd wait{fd, POLLIN, 0};
             return fd >= 0 && ::poll(&wait, 1, 0) == 1;
@@ -300,7 +299,7 @@ class Run {
         for (int i = 0; i < most_reads && more(qemu_output_.get()); ++i) take_qemu_output();
         if (supervision_.server != nullptr) supervision_.server->finish();
         if (code_) return *code_;
-        // A kernel that panics resets the machine; whoever powers it off may have printed those words.
+        // A panicking kernel resets the machine. After a power-off, the panic words may be ordinary output.
         if (panicked_ || (supervision_.console.ends_in_panic() && end_ != QemuEvent::power_off)) {
             report({RunEvent::panic});
             return guest_panic;
@@ -331,8 +330,8 @@ class Run {
     std::string qemu_said_;
     bool interactive_, connected_ = false, panicked_ = false, is_ready_ = false, in_emergency_ = false;
     EmergencyWatch emergency_watch_;
-    std::string stage1_phase_;                // where stage 1 is; empty: it said nothing, or is done
-    QemuEvent::Kind end_ = QemuEvent::other;  // that the guest asked for
+    std::string stage1_phase_;                // the current phase of stage 1; empty: none reported, or stage 1 is done
+    QemuEvent::Kind end_ = QemuEvent::other;  // what the guest requested
     PortReport port_report_{supervision_.run_directory};
     StatusPort status_{Fd()};
     QemuEvents events_{Fd()};

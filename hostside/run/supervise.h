@@ -1,5 +1,5 @@
-// QEMU as a child: started, listened to through the status port, its events and its console, ended when time is up, and
-// its end told in one code. QEMU dies with us, whatever ends us. The terminal is as it was when this returns.
+// Runs QEMU as a child: starts it, listens to its status port, events and console, ends it at the time limit, and returns one
+// exit code. QEMU dies with this process, whatever ends it. The terminal's settings are restored on return.
 #pragma once
 
 #include <functional>
@@ -15,11 +15,11 @@
 
 namespace hostside {
 
-// A program beside QEMU that a machine can't be without: when it ends, QEMU does.
+// A program beside QEMU that the machine depends on. When it ends, QEMU is ended.
 struct Companion {
     std::string name;
     RunEvent::Kind lost;
-    std::function<bool()> ended;  // true once
+    std::function<bool()> ended;  // returns true once
     std::function<std::string()> last_words;
 };
 
@@ -27,20 +27,20 @@ struct Supervision {
     std::vector<std::string> argv;
     std::string run_directory;
     ConsoleLog &console;  // argv names its writer
-    int inherited = -1;   // a descriptor that argv names and QEMU has; -1: none
+    int inherited = -1;   // a descriptor that argv names and QEMU inherits; -1: none
     std::vector<Companion> companions;
     int timeout_s = 0;                // 0: none
-    bool other_user = false;          // QEMU becomes another user than ours
-    bool terminal = true;             // QEMU has our stdin and stdout; not with a view
-    ConsoleServer *server = nullptr;  // of a machine in the background
-    ConsoleView *view = nullptr;      // shows the console to a person, and keeps QEMU's own words for its failure
+    bool other_user = false;          // QEMU changes to another user
+    bool terminal = true;             // QEMU uses our stdin and stdout; not together with a view
+    ConsoleServer *server = nullptr;  // for a machine in the background
+    ConsoleView *view = nullptr;      // shows the console to a person; keeps QEMU's output for the failure report
     std::function<void(const RunEvent &)> report;
-    std::string first_words{};        // for the guest, on its status port
-    int news = -1;                    // borrowed: to be read from once, and then the next one is told; -1: none
-    std::function<bool()> on_news{};  // false: QEMU is ended
+    std::string first_words{};        // sent to the guest on its status port
+    int news = -1;                    // borrowed; on_news is called once when it is readable; -1: none
+    std::function<bool()> on_news{};  // false: end QEMU
 };
 
-// The exit code. Error: QEMU could not be started.
+// Returns the exit code. Error: QEMU could not be started.
 base::Result<int> supervise(const Supervision &supervision);
 
 }  // namespace hostside

@@ -9,7 +9,7 @@ namespace hostside {
 
 bool at_terminal(int fd) {
     if (::isatty(fd) != 1) return false;
-    // One that is not our session's own has no foreground of ours to be outside of (ENOTTY).
+    // A terminal of another session (ENOTTY) has no foreground group that we could be outside of.
     const pid_t foreground = ::tcgetpgrp(fd);
     return foreground < 0 || foreground == ::getpgrp();
 }
@@ -23,7 +23,7 @@ Terminal::~Terminal() {
     for (size_t i = 0; i < flags_.size(); ++i)
         if (flags_[i] >= 0) (void)::fcntl(static_cast<int>(i), F_SETFL, flags_[i]);
     if (!is_terminal_ || !at_terminal(STDIN_FILENO)) return;
-    // Who comes into the background right now would be stopped by SIGTTOU instead of restoring (termios(3)).
+    // If we get into the background right now, SIGTTOU would stop us before the settings are restored (termios(3)).
     sigset_t ttou, old;
     sigemptyset(&ttou);
     sigaddset(&ttou, SIGTTOU);

@@ -1,5 +1,5 @@
-// The terminal that a person sits at, put back as it was found. QEMU sets it raw and its file description non-blocking,
-// and leaves both so when it is killed; the console verb sets it raw itself.
+// The user's terminal, restored at the end. QEMU makes it raw and its file description non-blocking, and leaves both that way
+// when it is killed. `runvm console` makes the terminal raw itself.
 #pragma once
 
 #include <termios.h>
@@ -8,23 +8,23 @@
 
 namespace hostside {
 
-// `fd` is a terminal, and we are the ones whom its keys reach: not in the background of a shell, where reading from it and
-// setting it stops a program (termios(3), "job control").
+// `fd` is a terminal and we are in its foreground. In the background, reading or configuring the terminal would stop the
+// process (termios(3), "job control").
 bool at_terminal(int fd);
 
 class Terminal {
   public:
-    // Remembers how standard input, output and error are.
+    // Saves the state of standard input, output and error.
     Terminal();
-    // Restores that, whatever happened in between; in the background the settings are those of others.
+    // Restores that state in all cases. In the background it leaves the settings alone, because other processes own them.
     ~Terminal();
     Terminal(const Terminal &) = delete;
     Terminal &operator=(const Terminal &) = delete;
 
-    // Somebody sits at standard input, and we are not in the background there.
+    // Standard input is a terminal, and we are in its foreground.
     [[nodiscard]] bool interactive() const { return is_terminal_; }
 
-    // Each key as it is typed, none with a meaning. False: there is no terminal, or we are in the background there.
+    // Passes each key on as it is typed, without special keys. False: no terminal, or we are in its background.
     bool make_raw();
 
   private:

@@ -1,6 +1,6 @@
-// How what a person types at `runvm run` comes to the guest's console: a FIFO that QEMU reads. What the console says comes by its
-// log alone. A socket would carry both; but when its reader is late, QEMU writes a character that the socket did not take into
-// the log at once, and again when the socket takes it (QEMU 7.2 and 10, seen as doubled characters on a busy host).
+// Carries typed input from `runvm run` to the guest's console: a FIFO that QEMU reads. Output comes only through the console
+// log. A socket would carry both. But if its reader is slow, QEMU writes a character that the socket refused into the log
+// immediately, and again when the socket accepts it (QEMU 7.2 and 10; seen as doubled characters on a busy host).
 #pragma once
 
 #include <string>
@@ -9,8 +9,8 @@
 
 namespace hostside {
 
-// Makes NAME.in, the FIFO, and NAME.out, a link to /dev/null, in `run_directory`, and returns the path up to NAME: what QEMU's
-// chardev `pipe` takes.
+// Makes NAME.in, the FIFO, and NAME.out, a link to /dev/null, in `run_directory`. Returns the path up to NAME, which is the
+// argument for QEMU's chardev `pipe`.
 base::Result<std::string> make_typed_pipe(const std::string &run_directory);
 
 }  // namespace hostside
