@@ -300,8 +300,7 @@ TEST_CASE("overlayfs mounts an upper whose hard links were indexed, and shows wh
     append(stack.lower() / "a", "lower");
     fs::create_hard_link(stack.lower() / "a", stack.lower() / "b");
     stack.mount();
-    CHECK(content(stack.root() / "b") ==
-          "lower");  // overlayfs finds only the names that are in the upper: those that were looked up
+    CHECK(content(stack.root() / "b") == "lower");  // overlayfs finds only names in the upper: those that were looked up
     append(stack.root() / "a", " and upper");
     REQUIRE(stack.unmount() == 0);
     REQUIRE(::mount("overlay", (stack.base() / "kernel").c_str(), "overlay", 0,

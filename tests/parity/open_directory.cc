@@ -48,7 +48,7 @@ TEST_CASE("a directory that is replaced or removed while it is open is an empty 
 
 TEST_CASE("a descriptor of what is removed from a lower takes every change, as on a plain file system") {
     // overlayfs can't copy up a directory without a name, so the reference is the plain directory.
-    const bool through_upper = GENERATE(false, true);  // copied up before
+    const bool through_upper = GENERATE(false, true);  // true: copied up before
     CAPTURE(through_upper);
     same(
         [&] {

@@ -133,8 +133,7 @@ TEST_CASE("whoever keeps removed files open takes others no descriptor, a new wo
         CHECK(stack.worker() != worker);
         CHECK_FALSE(fs::is_empty(stack.work() / "work"));
     }
-    for (int i = 0; i < 100 && !fs::is_empty(stack.work() / "work"); ++i)
-        ::usleep(100000);  // until the kernel has sent the forget
+    for (int i = 0; i < 100 && !fs::is_empty(stack.work() / "work"); ++i) ::usleep(100000);  // until the kernel's forget arrives
     CHECK(fs::is_empty(stack.work() / "work"));
     CHECK(fs::is_empty(stack.work() / "links"));
     CHECK(stack.unmount() == 0);
