@@ -1,4 +1,4 @@
-// How the guest gets its store, and what of the host's it sees.
+// How the guest gets its store, and which part of the host's store it sees.
 
 #include <catch_amalgamated.hpp>
 #include <csignal>
@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 using namespace boot_test;
 using Catch::Matchers::ContainsSubstring;
 
-// A cache of the test's own, so that its images are made, and gone with it.
+// A private cache, so that the test makes its images and removes them.
 struct Cache {
     std::string path;
     Cache() {
