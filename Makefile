@@ -1,11 +1,11 @@
-# stage1 and runvm. `make help` lists what can be made.
+# stage1 and runvm. `make help` lists the targets.
 #
-# With CXX and PKG_CONFIG from the environment or the command line (nixpkgs' pkgsStatic, Alpine) those are used as they
-# are; else a pinned static musl sysroot is built once into the cache, and its compiler and libraries are used.
+# CXX and PKG_CONFIG from the environment or the command line (nixpkgs' pkgsStatic, Alpine) are used as they are. Without them,
+# a pinned static musl sysroot is built once into the cache, and its compiler and libraries are used.
 
 BUILD ?= build
-# As many jobs as there are processors, unless a number was given. Benchmarks and fuzzers have the machine to themselves,
-# and so have suites when more than one was named.
+# As many jobs as processors, unless a number was given. Benchmarks and fuzzers run without parallel jobs, and so do suites if
+# more than one was named.
 ifeq (0,$(MAKELEVEL)$(filter bench% fuzz%,$(MAKECMDGOALS))$(word 2,$(filter test%,$(MAKECMDGOALS)))$(filter -j% --jobs%,$(MAKEFLAGS) $(shell echo "$$MAKEFLAGS")))
 MAKEFLAGS += -j$(shell nproc)
 endif
@@ -28,7 +28,7 @@ OPTIMIZE ?= -Oz
 CXXFLAGS ?= $(OPTIMIZE) -g
 ALL_CXXFLAGS = -std=c++23 $(CXXFLAGS) -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wimplicit-fallthrough -Wno-missing-designated-field-initializers $(WERROR) \
     -ffunction-sections -fdata-sections -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DCLI11_COMPILE -I.
-# One look at pkg-config a library; a lazy variable, for the sysroot may not be there yet when make reads this.
+# One call of pkg-config; lazy, because the sysroot may not exist yet when make reads this.
 PACKAGES := mount blkid uuid fuse3 liburing ext2fs e2p com_err sqlite3 liblzma zlib libzstd
 LIBRARIES = -lmke2fs $(shell $(PKG_CONFIG) --libs $(PACKAGES))
 ALL_LDFLAGS = $(LDFLAGS) $(STATIC) -Wl,--gc-sections -Wl,--icf=all -Wl,-O2
@@ -43,21 +43,21 @@ SUPPORT := $(call sources,tests/support)
 OWN := $(MOUNTS) $(UNIONFS) $(STAGE1) $(HOSTSIDE) stage1/main.cc hostside/main.cc
 TESTS := $(call sources,tests/unit tests/parity tests/boot) $(SUPPORT)
 
-# Only what tells its version is compiled with it, so that a new version compiles little.
+# Only these files are compiled with the version, so that a new version recompiles little.
 VERSIONED := unionfs/command/command.cc hostside/main.cc stage1/init/init.cc stage1/main.cc
 VERSION := $(shell sed -n 's/^## \([0-9.]*\).*/\1/p' CHANGELOG.md | head -n 1)
 
-# The union's operations are where time is spent, and a registration's text and the database that is made of it; elsewhere
-# size counts.
+# Optimized for speed: the union's operations, and the text and database of a registration. Everything else is optimized for
+# size.
 HOT := $(patsubst %,unionfs/%.cc,$(addprefix fuse/,op_attributes op_data op_directories op_names op_xattrs session) \
     $(addprefix tree/,lookup resolve inode_table key_table name_pool listing readdirplus_policy) \
     upper/layers base/fd_cache recovery/shared_memory) \
     $(patsubst %,%.cc,mounts/nix/registration mounts/nix/nix_hash stage1/nixdb/fingerprint stage1/nixdb/path_index \
     stage1/nixdb/sqlite_file)
 
-# A unity build: the files of a room are one unit for the compiler, because two thirds of its work on a file are headers that
-# its neighbours include as well. `make UNITY=` compiles each file by itself, which suits work on a few of them; clang-tidy
-# always reads them so. The two programs are the same in what they do, not in each byte.
+# A unity build compiles the files of a directory as one unit, because two thirds of the work on a file are headers that its
+# neighbors include too. `make UNITY=` compiles each file separately, which suits work on a few of them; clang-tidy always does
+# that. Both builds behave the same but differ in bytes.
 UNITY ?= yes
 ifneq (,$(UNITY))
 UNITED := $(filter-out $(VERSIONED) mounts/cli11.cc,$(OWN))
@@ -81,7 +81,7 @@ $(BUILD)/stage1: $(call objects,$(MOUNTS) $(UNIONFS) $(STAGE1) stage1/main.cc)
 	    { echo "stage1 has $$size bytes, the limit is $(stage1_limit_bytes)" >&2; exit 1; }
 	@mv $@.tmp $@
 
-# The union file system is stage1 under another name.
+# unionfs is stage1 under another name.
 $(BUILD)/unionfs: $(BUILD)/stage1
 	@ln -sf stage1 $@
 
@@ -90,8 +90,8 @@ $(BUILD)/runvm: $(call objects,$(MOUNTS) $(HOSTSIDE) hostside/main.cc)
 	@$(CXX) $(ALL_LDFLAGS) -o $@.debug $^ $(LIBRARIES)
 	@objcopy --strip-all $@.debug $@
 
-# What the last build was made with: flags and version. A file that says something else than today is made anew, and so is
-# what depends on it. It is read here and written by a rule, so that `make -n` writes nothing. (The variables above are
+# Records the flags and version of the last build. If a file's content differs from the current value, it is rewritten, and its
+# dependents are rebuilt. Make reads it here and a rule writes it, so that `make -n` writes nothing. (The variables above are
 # private because these files are prerequisites, which would inherit them.)
 define stamp
 ifneq ($$(strip $$($2)),$$(strip $$(file <$1)))
@@ -111,10 +111,10 @@ else ifneq (,$(filter clean,$(MAKECMDGOALS)))
 .NOTPARALLEL:
 endif
 
-# The programs are the same whatever directory they are built in. Not one of the flags that are remembered: a copy of a work
-# tree with its build directory is up to date.
+# Makes the programs independent of the build directory. Not among the recorded flags, so that a copy of a work tree with its
+# build directory is up to date.
 here_is_nowhere := -ffile-prefix-map=$(CURDIR)=.
-# How many compiles there are to do: a `make -n` counts them when the first one begins.
+# The number of compiles: a `make -n` counts them when the first one begins.
 ifdef COUNT_COMPILES
 compile = : to compile in $(BUILD)
 else
@@ -129,13 +129,13 @@ $(patsubst %.cc,$(BUILD)/obj/%.o,$(HOT)) $(BUILD)/obj/%/unity-O2.o: private OPTI
 $(BUILD)/obj/%.o: %.cc $(BUILD)/flags $(SYSROOT_READY)
 	@mkdir -p $(@D)
 	@$(compile)
-# A name in one file may hide one in another there; clang-tidy warns of those in one file.
+# In a unity build a name in one file may shadow a name in another; clang-tidy checks for shadowing within a file.
 $(BUILD)/obj/%/unity.o $(BUILD)/obj/%/unity-O2.o: private MORE_CXXFLAGS := -Wno-shadow
 $(BUILD)/obj/%.o: $(BUILD)/unity/%.cc $(BUILD)/flags $(SYSROOT_READY)
 	@mkdir -p $(@D)
 	@$(compile)
 
-# The text of a unit, made anew when the room has other files than it names.
+# The text of a unit, rewritten when its list of files differs from the directory.
 hash := \#
 define unit
 ifneq ($$(strip $$(patsubst %,$$(hash)include "%",$2)),$$(strip $$(file <$1)))
@@ -160,7 +160,7 @@ $(CATCH2_READY): | $(SYSROOT_READY)
 	@.toolchain/build-sysroot musl tests
 endif
 
-# --- tests: one Catch2 program a directory ---
+# --- tests: one Catch2 program per directory ---
 $(call objects,$(TESTS)) $(patsubst %.cc,$(BUILD)/tidy/%.ok,$(TESTS)): | $(CATCH2_READY)
 define test_program
 $(BUILD)/tests/$1: $(call objects,$(MOUNTS) $(UNIONFS) $(STAGE1) $(HOSTSIDE) $(SUPPORT) $(call sources,tests/$1))
@@ -193,7 +193,7 @@ install: all ## into $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system-generators
 	ln -sf ../../../bin/stage1 $(DESTDIR)$(PREFIX)/lib/systemd/system-generators/stage1-generator
 
-# Nothing in it tells who packed it, where and when: one commit and one sysroot make one file.
+# Contains nothing about who packed it, where or when: the same commit and sysroot give the same file.
 DIST := stage1-$(VERSION)-x86_64-linux
 SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
 .PHONY: dist

@@ -1,10 +1,10 @@
-# make's part for tests, checks and benchmarks; included by the Makefile.
+# Rules for tests, checks and benchmarks; included by the Makefile.
 
-# Boots run side by side; each is one process of emulation.
+# Boots run in parallel; each is one emulating process.
 SHARDS ?= $(shell nproc)
 PROGRAMS := $(foreach t,unit parity parity-ext4 boot,$(BUILD)/tests/$t)
 
-# What makes the disks that stage1 must leave alone, and checks those that it made, and what checks a junit.xml.
+# These make the disks that stage1 must leave alone, check those that it made, and check a junit.xml.
 DISK_TOOLS := e2fsprogs xfsprogs btrfs-progs f2fs-tools dosfstools ntfs-3g cryptsetup-bin lvm2 bcache-tools squashfs-tools \
     erofs-utils xorriso gdisk procps fuse3 libxml2-utils libvirt-clients
 
@@ -16,7 +16,7 @@ test: $(PROGRAMS) all test-tools ## all tests: unit, parity, and real boots
 test-tools:
 	@.toolchain/install-packages "make test-unit (disks of every kind)" $(DISK_TOOLS)
 
-# Tests that need root say so and are skipped, counted, without it.
+# Tests that need root say so; without it they are skipped and counted.
 .PHONY: test-unit
 test-unit: $(BUILD)/tests/unit all test-tools ## unit tests, and effects on real disks and mounts
 	@tests/support/run-tests $<
@@ -25,7 +25,7 @@ test-unit: $(BUILD)/tests/unit all test-tools ## unit tests, and effects on real
 test-parity: $(BUILD)/tests/parity all test-tools ## the union against overlayfs and a plain directory
 	@tests/support/run-tests $<
 
-# The same program under a name of its own, by which the tests' output tells it apart.
+# The same program under its own name, which tells it apart in the tests' output.
 $(BUILD)/tests/parity-ext4: $(BUILD)/tests/parity
 	@printf '#!/bin/sh\nPARITY_BACKING=ext4 exec "$$(dirname "$$0")/parity" "$$@"\n' >$@
 	@chmod +x $@
@@ -38,13 +38,13 @@ test-parity-ext4: $(BUILD)/tests/parity-ext4 all test-tools ## the same with the
 test-boot: $(BUILD)/tests/boot all test-tools ## boots of real machines
 	@tests/support/with-machine tests/support/run-tests --shards $(SHARDS) $<
 
-# Not in `test`: a browser is large.
+# Not part of `test`, because a browser is large.
 .PHONY: test-report-screenshot
 test-report-screenshot: all ## what Chromium, which is installed for it, draws of `runvm report --html` and `--svg`
 	@.toolchain/install-packages "what draws a report's page" chromium fonts-dejavu-core python3
 	@tests/support/report-screenshot $(BUILD)/runvm $(BUILD)/tests/report
 
-# What whoever can write a layer, a disk, an image or an input may try. All of it runs in `make test` too.
+# Attacks by somebody who can write a layer, a disk, an image or an input. `make test` runs all of them too.
 HOSTILE_parity := [\#hostile_layers],[\#old_layers],[\#replaced],[\#set_id],[\#refusals],[\#depth],[\#faulty_layers],[\#limits],[\#orphans],[\#submounts]
 HOSTILE_unit := [\#target_root],[\#regular_file],[\#running_machine],[\#image],[\#bad_input],[\#guest_directory],[\#module_index],[\#hostile_description],[\#qemu_events],[\#boot_report],[\#build],[\#foreign_text],[\#guest_relay],[\#own_files],[\#refused_run],[\#status_port]
 HOSTILE_boot := [\#hostile],[\#bad_input],[\#run_as],[\#shares]
@@ -77,7 +77,7 @@ include $(wildcard tests/bench/*.mk tests/fuzz/*.mk tests/parity/*.mk tests/nixo
 bench: bench-disk bench-boot bench-union bench-launch bench-nixdb bench-store ## every benchmark, each against its rival in one interleaved run
 
 # --- checks ---
-# The sysroot's compiler as tools take it that can't look into its wrapper.
+# The sysroot's compiler, spelled out for tools that can't look into its wrapper.
 ifdef SYSROOT
 SPELLED_CXX := clang++-19 --target=x86_64-linux-musl --sysroot=$(SYSROOT) -stdlib=libc++ -nostdinc++ -isystem $(SYSROOT)/usr/include/c++/v1
 else
@@ -109,7 +109,7 @@ $(BUILD)/tidy/%.ok: %.cc .clang-tidy $(SYSROOT_READY)
 	@clang-tidy-19 --quiet $< -- $(SPELLED_CXXFLAGS) 2>/dev/null
 	@touch $@
 
-# Relative to the work tree, as the compiler itself is called; headers are found by the files beside them.
+# Relative to the work tree, like the real compiler calls; clangd finds headers by the files beside them.
 compile_commands.json: Makefile tests/tests.mk $(BUILD)/flags $(BUILD)/version $(SYSROOT_READY) ## for clangd: how each file is compiled
 	@flags=$$(printf '%s' '$(subst ','\'',$(firstword $(SPELLED_CXX)) $(SPELLED_CXXFLAGS))' | sed 's/[\"]/\\&/g'); separator='['; \
 	    for file in $(CHECKED) $(wildcard tests/fuzz/*.cc tests/bench/*.cc tests/bench/*/*.cc); do \

@@ -1,16 +1,16 @@
-# Stage 1 against the 2013 design as a shell script; included by tests/tests.mk. STAGE1_KERNEL=6.1 for the older kernel,
-# BENCH_ARGUMENTS="--runs N", --quick, or "--rows existing/off,fresh" for a piece of the table (tests/bench/boot says more).
-# NIXPKGS=DIR (NIXPKGS_LIB=DIR): NixOS's systemd initrd beside them, with its units and with ours.
+# Compares stage 1 with the 2013 design as a shell script; included by tests/tests.mk. STAGE1_KERNEL=6.1 selects the older
+# kernel, BENCH_ARGUMENTS="--runs N", --quick or "--rows existing/off,fresh" a part of the table (tests/bench/boot says more).
+# NIXPKGS=DIR (NIXPKGS_LIB=DIR) adds NixOS's systemd initrd, with its units and with ours.
 
 bench_boot := $(BUILD)/tests/bench-mark $(BUILD)/tests/bench-floor $(BUILD)/tests/bench-instructions.so
 
-# Where no other program's addresses are, so that the counting of instructions stops at its first one.
+# At addresses that no other program uses, so that counting instructions stops at its first one.
 $(BUILD)/tests/bench-mark: LDFLAGS += -Wl,--image-base=0x70000000
 $(BUILD)/tests/bench-mark $(BUILD)/tests/bench-floor: $(BUILD)/tests/bench-%: tests/bench/%.cc $(SYSROOT_READY)
 	@mkdir -p $(@D)
 	@$(CXX) -Os -s $(LDFLAGS) $(STATIC) -o $@ $<
 
-# QEMU loads it: the host's C library, and no other one.
+# QEMU loads it, so it is linked with the host's C library.
 $(BUILD)/tests/bench-instructions.so: tests/bench/instructions.cc
 	@mkdir -p $(@D)
 	@.toolchain/install-packages "make bench-boot" clang-19

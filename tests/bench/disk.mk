@@ -1,4 +1,4 @@
-# How long formatting takes, against mke2fs; included by tests/tests.mk.
+# Compares formatting with mke2fs; included by tests/tests.mk.
 
 .PHONY: bench-disk
 bench-disk: all ## formatting an empty disk: `stage1 devices` against `mke2fs -t ext4`, interleaved (root)

@@ -1,4 +1,4 @@
-# The native registration against `nix-store --load-db`: the same text, the same disk, run by run in turn.
+# Compares the native registration with `nix-store --load-db`: same text, same disk, alternating runs.
 .PHONY: bench-nixdb
 bench-nixdb: all ## loading 10 to 100,000 paths, ours and nix-store; table and build/bench-nixdb.json
 	@.toolchain/install-packages "make bench-nixdb" nix-bin time

@@ -1,4 +1,4 @@
-// Roots, tables and programs that stage 1 finds and cannot use, each in a real machine: the last words on its console.
+// Roots, tables and programs that stage 1 can't use, each in a real machine: the last words on its console.
 
 #include <catch_amalgamated.hpp>
 #include <filesystem>
@@ -19,7 +19,7 @@ void check_failed(const Boot &b, const std::string &words) {
     CHECK_THAT(b.console, ContainsSubstring("the boot failed: " + words + "\r\n"));
 }
 
-// A raw disk of 64 MiB with an ext4 that holds what is in the directory `tree`.
+// A raw disk of 64 MiB with an ext4 that contains the files of the directory `tree`.
 std::string make_disk(const Machine &machine, const std::string &tree) {
     const std::string raw = machine.xchg() + ".raw";
     boot_test::must_run(

@@ -1,5 +1,5 @@
-// Boots through a real boot loader: the disk is made in a machine by the system's own switch-to-configuration, and the firmware,
-// GRUB and the kernel say on the console that it was they.
+// Boots through a real boot loader: the system's own switch-to-configuration makes the disk in a machine. The output of the
+// firmware, GRUB and the kernel on the console proves that each of them ran.
 
 #include <catch_amalgamated.hpp>
 #include <filesystem>
@@ -18,7 +18,7 @@ using Catch::Matchers::ContainsSubstring;
 
 std::string loader_system() { return first_line(fixture() + "/loader/toplevel"); }
 
-// A place whose machines boot that system; further words come last.
+// A place whose machines boot that system; extra arguments come last.
 struct Loader {
     explicit Loader(const std::string &script) : place(script) {}
     [[nodiscard]] base::Exit runvm(const std::string &verb, const std::vector<std::string> &more) const {
@@ -54,7 +54,7 @@ echo kept >/kept; exit 5)sh");
                                  ContainsSubstring("the partition: 2048 boot") && ContainsSubstring("closure of "));
     const std::string made = disk_time(loader.boot_disk());
 
-    // Neither made nor asked for again, until what it is made of changes.
+    // Not made again, and no question asked, until one of its inputs changes.
     std::ofstream(loader.place.shared() + "/cmd") << "cat /kept\n";
     const auto second = loader.runvm("run", {"--use-boot-loader", "--timeout", "300"});
     INFO(second.output);

@@ -1,4 +1,4 @@
-// A derivation built inside a machine: `runvm build`. The builders are scripts of the fixture's bash, with its tools.
+// A derivation built inside a machine: `runvm build`. The builders are scripts for the fixture's bash and tools.
 
 #include <sys/stat.h>
 
@@ -31,7 +31,7 @@ struct Ran {
 
 class Build {
   public:
-    // `variables`: more lines of its env-vars.
+    // `variables`: more lines for its env-vars.
     explicit Build(const std::string &variables = "") : place_(stays_up) {
         fs::create_directory(place_.directory() + "/drv");
         std::ofstream(place_.directory() + "/drv/env-vars") << std::format(
@@ -40,7 +40,7 @@ class Build {
     }
     [[nodiscard]] std::string path(const std::string &name) const { return place_.directory() + "/" + name; }
 
-    // A line of the host's shell.
+    // Runs a line in the host's shell.
     Ran shell(const std::string &line) const {
         std::vector<std::string> words = place_.words({"exec"});
         std::string program;
@@ -89,7 +89,7 @@ until [ -s $lib/growing ]; do :; done)");
     CHECK(fs::read_symlink(build.path("result/out/link")) == std::string(out) + "-lib/file");
     CHECK((fs::status(build.path("result/lib/file")).permissions() & fs::perms::owner_exec) != fs::perms::none);
     CHECK(fs::file_size(build.path("result/lib/growing")) % 5 == 0);
-    // What was written is on the guest's disk, though the machine is gone.
+    // The data is on the guest's disk, although the machine is gone.
     const Ran there =
         build.shell(std::format("$runvm exec --accel tcg --store {}/root/nix/store --toplevel {} --timeout 300 "
                                 "--union disk -- sha256sum {}/big; sha256sum result/out/big",

@@ -1,4 +1,4 @@
-// A machine as the builder of a real Nix on this host, of several versions: without ssh, keys or a network.
+// A machine as the builder of a real Nix on this host, in several versions: without ssh, keys or a network.
 
 #include <catch_amalgamated.hpp>
 #include <csignal>
@@ -24,7 +24,7 @@ sleep 1000)sh";
 struct Ran {
     int status = -1;
     std::string said;
-    std::vector<std::string> outputs;  // where they are here
+    std::vector<std::string> outputs;  // their paths on the host
 };
 
 class Host {
@@ -42,7 +42,7 @@ class Host {
         }
     }
 
-    // The line for Nix.
+    // The line of Nix's machines file.
     std::string builder(std::vector<std::string> more, const std::string &scheme = "ssh-ng") {
         std::vector<std::string> words{"builder",
                                        "--name",
@@ -72,7 +72,7 @@ class Host {
         return line_ = made.output.substr(made.output.find(scheme + "://"), made.output.find("- -\n") + 3);
     }
 
-    // Its words; `suite`: whose Nix (tests/support/nix-versions).
+    // The arguments; `suite`: which Nix (tests/support/nix-versions).
     [[nodiscard]] std::vector<std::string> words(const std::string &suite, std::vector<std::string> more) const {
         const auto found = base::run({.argv = {"tests/support/nix-versions", suite}, .capture_output = true});
         REQUIRE(found);
@@ -81,7 +81,7 @@ class Host {
         const std::string hook = path(suite + "-hook");
         fs::create_directories(hook);
         if (!fs::exists(hook + "/build-remote")) fs::create_symlink(nix, hook + "/build-remote");
-        // runvm is Nix's child: what it is to have stands around it.
+        // runvm is a child of Nix, so its settings go into the environment.
         std::vector<std::string> all{"/usr/bin/env",
                                      "-u",
                                      "TMPDIR",
@@ -126,7 +126,7 @@ class Host {
     [[nodiscard]] std::string log() const { return base::read_file(path("state/runvm-builders/web/log")).value_or(""); }
     [[nodiscard]] bool runs() const { return !place_.runvm({"list", "--names"}).output.empty(); }
 
-    // A build that goes on for ever; in the background, once it has begun in the guest.
+    // Starts an endless build in the background, and waits until it has begun in the guest.
     [[nodiscard]] pid_t begin_endless(const std::string &name) const {
         auto child =
             base::start({.argv = words("trixie", {"-A", "endless", "--argstr", "name", name}), .dies_with_parent = true});

@@ -1,4 +1,4 @@
-// What the host says to a guest while it runs, and hears from it: the balloon and the guest agent's port.
+// What the host and a running guest tell each other: the balloon and the guest agent's port.
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -20,8 +20,8 @@ namespace {
 using namespace boot_test;
 using Json = nlohmann::json;
 
-// An agent with one command, which answers in JSON lines as qemu-guest-agent does: how much memory there is, in MiB. A
-// read ends at once while nobody is at the other end.
+// An agent with one command, which answers in JSON lines like qemu-guest-agent: the amount of memory in MiB. A read returns at
+// once while nobody has the other end open.
 constexpr const char *agent = R"sh(
 for port in /sys/class/virtio-ports/*; do
     [ "$(cat $port/name)" = org.qemu.guest_agent.0 ] && exec 4<>/dev/${port##*/}

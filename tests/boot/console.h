@@ -1,4 +1,4 @@
-// A machine with a person at its console: what it says is waited for, and answered.
+// A machine with a person at its console: the test waits for output and types answers.
 #pragma once
 
 #include <sys/types.h>
@@ -18,14 +18,14 @@ class Console {
     Console &operator=(const Console &) = delete;
     ~Console();
 
-    // What the machine says next, within two minutes; fails the test without it. Each call goes on where the last one ended.
+    // Waits up to two minutes for this text; fails the test without it. Each call continues where the last one ended.
     void wait_for(const std::string &text);
     void type(const std::string &text) const { terminal_.type(text); }
-    // An answer to a shell's prompt.
+    // Types an answer at a shell's prompt.
     void command(const std::string &line);
-    // The launcher stands still that long, as on a busy host; QEMU goes on.
+    // Stops the launcher for that long, as on a busy host; QEMU continues.
     void stall(int seconds) const;
-    // Waits for the machine's end.
+    // Waits until the machine ends.
     Boot finish();
 
   private:

@@ -1,4 +1,4 @@
-// Secrets of the host's that the guest's systemd has by name.
+// Secrets from the host that the guest's systemd finds by name.
 
 #include <catch_amalgamated.hpp>
 #include <filesystem>

@@ -1,4 +1,4 @@
-// A shell in runvm's own initrd, and a second terminal beside a console that is busy.
+// A shell in runvm's own initrd, and a second terminal beside a busy console.
 
 #include <catch_amalgamated.hpp>
 #include <filesystem>

@@ -1,4 +1,4 @@
-// Every device and share that a description can ask for, seen from the guest that gets it.
+// Every device and share that a description can request, from the guest's point of view.
 
 #include <arpa/inet.h>
 #include <poll.h>
@@ -25,7 +25,7 @@ using namespace boot_test;
 using Catch::Matchers::ContainsSubstring;
 using Json = nlohmann::json;
 
-// `say WORD COMMAND...`: a line "WORD: what it says" on the console.
+// `say WORD COMMAND...` prints a line "WORD: the command's output" on the console.
 constexpr const char *say = "say() { local word=$1; shift; echo \"$word: $(\"$@\" 2>&1 | tr '\\n' ' ')\"; }\n";
 // Each disk with its serial and its size in MiB, sorted.
 constexpr const char *disks = R"sh(
@@ -99,7 +99,7 @@ say machine cat /sys/class/dmi/id/product_name)sh");
     CHECK_THAT(exit.output, ContainsSubstring("rng: virtio_rng") && ContainsSubstring("0x0005") &&
                                 ContainsSubstring("org.qemu.guest_agent.0"));
     CHECK(fs::exists(odd + "/made"));
-    CHECK(fs::exists(odd + "/.virtfs_metadata"));  // where mapped-file keeps the owner that the guest gave
+    CHECK(fs::exists(odd + "/.virtfs_metadata"));  // where mapped-file stores the owner that the guest set
     CHECK(fs::exists(place.directory() + "/root, 'disk'\né.qcow2"));
 }
 
@@ -132,7 +132,7 @@ std::string fetch(int port) {
     return exit->output;
 }
 
-// What comes back for `question` from a UDP port of the host's, sent again each second until then or for so many.
+// The answer to `question` from a UDP port of the host; sends it again each second until the answer or the limit.
 std::string datagram(int own_port, int port, std::string_view question, int seconds) {
     const base::Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     sockaddr_in own{}, to{};
@@ -193,7 +193,7 @@ kill $!)sh",
     const pid_t run = place.launch({"run", "--timeout", "240", "--config", file, "--disk-image", ""});
     (void)place.wait_for("up");
     CHECK(fetch(to_guest) == "from the guest\n");
-    // QEMU's restricted network lets datagrams in, and no answer out (libslirp: udp_input).
+    // QEMU's restricted network lets datagrams in, but no answers out (libslirp: udp_input).
     const std::string answer = restricted ? "" : "the guest heard a question\n";
     CHECK(datagram(udp_client, udp_to_guest, "a question\n", restricted ? 3 : 20) == answer);
     std::ofstream(place.shared() + "/done").flush();

@@ -28,7 +28,7 @@ TEST_CASE("a fresh disk is formatted once; the second boot keeps it and what was
 TEST_CASE(
     "a machine that may reboot has its new disk ready without reading all of it, and after a reboot nobody vouches for it") {
     Machine machine;
-    // Nothing that is known, and data in the middle, where a disk that is vouched for is not read.
+    // An unknown format, with data in the middle, which is not read on a disk that runvm vouches for.
     const Boot b = machine.boot({.script = R"sh(
 echo "sectors read: $(awk '$3 == "vda" { print $6 }' /proc/diskstats)"
 dd if=/dev/zero of=/dev/vda bs=1M oflag=direct 2>/dev/null
@@ -66,7 +66,7 @@ TEST_CASE("a new disk whose root's name no ext4 can have is refused at once") {
 
 TEST_CASE("a disk that holds something else is refused, named, and left as it was") {
     Machine machine;
-    // Four thousand bytes of somebody's, in the middle of nothing that blkid knows.
+    // 4,000 bytes of data in the middle of a disk that blkid does not recognize.
     for (const std::vector<std::string> &argv :
          {std::vector<std::string>{"qemu-img", "create", "-q", "-f", "qcow2", machine.disk(), "64M"},
           std::vector<std::string>{"qemu-io", "-f", "qcow2", "-c", "write -q -P 0x41 32k 4k", machine.disk()}}) {
@@ -79,8 +79,8 @@ TEST_CASE("a disk that holds something else is refused, named, and left as it wa
     REQUIRE(before);
     const Boot b = machine.boot({.parameters = {"stage1panic=1"}});
     CHECK(b.exit_code == 120);
-    // nixpkgs #61007: the last words are out before the machine ends. Nobody sits there, so the launcher ends it before it
-    // panics.
+    // nixpkgs #61007: the last words are printed before the machine ends. Nobody is at the console, so the launcher ends the
+    // machine before it panics.
     const size_t words = b.console.find("stage1: the boot failed: use disk '/dev/vda': ");
     REQUIRE(words != std::string::npos);
     CHECK(words < b.console.find("terminating on signal 15"));
@@ -116,7 +116,7 @@ TEST_CASE("a diskSize that is larger than the image grows the image and its file
         return machine.boot({.script = script, .arguments = {"--disk-image", link, "--disk-size", size}});
     };
     CHECK(of_size("300", "echo kept >/file").exit_code == 0);
-    CHECK(std::filesystem::exists(machine.disk()));  // what the link names was made
+    CHECK(std::filesystem::exists(machine.disk()));  // the link's target was made
     const Boot grown = of_size("900", "grep -q kept /file && test $(stat -f -c %b /) -gt 190000");
     CHECK(grown.exit_code == 0);
     CHECK_THAT(grown.console, ContainsSubstring(machine.disk() + " grows from 300 to 900 MiB"));

@@ -1,4 +1,4 @@
-// The union's engines in a real machine: the kernel's overlayfs and our own, for both places of the upper.
+// The union's engines in a real machine: the kernel's overlayfs and our own, with the upper in both places.
 #include <catch_amalgamated.hpp>
 
 #include "tests/boot/machine.h"
@@ -9,7 +9,7 @@ using Catch::Matchers::ContainsSubstring;
 
 namespace {
 
-// The store is of that type, can be written, and Nix verifies what is in it.
+// Checks that the store has that type and is writable, and that Nix verifies its content.
 constexpr const char *use_the_store =
     "grep ' /nix/store ' /proc/mounts\n"
     "echo written >/nix/store/by-the-guest && cat /nix/store/by-the-guest\n"

@@ -1,4 +1,5 @@
-// Commands in a running machine: `runvm exec`, `shell` and `cp`, with the guest's agent, its death and the machine's.
+// Commands in a running machine: `runvm exec`, `shell` and `cp`, with the guest's agent, and what happens when the agent or the
+// machine dies.
 
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -26,7 +27,7 @@ constexpr const char *stays_up = R"(echo 'guest:x:1000:1000::/tmp:/bin/sh' >>/et
 touch /tmp/shared/up
 sleep 1000)";
 
-// The guest has no systemd, and its disk is of no interest.
+// The guest has no systemd, and its disk does not matter.
 void start(const Place &place, std::vector<std::string> more = {}) {
     std::vector<std::string> words{"start", "--name", "web", "--disk-image", ""};
     words.insert(words.end(), more.begin(), more.end());
@@ -41,7 +42,7 @@ struct Ran {
     std::string output, errors;
 };
 
-// A shell's line on the host, in which $runvm is the program with this place's environment.
+// A line for the host's shell, where $runvm is the program with this place's environment.
 Ran shell(const Place &place, const std::string &line) {
     std::string program;
     for (const auto &word : place.words({"exec"})) program += word == "exec" ? "" : word + " ";
@@ -72,14 +73,14 @@ TEST_CASE("a command in a machine has streams of its own, an environment, a dire
           "1000\n1000\n/tmp guest\n/tmp\n");
     CHECK_THAT(shell(place, "$runvm exec web --user nobody-here -- id").errors, ContainsSubstring("the guest has no such user"));
     CHECK_THAT(shell(place, "$runvm exec web --cwd /nowhere -- id").errors, ContainsSubstring("change directory to '/nowhere'"));
-    // A signal to us is the command's.
+    // A signal to runvm goes to the command.
     const Ran signalled =
         shell(place, R"($runvm exec web -- sh -c 'trap "echo got it; exit 3" TERM; echo ready; while :; do sleep 0.1; done' &
 until grep -q ready )" + place.directory() +
                          R"(/out; do sleep 0.1; done; kill -TERM $!; wait $!)");
     CHECK(signalled.status == 3);
     CHECK(signalled.output == "ready\ngot it\n");
-    // What outlives the command does not keep us.
+    // A process that outlives the command does not delay us.
     CHECK(shell(place, "$runvm exec web -- sh -c 'sleep 500 & echo said'").output == "said\n");
     CHECK_THAT(shell(place, "$runvm exec other -- true").errors, ContainsSubstring("not running; these are: web"));
     CHECK_THAT(shell(place, "$runvm exec web").errors, ContainsSubstring("no command; it stands after --"));
@@ -223,7 +224,7 @@ ls)",
     CHECK_THAT(ran.errors,
                ContainsSubstring("open '/nowhere': No such file or directory") && ContainsSubstring("goes through tar"));
 
-    // One that has no end fills neither what it may nor the file system.
+    // An endless file fills neither the allowed amount nor the file system.
     const Ran large = shell(place, "cd " + place.directory() + "; $runvm cp --max-bytes 200K 'web:/root/a file' large");
     CHECK(large.status == 124);
     CHECK_THAT(large.errors,
@@ -264,7 +265,7 @@ TEST_CASE("a machine with systemd is waited for up to its target, and shut down 
     const std::string system = base::read_file(fixture() + "/systemd/toplevel").value_or("");
     const std::string flags = " --accel tcg --store " + fixture() + "/root/nix/store --toplevel " +
                               system.substr(0, system.find('\n')) + " --timeout 300 ";
-    // Its programs are not where NixOS has them.
+    // This system's programs are not where NixOS has them.
     const Ran ran = shell(place, "$runvm exec" + flags + "-- systemctl is-active multi-user.target");
     INFO(ran.errors);
     CHECK(ran.status == 0);

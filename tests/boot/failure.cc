@@ -1,4 +1,4 @@
-// Machines that can't or won't: what the person who waits is told, and with which exit status.
+// Machines that fail or hang: the messages for the person who waits, and the exit status.
 
 #include <catch_amalgamated.hpp>
 #include <filesystem>
@@ -27,7 +27,7 @@ TEST_CASE("the report of a boot that fails is the host's, with the step that fai
     const std::string report = machine.xchg() + "/stage1-report.json";
     CHECK_THAT(base::read_file(report).value_or(""), ContainsSubstring("\"error\": \"find init '/tmp/xchg/none': "));
     REQUIRE(std::filesystem::remove(report));
-    // It stands before stage 2 until its time is over.
+    // It hangs before stage 2 until the timeout.
     CHECK(machine.boot({.parameters = {"stage1.break=switch_root"}, .arguments = {"--timeout", "90"}}).exit_code != 0);
     CHECK_THAT(base::read_file(report).value_or(""), ContainsSubstring("\"phase\": \"register\"") && ContainsSubstring("]}\n"));
 }

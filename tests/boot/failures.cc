@@ -1,5 +1,5 @@
-// Failures that were caused, and what the person who waits reads last: each row is one, and asserts the exit status and that the
-// last ten lines have the cause and the remedy. What this host can know is refused without a boot.
+// Deliberate failures, and the last output that a person reads. Each test asserts the exit status, and that the last ten lines
+// have the cause and the remedy. Whatever the host can detect is refused without a boot.
 
 #include <sys/mount.h>
 
@@ -27,7 +27,7 @@ std::string last_lines(const std::string &text) {
     return at == std::string::npos ? text : text.substr(at + 1);
 }
 
-// The last time that the guest's kernel wrote before a line, in whole seconds since it began; 0: it never came to that.
+// The last kernel timestamp on the console in whole seconds since the guest's boot; 0 if there is none.
 int guest_seconds(const std::string &console) {
     int seconds = 0;
     for (size_t at = console.find("\n["); at != std::string::npos; at = console.find("\n[", at + 1)) {
@@ -43,7 +43,7 @@ void check_words(const Boot &b, int exit_code, const std::vector<std::string> &w
     const std::string last = last_lines(b.console);
     INFO(last);
     CHECK(b.exit_code == exit_code);
-    // Far from what any of these boots takes on a slow machine, and from the time that a machine has.
+    // Far above what any of these boots takes on a slow machine, and far below the timeout.
     constexpr int most_guest_seconds = 180;
     CHECK(guest_seconds(b.console) < most_guest_seconds);
     for (const auto &word : words) CHECK_THAT(last, ContainsSubstring(word));
@@ -75,7 +75,7 @@ std::vector<Refusal> refused_parameters() {
     };
 }
 
-// `text`: a file that holds words and nothing else.
+// A file that contains only `text`.
 std::vector<Refusal> refused_files(const std::string &text) {
     return {
         {{}, {"--kernel", text}, {"read kernel '" + text + "': it is no kernel for x86", "name one with --kernel"}},
@@ -169,7 +169,7 @@ TEST_CASE("a panic is told last, with its reason and what to do, whatever the ke
                 {"the machine has 72 MiB of memory", "give it more with --memory"});
 }
 
-// An ext4 in the one partition of an MBR's table.
+// An ext4 in the single partition of an MBR.
 void make_partitioned_disk(const std::string &path) {
     const std::string raw = path + ".raw";
     constexpr uint32_t sectors = 180000, first = 2048;
@@ -200,7 +200,7 @@ TEST_CASE("a root disk with partitions is told with their names and what is on t
                 {"mkdir '/mnt-root/tmp': Read-only file system; the kernel parameter 'rw' mounts the root writable"});
 }
 
-// An ext4 with a label of ours whose group descriptors, the second block, are not what their checksums say.
+// An ext4 with our label whose group descriptors, in the second block, don't match their checksums.
 void make_damaged_disk(const std::string &path) {
     const std::string raw = path + ".raw";
     boot_test::must_run({"/sbin/mke2fs", "-q", "-t", "ext4", "-b", "4096", "-L", "nixos", raw, "80000k"});
@@ -220,7 +220,7 @@ TEST_CASE("an ext4 whose descriptors are damaged is told as that, and with the c
                      machine.disk())});
 }
 
-// A file system of the host's with room for this much, for a test with root.
+// A file system of the host with limited space; needs root.
 class SmallFileSystem {
   public:
     SmallFileSystem(const std::string &directory, const std::string &size) : directory_(directory) {
@@ -251,12 +251,12 @@ TEST_CASE("a guest that runs out of memory, and an initrd that was cut short") {
     (void)boot_test::fixture();
     const std::string fill = "mkdir /fill; mount -t tmpfs -o size=100% x /fill; ";
     const std::string more = "do: the machine has 300 MiB of memory; give it more with --memory";
-    // Nothing that the kernel may kill holds the memory, and nothing that does may be killed.
+    // No process that the kernel may kill holds the memory, and the process that holds it is protected.
     check_words(machine.boot({.script = fill + "echo -1000 >/proc/self/oom_score_adj; cat /dev/zero >/fill/x",
                               .arguments = {"--memory", "300"},
                               .disk = false}),
                 121, {"why: System is deadlocked on memory", more});
-    // The kernel kills the one that holds it, and the guest goes on.
+    // The kernel kills the process that holds it, and the guest continues.
     check_words(machine.boot({.script = "echo 1000 >/proc/self/oom_score_adj; exec tail /dev/zero",
                               .arguments = {"--memory", "300"},
                               .disk = false}),
@@ -282,7 +282,7 @@ TEST_CASE("a system that ends in emergency mode is told at once, with the unit t
     check_words(machine.boot(setup), 125,
                 {"systemd in the guest is in emergency mode and waits for a person", "why: Failed to mount data.mount - /data.",
                  "do: mend that unit, or the fstab's line (nofail), in the guest's configuration"});
-    // Who sits at the terminal keeps the guest's prompt.
+    // A person at the terminal keeps the guest's prompt.
     boot_test::Console console(machine, setup);
     console.wait_for("the guest's systemd is in emergency mode and waits for a person");
     console.type("\x01x");

@@ -1,4 +1,4 @@
-// What the firmware makes of a disk before any kernel runs.
+// How the firmware treats a disk before any kernel runs.
 
 #include <signal.h>
 
@@ -62,7 +62,7 @@ if dmesg | grep -i 'acpi bios error'; then exit 1; fi
 cat /etc/ssl/certs/ca-certificates.crt
 exit 9)sh");
     std::ofstream(place.directory() + "/ours.crt") << "a certificate\n";
-    // The second time the index is there already: the state was kept.
+    // The second time the index already exists, because the state was kept.
     const std::string provisioning =
         "if tpm2_nvread -C o -s 5 0x1500016 2>/dev/null; then echo kept; else "
         "tpm2_nvdefine -C o -s 5 -a 'ownerread|ownerwrite' 0x1500016 && printf hello | tpm2_nvwrite -C o -i - 0x1500016; fi";
@@ -81,7 +81,7 @@ exit 9)sh");
     }
 }
 
-// A child of the launcher by its name.
+// A child of the launcher, found by name.
 pid_t child_of(pid_t launcher, const std::string &name) {
     std::istringstream children(
         base::read_file(std::format("/proc/{0}/task/{0}/children", launcher), 4096).value_or(std::string{}));

@@ -1,5 +1,5 @@
-// `runvm fleet` with real machines: what they end with, what is killed beneath it, and what a person sees. Its scheduling is in
-// tests/unit/fleet_run.cc.
+// `runvm fleet` with real machines: results, processes killed under it, and what a person sees. tests/unit/fleet_run.cc tests
+// its scheduling.
 
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -28,7 +28,7 @@ using namespace boot_test;
 using Catch::Matchers::ContainsSubstring;
 using hostside::Outcome;
 
-// The guest's stage 2 does what its kernel is told: `exits=7`, or stays up.
+// The guest's stage 2 obeys its kernel command line: `exits=7` ends it, otherwise it stays up.
 constexpr const char *stage2 = R"(for word in $(cat /proc/cmdline); do
     case $word in exits=*) exit ${word#exits=} ;; esac
 done
@@ -58,7 +58,7 @@ struct Fleet {
     [[nodiscard]] std::string of(const std::string &machine, const std::string &file) const {
         return base::read_file(path("out/" + machine + "/" + file)).value_or("");
     }
-    // Of the machines that run: a process whose command line names the machine's directory beneath the fleet's.
+    // Processes of running machines: those whose command line names the machine's directory in the fleet's.
     [[nodiscard]] std::vector<pid_t> processes(const std::string &program, const std::string &machine) const {
         std::vector<pid_t> found;
         for (const auto &entry : fs::directory_iterator("/proc")) {
@@ -86,7 +86,7 @@ const hostside::MachineResult &machine(const hostside::FleetResult &result, cons
     return *found;
 }
 
-// Its keys are the process's signals.
+// The terminal's control keys send signals to this process.
 [[noreturn]] void be_at(const support::Terminal &terminal, std::vector<std::string> words) {
     (void)::setsid();
     (void)::ioctl(terminal.program_side(), TIOCSCTTY, 0);
@@ -100,7 +100,7 @@ const hostside::MachineResult &machine(const hostside::FleetResult &result, cons
 
 TEST_CASE("the fleet that fleet init writes runs: commands, copies, and a service on a vlan") {
     const Fleet fleet;
-    // A NixOS's stage 2 would load the cards' driver; the fixture's does not.
+    // A NixOS's stage 2 would load the network cards' driver; the fixture's does not.
     std::ofstream(fleet.path("machine.json")) << Fleet::defaults().insert(1, R"("extraModules":["virtio_net"],)");
     const auto written =
         fleet.place.runvm({"fleet", "init", "--config", fleet.path("machine.json"), "-o", fleet.path("fleet.json")});
@@ -208,7 +208,7 @@ TEST_CASE("a fleet that is killed takes its machines along, commands and all") {
     CHECK_FALSE(fleet.results().over);
 }
 
-// A QEMU that only runs for a moment, because what is looked at is who outlives whom.
+// A QEMU that runs only briefly, because the test is about which process outlives which.
 void write_brief_qemu(const std::string &path) {
     std::ofstream(path) << "#!/bin/sh\ncase $* in *-version*) echo 'QEMU emulator version 10.0.2'; exit ;; *help*) exit ;; esac\n"
                            "exec sleep 0.3\n";
@@ -228,8 +228,8 @@ TEST_CASE("of two hundred machines whose launchers and QEMUs are killed at rando
     fleet.write(std::format(R"("m":{{"copies":200,"description":{{"qemu":{{"program":{}}}}}}})",
                             base::json_text(fleet.path("qemu-brief"))));
     const pid_t pid = fleet.place.launch(fleet.words({}, 8));
-    // The place's words are env's, which becomes the fleet.
-    std::mt19937 random(7);  // NOLINT(cert-msc51-cpp): the same points each time, as far as the kernel lets them be
+    // The place's arguments start with env, which executes the fleet.
+    std::mt19937 random(7);  // NOLINT(cert-msc51-cpp): the same points each time, as far as the kernel allows
     std::vector<pid_t> seen;
     int launchers = 0, qemus = 0;
     while (alive(pid)) {

@@ -1,5 +1,5 @@
-// The guest's own garbage collector: over each kind of store it has the machine's own garbage to remove, and never the host's
-// store to walk through.
+// The guest's own garbage collector: with each kind of store it removes the machine's own garbage, and never walks through the
+// host's store.
 
 #include <catch_amalgamated.hpp>
 #include <cstdlib>
@@ -15,7 +15,8 @@ namespace fs = std::filesystem;
 using namespace boot_test;
 using Catch::Matchers::ContainsSubstring;
 
-// The registration is in the store and registers itself nowhere: it is garbage to a collector, and the only path of the host's.
+// The registration is in the store but does not register itself, so the collector sees it as garbage: the only such path of the
+// host's.
 constexpr const char *collect_in_guest = R"sh(set -e
 system=$(sed -n 's|.*init=\([^ ]*\)/init.*|\1|p' /proc/cmdline)
 mkdir -p /nix/var/nix/gcroots; ln -s $system /nix/var/nix/gcroots/system

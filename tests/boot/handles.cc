@@ -1,5 +1,5 @@
-// What a guest's root reaches in its share of the store by file handles (open_by_handle_at(2)), its own and guessed ones. The
-// guest runs this very program, for the test that only a guest is asked for.
+// What a guest's root can open in its share of the store by file handles (open_by_handle_at(2)), both its own and guessed ones.
+// The guest runs this same program, for the one test that must run in a guest.
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -30,7 +30,7 @@ struct Handle {
     std::array<unsigned char, 128> bytes{};
 };
 
-// As the kernels write them (linux/exportfs.h): an inode's number of 32 bits and a generation, or one of 64.
+// The kernels' formats (linux/exportfs.h): an inode number of 32 bits and a generation, or a number of 64 bits.
 Handle guessed(uint64_t number, bool wide) {
     constexpr int narrow_type = 1, wide_type = 0x81;
     Handle handle;
@@ -49,7 +49,7 @@ base::Fd open_handle(int share, const Handle &handle) {
     return base::Fd(::open_by_handle_at(share, reinterpret_cast<file_handle *>(memory.data()), O_RDONLY | O_NONBLOCK));
 }
 
-// Itself, what is in it, and what is beside it and above.
+// Whether the file is the hidden one, or a directory in, beside or above it shows its name.
 bool shows(const base::Fd &file, const std::string &hidden, ino_t number) {
     struct stat st{};
     if (::fstat(file.get(), &st) == 0 && st.st_ino == number) return true;
@@ -70,7 +70,7 @@ TEST_CASE("in a guest: no handle shows what is hidden", "[.in-guest]") {
     const auto inode = static_cast<ino_t>(std::strtoull(number, nullptr, 10));
     const auto share = base::open_at(AT_FDCWD, lower, O_RDONLY | O_DIRECTORY);
     REQUIRE(share);
-    // The server knows many files by then.
+    // Makes the server know many files.
     for ([[maybe_unused]] const auto &entry :
          fs::recursive_directory_iterator(lower, fs::directory_options::skip_permission_denied)) {
     }
@@ -111,6 +111,6 @@ TEST_CASE("a guest's root reaches nothing beyond its closure by file handles, ov
     INFO(exit.output);
     CHECK(exit.status == 0);
     CHECK_THAT(exit.output, ContainsSubstring("that showed it: 0") && ContainsSubstring("ended with 0"));
-    // With virtiofs there are some, so that something was tried.
+    // virtiofs opens some, so the guesses really reached it.
     CHECK(exit.output.contains("handles opened: 0,") == (kind == "9p"));
 }

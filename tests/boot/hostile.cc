@@ -1,5 +1,5 @@
-// A guest whose root does its worst to the host that runs it. Its launcher is no one in particular, in a user namespace: so
-// QEMU's security_model is none, and what the guest makes is real on the host.
+// A guest whose root attacks its host. The launcher runs unprivileged in a user namespace, so QEMU's security_model is none,
+// and the guest's files are real on the host.
 
 #include <sys/stat.h>
 
@@ -37,7 +37,7 @@ ls -l)sh");
     INFO(exit.output);
     REQUIRE(exit.status == 0);
     const std::string s = place.shared();
-    CHECK(fs::is_symlink(s + "/symlink"));  // real ones: else this test shows nothing
+    CHECK(fs::is_symlink(s + "/symlink"));  // real ones; otherwise this test shows nothing
     CHECK(fs::is_fifo(s + "/fifo"));
     const std::string left = " where a file was expected; it is left alone";
     CHECK(refusal(s, "symlink") == "read from the guest 'symlink': a symlink," + left);
@@ -82,7 +82,7 @@ for port in /sys/class/virtio-ports/*; do
 done
 sleep 1000)sh");
     const pid_t run = place.launch({"run", "--name", "evil", "--json", "--timeout", "300"});
-    // It said that stage 1 failed, and nobody is there to look: it is ended soon after.
+    // The guest reported that stage 1 failed, and nobody is at the console, so the launcher ends it soon.
     CHECK(wait_for_end(run) == 120);
     const std::string output = place.output();
     const auto count = [&](std::string_view event) {
@@ -96,7 +96,7 @@ sleep 1000)sh");
     CHECK(fs::is_empty(place.runtime()));
 }
 
-// A serial port under emulation takes a minute for it, so this one runs by name only.
+// An emulated serial port needs a minute for this, so this test runs only by name.
 TEST_CASE("a console that never ends costs the host a bounded log", "[.long]") {
     const Place place("yes | tr '\\n' y >/dev/console");
     REQUIRE(place.runvm({"start", "--name", "evil"}).status == 0);

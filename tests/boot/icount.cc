@@ -1,4 +1,4 @@
-// Boots that are compared by instructions: QEMU's -icount counts the guest's clock by them, whatever else the host does.
+// Boots compared by instructions: with -icount QEMU derives the guest's clock from them, whatever else the host does.
 
 #include <catch_amalgamated.hpp>
 

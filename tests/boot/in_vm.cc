@@ -1,4 +1,4 @@
-// One command as a whole machine: `runvm in-vm`.
+// One command as a complete machine: `runvm in-vm`.
 
 #include <catch_amalgamated.hpp>
 #include <filesystem>

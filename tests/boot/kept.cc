@@ -1,4 +1,4 @@
-// What is left of a run when it is over: how it ended, its console, stage 1's report, for machines in the background above all.
+// What remains of a finished run, mostly of machines in the background: how it ended, its console, stage 1's report.
 
 #include <sys/stat.h>
 
@@ -42,7 +42,7 @@ TEST_CASE("a machine in the background that came to nothing says why, to whoever
     const auto logs = place.runvm({"logs", "web"});
     CHECK(logs.status == 0);
     CHECK_THAT(logs.output, ContainsSubstring("the boot failed: find init"));
-    CHECK_FALSE(logs.output.contains("Press one of the following keys"));  // that nobody could press
+    CHECK_FALSE(logs.output.contains("Press one of the following keys"));  // nobody could press them
     CHECK_THAT(place.runvm({"list", "--all"}).output, ContainsSubstring("web   failed (120)"));
     const std::string kept = place.directory() + "/state/runvm";
     CHECK(mode_of(kept) == 0700);

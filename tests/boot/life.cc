@@ -1,4 +1,4 @@
-// The life of a machine: started, listed, asked, stopped, and killed in every way.
+// The life of a machine: start, list, query, stop, and being killed in every way.
 
 #include <fcntl.h>
 #include <pty.h>
@@ -30,7 +30,7 @@ using Catch::Matchers::ContainsSubstring;
 
 bool nothing_left(const Place &place) { return fs::is_empty(place.runtime()); }
 
-// All that a terminal's settings say, without their padding.
+// All settings of a terminal, without padding.
 std::vector<unsigned> settings_of(const termios &t) {
     std::vector<unsigned> settings{t.c_iflag, t.c_oflag, t.c_cflag, t.c_lflag, ::cfgetispeed(&t), ::cfgetospeed(&t)};
     settings.insert(settings.end(), std::begin(t.c_cc), std::end(t.c_cc));
@@ -109,7 +109,7 @@ TEST_CASE("a `runvm console` that takes nothing doubles no character of the log,
     auto console = base::start({.argv = place.words({"console", "web"}), .standard_input = typed.get(), .capture_output = true});
     REQUIRE(console);
     const auto logged = [&] { return place.runvm({"logs", "web"}).output; };
-    // The guest waits for this line, so that the console is joined before.
+    // The guest waits for this line, so that somebody has joined the console before.
     REQUIRE(within(60, [&] { return base::write_all(typing.get(), "go\n", "console") && logged().contains("begin"); }));
     REQUIRE(::kill(console->pid, SIGSTOP) == 0);
     std::ofstream(place.shared() + "/go").flush();
@@ -144,7 +144,7 @@ TEST_CASE("QEMU ends with its launcher, and what a killed launcher left is swept
     CHECK_THAT(cut.output, ContainsSubstring("one: cut off ") && ContainsSubstring(" ago: its launcher was killed"));
     REQUIRE(place.runvm({"start", "--name", "two"}).status == 0);
     CHECK_FALSE(fs::exists(place.runtime() + "/one"));
-    const auto stop = place.runvm({"stop", "two", "--patience", "1"});  // its kernel is not that far
+    const auto stop = place.runvm({"stop", "two", "--patience", "1"});  // its kernel has not come that far
     CHECK(stop.status == 0);
     CHECK(stop.output == "runvm: two did not shut down within 1 s of its power button; ended\n");
     CHECK(nothing_left(place));
@@ -170,7 +170,7 @@ TEST_CASE("the terminal is as it was after QEMU was killed in the midst of it") 
     termios before{}, during{}, after{};
     REQUIRE(::tcgetattr(slave.get(), &before) == 0);
     const int flags = ::fcntl(slave.get(), F_GETFL);
-    // Without the view of phases, QEMU has the terminal; and its guest stays until it is killed.
+    // Without the view of phases QEMU has the terminal, and the guest runs until it is killed.
     const auto argv = place.words({"run", "--name", "one", "--json"});
     std::vector<char *> words;
     for (const auto &word : argv) words.push_back(const_cast<char *>(word.c_str()));
@@ -187,7 +187,7 @@ TEST_CASE("the terminal is as it was after QEMU was killed in the midst of it") 
         return ::tcgetattr(slave.get(), &during) == 0 && (during.c_lflag & ICANON) == 0 &&
                (::fcntl(slave.get(), F_GETFL) & O_NONBLOCK) != 0;
     });
-    CHECK(changed);  // else this test shows nothing
+    CHECK(changed);  // otherwise this test shows nothing
     REQUIRE(::kill(qemu, SIGKILL) == 0);
     int status = 0;
     REQUIRE(::waitpid(launcher, &status, 0) == launcher);
@@ -262,7 +262,7 @@ TEST_CASE("nothing of an ephemeral run survives, with an image or without one") 
     Place place("mountpoint -q /nix/store; echo written >/root/file; sync; ls /root");
     const std::string report = place.directory() + "/report.json";
     CHECK(place.runvm({"run", "--ephemeral", "--timeout", "200", "--report", report}).status == 0);
-    CHECK_THAT(base::read_file(report).value_or(""), ContainsSubstring("\"steps\""));  // but what was asked for
+    CHECK_THAT(base::read_file(report).value_or(""), ContainsSubstring("\"steps\""));  // except the requested report
     CHECK_FALSE(fs::exists(place.disk()));
     CHECK(nothing_left(place));
     (void)place.runvm({"run", "--timeout", "1"});

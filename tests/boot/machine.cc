@@ -71,7 +71,7 @@ Machine::~Machine() {
 std::vector<std::string> Machine::words(const Setup &setup) const {
     const std::string parts = fixture();
     std::ofstream(xchg() + "/cmd") << setup.script << '\n';
-    // The 2013 script's way to name the directory that holds xchg, and the disk.
+    // The 2013 script's variables for the directory that contains xchg, and for the disk.
     std::vector<std::string> argv{"/usr/bin/env", "USE_TMPDIR=1", "TMPDIR=" + directory_,
                                   "XDG_STATE_HOME=" + directory_ + "/state",
                                   "NIX_DISK_IMAGE=" + (setup.disk ? disk() : std::string())};
@@ -103,7 +103,7 @@ Boot Machine::boot(const Setup &setup) {
 }
 
 std::pair<bool, std::string> Machine::check_disk() const {
-    // e2fsck reads no qcow2; dumpe2fs tells of a journal that an unmount would have emptied.
+    // e2fsck can't read qcow2. dumpe2fs shows whether an unmount emptied the journal.
     const std::string script = R"sh(PATH=$PATH:/usr/sbin:/sbin
 qemu-img convert -O raw "$1" "$1.raw" && e2fsck -fn "$1.raw"; status=$?
 dumpe2fs -h "$1.raw" 2>/dev/null | grep -E '^Filesystem (features|state):'

@@ -3,8 +3,8 @@
 //     const Boot b = boot({.script = "touch /nix/store/x"});
 //     CHECK(b.exit_code == 0);
 //
-// Every boot is emulated, bounded in time, and leaves its console under build/tests/boot-logs/<test>/; the directory is
-// removed when the test passes and named when it fails. Without the fixture (STAGE1_FIXTURE) a test is skipped.
+// Every boot is emulated, has a timeout, and leaves its console under build/tests/boot-logs/<test>/. That directory is removed
+// when the test passes and named when it fails. Without the fixture (STAGE1_FIXTURE) a test is skipped.
 #pragma once
 
 #include <filesystem>
@@ -15,23 +15,23 @@
 namespace boot_test {
 
 struct Setup {
-    std::string system{};                   // of the fixture: its shell's, or `systemd`
+    std::string system{};                   // of the fixture: the one with a shell (empty), or `systemd`
     std::string store_union = "tmpfs";      // off, tmpfs, disk
     std::string script{};                   // bash, run by stage 2; its exit status is the machine's
     std::vector<std::string> parameters{};  // kernel parameters
-    std::vector<std::string> arguments{};   // further words for runvm, last
-    bool disk = true;                       // false: NIX_DISK_IMAGE is set and empty, as for a root on tmpfs
+    std::vector<std::string> arguments{};   // more arguments for runvm, at the end
+    bool disk = true;                       // false: NIX_DISK_IMAGE is set to empty, as for a root on tmpfs
     bool registration = true;               // regInfo= of the fixture's closure
     int timeout_s = 240;
 };
 
 struct Boot {
     int exit_code = -1;      // runvm's
-    std::string console;     // everything that the machine and runvm said
-    double cpu_seconds = 0;  // of the host, runvm and QEMU together
+    std::string console;     // all output of the machine and of runvm
+    double cpu_seconds = 0;  // of the host, for runvm and QEMU together
 };
 
-// A directory with a disk image (absent until the first boot) and an xchg, for boots that follow each other.
+// A directory with a disk image (missing until the first boot) and an xchg, for several boots in a row.
 class Machine {
   public:
     Machine();
@@ -40,12 +40,12 @@ class Machine {
     ~Machine();
 
     Boot boot(const Setup &setup);
-    // runvm with all of its words, for a boot that is not just waited for (console.h).
+    // The complete runvm command, for a boot that is interactive (console.h).
     [[nodiscard]] std::vector<std::string> words(const Setup &setup) const;
-    // Keeps what a boot said where a failed test's reader finds it.
+    // Keeps a boot's output where the reader of a failed test finds it.
     void keep_log(const std::vector<std::string> &words, const Boot &boot);
 
-    // What e2fsck -fn, then dumpe2fs -h say of the disk, and whether both found it in order.
+    // The output of e2fsck -fn and then dumpe2fs -h for the disk, and whether both succeeded.
     [[nodiscard]] std::pair<bool, std::string> check_disk() const;
 
     [[nodiscard]] std::string disk() const { return directory_ + "/disk.qcow2"; }
@@ -56,20 +56,20 @@ class Machine {
     int boots_ = 0;
 };
 
-// Without its newline. A file that is not there fails the test.
+// Without the newline. A missing file fails the test.
 std::string first_line(const std::string &file);
 
-// Runs a program that must succeed, and returns what it said.
+// Runs a program that must succeed, and returns its output.
 std::string must_run(const std::vector<std::string> &argv);
 
-// One boot of a machine of its own.
+// One boot of a new machine.
 Boot boot(const Setup &setup);
 
-// Where the programs under test are: build/runvm, build/stage1; we are build/tests/boot.
+// The directory of the programs under test: build/runvm, build/stage1. The test itself is build/tests/boot.
 std::filesystem::path build_directory();
 
-// The fixture's directory: root/nix/store, toplevel, reginfo, vmlinux (tests/support/provide-fixture). Skips the test
-// when there is none.
+// The fixture's directory: root/nix/store, toplevel, reginfo, vmlinux (tests/support/provide-fixture). Skips the test if there
+// is none.
 std::string fixture();
 std::string fixture_toplevel();
 

@@ -1,5 +1,5 @@
-// A real Nix that builds in machines, in its own sandbox: no network, no KVM, HOME=/homeless-shelter; by hostside/nixos'
-// wrappers.
+// A real Nix that builds in machines, in its own sandbox: no network, no KVM, HOME=/homeless-shelter. Uses the wrappers of
+// hostside/nixos.
 
 #include <catch_amalgamated.hpp>
 #include <cstdlib>
@@ -20,7 +20,7 @@ using Catch::Matchers::ContainsSubstring;
 
 std::string store_path_of(const std::string &path) { return path.substr(0, path.find('/', std::string("/nix/store/").size())); }
 
-// A Nix with a store of its own, in which the fixture is, and what the wrappers want.
+// A Nix with its own store that contains the fixture and the dependencies of the wrappers.
 class Nix {
   public:
     Nix() {
@@ -33,7 +33,7 @@ class Nix {
         for (const char *name : {"runvm", "stage1"}) fs::copy(build_directory() / name, path("programs/bin"));
         std::string qemu = must_run({"sh", "-c", "command -v qemu-system-x86_64"});
         qemu = fs::path(qemu.substr(0, qemu.find('\n'))).parent_path();
-        // Debian's, which no store has: the sandbox is shown its places.
+        // Debian's QEMU is in no store, so the sandbox gets its directories.
         for (const char *name : {"qemu-system-x86_64", "qemu-img"}) {
             std::ofstream(path("qemu/bin/") + name)
                 << std::format("#!/bin/sh\nPATH=/usr/bin:/bin exec {}/{} \"$@\"\n", qemu, name);
@@ -60,7 +60,7 @@ class Nix {
 
     struct Built {
         int status = -1;
-        std::vector<std::string> outputs;  // where they are
+        std::vector<std::string> outputs;  // their paths
         std::string log;
     };
     [[nodiscard]] Built build(const std::string &attribute) const {

@@ -1,5 +1,5 @@
-// What the NixOS module makes of a configuration, booted: the description and the units of a golden file of tests/nixos, which
-// are what NixOS's own modules made, with the fixture's system in place of the one that was never built.
+// Boots what the NixOS module makes of a configuration: the description and units of a golden file of tests/nixos, which
+// NixOS's own modules made, with the fixture's system instead of the one that was never built.
 
 #include <algorithm>
 #include <catch_amalgamated.hpp>
@@ -33,7 +33,7 @@ std::string words_of(const json &list) {
     return words;
 }
 
-// Its units in a directory; who wants each stands in the unit, because no Nix makes the links.
+// Writes its units to a directory. Each unit gets an [Install] section, because no Nix makes the links.
 std::string units_of(const json &made, const std::string &directory) {
     fs::create_directory(directory);
     for (const auto &[name, unit] : made["units"].items())
@@ -43,7 +43,7 @@ std::string units_of(const json &made, const std::string &directory) {
     return directory;
 }
 
-// Its units of stage 2, whose initrd puts them where systemd looks. The package is stage1 in xchg.
+// Adds its stage 2 units; the initrd copies them to systemd's directory. The package is the stage1 in xchg.
 void add_stage_2_units(const json &made, const Machine &machine, const std::string &initrd_units) {
     const std::string package = "/nix/store/00000000000000000000000000000000-runvm/bin/stage1";
     fs::copy_file(boot_test::build_directory() / "stage1", machine.xchg() + "/stage1");
@@ -80,7 +80,7 @@ std::string fstab_of(const json &made, const std::string &file) {
     return file;
 }
 
-// The description, with the fixture's system and an initrd as NixOS would make it.
+// The description, with the fixture's system and an initrd like NixOS's.
 json described(const json &made, const Machine &machine) {
     (void)boot_test::fixture();
     const std::string initrd = machine.xchg() + ".initrd", units = units_of(made, machine.xchg() + ".units");
@@ -93,7 +93,7 @@ json described(const json &made, const Machine &machine) {
     json description = made["description"];
     description["initrd"] = initrd;
     description["qemu"]["program"] = "qemu-system-x86_64";
-    description.erase("toplevel");  // the flags name them, as all boots of the fixture have them
+    description.erase("toplevel");  // set by flags, as in all boots of the fixture
     description.erase("regInfo");
     return description;
 }
@@ -103,13 +103,13 @@ boot_test::Setup setup_of(const json &description, const Machine &machine, const
     std::ofstream(config) << description;
     return {.system = "systemd",
             .script = script,
-            // A busy host needs longer than the minute and a half that a device has.
+            // A busy host needs longer than a device's default of a minute and a half.
             .parameters = {"systemd.default_device_timeout_sec=600"},
             .arguments = {"--config", config},
             .timeout_s = 600};
 }
 
-// Neither a flag nor a variable says what the description is to say. What the guest saw is in xchg.
+// Flags and variables don't repeat the description's values. The guest writes what it saw to xchg.
 Boot boot_as_described(Machine &machine, const boot_test::Setup &setup) {
     std::vector<std::string> words = machine.words(setup);
     std::erase_if(words, [](const std::string &word) { return word.starts_with("NIX_DISK_IMAGE="); });
@@ -141,12 +141,12 @@ exit 7)"));
     }
 }
 
-// A line "WORD: what it says" for each.
+// Prints a line "WORD: output" for each.
 constexpr const char *say_seen = R"sh(exec >/tmp/xchg/seen 2>&1
 say() { local word=$1; shift; echo "$word: $("$@" 2>&1 | tr '\n' ' ')"; }
 )sh";
 
-// The guest's page through its forwarded port. Says nothing to Catch2, because the machine's own thread does.
+// Fetches the guest's page through its forwarded port. Makes no assertions, because the machine has its own thread.
 std::string fetched_once_up(const std::string &xchg, int port) {
     constexpr int patience_s = 590;
     std::string page;
@@ -196,7 +196,7 @@ exit 9)sh"));
          {"memory: as said", "cores: 2", "disk: root=640", "disk: empty0=20", "disk: empty1=40", "root: ext4",
           "share: of the host", "options: msize=65536", "store: overlay", "upper: /nix/", "serial: most-used", "screens: \n"})
         CHECK_THAT(b.console, ContainsSubstring(line));
-    // The fixture's system is a computer's: its /boot is no disk of this machine, whatever else QEMU is given.
+    // The fixture's system is a computer's: its /boot is not a disk of this machine, whatever else QEMU is given.
     CHECK_THAT(b.console, ContainsSubstring("fstab=no") && ContainsSubstring("failed units: \r\n"));
 }
 

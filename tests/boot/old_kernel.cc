@@ -1,4 +1,4 @@
-// The union on a kernel that can't resend requests: Linux 6.1, which none of the other boots has.
+// The union on a kernel that can't resend requests: Linux 6.1, which no other test boots.
 #include <catch_amalgamated.hpp>
 #include <cstdlib>
 #include <filesystem>
@@ -64,11 +64,11 @@ void write_initrd(const fs::path &root, const fs::path &kernel, const fs::path &
 }  // namespace
 
 TEST_CASE("on Linux 6.1 the union says that it doesn't live through its daemon's death, and fails cleanly when that comes") {
-    (void)boot_test::fixture();  // skips where no machine can be booted
+    (void)boot_test::fixture();  // skips if no machine can boot here
     const Directory directory;
     std::string kernel = boot_test::must_run({"tests/support/provide-kernel", "6.1"});
     kernel.erase(kernel.find_last_not_of('\n') + 1);
-    kernel.erase(0, kernel.rfind('\n') + 1);  // before it: what was downloaded
+    kernel.erase(0, kernel.rfind('\n') + 1);  // earlier lines are download messages
     write_initrd(directory.path / "root", kernel, directory.path / "initrd");
     const auto exit = base::run({.argv = {"timeout", "120", "qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", "512",
                                           "-nographic", "-no-reboot", "-nic", "none", "-kernel", kernel + "/vmlinux", "-initrd",

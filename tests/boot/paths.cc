@@ -1,4 +1,4 @@
-// Which store paths a machine used: noted by the union in the guest, kept with its last run, told against the closure.
+// The store paths that a machine used: recorded by the guest's union, kept with its last run, compared with the closure.
 
 #include <catch_amalgamated.hpp>
 #include <format>

@@ -1,4 +1,4 @@
-// What a person at the console sees and can do while stage 1 runs: breakpoints, the failure menu, a shell in the initrd.
+// What a person at the console sees and can do during stage 1: breakpoints, the failure menu, a shell in the initrd.
 
 #include <catch_amalgamated.hpp>
 #include <cstdlib>
@@ -16,7 +16,7 @@ using boot_test::Console;
 using boot_test::Machine;
 using Catch::Matchers::ContainsSubstring;
 
-// stage1 as /init of an initrd that has a shell and e2fsck. `tree`: a directory whose content it has besides.
+// stage1 as /init of an initrd with a shell and e2fsck. `tree`: a directory with additional content.
 std::string initrd_with_a_shell(const Machine &machine, const std::string &tree = "") {
     (void)boot_test::fixture();
     std::string initrd = machine.xchg() + ".initrd";
@@ -29,7 +29,7 @@ TEST_CASE("a launcher that is late with the console's words shows each once") {
     Machine machine;
     constexpr int lines = 3000;
     Console console(machine, {.script = std::format("echo at work; sleep 1; seq 1 {}; exit 3", lines), .disk = false});
-    console.type("\r");  // the console instead of the line of phases
+    console.type("\r");  // shows the console instead of the line of phases
     console.wait_for("at work");
     console.stall(4);
     const Boot b = console.finish();
@@ -104,7 +104,7 @@ TEST_CASE(
     console.command("rm /etc/stage1/fstab; exit");
     console.wait_for("continue\n");
     console.type("x");
-    CHECK(console.finish().exit_code == 120);  // it failed, and the launcher was told; what then became of it is the person's
+    CHECK(console.finish().exit_code == 120);  // it failed, and a person's later repair does not change that
 }
 
 TEST_CASE(
@@ -151,7 +151,7 @@ TEST_CASE(
     console.command("umount /mnt-root/tmp/shared");
     console.command("retry");
     const Boot b = console.finish();
-    CHECK(b.exit_code == 120);  // the launcher was told of the failure, and what a person mends it doesn't know
+    CHECK(b.exit_code == 120);  // the launcher knows of the failure, but not of a person's repair
     const std::string report = base::read_file(machine.xchg() + "/stage1-report.json").value_or("");
     CHECK_THAT(report, ContainsSubstring("\"error\": \"mount '/mnt-root/tmp/shared': ") &&
                            ContainsSubstring("\"step\": \"switch_root\""));

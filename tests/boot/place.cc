@@ -36,7 +36,7 @@ Place::Place(const std::string &script) {
 Place::~Place() {
     std::istringstream lines(runvm({"list", "--names"}).output);
     for (std::string line; std::getline(lines, line);)
-        (void)runvm({"stop", "--now", line});  // a machine that is left fails other tests
+        (void)runvm({"stop", "--now", line});  // a remaining machine makes other tests fail
     (void)hostside::remove_guest_directory(directory_);
 }
 
@@ -60,7 +60,7 @@ base::Exit Place::runvm(std::vector<std::string> arguments) const {
 }
 
 pid_t Place::launch(std::vector<std::string> arguments) const {
-    // Into a file: a pipe that nobody reads would stop the machine.
+    // Into a file, because a full pipe would block the machine.
     std::vector<std::string> argv{"/bin/sh", "-c", "exec \"$@\" >\"$0\" 2>&1", directory_ + "/output"};
     for (auto &word : words(std::move(arguments))) argv.push_back(std::move(word));
     auto child = base::start({.argv = argv, .dies_with_parent = true});
@@ -99,7 +99,7 @@ pid_t Place::qemu_of(pid_t launcher) {
 }
 
 bool alive(pid_t pid) {
-    // One that nobody has waited for yet is dead.
+    // A zombie counts as dead.
     const std::string stat = base::read_file(std::format("/proc/{}/stat", pid), 4096).value_or("");
     const size_t name_end = stat.rfind(") ");
     return name_end != std::string::npos && stat[name_end + 2] != 'Z';

@@ -1,7 +1,7 @@
-// A user's place on the host for tests of runvm's verbs: a runtime directory, a disk image, a shared directory of its own.
+// A user's environment on the host for tests of runvm's commands: a runtime directory, a disk image and a shared directory.
 //
 //     Place place("touch /tmp/shared/up; sleep 1000");
-//     place.runvm({"start", "--name", "web"});     the machine's flags come by themselves with run and start
+//     place.runvm({"start", "--name", "web"});     run and start add the machine's flags
 //     place.wait_for("up");
 #pragma once
 
@@ -21,7 +21,7 @@ class Place {
     explicit Place(const std::string &script = "");
     Place(const Place &) = delete;
     Place &operator=(const Place &) = delete;
-    // Ends the machines that are left.
+    // Ends the remaining machines.
     ~Place();
 
     [[nodiscard]] std::string directory() const { return directory_; }
@@ -29,21 +29,22 @@ class Place {
     [[nodiscard]] std::string disk() const { return directory_ + "/disk.qcow2"; }
     [[nodiscard]] std::string shared() const { return directory_ + "/shared"; }
 
-    // As `env` runs it: with this place's environment, and for run and start with the fixture's flags.
+    // The arguments for `env`: this place's environment, and the fixture's flags for run and start.
     [[nodiscard]] std::vector<std::string> words(std::vector<std::string> arguments) const;
     [[nodiscard]] base::Exit runvm(std::vector<std::string> arguments) const;
-    // Not waited for; its pid. What it says is in output().
+    // Does not wait; returns the pid. The output goes to output().
     [[nodiscard]] pid_t launch(std::vector<std::string> arguments) const;
     [[nodiscard]] std::string output() const;
 
-    // A file of the shared directory, with its content, once the guest has made it. Fails the test after two minutes.
+    // Waits until the guest has made this file in the shared directory, and returns its content. Fails the test after two
+    // minutes.
     std::string wait_for(const std::string &name) const;
-    // The launcher's pid, as `runvm status` tells it; waits until it does.
+    // The launcher's pid from `runvm status`; waits until there is one.
     pid_t holder(const std::string &name) const;
     // QEMU's pid: the launcher's child.
     static pid_t qemu_of(pid_t launcher);
 
-    // Words before env: to be another user, say.
+    // Arguments before env, for example to become another user.
     std::vector<std::string> before{};
 
   private:
@@ -55,10 +56,10 @@ bool alive(pid_t pid);
 bool within(int seconds, const auto &condition);
 void pause_ms(int milliseconds);
 
-// One of the host's loopback that nobody has.
+// A free port on the host's loopback interface.
 int free_port(int type = SOCK_STREAM);
 
-// The exit code of a process of ours.
+// The exit code of a child process.
 int wait_for_end(pid_t pid);
 
 bool within(int seconds, const auto &condition) {

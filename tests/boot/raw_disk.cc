@@ -1,4 +1,4 @@
-// Root disks that are no qcow2 images: raw files and block devices.
+// Root disks other than qcow2 images: raw files and block devices.
 
 #include <catch_amalgamated.hpp>
 #include <filesystem>
@@ -15,7 +15,7 @@ using boot_test::Machine;
 using Catch::Matchers::ContainsSubstring;
 namespace fs = std::filesystem;
 
-// A block device of the host's, over a file; the test is skipped where none can be had.
+// A block device over a file; skips the test if none is available.
 class LoopDevice {
   public:
     LoopDevice(const std::string &file, const char *size) {

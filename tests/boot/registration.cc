@@ -1,4 +1,4 @@
-// The Nix database at a boot: where the registration comes from, and rows of paths that are gone.
+// The Nix database during a boot: where the registration comes from, and rows of missing paths.
 
 #include <catch_amalgamated.hpp>
 #include <filesystem>
@@ -14,7 +14,7 @@ using boot_test::first_line;
 using boot_test::Machine;
 using Catch::Matchers::ContainsSubstring;
 
-// runvm's own initrd, and in an archive behind it what a boot loader's configuration would have put there.
+// runvm's own initrd, followed by an archive with what a boot loader's configuration would have added.
 std::string initrd_with_reginfo(const Machine &machine) {
     const std::string initrd = machine.xchg() + ".initrd";
     boot_test::must_run({(boot_test::build_directory() / "runvm").string(), "initrd", "-o", initrd, "--store",

@@ -1,4 +1,4 @@
-// Where the root is, and what it may be: named in every way, and a file system that somebody else made.
+// Where the root is, and what it may be: every way to name it, and file systems made by others.
 
 #include <catch_amalgamated.hpp>
 #include <filesystem>
@@ -26,7 +26,7 @@ void add_drive(std::vector<std::string> &arguments, const std::string &file, con
                                        std::format("virtio-blk-pci,drive={0},serial={0}", serial)});
 }
 
-// Waits until less than `limit_kib` of files are in memory: an initramfs of more than that is gone.
+// Waits until files use less than `limit_kib` of memory: a larger initramfs has then been freed.
 std::string wait_for_free_memory(int limit_kib) {
     return std::format(R"(
 for try in {{1..100}}; do

@@ -1,4 +1,4 @@
-// A QEMU that root starts and that becomes another user, looked at from outside: what the kernel says of the process.
+// A QEMU that root starts and that becomes another user, observed from outside: the kernel's view of the process.
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,10 +19,10 @@ namespace fs = std::filesystem;
 using namespace boot_test;
 using Catch::Matchers::ContainsSubstring;
 
-constexpr unsigned number = 61'234;  // nobody's
+constexpr unsigned number = 61'234;  // of no user
 const std::string user = std::format("{0}:{0}", number);
 
-// A line of proc_pid_status(5), its words with one space between.
+// A line of proc_pid_status(5), with single spaces between its words.
 std::string status_line(pid_t pid, const std::string &key) {
     std::ifstream file(std::format("/proc/{}/status", pid));
     for (std::string line; std::getline(file, line);) {
@@ -43,7 +43,7 @@ TEST_CASE("a QEMU that root starts with --run-as is that user, without a capabil
     must_be_root();
     Place place(R"sh(echo of the guest >/tmp/xchg/x; cat /tmp/xchg/x >/tmp/shared/new; mv /tmp/shared/new /tmp/shared/up
 echo >/nix/written; sync; sleep 1000)sh");
-    fs::permissions(place.directory(), fs::perms::owner_all);  // what is there is opened before
+    fs::permissions(place.directory(), fs::perms::owner_all);  // existing files are opened before the change of user
     REQUIRE(::chown(place.shared().c_str(), number, number) == 0);
     const pid_t run = place.launch({"run", "--name", "other", "--run-as", user, "--timeout", "300"});
     CHECK(place.wait_for("up") == "of the guest\n");
@@ -56,14 +56,14 @@ echo >/nix/written; sync; sleep 1000)sh");
     for (const auto *set : {"CapInh", "CapPrm", "CapEff", "CapAmb"}) CHECK(status_line(qemu, set) == none);
     CHECK(status_line(qemu, "NoNewPrivs") == "1");
     CHECK(status_line(qemu, "Seccomp") == "2");
-    // What the guest made is that user's; the disk stays root's.
+    // That user owns the guest's files; root still owns the disk.
     struct stat made{}, disk{};
     REQUIRE(::stat((place.shared() + "/up").c_str(), &made) == 0);
     CHECK(made.st_uid == number);
     REQUIRE(::stat(place.disk().c_str(), &disk) == 0);
     CHECK(disk.st_uid == 0);
     CHECK((disk.st_mode & 07777) == 0600);
-    // The kernel forgets to end a child that became another user with its parent.
+    // When a child changes its user, the kernel clears its parent-death signal.
     REQUIRE(::kill(run, SIGKILL) == 0);
     CHECK(wait_for_end(run) == 128 + SIGKILL);
     CHECK(within(20, [&] { return !alive(qemu); }));
@@ -97,7 +97,7 @@ TEST_CASE("what a QEMU that is another user could not do is refused before anyth
     CHECK_THAT(printed, ContainsSubstring("-run-with user=" + user) && ContainsSubstring("chown " + user));
     CHECK_THAT(printed, !ContainsSubstring("elevateprivileges"));
     CHECK_FALSE(fs::exists(place.disk()));
-    // The shared directory is root's.
+    // The shared directory belongs to root.
     const auto exit = place.runvm({"run", "--name", "other", "--run-as", user, "--timeout", "1"});
     CHECK_THAT(exit.output, ContainsSubstring(user + " may not read and write " + place.shared() + ", and so the guest can't"));
 }

@@ -1,4 +1,4 @@
-// What becomes of a guest's owners and links in a shared directory: its security model says.
+// How a shared directory stores the guest's owners and links: its security model decides.
 
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -26,7 +26,7 @@ uid_t owner_on_host(const std::string &path) {
     return status.st_uid;
 }
 
-// The owner that mapped-xattr keeps beside the file's own; -1: none.
+// The owner that mapped-xattr stores in an attribute; -1: none.
 int mapped_owner(const std::string &path) {
     std::array<unsigned char, 4> uid{};  // little endian
     if (::lgetxattr(path.c_str(), "user.virtfs.uid", uid.data(), uid.size()) != static_cast<ssize_t>(uid.size())) return -1;

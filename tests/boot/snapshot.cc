@@ -1,4 +1,4 @@
-// A machine that is booted once and restored often: each time another machine, and what was saved stays as it is.
+// A machine that is booted once and restored often: each restored one is a separate machine, and the snapshot does not change.
 
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -44,7 +44,7 @@ std::vector<std::string> snapshot_words(const Place &place, const std::vector<st
     return words;
 }
 
-// Ready as soon as a command of its agent's succeeds: it has no stage 2.
+// Ready as soon as a command through its agent succeeds, because it has no stage 2.
 const std::vector<std::string> agent_alone{
     "--append", "stage1.agent=only",
     "--module", "virtio_net",
@@ -71,7 +71,7 @@ void refused(const Place &place, const std::vector<std::string> &more, const std
     CHECK_THAT(ran.output, ContainsSubstring(words));
 }
 
-// Of another version, as far as it says.
+// A QEMU that reports another version.
 std::string other_qemu(const Place &place) {
     const std::string path = place.directory() + "/qemu";
     std::ofstream(path) << "#!/bin/sh\n[ \"$1\" = --version ] && { echo 'QEMU emulator version 7.2.99 (other)'; exit; }\n"
@@ -91,7 +91,7 @@ TEST_CASE("a machine that was saved when it was ready goes on many times at once
         CHECK((fs::status(file).permissions() & fs::perms::mask) == (fs::perms::owner_read | fs::perms::owner_write));
     const std::string before = hashes(place);
     for (const char *name : {"one", "two"}) {
-        // Not Place's flags: all is in the snapshot.
+        // Without Place's flags, because the snapshot has everything.
         std::vector<std::string> words = place.words({"exec"});
         words.back() = "start";
         words.insert(words.end(), {"--from", saved_in(place), "--name", name});
@@ -100,7 +100,7 @@ TEST_CASE("a machine that was saved when it was ready goes on many times at once
         INFO(started->output);
         REQUIRE(started->status == 0);
     }
-    // The disk's and the memory's alike.
+    // Changes on disk and in memory are private to each fork.
     CHECK(in(place, "one", "echo of one >/on-disk; echo of one >/nix/store/in-memory; sync; cat /on-disk") == "of one\n");
     CHECK(in(place, "two", "ls -d /on-disk /nix/store/in-memory 2>/dev/null; echo none") == "none\n");
     for (const char *line :
@@ -114,13 +114,13 @@ TEST_CASE("a machine that was saved when it was ready goes on many times at once
         CHECK_FALSE(one.contains("52:54:00:12:34:56"));
     }
     CHECK(in(place, "one", "cat /proc/sys/kernel/hostname") == "one\n");
-    // The bytes above might differ by luck; the kernel says that it made its own anew.
+    // The bytes above might differ by chance; this message proves that the kernel reseeded its generator.
     CHECK_THAT(in(place, "one", "dmesg"), ContainsSubstring("reseeded due to virtual machine fork"));
-    // The clock is the host's; the saved machine's was in 2001.
+    // The clock is the host's; the saved machine's was set to 2001.
     constexpr int generous_s = 120;
     const auto stopped = static_cast<time_t>(std::stoll(in(place, "two", "date +%s")));
     CHECK(std::abs(::time(nullptr) - stopped) < generous_s);
-    // What was left to the fork, each its own.
+    // What each fork has for itself.
     CHECK(in(place, "one", "cat /tmp/shared/cmd >/dev/null && echo x >/tmp/xchg/mine && ls /tmp/xchg") == "mine\n");
     CHECK(in(place, "two", "ls /tmp/xchg").empty());
 
@@ -186,7 +186,7 @@ TEST_CASE("a snapshot that comes to nothing leaves nothing: killed, of a machine
         return std::ranges::any_of(fs::directory_iterator(place.directory()),
                                    [](const auto &entry) { return entry.path().filename().string().starts_with("saved"); });
     };
-    // Its stage 2 has no command, and powers off; it never says that it is ready.
+    // Its stage 2 has no command and powers off, and never reports that it is ready.
     const auto ended = place.runvm(snapshot_words(place, {}));
     INFO(ended.output);
     CHECK(ended.status != 0);

@@ -1,4 +1,4 @@
-// What a guest can do with the store, and what it can't.
+// What a guest can and can't do with the store.
 
 #include <catch_amalgamated.hpp>
 #include <filesystem>
@@ -14,7 +14,7 @@ using boot_test::boot;
 using boot_test::Machine;
 using Catch::Matchers::ContainsSubstring;
 
-// One hash over names, modes, owners, sizes, link targets and contents of everything in the fixture's store.
+// A hash over names, modes, owners, sizes, link targets and contents of everything in the fixture's store.
 std::string hash_of_the_host_store() {
     const std::string script = R"sh(cd "$1" && {
 find . -printf '%p %m %U %G %s %l %T@\n' | sort

@@ -1,4 +1,4 @@
-// The host's garbage collector, a real Nix's, while a machine runs.
+// The host's garbage collector, from a real Nix, while a machine runs.
 
 #include <catch_amalgamated.hpp>
 #include <filesystem>
@@ -14,13 +14,14 @@ namespace {
 namespace fs = std::filesystem;
 using namespace boot_test;
 
-// $1 a directory of ours, $2 the fixture, $3 where runvm is, $4 how: root or daemon. In a mount namespace of its own, with a copy
-// of the fixture's store at /nix. Each line that it says is asserted.
+// $1 a scratch directory, $2 the fixture, $3 the directory of runvm, $4 the mode: root or daemon. Runs in a private mount
+// namespace with a copy of the fixture's store at /nix. The test asserts every line of its output.
 constexpr const char *collect_while_it_runs = R"sh(
 work=$1 fixture=$2 build=$3 how=$4
 mkdir -p $work/root/nix/store $work/run $work/shared /nix
 for path in $(cat $fixture/closure); do cp -a $fixture/root$path $work/root/nix/store/; done
 cp -a $fixture/root/nix/var $work/root/nix/
+rm -f $work/root/nix/var/nix/gcroots/auto/* # of machines that had the fixture as their store
 mount --bind $work/root/nix /nix
 echo garbage >$work/garbage
 garbage=$(nix-store --add $work/garbage)

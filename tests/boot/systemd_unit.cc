@@ -1,4 +1,4 @@
-// `runvm export`: the unit that it writes, as a real systemd in a guest understands it.
+// `runvm export`: how a real systemd in a guest reads the generated unit.
 
 #include <catch_amalgamated.hpp>
 #include <filesystem>
@@ -14,7 +14,7 @@ using boot_test::Boot;
 using boot_test::Machine;
 using Catch::Matchers::ContainsSubstring;
 
-// In the program's place printf, which tells its words; what only the host has goes.
+// Replaces the program by printf, which prints its arguments, and removes what only works on the host.
 constexpr const char *script = R"sh(set -e
 printf=$(type -P printf)
 mkdir -p /run/systemd/system

@@ -1,4 +1,4 @@
-// What the running system says of itself, with the program of stage 1.
+// What the running system reports with the stage1 program.
 
 #include <catch_amalgamated.hpp>
 #include <filesystem>
@@ -37,7 +37,7 @@ TEST_CASE("systemd's own times are in the report: the kernel before stage 1, and
     Machine machine;
     (void)boot_test::fixture();
     const std::string report = machine.xchg() + ".json";
-    // The process that tells them ends when it has.
+    // The process that sends them ends when done.
     const Boot b =
         machine.boot({.system = "systemd",
                       .script = "for i in $(seq 120); do grep -qsx stage1-times /proc/[0-9]*/comm || exit 5; sleep 1; done",

@@ -1,4 +1,4 @@
-// A machine at a person's terminal: runvm on a pseudo terminal, from a description as NixOS's module would write it.
+// A machine at a person's terminal: runvm on a pseudo terminal, with a description like the NixOS module's.
 
 #include <sys/ioctl.h>
 #include <sys/wait.h>
@@ -20,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 using Catch::Matchers::ContainsSubstring;
 
-// The last of what was drawn over itself on one line.
+// The last state of a line that was overwritten repeatedly.
 bool shows_phases(const std::string &screen) {
     const size_t end = screen.find(" s\x1b[K\r\n");
     if (end == std::string::npos) return false;
@@ -61,10 +61,10 @@ exit 7
     INFO(session.screen);
     CHECK(session.exit_code == 7);
     CHECK(shows_phases(session.screen));
-    CHECK_FALSE(session.screen.contains("Linux version"));  // before stage 2: in the log, not here
+    CHECK_FALSE(session.screen.contains("Linux version"));  // before stage 2: in the log, not on the screen
     CHECK_THAT(session.screen, ContainsSubstring("\nshared\r\n") && ContainsSubstring("Read-only file system") &&
                                    ContainsSubstring("it is a person") && ContainsSubstring("created "));
-    // No regInfo: the closure of additionalPaths came with the initrd.
+    // No regInfo: the closure of additionalPaths came in the initrd.
     CHECK_THAT(session.screen, ContainsSubstring("registered: ") && !ContainsSubstring("registered: 0"));
     CHECK(fs::exists(directory / "web.qcow2"));
 }
@@ -80,7 +80,7 @@ TEST_CASE("a boot at a terminal names the device that it waits for, how long, wh
     CHECK_THAT(session.screen, ContainsSubstring(" s (load modules ") && ContainsSubstring(" s (wait for serial=absent 0/4 s)") &&
                                    ContainsSubstring(" s (wait for serial=absent 3/4 s)") &&
                                    ContainsSubstring("stage 1 failed: wait for 'serial=absent': "));
-    // In colour, and after all that the console said.
+    // In color, and after all of the console's output.
     const size_t last = session.screen.rfind("\x1b[1;31mrunvm: ");
     REQUIRE(last != std::string::npos);
     CHECK_THAT(session.screen.substr(last), ContainsSubstring("stage 1 failed in its phase 'devices'") &&
@@ -88,7 +88,7 @@ TEST_CASE("a boot at a terminal names the device that it waits for, how long, wh
                                                 ContainsSubstring("look: runvm logs "));
 }
 
-// As a person types it into bash, which has job control.
+// As a person types it in bash, with job control.
 std::string line_of(const std::vector<std::string> &words) {
     std::string line;
     for (const auto &word : words) line += "'" + word + "' ";
@@ -100,7 +100,7 @@ TEST_CASE("a boot that is stopped with ctrl-z goes on in the foreground or in th
     const std::string then = GENERATE("fg", "bg; wait %1");
     boot_test::Machine machine;
     const std::string run = line_of(machine.words({.script = "echo the guest; exit 7", .disk = false}));
-    // What is typed then is the shell's; who reads it in the background is stopped.
+    // The shell gets what is typed now; a background process that reads it is stopped.
     const support::Session session = support::at_a_terminal(
         {"/bin/bash", "-c", "set -m\n" + run + "\necho \"stopped: $?\"\n" + then + "\necho \"ended: $?\"\n"}, " s ...", "\x1a\n");
     INFO(session.screen);
@@ -146,7 +146,7 @@ TEST_CASE("a run whose standard descriptors are closed, or can't be written, end
 }
 
 TEST_CASE("what make shell boots has a prompt with job control, and ends with the shell's exit status") {
-    (void)boot_test::fixture();  // skips where there is none
+    (void)boot_test::fixture();  // skips without a fixture
     const support::Session session =
         support::at_a_terminal({"/usr/bin/env", "TERM=vt100", "tests/support/newcomer-run",
                                 (boot_test::build_directory() / "runvm").string(), "--shell"},

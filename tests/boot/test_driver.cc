@@ -1,5 +1,5 @@
-// NixOS's own test driver starts a machine with words of QEMU's behind the script that NixOS made (nixos/lib/test-driver, its
-// StartCommand of 2024): sockets of its own for a monitor and a root shell, the console on its pipe.
+// NixOS's own test driver starts a machine by appending QEMU arguments to the script that NixOS made (nixos/lib/test-driver,
+// its StartCommand of 2024): its own sockets for a monitor and a root shell, the console on its pipe.
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -17,7 +17,7 @@ using boot_test::Boot;
 using boot_test::Machine;
 using Catch::Matchers::ContainsSubstring;
 
-// Says nothing to Catch2, because the machine's own thread does.
+// Makes no assertions, because the machine has its own thread.
 class Driver {
   public:
     explicit Driver(const std::string &directory)
@@ -45,7 +45,7 @@ class Driver {
                 "-nographic"};
     }
 
-    // Waits for QEMU, then for the shell to say this.
+    // Waits for QEMU, then for this text from the shell.
     std::string connect(const std::string &greeting) {
         in_ = accepted(*shell_);
         quit_ = accepted(*monitor_);
@@ -86,7 +86,7 @@ class Driver {
     base::Fd in_, quit_;
 };
 
-// What the backdoor of NixOS's test-instrumentation.nix does.
+// Acts like the backdoor of NixOS's test-instrumentation.nix.
 constexpr const char *backdoor = R"sh(exec </dev/hvc0 >/dev/hvc0
 stty raw -echo
 echo "Spawning backdoor root shell..."

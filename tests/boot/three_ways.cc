@@ -1,4 +1,4 @@
-// The three ways into a machine: /init itself is every other test's; here a scripted stage 1, and systemd in the initrd.
+// The three ways into a machine: every other test uses /init itself; here a scripted stage 1, and systemd in the initrd.
 
 #include <catch_amalgamated.hpp>
 #include <filesystem>
@@ -35,7 +35,7 @@ exit 4)sh",
     }
 }
 
-// stage1 in an initrd of Debian's systemd; the repository is where make was started.
+// stage1 in an initrd of Debian's systemd. make runs this in the repository's directory.
 std::string systemd_initrd(const Machine &machine) {
     (void)boot_test::fixture();
     std::string initrd = machine.xchg() + ".initrd";
@@ -43,7 +43,7 @@ std::string systemd_initrd(const Machine &machine) {
     return initrd;
 }
 
-// Our daemon with its control group, the store's type, the closure's database, a file that is still open at the end.
+// Prints our daemon with its control group, the store's type, the closure's database, and leaves a file open at the end.
 constexpr const char *look_around = R"sh(grep ' /nix/store ' /proc/mounts
 for process in /proc/[0-9]*; do
     case $(tr '\0' ' ' <$process/cmdline) in @*unionfs*) echo "the daemon $(cat $process/comm) is in $(cat $process/cgroup)" ;; esac
@@ -171,7 +171,7 @@ reboot -f
 
 TEST_CASE("a systemd whose tmp.mount covers the directory of xchg does not hide it") {
     Machine machine;
-    // As a user's own: Debian 13 has it in its vendor's units. On the disk, for the second boot.
+    // As if it were the user's own unit; in Debian 13 it is the vendor's. On the disk, for the second boot.
     const Boot first = machine.boot({.system = "systemd", .script = R"(dir=/etc/systemd/system.control
 mkdir -p $dir/local-fs.target.wants
 printf '%s\n' '[Unit]' DefaultDependencies=no Before=local-fs.target '[Mount]' What=tmpfs Where=/tmp Type=tmpfs >$dir/tmp.mount

@@ -1,5 +1,5 @@
-// What a machine added to its store: brought to the host's, by a real Nix, or rolled back, and both with a QEMU that is killed
-// on the way, wherever that is.
+// What a machine added to its store: copied to the host's store by a real Nix, or rolled back, also if QEMU is killed at any
+// moment on the way.
 
 #include <catch_amalgamated.hpp>
 #include <csignal>
@@ -27,7 +27,7 @@ refuse() { if "$@"; then echo "unexpected: $*"; exit 1; fi; }
 tell() { cat >/tmp/told; cp /tmp/told /tmp/shared/$1.part; mv /tmp/shared/$1.part /tmp/shared/$1; }
 )sh";
 
-// A machine with a disk, and a host's store of its own, that Nix may write to.
+// A machine with a disk, and a separate host store that Nix may write to.
 class Transactions {
   public:
     Transactions() : place_(std::string(guest_words) + ". /tmp/shared/now") {
@@ -37,7 +37,7 @@ class Transactions {
     [[nodiscard]] std::string host() const { return place_.directory() + "/host"; }
     [[nodiscard]] const Place &place() const { return place_; }
 
-    // Boots with this script, which tells `up` when it has done what it is to do.
+    // Boots with this script, followed by a report of `up`.
     pid_t start(const std::string &script) const {
         fs::remove(place_.shared() + "/up");
         std::ofstream(place_.shared() + "/now") << script << "\necho up | tell up; sleep 1000\n";
@@ -50,7 +50,7 @@ class Transactions {
     [[nodiscard]] std::string told(const std::string &name) const {
         return base::read_file(place_.shared() + "/" + name).value_or("");
     }
-    // As a power cut: nothing of QEMU's or the guest's is ended in order.
+    // Like a power cut: QEMU and the guest can't shut down.
     static void cut(pid_t launcher) {
         if (const pid_t qemu = Place::qemu_of(launcher); qemu != 0) (void)::kill(qemu, SIGKILL);
         (void)wait_for_end(launcher);

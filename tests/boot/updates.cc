@@ -1,5 +1,5 @@
-// One disk, whose system is replaced by another and comes back: the store's upper and the Nix database stay, what lies beneath
-// them changes. The second closure is the first one's and that of the fixture's other system.
+// One disk whose system is replaced by another and comes back: the store's upper and the Nix database stay, and what is beneath
+// them changes. The second closure contains the first one and that of the fixture's other system.
 
 #include <catch_amalgamated.hpp>
 #include <string>
@@ -44,8 +44,8 @@ dmesg | grep -e 'union:' -e 'register:'
     Machine machine_;
 };
 
-// What a guest has added stays valid over all updates, and what it changed in a path of the host's doesn't make a part of that
-// path valid when the host's is gone.
+// What a guest added stays valid through all updates. A change to a path of the host's does not keep that path valid when the
+// host's path is gone.
 void update_to_and_fro(Updated &machine, int round) {
     const Boot a = machine.before("echo " + std::to_string(round) + R"( >/tmp/file; nix-store --add /tmp/file >>/tmp/xchg/added
 for path in $(cat /tmp/xchg/added); do valid $path; done

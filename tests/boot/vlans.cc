@@ -1,4 +1,4 @@
-// Machines on virtual switches: they find each other there, whoever comes first and whoever goes.
+// Machines on virtual switches: they find each other, in whatever order they come and go.
 
 #include <catch_amalgamated.hpp>
 #include <filesystem>
@@ -14,8 +14,8 @@ namespace fs = std::filesystem;
 using namespace boot_test;
 using Catch::Matchers::ContainsSubstring;
 
-// 1 is on vlan 1, 2 on both and forwards between them, 3 on vlan 2. Addresses as NixOS's test driver gives them, by the
-// cards' own.
+// 1 is on vlan 1, 2 is on both and forwards between them, 3 is on vlan 2. The scripts derive IP addresses from the cards'
+// addresses, as NixOS's test driver does.
 constexpr const char *guest = R"sh(
 node=$(sed -n 's/.*node=\([0-9]*\).*/\1/p' /proc/cmdline)
 for card in /sys/class/net/*; do
@@ -67,7 +67,7 @@ TEST_CASE("three machines on two vlans ping each other and copy a file; one that
         REQUIRE(started.status == 0);
     };
     start(1, {"1"});
-    (void)place.wait_for("up-1");  // alone on its vlan, it has come up
+    (void)place.wait_for("up-1");  // alone on its vlan, it has booted
     start(2, {"1", "2"});
     start(3, {"2"});
     const auto taken = place.runvm({"run", "--name", "m4", "--disk-image", "", "--vlans=2", "--node-number=3"});

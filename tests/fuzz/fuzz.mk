@@ -1,20 +1,20 @@
-# Sanitizers and fuzzers, in builds of their own (build/sanitized, build/fuzz) against the gnu sysroot: glibc and Debian's
-# libc++, for a sanitizer's runtime is not for musl.
-# `make fuzz-NAME` builds tests/fuzz/NAME.cc (LLVMFuzzerTestOneInput) and runs it for FUZZ_SECONDS over
-# tests/fuzz/corpus/NAME; what it finds goes to build/fuzz/found-NAME, and the corpus in the tree stays as it is.
+# Sanitizers and fuzzers, in separate builds (build/sanitized, build/fuzz) with the gnu sysroot, because the sanitizer runtimes
+# need glibc and Debian's libc++.
+# `make fuzz-NAME` builds tests/fuzz/NAME.cc (LLVMFuzzerTestOneInput) and runs it for FUZZ_SECONDS over tests/fuzz/corpus/NAME.
+# Findings go to build/fuzz/found-NAME; the corpus in the tree does not change.
 
 FUZZ_SECONDS ?= 60
 gnu_sysroot = $(shell .toolchain/build-sysroot --path gnu)
 sanitize := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-# Behind a $(MAKE) that stands in the recipe itself: only then does make hand its jobs down.
+# Used after a literal $(MAKE) in the recipe, because make passes its jobs only to those.
 gnu = --no-print-directory CXX=$(gnu_sysroot)/bin/c++ PKG_CONFIG=$(gnu_sysroot)/bin/pkg-config STATIC=
 
 .PHONY: gnu-sysroot
 gnu-sysroot:
 	@.toolchain/build-sysroot gnu tests
 
-# Without the tests of PID 1: they start stage1 as the only file of a root, so it must be static, and a sanitizer's runtime is
-# not.
+# Excludes the tests of PID 1: they start stage1 as the only file of a root, so it must be static, which is impossible with a
+# sanitizer runtime.
 .PHONY: test-sanitized
 test-sanitized: gnu-sysroot ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(MAKE) $(gnu) BUILD=build/sanitized CXXFLAGS="-O1 -g1 $(sanitize)" LDFLAGS="$(sanitize)" build/sanitized/tests/unit build/sanitized/runvm
@@ -27,13 +27,13 @@ fuzz-%: tests/fuzz/%.cc gnu-sysroot
 	build/fuzz/run/$* -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=build/fuzz/found-$*/ -print_final_stats=1 \
 	    build/fuzz/corpus-$* $(wildcard tests/fuzz/corpus/$*)
 
-# Debian's libFuzzer is itself C++ of the other library.
+# Debian's libFuzzer is C++ code that uses libstdc++.
 $(BUILD)/run/%: $(BUILD)/obj/tests/fuzz/%.o $(call objects,$(MOUNTS) $(UNIONFS) $(STAGE1) $(HOSTSIDE))
 	@mkdir -p $(@D)
 	@echo 'LINK $@'
 	@$(CXX) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBRARIES) -l:libstdc++.so.6
 
-# All fuzzers for a moment each, with their corpus, in the ordinary build: what CI runs.
+# All fuzzers for a moment each with their corpus, in the ordinary build; CI runs this.
 short_fuzzers := boot_input decompress exec_frames modules registration
 $(BUILD)/fuzz/replay-%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay.o $(call objects,$(MOUNTS) $(UNIONFS) $(STAGE1) $(HOSTSIDE))
 	@mkdir -p $(@D)

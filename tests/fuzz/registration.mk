@@ -1,4 +1,4 @@
-# The registration's text, ours against the genuine article; included from tests/tests.mk.
+# Compares our loading of registrations with real Nix; included from tests/tests.mk.
 
 .PHONY: fuzz-nix-store
 fuzz-nix-store: all ## random registrations loaded by us and by nix-store --load-db for FUZZ_SECONDS (60): the same database?

@@ -1,5 +1,4 @@
-// The access time of what lies in the upper, by the options that the union is mounted with: overlayfs gives its upper's mount
-// the same ones.
+// Access times in the upper, depending on the union's mount options: overlayfs applies its own to its upper too.
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -28,7 +27,7 @@ struct Case {
     bool file_changes, directory_changes;
 };
 
-// An hour from now: relatime leaves it, strictatime doesn't.
+// An hour from now: relatime does not update it, strictatime does.
 time_t later() {
     static const time_t time = ::time(nullptr) + 3600;
     return time;
@@ -55,7 +54,7 @@ void read_bytes(const fs::path &path) {
 
 void list(const fs::path &path) { REQUIRE(std::distance(fs::directory_iterator(path), fs::directory_iterator()) == 1); }
 
-// What changes at `root`: a file's access time by a read, a directory's by a listing.
+// Reports what changes at `root`: a file's access time by a read, a directory's by a listing.
 std::pair<bool, bool> changes_at(const fs::path &root, time_t before) {
     set_access(root / "file", before);
     set_access(root / "directory", before);
@@ -89,7 +88,7 @@ TEST_CASE("a read changes the access time in the upper as noatime, nodiratime an
                                ",workdir=" + (stack.base() / "disk/kernel-work").string();
     const fs::path kernel = stack.base() / "kernel";
     REQUIRE(::mount("overlay", kernel.c_str(), "overlay", wanted.flags, layers.c_str()) == 0);
-    // One that every read changes where none of the options forbids it, and one that only strictatime lets a read change.
+    // One access time that every read changes unless an option forbids it, and one that a read changes only with strictatime.
     for (const time_t before : {time_t{1'000'000'000}, later()}) {
         CAPTURE(before);
         const bool in_time = before != later() || wanted.flags == MS_STRICTATIME;
@@ -97,7 +96,7 @@ TEST_CASE("a read changes the access time in the upper as noatime, nodiratime an
         const auto at_kernel = changes_at(kernel, before), at_ours = changes_at(stack.root(), before);
         CHECK(at_kernel == expected);
         CHECK(at_ours == expected);
-        // Forget what was read: the next read has to come to the upper again.
+        // Drop the caches, so that the next read reaches the upper again.
         REQUIRE(::umount2(kernel.c_str(), 0) == 0);
         REQUIRE(stack.unmount() == 0);
         stack.mount(wanted.options);

@@ -1,4 +1,4 @@
-// Who the caller is counts, by all its groups: the kernel judges by what we say of an object.
+// Permissions depend on the caller and all its groups: the kernel decides by the attributes that we report.
 #include <fcntl.h>
 #include <grp.h>
 #include <sys/stat.h>
@@ -24,7 +24,7 @@ struct User {
 
 constexpr User member{1000, 1000, 50}, other_member{1001, 1001, 50}, stranger{1002, 1002, 1002};
 
-// The errno that `work` leaves, 0 for none.
+// The errno after `work`, 0 if it succeeds.
 std::string as(const User &user, const std::function<void()> &work) {
     const pid_t child = ::fork();
     if (child == 0) {
@@ -68,7 +68,7 @@ TEST_CASE("an owner gives a file to a supplementary group, and to no other") {
         std::string text = result(::chown("file", 1000, 1000)) + " ";
         text += as(member, [] { (void)::chown("file", static_cast<uid_t>(-1), 50); }) + seen("file");
         text += as(member, [] { (void)::chown("file", static_cast<uid_t>(-1), 1001); }) + seen("file");
-        // chmod(2): set-group-ID falls away in silence where the caller is not of the file's group.
+        // chmod(2): set-group-ID is silently cleared if the caller is not in the file's group.
         text += as(member, [] { (void)::chmod("file", 02755); }) + seen("file");
         text += result(::chown("file", 1000, 60)) + " ";
         return text + as(member, [] { (void)::chmod("file", 02755); }) + seen("file");
@@ -95,7 +95,7 @@ TEST_CASE("what is made in a set-group-ID directory is of its group, whoever mak
         for (const User &user : {member, stranger}) {
             text += as(user, [] { (void)::mkdir("directory/made", 0755); }) + seen("directory/made");
             text += as(user, [] { (void)::mkdir("directory/made/deeper", 0755); }) + seen("directory/made/deeper");
-            // A file keeps the bit only where its maker is of the group (inode(7)).
+            // A file keeps the bit only if its creator is in the group (inode(7)).
             text += as(user, [] { (void)::open("directory/made/file", O_CREAT | O_WRONLY | O_CLOEXEC, 02755); }) +
                     seen("directory/made/file");
             text += as(user, [] { (void)::symlink("target", "directory/made/link"); }) + seen("directory/made/link");

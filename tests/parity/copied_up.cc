@@ -1,4 +1,4 @@
-// What a copy-up must bring along: every object of the tree, changed in a way that touches nothing that is compared.
+// What a copy-up must preserve: each object of the tree is changed in a way that does not affect the comparison.
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/stat.h>
@@ -36,7 +36,7 @@ TEST_CASE("a copy-up keeps owner, mode, times, attributes and holes of every kin
             if (is_file_with_one_name(entry.path())) all.push_back(entry.path());
         std::ranges::sort(all);
         std::string results;
-        for (const fs::path &path : all)  // a new name leaves the object itself as it is
+        for (const fs::path &path : all)  // a new name leaves the object unchanged
             results += result(::rename(path.c_str(), (path.string() + "-renamed").c_str())) + " ";
         return results;
     });

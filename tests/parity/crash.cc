@@ -1,4 +1,4 @@
-// The worker is killed under load, and nobody notices.
+// The worker is killed under load, and no client sees an error.
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -26,7 +26,7 @@ constexpr int clients = 6;
 
 void sleep_ms(unsigned ms) { ::usleep(ms * 1000); }
 
-// Kills come in bursts, so that some hit a successor while it takes over; a burst stays below what counts as hopeless.
+// Kills come in bursts, so that some hit a successor during its takeover; a burst stays below the limit for giving up.
 void kill_workers(const Mounted &stack, int kills, std::mt19937 &random) {
     for (int i = 0; i < kills; ++i) {
         sleep_ms(i % 4 == 0 ? 1500 + static_cast<unsigned>(random() % 200) : static_cast<unsigned>(random() % 60));
@@ -35,14 +35,14 @@ void kill_workers(const Mounted &stack, int kills, std::mt19937 &random) {
     sleep_ms(300);
 }
 
-// Whose parent died is this process's child meanwhile: it can wait for it.
+// Adopts processes whose parent died, so that the test can wait for them.
 class Orphans {
   public:
     Orphans() { ::prctl(PR_SET_CHILD_SUBREAPER, 1); }
     ~Orphans() { ::prctl(PR_SET_CHILD_SUBREAPER, 0); }
     Orphans(const Orphans &) = delete;
     Orphans &operator=(const Orphans &) = delete;
-    // The exit code of one that ends within 5 seconds, 128 + its signal, or -1.
+    // The exit code if it ends within 5 seconds, or 128 + its signal; otherwise -1.
     int end(pid_t pid) const {
         int status = 0;
         for (int i = 0; i < 500; ++i, sleep_ms(10))
@@ -104,13 +104,13 @@ TEST_CASE("SIGTERM unmounts, and supervisor and worker end with 0") {
     Mounted stack("store");
     stack.mount();
     const pid_t worker = stack.worker();
-    ::kill(worker, SIGTERM);  // systemd sends it to all of a unit: the supervisor's word counts
+    ::kill(worker, SIGTERM);  // systemd sends it to all processes of a unit; only the supervisor acts on it
     ::kill(stack.supervisor(), SIGTERM);
     ::kill(stack.supervisor(), SIGTERM);
     CHECK(stack.end() == 0);
     CHECK(::kill(worker, 0) < 0);
     CHECK(fs::is_empty(stack.root()));
-    CHECK(::umount2((stack.base() / "disk").c_str(), 0) == 0);  // nothing holds the disk beneath
+    CHECK(::umount2((stack.base() / "disk").c_str(), 0) == 0);  // nothing keeps the disk below busy
 }
 
 TEST_CASE("a worker whose supervisor was killed serves on alone, ignores SIGTERM, and ends with the unmount") {
@@ -130,7 +130,7 @@ TEST_CASE("a worker whose supervisor was killed serves on alone, ignores SIGTERM
     CHECK(fs::is_directory(stack.upper() / "made"));
     CHECK(::umount2(stack.root().c_str(), 0) == 0);
     CHECK(orphans.end(worker) == 0);
-    CHECK(::umount2((stack.base() / "disk").c_str(), 0) == 0);  // nothing holds the disk beneath
+    CHECK(::umount2((stack.base() / "disk").c_str(), 0) == 0);  // nothing keeps the disk below busy
 }
 
 TEST_CASE("a mount whose supervisor and then worker are killed answers ENOTCONN, and what was written is there") {

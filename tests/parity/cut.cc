@@ -26,7 +26,7 @@ constexpr std::array calls{SYS_renameat,       SYS_renameat2,       SYS_unlinkat
                            SYS_fsetxattr,      SYS_lsetxattr,       SYS_removexattr, SYS_sendfile,  setxattrat_call,
                            removexattrat_call, SYS_copy_file_range, SYS_fsync,       SYS_fdatasync};
 
-// A filter that tells us of each of `calls`, and of openat with O_CREAT.
+// A seccomp filter that notifies of each of `calls`, and of openat with O_CREAT.
 std::vector<sock_filter> filter() {
     std::vector<sock_filter> code;
     code.push_back(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)));
@@ -48,7 +48,7 @@ std::vector<sock_filter> filter() {
     const sock_fprog program{static_cast<unsigned short>(code.size()), code.data()};
     const int listener =
         static_cast<int>(::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program));
-    char taken = 0;  // the listener is closed at execv: not before we have it
+    char taken = 0;  // execv closes the listener, so wait until the test has it
     if (::write(tell, &listener, sizeof listener) < 0 || ::read(tell, &taken, 1) != 1) ::_exit(126);
     std::vector<char *> words;
     for (const std::string &word : argv) words.push_back(const_cast<char *>(word.c_str()));
@@ -90,12 +90,12 @@ int Cutter::wait() {
 void Cutter::serve() {
     for (;;) {
         pollfd wanted{listener_.get(), POLLIN, 0};
-        if (::poll(&wanted, 1, -1) < 0 || (wanted.revents & POLLIN) == 0) return;  // nobody is left
+        if (::poll(&wanted, 1, -1) < 0 || (wanted.revents & POLLIN) == 0) return;  // the process has ended
         seccomp_notif notice{};
         if (::ioctl(listener_.get(), SECCOMP_IOCTL_NOTIF_RECV, &notice) != 0) continue;
         if (armed_) at_call_(notice.data.nr);
         seccomp_notif_resp answer{.id = notice.id, .val = 0, .error = 0, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
-        (void)::ioctl(listener_.get(), SECCOMP_IOCTL_NOTIF_SEND, &answer);  // it may have been killed meanwhile
+        (void)::ioctl(listener_.get(), SECCOMP_IOCTL_NOTIF_SEND, &answer);  // it may have been killed
     }
 }
 

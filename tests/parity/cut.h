@@ -1,5 +1,5 @@
-// Stops a process and its children in front of each system call with which they change a file system, or wait for the disk
-// (seccomp_unotify(2)), and tells the test. So the power can be cut there: a copy of what is on disk is taken. Needs root.
+// Stops a process and its children before each system call that changes a file system or waits for the disk
+// (seccomp_unotify(2)), and calls the test, which can simulate a power cut there by copying what is on disk. Needs root.
 #pragma once
 
 #include <sys/types.h>
@@ -20,7 +20,7 @@ class Cutter {
     // The call's number (SYS_fsync, ...).
     using AtCall = std::function<void(int call)>;
 
-    // Starts the program; `at_call` is called in a thread of ours, before each call, while armed.
+    // Starts the program. While armed, calls `at_call` in a separate thread before each such call.
     Cutter(const std::vector<std::string> &argv, AtCall at_call);
     ~Cutter();
     Cutter(const Cutter &) = delete;
@@ -40,7 +40,7 @@ class Cutter {
     std::thread thread_;
 };
 
-// Whether it waits for the disk and changes nothing.
+// Whether the call waits for the disk and changes nothing.
 bool is_sync(int call);
 
 }  // namespace parity

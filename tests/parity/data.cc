@@ -160,7 +160,7 @@ TEST_CASE("st_ino stays the same over copy-up and rename") {
         return text + (before.st_ino == after.st_ino ? " same" : " other");
     });
 }
-// overlayfs lists its own trusted.overlay.origin to root; a plain directory is the judge.
+// overlayfs shows its own trusted.overlay.origin to root, so the reference is a plain directory.
 TEST_CASE("no mark of ours is listed") {
     same(
         [] {

@@ -1,4 +1,4 @@
-// Directories as deep as whoever made them likes: no depth ends the daemon, whatever has to be done for what lies there.
+// Directories of any depth: none ends the daemon, whatever operation the content needs.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -25,7 +25,7 @@ namespace fs = std::filesystem;
 
 Fd directory_at(int dir, const char *name) { return Fd(::openat(dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC)); }
 
-// Goes down `levels` directories called `name`, and makes them if they are not to be found.
+// Goes down `levels` directories named `name`, and creates missing ones.
 Fd go_down(const fs::path &from, int levels, bool make, const char *name = "d") {
     Fd at = directory_at(AT_FDCWD, from.c_str());
     for (int i = 0; i < levels; ++i) {
@@ -38,7 +38,7 @@ Fd go_down(const fs::path &from, int levels, bool make, const char *name = "d") 
 
 void make_file(int dir, const char *name) { REQUIRE(Fd(::openat(dir, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644))); }
 
-// One after the other, from the bottom, for remove_all() calls itself for each level.
+// Removes one level at a time from the bottom, because remove_all() recurses for each level.
 void remove_down(const fs::path &from, int levels) {
     for (int left = levels; left > 0; left = std::max(0, left - 500)) {
         const Fd at = go_down(from, std::max(0, left - 500), false);

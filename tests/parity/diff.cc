@@ -1,4 +1,4 @@
-// `stage1 union diff`, on uppers that a real mount left.
+// `stage1 union diff` on uppers of real mounts.
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -59,7 +59,7 @@ TEST_CASE("union diff tells what was added, modified and deleted, as text and as
     fs::create_directories(root / "new-directory/in");
     fs::create_symlink("same", root / "new-link");
     write_file(root / "touched/brief", "");
-    fs::remove(root / "touched/brief");  // nothing is left of it to tell
+    fs::remove(root / "touched/brief");  // nothing of it remains to report
     CHECK(
         diff(stack) ==
         "modified anew\nadded    anew/new\nmodified directory/inner/file\nmodified file\ndeleted  gone\ndeleted  gone-directory\n"
@@ -73,7 +73,7 @@ TEST_CASE("union diff tells what was added, modified and deleted, as text and as
         CHECK_THAT(json, Catch::Matchers::ContainsSubstring(line));
 }
 
-// Below a whiteout, a file or an opaque directory of a lower, the lowers further down are not seen.
+// A whiteout, a file or an opaque directory of a lower hides the lowers beneath.
 TEST_CASE("union diff takes for there what the union shows of several lowers") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
     Mounted stack("store");
@@ -86,7 +86,7 @@ TEST_CASE("union diff takes for there what the union shows of several lowers") {
     REQUIRE(::setxattr((top / "opaque").c_str(), "trusted.overlay.opaque", "y", 1, 0) == 0);
     REQUIRE(::mknod((top / "hidden").c_str(), S_IFCHR, 0) == 0);
     write_file(top / "file", "a file");
-    // As overlayfs would leave it, but for the marks that are not needed where nothing is hidden.
+    // As overlayfs would leave it, without the marks that are unnecessary where nothing is hidden.
     for (const char *directory : {"hidden", "opaque", "file"}) {
         fs::create_directories(stack.upper() / directory);
         write_file(stack.upper() / directory / "deep", "upper");
@@ -108,20 +108,20 @@ TEST_CASE("union diff follows a renamed directory to what it was") {
         write_file(stack.lower() / name, "lower");
     stack.mount();
     const fs::path root = stack.root();
-    fs::rename(root / "a", root / "moved");  // beside
+    fs::rename(root / "a", root / "moved");  // same directory
     write_file(root / "moved/changed", "more");
     write_file(root / "moved/new", "");
     fs::remove(root / "moved/gone");
     write_file(root / "moved/in/deep/changed", "more");
-    fs::rename(root / "b/in", root / "into/b-in");  // elsewhere
+    fs::rename(root / "b/in", root / "into/b-in");  // another directory
     REQUIRE(::chmod((root / "into/b-in").c_str(), 0700) == 0);
-    fs::rename(root / "d/in", root / "d/in2");  // within what moves then
+    fs::rename(root / "d/in", root / "d/in2");  // inside a directory that moves next
     write_file(root / "d/in2/changed", "more");
     fs::rename(root / "d", root / "into/d");
-    fs::rename(root / "e", root / "tmp");  // two trade places
+    fs::rename(root / "e", root / "tmp");  // two directories swap names
     fs::rename(root / "c", root / "e");
     fs::rename(root / "tmp", root / "c");
-    fs::rename(root / "back", root / "away");  // and home again
+    fs::rename(root / "back", root / "away");  // and back
     fs::rename(root / "away", root / "back");
     REQUIRE(stack.unmount() == 0);
     CHECK(diff(stack) ==

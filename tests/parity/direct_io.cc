@@ -1,4 +1,4 @@
-// Reading what somebody writes past the page cache.
+// Reads of data that another descriptor writes past the page cache.
 #include <fcntl.h>
 #include <linux/aio_abi.h>
 #include <sys/mman.h>
@@ -23,7 +23,7 @@ namespace {
 
 constexpr size_t size = size_t{1} << 20;
 
-// Writes all of a file by io_submit(2), and waits for the end of that: how many bytes.
+// Writes a whole file by io_submit(2) and waits for completion. Returns the number of bytes.
 long write_asynchronously(aio_context_t context, int fd, const char *buffer) {
     iocb request{};
     iocb *const requests[] = {&request};
@@ -39,7 +39,7 @@ long write_asynchronously(aio_context_t context, int fd, const char *buffer) {
 
 }  // namespace
 
-// As xfstests's generic/451.
+// Same as xfstests generic/451.
 TEST_CASE("what an asynchronous direct write has written is read, whoever read it while it went on") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
     const std::string mode = GENERATE("store", "throughput");

@@ -1,5 +1,5 @@
-// What has reached the disk when a call returns: by the order of the daemon's own system calls, because no test can lose the
-// host's page cache.
+// What is on the disk when a call returns, checked by the order of the daemon's system calls, because a test can't drop the
+// host's dirty pages.
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -23,7 +23,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A union of ours, and the calls that its daemon makes.
+// A union, and the calls that its daemon makes.
 class Watched {
   public:
     explicit Watched(const std::string &mode) {

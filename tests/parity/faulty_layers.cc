@@ -1,4 +1,4 @@
-// A layer that answers an error is no layer without the name: nothing that it holds shows, hides or gets lost by that.
+// A layer that returns an error must not be treated as a layer without the name: no content may show, hide or get lost.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -29,7 +29,7 @@ std::string content(const fs::path &path) {
     return {(std::istreambuf_iterator<char>(file)), {}};
 }
 
-// The errno of a call that says -1 for an error.
+// The errno of a call that returned -1.
 int error_of(int result) { return result < 0 ? errno : 0; }
 
 std::set<std::string> names_in(const fs::path &directory) {
@@ -38,7 +38,7 @@ std::set<std::string> names_in(const fs::path &directory) {
     return names;
 }
 
-// A union whose upper lower answers errors, over one that doesn't.
+// A union whose top lower returns errors, over a lower that doesn't.
 struct Stack {
     Mounted mounted{"store"};
     fs::path faulty = mounted.base() / "faulty", backing = mounted.base() / "backing";
@@ -82,7 +82,7 @@ TEST_CASE("what is removed or moved while a lower answers errors doesn't come ba
         CHECK(content(stack.at(name)) == (failed ? "lower changed" : ""));
         CHECK(fs::exists(stack.at(name)) == failed);
     }
-    // A directory of the upper that comes to lie over one that can't be looked at would show what that holds.
+    // A directory of the upper that moves over one that can't be looked up would show the other one's content.
     CHECK(::unlink(stack.at("directory/file").c_str()) == 0);
     CHECK(::rmdir(stack.at("directory").c_str()) == 0);
     CHECK(::mkdir(stack.at("made").c_str(), 0755) == 0);

@@ -1,4 +1,4 @@
-// What chattr(1) forbids stays forbidden through the union, now and after the next mount.
+// What chattr(1) forbids stays forbidden through the union, in this mount and the next.
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
@@ -34,7 +34,7 @@ int set_flag(const char *path, int flag, bool on) {
     return ::ioctl(fd.get(), FS_IOC_SETFLAGS, &flags);
 }
 
-// The errno of opening or of writing: in store mode the kernel opens by itself.
+// The errno of open or write: in store mode the kernel opens the file without asking.
 std::string written(const char *path, int flags, const std::function<ssize_t(int)> &deed) {
     const Fd fd(::open(path, O_WRONLY | O_CLOEXEC | flags));
     if (!fd || deed(fd.get()) < 0) return std::to_string(-errno);
@@ -46,7 +46,7 @@ std::string content(const char *path) {
     return {(std::istreambuf_iterator<char>(file)), {}};
 }
 
-// What each deed gives, and what is left.
+// The result of each operation, and the resulting state.
 std::string try_all(const char *path) {
     const auto text = [](int fd) { return ::write(fd, "text", 4); };
     const auto copy = [](int fd) {
@@ -81,7 +81,7 @@ TEST_CASE("an append-only file is only appended to, and an immutable one isn't c
     std::vector<std::string> said;
     for (const fs::path &place : {plain, stack.root()}) {
         const parity::WorkingDirectory here(place);
-        std::ofstream("made") << "made";  // which the daemon has open for writing then
+        std::ofstream("made") << "made";  // the daemon then has it open for writing
         std::string text;
         for (const char *path : {"made", "lower"}) {
             text += "set " + result(set_flag(path, flag, true)) + ", ";

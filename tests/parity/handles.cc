@@ -1,4 +1,4 @@
-// File handles (name_to_handle_at(2)): a handle is to lead to its file for as long as that is there, or not to be given.
+// File handles (name_to_handle_at(2)): a handle must lead to its file as long as the file exists, or must not be given.
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>

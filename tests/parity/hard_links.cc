@@ -1,4 +1,4 @@
-// Lower files with several names: what is changed by one of them shows by all, in this mount and in later ones.
+// Lower files with several names: a change by one name shows by all, in this mount and in later ones.
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/mount.h>
@@ -52,7 +52,7 @@ void rename2(const char *from, const char *to, unsigned flags) {
 
 struct Step {
     const char *name;
-    std::function<void()> run;  // in the root of a place
+    std::function<void()> run;  // runs in the root of a place
 };
 
 std::vector<Step> steps() {
@@ -101,7 +101,7 @@ std::vector<Step> steps() {
     };
 }
 
-// A mount of one file with the names a and b, of which a was written by.
+// A mount of one file with the names a and b, after a write through a.
 struct Pair : Mounted {
     Pair() : Mounted("store") {
         append(lower() / "a", "lower");
@@ -124,7 +124,7 @@ std::string crowd_name(unsigned number) {
     return std::format("d{}/f{}", number % crowd_directories, number / crowd_directories % crowd_files);
 }
 
-// One of several that all work on the same names. Ends with the errno of the first call that failed as none should, or 0.
+// One of several processes that work on the same names. Exits with the errno of the first unexpected failure, or 0.
 int crowd(const fs::path &root, unsigned seed) {
     if (::chdir(root.c_str()) < 0) return errno;
     std::mt19937 random(seed);
@@ -145,7 +145,7 @@ int crowd(const fs::path &root, unsigned seed) {
     return 0;
 }
 
-// Each file's names and its link count.
+// The names and link count of each file.
 std::map<ino_t, std::pair<size_t, nlink_t>> count_names(const fs::path &root) {
     std::map<ino_t, std::pair<size_t, nlink_t>> files;
     for (const auto &entry : fs::recursive_directory_iterator(root)) {
@@ -300,7 +300,7 @@ TEST_CASE("overlayfs mounts an upper whose hard links were indexed, and shows wh
     append(stack.lower() / "a", "lower");
     fs::create_hard_link(stack.lower() / "a", stack.lower() / "b");
     stack.mount();
-    CHECK(content(stack.root() / "b") == "lower");  // overlayfs knows the names in the upper: those that were looked at
+    CHECK(content(stack.root() / "b") == "lower");  // overlayfs finds only names in the upper: those that were looked up
     append(stack.root() / "a", " and upper");
     REQUIRE(stack.unmount() == 0);
     REQUIRE(::mount("overlay", (stack.base() / "kernel").c_str(), "overlay", 0,

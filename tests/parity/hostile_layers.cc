@@ -1,4 +1,4 @@
-// What somebody who could write there left in a workdir or a layer: it is refused by its name, and leads nowhere.
+// Objects that an attacker left in a workdir or a layer: the union refuses them by name, and they lead nowhere.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -24,7 +24,7 @@ namespace fs = std::filesystem;
 
 void write_file(const fs::path &path, std::string_view text) { std::ofstream(path, std::ios::app) << text; }
 
-// Mounts with these options, which must be refused: what is said then. A mount that hangs is ended by timeout(1).
+// Mounts with these options, which must be refused, and returns the message. timeout(1) ends a mount that hangs.
 std::string refusal(const Mounted &stack, const std::string &options) {
     const auto exit =
         base::run({.argv = {"/usr/bin/timeout", "20", parity::program(), "-o", "mode=store," + options, stack.root()},
@@ -122,7 +122,7 @@ TEST_CASE("a note or a whiteout in the workdir that is none is refused by its na
 TEST_CASE(
     "a workdir that is in use is refused with its holder, also after a crash of the worker, and is free after the unmount") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
-    // On two disks that one mke2fs made, two workdirs have one inode number.
+    // Two disks from the same mke2fs have workdirs with the same inode number.
     Mounted other("store"), stack("store");
     other.mount();
     write_file(stack.lower() / "file", "lower");
@@ -148,7 +148,7 @@ TEST_CASE(
         REQUIRE(stack.unmount() == 0);
         stack.mount();
     }
-    // Detached: nobody waited for the daemon that was there before.
+    // Detached, because nothing waited for the earlier daemon.
     REQUIRE(stack.unmount() == 0);
     for (int i = 0; i < 5; ++i) {
         const auto exit =

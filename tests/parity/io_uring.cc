@@ -1,4 +1,4 @@
-// Requests that come over io_uring: that they do, what is refused, the largest, many at a time, and how such a mount ends.
+// Requests over io_uring: that they use it, refusals, the largest ones, many in parallel, and how such a mount ends.
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
@@ -43,7 +43,7 @@ std::vector<pid_t> start(int count, const std::function<int(int)> &work) {
     return pids;
 }
 
-// All wait statuses that are not 0; -1 for one that has not ended after `seconds`.
+// All wait statuses other than 0; -1 for a process that has not ended after `seconds`.
 std::vector<int> failures(const std::vector<pid_t> &pids, int seconds) {
     std::vector<int> statuses;
     int left_ms = seconds * 1000;
@@ -207,7 +207,7 @@ TEST_CASE("an unmount under load over io_uring ends when its last user does") {
     ::usleep(300000);
     CHECK(load.finish() == "");
     CHECK(stack.end() == 0);
-    CHECK(::umount2((stack.base() / "disk").c_str(), 0) == 0);  // nothing holds the disk beneath
+    CHECK(::umount2((stack.base() / "disk").c_str(), 0) == 0);  // nothing keeps the disk below busy
 }
 
 TEST_CASE("a forced unmount over io_uring fails those who wait, and the daemon ends") {

@@ -1,4 +1,4 @@
-// What is bounded stays bounded: room on disk, descriptors, memory, time that others wait.
+// Limits that must hold: disk space, descriptors, memory, the time that other clients wait.
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -44,7 +44,7 @@ size_t resident_kib(pid_t pid) {
     return 0;
 }
 
-// Takes all the room that is left.
+// Uses up the remaining space.
 void fill(const fs::path &path) {
     const base::Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
     const std::string block(4096, 'f');
@@ -74,7 +74,7 @@ TEST_CASE("a full upper gives ENOSPC at the write, keeps the tree whole, and goe
         CHECK_FALSE(fs::exists(m.upper() / "large"));
         CHECK(fs::is_empty(m.work() / "work"));
         REQUIRE(::unlink((m.root() / "ballast").c_str()) == 0);
-        // The kernel tells the union of a close, and lets go of a passed-through file, only after close(2) has returned.
+        // The kernel tells the union of a close, and releases a passed-through file, only after close(2) has returned.
         for (int tries = 0; tries < 50 && ::write(fd.get(), "more", 4) != 4; ++tries) {
             ::poll(nullptr, 0, 100);
             fd.reset(::open((m.root() / "large").c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
@@ -87,7 +87,7 @@ TEST_CASE("an upper without any room left can be mounted, and what is removed ma
     if (std::string reason = parity::missing() + support::loop_devices_missing(); !reason.empty()) SKIP(reason);
     const std::string mode = GENERATE("store", "throughput");
     CAPTURE(mode);
-    Mounted m(mode, 4 << 20, "ext4");  // where a directory takes a block; a tmpfs has room for names always
+    Mounted m(mode, 4 << 20, "ext4");  // a directory needs a block there; a tmpfs always has room for names
     std::ofstream(m.lower() / "of-the-lower") << "lower";
     m.mount();
     fill(m.root() / "ballast");
@@ -96,7 +96,7 @@ TEST_CASE("an upper without any room left can be mounted, and what is removed ma
     CHECK(m.log() == "");
     REQUIRE(::unlink((m.root() / "of-the-lower").c_str()) == 0);
     REQUIRE(::unlink((m.root() / "ballast").c_str()) == 0);
-    // Its room is free when the kernel has told the union to forget it.
+    // Its space becomes free when the kernel has told the union to forget it.
     for (int tries = 0; tries < 50 && ::mkdir((m.root() / "directory").c_str(), 0755) != 0; ++tries) ::poll(nullptr, 0, 100);
     CHECK(fs::is_directory(m.upper() / "directory"));
     CHECK(m.unmount() == 0);
@@ -123,7 +123,7 @@ TEST_CASE("what fails for want of room shows the times that it left on the disk"
     const auto fails = [&](const char *name, const std::function<ssize_t(int)> &operation) {
         INFO(name);
         changed(name);
-        ::usleep(10000);  // a tick of the clock that the times are taken from
+        ::usleep(10000);  // one tick of the clock that sets the timestamps
         const base::Fd fd(::open((m.root() / name).c_str(), O_WRONLY | O_CLOEXEC));
         const ssize_t result = operation(fd.get());
         CHECK(result == -1);
@@ -186,11 +186,11 @@ TEST_CASE("telldir and seekdir hold while names come and go") {
         gone.insert(places[i].second);
     }
     for (int i = 0; i < 500; ++i) std::ofstream(m.root() / std::format("new-{}", i));
-    // From any place on, what was there then and is still there comes, once.
+    // From any position, every entry that was there and still exists comes exactly once.
     ::seekdir(directory, places[700].first);
     std::multiset<std::string> rest;
     while (const dirent *entry = ::readdir(directory)) rest.insert(entry->d_name);
-    // A name that went meanwhile may still come (readdir(3p)); none comes twice.
+    // A name that was removed may still appear (readdir(3p)), but none appears twice.
     for (size_t i = 700; i < places.size(); ++i) {
         const size_t times = rest.count(places[i].second);
         CHECK((times == 1 || (times == 0 && gone.contains(places[i].second))));
@@ -255,7 +255,7 @@ TEST_CASE("flock and POSIX locks keep processes apart, over copy-up too") {
 
 TEST_CASE("a copy-up that is under way brings no name back that is removed or replaced") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
-    Mounted m("throughput");  // there an open copies up, and the kernel holds nothing meanwhile
+    Mounted m("throughput");  // where opening copies up and the kernel holds nothing during it
     constexpr int files = 200;
     for (int i = 0; i < files; ++i) std::ofstream(m.lower() / std::format("file-{}", i)) << std::string(300000, 'l');
     m.mount();

@@ -35,7 +35,7 @@ struct Load::Shared {
 namespace {
 
 constexpr int lower_files = 12;
-constexpr int lower_twins = 4;  // of these have a second name
+constexpr int lower_twins = 4;  // the number of these that have a second name
 
 // Thrown out of the process that found it.
 struct Wrong {
@@ -123,7 +123,7 @@ class Client {
     }
     void move(const std::string &to) {
         const std::string from = some();
-        if (files_.contains(to) && files_[to] == files_[from]) return;  // one file: nothing happens, rename(2)
+        if (files_.contains(to) && files_[to] == files_[from]) return;  // the same file, so nothing happens (rename(2))
         must(::rename(from.c_str(), to.c_str()) == 0, std::format("rename {} {}", from, to));
         files_[to] = files_[from];
         files_.erase(from);
@@ -153,7 +153,7 @@ class Client {
         files_[to] = files_[from];
         check(to);
     }
-    // The directory `sub` is a lower's, and moves with what is in it.
+    // The directory `sub` belongs to the lower, and moves with its content.
     void directories() {
         const std::string name = fresh(), moved = fresh();
         must(::mkdir(name.c_str(), 0755) == 0, "mkdir " + name);
@@ -182,7 +182,7 @@ class Client {
              "write to unlinked " + name);
         must(::pread(fd.get(), got.data(), got.size(), 0) == static_cast<ssize_t>(got.size()), "read of unlinked " + name);
         must(got == before + data, "content of unlinked " + name);
-        *content = got;  // other names of it show it
+        *content = got;  // its other names show the change
     }
     void attributes() {
         const std::string name = some();

@@ -1,5 +1,5 @@
-// A load that checks itself: processes that make, write, rename, link and remove in a directory of their own, and know after
-// each operation what has to be there.
+// A load that checks itself: processes that create, write, rename, link and remove files, each in its own directory, and check
+// the expected state after each operation.
 #pragma once
 
 #include <sys/types.h>
@@ -9,7 +9,7 @@
 
 namespace parity {
 
-// The files of the lower that a process begins with, beneath root.
+// Makes, in the lower `root`, the files that the processes begin with.
 void populate_load(const std::string &root, int processes);
 
 class Load {
@@ -20,7 +20,7 @@ class Load {
     Load(const Load &) = delete;
     Load &operator=(const Load &) = delete;
 
-    // Ends them after the operation that each is at. What went wrong, one line each; empty: nothing did.
+    // Ends each after its current operation. Returns the errors, one line each; empty if there were none.
     std::string finish();
     [[nodiscard]] unsigned long operations() const;
 

@@ -1,4 +1,4 @@
-// More lowers than a process has descriptors at first.
+// More lowers than a process's initial limit of descriptors.
 #include <signal.h>
 
 #include <catch_amalgamated.hpp>

@@ -1,4 +1,4 @@
-// Times of files that are written to through a mapping, of which in throughput mode nobody tells the union.
+// Timestamps of files that are written through a mapping; in throughput mode nothing tells the union of these writes.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -52,17 +52,17 @@ TEST_CASE("what is written by a mapping is seen in the times, with the descripto
     REQUIRE(bytes != MAP_FAILED);
     for (size_t i = 0; i < pages; ++i) {
         CAPTURE(i);
-        ::usleep(10000);  // a tick of the clock that the times are taken from
+        ::usleep(10000);  // one tick of the clock that sets the timestamps
         bytes[i * page] = 'm';
         if (i == pages - 1) ::munmap(bytes, page * pages);
         if (i < pages - 1) REQUIRE(::msync(bytes, page * pages, MS_SYNC) == 0);
         if (i == 3) fd.reset();
         const Times now = times_of(path);
         CHECK(now == times_of(upper));
-        if (i < pages - 1 || mode != "store") CHECK_FALSE(now == last);  // the page cache writes when it likes
+        if (i < pages - 1 || mode != "store") CHECK_FALSE(now == last);  // the page cache writes back at any time
         last = now;
     }
-    // Nobody can write to it now: the kernel is told for good, and doesn't ask again.
+    // No process can write to it now, so the kernel caches the times for good and doesn't ask again.
     const auto costs_nothing = [&] {
         const uint64_t before = parity::traffic_of(stack.worker()).read;
         (void)times_of(path);

@@ -1,5 +1,5 @@
-// What the two modes promise of the daemon's part: no message at all for a warm open and read (store), no data of the
-// upper's files (throughput). Counted is what the daemon reads and writes, its requests and answers among it.
+// What the two modes promise: no message to the daemon for a warm open and read (store), no data of the upper's files through
+// the daemon (throughput). The tests count the bytes that the daemon reads and writes, including requests and answers.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>

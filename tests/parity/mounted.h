@@ -1,4 +1,4 @@
-// One union of ours over directories of its own, served by a process that the test knows. Needs root.
+// A union over its own directories, served by processes that the test knows. Needs root.
 #pragma once
 
 #include <sys/types.h>
@@ -14,8 +14,8 @@
 
 namespace parity {
 
-// Bytes that a process has read and written by system calls, in all of its threads. A file that the kernel passes through
-// doesn't count: the daemon sees nothing of it.
+// Bytes read and written by system calls in all threads of a process. I/O on passed-through files does not count, because the
+// daemon does not see it.
 struct Traffic {
     uint64_t read = 0, written = 0;
 };
@@ -23,19 +23,19 @@ Traffic traffic_of(pid_t pid);
 
 class Mounted {
   public:
-    // The upper lies on a Backing of that kind with that room, the lower on a tmpfs without a limit.
+    // Puts the upper on a Backing of that kind and size, and the lower on a tmpfs without a limit.
     explicit Mounted(std::string_view mode, uint64_t room_bytes = 0, const std::string &kind = backing());
     ~Mounted();
     Mounted(const Mounted &) = delete;
     Mounted &operator=(const Mounted &) = delete;
 
-    // `rings`: what the kernel answers to io_uring=on.
+    // `rings`: whether the kernel accepts io_uring=on.
     void mount(const std::string &more_options = {}, bool rings = true);
-    // Fills the lower and a plain directory with the same, and mounts. Returns the plain directory.
+    // Fills the lower and a plain directory the same way, and mounts. Returns the plain directory.
     std::filesystem::path mount_beside_plain(const std::function<void(const std::filesystem::path &)> &populate);
-    // Where it is mounted from now on, instead of at a directory of its own.
+    // Sets the mount point for later mounts, instead of the default directory.
     void place(const std::filesystem::path &mountpoint) { root_ = mountpoint; }
-    // Unmounts, and waits for the supervisor: its exit code.
+    // Unmounts, waits for the supervisor and returns its exit code.
     int unmount();
     // Waits for the supervisor to end by itself.
     int end();
@@ -48,7 +48,7 @@ class Mounted {
     [[nodiscard]] std::string layers() const;
     [[nodiscard]] pid_t supervisor() const { return supervisor_; }
     [[nodiscard]] pid_t worker() const;
-    [[nodiscard]] std::string log() const;  // what the processes said
+    [[nodiscard]] std::string log() const;  // the output of the processes
 
   private:
     std::string mode_;

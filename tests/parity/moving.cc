@@ -1,4 +1,4 @@
-// A file that is moved all the time: whoever looks at it meanwhile finds it, and nothing else that has its name by then.
+// A file that is moved all the time: whoever looks at it finds it, and never another object that has its old name.
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/mman.h>
@@ -25,7 +25,7 @@ namespace fs = std::filesystem;
 
 constexpr std::array names{"one", "other"};
 
-// What tells a file from the others, read by an open descriptor and not from the kernel's caches.
+// The mark that identifies a file, read through a descriptor and not from the kernel's caches.
 std::string look(int fd) {
     struct statx status{};
     if (::statx(fd, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &status) < 0) return parity::result(-1);
@@ -35,7 +35,7 @@ std::string look(int fd) {
            (S_ISREG(status.stx_mode) ? " file " : " ? ") + value.data();
 }
 
-// In the directory of the two names, until both had all names `times` times.
+// Repeats in the directory of the two names until both names have taken their turn `times` times.
 void move_around(const fs::path &root, int times) {
     const base::Fd dir(::open(root.c_str(), O_PATH | O_CLOEXEC));
     for (int i = 0; i < times; ++i) {
@@ -76,7 +76,7 @@ TEST_CASE("a file that is moved all the time is itself to whoever looks at it") 
     for (size_t i = 0; i < files.size(); ++i) CHECK(look(files[i].get()) == first[i]);
 }
 
-// The union keeps few descriptors, and finds a file by its name again when it needs one.
+// The union keeps few descriptors open, and reopens a file by name when it needs one.
 TEST_CASE("what is read of a file that is moved all the time is its own") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
     constexpr int crowd = 80;

@@ -1,4 +1,4 @@
-// The names of the root that are used, as the union notes them for `runvm report --paths`.
+// The used names in the root, as the union records them for `runvm report --paths`.
 
 #include <catch_amalgamated.hpp>
 #include <csignal>
@@ -36,7 +36,7 @@ TEST_CASE(
     fill(stack.lower());
     const fs::path trace = stack.base() / "trace";
     stack.mount("trace=" + trace.string());
-    // The root alone, as a completion or `ls` reads it: nothing in it is in use by that.
+    // Reads only the root, like `ls` or completion, which does not count as use of its entries.
     std::set<std::string> names;
     for (const auto &entry : fs::directory_iterator(stack.root())) names.insert(entry.path().filename());
     CHECK(names.size() == 8);

@@ -1,4 +1,4 @@
-// A daemon that gets no memory, and one that can't open what it just made.
+// A daemon that can't allocate memory, and one that can't open the file that it just created.
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -26,7 +26,7 @@ void limit_addresses(pid_t pid, rlim_t bytes) {
     REQUIRE(::prlimit(pid, RLIMIT_AS, &limit, nullptr) == 0);
 }
 
-// How many names there are; or an errno, negative.
+// The number of names, or a negative errno.
 long count_names(const fs::path &directory) {
     DIR *entries = ::opendir(directory.c_str());
     if (entries == nullptr) return -errno;
@@ -61,7 +61,7 @@ TEST_CASE("a request for which the daemon gets no memory fails with ENOMEM, and 
     const pid_t worker = m.worker();
     limit_addresses(worker, 1 << 20);
     CHECK(count_names(m.root() / "large") == -ENOMEM);
-    CHECK(::mkdir((m.root() / "made").c_str(), 0755) == 0);  // what needs little goes on
+    CHECK(::mkdir((m.root() / "made").c_str(), 0755) == 0);  // small requests still work
     limit_addresses(worker, RLIM_INFINITY);
     CHECK(count_names(m.root() / "large") == files + 2);
     CHECK(m.worker() == worker);
@@ -74,15 +74,15 @@ TEST_CASE("a file that create finds and cannot open is not remembered") {
     Mounted m("throughput");
     m.mount();
     struct stat status{};
-    REQUIRE(::stat((m.root() / "file").c_str(), &status) < 0);  // the kernel remembers that, so that it sends CREATE
+    REQUIRE(::stat((m.root() / "file").c_str(), &status) < 0);  // the kernel caches the absence, so that it sends CREATE
     std::ofstream(m.upper() / "file") << "x";
-    // overlayfs's metacopy=on: its data is elsewhere.
+    // overlayfs's metacopy=on: the data is in another layer.
     REQUIRE(::setxattr((m.upper() / "file").c_str(), "trusted.overlay.metacopy", "", 0, 0) == 0);
     const int fd = ::open((m.root() / "file").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0644);
     CHECK(fd == -1);
     CHECK(errno == EIO);
-    // What nobody remembers goes with its name.
-    support::drop_caches();  // the kernel's word that there is none
+    // A file that the union does not remember goes away with its name.
+    support::drop_caches();  // drops the kernel's cached absence
     REQUIRE(::unlink((m.root() / "file").c_str()) == 0);
     bool held = true;
     for (int i = 0; i < 100 && held; ++i) {

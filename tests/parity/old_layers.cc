@@ -1,4 +1,4 @@
-// Layers that another union wrote: whiteouts, opaque marks and redirects of a lower hold as they do for overlayfs.
+// Layers that another union wrote: whiteouts, opaque marks and redirects of a lower work as in overlayfs.
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -26,7 +26,7 @@ void mark(const fs::path &path, const char *name, std::string_view value) {
     REQUIRE(::setxattr(path.c_str(), (std::string("trusted.overlay.") + name).c_str(), value.data(), value.size(), 0) == 0);
 }
 
-// A union of ours while it lives.
+// A union of ours, mounted for this object's lifetime.
 struct Ours {
     fs::path at;
     Ours(fs::path place, const std::string &options) : at(std::move(place)) {
@@ -100,7 +100,7 @@ TEST_CASE("a whiteout of a lower that is an attribute hides its name, where its 
     const Ours ours(stack.root(), layers);
     CHECK(parity::tree(stack.root() / "marked") == parity::tree(stack.base() / "kernel/marked"));
     CHECK(!fs::exists(stack.root() / "marked/hidden"));
-    CHECK(fs::exists(stack.root() / "plain/hidden"));  // overlayfs lists it too, but doesn't find it
+    CHECK(fs::exists(stack.root() / "plain/hidden"));  // overlayfs lists it too, but can't look it up
 }
 
 TEST_CASE("an old upper as a lower shows what its union showed: moved, opaque and removed") {
@@ -131,7 +131,7 @@ TEST_CASE("an old upper as a lower shows what its union showed: moved, opaque an
                         std::format("lowerdir={}:{},upperdir={},workdir={}/w2", first, base, second, disk.string()));
         CHECK(parity::tree(ours.at) == seen);
         CHECK(fs::exists(ours.at / "e/sub/b"));
-        fs::rename(ours.at / "e/sub", ours.at / "y/sub");  // of a directory that was itself moved
+        fs::rename(ours.at / "e/sub", ours.at / "y/sub");  // from a directory that was itself moved
         fs::rename(ours.at / "e", ours.at / "z");
         seen = parity::tree(ours.at);
         CHECK(fs::exists(ours.at / "y/sub/b"));

@@ -1,4 +1,4 @@
-// A directory that somebody stands in while its name goes.
+// A directory that a process has open, or as its working directory, when its name is removed.
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -20,7 +20,7 @@ using parity::result;
 using parity::same;
 
 TEST_CASE("a directory that is replaced or removed while it is open is an empty one without a name") {
-    // overlayfs shows link counts of 1 and 2 here: only the plain directory is the judge.
+    // overlayfs shows link counts of 1 and 2 here, so the reference is the plain directory.
     same(
         [] {
             std::string text;
@@ -47,8 +47,8 @@ TEST_CASE("a directory that is replaced or removed while it is open is an empty 
 }
 
 TEST_CASE("a descriptor of what is removed from a lower takes every change, as on a plain file system") {
-    // overlayfs can't copy up what has no name: only the plain directory is the judge.
-    const bool through_upper = GENERATE(false, true);  // it was copied up before
+    // overlayfs can't copy up a directory without a name, so the reference is the plain directory.
+    const bool through_upper = GENERATE(false, true);  // true: copied up before
     CAPTURE(through_upper);
     same(
         [&] {

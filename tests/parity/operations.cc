@@ -1,4 +1,4 @@
-// What programs ask of files beyond reading and writing: room, ranges, attributes that the kernel reads, execution.
+// Operations beyond reading and writing: allocation, ranges, attributes that the kernel interprets, execution.
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
@@ -28,7 +28,7 @@ using parity::same;
 
 namespace {
 
-// acl(5) as the kernel stores it: version 2, then entries of tag, permissions, id, in order of the tags.
+// acl(5) as the kernel stores it: version 2, then entries of tag, permissions, ID, ordered by tag.
 std::string acl(const std::vector<std::array<uint32_t, 3>> &entries) {
     std::string bytes("\2\0\0\0", 4);
     for (const auto &[tag, permissions, id] : entries) {
@@ -38,7 +38,7 @@ std::string acl(const std::vector<std::array<uint32_t, 3>> &entries) {
     return bytes;
 }
 
-// The owner and the others nothing, user 1000 reads and writes.
+// Owner and others have no access; user 1000 reads and writes.
 std::string acl_for_user_1000() {
     constexpr uint32_t owner = 1, user = 2, group = 4, mask = 16, other = 32, nobody = ~0U;
     return acl({{owner, 6, nobody}, {user, 6, 1000}, {group, 0, nobody}, {mask, 6, nobody}, {other, 0, nobody}});
@@ -80,7 +80,7 @@ TEST_CASE("room is made, zeroed and taken back in a lower file, in each way that
             const Fd fd(::open("file", O_RDWR | O_CLOEXEC));
             std::string text = result(::pwrite(fd.get(), std::string(65536, 'd').data(), 65536, 0));
             text += " " + result(::fallocate(fd.get(), mode, 8192, 16384));
-            text += " " + result(::fallocate(fd.get(), mode, (1 << 20) - 4096, 16384));  // over the end
+            text += " " + result(::fallocate(fd.get(), mode, (1 << 20) - 4096, 16384));  // past the end
             struct stat status{};
             ::fstat(fd.get(), &status);
             return text + std::format(" size {} ", status.st_size) + data_of("file", 65536, 0);
@@ -95,7 +95,7 @@ TEST_CASE("a range is copied between files by copy_file_range, out of a lower on
         std::string text = result(::copy_file_range(from.get(), &at, to.get(), &onto, 100000, 0));
         text += std::format(" {} {}", at, onto);
         at = 0, onto = 4;
-        text += " " + result(::copy_file_range(from.get(), &at, from.get(), &onto, 100, 0));  // they overlap
+        text += " " + result(::copy_file_range(from.get(), &at, from.get(), &onto, 100, 0));  // overlapping ranges
         at = 0, onto = 4096;
         text += " " + result(::copy_file_range(from.get(), &at, from.get(), &onto, 11, 0));
         const Fd other(::open("directory/a", O_RDONLY | O_CLOEXEC));
@@ -112,7 +112,7 @@ TEST_CASE("an ACL of a lower file lets in whom it names, before a copy-up and af
         text += " " + as_user_1000([] { return ::access("file", W_OK); });
         const Fd fd(::open("file", O_WRONLY | O_CLOEXEC));
         text += " " + result(::write(fd.get(), "up", 2)) + " " + as_user_1000([] { return ::open("file", O_RDWR | O_CLOEXEC); });
-        text += " " + result(::chmod("file", 0600));  // the mask
+        text += " " + result(::chmod("file", 0600));  // changes the mask
         return text + " " + as_user_1000([] { return ::open("file", O_RDWR | O_CLOEXEC); }) + " " +
                attribute("file", "system.posix_acl_access");
     });
@@ -122,7 +122,7 @@ TEST_CASE("a directory's default ACL goes to what is made in it") {
     same([] {
         const std::string value = acl_for_user_1000();
         std::string text = result(::setxattr("directory", "system.posix_acl_default", value.data(), value.size(), 0));
-        const mode_t before = ::umask(077);  // counts for nothing where there is a default ACL
+        const mode_t before = ::umask(077);  // ignored where there is a default ACL
         const Fd fd(::open("directory/made", O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
         text += " " + result(::mkdir("directory/within", 0777));
         ::umask(before);
@@ -142,7 +142,7 @@ TEST_CASE("attributes of the classes security and trusted are kept over a copy-u
         text += " " + result(::setxattr("file", "trusted.ours", "again", 5, XATTR_CREATE));
         text += " " + result(::chmod("file", 0755));
         text += " " + attribute("file", "security.capability") + " " + attribute("file", "trusted.ours");
-        const Fd fd(::open("file", O_WRONLY | O_CLOEXEC));  // who writes takes the file's capabilities away
+        const Fd fd(::open("file", O_WRONLY | O_CLOEXEC));  // a write clears the file's capabilities
         text += " " + result(::write(fd.get(), "x", 1)) + " " + attribute("file", "security.capability");
         return text + " " + attribute("file", "security.ours");
     });
@@ -163,7 +163,7 @@ TEST_CASE("a program that runs can't be written, and is replaced under whoever r
         }
         write_end.reset();
         char byte = 0;
-        std::string text = result(::read(read_end.get(), &byte, 1));  // closed: it runs
+        std::string text = result(::read(read_end.get(), &byte, 1));  // closed: the program runs
         text += " " + result(::open("program", O_WRONLY | O_CLOEXEC));
         text += " " + result(::truncate("program", 0));
         fs::copy_file("/bin/false", "new");
@@ -208,7 +208,7 @@ TEST_CASE("flags of chattr are seen and set, on files and directories, before a 
         const Fd fd(::open(path, O_RDONLY | O_CLOEXEC));
         unsigned flags = 0;
         const std::string text = result(::ioctl(fd.get(), FS_IOC_GETFLAGS, &flags));
-        // An ext4's that say how it keeps the file: extents, and an index of a directory's names.
+        // ext4's own flags for how it stores the file: extents, and an index of a directory's names.
         return std::format("{}:{:x}", text, flags & ~(FS_EXTENT_FL | FS_INDEX_FL | FS_INLINE_DATA_FL));
     };
     same([&] {
@@ -218,7 +218,7 @@ TEST_CASE("flags of chattr are seen and set, on files and directories, before a 
             text += flags_of(path);
             const Fd fd(::open(path, O_RDONLY | O_CLOEXEC));
             (void)::ioctl(fd.get(), FS_IOC_GETFLAGS, &flags);
-            flags |= FS_NODUMP_FL;  // the others stay: without FS_EXTENT_FL an ext4 would have to lay the file out anew
+            flags |= FS_NODUMP_FL;  // keeps the others: without FS_EXTENT_FL an ext4 would have to convert the file
             text += " " + result(::ioctl(fd.get(), FS_IOC_SETFLAGS, &flags)) + " " + flags_of(path);
             fsxattr extended{};
             text += " " + result(::ioctl(fd.get(), FS_IOC_FSGETXATTR, &extended));
@@ -243,7 +243,7 @@ TEST_CASE("a change of flags shows in ctime, also of what has been in the upper 
                 struct stat before{}, after{};
                 ::stat(path, &before);
                 ::usleep(20000);     // more than a tick of a coarse clock
-                unsigned flags = 0;  // overlayfs refuses to take an ext4's own away, as chattr never does
+                unsigned flags = 0;  // like chattr, leaves an ext4's own flags alone; overlayfs refuses to clear them
                 text += result(::ioctl(fd.get(), FS_IOC_GETFLAGS, &flags)) + " ";
                 flags |= added;
                 text += result(::ioctl(fd.get(), FS_IOC_SETFLAGS, &flags));

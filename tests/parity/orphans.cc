@@ -1,4 +1,4 @@
-// What is removed while somebody has it open, more of it than the daemon may have descriptors.
+// Objects that are removed while open, more of them than the daemon may have descriptors.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -23,7 +23,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The soft limit of descriptors of this process, and of what it starts, while it lives.
+// Sets the soft limit of descriptors of this process and its children for this object's lifetime.
 class FileLimit {
   public:
     explicit FileLimit(rlim_t most) {
@@ -48,7 +48,7 @@ constexpr int files = 1500, pairs = 100, unnamed = 100, directories = 200;
 
 std::string text_of(size_t number) { return "text " + std::to_string(number); }
 
-// Files that were made, lower files with two names, files without a name: each holds its text_of() and has no name left.
+// Created files, lower files with two names, files without a name: each contains its text_of() and has no name left.
 std::vector<Fd> open_removed_files(const fs::path &root) {
     std::vector<Fd> open;
     const auto keep = [&](Fd file) {
@@ -82,7 +82,7 @@ std::vector<Fd> open_removed_directories(const fs::path &root) {
     return open;
 }
 
-// The numbers of those that are not as they were left.
+// The numbers of those whose state changed.
 std::vector<size_t> changed(const std::vector<Fd> &open, const std::vector<Fd> &stood_in) {
     std::vector<size_t> found;
     struct stat status{};
@@ -98,7 +98,7 @@ std::vector<size_t> changed(const std::vector<Fd> &open, const std::vector<Fd> &
     return found;
 }
 
-// What is written to, whatever the kernel has cached of it.
+// Writes to the file, whatever the kernel has cached of it.
 bool can_be_written(const Fd &file) { return ::pwrite(file.get(), "more", 4, 100) == 4 && ::ftruncate(file.get(), 50) == 0; }
 
 }  // namespace
@@ -133,7 +133,7 @@ TEST_CASE("whoever keeps removed files open takes others no descriptor, a new wo
         CHECK(stack.worker() != worker);
         CHECK_FALSE(fs::is_empty(stack.work() / "work"));
     }
-    for (int i = 0; i < 100 && !fs::is_empty(stack.work() / "work"); ++i) ::usleep(100000);  // until the kernel has told of it
+    for (int i = 0; i < 100 && !fs::is_empty(stack.work() / "work"); ++i) ::usleep(100000);  // until the kernel's forget arrives
     CHECK(fs::is_empty(stack.work() / "work"));
     CHECK(fs::is_empty(stack.work() / "links"));
     CHECK(stack.unmount() == 0);

@@ -116,7 +116,7 @@ void same(const std::function<Outcome()> &operation, bool kernel) {
         CHECK(ours == plain);
         CHECK(tree(places.base / "ours") == tree(places.base / "plain"));
         if (kernel) CHECK(at(places.base / "kernel", operation) == ours);
-        // What we left on disk is an upper of overlayfs as well.
+        // What we left on disk must also be a valid upper for overlayfs.
         const std::string seen = tree(places.base / "ours");
         ::umount2((places.base / "ours").c_str(), 0);
         ::umount2((places.base / "kernel").c_str(), MNT_DETACH);

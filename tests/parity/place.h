@@ -1,5 +1,5 @@
-// Three places with the same files: our union, the kernel's overlayfs, a plain directory. Each test does the same at all
-// of them and compares result, errno and the tree that is left. In a private mount namespace; needs root.
+// Three places with the same files: our union, the kernel's overlayfs, a plain directory. Each test does the same at all of
+// them and compares result, errno and the resulting tree. In a private mount namespace; needs root.
 #pragma once
 
 #include <filesystem>
@@ -11,22 +11,22 @@
 
 namespace parity {
 
-// What an operation gave: its value or -errno.
+// The result of an operation: its value or -errno.
 using Outcome = std::string;
 
-// The union's program: $UNIONFS, else build/unionfs. An absolute path.
+// The union's program as an absolute path: $UNIONFS, or build/unionfs.
 std::string program();
 
-// What the layers of all tests lie on (support::Backing): $PARITY_BACKING, else `tmpfs`.
+// The file system of the layers in all tests (support::Backing): $PARITY_BACKING, or `tmpfs`.
 std::string backing();
 
-// The reason why this can't be done here; empty when it can.
+// The reason why these tests can't run here; empty if they can.
 std::string missing();
 
-// What each test is done with: values of mode=, the last with io_uring=on where the kernel has it.
+// The modes for each test: values of mode=, the last with io_uring=on if the kernel has it.
 std::vector<std::string> modes();
 
-// The working directory while it lives.
+// Changes the working directory for this object's lifetime.
 class WorkingDirectory {
   public:
     explicit WorkingDirectory(const std::filesystem::path &directory) { std::filesystem::current_path(directory); }
@@ -38,11 +38,11 @@ class WorkingDirectory {
     std::filesystem::path before_ = std::filesystem::current_path();
 };
 
-// Runs `operation` (the working directory is the place's root) at each place. `kernel` false: overlayfs can't do it, and
-// only the plain directory is the judge. Fails the test that runs where ours differs.
+// Runs `operation` at each place, with the place's root as working directory. `kernel` false: overlayfs can't do it, so the
+// only reference is the plain directory. Fails the running test if our union differs.
 void same(const std::function<Outcome()> &operation, bool kernel = true);
 
-// The errno's name-free form of a call's result.
+// A call's result, with the errno if it failed.
 Outcome result(long value);
 
 }  // namespace parity

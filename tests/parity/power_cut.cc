@@ -1,5 +1,5 @@
-// The power goes before each system call that changes the upper. What is mounted then shows the operation done or not
-// done, and nothing between; overlayfs sees the same.
+// Simulates a power cut before each system call that changes the upper. The next mount shows the operation done or not done,
+// and nothing in between; overlayfs sees the same.
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/mount.h>
@@ -23,15 +23,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// How both are mounted.
+// The mount options of both.
 struct Mounts {
     const char *ours = "";
-    const char *kernel = nullptr;  // null: overlayfs is not asked
+    const char *kernel = nullptr;  // null: skip overlayfs
 };
 
 struct Scenario {
     const char *name;
-    std::function<bool()> operation;  // in the mount's root; a single one, as a client sees it
+    std::function<bool()> operation;  // runs in the mount's root; a single operation from a client's view
 };
 
 void put(const fs::path &path, std::string_view text) { std::ofstream(path) << text; }
@@ -45,7 +45,7 @@ bool exchange(const char *one, const char *two) {
     return ::syscall(SYS_renameat2, AT_FDCWD, one, AT_FDCWD, two, RENAME_EXCHANGE) == 0;
 }
 
-// What happens first, one after the other, all of it watched.
+// A sequence of operations, all under the cutter.
 std::vector<Scenario> scenarios() {
     return {
         {"append to a lower file", [] { return write_to("file", O_APPEND, "more"); }},
@@ -77,7 +77,7 @@ std::vector<Scenario> scenarios() {
     };
 }
 
-// What the index of hard links sees. overlayfs, which does not read it, is not asked.
+// Operations that depend on the index of hard links. Skips overlayfs, which does not read it.
 std::vector<Scenario> hard_link_scenarios() {
     return {
         {"unlink a name of a lower hard link", [] { return ::unlink("untouched") == 0; }},
@@ -160,7 +160,7 @@ void copy_disk(const fs::path &from, const fs::path &to) {
     if (!exit || exit->status != 0) throw std::runtime_error("cp failed");
 }
 
-// Names with one st_ino that are not one file: what is written by one does not show by the others.
+// Names with the same st_ino that are different files: a write through one does not show through the others.
 std::string torn(const fs::path &root) {
     std::map<ino_t, std::vector<fs::path>> files;
     for (const auto &entry : fs::recursive_directory_iterator(root)) {
@@ -176,7 +176,7 @@ std::string torn(const fs::path &root) {
     return found;
 }
 
-// What is seen when that disk is mounted after the cut, by us, and by overlayfs unless it is left out.
+// What our union shows when that disk is mounted after the cut, and what overlayfs shows unless it is skipped.
 std::pair<std::string, std::string> seen_after(const Directories &directories, const fs::path &disk, const Mounts &mounts) {
     const auto exit =
         base::run({.argv = {parity::program(), "-o", directories.layers(disk) + mounts.ours, directories.base / "again"},
@@ -209,7 +209,7 @@ void cut_at_each_change(const std::vector<Scenario> &scenarios, const Mounts &mo
     for (int i = 0; i < 500 && (::stat((directories.base / "ours").c_str(), &at) != 0 || at.st_dev == below.st_dev); ++i)
         ::usleep(10000);
     REQUIRE(at.st_dev != below.st_dev);
-    // Looking at a name of a hard link brings it to the upper, so those are looked at only in a copy.
+    // A look at a name of a hard link copies it up, so the test looks at those only in a copy.
     const auto now = [&] {
         if (mounts.kernel != nullptr) return parity::tree(directories.base / "ours");
         const fs::path copy = directories.base / "cuts/now";

@@ -1,4 +1,4 @@
-// A union without an upper: nothing in it ever changes, so in throughput mode the kernel has its files from the layers.
+// A union without an upper never changes, so in throughput mode the kernel reads its files directly from the layers.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -21,7 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Two lowers, merged by ours at `ours` and by overlayfs at `kernel`, while it lives.
+// Two lowers, merged by ours at `ours` and by overlayfs at `kernel`, for this object's lifetime.
 struct Merged {
     fs::path base;
     std::optional<support::Backing> disk{};
@@ -50,7 +50,7 @@ struct Merged {
     }
 };
 
-// What the daemon of the mount has read; its options hold the directory's name.
+// The bytes that the mount's daemon has read. Finds the daemon by the directory in its options.
 uint64_t read_by_daemon(const fs::path &base) {
     uint64_t bytes = 0;
     for (const auto &entry : fs::directory_iterator("/proc")) {
@@ -89,7 +89,7 @@ TEST_CASE("a union without an upper reads as overlayfs does, and can't be writte
     if (mode == "store")
         CHECK(read > 300000);
     else
-        CHECK(read < 100000);  // the requests alone: the kernel read the layers' files itself
+        CHECK(read < 100000);  // only the requests: the kernel read the layers' files itself
     CHECK(::open((merged.base / "ours/d/big").c_str(), O_WRONLY | O_CLOEXEC) == -1);
     CHECK(errno == EROFS);
 }

@@ -1,4 +1,4 @@
-// A copy-up where lower and upper lie on one file system that shares extents: the copy takes no room of its own.
+// A copy-up where lower and upper are on one file system that shares extents: the copy takes no space.
 #include <fcntl.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
@@ -65,7 +65,7 @@ class OnXfs {
     std::optional<support::LoopDevice> loop_;
 };
 
-// Bytes of a file that lie in extents which another file has too.
+// The number of bytes in extents that the file shares with another.
 uint64_t shared_bytes(const std::string &path) {
     const base::Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     constexpr unsigned most = 256;

@@ -1,4 +1,4 @@
-// What the union refuses, with which words: exit status 1, one line, nothing mounted.
+// What the union refuses, and the messages: exit status 1, one line, nothing mounted.
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Directories in /tmp/refuse-…, which is the working directory while it lives.
+// Directories in /tmp/refuse-…, the working directory for this object's lifetime.
 struct Here {
     fs::path before = fs::current_path(), base;
     std::string program = parity::program();
@@ -27,7 +27,7 @@ struct Here {
         fs::current_path(base);
         for (const char *directory : {"a", "b/in", "c", "m", "plain", "other"}) fs::create_directories(directory);
         std::ofstream("file") << "x";
-        REQUIRE(::mount("plain", "plain", "ramfs", 0, nullptr) == 0);  // takes no attributes
+        REQUIRE(::mount("plain", "plain", "ramfs", 0, nullptr) == 0);  // has no extended attributes
         REQUIRE(::mount("other", "other", "tmpfs", 0, nullptr) == 0);
         for (const char *directory : {"plain/upper", "plain/work", "other/work"}) fs::create_directory(directory);
     }
@@ -39,7 +39,7 @@ struct Here {
         ::rmdir(base.c_str());
     }
 
-    // The line that is said, with the directory's name taken out.
+    // The printed line, without the directory's name.
     std::string refusal(const std::vector<std::string> &words) const {
         std::vector<std::string> argv{program};
         argv.insert(argv.end(), words.begin(), words.end());

@@ -1,4 +1,4 @@
-// What an upper keeps from one mount to the next.
+// What an upper preserves from one mount to the next.
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -67,7 +67,7 @@ TEST_CASE("upper, copied-up and lower objects keep st_ino over a remount, and al
     CHECK(changed.at("linked") == changed.at("linked-too"));
     std::set<ino_t> distinct;
     for (const auto &[name, number] : changed) distinct.insert(number);
-    CHECK(distinct.size() == changed.size() - 1);  // but for linked-too
+    CHECK(distinct.size() == changed.size() - 1);  // except linked-too
 
     for (int i = 0; i < 2; ++i) {
         REQUIRE(stack.unmount() == 0);
@@ -139,7 +139,7 @@ TEST_CASE("a union is remounted read-only and back by its program, as mount(8) c
           "unionfs: remount '" + stack.root().string() + "': Invalid argument; nothing is mounted there\n");
 }
 
-// Upper and lower are two file systems, which number alike.
+// Upper and lower are two file systems with overlapping inode numbers.
 TEST_CASE("the root and files without a name have a st_ino of their own too") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
     Mounted stack("store");

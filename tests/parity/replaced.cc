@@ -1,5 +1,5 @@
-// Somebody puts another object where a layer's known file was, by a directory that everybody may write to. The union opens by
-// name, as root: it must not show or change what the name leads to now.
+// An attacker replaces a layer's known file with another object, in a directory that everybody may write to. The union opens by
+// name, as root: it must not show or change the object that now has the name.
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/stat.h>
@@ -30,7 +30,7 @@ void write_text(const fs::path &path, std::string_view text, mode_t mode) {
     ::chmod(path.c_str(), mode);
 }
 
-// What reading gave; "-errno" where it failed.
+// What was read, or "-errno" if it failed.
 std::string content(const fs::path &path) {
     std::array<char, 64> bytes{};
     const base::Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -43,7 +43,7 @@ bool append(const fs::path &path) {
     return fd && ::write(fd.get(), "x", 1) == 1;
 }
 
-// Ends after a while whatever hangs.
+// Ends a process that hangs, after a while.
 std::string append_in_child(const fs::path &path) {
     const pid_t child = ::fork();
     if (child == 0) {
@@ -76,7 +76,7 @@ TEST_CASE("a root-only file moved onto a known name of a layer is neither shown 
         REQUIRE(fs::file_size(m.root() / "open" / name) == 8);
         fs::rename(layer / "open" / (std::string("secret-") + name), layer / "open" / name);
     }
-    // By the owner of what was there: root might open the new file once the kernel has looked it up again.
+    // Done by the owner of the old file: root might open the new file after the kernel has looked it up again.
     const pid_t child = ::fork();
     if (child == 0) {
         ::alarm(20);
@@ -151,8 +151,8 @@ TEST_CASE("a FIFO put on a known name of the upper is another object, not an err
 
 namespace {
 
-// By the owner of `mine`: changes it through the union while its name and that of root's file are exchanged beneath. Ends with 1
-// when root's file was changed, 2 when nothing of this could be done.
+// Run by the owner of `mine`: changes it through the union while its name and that of root's file are exchanged beneath. Exits
+// with 1 if root's file was changed, 2 if no attempt succeeded.
 int change_while_exchanged(const fs::path &layer, const fs::path &seen) {
     ::alarm(60);
     if (::setgid(1000) != 0 || ::setuid(1000) != 0) return 2;

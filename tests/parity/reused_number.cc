@@ -1,5 +1,5 @@
-// An inode's number that a layer gives to the next object, which ext4 does at once and tmpfs never: what is new must not be
-// taken for what had the number before.
+// Inode numbers that a layer reuses for the next object, which ext4 does at once and tmpfs never: the new object must not be
+// taken for the old one.
 #include <sys/stat.h>
 #include <unistd.h>
 

@@ -35,7 +35,7 @@ void populate(const fs::path &root) {
         write_text(root / name, name);
 }
 
-// The same at each place, by somebody who is not root.
+// Does the same at each place as a user other than root.
 void work_in(const fs::path &root) {
     fs::current_path(root);
     fs::remove("file");
@@ -49,7 +49,7 @@ void work_in(const fs::path &root) {
     fs::current_path("/");
 }
 
-// A program of somebody else that its owner's and group's rights go with, in a directory that is copied up whole.
+// A program with set-user-ID and set-group-ID bits that belongs to another user, in a directory that is copied up completely.
 void populate_with_foreign_program(const fs::path &lower) {
     fs::create_directory(lower / "tools");
     write_text(lower / "tools/program", "program");
@@ -67,7 +67,7 @@ std::string copy_up_foreign_program(const fs::path &base) {
     return std::format("copied up: {:o} of {}\n", status.st_mode, status.st_uid);
 }
 
-// What the process that is not root found; a pipe's worth of text.
+// The output of the unprivileged process; at most what a pipe holds.
 std::string as_nobody(const fs::path &base, bool namespaces) {
     std::string said;
     const auto mounted = base::run(
@@ -106,7 +106,7 @@ void enter_namespaces() {
     write_text("/proc/self/gid_map", std::format("0 {} 1", nobody));
 }
 
-// An /etc of our own over the machine's, which is nobody's to change: with the link that fusermount3 wants, or without.
+// Mounts a private overlay on /etc, which must not change: with the link that fusermount3 needs, or without.
 void lay_over_etc(const fs::path &base, bool mtab) {
     const std::string layers = std::format("lowerdir=/etc,upperdir={0}/etc,workdir={0}/etc-work", base.string());
     if (::mount("overlay", "/etc", "overlay", 0, layers.c_str()) < 0) throw std::runtime_error(std::format("/etc: {}", errno));
@@ -114,7 +114,7 @@ void lay_over_etc(const fs::path &base, bool mtab) {
     if (mtab) fs::create_symlink("/proc/self/mounts", "/etc/mtab");
 }
 
-// Goes on as the first process of a PID namespace: what it leaves behind, a daemon that nobody could unmount, ends with it.
+// Continues as the first process of a PID namespace, so that a daemon that nobody can unmount ends with it.
 void enter_pid_namespace() {
     if (::unshare(CLONE_NEWPID) < 0) throw std::runtime_error(std::format("unshare: {}", errno));
     if (const pid_t first = ::fork(); first > 0) {
@@ -124,7 +124,7 @@ void enter_pid_namespace() {
     if (::mount("proc", "/proc", "proc", 0, nullptr) < 0) throw std::runtime_error(std::format("/proc: {}", errno));
 }
 
-// Runs it in a child that has a /dev/fuse that everybody may open, and is nobody.
+// Runs it as nobody in a child whose /dev/fuse is open to everybody.
 std::string without_root(bool namespaces, bool mtab = true) {
     char name[] = "/tmp/rootless-XXXXXX";
     REQUIRE(::mkdtemp(name) != nullptr);
@@ -132,7 +132,7 @@ std::string without_root(bool namespaces, bool mtab = true) {
     std::optional<support::Backing> disk(std::in_place, base, parity::backing());
     for (const char *directory : {"bin", "ours", "plain", "kernel", "lower", "upper", "work", "etc", "etc-work"})
         fs::create_directory(base / directory);
-    fs::copy_file(parity::program(), base / "bin/unionfs");  // a build directory need not be anybody's
+    fs::copy_file(parity::program(), base / "bin/unionfs");  // other users may not reach the build directory
     populate(base / "lower");
     populate(base / "plain");
     for (const auto &entry : fs::recursive_directory_iterator(base)) ::lchown(entry.path().c_str(), nobody, nobody);
@@ -151,7 +151,7 @@ std::string without_root(bool namespaces, bool mtab = true) {
             write_text(result, "");
             ::chown(result.c_str(), nobody, nobody);
             if (::setgid(nobody) != 0 || ::setuid(nobody) != 0) throw std::runtime_error("setuid");
-            (void)::prctl(PR_SET_DUMPABLE, 1);  // else its maps are root's
+            (void)::prctl(PR_SET_DUMPABLE, 1);  // otherwise its maps belong to root
             if (namespaces) enter_namespaces();
             said = as_nobody(base, namespaces);
         } catch (const std::exception &error) {

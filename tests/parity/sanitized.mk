@@ -1,6 +1,6 @@
-# The parity suite, crashes and power cuts included, against sanitized builds of the union; included from tests/tests.mk.
-# What a sanitizer says goes into files, for the daemon has no terminal, and a worker that ends is replaced. Two tests are
-# left out: one is of resident memory, which is the sanitizer's, and one of a message whose end is libc's, here glibc's.
+# The parity suite, with crashes and power cuts, against sanitized builds of the union; included from tests/tests.mk. Sanitizer
+# reports go to files, because the daemon has no terminal, and a worker that ends is replaced. Two tests are excluded: one
+# measures resident memory, which a sanitizer changes, and one checks a message whose end comes from libc, here glibc.
 
 $(BUILD)/sanitized-union/unionfs: $(call objects,$(MOUNTS) $(UNIONFS) $(STAGE1) stage1/main.cc)
 	@mkdir -p $(@D)

@@ -1,4 +1,4 @@
-// Set-ID bits: who writes to a file takes them, whatever the call, unless he could set them himself.
+// Set-ID bits: a write to a file clears them, whatever the call, unless the writer could set them himself.
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/falloc.h>
@@ -71,7 +71,7 @@ const std::vector<Operation> operations{
      }},
 };
 
-// The errno that `work` leaves, 0 for none.
+// The errno after `work`, 0 if it succeeds.
 std::string as(const User &user, const std::function<void()> &work) {
     const pid_t child = ::fork();
     if (child == 0) {
@@ -92,7 +92,7 @@ std::string mode_of(const char *path) {
 
 constexpr const char *path = "directory/a-program";
 
-// With the bits, and known to the kernel as it is now.
+// Sets the bits, and makes the kernel cache the current state.
 void make_program(uid_t owner, gid_t group, mode_t mode) {
     ::unlink(path);
     {
@@ -135,7 +135,7 @@ TEST_CASE("chown to nobody by the owner takes set-ID bits") {
 }
 TEST_CASE("an access ACL by an owner who is not of the group takes set-group-ID") {
     same([] {
-        // acl(5): version 2; the owner rwx, user 1002 r, the group, the mask, the others.
+        // acl(5): version 2; owner rwx, user 1002 r, then group, mask, others.
         struct [[gnu::packed]] {
             uint32_t version = 2;
             struct [[gnu::packed]] {

@@ -1,4 +1,4 @@
-// The option stale_readers: what it costs those who have a lower file open when it is first changed, and nobody else.
+// The option stale_readers: it affects only those who have a lower file open when it is first changed.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>

@@ -1,4 +1,4 @@
-// What is mounted on a layer, above all the union itself: hidden as overlayfs hides it, or followed where that is asked for.
+// Mounts on a layer, in particular the union itself: hidden as in overlayfs, or followed on request.
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -29,7 +29,7 @@ std::string content(const fs::path &path) {
     return {(std::istreambuf_iterator<char>(file)), {}};
 }
 
-// A tmpfs with one file, while it lives.
+// A tmpfs with one file, for this object's lifetime.
 class Submount {
   public:
     explicit Submount(fs::path at) : at_(std::move(at)) {
@@ -50,7 +50,7 @@ void mount_kernel(const Mounted &stack) {
     REQUIRE(::mount("overlay", (stack.base() / "kernel").c_str(), "overlay", MS_RDONLY, layers.c_str()) == 0);
 }
 
-// All names beneath a directory, and the errno instead of a name where one can't be looked at; 1,000 at most.
+// All names beneath a directory, at most 1,000; an errno in place of a name that can't be looked up.
 std::set<std::string> names_beneath(const fs::path &root) {
     std::set<std::string> names;
     std::vector<fs::path> left{root};
@@ -69,7 +69,7 @@ std::set<std::string> names_beneath(const fs::path &root) {
     return names;
 }
 
-// Whether the daemon ends by itself, half a minute at most.
+// Whether the daemon ends by itself within half a minute.
 bool ends(const Mounted &stack) {
     siginfo_t info{};
     for (int i = 0; i < 300 && info.si_pid == 0; ++i) {
@@ -128,7 +128,7 @@ TEST_CASE("a union that is mounted inside its own lower shows no union in itself
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
     const std::string mode = GENERATE("store", "throughput");
     const std::string options = GENERATE("", "submounts=hide", "submounts=follow");
-    const bool is_shared = GENERATE(false, true);  // what is mounted in one peer comes to the others, mount_namespaces(7)
+    const bool is_shared = GENERATE(false, true);  // a mount in one peer propagates to the others, mount_namespaces(7)
     CAPTURE(mode, options, is_shared);
     Mounted stack(mode);
     fs::create_directories(stack.lower() / "m/inside");
@@ -179,7 +179,7 @@ TEST_CASE("an upper and its workdir may lie in a lower, where they are told as a
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
     const std::string mode = GENERATE("store", "throughput");
     CAPTURE(mode);
-    const Mounted places(mode);  // for its directories
+    const Mounted places(mode);  // provides the directories
     const fs::path lower = places.base() / "disk";
     fs::create_directories(lower / "d");
     write_text(lower / "d/file", "lower");

@@ -1,4 +1,4 @@
-// What a daemon of stage 1 goes through: switch_root moves /proc away from the root that it still has.
+// The situation of a daemon of stage 1: switch_root moves /proc away from the daemon's root.
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -33,7 +33,7 @@ int run(const std::string &options, const fs::path &at) {
     return status;
 }
 
-// What root may do that others may not: keep set-ID bits, and see trusted attributes.
+// What only root may do: keep set-ID bits, and see trusted attributes.
 std::string seen_by_root(const fs::path &root) {
     const std::string path = root / "file";
     const base::Fd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));

@@ -1,5 +1,5 @@
-// Times that change only when something changes: a copy-up is none, and neither is a look. tar(1) finds fault with a file or
-// directory whose ctime differs after it was read.
+// Timestamps change only when something changes; a copy-up or a lookup doesn't count. tar(1) complains if a ctime differs after
+// it has read the file or directory.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -41,13 +41,13 @@ All stat_all(const fs::path &root, const std::set<std::string> &names) {
         struct stat status{};
         if (::lstat((root / name).c_str(), &status) < 0) continue;
         const bool directory = S_ISDIR(status.st_mode);
-        const nlink_t links = directory ? 0 : status.st_nlink;  // a directory's tells nothing
+        const nlink_t links = directory ? 0 : status.st_nlink;  // meaningless for a directory
         found[name] = {status.st_mtim, status.st_ctim, status.st_size, links, directory};
     }
     return found;
 }
 
-// What there is to begin with, read from the layer: reading a directory of the mount asks for attributes anew.
+// The initial state, read from the layer, because reading a directory of the mount makes the kernel ask for attributes again.
 std::set<std::string> names_in(const fs::path &layer) {
     std::set<std::string> names{"."};
     for (const auto &entry : fs::recursive_directory_iterator(layer)) names.insert(entry.path().lexically_relative(layer));
@@ -63,7 +63,7 @@ void read_all(const fs::path &root) {
 
 bool same_time(const timespec &one, const timespec &two) { return one.tv_sec == two.tv_sec && one.tv_nsec == two.tv_nsec; }
 
-// Files by mtime, directories by ctime too: a copy-up is a change of the file's.
+// Compares files by mtime and directories also by ctime, because a copy-up changes the file's ctime.
 std::set<std::string> changed_between(const All &before, const All &after) {
     std::set<std::string> names;
     for (const auto &[name, seen] : after) {
@@ -148,8 +148,8 @@ TEST_CASE("times and sizes are the same before and after a read, and a copy-up c
     }
 }
 
-// On an ext3, whose clock ticks every few milliseconds: the two changes have one ctime there. Elsewhere Linux 6.13 gives what
-// changes after a look a later one, and a directory's own change could not be taken for the copy-up's.
+// On an ext3, whose clock ticks every few milliseconds, both changes get the same ctime. Elsewhere Linux 6.13 gives a change
+// after a lookup a later ctime, so a directory's own change can't be taken for the copy-up's.
 TEST_CASE("a directory's own change is seen however soon it comes after a copy-up in it") {
     if (const std::string reason = parity::missing() + support::loop_devices_missing(); !reason.empty()) SKIP(reason);
     const std::string mode = GENERATE("store", "throughput");
@@ -167,7 +167,7 @@ TEST_CASE("a directory's own change is seen however soon it comes after a copy-u
     };
     for (int i = 0; i < files; ++i) {
         CAPTURE(i);
-        ::usleep(20000);  // a tick, and more
+        ::usleep(20000);  // more than a tick
         const timespec before = look();
         fs::permissions(directory / std::to_string(i), fs::perms::owner_all);
         CHECK(same_time(look(), before));

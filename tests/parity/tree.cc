@@ -22,7 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr time_t long_ago = 1'000'000'000;  // what populate() sets is no later
+constexpr time_t long_ago = 1'000'000'000;  // populate() sets no later time
 
 void write_file(const fs::path &path, std::string_view text) { std::ofstream(path) << text; }
 
@@ -49,7 +49,7 @@ std::string attributes(const fs::path &path) {
     return text;
 }
 
-// Where its data lies, by SEEK_DATA and SEEK_HOLE. On xfs that tells what was allocated ahead of the end, by speed and luck.
+// Where its data is, by SEEK_DATA and SEEK_HOLE. On xfs that includes preallocation past the end, which depends on timing.
 std::string extents(const base::Fd &file, off_t size) {
     std::string text;
     if (backing() == "xfs") return text;

@@ -1,4 +1,4 @@
-// Who goes through directories without a look at their files is listed those bare; what is shown is the same.
+// A caller that walks directories without looking at their files gets plain listings, and sees the same content.
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/mount.h>
@@ -78,7 +78,7 @@ void make_lower(const fs::path &lower) {
     }
 }
 
-// Of each kind of change some, all over the tree.
+// Several changes of each kind, all over the tree.
 void change(const fs::path &root) {
     for (int i = 0; i < directories; i += 3) {
         const fs::path directory = root / std::format("package-{}", i) / "share";
@@ -92,7 +92,7 @@ void change(const fs::path &root) {
     }
 }
 
-// A stack over the lower in each mode, not mounted yet; nobody drops what the kernel has cached of it.
+// A stack over the lower in each mode, not yet mounted; no other test drops its kernel caches.
 void in_each_mode(const std::function<void(Mounted &)> &test) {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
     const support::CachesKept warm;
@@ -104,7 +104,7 @@ void in_each_mode(const std::function<void(Mounted &)> &test) {
     }
 }
 
-// Requests of one kind since the mount; debug output tells of each.
+// The number of requests of one kind since the mount, from the debug output.
 long requests(const Mounted &mounted, std::string_view operation) {
     const std::string log = mounted.log(), wanted = std::format("opcode: {} ", operation);
     long count = 0;
@@ -149,6 +149,6 @@ TEST_CASE("a walk that turns to the files of a directory that it was listed bare
     for (int i = 0; i < directories / 2; ++i) list(m.root() / std::format("package-{}", i), false, tree);
     const long before = requests(m, "LOOKUP");
     for (int i = directories / 2; i < directories; ++i) list(m.root() / std::format("package-{}", i), true, tree);
-    CHECK(requests(m, "LOOKUP") - before - directories / 2 <= 2 * (files + 1));  // but for the packages' own names
+    CHECK(requests(m, "LOOKUP") - before - directories / 2 <= 2 * (files + 1));  // except the packages' own names
     CHECK(looked_up(tree) == tree);
 }

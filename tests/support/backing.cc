@@ -22,19 +22,19 @@ namespace {
 
 constexpr uint64_t enough_bytes = uint64_t{2} << 30;
 
-// How one is made in a file, whose path comes last.
+// The command that makes one in a file; the file's path is appended.
 struct Kind {
     const char *name;
     std::vector<std::string> make;
     const char *mount_options;
-    uint64_t own_bytes;  // what a small one needs for itself
+    uint64_t own_bytes;  // its own overhead on a small disk
 };
 
 const Kind *kind_of(const std::string &name) {
     static const std::array<Kind, 4> known{
         {{"ext4", {"mke2fs", "-q", "-t", "ext4", "-m", "0", "-E", "lazy_itable_init=1,nodiscard"}, "noinit_itable", 2 << 20},
          {"ext3", {"mke2fs", "-q", "-t", "ext3", "-m", "0", "-E", "lazy_itable_init=1,nodiscard"}, "noinit_itable", 2 << 20},
-         {"xfs", {"mkfs.xfs", "-q", "-K"}, "", 300 << 20},  // mkfs.xfs(8) makes no smaller one
+         {"xfs", {"mkfs.xfs", "-q", "-K"}, "", 300 << 20},  // the minimum of mkfs.xfs(8)
          {"btrfs", {"mkfs.btrfs", "-q", "-K"}, "", 128 << 20}}};
     const auto found = std::ranges::find(known, name, &Kind::name);
     return found == known.end() ? nullptr : &*found;
@@ -46,12 +46,12 @@ void mount_or_throw(const std::string &source, const std::filesystem::path &dire
         throw std::runtime_error(std::format("mount {} at '{}': {}", kind, directory.string(), std::strerror(errno)));
 }
 
-// Without a size it tells no room, and the union's mode=auto has nothing to go by.
+// A tmpfs without a size reports no free space, and the union's mode=auto needs that number.
 void mount_tmpfs(const std::filesystem::path &directory, uint64_t room_bytes) {
     mount_or_throw("backing", directory, "tmpfs", std::format("mode=755,size={}", room_bytes == 0 ? enough_bytes : room_bytes));
 }
 
-// In memory, by a loop device that frees itself with its last mount.
+// In memory, on a loop device that is freed with its last mount.
 void mount_image(const std::filesystem::path &directory, const Kind &kind, uint64_t room_bytes) {
     const base::Fd image(::memfd_create(kind.name, MFD_CLOEXEC));
     std::vector<std::string> make = kind.make;

@@ -1,12 +1,12 @@
-// The kernel's caches of names and inodes are one for the machine: who counts what a warm one saves keeps others from
-// dropping them meanwhile.
+// The whole machine shares the kernel's caches of names and inodes. A test that counts what a warm cache saves has to keep
+// other tests from dropping them.
 #pragma once
 
 #include "mounts/base/fd.h"
 
 namespace support {
 
-// While it lives nobody drops them by drop_caches().
+// While this object lives, drop_caches() waits.
 class CachesKept {
   public:
     CachesKept();
@@ -15,7 +15,7 @@ class CachesKept {
     base::Fd lock_;
 };
 
-// Names and inodes, not pages. Waits for those who keep them.
+// Drops names and inodes, not pages. Waits while a test keeps them.
 void drop_caches();
 
 }  // namespace support

@@ -38,21 +38,21 @@ ScratchDirectory::ScratchDirectory() {
 }
 
 ScratchDirectory::~ScratchDirectory() {
-    std::error_code ignored;  // a leftover in /tmp is no test failure
+    std::error_code ignored;  // a leftover in /tmp is not a test failure
     std::filesystem::remove_all(path_, ignored);
 }
 
 LoopDevice::LoopDevice(const std::string &file, LoopOptions options) {
     const base::Fd backing = open_or_raise(file, options.read_only ? O_RDONLY : O_RDWR);
     const base::Fd control = open_or_raise("/dev/loop-control", O_RDWR);
-    // Between asking for a free one and taking it somebody else may: then ask again.
+    // Another process may take the free device between the query and the open; then try again.
     for (int tries = 0; tries < 100; ++tries) {
         const int number = ::ioctl(control.get(), LOOP_CTL_GET_FREE);
         if (number < 0) raise("get a free loop device");
         path_ = std::format("/dev/loop{}", number);
-        // The loop driver makes it read-only when this descriptor is.
+        // The loop device is read-only if this descriptor is.
         device_ = base::Fd(::open(path_.c_str(), (options.read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC));
-        if (!device_ && errno == ENXIO) continue;  // somebody is just giving it back
+        if (!device_ && errno == ENXIO) continue;  // another process is releasing it
         if (!device_) raise("open " + path_);
         loop_config config{};
         config.fd = static_cast<uint32_t>(backing.get());
@@ -98,7 +98,7 @@ uint64_t fingerprint(const std::string &path) {
     uint64_t offset = 0;
     for (;;) {
         const off_t data = ::lseek(fd.get(), static_cast<off_t>(offset), SEEK_DATA);
-        if (data < 0) break;  // holes only
+        if (data < 0) break;  // only holes
         offset = static_cast<uint64_t>(data) / chunk.size() * chunk.size();
         const ssize_t n = ::pread(fd.get(), chunk.data(), chunk.size(), static_cast<off_t>(offset));
         if (n < 0) raise("read " + path);

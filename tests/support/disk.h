@@ -1,5 +1,5 @@
-// Disks for tests: scratch directories, image files and loop devices that go away with their owner. Needs root; who hasn't
-// got it skips with loop_devices_missing().
+// Disks for tests: scratch directories, image files and loop devices, which their owner removes. Needs root; without it a test
+// skips by loop_devices_missing().
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,7 @@ struct LoopOptions {
     bool read_only = false;
 };
 
-// A loop device over `file`, ours alone. Throws std::system_error when the kernel has none to give.
+// A loop device over `file`, for this object alone. Throws std::system_error if the kernel has none left.
 class LoopDevice {
   public:
     explicit LoopDevice(const std::string &file, LoopOptions options = {});
@@ -41,14 +41,14 @@ class LoopDevice {
     base::Fd device_;
 };
 
-// Why loop devices cannot be had here; empty: they can.
+// The reason why loop devices are not available here; empty if they are.
 std::string loop_devices_missing();
 
 void make_sparse_file(const std::string &path, uint64_t size_bytes);
 void write_bytes(const std::string &path, uint64_t offset, const std::string &bytes);
-void punch_hole(const std::string &path, uint64_t offset, uint64_t length);  // it reads as zeros then
+void punch_hole(const std::string &path, uint64_t offset, uint64_t length);  // the range reads as zeros afterwards
 
-// Of the content; holes count as the zeros that they read as.
+// Covers the content; holes count as zeros.
 uint64_t fingerprint(const std::string &path);
 
 }  // namespace support

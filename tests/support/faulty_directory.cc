@@ -26,13 +26,13 @@ using Call = FaultyDirectory::Call;
 
 struct FaultyDirectory::State {
     std::string backing;
-    std::mutex mutex;                   // over all below
-    std::deque<std::string> paths{{}};  // of node id 1 and so on, from the backing directory
+    std::mutex mutex;                   // protects the following members
+    std::deque<std::string> paths{{}};  // by node ID, which starts at 1; relative to the backing directory
     std::map<std::string, fuse_ino_t> ids{{{}, FUSE_ROOT_ID}};
     Call call{};
     std::string name;
     int error = 0;
-    std::optional<FuseMount> mount;  // last: its thread ends before the rest goes
+    std::optional<FuseMount> mount;  // last, so that its thread ends before the other members go
 
     std::string path_of(fuse_ino_t id) {
         const std::lock_guard lock(mutex);
@@ -54,7 +54,7 @@ namespace {
 
 struct Asked {
     FaultyDirectory::State &state;
-    std::string path, full;  // from the backing directory, and with it
+    std::string path, full;  // relative to the backing directory, and absolute
     Asked(fuse_req_t request, fuse_ino_t id, const char *name = nullptr)
         : state(*static_cast<FaultyDirectory::State *>(::fuse_req_userdata(request))),
           path(state.path_of(id) + (name == nullptr ? std::string{} : "/" + std::string(name))),

@@ -1,5 +1,5 @@
-// A directory on a file system that misbehaves: FUSE over another directory, of which a kind of call answers an error for the
-// names that it is told. The kernel caches nothing of it, so that each look comes here. Read-only.
+// A directory on a faulty file system: FUSE over another directory, where one kind of call fails for chosen names. Read-only.
+// The kernel caches nothing of it, so that every lookup reaches this code.
 #pragma once
 
 #include <memory>
@@ -11,13 +11,13 @@ class FaultyDirectory {
   public:
     enum class Call { lookup, attributes, open_directory, list_xattrs, get_xattr };
 
-    // Mounted on the empty directory `mount_point`; shows what `backing` holds.
+    // Mounts on the empty directory `mount_point` and shows the content of `backing`.
     FaultyDirectory(const std::string &backing, const std::string &mount_point);
     FaultyDirectory(const FaultyDirectory &) = delete;
     FaultyDirectory &operator=(const FaultyDirectory &) = delete;
     ~FaultyDirectory();
 
-    // From now on that call for objects of that last name fails; error 0: none does.
+    // From now on that call fails with `error` for objects with that last name; error 0: it works again.
     void fail(Call call, const std::string &name, int error);
 
     struct State;

@@ -21,10 +21,10 @@ namespace support {
 struct FaultyFile::State {
     base::Fd backing;
     std::string mount_point;
-    mutable std::mutex mutex;  // over all below
+    mutable std::mutex mutex;  // protects the following members
     std::optional<uint64_t> bad_read, bad_write;
     std::vector<RecordedWrite> record;
-    std::optional<FuseMount> mount;  // last: its thread ends before the rest goes
+    std::optional<FuseMount> mount;  // last, so that its thread ends before the other members go
 };
 
 namespace {
@@ -69,7 +69,7 @@ void getattr(fuse_req_t request, fuse_ino_t inode, fuse_file_info *) {
 }
 
 void open(fuse_req_t request, fuse_ino_t, fuse_file_info *info) {
-    info->direct_io = 1;  // each request of the loop device comes here, in its order
+    info->direct_io = 1;  // every request of the loop device comes here, in order
     ::fuse_reply_open(request, info);
 }
 

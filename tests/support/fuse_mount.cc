@@ -23,8 +23,8 @@ FuseMount::FuseMount(const fuse_lowlevel_ops &operations, void *userdata, std::s
 }
 
 FuseMount::~FuseMount() {
-    // By force: a copy of the mount may live on in somebody's mount namespace, and the loop with it, without end. It sees an
-    // error and ends; only then may its descriptor be closed.
+    // Force the unmount: a copy of the mount may survive in another mount namespace, and the loop would never end. The loop
+    // sees an error and ends; only then is it safe to close its descriptor.
     ::fuse_session_exit(session_);
     (void)::umount2(mount_point_.c_str(), MNT_DETACH | MNT_FORCE);
     thread_.join();

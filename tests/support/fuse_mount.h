@@ -1,4 +1,4 @@
-// A FUSE file system of a test's own: mounted, and served by a thread, until it goes out of scope.
+// A test's own FUSE file system: mounted, and served by a thread, until it goes out of scope.
 #pragma once
 
 #include <string>
@@ -11,7 +11,8 @@ namespace support {
 
 class FuseMount {
   public:
-    // On the empty directory `mount_point`. `userdata` is what fuse_req_userdata(3) gives the operations; both outlive this.
+    // Mounts on the empty directory `mount_point`. fuse_req_userdata(3) gives `userdata` to the operations; both must outlive
+    // this.
     FuseMount(const fuse_lowlevel_ops &operations, void *userdata, std::string mount_point);
     FuseMount(const FuseMount &) = delete;
     FuseMount &operator=(const FuseMount &) = delete;

@@ -70,7 +70,7 @@ Nix::Nix(const std::string &suite) {
     if (::geteuid() != 0) SKIP("Nix builds without build users need root");
     bin_ = fs::path(lines(found->output).at(0)).parent_path();
     options_ = {"--option", "sandbox", "false", "--option", "substituters", "", "--option", "build-users-group", ""};
-    // Debian's later ones have a hook that starts itself by name, and a shell in the sandbox that this machine has not.
+    // Debian's later versions have a hook that starts itself by name, and a sandbox shell that this machine does not have.
     if (suite != "bookworm") options_.insert(options_.end(), {"--option", "build-hook", "", "--option", "sandbox-paths", ""});
 }
 
@@ -81,7 +81,7 @@ std::string Nix::configuration() const {
 }
 
 std::vector<std::string> Nix::argv(const std::string &tool, const std::string &store, std::vector<std::string> words) const {
-    // Among no other processes: --gc looks at every one's descriptors, and stumbles over strange ones.
+    // In a new PID namespace, because --gc inspects the descriptors of all processes and fails on unusual ones.
     std::vector<std::string> all{"unshare", "--pid", "--fork", "--mount-proc", bin_ + "/" + tool, "--store", store};
     all.insert(all.end(), options_.begin(), options_.end());
     all.insert(all.end(), words.begin(), words.end());
@@ -95,7 +95,7 @@ std::string Nix::operator()(const std::string &tool, const std::string &store, s
     INFO(tool << ": " << exit->output);
     REQUIRE(exit->status == 0);
     std::string text = exit->output;
-    // Without a group of builders Nix warns once, on the same stream.
+    // Without a group of builders Nix prints a warning on the same stream.
     if (text.starts_with("warning:")) text.erase(0, text.find('\n') + 1);
     return text;
 }

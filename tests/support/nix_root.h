@@ -1,4 +1,4 @@
-// A target root with a Nix database in it, registrations to load there, and real Nix of several versions to ask about it.
+// A target root with a Nix database, registrations to load there, and real Nix of several versions to query it.
 #pragma once
 
 #include <string>
@@ -11,10 +11,10 @@
 
 namespace nix_test {
 
-// A store path of its own for each number; `name` after the dash.
+// A distinct store path for each number; `name` follows the dash.
 std::string path_of(size_t n, std::string_view name = "package");
 
-// The registration of path `n`. `hash`: 64 times that.
+// The registration of path `n`. `hash`: this digit 64 times.
 std::string entry(size_t n, const std::vector<size_t> &references = {}, std::string_view size = "120", char hash = 'a');
 
 // The first column of all rows of a query, separated by blanks.
@@ -27,28 +27,28 @@ class Root {
     Root &operator=(const Root &) = delete;
     ~Root();
 
-    // `text` becomes /reg in the root, and is loaded.
+    // Writes `text` to /reg in the root and loads it.
     base::Result<stage1::nixdb::RegisterReport> load(const std::string &text,
                                                      mounts::RegisterMode mode = mounts::RegisterMode::automatic) const;
-    // The error of a load; empty: there was none.
+    // The error of a load; empty if it succeeded.
     std::string error(const std::string &text, mounts::RegisterMode mode = mounts::RegisterMode::automatic) const;
     std::string query(const std::string &sql) const { return nix_test::query(database(), sql); }
     std::string database() const { return path + "/nix/var/nix/db/db.sqlite"; }
-    void put(size_t n) const;  // a directory at that store path
+    void put(size_t n) const;  // makes a directory at that store path
 
     std::string path;
 };
 
-// The nix tools of a Debian suite (tests/support/nix-versions). Skips the test when there are none.
+// The Nix tools of a Debian suite (tests/support/nix-versions). Skips the test if there are none.
 class Nix {
   public:
     explicit Nix(const std::string &suite);
-    // What `tool`, at work in the root `store`, says; it must succeed.
+    // The output of `tool`, run on the root `store`; it must succeed.
     std::string operator()(const std::string &tool, const std::string &store, std::vector<std::string> words) const;
-    // The exit status is the caller's to judge.
+    // The same, but the caller checks the exit status.
     int status(const std::string &tool, const std::string &store, std::vector<std::string> words,
                const std::string &input = {}) const;
-    // For who calls it himself: the directory for PATH, and its settings as a nix.conf.
+    // For callers that run it themselves: the directory for PATH, and the settings as a nix.conf.
     [[nodiscard]] const std::string &directory() const { return bin_; }
     [[nodiscard]] std::string configuration() const;
 

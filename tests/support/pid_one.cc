@@ -56,7 +56,7 @@ PidOne::PidOne(const std::string &program, uint64_t memory_bytes) {
 
 PidOne::~PidOne() {
     if (!alive()) return;
-    (void)::kill(pid_, SIGKILL);  // all of its namespace goes with it
+    (void)::kill(pid_, SIGKILL);  // ends its whole namespace
     (void)::waitpid(pid_, nullptr, 0);
 }
 
@@ -102,7 +102,7 @@ size_t PidOne::children() const {
         std::ifstream file(entry.path() / "stat");
         std::string line;
         if (!std::getline(file, line)) continue;
-        // PID (COMM) STATE PPID: comm may hold blanks and brackets (proc(5)).
+        // PID (COMM) STATE PPID: comm may contain blanks and parentheses (proc(5)).
         const char *after = line.c_str() + line.rfind(')');
         if (line.contains(')') && std::atoi(after + 3) == pid_) ++count;
     }

@@ -1,11 +1,11 @@
-// What libblkid finds on a device when nothing hastens it: the reference for mounts::probe().
+// libblkid's findings on a device, without our optimizations: the reference for mounts::probe().
 #pragma once
 
 #include "mounts/devices/device.h"
 
 namespace support {
 
-// Of the device or file open as `fd`. The errno of an unreadable one is left out.
+// Probes the device or file open as `fd`. Omits the errno of an unreadable one.
 mounts::Signature plain_probe(int fd);
 
 }  // namespace support

@@ -26,7 +26,7 @@ base::Fd locked(int how) {
     return fd;
 }
 
-// Puts N back at the end, if it was there before one of us needed Y.
+// Restores N at the end if a test changed it to Y.
 struct PutBack {
     bool needed = false;
     ~PutBack() {

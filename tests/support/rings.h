@@ -1,5 +1,5 @@
-// fuse.enable_uring: whether the kernel gives a new FUSE mount an io_uring. It is one for the whole machine, so tests that
-// run at once keep it apart by a lock.
+// fuse.enable_uring: whether the kernel offers an io_uring to new FUSE mounts. The parameter affects the whole machine, so a
+// lock keeps tests with different values from running at the same time.
 #pragma once
 
 #include <string>
@@ -8,14 +8,14 @@
 
 namespace support {
 
-// The reason why requests can't come over io_uring here; empty when they can.
+// The reason why requests can't come over io_uring here; empty if they can.
 std::string missing_io_uring();
 
-// While it lives the parameter is `allowed`. A mount keeps what it found when it was made.
+// While this object lives the parameter is `allowed`. A mount keeps the value from when it was made.
 class Rings {
   public:
     explicit Rings(bool allowed);
-    ~Rings();  // true stays until the tests end, or until who needs false has his turn
+    ~Rings();  // true stays set until the tests end, or until a test needs false
     Rings(const Rings &) = delete;
     Rings &operator=(const Rings &) = delete;
 

@@ -31,7 +31,7 @@ void Terminal::listen(int timeout_ms) {
     for (pollfd poll{ours_.get(), POLLIN, 0}; ::poll(&poll, 1, timeout_ms) > 0; timeout_ms = 0) {
         const ssize_t n = ::read(ours_.get(), chunk.data(), chunk.size());
         if (n <= 0) return;
-        // How many carriage returns a line ends with is a matter of the terminals that it came through.
+        // The number of carriage returns depends on the terminals along the way.
         std::ranges::copy_if(chunk.begin(), chunk.begin() + n, std::back_inserter(said_), [](char c) { return c != '\r'; });
     }
 }
@@ -67,7 +67,7 @@ Session at_a_terminal(const std::vector<std::string> &argv, const std::string &q
     Session session;
     bool answered = question.empty();
     std::array<char, 4096> chunk;
-    // The program's own limit of time bounds it.
+    // The program's own timeout bounds this loop.
     for (ssize_t n = 0; (n = ::read(fd.get(), chunk.data(), chunk.size())) > 0;) {
         session.screen.append(chunk.data(), static_cast<size_t>(n));
         if (answered || !session.screen.contains(question)) continue;

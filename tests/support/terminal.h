@@ -1,4 +1,4 @@
-// A terminal of our own: we press the keys, the program on its other side talks to a person.
+// A pseudo terminal: the test plays the person at the keyboard, the program runs on the other side.
 #pragma once
 
 #include <functional>
@@ -11,10 +11,10 @@ namespace support {
 
 struct Session {
     int exit_code = -1;
-    std::string screen;  // all that the terminal was sent
+    std::string screen;  // everything sent to the terminal
 };
 
-// A program in a session of its own whose terminal is ours, to its end. Types `answer` when `question` was seen.
+// Runs a program to its end, in a session of its own on such a terminal. Types `answer` when `question` appears.
 Session at_a_terminal(const std::vector<std::string> &argv, const std::string &question = {}, const std::string &answer = {});
 
 class Terminal {
@@ -22,15 +22,15 @@ class Terminal {
     Terminal();  // throws std::system_error
 
     [[nodiscard]] const std::string &path() const { return path_; }
-    // The program's side, for its descriptors 0 to 2. Held here too, so that it never hangs up.
+    // The program's side, for its descriptors 0 to 2. Also kept open here, so that the terminal never hangs up.
     [[nodiscard]] int program_side() const { return program_side_.get(); }
 
-    // Waits until `text` was said after what earlier calls waited for. False: not within the time, or `ended` became true.
+    // Waits until `text` appears after the text that earlier calls waited for. False: timeout, or `ended` became true.
     bool wait_for(const std::string &text, int timeout_s, const std::function<bool()> &ended);
-    // Takes in what was said up to now.
+    // Reads the output that is available now.
     void listen(int timeout_ms);
     void type(const std::string &text) const;
-    // Lines end with a newline alone.
+    // Normalizes line ends to a newline.
     [[nodiscard]] const std::string &said() const { return said_; }
 
   private:

@@ -1,4 +1,4 @@
-// What stage 1 finds and cannot use: each with the words that the person at the console reads.
+// Input that stage 1 can't use, and the exact message that a person at the console reads.
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -33,7 +33,7 @@ std::string refused_input(const std::string &command_line, const std::string &fs
     return message(input.error());
 }
 
-// A tmpfs of our own, unmounted with its owner.
+// A tmpfs that is unmounted with this object.
 class Tmpfs {
   public:
     explicit Tmpfs(const std::string &options) {

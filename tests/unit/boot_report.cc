@@ -1,4 +1,4 @@
-// What `runvm report` shows of a report, which whoever wrote it may have made up.
+// The output of `runvm report` for reports that may be forged.
 #include "hostside/report/boot_report.h"
 
 #include <catch_amalgamated.hpp>
@@ -16,7 +16,7 @@ namespace {
 using Catch::Matchers::ContainsSubstring;
 using hostside::boot_report;
 
-// Of a boot whose mount failed.
+// A report of a boot with a failed mount.
 constexpr std::string_view failed = R"x({"version": 1, "steps": [
  {"phase": "early", "step": "mount", "text": "the kernel's own", "start_us": 1000000, "end_us": 1100000},
  {"phase": "devices", "step": "wait", "text": "vda (8 GiB, serial root)", "start_us": 1100000, "end_us": 1500000},

@@ -1,4 +1,4 @@
-// What `runvm build` reads: a derivation's environment as Nix and shells leave it, and the archive that a guest sends back.
+// The input of `runvm build`: a derivation's environment as Nix and shells leave it, and the archive that a guest sends.
 
 #include <fcntl.h>
 #include <sys/mount.h>
@@ -119,7 +119,7 @@ TEST_CASE("a derivation with structured attributes brings its two files, and wha
     CHECK_THAT(error(), ContainsSubstring("output at '/etc/passwd'"));
     place.write(".attrs.json", "[]");
     CHECK_THAT(error(), ContainsSubstring("no object \"outputs\""));
-    // Whatever its author did: words, not a crash, not a wait.
+    // Whatever the author did, the result is a message, not a crash or a hang.
     place.write(".attrs.json", "[");
     CHECK_THAT(error(), ContainsSubstring("line 1, column 2: not JSON here"));
     place.write(".attrs.json", std::string(1'000'000, '['));
@@ -200,7 +200,7 @@ TEST_CASE("an archive that a hostile guest wrote makes nothing beside its tree, 
         CHECK_THAT(error(begin + file_entry(name)), ContainsSubstring("no NAR of Nix's: an entry named"));
     CHECK_THAT(error(begin + file_entry("b") + file_entry("a")), ContainsSubstring("'a' behind 'b'"));
     CHECK_THAT(error(begin + file_entry("b") + file_entry("b")), ContainsSubstring("'b' behind 'b'"));
-    // A symlink of that name can't be written through.
+    // The archive can't write through a symlink with that name.
     CHECK_THAT(error(begin + words({"entry", "(", "name", "a", "node", "(", "type", "symlink", "target", "/tmp", ")", ")"}) +
                      file_entry("a")),
                ContainsSubstring("'a' behind 'a'"));
@@ -238,7 +238,7 @@ TEST_CASE("what a guest says that it will send is believed before a byte of it i
     CHECK_THAT(error(file + length_word(mib), mib),
                ContainsSubstring("it sends more than 1048576 bytes in all; --max-output lets it"));
     CHECK_FALSE(fs::exists(to.path() + "/tree"));
-    // More than any disk has, and more than a number holds.
+    // Larger than any disk, and larger than the number type.
     for (const uint64_t length : {uint64_t{1} << 60, ~uint64_t{0}}) {
         CHECK_THAT(error(file + length_word(length), 0), ContainsSubstring("No space left on device"));
         CHECK_FALSE(fs::exists(to.path() + "/tree"));

@@ -1,4 +1,4 @@
-// A builder of Nix's that is a machine: what Nix's ssh calls mean, what is kept of a builder, and what its guest is told of.
+// A machine as a builder for Nix: the calls of Nix's ssh, the state of a builder, and what its guest is told.
 #include <sys/file.h>
 #include <sys/mount.h>
 
@@ -47,14 +47,14 @@ TEST_CASE("the calls of ssh that Nix of all versions makes are understood") {
          false},
         {{"-O", "check", "web", permit, started}, "web", "", true, true, false},
         {{"web", "-M", "-N", "-S", "/tmp/s", "-v", permit, started}, "web", "", true, false, true},
-        // Through a master ssh runs no local command, and Nix reads none.
+        // With a master connection ssh runs no local command, and Nix reads none.
         {{"web", "-x", permit, started, "-S", "/tmp/s", "--", "nix-daemon", "--stdio"},
          "web",
          "nix-daemon --stdio",
          false,
          false,
          false},
-        // What a person types; of a setting the first counts.
+        // As a person types it; the first value of a setting counts.
         {{"-o", "LocalCommand=true", started, "web"}, "web", "", false, false, false},
         {{"-4tl", "me", "web", "ls", "-x", "--", "a"}, "web", "ls -x -- a", false, false, false},
         {{"--", "web", "ls"}, "web", "ls", false, false, false},
@@ -137,7 +137,7 @@ base::Result<stage1::nixdb::LiveReport> tell(const Root &guest, const std::strin
 
 TEST_CASE("what came into a host's store is registered in a guest at work, what it does not see is not, what went is dropped") {
     const Root host, guest;
-    // Number 7 is later in the alphabet than what refers to it; a derivation is no build's input.
+    // Number 7 sorts after the path that refers to it. A derivation is not the input of a build.
     REQUIRE(host.load(entry(1) + entry(2, {1})));
     const auto before = snapshot_of(host);
     CHECK(before.paths.size() == 2);
@@ -157,7 +157,7 @@ TEST_CASE("what came into a host's store is registered in a guest at work, what 
     CHECK(after.registration.find(path_of(7)) < after.registration.find(path_of(3)));
     CHECK_FALSE(after.registration.contains(".drv"));
     CHECK_FALSE(after.registration.starts_with(path_of(1)));
-    // While Nix is at work there.
+    // While Nix uses the guest's database.
     auto at_work = mounts::Database::open(guest.database(), mounts::Database::Mode::create);
     REQUIRE(at_work);
     auto reading = at_work->prepare("select path from ValidPaths");
@@ -167,7 +167,7 @@ TEST_CASE("what came into a host's store is registered in a guest at work, what 
     INFO((told ? describe(*told) : message(told.error())));
     REQUIRE(told);
     CHECK(told->added == 2);
-    CHECK(told->unseen == 2);  // the guest's store has no 5, and so not what refers to it
+    CHECK(told->unseen == 2);  // the guest's store does not have 5, so 6, which refers to it, is left out too
     CHECK(guest.query("select path from ValidPaths order by path") ==
           path_of(1) + " " + path_of(2) + " " + path_of(3) + " " + path_of(7));
     CHECK(guest.query("select count(*) from Refs") ==
@@ -177,7 +177,7 @@ TEST_CASE("what came into a host's store is registered in a guest at work, what 
     fs::remove_all(guest.path + path_of(7));
     const auto gone = tell(guest, "", path_of(7) + "\n" + path_of(2) + "\n" + path_of(4) + "\n");
     REQUIRE(gone);
-    CHECK(gone->dropped.size() == 2);  // 7, and 3 that refers to it; 2 is there, 4 never was
+    CHECK(gone->dropped.size() == 2);  // 7, and 3, which refers to it; 2 still exists, 4 never did
     CHECK(guest.query("select path from ValidPaths order by path") == path_of(1) + " " + path_of(2));
 }
 
@@ -186,7 +186,7 @@ TEST_CASE("what a guest has of its own under the name of a host's path is not ta
     REQUIRE(host.load(entry(1) + entry(2)));
     REQUIRE(guest.load(entry(3)));
     const auto now = snapshot_of(host);
-    // As beneath a union: the two are told apart by their file systems, so one of them is a tmpfs.
+    // As beneath a union: the file system tells the two apart, so one of them is a tmpfs.
     const std::string lower = guest.path + "/nix/.ro-store", upper = guest.path + "/nix/.rw-store";
     fs::create_directories(lower);
     fs::create_directories(upper);

@@ -1,4 +1,4 @@
-// What people type after `runvm`, and from where.
+// What people type after `runvm`, and in which situation.
 #include <catch_amalgamated.hpp>
 #include <filesystem>
 #include <fstream>
@@ -63,7 +63,7 @@ TEST_CASE("a run in the background of a person's shell is not stopped by the ter
     fs::create_directory(scratch.path("bin"));
     fs::create_directory(scratch.path("run"));
     const std::string qemu = scratch.path("bin/qemu-system-x86_64");
-    // As QEMU does: the terminal that is its standard input is set, which stops who is not in its foreground.
+    // Like QEMU, it changes the settings of the terminal on standard input, which stops a background process.
     std::ofstream(qemu) << "#!/bin/sh\ncase $1 in --version) echo QEMU emulator version 10.0.0; exit;; -sandbox) exit;; esac\n"
                            "[ -t 0 ] && stty raw\necho the machine ran\n";
     fs::permissions(qemu, fs::perms::owner_all);

@@ -1,5 +1,5 @@
-// The shells' completions, as `runvm completion` prints them. Bash's are asked as bash asks them; those of zsh and fish
-// are made from the same list, and must name every flag.
+// The shell completions that `runvm completion` prints. The tests ask bash's completions as bash does. Those of zsh and fish
+// come from the same list, and must contain every flag.
 
 #include <catch_amalgamated.hpp>
 #include <filesystem>
@@ -21,7 +21,7 @@ std::string output_of(const std::vector<std::string> &argv) {
     return exit->output;
 }
 
-// What bash offers when the last of these words is being typed.
+// What bash offers while the last of these words is typed.
 std::string offered(const std::string &words) {
     const std::string ask =
         R"sh(compopt() { :; }; eval "$("$0" completion bash)"; eval "COMP_WORDS=($1)"; COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
@@ -33,7 +33,7 @@ _runvm; echo "${COMPREPLY[*]}")sh";
 
 TEST_CASE("bash completes verbs, flags, their values and machines") {
     CHECK(offered("runvm st") == "start status stop\n");
-    CHECK(offered("runvm rel") == "\n");  // QEMU's own
+    CHECK(offered("runvm rel") == "\n");  // one of QEMU's flags
     CHECK(offered("runvm run --acc") == "--accelerator --accel\n");
     CHECK(offered("runvm run --accel ''") == "auto kvm tcg\n");
     CHECK(offered("runvm run --graphics o") == "on off\n");
@@ -55,7 +55,7 @@ TEST_CASE("every option's flag is in every shell's completion") {
     }
 }
 
-// The union's options with a value end in `=`; mode= and its kin are offered with each value.
+// Options of the union with a value end in `=`; mode= and similar ones are offered with each value.
 TEST_CASE("stage1 and unionfs are completed with the words that they take themselves, in every shell") {
     const auto stage1 = std::filesystem::read_symlink("/proc/self/exe").parent_path().parent_path() / "stage1";
     std::vector<std::string> words;

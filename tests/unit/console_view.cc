@@ -1,4 +1,4 @@
-// What a person's terminal shows when the guest's console and the launcher both speak.
+// The terminal's content when both the guest's console and the launcher write to it.
 #include "hostside/run/console_view.h"
 
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 
 namespace {
 
-// What a view says that is no terminal's, in a process of its own.
+// The output of a view without a terminal, in a separate process.
 std::string said(const std::function<void(hostside::ConsoleView &)> &run) {
     std::array<int, 2> ends{-1, -1};
     REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);

@@ -17,7 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 using Catch::Matchers::ContainsSubstring;
 
-// stage1 is static; with a loader's name in it, it would not be.
+// stage1 is static; a loader's name in it would make it dynamic.
 std::string with_loader(std::string program) {
     Elf64_Ehdr header;
     std::memcpy(&header, program.data(), sizeof header);

@@ -1,4 +1,4 @@
-// Every kind of disk that holds something, on a real loop device: refused or kept, and byte for byte what it was.
+// Every kind of disk with content, on a real loop device: it is refused or kept, and no byte changes.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -24,7 +24,7 @@ constexpr uint64_t KiB = 1024;
 constexpr uint64_t MiB = 1024 * KiB;
 using Words = std::vector<std::string>;
 
-// Runs a tool that must succeed; a tool that isn't installed skips the test.
+// Runs a tool that must succeed. Skips the test if the tool is not installed.
 void tool(const Words &argv) {
     base::Command command{.argv = argv};
     command.environment = Words{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"};
@@ -75,7 +75,7 @@ std::string raw(T value) {
     return bytes;
 }
 
-// mdp_superblock_1 of the kernel's md_p.h, one device of a RAID 1; the checksum as md.c's calc_sb_1_csum.
+// mdp_superblock_1 of the kernel's md_p.h for one device of a RAID 1, with the checksum of md.c's calc_sb_1_csum.
 std::string md_1(uint64_t super_sector) {
     std::array<uint32_t, 65> words{};
     words[0] = 0xa92b4efc;
@@ -85,7 +85,7 @@ std::string md_1(uint64_t super_sector) {
     words[23] = 2;                     // raid_disks
     words[36] = static_cast<uint32_t>(super_sector);
     words[37] = static_cast<uint32_t>(super_sector >> 32);
-    words[55] = 2;           // max_dev: two roles of two bytes behind byte 256
+    words[55] = 2;           // max_dev: two roles of two bytes after byte 256
     words[64] = 0x00010000;  // roles 0 and 1
     uint64_t sum = 0;
     for (const uint32_t word : words) sum += word;
@@ -118,7 +118,7 @@ std::string big_endian(uint64_t value, size_t size) {
     return bytes;
 }
 
-// A label's list of a pool that was never exported, in XDR (ZFS On-Disk Specification, 1.3).
+// The list in a label of a pool that was never exported, in XDR (ZFS On-Disk Specification, 1.3).
 std::string zfs_list() {
     const auto pair = [](std::string name, uint64_t value) {
         const std::string length = big_endian(name.size(), 4);
@@ -130,7 +130,7 @@ std::string zfs_list() {
            std::string(8, '\0');
 }
 
-// The header of a log record (Linux, fs/xfs/libxfs/xfs_log_format.h): magic, version 2, a length, format at 300.
+// The header of a log record (Linux, fs/xfs/libxfs/xfs_log_format.h): magic, version 2, a length, the format at 300.
 std::string xfs_record() {
     return big_endian(0xfeedbabe, 4) + big_endian(1, 4) + big_endian(2, 4) + big_endian(512, 4) + std::string(284, '\0') +
            big_endian(1, 4) + std::string(16, 'u');
@@ -139,13 +139,13 @@ std::string xfs_record() {
 std::function<void(const std::string &)> lvm() {
     return [](const std::string &image) {
         const support::LoopDevice loop(image);
-        // --devices: it would look at all that the machine has.
+        // --devices keeps it from scanning all devices of this machine.
         tool({"pvcreate", "-ff", "-y", "--devices", loop.path(), "--config",
               "global{locking_type=1 use_lvmpolld=0} activation{udev_sync=0 udev_rules=0}", loop.path()});
     };
 }
 
-// A directory with a file in it, made into an image by a tool that writes a new file.
+// A directory with a file, made into an image by a tool that writes a new file.
 std::function<void(const std::string &)> packed(const Words &argv) {
     return [argv](const std::string &image) {
         const support::ScratchDirectory scratch;
@@ -283,7 +283,7 @@ std::vector<Case> odds() {
     };
 }
 
-// What hastens the probe changes nothing of what it finds.
+// Our optimizations of the probe must not change its result.
 void check_probe(const std::string &device) {
     const auto fd = base::open_at(AT_FDCWD, device, O_RDONLY);
     REQUIRE(fd);

@@ -1,4 +1,4 @@
-// Bad disks and power cuts, beneath real loop devices.
+// Bad disks and power cuts, under real loop devices.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -79,7 +79,7 @@ Record record_of_a_format(uint32_t sector_bytes, const std::function<void(const 
     return record;
 }
 
-// All of a format but its last write, which clears the intent: that one is not flushed.
+// All of a format except its last write, which clears the intent and is not flushed.
 Record without_end(Record record) {
     const auto last_flush = std::ranges::find_last_if(record, &RecordedWrite::flush);
     record.erase(last_flush.begin(), record.end());
@@ -108,8 +108,8 @@ TEST_CASE("an empty disk that cannot be read somewhere is not formatted", "[disk
         REQUIRE_FALSE(outcome);
         CHECK_THAT(said(outcome), Catch::Matchers::ContainsSubstring("cannot be read: "));
     }
-    // Said is where the piece of 1 MiB begins that the read was of. (Nearer to the ends, where signatures are, libblkid may find
-    // it first and tells no place.)
+    // The message gives the start of the 1 MiB block that contains the bad read. (Near the ends, where signatures are, libblkid
+    // may find the error first and gives no position.)
     for (const uint64_t place : {20 * MiB, 20 * MiB + 512, 27 * MiB + 4096}) {
         disk.file->fail_reads(place);
         CHECK(said(stage1::prepare_disk({.device = disk.loop->path()})) ==
@@ -149,7 +149,7 @@ TEST_CASE("a format cut short by a power cut is completed by the next run, where
         const support::ScratchDirectory scratch;
         support::make_sparse_file(scratch.path("image"), disk_bytes);
         support::replay_cut(record, random() % (record.size() + 1), scratch.path("image"), random);
-        // Every fifth meets a second cut, while it is being completed.
+        // Every fifth disk has a second power cut during the completion.
         if (i % 5 == 0) {
             const auto cut_once = [&](const std::string &image) {
                 REQUIRE(
@@ -186,14 +186,14 @@ TEST_CASE("a disk on which a format was cut short and data came later is never f
         const support::ScratchDirectory scratch;
         const std::string image = scratch.path("image");
         replay(record, image);
-        // Its superblock did not get onto the disk: with it, it is an ext4, and kept.
+        // The superblock is missing; with it, the disk would be an ext4 and be kept.
         support::write_bytes(image, 1024, std::string(1024, '\0'));
-        // One byte of data: on what the format wrote, or where it wrote nothing.
+        // One byte of data, either where the format wrote or where it did not.
         const uint64_t place = i % 2 == 0 ? 2048 + random() % 200000 : random() % disk_bytes;
         support::write_bytes(image, place, "\xa5");
         const uint64_t before = support::fingerprint(image);
         const support::LoopDevice loop(image);
-        // With an intent on it nobody can vouch that nothing was written to it.
+        // A disk with an intent has been written to, so nobody can vouch for it.
         const auto outcome = stage1::prepare_disk({.device = loop.path(), .vouched = i % 4 < 2});
         INFO("byte " << place << ": " << said(outcome));
         CHECK_FALSE(outcome);
@@ -226,7 +226,7 @@ TEST_CASE("a file system that was in use before a power cut undid the last write
     CHECK(kept != used);
     prepare(false);
     CHECK(support::fingerprint(image) == kept);
-    // What changed was the first sector, and nothing else.
+    // Only the first sector changed.
     support::write_bytes(image, 0, std::string(512, '\0'));
     CHECK(support::fingerprint(image) == kept);
     check_clean(image);

@@ -1,4 +1,4 @@
-// What is formatted, and how; and what never is, because it cannot be used as a disk at all.
+// What is formatted, and how, and what never is because it can't serve as a disk.
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/loop.h>
@@ -42,7 +42,7 @@ std::string refusal(const stage1::DiskRequest &request) {
     return outcome ? "not refused: " + outcome->description : base::message(outcome.error());
 }
 
-// `Filesystem features`, `Reserved block count`, …: the lines of dumpe2fs that tell how an ext4 was made.
+// `Filesystem features`, `Reserved block count`, …: the lines of dumpe2fs that show how an ext4 was made.
 std::set<std::string> layout(const std::string &image) {
     std::istringstream lines(run({"dumpe2fs", "-h", image}).output);
     std::set<std::string> kept;

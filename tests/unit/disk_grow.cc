@@ -1,4 +1,4 @@
-// What is not grown; the growing itself needs CAP_SYS_RESOURCE and is shown in a machine (tests/boot/disk.cc).
+// Cases that are not grown. Growing needs CAP_SYS_RESOURCE; a test in a machine covers it (tests/boot/disk.cc).
 #include <catch_amalgamated.hpp>
 
 #include "stage1/disk/grow.h"

@@ -1,4 +1,4 @@
-// The last words of a run, from what was heard of it. The consoles are of real kernels and of systemd.
+// The last words of a run, derived from its output. The consoles come from real kernels and from systemd.
 #include "hostside/run/ending.h"
 
 #include <catch_amalgamated.hpp>
@@ -73,7 +73,7 @@ TEST_CASE("a panic is told in the kernel's words, that of process 1 with how it 
 }
 
 TEST_CASE("a guest that failed after its kernel had killed processes for want of memory is told so") {
-    // As a guest of 300 MiB printed it (Linux 6.12).
+    // Printed by a guest of 300 MiB (Linux 6.12).
     constexpr auto console =
         R"([    7.97] Out of memory: Killed process 134 (stage1-agent) total-vm:3060kB, anon-rss:172kB, shmem-rss:0kB, UID:0
 [    7.99] Out of memory: Killed process 132 (stage1-agent) total-vm:2976kB, anon-rss:172kB, shmem-rss:0kB, UID:0
@@ -117,7 +117,7 @@ TEST_CASE("the unit that led to emergency mode is named, whether systemd writes 
                          {.exit_code = 122, .console = base::printable_lines(console + "\nYou are in emergency mode.\n")})
             .why.substr(std::string_view("systemd in the guest is in emergency mode and waits for a person").size());
     };
-    // As systemd writes them on a serial line.
+    // As systemd prints them on a serial line.
     CHECK(why("[\x1b[0;1;31mFAILED\x1b[0m] Failed to mount \x1b[0;1;39mdata.mount\x1b[0m - /data.\n"
               "[\x1b[0;1;38;5;185mDEPEND\x1b[0m] Dependency failed for \x1b[0;1;39mlocal-fs.target\x1b[0m.") ==
           ": Failed to mount data.mount - /data.");

@@ -1,5 +1,5 @@
-// What a person is told when a run can't be: the launcher itself, in a world where one thing is wrong, and its message
-// word for word. QEMU is a stand-in: none of these come to a guest.
+// The messages for runs that can't start, word for word: the real launcher, in an environment with one thing wrong. QEMU is a
+// fake, because none of these runs reaches a guest.
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -37,18 +37,18 @@ const std::string version_10 =
     "[ \"$*\" = '-sandbox on -machine help' ] && exit\n"
     "[ \"$1\" = -help ] && exit\n";
 
-// A directory with all that a machine needs; each test takes one thing away.
+// A directory with everything that a machine needs; each test removes one thing.
 class Scene {
     std::string directory_ = (fs::temp_directory_path() / "errors-XXXXXX").string();
 
   public:
     Scene() {
         REQUIRE(::mkdtemp(directory_.data()) != nullptr);
-        fs::permissions(directory_, fs::perms::all);  // another user is to reach what is in it
+        fs::permissions(directory_, fs::perms::all);  // another user must be able to reach its content
         for (const char *name : {"bin", "empty", "run", "cache", "store"}) fs::create_directory(directory_ / fs::path(name));
         fs::permissions(at("run"), fs::perms::owner_all);
         script(at("bin/qemu-system-x86_64"), version_10 + "exit 0");
-        // As qemu-img writes an image's head, and fails.
+        // Writes the start of an image like qemu-img, and fails.
         script(at("bin/qemu-img"),
                "for last; do :; done\nfor file; do case $file in */*) { printf 'QFI\\373'; head -c 65536 /dev/zero; } >\"$file\" "
                "|| exit 1; exit;; esac; done");
@@ -79,7 +79,7 @@ class Scene {
         return argv;
     }
 
-    // What the launcher says, this scene's directory as S.
+    // The launcher's output, with S in place of this scene's directory.
     std::string said(const std::vector<std::string> &arguments, int status = 124, bool whole = true) const {
         const auto exit = base::run({.argv = command(arguments, whole), .environment = environment, .capture_output = true});
         if (!exit) return base::message(exit.error());
@@ -91,7 +91,7 @@ class Scene {
     }
 };
 
-// A private /dev with the one device that is asked for, and the launcher in it.
+// Runs the launcher with a private /dev that has only the requested device.
 std::vector<std::string> with_dev(const std::string &make_kvm, const std::string &user = "0") {
     return {"/usr/bin/unshare", "--mount", "/bin/sh", "-ec",
             "mount -t tmpfs -o mode=755 dev /dev; mknod -m 666 /dev/null c 1 3; mknod -m 666 /dev/zero c 1 5; " + make_kvm +
@@ -146,7 +146,7 @@ TEST_CASE("why KVM is not used, and what to do about it") {
         scene.said({"--accel", "auto"}, 0) ==
         "runvm: emulation (TCG), much slower than KVM: /dev/kvm has mode 0660 and is for the group tty: join it (usermod -aG tty "
         "USER) and log in again\n");
-    // A group is named only where it can open the device, and is one to join.
+    // A group is named only if it can open the device and a user may join it.
     for (const auto &[made, whose] : {std::pair{"mknod -m 600 /dev/kvm c 1 3; chgrp 5 /dev/kvm", "0600, for its owner"},
                                       {"mknod -m 640 /dev/kvm c 1 3; chgrp 5 /dev/kvm", "0640, for its owner"},
                                       {"mknod -m 660 /dev/kvm c 1 3", "0660, for root"}}) {
@@ -190,7 +190,7 @@ TEST_CASE("a port that is taken, and by whom") {
 TEST_CASE("a port that is taken by a listener of IPv6, and by whom") {
     const base::Fd socket(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (!socket) SKIP("needs a kernel with IPv6");
-    const int both = 0;  // whatever net.ipv6.bindv6only is
+    const int both = 0;  // regardless of net.ipv6.bindv6only
     REQUIRE(::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &both, sizeof both) == 0);
     sockaddr_in6 address{};
     address.sin6_family = AF_INET6;
@@ -293,7 +293,7 @@ TEST_CASE("a kernel that was built without what this machine needs is refused be
           "runvm: use kernel 'S/kernel': it was built without CONFIG_NET_9P, CONFIG_9P_FS: no share: the store doesn't "
           "come; take another with --kernel (runvm check FILE tells all)\n");
     CHECK(said_with(" CONFIG_VIRTIO_BLK ", disk).contains("built without CONFIG_VIRTIO_BLK: no root disk"));
-    // What this machine does not need is no reason; its modules come next, and there are none.
+    // Options that this machine does not need are no reason to refuse. The modules come next, and there are none.
     CHECK(said_with(" CONFIG_VIRTIO_BLK ", {"--disk-image", scene.at("disk.qcow2"), "--disk-interface", "scsi"})
               .starts_with("runvm: find modules"));
     CHECK(said_with(" CONFIG_VIRTIO_BLK ", {}).starts_with("runvm: find modules"));

@@ -1,4 +1,4 @@
-// The frames between `runvm exec` and the agent, and what a hostile end, or one that was killed in the middle, may send.
+// The frames between `runvm exec` and the agent, and what a hostile or a killed peer may send.
 
 #include <algorithm>
 #include <catch_amalgamated.hpp>
@@ -53,7 +53,7 @@ TEST_CASE("after a frame that was cut off anywhere, zeros lead the reader to the
         const auto all = frames_of(bytes, 1000);
         REQUIRE(!all.empty());
         CHECK(all.back() == Taken{FrameType::hello, 0, "a nonce of 16 b."});
-        // The rest of one, which its reader never saw the begin of.
+        // The rest of a frame, whose beginning the reader never saw.
         bytes = whole.substr(whole.size() - left) + bytes.substr(left);
         CHECK(frames_of(bytes, 1000).back() == all.back());
     }

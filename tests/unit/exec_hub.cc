@@ -1,4 +1,4 @@
-// The hub between QEMU's port and `runvm exec`, with a guest at the port that keeps to no rules. QEMU's sockets are ours here.
+// The hub between QEMU's port and `runvm exec`, with a guest that breaks the rules. The test provides QEMU's sockets.
 
 #include "hostside/exec/hub.h"
 
@@ -32,7 +32,7 @@ base::Fd accepted(const base::Fd &listener) {
     return socket;
 }
 
-// A run directory with a hub in a process of its own; we are QEMU and the guest behind it.
+// A run directory with a hub in a separate process; the test plays QEMU and the guest.
 class Machine {
   public:
     Machine() {
@@ -65,7 +65,7 @@ class Machine {
         append_frame(bytes, FrameType::hello, 0, std::string(nonce_bytes, letter));
         guest_says(bytes);
     }
-    // The next frame of this type that the guest gets; its session.
+    // Waits for the guest's next frame of this type and returns its session.
     uint32_t guest_gets(FrameType type) {
         for (;;) {
             while (const auto frame = in_.next())
@@ -78,7 +78,7 @@ class Machine {
             in_.take({chunk.data(), static_cast<size_t>(n)});
         }
     }
-    // `runvm exec` in a process of its own: what came of it, as a line.
+    // Runs `runvm exec` in a separate process and returns its result as a line.
     base::Fd exec(int patience_s = 20) const {
         std::array<int, 2> ends{};
         REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
@@ -131,8 +131,8 @@ TEST_CASE("a command's end comes through the hub to who asked for it, and to nob
     const uint32_t two = machine.guest_gets(FrameType::start);
     CHECK(one != two);
     std::string bytes;
-    append_frame(bytes, FrameType::exit, 4711, end_payload({End::exited, 1, ""}));  // nobody's
-    append_frame(bytes, FrameType::agent, one, "0");                                // not a guest's to say
+    append_frame(bytes, FrameType::exit, 4711, end_payload({End::exited, 1, ""}));  // an unknown session
+    append_frame(bytes, FrameType::agent, one, "0");                                // only the hub may send this
     append_frame(bytes, FrameType::exit, two, end_payload({End::exited, 2, ""}));
     append_frame(bytes, FrameType::exit, one, end_payload({End::signalled, 9, ""}));
     machine.guest_says(bytes);
@@ -144,7 +144,7 @@ TEST_CASE("a guest that sends without end is cut off, and what it says is printa
     Machine machine;
     machine.hello('a');
     (void)machine.guest_gets(FrameType::welcome);
-    const base::Fd slow = machine.connected();  // asks, and takes nothing of what comes
+    const base::Fd slow = machine.connected();  // sends a request and reads nothing
     std::string bytes;
     append_frame(bytes, FrameType::start, 0);
     REQUIRE(base::write_all(slow.get(), bytes, "hub"));
@@ -171,7 +171,7 @@ TEST_CASE("an agent that ended, was started anew or never came is told as that")
     machine.hello('b');
     const base::Fd second = machine.exec();
     (void)machine.guest_gets(FrameType::start);
-    machine.hello('b');  // again: it had not heard the answer
+    machine.hello('b');  // repeats the hello, because it missed the answer
     machine.hello('c');
     CHECK_THAT(said(second), ContainsSubstring("was started anew"));
     const base::Fd third = machine.exec();

@@ -1,5 +1,5 @@
-// A machine in the forms of others: golden texts (tests/unit/exported; GOLDEN=write writes them anew), libvirt's own schema, and
-// what can't be said. A domain that libvirt boots is in tests/export.
+// A machine in other programs' formats: golden texts (tests/unit/exported; GOLDEN=write rewrites them), libvirt's own schema,
+// and what can't be expressed. tests/export boots a domain with libvirt.
 #include <catch_amalgamated.hpp>
 #include <cstdlib>
 #include <filesystem>

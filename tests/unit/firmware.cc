@@ -49,7 +49,7 @@ TEST_CASE("EFI firmware is found by QEMU's descriptions: for the machine, with o
     CHECK(host.found("pc", false) == host.at("code") + " " + host.at("vars"));
     CHECK_THAT(host.found("pc", true), ContainsSubstring("none with Secure Boot and enrolled keys for pc") &&
                                            ContainsSubstring("install OVMF") && ContainsSubstring(host.at("vendor")));
-    // An earlier name, and a file of the user's in the place of the vendor's; an empty one takes it away.
+    // A file with an earlier name, and a user's file that replaces the vendor's; an empty one removes it.
     host.write("user/50-own.json", host.description("code.ms", "vars", "pc-*", ""));
     CHECK(host.found("pc", false) == host.at("code.ms") + " " + host.at("vars"));
     host.write("user/50-own.json", "");

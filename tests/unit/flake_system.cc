@@ -1,4 +1,4 @@
-// FLAKE#HOST for a system: the words that Nix gets, and a real Nix that builds one.
+// FLAKE#HOST as a system: the arguments for Nix, and a real Nix that builds one.
 
 #include <catch_amalgamated.hpp>
 #include <filesystem>
@@ -15,7 +15,7 @@ using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::EndsWith;
 using hostside::flake_output;
 
-// runvm itself, with this PATH and nothing of the caller's Nix.
+// Runs the real runvm with this PATH and without the caller's Nix.
 base::Exit runvm(const nix_test::Root &root, const std::string &path, std::vector<std::string> words) {
     words.insert(words.begin(), {"/usr/bin/env", "-C", root.path, "PATH=" + path, "HOME=" + root.path, "TMPDIR=" + root.path,
                                  "NIX_REMOTE=local?root=" + root.path + "/store", "NIX_CONF_DIR=" + root.path,

@@ -1,4 +1,4 @@
-// What a fleet's file says, and what is said of a wrong one.
+// Fleet files, and the messages for wrong ones.
 #include "hostside/fleet/fleet_file.h"
 
 #include <catch_amalgamated.hpp>

@@ -1,5 +1,5 @@
-// A fleet as derivations: what the expression says, by real Nix where it is, and what is refused. Two real builders are in
-// tests/nix-fleet.
+// A fleet as derivations: what the expression means, evaluated by real Nix if it is installed, and what is refused.
+// tests/nix-fleet runs two real builders.
 #include <catch_amalgamated.hpp>
 #include <filesystem>
 #include <format>
@@ -90,7 +90,7 @@ TEST_CASE("what a build on another host would not see is refused by name") {
         CHECK_THAT(refusal(description), ContainsSubstring(std::string("'m': ") + key + " is "));
 }
 
-// As Nix 2.8 and 2.34 said it.
+// As Nix 2.8 and 2.34 print it.
 TEST_CASE(
     "a build that runvm refused, or that no builder has the features for, is not tried again; one whose builder was lost is") {
     CHECK(hostside::hopeless_in(

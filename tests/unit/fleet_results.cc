@@ -1,4 +1,4 @@
-// A fleet's results as JSON and JUnit's XML, and as lines for a person.
+// A fleet's results as JSON, as JUnit XML and as text for a person.
 #include "hostside/fleet/results.h"
 
 #include <sys/stat.h>
@@ -33,7 +33,7 @@ FleetResult one_of_each() {
                          {.name = "never", .outcome = Outcome::not_run}}};
 }
 
-// What junit.rng says of it; empty: nothing.
+// The complaints of a validation by junit.rng; empty if valid.
 std::string complaints(const std::string &xml) {
     const support::ScratchDirectory scratch;
     std::ofstream(scratch.path("junit.xml")) << xml;
@@ -97,7 +97,7 @@ TEST_CASE("a fleet's junit.xml keeps to its schema, whatever a guest says") {
     CHECK_THAT(xml, ContainsSubstring(R"(<error message="the kernel panicked" type="exit 121">)"));
     CHECK_THAT(xml, ContainsSubstring("<skipped>not run</skipped>"));
     CHECK_THAT(xml, !ContainsSubstring("<evil"));
-    CHECK_FALSE(complaints("<testsuites><testcase/></testsuites>").empty());  // the schema is looked at
+    CHECK_FALSE(complaints("<testsuites><testcase/></testsuites>").empty());  // the validation really uses the schema
 }
 
 TEST_CASE("a person sees what runs and what failed, as much as the terminal has lines for, and the sums") {

@@ -1,5 +1,5 @@
-// A fleet's scheduling and its ends, with a script in the launcher's place: what it does with machines that run, fail, are killed
-// or never end. Real machines are in tests/boot/fleet.cc.
+// A fleet's scheduling and its endings, with a script in place of the launcher: machines that run, fail, are killed or never
+// end. Real machines are in tests/boot/fleet.cc.
 #include "hostside/fleet/fleet.h"
 
 #include <sys/mount.h>
@@ -32,7 +32,7 @@ using hostside::FleetResult;
 using hostside::Node;
 using hostside::Outcome;
 
-// `runvm exec ... -- COMMAND` is the command, `runvm run` never ends by itself.
+// `runvm exec ... -- COMMAND` runs the command; `runvm run` never ends by itself.
 constexpr const char *stand_in = R"(#!/bin/sh
 [ "$1" = exec ] || exec sleep 1000
 while [ "$1" != -- ]; do shift; done
@@ -67,7 +67,7 @@ class Host {
         return hostside::results_from(base::read_file(path("results/results.json")).value_or(""), "results.json").value();
     }
 
-    // In a process of its own, for which children and signals are its alone. Its exit code is the signal that ended the fleet.
+    // Runs in a separate process with its own children and signals. Its exit code is the signal that ended the fleet.
     [[nodiscard]] pid_t launch(const hostside::Fleet &fleet, int processors = 4, bool fail_fast = false,
                                std::string runvm = {}) const {
         const pid_t pid = ::fork();
@@ -281,7 +281,7 @@ TEST_CASE("of two hundred machines that are killed at random points each has its
         fleet.nodes.push_back(
             machine(std::format("m{}", i), std::format("echo $$ >>{}; sleep 0.05; exit {}", host.path("log"), i % 3)));
     const pid_t pid = host.launch(fleet, 12);
-    std::mt19937 random(42);  // NOLINT(cert-msc51-cpp): the same points each time, as far as the kernel lets them be
+    std::mt19937 random(42);  // NOLINT(cert-msc51-cpp): the same points each time, as far as the kernel allows
     int hit = 0;
     while (alive(pid)) {
         const auto children = children_of(pid);
@@ -316,7 +316,7 @@ TEST_CASE("with fail-fast nothing is begun after a machine that can't be started
     const Host host;
     fs::create_directory(host.path("results"));
     std::ofstream(host.path("results/results.json")) << "{}";
-    // Its directory can't be made: what is in its place is mounted.
+    // Its directory can't be made, because a mount point is in its place.
     fs::create_directory(host.path("results/a"));
     if (::mount("none", host.path("results/a").c_str(), "tmpfs", 0, nullptr) < 0)
         SKIP("mounting a tmpfs is not allowed here: " << base::errno_text(errno));

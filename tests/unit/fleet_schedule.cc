@@ -26,7 +26,7 @@ std::vector<std::vector<size_t>> members(const std::vector<Group> &groups) {
     return result;
 }
 
-// A host's /proc and /sys.
+// A fake /proc and /sys of a host.
 struct Host {
     support::ScratchDirectory scratch;
     void has(const std::string &path, const std::string &text) const {
@@ -63,7 +63,7 @@ TEST_CASE("a group begins when its processors and memory are there, of the fleet
     CHECK(hostside::has_room(group, all, {3000, 2}, 1000));
     CHECK_FALSE(hostside::has_room(group, all, {3001, 2}, 4000));
     CHECK_FALSE(hostside::has_room(group, all, {0, 3}, 4000));
-    CHECK_FALSE(hostside::has_room(group, all, {0, 0}, 999));  // somebody else took it
+    CHECK_FALSE(hostside::has_room(group, all, {0, 0}, 999));  // another process took it
     const Group wide{.members = {0}, .memory_mib = 1000, .processors = 16, .expected_s = {}};
     CHECK(hostside::has_room(wide, all, {0, 0}, 4000));
     CHECK_FALSE(hostside::has_room(wide, all, {0, 1}, 4000));

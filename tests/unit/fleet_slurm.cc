@@ -1,5 +1,5 @@
-// A fleet for Slurm: what it is given, and what its tasks' results come to. sbatch and squeue are scripts here that note what
-// they were asked and answer as Slurm 22.05 did.
+// A fleet for Slurm: the submitted job, and the combined results of its tasks. sbatch and squeue are scripts that record their
+// arguments and answer like Slurm 22.05.
 #include "hostside/fleet/slurm.h"
 
 #include <unistd.h>
@@ -145,7 +145,7 @@ TEST_CASE("the job's script asks for a requeue after 123 alone, and not for ever
     CHECK(run(123, "") == 123);
     CHECK(run(123, "2") == 123);
     CHECK(base::read_file(asked).value() == "requeue 9_0\nrequeue 9_0\n");
-    // What the node lacks, and that it has another QEMU.
+    // Messages for what a node lacks, and for a node with another QEMU.
     const auto says = [&] {
         auto exit = base::run({.argv = {"env", "SLURM_ARRAY_TASK_ID=0", "sh", cluster.path("job.sh")}, .capture_output = true});
         REQUIRE(exit);
@@ -191,11 +191,11 @@ TEST_CASE("a fleet's results are what its tasks noted, whoever waits again waits
     hostside::gather(place->results(), {{1, "RUNNING"}}, result);
     CHECK(result.machines[0].exit_code == 7);
     CHECK(result.count(Outcome::running) == 2);
-    // Its node was lost, and it waits for another.
+    // The node was lost, and the task waits for another.
     hostside::gather(place->results(), {{1, "PENDING"}}, result);
     CHECK(result.count(Outcome::waiting) == 2);
-    CHECK(result.machines[2].memory_mib == 0);  // as the task had noted it
-    // Nobody runs it again.
+    CHECK(result.machines[2].memory_mib == 0);  // as recorded by the task
+    // No task will run it again.
     hostside::gather(place->results(), {}, result);
     CHECK(result.over);
     CHECK(result.machines[2].outcome == Outcome::failed);

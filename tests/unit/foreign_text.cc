@@ -1,5 +1,5 @@
-// What others wrote, on its way to a person's terminal: descriptions, file names, images, consoles. An escape sequence in it
-// would move the cursor, hide a line or type into the shell.
+// Text from others that reaches a person's terminal: descriptions, file names, images, consoles. An escape sequence in it would
+// move the cursor, hide a line or type into the shell.
 #include <unistd.h>
 
 #include <catch_amalgamated.hpp>

@@ -1,4 +1,4 @@
-// What a launch is refused for before QEMU starts, because the guest could only fail.
+// Launches that are refused before QEMU starts, because the guest would certainly fail.
 
 #include <catch_amalgamated.hpp>
 #include <filesystem>
@@ -45,7 +45,7 @@ TEST_CASE("a machine whose init is there, with an interpreter of the store, is n
     fs::create_symlink("/nix/store/system/init", host.scratch.path("store/system/linked"));
     host.parameters("init=/nix/store/system/linked");
     CHECK(host.refused().empty());
-    host.file("store/system/init", "#!/bin/sh\n", 0755);  // of the root, which is not here
+    host.file("store/system/init", "#!/bin/sh\n", 0755);  // its absolute path exists only in the guest
     CHECK(host.refused().empty());
 }
 
@@ -92,7 +92,7 @@ TEST_CASE("a parameter of stage 1 that there is not is refused with the one that
     CHECK(told("stage1.union=dsik") == "kernel parameter 'stage1.union=dsik': expected off | tmpfs | disk");
     CHECK(told("stage1.share=x:/proc/x").contains("nothing can be shared at /proc/x"));
     CHECK(told("root=gpt-auto").contains("gpt-auto"));
-    CHECK(told("-- stage1.unoin=disk").empty());  // init's own words
+    CHECK(told("-- stage1.unoin=disk").empty());  // after `--` these words belong to init
 }
 
 TEST_CASE("a kernel that is none is refused, whatever it is called") {

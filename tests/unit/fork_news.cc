@@ -1,4 +1,4 @@
-// What a fork is told: its text there and back, and texts that nobody of ours wrote.
+// The message that a fork receives: a round trip of its text, and texts from others.
 
 #include "mounts/exec/fork_news.h"
 

@@ -1,4 +1,4 @@
-// The root's mount unit that our generator gives to systemd in the initrd.
+// The root's mount unit that our generator writes for systemd in the initrd.
 #include "stage1/commands/generator.h"
 
 #include <catch_amalgamated.hpp>

@@ -1,5 +1,5 @@
-// Whole descriptions and the command lines that they become: tests/unit/golden/NAME.json and NAME.argv, an option of
-// QEMU's a line. With GOLDEN=write in the environment the .argv files are written anew, to be read as a diff.
+// Complete descriptions and the resulting command lines: tests/unit/golden/NAME.json and NAME.argv, one QEMU option per line.
+// GOLDEN=write in the environment rewrites the .argv files, to be read as a diff.
 
 #include <algorithm>
 #include <catch_amalgamated.hpp>
@@ -31,7 +31,7 @@ std::vector<fs::path> descriptions() {
     return files;
 }
 
-// What `prepare` would find on a host where all is as the description says.
+// What `prepare` would find on a host that matches the description.
 hostside::HostFacts facts_of(const hostside::Machine &m) {
     hostside::HostFacts facts{.qemu = m.qemu,
                               .runvm = "/bin/runvm",
@@ -82,7 +82,7 @@ TEST_CASE("a description becomes the command line that stands beside it") {
     if (const char *mode = std::getenv("GOLDEN"); mode != nullptr && std::string_view(mode) == "write")
         REQUIRE(base::replace_file(beside.string(), lines));
     CHECK(lines == text_of(beside));
-    // What --print shows is what a shell gives QEMU.
+    // A shell must parse --print's output into the same arguments.
     CHECK(hostside::split_words(hostside::quote_words(*argv), "printed") == *argv);
 }
 

@@ -1,4 +1,4 @@
-// What a hostile guest may leave in xchg, and what the host makes of it.
+// What a hostile guest may leave in xchg, and how the host handles it.
 #include "hostside/host/guest_files.h"
 
 #include <fcntl.h>
@@ -95,7 +95,7 @@ TEST_CASE("a guest's tree goes away, deeper than paths and descriptors go, with 
     fs::create_directory(top);
     fs::create_symlink("/", top + "/out\nside");
     REQUIRE(::mkfifo((top + "/fifo").c_str(), 0) == 0);
-    fs::create_directory(top + "/.swept-0");  // a name that removing uses
+    fs::create_directory(top + "/.swept-0");  // a name that the removal uses
     guest.file("xchg/.swept-0/file", "");
     base::Fd at(::open(top.c_str(), O_RDONLY | O_DIRECTORY));
     constexpr int depth = 3000;

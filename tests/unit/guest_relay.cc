@@ -22,7 +22,7 @@ namespace {
 using base::Fd;
 using hostside::GuestRelay;
 
-// A service of the host that says each connection's first words back, and closes.
+// A host service that returns the first bytes of each connection and closes it.
 class Echo {
   public:
     Echo() : listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
@@ -62,7 +62,7 @@ class Echo {
     std::thread thread_;
 };
 
-// The guest's end of a connection that was handed over.
+// The guest's end of a connection that the relay received.
 Fd opened(const std::string &path, const std::string &target) {
     std::array<int, 2> ends{};
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) == 0);
@@ -86,7 +86,7 @@ std::string answer(const Fd &connection, const std::string &words) {
     return text.value_or("");
 }
 
-// What a new connection is answered, once there is room for it.
+// Retries until there is room for a new connection, and returns its answer.
 std::string answer_in_time(const std::string &path, const std::string &target, const std::string &words) {
     std::string text;
     for (int i = 0; i < 500 && text.empty(); ++i) {
@@ -118,7 +118,7 @@ TEST_CASE("a guest's connections go through one relay, whole, and as many as the
     size_t answered = 0;
     for (const auto &one : open) answered += answer(one, "still here") == "still here" ? 1 : 0;
     CHECK(answered <= GuestRelay::most);
-    CHECK(answered >= GuestRelay::most - 2);  // the two before may not have gone yet
+    CHECK(answered >= GuestRelay::most - 2);  // the two from before may still be open
     open.clear();
     CHECK(answer_in_time(scratch.path("relay"), echo.target, "again") == "again");
 }

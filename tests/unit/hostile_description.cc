@@ -1,4 +1,4 @@
-// Descriptions that nobody wrote by hand: too deep, too large, ambiguous, or no file at all.
+// Malicious descriptions: too deep, too large, ambiguous, or not a file.
 #include <sys/stat.h>
 
 #include <catch_amalgamated.hpp>
@@ -14,7 +14,7 @@ namespace {
 
 using Catch::Matchers::ContainsSubstring;
 
-// Run by itself, with a limit: what goes wrong here ends a process, or never does.
+// In a separate process with a time limit, because a failure here crashes or hangs.
 base::Exit config(std::vector<std::string> words) {
     const auto runvm = std::filesystem::read_symlink("/proc/self/exe").parent_path().parent_path() / "runvm";
     words.insert(words.begin(), {"timeout", "60", runvm.string(), "config"});

@@ -14,7 +14,7 @@ void put(std::string &bytes, size_t offset, uint64_t value, size_t size) {
     for (size_t i = 0; i < size; ++i) bytes[offset + i] = static_cast<char>(value >> 8 * (size - 1 - i));
 }
 
-// A qcow2 image as qemu-img makes it for 1 GiB: a header, and at 0x30000 a first-level table of two entries.
+// A qcow2 image like qemu-img's for 1 GiB: a header, and at 0x30000 a first-level table with two entries.
 std::string image() {
     std::string bytes(0x40000, '\0');
     bytes.replace(0, 4, "QFI\xfb");
@@ -35,7 +35,7 @@ bool is_empty(const std::function<void(std::string &)> &change) {
     return hostside::is_empty_qcow2(scratch.path("image"));
 }
 
-// What is said of that image; empty: it is taken.
+// The refusal of that image; empty if it is accepted.
 std::string refusal(const std::function<void(std::string &)> &change, const hostside::BackingFiles &backing_files = {}) {
     const support::ScratchDirectory scratch;
     std::string bytes = image();
@@ -74,8 +74,8 @@ TEST_CASE("a qcow2 image that holds anything, or may, is not taken for empty") {
     CHECK_FALSE(is_empty([](std::string &b) { put(b, 60, 1, 4); }));    // a snapshot
     CHECK_FALSE(is_empty([](std::string &b) { put(b, 72, 4, 8); }));    // the data is in another file
     CHECK_FALSE(is_empty([](std::string &b) { put(b, 36, 0, 4); }));    // no table
-    CHECK_FALSE(is_empty([](std::string &b) { put(b, 36, ~0U, 4); }));  // one larger than there is
-    CHECK_FALSE(is_empty([](std::string &b) { b.resize(0x30008); }));   // cut short
+    CHECK_FALSE(is_empty([](std::string &b) { put(b, 36, ~0U, 4); }));  // a table larger than the file
+    CHECK_FALSE(is_empty([](std::string &b) { b.resize(0x30008); }));   // truncated
     CHECK_FALSE(is_empty([](std::string &b) { b.resize(50); }));
     CHECK_FALSE(is_empty([](std::string &b) { b[0] = 'x'; }));
     CHECK_FALSE(hostside::is_empty_qcow2("/none"));
@@ -99,7 +99,7 @@ TEST_CASE("a qcow2 image over something whose name can't be read is refused, and
               }).contains("no name that can be read"));
     CHECK(refusal_over(std::string("/dev/null\0/x", 12)).contains("no name that can be read"));
     CHECK(refusal([](std::string &b) {
-              put(b, 8, 0x7fffffff, 8);  // beyond the end
+              put(b, 8, 0x7fffffff, 8);  // past the end
               put(b, 16, 9, 4);
           }).contains("no name that can be read"));
 }
@@ -117,11 +117,11 @@ TEST_CASE("what lies beneath a qcow2 image is read only if it was named, and its
     CHECK(refusal_over(secret).contains("the guest could read; allow that with --backing-file " + secret));
     CHECK(refusal_over(secret, {scratch.path("other")}).contains("--backing-file"));
     CHECK(refusal_over(secret, {secret}).empty());
-    CHECK(refusal_over(secret, {scratch.path("../") + scratch.path().substr(5) + "/secret"}).empty());  // another name of it
+    CHECK(refusal_over(secret, {scratch.path("../") + scratch.path().substr(5) + "/secret"}).empty());  // another path to it
     CHECK(refusal_over(secret, {secret}, "").contains("that is not guessed"));
     CHECK(refusal_over(secret, {secret}, "vmdk").contains("that is not guessed"));
     CHECK(refusal_over(secret, {secret}, "qcow2").contains("not a qcow2 image"));
-    // The same for what lies beneath that.
+    // The same check applies to the backing file's own backing file.
     const std::string middle = scratch.path("middle");
     std::string bytes = image();
     put(bytes, 8, 0x200, 8);

@@ -11,7 +11,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A stage1 and one kernel's modules in a directory that goes away.
+// A stage1 and one kernel's modules in a temporary directory.
 struct Source {
     fs::path directory;
     Source() {
@@ -37,7 +37,7 @@ struct Source {
     }
 };
 
-// Names in an archive, one a line, read by the format's own rules: header of 110 bytes, name and data padded to 4.
+// The names in an archive, one per line, parsed by the format's rules: a header of 110 bytes, name and data padded to 4.
 std::string names_in(std::string_view bytes) {
     std::string names;
     while (bytes.size() > 110 && bytes.starts_with("070701")) {

@@ -1,4 +1,4 @@
-// Whose table of file systems a guest obeys: words on its command line, made of what the system and the machine are.
+// Which file system table a guest uses: words on its command line that depend on the system and the machine.
 #include "hostside/boot/kernel_command_line.h"
 
 #include <catch_amalgamated.hpp>

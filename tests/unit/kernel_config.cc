@@ -1,4 +1,4 @@
-// What a kernel's configuration leaves out, wherever it is found.
+// Options that a kernel's configuration lacks, wherever the configuration is found.
 #include "hostside/boot/kernel_config.h"
 
 #include <elf.h>
@@ -22,7 +22,7 @@ std::vector<std::string> names(std::string_view config) {
     return options;
 }
 
-// All that is needed, built in.
+// Has everything that a machine needs, built in.
 std::string whole() {
     std::string config;
     for (const auto &lack : lacks("")) config += lack.option + "=y\n";

@@ -1,4 +1,4 @@
-// A kernel image is a stranger's file: what its headers say of places in it is believed only within it.
+// A kernel image is untrusted: offsets in its headers are used only if they are inside it.
 #include "hostside/boot/kernel_image.h"
 
 #include <elf.h>
@@ -18,7 +18,7 @@ struct Kernel {
     std::string note;
 };
 
-// A kernel with one segment of notes, in which there is a PVH entry.
+// A kernel with one note segment that contains a PVH entry.
 Kernel kernel() {
     Kernel made;
     std::memcpy(made.header.e_ident, ELFMAG, SELFMAG);
@@ -29,7 +29,8 @@ Kernel kernel() {
     return made;
 }
 
-// As a bzImage, one setup sector and the compressed ELF after it. Empty: its kernel was extracted as it is; else the error.
+// As a bzImage: one setup sector followed by the compressed ELF. Returns the error; empty if the kernel was extracted
+// unchanged.
 std::string refusal(const Kernel &kernel) {
     const support::ScratchDirectory scratch;
     std::string elf(reinterpret_cast<const char *>(&kernel.header), sizeof kernel.header);
@@ -69,7 +70,7 @@ TEST_CASE("program headers and notes that lead past the end of a kernel, or arou
         notes.segment.p_filesz = UINT64_MAX;
         CHECK(refusal(notes) == no_entry);
     }
-    // The third of these is the good one, if the sum may go around.
+    // The third of these is valid only if the sum may overflow.
     Kernel around = kernel();
     around.header.e_phoff = around.header.e_phoff - 2 * sizeof around.segment;
     around.header.e_phnum = 3;

@@ -1,4 +1,4 @@
-// What is kept of a run that is over, where, and where nothing may be.
+// What is kept of a finished run, where, and where nothing may be written.
 #include "hostside/host/last_run.h"
 
 #include <sys/stat.h>
@@ -49,7 +49,7 @@ TEST_CASE("a run's record, both parts of its console and its report are kept, fo
     for (const char *part : {"", "/run", "/console.log", "/console.log.1", "/report.json"})
         CHECK((fs::status(state.kept("web") + part).permissions() & (fs::perms::group_all | fs::perms::others_all)) ==
               fs::perms::none);
-    // The next run of the name takes its place, whole: it said nothing and left no report.
+    // The next run with this name replaces it completely, although it had no output and no report.
     fs::remove(run + "/console.log");
     fs::remove(run + "/console.log.1");
     fs::remove(run + "/xchg/stage1-report.json");
@@ -98,10 +98,10 @@ TEST_CASE("without a place for it nothing is kept, and nothing is made") {
     CHECK(hostside::last_runs().empty());
     CHECK(fs::is_empty(scratch.path()));
     std::ofstream(scratch.path("file")) << "";
-    ::setenv("HOME", scratch.path("file").c_str(), 1);  // ENOTDIR, as a home that can't be written, also to root
+    ::setenv("HOME", scratch.path("file").c_str(), 1);  // ENOTDIR, like a home that can't be written, but also for root
     CHECK_FALSE(keep());
     ::setenv("HOME", home.c_str(), 1);
-    // Others could put something else there.
+    // Other users could replace it there.
     ::setenv("XDG_STATE_HOME", scratch.path("open").c_str(), 1);
     fs::create_directory(scratch.path("open"));
     fs::permissions(scratch.path("open"), fs::perms::all);

@@ -1,4 +1,4 @@
-// What a launch is going to do, from facts that are made up: plan_launch() is pure.
+// The plan of a launch, made from invented facts: plan_launch() is pure.
 
 #include "hostside/launch/plan.h"
 

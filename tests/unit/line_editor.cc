@@ -6,7 +6,7 @@ using stage1::LineEditor;
 
 namespace {
 
-// What stands in the line, a bar at the cursor, after these bytes of a terminal.
+// The line after these bytes from a terminal, with a bar at the cursor.
 std::string typed(std::string_view keys, const std::vector<std::string> &earlier = {}) {
     LineEditor line(earlier);
     for (const char byte : keys)

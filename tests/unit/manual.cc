@@ -1,5 +1,5 @@
-// The manual pages against the tables in the code. With GOLDEN=write in the environment the list of keys in
-// runvm.json(5) is written anew.
+// Compares the manual pages with the tables in the code. GOLDEN=write in the environment rewrites the list of keys in
+// runvm.json(5).
 
 #include <catch_amalgamated.hpp>
 #include <cstdlib>
@@ -15,7 +15,7 @@ namespace {
 using hostside::Kind;
 using hostside::Option;
 
-// roff(7): a hyphen that is one, a backslash that is one.
+// roff(7): escapes hyphens and backslashes that are meant literally.
 std::string roff(std::string_view text) {
     std::string result;
     for (const char c : text) result += c == '-' ? "\\-" : c == '\\' ? "\\e" : std::string(1, c);

@@ -22,7 +22,7 @@ constexpr std::string_view names =
     "\0.text\0.rela.text\0.symtab\0.strtab\0__mcount_loc\0_ftrace_eval_map\0.BTF\0.rela.orc_unwind_ip\0.data\0"sv;
 constexpr std::string_view symbols = "\0__fentry__\0printk\0"sv;
 
-// A module with one function: a call of __fentry__ and one of printk, and the sections that tracing and unwinding use.
+// A module with one function that calls __fentry__ and printk, and the sections for tracing and unwinding.
 std::string module(std::string_view code = "\xe8\0\0\0\0\xe8\0\0\0\0\xc3"sv) {
     std::string bytes(sizeof(Elf64_Ehdr), '\0');
     std::vector<Elf64_Shdr> sections(1);

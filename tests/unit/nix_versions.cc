@@ -1,4 +1,4 @@
-// Real Nix of several versions, asked about databases that we made.
+// Queries of several real Nix versions on databases that we made.
 #include <unistd.h>
 
 #include <algorithm>
@@ -76,7 +76,7 @@ namespace {
 using mounts::PathInfo;
 using mounts::RegistrationFormat;
 
-// A store of random paths with files in them, and its registration; the last refers to all, near and far.
+// A store of random paths with files, and its registration. The last path refers to all others, directly or indirectly.
 struct RandomStore {
     RandomStore(const std::string &root, size_t count, bool with_files) {
         std::mt19937 choose(static_cast<unsigned>(count));
@@ -129,7 +129,7 @@ struct RandomStore {
         }
         return all;
     }
-    // As --dump-db prints all of it: in the order of paths.
+    // The complete output of --dump-db, ordered by path.
     std::string dump(bool with_derivers) const {
         std::vector<PathInfo> sorted = infos;
         std::ranges::sort(sorted, {}, &PathInfo::path);
@@ -157,7 +157,7 @@ std::vector<std::string> sorted_lines(const std::string &text) {
     return all;
 }
 
-// What a Nix says of `store`, which was registered in `root`.
+// Checks one Nix's view of `store`, which was registered in `root`.
 void check_with(const Nix &nix, const RandomStore &store, const std::string &root, bool with_derivers) {
     const std::string top = store.infos.back().path;
     const std::string bottom = store.infos.front().path;
@@ -201,7 +201,7 @@ TEST_CASE("the registrations of all four producers, of 10 and of 1,000 paths, sa
         const auto report = root.load(text);
         REQUIRE(report);
         REQUIRE(report->added == count);
-        // A hash that was not known is filled in here, and then the dump has it.
+        // This fills in a hash that was unknown, and then the dump contains it.
         const std::string verified = nix("nix-store", root.path, {"--verify", "--check-contents"});
         CHECK(verified.find("error") == std::string::npos);
         CHECK(verified.find("modified") == std::string::npos);

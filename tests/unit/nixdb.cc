@@ -1,4 +1,4 @@
-// The native registration: what is in the database afterwards, and what is not after a failure or a cut.
+// The native registration: the content of the database afterwards, also after a failure or a power cut.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/file.h>
@@ -74,7 +74,7 @@ TEST_CASE("a reference that nobody registers is named with its line, and nothing
           std::format("register '/reg': line 11: reference '{}' of '{}' is neither registered here nor in the database",
                       path_of(9), path_of(1)));
     CHECK(root.query("select path from ValidPaths") == path_of(2));
-    CHECK(root.load(entry(1, {2})));  // one that the database has
+    CHECK(root.load(entry(1, {2})));  // already in the database
 }
 
 TEST_CASE("a bad line leaves the database as it was") {
@@ -120,7 +120,7 @@ TEST_CASE("paths that are gone are dropped with what refers to them, and strict 
     CHECK(root.query("select count(*) from ValidPaths") == "5");
     const auto report = root.load(entry(1, {5}) + entry(5));
     REQUIRE(report);
-    CHECK(report->dropped.size() == 3);  // 4, and 3 and 2 that need it; 1 was just confirmed
+    CHECK(report->dropped.size() == 3);  // 4, and 3 and 2, which need it; 1 was just confirmed
     CHECK(root.query("select path from ValidPaths order by path") == path_of(1) + " " + path_of(5));
     CHECK(root.query("select count(*) from Refs").starts_with("1"));
     CHECK(root.query("pragma foreign_key_check").empty());
@@ -190,7 +190,7 @@ TEST_CASE("a registration that was the last one is not loaded again, unless the 
     const auto other = root.load(text + entry(3));
     REQUIRE(other);
     CHECK(other->added == 1);
-    // One path fewer: the third is now somebody else's, and whether it is still there is looked at every time.
+    // One path fewer: the third is no longer in the closure, so its existence is checked every time.
     CHECK_FALSE(root.load(text)->unchanged);
     CHECK_FALSE(root.load(text)->unchanged);
 }

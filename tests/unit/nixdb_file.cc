@@ -1,4 +1,4 @@
-// The database file that is written without SQLite: SQLite must find it whole, at every size, and like Nix's own.
+// The database file that is written without SQLite: SQLite must find it intact at every size, and like Nix's own.
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -14,7 +14,7 @@ namespace {
 using nix_test::path_of;
 using nix_test::Root;
 
-// `count` paths in no order, names of all lengths up to `name_bytes`, each referring to some with a lower number.
+// `count` paths in no order, with names of any length up to `name_bytes`; each refers to some with a lower number.
 std::string random_closure(size_t count, size_t name_bytes, unsigned seed) {
     std::mt19937 choose(seed);
     std::vector<std::string> paths;
@@ -36,7 +36,7 @@ std::string random_closure(size_t count, size_t name_bytes, unsigned seed) {
     return text;
 }
 
-// Without the comments, letter case and blanks that a CREATE statement keeps.
+// Removes comments, letter case and blanks, which a CREATE statement keeps.
 std::string bare(const std::string &sql) {
     std::string result;
     for (const auto &line : nix_test::lines(sql))
@@ -48,7 +48,7 @@ std::string bare(const std::string &sql) {
 }  // namespace
 
 TEST_CASE("SQLite finds a written database whole, whatever the number of its paths") {
-    // With long names a page of the index holds 14: levels are begun at about 15, 210 and 3,000 paths.
+    // With long names an index page holds 14, so new levels begin at about 15, 210 and 3,000 paths.
     std::vector<size_t> sizes;
     for (size_t n = 0; n <= 40; ++n) sizes.push_back(n);
     for (size_t n = 190; n <= 240; ++n) sizes.push_back(n);
@@ -116,7 +116,7 @@ TEST_CASE("the database's files, settings and tables are those that each real Ni
         INFO(name);
         CHECK(theirs.query("pragma " + name) == ours.query("pragma " + name));
     }
-    // 2.8 makes SchemaMigrations only when content-addressed derivations are on; later ones always, empty.
+    // 2.8 makes SchemaMigrations only with content-addressed derivations enabled; later versions always make it, empty.
     const std::string names = "select name from sqlite_master where tbl_name != 'SchemaMigrations' order by rowid";
     CHECK(theirs.query(names) == ours.query(names));
     for (const auto &name :

@@ -1,5 +1,5 @@
-// A power cut at any write of a registration, on a real ext4 whose disk loses what was not flushed: the next boot finds the
-// database as it was or as it was to be, and loads the registration whole.
+// A power cut at any write of a registration, on a real ext4 whose disk loses unflushed data: the next boot finds the database
+// in its old or its new state, and loads the complete registration.
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -30,7 +30,7 @@ std::string registration(size_t first) {
     return text;
 }
 
-// An ext4 in an image, mounted for as long as this lives.
+// An ext4 in an image, mounted for this object's lifetime.
 class Mounted {
   public:
     explicit Mounted(const std::string &device) : device_(device) {
@@ -40,14 +40,14 @@ class Mounted {
     Mounted &operator=(const Mounted &) = delete;
     ~Mounted() { CHECK(::umount(scratch_.path().c_str()) == 0); }
 
-    // As stage 1 does at a boot.
+    // The registration as in stage 1.
     auto load(const std::string &text) const {
         const support::ScratchDirectory initrd;
         REQUIRE(base::replace_file(initrd.path("reg"), text));
         return stage1::nixdb::register_closure({.target_root = scratch_.path(), .reginfo = initrd.path("reg")});
     }
     std::string query(const std::string &sql) const { return nix_test::query(scratch_.path("nix/var/nix/db/db.sqlite"), sql); }
-    // A file that stage 2 syncs: the file system's journal then has the names of all that was made before, not the contents.
+    // A file that stage 2 syncs. The file system's journal then has the names of all earlier files, but not their contents.
     void sync_another_file() const { REQUIRE(base::replace_file(scratch_.path("another"), "x")); }
     bool has_database() const { return fs::exists(scratch_.path("nix/var/nix/db/db.sqlite")); }
 
@@ -86,7 +86,8 @@ TEST_CASE("after a power cut at any write of a registration the next boot loads 
         const support::LoopDevice loop(image);
         REQUIRE(Mounted(loop.path()).load(registration(1)));
     }
-    // Half of the paths are those of the last boot; the other half of these is somebody else's then, and stays.
+    // Half of the paths come from the previous boot. The other half of that boot's paths are no longer in the closure, and
+    // stay.
     const std::string text = registration(1 + paths / 2);
     const nix_test::Root whole;
     if (existing) REQUIRE(whole.load(registration(1)));
@@ -102,12 +103,12 @@ TEST_CASE("after a power cut at any write of a registration the next boot loads 
     for (size_t cut_at = 0; cut_at <= record.size(); ++cut_at) {
         const std::string cut = scratch.path("cut");
         fs::copy_file(image, cut, fs::copy_options::overwrite_existing);
-        // Sectors as large as ext4's blocks: a torn superblock is not what is tested here.
+        // Sectors as large as ext4's blocks, because a torn superblock is not the subject here.
         support::replay_cut(record, cut_at, cut, random, 4096);
         const support::LoopDevice loop(cut);
         const Mounted disk(loop.path());
         INFO("cut at " << cut_at);
-        // Every other time: what a Nix would find, if stage 1 left the registration out.
+        // Every other time, checks what Nix would find if stage 1 skipped the registration.
         if (cut_at % 2 == 0 && disk.has_database()) {
             const std::string rows = disk.query("select count(*) from ValidPaths");
             CHECK((rows == after || (existing && rows == before)));

@@ -8,7 +8,7 @@ namespace {
 using namespace std::string_literals;
 using Strings = std::vector<std::string>;
 
-// Two structures before, one with strings, one without, and the last.
+// Two structures before it, one with strings and one without, and the last.
 const std::string tables = "\x01\x06\x00\x01"s + "ab" + "QEMU\0pc\0\0"s + "\x20\x05\x01\x01"s + "x\0\0"s +
                            "\x0b\x05\x00\x0e\x02"s + "one=1\0two two\0\0"s;
 const std::string last = "\x7f\x04\x00\x7f\0\0"s;

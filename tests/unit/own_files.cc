@@ -1,4 +1,4 @@
-// Directories in which others can put something in the way: a shared TMPDIR, a directory of images.
+// Directories where other users can plant files: a shared TMPDIR, a directory of images.
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,7 +22,7 @@ std::string refusal(const std::string &parent) {
     return directory ? "taken" : base::message(directory.error());
 }
 
-// A qemu-img that looks around while it works: the names in the images' directory go to `seen`.
+// A qemu-img that lists the names in the images' directory while it works, into `seen`.
 std::string qemu_beside(const support::ScratchDirectory &scratch, const std::string &body) {
     std::ofstream(scratch.path("qemu-img")) << "#!/bin/sh\n" << body;
     fs::permissions(scratch.path("qemu-img"), fs::perms::owner_all);
@@ -39,7 +39,7 @@ TEST_CASE("a directory for a guest's files is ours, no link, and where nobody ca
     REQUIRE(::chmod(parent.c_str(), 01777) == 0);
     REQUIRE(hostside::own_directory(parent, "xchg"));
     CHECK((fs::status(parent + "/xchg").permissions() & fs::perms::mask) == fs::perms::owner_all);
-    CHECK(refusal(parent) == "taken");  // again, and through a link to the directory above
+    CHECK(refusal(parent) == "taken");  // again, through a link to the directory above
     fs::create_symlink("tmp", scratch.path("link"));
     CHECK(hostside::own_directory(scratch.path("link"), "xchg") == fs::canonical(parent).string() + "/xchg");
 

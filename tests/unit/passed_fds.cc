@@ -1,4 +1,4 @@
-// Descriptors and programs, as the launcher passes and finds them.
+// How the launcher passes descriptors and finds programs.
 #include "hostside/base/passed_fds.h"
 
 #include <fcntl.h>

@@ -11,7 +11,7 @@ TEST_CASE("the line has each phase with its time, and the one that runs is open"
     CHECK(line.text(0.25, 80) == "disk 0.2 s (making the initrd)");
     line.enter("kernel", 0.5);
     line.enter("stage 1", 2.1);
-    line.enter("stage 1", 3);  // it says so again
+    line.enter("stage 1", 3);  // a repeated announcement
     CHECK(line.text(3.3, 80) == "disk 0.5 s, kernel 1.6 s, stage 1 1.2 s ...");
     CHECK(line.text(3.3, 80, true) == "disk 0.5 s, kernel 1.6 s, stage 1 1.2 s");
     CHECK(line.text(3.3, 10) == "disk 0.5 s");

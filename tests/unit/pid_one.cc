@@ -1,4 +1,4 @@
-// stage1 as PID 1 never ends: the kernel would panic, and nobody would know why.
+// stage1 as PID 1 must never exit: the kernel would panic, and nobody would know why.
 #include <sys/wait.h>
 
 #include <catch_amalgamated.hpp>
@@ -56,12 +56,12 @@ TEST_CASE("a fault or an abort of PID 1 is told, with what was under way, and do
 TEST_CASE("PID 1 that gets no memory says what it can, and stays") {
     NEEDS_PID_NAMESPACES();
     size_t told = 0;
-    // From hardly more than the program itself to enough for it.
+    // From little more than the program itself up to enough memory.
     for (uint64_t kib = 3584; kib <= 5120; kib += 64) {
         INFO(kib << " KiB");
         PidOne init(stage1_program(), kib * 1024);
         const std::string said = init.wait_for("failed");
-        if (!init.alive() && said.empty()) continue;  // the kernel could not even start it
+        if (!init.alive() && said.empty()) continue;  // the kernel could not start it
         CHECK(init.alive());
         CHECK_THAT(said, ContainsSubstring("failed"));
         ++told;

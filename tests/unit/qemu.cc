@@ -142,7 +142,7 @@ TEST_CASE("as root, the guest's owners and setuid bits stay in attributes") {
     CHECK_THAT(command("{}", facts), Catch::Matchers::ContainsSubstring("path=/r/xchg,security_model=mapped-xattr,"));
     CHECK_THAT(command("{}", facts),
                Catch::Matchers::ContainsSubstring("path=/nix/store,security_model=none,mount_tag=store,readonly=on,"));
-    // What can't be written needs no such care, and the host's links stay links.
+    // A read-only share needs no mapping, and the host's links stay links.
     const char *shares = R"({"sharedDirectories":[{"tag":"a","source":"/s","target":"/a","readOnly":true},
                                                   {"tag":"b","source":"/t","target":"/b"}]})";
     CHECK_THAT(command(shares, facts),

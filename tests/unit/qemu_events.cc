@@ -27,7 +27,7 @@ TEST_CASE("QEMU tells whether the guest powered itself off or asked for a reset;
         CHECK(shutdown(reason) == QemuEvent::other);
 }
 
-// The first line is what QEMU 10.0.2 sent of a machine whose image was on a full tmpfs; the second is that with another reason.
+// QEMU 10.0.2 sent the first line for a machine whose image was on a full tmpfs; the second differs only in the reason.
 TEST_CASE("a full disk is told by its reason too: QEMU 10 says no nospace of a drive that reports its errors") {
     const auto full = parse_event(
         R"({"timestamp": {"seconds": 1795952669, "microseconds": 191270}, "event": "BLOCK_IO_ERROR", "data": {"device": "root", "node-name": "#block104", "qom-path": "/machine/peripheral-anon/device[3]/virtio-backend", "reason": "No space left on device", "operation": "write", "action": "report"}})");

@@ -23,7 +23,7 @@ const char *environment(const char *name) {
 }  // namespace
 
 TEST_CASE("of what NixOS's test driver adds, only what we have not ourselves is left to QEMU") {
-    // As its Machine.start gives it to the script (nixos/lib/test-driver of 2024), and as its shell splits it.
+    // The arguments that Machine.start passes to the script (nixos/lib/test-driver of 2024), after its shell splits them.
     auto machine =
         with({"-qmp", "unix:/tmp/vm-state-a/qmp,server=on,wait=off", "-monitor", "unix:/tmp/vm-state-a/monitor", "-chardev",
               "socket,id=shell,path=/tmp/vm-state-a/shell", "-device", "virtio-serial", "-device", "virtconsole,chardev=shell",

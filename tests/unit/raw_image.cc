@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A file with a hole as large as that, and bytes in it.
+// A file with data and a hole of the given size.
 std::string sparse(const support::ScratchDirectory &scratch, uintmax_t size_bytes) {
     std::string path = scratch.path("image");
     std::ofstream(path).flush();
@@ -49,7 +49,7 @@ TEST_CASE(
         const std::string path = sparse(scratch, size);
         CHECK(hostside::is_empty_raw(path));
         CHECK(hostside::check_raw(path, true) == size);
-        put_at(path, 0, std::string(4096, '\0'));  // as qemu-img does
+        put_at(path, 0, std::string(4096, '\0'));  // like qemu-img
         CHECK(hostside::is_empty_raw(path));
         put_at(path, static_cast<std::streamoff>(size / 2), "x");
         CHECK_FALSE(hostside::is_empty_raw(path));
@@ -58,7 +58,7 @@ TEST_CASE(
     const std::string path = sparse(scratch, mib);
     put_at(path, mib - 1, "x");
     CHECK_FALSE(hostside::is_empty_raw(path));
-    // More zeros than are read for that.
+    // More zeros than the check reads.
     const std::string large = sparse(scratch, 32 * mib);
     for (uintmax_t at = 0; at < 32; ++at) put_at(large, static_cast<std::streamoff>(at * mib), std::string(mib, '\0'));
     CHECK_FALSE(hostside::is_empty_raw(large));

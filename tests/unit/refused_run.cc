@@ -1,4 +1,4 @@
-// What a run leaves behind that came to nothing, and where it has no home.
+// What a refused run leaves behind, and what happens without a home directory.
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A host with a QEMU that says its version alone, and a qemu-img that makes what it is told.
+// A host with a QEMU that only prints its version, and a qemu-img that creates the requested file.
 struct Host {
     support::ScratchDirectory scratch;
     std::vector<std::string> environment{"PATH=" + scratch.path("bin") + ":/usr/bin:/bin",
@@ -52,7 +52,7 @@ TEST_CASE("a run that is refused leaves neither an image nor a stamp") {
     const Host host;
     const auto kernel = host.scratch.path("kernel");
     for (const std::vector<std::string> &words : {std::vector<std::string>{"--toplevel", host.scratch.path("missing")},
-                                                  {"--kernel", kernel},  // no init
+                                                  {"--kernel", kernel},  // without an init
                                                   {"--kernel", kernel, "--init", "/x", "--initrd", kernel, "--drives",
                                                    R"({"file":")" + kernel + R"(","format":"raw","serial":"root"})"}}) {
         const auto exit = host.runvm(words);
@@ -126,7 +126,7 @@ TEST_CASE("what --print would do, whatever is asked for, changes nothing that is
         host.environment.push_back(name + host.scratch.path(directory));
     std::ofstream(host.scratch.path("images/disk.qcow2")) << std::string("QFI\xfb", 4) << std::string(508, '\0');
     std::ofstream(host.scratch.path("secret")) << "secret";
-    // Names, inodes, sizes, and when each last changed in any way.
+    // Names, inodes, sizes, and the time of each last change of any kind.
     const auto snapshot = [&] {
         const auto found = base::run(
             {.argv = {"find", host.scratch.path(""), "-printf", "%p %i %s %m %U %n %T@ %C@\n"}, .capture_output = true});
@@ -151,7 +151,7 @@ TEST_CASE("what --print would do, whatever is asked for, changes nothing that is
         const std::string before = snapshot();
         const auto exit = host.runvm(words);
         INFO((more.empty() ? "" : more.front()) << ": " << exit.output);
-        CHECK((exit.status == 0 || more == std::vector<std::string>{"--run-as", "61234:61234"}));  // which is for root
+        CHECK((exit.status == 0 || more == std::vector<std::string>{"--run-as", "61234:61234"}));  // only root may use it
         CHECK(snapshot() == before);
     }
 }
@@ -183,7 +183,7 @@ TEST_CASE("the cache is bounded: what was used longest ago goes first") {
         support::make_sparse_file(path, uint64_t{200} << 20);
         fs::last_write_time(path, now - std::chrono::hours(10 - i));
     }
-    support::make_sparse_file(entry("first"), uint64_t{400} << 20);  // what was used just now stays, however much it is
+    support::make_sparse_file(entry("first"), uint64_t{400} << 20);  // recently used entries stay, whatever their size
     CHECK(hostside::keep({entry("1"), ""}));                         // used now, and so kept
     CHECK(fs::file_size(entry("1")) == uint64_t{200} << 20);
     CHECK(fs::exists(entry("1")));
@@ -217,7 +217,7 @@ TEST_CASE("a launcher that is ended at any moment of its start leaves a whole im
         REQUIRE(child);
         return std::move(*child);
     };
-    // How long one takes until its QEMU runs, which the others are to be ended before and a little after.
+    // Measures the time until QEMU runs; the other launchers are killed before that or shortly after.
     const auto begin = std::chrono::steady_clock::now();
     const auto undisturbed = start();
     while (!fs::exists(started)) ::usleep(1000);
@@ -239,7 +239,7 @@ TEST_CASE("a launcher that is ended at any moment of its start leaves a whole im
         }
         if (fs::exists(image)) CHECK(base::read_file(image) == "abcd");
     }
-    // Some were ended in time, and some later.
+    // Some were killed before it, and some after.
     CHECK(none > 0);
     CHECK(whole > 0);
 }

@@ -1,4 +1,4 @@
-// `runvm reginfo`: NAR and hash as Nix makes them, graphs, order, and what it says when it cannot.
+// `runvm reginfo`: NAR and hash as in Nix, graphs, order, and error messages.
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -43,7 +43,7 @@ std::string graph_error(const std::string &text) {
     return sorted ? "" : message(sorted.error());
 }
 
-// Both streams of `runvm reginfo`; the exit status must be that.
+// Both streams of `runvm reginfo`, which must exit with that status.
 std::string reginfo(std::vector<std::string> words, int status = 0) {
     words.insert(words.begin(), {(fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "runvm").string(), "reginfo"});
     const auto exit = base::run({.argv = words, .capture_output = true});
@@ -193,7 +193,7 @@ TEST_CASE("the host's database may be in use: what is committed is read, from it
         "insert into Refs select a.id, b.id from ValidPaths a, ValidPaths b where a.id != b.id;"));
     REQUIRE(fs::file_size(root.database() + "-wal") > 0);
     CHECK(reginfo({"--database", root.database(), path_of(1)}) == entry(1));
-    // From a file system that cannot be written the log is out of reach, and that is no reason to do without it.
+    // On a read-only file system the log can't be opened; the database must not be read without it.
     const std::string runvm = (fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "runvm").string();
     const std::string directory = root.path + "/nix/var/nix/db";
     fs::remove(root.database() + "-shm");

@@ -6,7 +6,7 @@ namespace {
 
 constexpr const char *path_a = "/nix/store/9d572xnr5b0xyf6mfkn0ljdkflfxdi02-top";
 constexpr const char *path_b = "/nix/store/a3g5qj6gvgc71yph2gapgjk7rxjgwirf-b";
-// SHA-256 of nothing, in the three spellings, from `nix-hash --type sha256 --to-…`.
+// SHA-256 of the empty string in three encodings, from `nix-hash --type sha256 --to-…`.
 constexpr const char *hash16 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 constexpr const char *hash32 = "0mdqa9w1p6cmli6976v4wi0sw9r4p5prkj7lzfd1877wk11c9c73";
 constexpr const char *hash64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
@@ -45,9 +45,9 @@ TEST_CASE("what is almost a hash is none") {
     CHECK_FALSE(mounts::parse_hash("sha256-" + std::string(hash16)));
     CHECK_FALSE(mounts::parse_hash(std::string(hash16).replace(3, 1, "g")));
     CHECK_FALSE(mounts::parse_hash(std::string(hash32).replace(0, 1, "z")));  // more than 256 bits
-    CHECK_FALSE(mounts::parse_hash(std::string(hash32).replace(5, 1, "e")));  // not a digit of Nix's
+    CHECK_FALSE(mounts::parse_hash(std::string(hash32).replace(5, 1, "e")));  // not a digit in Nix's base 32
     CHECK_FALSE(mounts::parse_hash(std::string(hash64).replace(43, 1, "A")));
-    CHECK_FALSE(mounts::parse_hash(std::string(hash64).replace(42, 1, "V")));  // bits beyond the last byte
+    CHECK_FALSE(mounts::parse_hash(std::string(hash64).replace(42, 1, "V")));  // bits past the last byte
 }
 
 TEST_CASE("entries are read, and printed as the producers print them") {

@@ -1,4 +1,4 @@
-// Where a guest's disk has a link, a FIFO or a device for a file that registration opens: nobody waits, nothing outside changes.
+// A guest's disk with a link, a FIFO or a device in place of a file that registration opens: no hang, no change outside.
 #include <sys/stat.h>
 
 #include <catch_amalgamated.hpp>
@@ -14,7 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 using nix_test::entry;
 
-// As a program of its own, for a hang would be the test's.
+// In a separate process, because a hang would hang the test.
 base::Exit register_in(const nix_test::Root &root) {
     const std::string stage1 = (fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "stage1").string();
     const auto exit = base::run(

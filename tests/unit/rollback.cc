@@ -1,5 +1,5 @@
-// A rollback of the store, cut at any write of it on a real ext4 whose disk loses what was not flushed: the next boot ends it,
-// upper and database together.
+// A rollback of the store with a power cut at any write, on a real ext4 whose disk loses unflushed data: the next boot
+// completes it, upper and database together.
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,11 +25,11 @@ using nix_test::entry;
 using nix_test::path_of;
 
 constexpr uint64_t rollback_disk_bytes = uint64_t{32} << 20;
-constexpr size_t of_the_host = 20, all_paths = 60;  // those between them are the machine's own
+constexpr size_t of_the_host = 20, all_paths = 60;  // the rest belongs to the machine
 constexpr const char *upper_dir = "nix/.rw-store/upper", *work_dir = "nix/.rw-store/work",
                      *heap_dir = "nix/.rw-store/rolled-back";
 
-// The target root: a machine's ext4, and the host's store mounted in it.
+// The target root: a machine's ext4 with the host's store mounted in it.
 class MachineRoot {
   public:
     explicit MachineRoot(const std::string &device) {
@@ -49,7 +49,7 @@ class MachineRoot {
     [[nodiscard]] std::string at(const std::string &path = "") const { return scratch_.path(path); }
     [[nodiscard]] std::string query(const std::string &sql) const { return nix_test::query(at("nix/var/nix/db/db.sqlite"), sql); }
 
-    // What the machine added, and that it removed two of the host's.
+    // Adds the machine's own paths, and removes two of the host's.
     void add_own_paths() const {
         std::string text;
         for (size_t n = 1; n <= all_paths; ++n) text += n > 2 ? entry(n, {n - 1, n - 2}) : entry(n);
@@ -67,7 +67,7 @@ class MachineRoot {
         return stage1::roll_back(
             {.lower = at("nix/.ro-store"), .upper = at(upper_dir), .work = at(work_dir), .target = "", .root = at()});
     }
-    // The file system's journal then has the names of all that was made before.
+    // The file system's journal then has the names of all earlier files.
     void sync_another_file() const { REQUIRE(base::replace_file(at("another"), "x")); }
     [[nodiscard]] bool is_asked() const { return fs::exists(at("nix/.rw-store/rollback")); }
 
@@ -143,7 +143,7 @@ TEST_CASE("after a power cut at any write of a rollback the next boot ends it, u
         INFO((booted ? *booted : message(booted.error())));
         REQUIRE(booted);
         root.check_rolled_back();
-        // What is added from now on is nobody's to take away.
+        // Paths that are added from now on must not be removed.
         fs::create_directory(root.at(upper_dir) + "/new");
         CHECK(root.boot().value_or("failed").empty());
         CHECK(fs::exists(root.at(upper_dir) + "/new"));

@@ -1,4 +1,4 @@
-// Commands of stage 1 that somebody types on a machine that runs: in a mount namespace of their own, which no initrd is.
+// Commands of stage 1 typed on a running machine: in a private mount namespace that is not an initrd.
 #include <unistd.h>
 
 #include <catch_amalgamated.hpp>
@@ -17,7 +17,7 @@ base::Exit sh(const std::string &script) {
     return *exit;
 }
 
-// A tmpfs as /, with no device in it, for nothing of the machine's to be in reach; `fstab` in it.
+// A tmpfs as /, without devices, so that nothing of this machine is reachable; contains `fstab`.
 std::string in_a_root(const std::string &command) {
     return R"(set -e; mount -t tmpfs none /mnt; cd /mnt; mkdir -p proc etc/stage1 dev; cp "$0" stage1; mount -t proc proc proc
 printf '%s\n' 'none / tmpfs' 'one /one tmpfs' 'two /one/two tmpfs' 'three /three nosuchfs' >etc/stage1/fstab

@@ -1,4 +1,4 @@
-// Directories that are to be shared, on file systems with extended attributes and without.
+// Directories to share, on file systems with and without extended attributes.
 #include "hostside/host/share_probe.h"
 
 #include <sys/mount.h>

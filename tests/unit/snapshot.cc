@@ -1,4 +1,4 @@
-// What a saved machine is known by, where stage 1 stops for it, and what QEMU is told.
+// How a saved machine is identified, where stage 1 stops for it, and QEMU's arguments.
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -134,7 +134,7 @@ TEST_CASE("each trait that a saved machine must keep is refused by its name when
                                      {R"("memorySize":512,"vlans":[1])", "the devices"}})
         CHECK_THAT(told(machine_of_json("{" + base_text + "," + json + "}"), host),
                    ContainsSubstring(what + std::string(" must be the same")));
-    // What is of a run.
+    // The parts that belong to a run.
     Machine run = machine_of_json(R"({"name":"other","memorySize":512,"diskImage":"/s/root.qcow2","accelerator":"tcg","timeout":5,
         "forwardPorts":[{"host":{"port":2222},"guest":{"port":22}}],"nodeNumber":4})");
     other = host;
@@ -228,7 +228,7 @@ TEST_CASE("a snapshot's directory is there whole or not at all, for its owner al
     {
         const auto used = open_snapshot(path);
         REQUIRE(used);
-        CHECK(open_snapshot(path));  // many at once
+        CHECK(open_snapshot(path));  // several readers at once
         const auto refused = NewSnapshot::begin(path, true);
         REQUIRE_FALSE(refused);
         CHECK_THAT(base::message(refused.error()), ContainsSubstring("a machine that was made of it runs"));
@@ -243,7 +243,7 @@ TEST_CASE("a snapshot's directory is there whole or not at all, for its owner al
     std::string content;
     std::ifstream(path + "/memory") >> content;
     CHECK(content == "two");
-    // What one that was killed left goes with the next.
+    // The next one removes what a killed one left.
     fs::create_directory(path + ".part-abcdef");
     std::ofstream(path + ".part-abcdef/memory") << "left";
     (void)NewSnapshot::begin(path, true);

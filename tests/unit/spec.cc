@@ -98,7 +98,7 @@ TEST_CASE("what a bind mount or an overlay takes from the root is mounted before
     CHECK(targets(parsed("/persist/etc /etc none bind\n/dev/vda / ext4\noverlay /a overlay lowerdir=/persist/x,upperdir=/z/u\n"
                          "LABEL=p /persist ext4\nz /z tmpfs\n")) ==
           std::vector<std::string>{"/", "/persist", "/etc", "/z", "/a"});
-    // In a circle: as it is written.
+    // A cycle: keeps the written order.
     CHECK(
         targets(parsed("/dev/vda / ext4\n/b /c none bind\no /b overlay lowerdir=/c,upperdir=/u,workdir=/w\n/s /s none bind\n")) ==
         std::vector<std::string>{"/", "/s", "/c", "/b"});

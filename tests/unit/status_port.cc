@@ -1,4 +1,4 @@
-// What a hostile guest may send through its status port and onto its console, and what the host makes of it.
+// What a hostile guest may send through its status port and to its console, and how the host handles it.
 #include "hostside/run/status_port.h"
 
 #include <sys/socket.h>
@@ -100,13 +100,13 @@ TEST_CASE("what a guest says is printable, whatever it sends") {
     CHECK(printable("mount 'Büro 日本': no") == "mount 'Büro 日本': no");
     CHECK(printable("\x1b[2J\x07\r\x7f") == "?[2J???");
     CHECK(printable("\x9b"
-                    "31m") == "?31m");  // C1 as a byte of its own
+                    "31m") == "?31m");  // C1 as a single byte
     CHECK(printable("\xc2\x9b"
                     "31m") == "?31m");  // C1 in UTF-8
     CHECK(printable("\xe2\x80\xae"
                     "txt.exe") == "?txt.exe");                      // right-to-left override
     CHECK(printable("\xc0\xaf\xed\xa0\x80\xf5\x80") == "???????");  // overlong, a surrogate, beyond Unicode
-    CHECK(printable("\xe2\x82") == "??");                           // cut
+    CHECK(printable("\xe2\x82") == "??");                           // truncated
     CHECK(printable(std::string_view("a\0b", 3)) == "a?b");
 }
 
@@ -177,7 +177,7 @@ TEST_CASE("a report comes record by record, bounded in size and number, and is a
         return R"({"phase": "p", "step": "s", "text": ")" + words + R"(", "start_us": 1, "end_us": 2})";
     };
     report.take(record("early"));
-    CHECK(text() == "none");  // of a report that never began
+    CHECK(text() == "none");  // a report that never began
     for (const auto &line :
          Guest().says("report\nreport " + record("a") + "\nreport " + record("b") + "\nreport x\nreporter {}\n"))
         report.take(line.text);
@@ -186,7 +186,7 @@ TEST_CASE("a report comes record by record, bounded in size and number, and is a
     report.take("");
     report.take(record("c"));
     CHECK(hostside::boot_report(text(), "it").value().steps.size() == 1);
-    // A guest that sends without end.
+    // A guest that sends endlessly.
     for (int i = 0; i < 5000; ++i) report.take(record(std::string(i < 300 ? 4000 : 1, 'x')));
     CHECK(text().size() <= 1 << 20);
     CHECK(hostside::boot_report(text(), "it"));

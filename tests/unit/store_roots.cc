@@ -1,4 +1,4 @@
-// What keeps a machine's store from the host's garbage collector, which is a real Nix's.
+// What protects a machine's store from the host's garbage collector, a real Nix's.
 
 #include <unistd.h>
 
@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A host with a Nix store of its own, and a cache.
+// A host with its own Nix store and a cache.
 class Host {
   public:
     Host() {
@@ -89,7 +89,7 @@ TEST_CASE("while a machine runs the collector leaves its closure and the images 
     const Host host;
     const std::string system = host.add("system", "a system"), base_image = host.add("base.qcow2", "an image");
     auto m = host.machine(system);
-    // By a link, as Nix's ./result is one.
+    // Through a link, like Nix's ./result.
     fs::create_symlink(host.root() + base_image, host.run_directory() + "/result");
     m.backing_files = {host.run_directory() + "/result"};
     {

@@ -1,4 +1,4 @@
-// A part of a store as a directory of its own, and as an image.
+// A part of a store as a separate directory, and as an image.
 
 #include <fcntl.h>
 #include <sys/prctl.h>
@@ -56,13 +56,13 @@ struct Store {
     }
 };
 
-// What `body` returns, called by an ordinary user in a process of its own; a byte.
+// Calls `body` as an ordinary user in a separate process; returns its result, one byte.
 int as_no_one(const std::function<int()> &body) {
     const pid_t pid = ::fork();
     if (pid == 0) {
         constexpr uid_t no_one = 12345;
         if (::geteuid() == 0 && (::setgid(no_one) < 0 || ::setuid(no_one) < 0)) ::_exit(99);
-        (void)::prctl(PR_SET_DUMPABLE, 1);  // /proc/self is ours, as after an exec
+        (void)::prctl(PR_SET_DUMPABLE, 1);  // makes /proc/self ours, as after an exec
         ::_exit(body());
     }
     int status = 0;
@@ -72,7 +72,7 @@ int as_no_one(const std::function<int()> &body) {
 
 bool readable(int directory, const char *name) { return base::open_at(directory, name, O_RDONLY).has_value(); }
 
-// 0: as it should be; else which of these is not.
+// 0 if everything is right; otherwise the number of the failed check.
 int check_view(const Store &s) {
     const auto view = open_view({s.store, s.names, s.place});
     if (!view) {
@@ -108,7 +108,7 @@ TEST_CASE("a view has the named paths of a store, read-only and with their owner
     const Store store;
     CHECK(check_view(store) == 0);
     CHECK(as_no_one([&] { return check_view(store); }) == 0);
-    // Nobody else sees it.
+    // It is not visible to others.
     CHECK(fs::is_empty(store.place));
 }
 
@@ -147,7 +147,7 @@ TEST_CASE("a closure is one image, byte for byte, whoever makes it, and has noth
     fs::permissions(store.directory, fs::perms(0777));
     ::unsetenv("XDG_CACHE_HOME");
     fs::remove_all(store.directory + "/runvm");
-    // Without a cache it lies in the run directory.
+    // Without a cache it is in the run directory.
     CHECK(as_no_one([&] {
               ::unsetenv("HOME");
               return hostside::make_image(spec, progress) && content(hostside::image_path(spec)) == first ? 0 : 1;
@@ -162,7 +162,7 @@ TEST_CASE("an image that can't be made, or whose maker is killed, leaves nothing
     contents.names.emplace_back("absent");
     const auto nothing = [](const std::string &) {};
     CHECK_FALSE(hostside::make_image({store.store, contents, "none", store.directory}, nothing));
-    // 256 MiB, so that there is time to be killed in.
+    // 256 MiB, so that there is time to kill it.
     const base::Fd big(::open((store.store + "/file").c_str(), O_WRONLY | O_CLOEXEC));
     for (int i = 0; i < 64; ++i)
         (void)base::write_all(big.get(), std::string(size_t{4} << 20, static_cast<char>('a' + i % 26)), "file");

@@ -1,5 +1,4 @@
-// A target root whose links lead everywhere but to where they are meant to: stage 1's steps stay beneath it. In a mount
-// namespace of our own.
+// A target root whose links lead outside: stage 1's steps must stay beneath it. In a private mount namespace.
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -24,7 +23,7 @@ void be_apart() {
     if (!apart) SKIP("needs root, for mounts");
 }
 
-// A mounted target root in a directory of a test, and beside it `outside`, which no step may change.
+// A mounted target root in a temporary directory, and beside it `outside`, which no step may change.
 class Root {
   public:
     Root() {
@@ -40,7 +39,7 @@ class Root {
     [[nodiscard]] std::string at(const std::string &path) const { return directory_.path(path); }
     void link(const std::string &name, const std::string &to) const { fs::create_symlink(to, at("root/" + name)); }
 
-    // Mounts the table, less its root, and does what stage 1 does to every root. Empty: all went well.
+    // Mounts the table except its root, and does what stage 1 does to every root. Returns the error; empty on success.
     [[nodiscard]] std::string mount(const std::string &fstab) const {
         auto table = mounts::parse_fstab("/dev/vda / ext4\n" + fstab, "test");
         if (!table) return message(table.error());

@@ -41,7 +41,7 @@ TEST_CASE("a cache of descriptors has what was used last, and no more, after any
     FdCache cache(limit);
     std::list<size_t> used;          // most recent first
     std::map<size_t, ino_t> filled;  // by slot
-    std::map<ino_t, FdRef> held;     // what somebody still works with
+    std::map<ino_t, FdRef> held;     // descriptors that are still in use
     const auto forget = [&](size_t slot) {
         used.remove(slot);
         filled.erase(slot);
@@ -61,7 +61,7 @@ TEST_CASE("a cache of descriptors has what was used last, and no more, after any
                 use(slot);
                 filled[slot] = file.inode;
             }
-            // Else the one that was there first stays, in its place, and the new one is closed.
+            // Otherwise the earlier descriptor stays in its place, and the new one is closed.
             REQUIRE(inode_of(put) == filled[slot]);
             if (random() % 8 == 0) held[filled[slot]] = put;
             break;
@@ -79,7 +79,7 @@ TEST_CASE("a cache of descriptors has what was used last, and no more, after any
         if (random() % 64 == 0) held.clear();
     }
     for (const auto &[inode, file] : held) CHECK(inode_of(file) == inode);
-    // Nothing is open but what the cache has.
+    // Only the cache's descriptors are open.
     std::vector<std::weak_ptr<const base::Fd>> left;
     held.clear();
     for (auto &slot : slots)

@@ -37,7 +37,7 @@ struct Table {
     }
 };
 
-// Bytes of the mapping that begins there which were touched since the process's marks were cleared, proc_pid_smaps(5).
+// Bytes of the mapping at this address that were touched since the process's marks were cleared, proc_pid_smaps(5).
 size_t touched(const void *start) {
     std::ostringstream wanted;
     wanted << std::hex << reinterpret_cast<uintptr_t>(start);
@@ -99,5 +99,5 @@ TEST_CASE("of a file with twenty thousand names, none but those that change are 
     for (int i = 19'950; i < 20'050; ++i) table.nodes->remove_link(table.file, directory, name_of(i));
     const size_t bytes = touched(table.memory.start());
     CHECK(bytes > 0);
-    CHECK(bytes < 100'000);  // they take more than a million
+    CHECK(bytes < 100'000);  // the entries take more than a million
 }

@@ -15,7 +15,7 @@ namespace {
 
 constexpr size_t item_bytes = 96, stretch = size_t{1} << 20;
 
-// Memory as a union has it, which a successor sees as it was left.
+// Memory like a union's, which a successor sees in its last state.
 struct Memory {
     unionfs::SharedMemory memory{};
     Memory() { REQUIRE(memory.make()); }
@@ -29,7 +29,7 @@ bool is_filled(const void *item, unsigned char with) {
     return bytes[0] == with && std::memcmp(bytes, bytes + 1, item_bytes - 1) == 0;
 }
 
-// Each item with what was written over all of it.
+// Fills each item with a value.
 using Items = std::map<std::byte *, unsigned char>;
 
 void check_apart(const Items &items, const std::byte *begin) {
@@ -76,7 +76,7 @@ TEST_CASE("items of a pool are apart and keep what is in them, whatever is taken
     try {
         for (;; ++all) take_one(pool, items, random);
     } catch (const std::bad_alloc &) {
-        CHECK(all > stretch / item_bytes - stretch / 16384 * 2);  // a little of each chunk is nobody's
+        CHECK(all > stretch / item_bytes - stretch / 16384 * 2);  // a little of each chunk is unused
     }
     check_apart(items, memory.begin());
     give_one(pool, items, random);

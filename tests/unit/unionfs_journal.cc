@@ -16,10 +16,10 @@ namespace {
 
 constexpr uint64_t resent = uint64_t{1} << 63;
 
-// The shared memory begins as zeros.
+// The shared memory starts as zeros.
 std::unique_ptr<JournalEntry[]> no_entries() { return std::make_unique<JournalEntry[]>(Journal::size); }
 
-// A worker's thread, which ends as a worker does that is killed: with nothing answered.
+// A worker's thread that ends like a killed worker: without answering.
 void in_thread(const auto &body) { std::thread(body).join(); }
 
 size_t in_use(Journal &journal) {
@@ -62,7 +62,7 @@ TEST_CASE("what a worker noted before it died its successor finds whole, and ans
         CHECK_FALSE(entry.done);
         entry.done = true;
     });
-    // A number alone is not it: the kernel may use one again.
+    // The number alone does not identify it, because the kernel may reuse one.
     for (const uint64_t unique : {uint64_t{7}, 8 | resent, 9 | resent})
         in_thread([&] {
             successor.begin(unique);

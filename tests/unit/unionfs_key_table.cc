@@ -13,7 +13,7 @@ TEST_CASE("a key table has what a map has after any puts and erasures") {
     std::vector<Node> nodes(3);
     KeyTable table;
     std::map<std::pair<dev_t, ino_t>, Node *> known;
-    // It grows, is full of neighbours that meet each other's homes, and shrinks.
+    // The table grows, fills with colliding neighbors, and shrinks.
     for (const int puts_of_ten : {8, 5, 1, 9, 0}) {
         for (int i = 0; i < 100'000; ++i) {
             const Key key{random() % 2, random() % 3000};

@@ -12,13 +12,13 @@ using unionfs::RankedMutex;
 
 namespace {
 
-// The signal by which a process ends that does this; 0 when it lives.
+// The signal that ends a process that does this; 0 if it survives.
 int signal_of(void (*deed)()) {
     const pid_t child = ::fork();
     if (child == 0) {
         const rlimit none{};
         (void)::setrlimit(RLIMIT_CORE, &none);
-        (void)::signal(SIGABRT, SIG_DFL);  // not the test program's
+        (void)::signal(SIGABRT, SIG_DFL);  // instead of the test program's handler
         ::close(STDERR_FILENO);
         deed();
         ::_exit(0);

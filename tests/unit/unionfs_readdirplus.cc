@@ -8,7 +8,7 @@ namespace {
 
 constexpr pid_t caller = 1000;
 
-// Directories of 10 files that a caller reads until one of them is listed plainly.
+// Directories of 10 files that a caller reads until one gets a plain listing.
 ReaddirplusPolicy::Token read_until_plain(ReaddirplusPolicy &policy, unsigned &directories, pid_t who = caller) {
     for (directories = 1; directories < 10'000; ++directories)
         if (const ReaddirplusPolicy::Token token = policy.begin(who, 10, false); token != 0) return token;
