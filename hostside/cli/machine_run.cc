@@ -89,14 +89,18 @@ base::Result<> leave_the_terminal_of_others() {
     return {};
 }
 
+// For a person at a terminal; nothing for everybody else.
+std::optional<ConsoleView> view_for(const Arguments &arguments, bool typing) {
+    const bool person = typing && ::isatty(STDOUT_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1;
+    if (!person || arguments.background || arguments.json || arguments.print) return std::nullopt;
+    return std::make_optional<ConsoleView>(arguments.console);
+}
+
 // Its steps are in the order of its methods; each needs what the ones before made.
 class MachineRun {
   public:
     MachineRun(const Arguments &arguments, const std::function<void(const std::string &)> &started)
-        : arguments_(arguments), started_(started), typing_(at_terminal(STDIN_FILENO)) {
-        const bool person = typing_ && ::isatty(STDOUT_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1;
-        if (person && !arguments.background && !arguments.json && !arguments.print) view_.emplace(arguments.console);
-    }
+        : arguments_(arguments), started_(started) {}
 
     int run();
 
@@ -114,8 +118,8 @@ class MachineRun {
 
     const Arguments &arguments_;
     const std::function<void(const std::string &failure)> &started_;
-    bool typing_;                      // stdin is our terminal
-    std::optional<ConsoleView> view_;  // for a person at a terminal
+    const bool typing_ = at_terminal(STDIN_FILENO);  // stdin is our terminal
+    std::optional<ConsoleView> view_ = view_for(arguments_, typing_);
     Reporter report_{arguments_.json, view_ ? &*view_ : nullptr, arguments_.quiet};
 
     Machine machine_;
