@@ -17,7 +17,6 @@ namespace stage1 {
 namespace {
 
 using base::fail;
-using base::Fd;
 using base::Result;
 
 constexpr std::string_view rolling_back = "roll back";
