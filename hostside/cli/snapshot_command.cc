@@ -1,4 +1,5 @@
 #include "hostside/cli/snapshot_command.h"
+#include "hostside/base/exit_code.h"
 
 #include <fcntl.h>
 

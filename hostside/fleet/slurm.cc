@@ -28,7 +28,6 @@ namespace {
 
 using base::fail;
 using base::Result;
-namespace fs = std::filesystem;
 
 constexpr std::string_view script_name = "job.sh";
 

@@ -21,7 +21,6 @@ namespace hostside {
 namespace {
 
 using base::fail;
-using base::Fd;
 using base::Result;
 
 const char *what_is(mode_t mode) {
