@@ -18,6 +18,7 @@
 #include "hostside/cli/boot_disk.h"
 #include "hostside/cli/machine_run.h"
 #include "hostside/cli/reporter.h"
+#include "mounts/base/at.h"
 #include "mounts/base/process.h"
 
 namespace hostside {
