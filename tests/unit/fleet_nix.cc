@@ -14,7 +14,6 @@
 namespace {
 
 using Catch::Matchers::ContainsSubstring;
-using hostside::Node;
 
 const std::string of_store = "/nix/store/0z9g9qlyagz98ly69mvg39klnr3bzy0d-";
 

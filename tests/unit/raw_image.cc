@@ -60,7 +60,8 @@ TEST_CASE(
     CHECK_FALSE(hostside::is_empty_raw(path));
     // More zeros than the check reads.
     const std::string large = sparse(scratch, 32 * mib);
-    for (uintmax_t at = 0; at < 32; ++at) put_at(large, static_cast<std::streamoff>(at * mib), std::string(mib, '\0'));
+    for (uintmax_t at = 0; at < 32; ++at)
+        put_at(large, static_cast<std::streamoff>(at) * static_cast<std::streamoff>(mib), std::string(mib, '\0'));
     CHECK_FALSE(hostside::is_empty_raw(large));
     CHECK_FALSE(hostside::is_empty_raw(scratch.path("none")));
     CHECK_FALSE(hostside::is_empty_raw("/dev/null"));

@@ -123,7 +123,7 @@ TEST_CASE("what a cached image was made of stays in the store for as long as the
     SECTION("it goes for want of room") {
         fs::last_write_time(image, fs::file_time_type::clock::now() - std::chrono::hours(1));
         const std::string large = fs::path(image).parent_path() / "large";
-        std::ofstream{large};
+        std::ofstream(large).flush();
         fs::resize_file(large, uint64_t{17} << 30);
         REQUIRE(hostside::use_entry(large, hostside::store_images));
         CHECK_FALSE(fs::exists(image));
@@ -131,7 +131,7 @@ TEST_CASE("what a cached image was made of stays in the store for as long as the
     SECTION("somebody removes it") {
         fs::remove(image);
         const std::string other = fs::path(image).parent_path() / "other";
-        std::ofstream{other};
+        std::ofstream(other).flush();
         REQUIRE(hostside::use_entry(other, hostside::store_images));
     }
     for (const auto &entry : fs::directory_iterator(fs::path(image).parent_path())) CHECK_FALSE(entry.is_symlink());
