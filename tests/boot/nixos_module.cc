@@ -85,11 +85,11 @@ json described(const json &made, const Machine &machine) {
     (void)boot_test::fixture();
     const std::string initrd = machine.xchg() + ".initrd", units = units_of(made, machine.xchg() + ".units");
     if (made.contains("stage2Units")) add_stage_2_units(made, machine, units);
-    boot_test::must_run({"/usr/bin/env", "SUITE=sid", "UNITS=" + units,
-                         "MODULES=virtio_pci virtio_blk ext4 crc32c_generic crc32c-intel 9p 9pnet_virtio overlay virtio_console "
-                         "fuse erofs virtio_net",
-                         "tests/support/systemd-initrd", initrd, (boot_test::build_directory() / "stage1").string(),
-                         fstab_of(made, machine.xchg() + ".fstab")});
+    const std::string modules =
+        "MODULES=virtio_pci virtio_blk ext4 crc32c_generic crc32c-intel 9p 9pnet_virtio overlay virtio_console fuse erofs "
+        "virtio_net";
+    boot_test::must_run({"/usr/bin/env", "SUITE=sid", "UNITS=" + units, modules, "tests/support/systemd-initrd", initrd,
+                         (boot_test::build_directory() / "stage1").string(), fstab_of(made, machine.xchg() + ".fstab")});
     json description = made["description"];
     description["initrd"] = initrd;
     description["qemu"]["program"] = "qemu-system-x86_64";
