@@ -130,10 +130,9 @@ class Keeper {
     (void)::dup2(null.get(), STDIN_FILENO);
     for (const int standard : {STDOUT_FILENO, STDERR_FILENO}) (void)::dup2(log ? log.get() : null.get(), standard);
     // Close all inherited descriptors, because Nix waits for every holder of its pipes.
-    const int ours = STDERR_FILENO + 1;
-    const int pipe = ::fcntl(told.get(), F_DUPFD_CLOEXEC, 1000);
+    constexpr int pipe = STDERR_FILENO + 1;
+    if (told.get() != pipe) (void)::dup3(told.get(), pipe, O_CLOEXEC);
     (void)told.release();
-    if (pipe > ours) (void)::syscall(SYS_close_range, ours, pipe - 1, 0);
     (void)::syscall(SYS_close_range, pipe + 1, ~0U, 0);
     const auto kept = place.lock(keeper_lock, LOCK_EX | LOCK_NB);
     if (!kept || !*kept) std::_Exit(launcher_error);

@@ -30,13 +30,18 @@ namespace fs = std::filesystem;
 constexpr std::array files{snapshot_memory, snapshot_state, snapshot_disk, snapshot_manifest};
 constexpr std::string_view in_the_making = ".part-";
 
-// Removes only our own files, because others may have put files there.
-void remove_files(const std::string &directory) {
-    for (const auto name : files) (void)::unlink((directory + "/" + std::string(name)).c_str());
+Result<Fd> open_directory(const std::string &path) { return base::open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW); }
+
+// Removes only our own files, because others may have put files there. `held` is the directory, whatever its path leads to.
+void remove_files(const Fd &held, const std::string &directory) {
+    for (const auto name : files) (void)::unlinkat(held.get(), std::string(name).c_str(), 0);
     (void)::rmdir(directory.c_str());
 }
 
-Result<Fd> open_directory(const std::string &path) { return base::open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW); }
+bool is_ours(const Fd &directory) {
+    struct stat st{};
+    return ::fstat(directory.get(), &st) == 0 && st.st_uid == ::geteuid();
+}
 
 // Removes unfinished snapshots with this name that no process holds.
 void sweep(const fs::path &path) {
@@ -49,7 +54,7 @@ void sweep(const fs::path &path) {
         if (!name.starts_with(prefix)) continue;
         const std::string left = parent + "/" + name;
         const auto held = open_directory(left);
-        if (held && ::flock(held->get(), LOCK_EX | LOCK_NB) == 0) remove_files(left);
+        if (held && is_ours(*held) && ::flock(held->get(), LOCK_EX | LOCK_NB) == 0) remove_files(*held, left);
     }
 }
 
@@ -107,10 +112,12 @@ Result<> NewSnapshot::finish() {
     return {};
 }
 
-void NewSnapshot::abandon(const std::string &part) { remove_files(part); }
+void NewSnapshot::abandon(const std::string &part) {
+    if (const auto left = open_directory(part); left && is_ours(*left)) remove_files(*left, part);
+}
 
 NewSnapshot::~NewSnapshot() {
-    if (held_.valid()) remove_files(part_);  // not after finish(), which changes the name
+    if (held_.valid()) abandon(part_);  // after finish() nothing has this name, or the snapshot that was replaced
 }
 
 Result<Snapshot> open_snapshot(const std::string &named) {
@@ -128,7 +135,11 @@ Result<Snapshot> open_snapshot(const std::string &named) {
             0, step, path.string(),
             std::format("mode {:04o}: others could read the guest's memory, or change it; chmod 700", st.st_mode & 07777));
     if (::flock(held->get(), LOCK_SH | LOCK_NB) < 0) return fail(0, step, path.string(), "it is just being replaced; try again");
-    auto text = base::read_file(path.string() + "/" + std::string(snapshot_manifest));
+    constexpr size_t limit_bytes = size_t{32} << 20;
+    const auto text =
+        base::open_beneath(held->get(), std::string(snapshot_manifest), O_RDONLY | O_NONBLOCK).and_then([&](const Fd &file) {
+            return base::read_all(file.get(), snapshot_manifest, limit_bytes);
+        });
     if (!text) return fail(text.error().code, step, path.string(), "it has no manifest; is it a snapshot?");
     auto manifest = parse_manifest(*text, path);
     if (!manifest) return std::unexpected(manifest.error());

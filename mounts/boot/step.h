@@ -120,14 +120,14 @@ struct CheckInit {
     std::string init;
 };
 
-// The launcher saves the machine here; whoever is made of that goes on.
+// The launcher saves the machine here. Each restored machine continues from here.
 struct WaitForFork {};
 
 struct SwitchRoot {
     std::string target_root;
     std::string init;
     AgentMode agent = AgentMode::on;
-    // Mounted by the agent when the machine is a fork; of a `root` that is then its own.
+    // What the agent mounts in a restored machine. Its `root` is then the machine's own root.
     std::vector<Mount> late{};
 };
 

@@ -34,7 +34,7 @@ bool made_of(std::string_view text, size_t length, std::string_view between) {
     return text.size() == length && std::ranges::all_of(text, [&](char c) { return digits.contains(c) || between.contains(c); });
 }
 
-// One `name=value`. False: none that is known, or a bad one.
+// Takes one `name=value`. False: the name is unknown or the value invalid.
 bool take(ForkNews &news, std::string_view name, std::string_view value) {
     if (name == "time") {
         const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), news.time_ns);
@@ -78,7 +78,7 @@ std::optional<ForkNews> parse_fork_news(std::string_view text) {
         const size_t equals = word.find('=');
         if (equals == std::string_view::npos || !take(news, word.substr(0, equals), word.substr(equals + 1))) return std::nullopt;
     }
-    // Without either, forks would be one machine.
+    // Without these, two forks would be the same machine.
     if (news.entropy.size() < least_entropy || news.time_ns <= 0 || news.machine_id.empty() || news.boot_id.empty())
         return std::nullopt;
     return news;

@@ -1,5 +1,5 @@
-// What a fork of a saved machine is told that makes it one of its own, and its text: one line, words with a blank between. To
-// the guest's agent it is a task (request.h), to stage 1 a line on the status port. Pure.
+// What makes a restored machine a machine of its own, and its text: words in one line, separated by blanks. The guest's agent
+// gets it as a task (request.h), stage 1 as a line on the status port. Pure.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ struct ForkNews {
     int64_t time_ns = 0;     // since 1970
     std::string entropy;     // bytes; secret
     std::string machine_id;  // 32 digits
-    std::string boot_id;     // the same, as a UUID's text
+    std::string boot_id;     // a UUID, as text
     std::string host_name;   // empty: it keeps the saved machine's
     // Addresses of network cards: the saved machine's, and the fork's.
     std::vector<std::pair<std::string, std::string>> cards{};

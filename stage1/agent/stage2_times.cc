@@ -20,7 +20,7 @@ namespace stage1 {
 
 namespace {
 
-// Microseconds since the kernel began (org.freedesktop.systemd1(5)); 0: not yet, or no such line.
+// Microseconds since the kernel began (org.freedesktop.systemd1(5)). 0: not yet, or no such line.
 int64_t stamp_in(std::string_view shown, std::string_view name) {
     for (const auto part : std::views::split(shown, '\n')) {
         const std::string_view line(part);
@@ -33,7 +33,7 @@ int64_t stamp_in(std::string_view shown, std::string_view name) {
 }
 
 std::string line_of_systemd() {
-    // Waits for the end of the start; one that doesn't know the option is asked again later.
+    // Waits until systemd has started everything. A systemctl without --wait returns at once, and is asked again later.
     (void)base::run({.argv = {"systemctl", "is-system-running", "--wait"}, .capture_output = true});
     const auto shown =
         base::run({.argv = {"systemctl", "show", "--property=UserspaceTimestampMonotonic,FinishTimestampMonotonic"},
@@ -48,7 +48,7 @@ void watch() {
         (void)::sleep(1);
         if (::access("/run/systemd/system", F_OK) == 0) line = line_of_systemd();
     }
-    // Somebody else may be telling the host something.
+    // Another process may be using the port.
     for (int i = 0; i < tries && !line.empty() && !tell_host(line); ++i) (void)::sleep(1);
 }
 
@@ -66,7 +66,7 @@ void tell_stage2_times(const std::string &system) {
         }
     }
     if (between != 0) return;
-    if (::fork() != 0) ::_exit(0);  // process 1 is to bury it
+    if (::fork() != 0) ::_exit(0);  // so that PID 1 reaps the other process
     (void)::setsid();
     (void)::syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0);
     (void)::prctl(PR_SET_NAME, "stage1-times");

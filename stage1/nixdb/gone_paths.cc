@@ -51,7 +51,9 @@ Result<Paths> drop(mounts::Database &database, int store) {
 
 Result<Paths> drop_gone_paths(int root, int store) {
     // Check first, because opening would create the directory.
-    if (!base::open_in_root(root, std::string(database_dir) + "/db.sqlite", O_PATH)) return Paths{};
+    const auto there = base::open_in_root(root, std::string(database_dir) + "/db.sqlite", O_PATH);
+    if (!there && there.error().code == ENOENT) return Paths{};
+    if (!there) return std::unexpected(there.error());
     const auto directory = open_directory(root);
     if (!directory) return std::unexpected(directory.error());
     if (auto own = refuse_strangers(*directory); !own) return std::unexpected(own.error());

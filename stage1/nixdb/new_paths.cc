@@ -19,13 +19,22 @@ namespace {
 
 using base::Result;
 
+// Whether there is such an entry, and what it is. Only ENOENT means that there is none.
+Result<bool> look_up(const base::Fd &layer, const std::string &name, struct stat &st) {
+    if (::fstatat(layer.get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0) return true;
+    if (errno == ENOENT) return false;
+    return base::fail(errno, "list the store", name);
+}
+
 // Not a whiteout, not in the host's store, and not a remnant of a path that used to be there.
-bool is_own(const StoreLayers &layers, const std::string &name) {
+Result<bool> is_own(const StoreLayers &layers, const std::string &name) {
     struct stat st{};
-    if (::fstatat(layers.upper.get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) < 0) return false;
+    const auto above = look_up(layers.upper, name, st);
+    if (!above || !*above) return above;
     if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode)) return false;
-    if (::fstatat(layers.lower.get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT) return false;
-    return !layers.has_only_changes(name);
+    const auto below = look_up(layers.lower, name, st);
+    if (!below) return below;
+    return !*below && !layers.has_only_changes(name);
 }
 
 class ValidRows {
@@ -90,7 +99,10 @@ Result<std::string> registration_of_new_paths(const std::string &target_root) {
     mounts::PathInfo info;
     for (const auto &name : *names) {
         const std::string path = std::string(mounts::store_prefix) + name;
-        if (!mounts::store_path_fault(path).empty() || !is_own(layers, name)) continue;
+        if (!mounts::store_path_fault(path).empty()) continue;
+        const auto own = is_own(layers, name);
+        if (!own) return std::unexpected(own.error());
+        if (!*own) continue;
         const auto valid = rows->find(path, info);
         if (!valid) return std::unexpected(valid.error());
         if (*valid) print(text, info, mounts::RegistrationFormat::dump_db);

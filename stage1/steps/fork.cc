@@ -31,7 +31,8 @@ using base::fail;
 using base::Result;
 using mounts::exec::ForkNews;
 
-// What the saved machine's generator would say next, each of its forks would: new bytes count as such, and are used at once.
+// Without this, each fork's random generator would give the numbers that the saved machine's would have given. The new bytes are
+// credited as entropy and used at once.
 Result<> reseed(const std::string &entropy) {
     constexpr const char *device = "/dev/urandom";
     constexpr size_t most = 256;
@@ -56,8 +57,8 @@ Result<> set_clock(int64_t time_ns) {
     return ::clock_settime(CLOCK_REALTIME, &now) == 0 ? Result<>() : fail(errno, "set", "the clock");
 }
 
-// For as long as the machine runs, whatever lies there and may be written: as systemd does with a machine's id that it can't
-// keep, and systemd-nspawn with the kernel's own of a boot.
+// Mounts a new text over a file until the machine ends. systemd does this with a machine id that it cannot store, and
+// systemd-nspawn with the kernel's boot id.
 Result<> cover(const char *path, const char *with, const std::string &text) {
     struct stat st{};
     if (::stat(path, &st) < 0) return errno == ENOENT ? Result<>() : fail(errno, "stat", path);
@@ -76,7 +77,7 @@ bool read_address(const std::string &text, sockaddr &address) {
     return true;
 }
 
-// A card that is up takes it too (virtio_net has IFF_LIVE_ADDR_CHANGE).
+// This works on a card that is up, because virtio_net has IFF_LIVE_ADDR_CHANGE.
 Result<> give_addresses(const ForkNews &news) {
     std::error_code error;
     const base::Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));

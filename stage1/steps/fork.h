@@ -1,5 +1,5 @@
-// A machine that was saved and goes on elsewhere, perhaps many times at once, becomes one of its own: what two machines must
-// not have in common is made anew.
+// Makes a restored machine a machine of its own. One snapshot can be restored many times at once, so everything that two machines
+// must not share is replaced.
 #pragma once
 
 #include <string>
@@ -10,16 +10,16 @@
 
 namespace stage1 {
 
-// `news`: mounts/exec/fork_news.h, as a text. What is not there to be changed, as a machine's id or a card, is left alone.
+// `news`: the text of mounts/exec/fork_news.h. Skips what this machine does not have, such as a machine id or a card.
 base::Result<> become_fork(const std::string &news);
 
-// In stage 1, to the fork's first moment.
+// In stage 1: waits until the machine was saved and restored, then makes it a fork.
 base::Result<> wait_to_be_forked();
 
-// What was left for this moment, because it would have kept the machine from being saved.
+// Mounts what would have kept QEMU from saving the machine.
 base::Result<> mount_late(const std::vector<mounts::Mount> &mounts);
 
-// For the agent's task; the exit status, failures on standard error.
+// The agent's task. Returns the exit status and writes failures to standard error.
 int wake_fork(const std::string &news, const std::vector<mounts::Mount> &late);
 
 }  // namespace stage1

@@ -1,10 +1,12 @@
 // A rollback of the store with a power cut at any write, on a real ext4 whose disk loses unflushed data: the next boot
 // completes it, upper and database together.
+#include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <catch_amalgamated.hpp>
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -12,6 +14,7 @@
 #include "mounts/base/at.h"
 #include "mounts/base/process.h"
 #include "stage1/base/rollback_mark.h"
+#include "stage1/nixdb/gone_paths.h"
 #include "stage1/nixdb/register_closure.h"
 #include "stage1/steps/rollback.h"
 #include "tests/support/disk.h"
@@ -165,4 +168,18 @@ TEST_CASE("a rollback is not asked for where there is nothing to take away, or w
     CHECK(::umount(scratch.path("nix/.rw-store").c_str()) == 0);
     REQUIRE_FALSE(memory);
     CHECK(message(memory.error()).contains("it is in memory: the next boot has none of it anyway"));
+}
+
+TEST_CASE("a database that a rollback can't look at is an error, and none is nothing to do") {
+    const support::ScratchDirectory scratch;
+    const auto root = base::open_at(AT_FDCWD, scratch.path(), O_PATH | O_DIRECTORY);
+    REQUIRE(root);
+    const auto none = stage1::nixdb::drop_gone_paths(root->get(), root->get());
+    REQUIRE(none);
+    CHECK(none->empty());
+    fs::create_directories(scratch.path("nix/var/nix"));
+    fs::create_symlink("db", scratch.path("nix/var/nix/db"));
+    const auto loop = stage1::nixdb::drop_gone_paths(root->get(), root->get());
+    REQUIRE_FALSE(loop);
+    CHECK(loop.error().code == ELOOP);
 }

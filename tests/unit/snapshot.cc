@@ -257,3 +257,17 @@ TEST_CASE("a snapshot's directory is there whole or not at all, for its owner al
     REQUIRE_FALSE(plain);
     CHECK_THAT(base::message(plain.error()), ContainsSubstring("it is no snapshot"));
 }
+
+TEST_CASE("another user's directory that is named like an unfinished snapshot keeps its files") {
+    if (::geteuid() != 0) SKIP("needs root, to be two users");
+    const TemporaryPlace place;
+    const std::string others = place.path + "/s.part-others", ours = place.path + "/s.part-ours";
+    for (const auto &directory : {others, ours}) {
+        fs::create_directory(directory);
+        std::ofstream(directory + "/memory") << "bytes";
+    }
+    REQUIRE(::chown(others.c_str(), 12345, 12345) == 0);
+    REQUIRE(NewSnapshot::begin(place.path + "/s", false));
+    CHECK(fs::exists(others + "/memory"));
+    CHECK_FALSE(fs::exists(ours));
+}
