@@ -92,9 +92,9 @@ Result<> wait_until_there(const OwnMachine &machine, const SnapshotWish &wish, c
     const ExecWish there{.machine = machine.name(), .run_directory = machine.run_directory(), .patience_s = -1};
     if (wish.after_given || !after.empty())
         if (auto waited = wait_until(there, after); !waited) return waited;
-    // Check that the agent answers.
+    // Checks that the agent answers, and writes out what each fork would write again.
     ExecWish asked = there;
-    asked.request.task = "get /proc/uptime";
+    asked.request.task = "sync";
     asked.streams.signals = false;
     auto end = run_in_guest(asked);
     return end ? Result<>() : std::unexpected(end.error());

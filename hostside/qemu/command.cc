@@ -152,8 +152,9 @@ base::Result<Argv> qemu_argv(const Machine &m, const HostFacts &facts) {
     if (m.rng) add(argv, "-device", "virtio-rng-pci");
     if (m.balloon) add(argv, "-device", "virtio-balloon-pci");
     if (m.vsock_cid > 0) add(argv, "-device", std::format("vhost-vsock-pci,guest-cid={}", m.vsock_cid));
-    // Tells the guest's kernel immediately that it is another machine now, so that it reseeds its random numbers.
-    if (!facts.memory_file.empty()) add(argv, "-device", "vmgenid,guid=auto");
+    // Tells the guest's kernel immediately that it is another machine now, so that it reseeds its random numbers before its
+    // programs use them. Before stage 2 only stage 1 runs, which reseeds by itself, and emulating this interrupt is expensive.
+    if (!facts.memory_file.empty() && m.snapshot_point == "ready") add(argv, "-device", "vmgenid,guid=auto");
     if (!m.bios.empty()) add(argv, "-bios", m.bios);
     if (m.use_efi_boot) add_firmware(argv, m, facts);
     if (!facts.tpm_socket.empty()) {
