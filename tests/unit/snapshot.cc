@@ -50,8 +50,8 @@ HostFacts host_facts() {
             .xchg = "/run/a/xchg",
             .shared = "/run/a/xchg",
             .runtime = "/run",
-            .run_directory = "/run/a",
-            .memory_file = "/s/memory"};
+            .memory_file = "/s/memory",
+            .run_directory = "/run/a"};
 }
 
 std::vector<std::string> planned(const std::string &snapshot, const std::string &store, const std::string &more = "",
