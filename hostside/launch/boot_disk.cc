@@ -45,11 +45,15 @@ mount -t vfat "$part" /boot
 [ ! -d /sys/firmware/efi/efivars ] || mount -t efivarfs efivarfs /sys/firmware/efi/efivars
 )sh";
 
-// As in the 2013 module and nixpkgs' make-disk-image: what an installer expects of a NixOS.
+// As in the 2013 module and nixpkgs' make-disk-image: what an installer expects of a NixOS. That of systemd-boot writes entries
+// only for the generations of the profile, and bootctl needs the os-release.
 constexpr std::string_view before = R"sh(set -eu
 disk=/dev/vda part=/dev/vda1 system=$1 initrd=$2
 mkdir -p /boot /etc /run /tmp /nix/var/nix/profiles
 : >/etc/NIXOS
+ln -sfn "$system" /nix/var/nix/profiles/system-1-link
+ln -sfn system-1-link /nix/var/nix/profiles/system
+[ ! -e "$system/etc/os-release" ] || ln -sfn "$system/etc/os-release" /etc/os-release
 # There is no udev; these are what NixOS calls the disk that it installs on.
 mkdir -p /dev/disk/by-id
 for name in virtio-root virtio-boot; do ln -sfn ../../vda /dev/disk/by-id/$name; done
