@@ -74,7 +74,8 @@ base::Result<std::string> initrd_below(std::string image, const std::string &nam
     constexpr size_t initrd_limit_at = 0x22c, flags_at = 0x236;
     constexpr unsigned char above_4g = 2;  // XLF_CAN_BE_LOADED_ABOVE_4G
     if (!is_bzimage(image))
-        return base::fail(0, "boot with a TPM", name, "SeaBIOS and a TPM take a bzImage alone; use that, or --use-efi-boot");
+        return base::fail(0, "boot with a TPM or large tables", name,
+                          "beside them SeaBIOS has room only for the initrd of a bzImage; use that, or --use-efi-boot");
     image[flags_at] = static_cast<char>(static_cast<unsigned char>(image[flags_at]) & ~above_4g);
     for (size_t i = 0; i < 4; ++i) image[initrd_limit_at + i] = static_cast<char>((limit_bytes - 1) >> (8 * i) & 0xff);
     return image;

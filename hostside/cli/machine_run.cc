@@ -36,12 +36,16 @@ namespace {
 
 // Prints what would start the machine. Relative file names are relative to the current directory.
 int print_command(const Machine &machine, const Arguments &arguments) {
-    std::vector<std::string> initrd{std::filesystem::read_symlink("/proc/self/exe"), "initrd", "--complete"};
-    for (auto &word : description_words(arguments)) initrd.push_back(std::move(word));
+    const std::string runvm = std::filesystem::read_symlink("/proc/self/exe");
+    std::vector<std::string> initrd{runvm, "initrd", "--complete"}, boot_disk{runvm, "boot-disk"};
+    for (const auto &word : description_words(arguments)) {
+        initrd.push_back(word);
+        boot_disk.push_back(word);
+    }
     initrd.emplace_back("-o");
     auto lines = printed_launch(
         machine, {.run_directory = runtime_directory_path() + "/" + machine.name, .fresh = arguments.fresh, .pasted = true},
-        initrd);
+        {.initrd = std::move(initrd), .boot_disk = std::move(boot_disk)});
     if (!lines) return refuse(lines.error());
     std::print("{}", *lines);
     return 0;

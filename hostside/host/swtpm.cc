@@ -59,6 +59,12 @@ Result<> provision(const Machine &m, const std::string &program, const std::stri
                              : fail(0, "provision TPM", m.tpm_state, std::format("it ended with status {}", exit->status));
 }
 
+Result<> check_places(const Machine &m, const std::string &socket) {
+    if ((m.tpm_state + socket).contains(','))
+        return fail(0, step, m.tpm_state, "swtpm's options can't hold a comma; choose another place");
+    return {};
+}
+
 }  // namespace
 
 Result<std::string> find_swtpm(const Machine &m) {
@@ -73,8 +79,7 @@ Result<std::string> find_swtpm(const Machine &m) {
 Result<CompanionProcess> start_swtpm(const Machine &m, const std::string &socket) {
     auto program = find_swtpm(m);
     if (!program) return std::unexpected(program.error());
-    if ((m.tpm_state + socket).contains(','))
-        return fail(0, step, m.tpm_state, "swtpm's options can't hold a comma; choose another place");
+    if (auto good = check_places(m, socket); !good) return std::unexpected(good.error());
     const fs::path state(m.tpm_state);
     auto directory = own_directory(state.parent_path(), state.filename());
     if (!directory) return std::unexpected(directory.error());
@@ -87,6 +92,17 @@ Result<CompanionProcess> start_swtpm(const Machine &m, const std::string &socket
     auto child = start(std::move(argv), {listening->get()});
     if (!child) return std::unexpected(child.error());
     return CompanionProcess(std::move(*child), SIGTERM);
+}
+
+Result<std::vector<std::string>> swtpm_daemon(const Machine &m, const std::string &socket) {
+    if (!m.tpm_provisioning.empty())
+        return fail(0, "print", "", "runvm itself provisions a TPM, as its first client; print without --tpm-provisioning");
+    auto program = find_swtpm(m);
+    if (!program) return std::unexpected(program.error());
+    if (auto good = check_places(m, socket); !good) return std::unexpected(good.error());
+    auto argv = argv_for(*program, m.tpm_state);
+    argv.insert(argv.end(), {"--ctrl", "type=unixio,path=" + socket, "--terminate", "--daemon"});
+    return argv;
 }
 
 }  // namespace hostside

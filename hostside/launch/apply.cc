@@ -1,5 +1,7 @@
 #include "hostside/launch/apply.h"
 
+#include <sys/stat.h>
+
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
@@ -43,6 +45,15 @@ class Apply {
         const std::filesystem::path path(step.path);
         auto made = own_directory(path.parent_path(), path.filename(), step.owner);
         return made ? Result<>{} : std::unexpected(made.error());
+    }
+    Result<> operator()(const ShareFile &step) {
+        if (auto made = (*this)(MakeOwnDirectory{step.directory}); !made) return made;
+        const std::string file = step.directory + "/" + step.name;
+        if (auto copied = (*this)(CopyFile{step.from, file}); !copied) return copied;
+        // Whatever the umask is.
+        for (const auto &[path, mode] : {std::pair{step.directory, 0755}, {file, 0644}})
+            if (::chmod(path.c_str(), static_cast<mode_t>(mode)) < 0) return fail(errno, "chmod", path);
+        return {};
     }
     Result<> operator()(const WriteFile &step) {
         if (step.cached && use_entry(step.path, small_things)) return {};

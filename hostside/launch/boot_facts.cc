@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <format>
 
 #include "hostside/base/cache.h"
@@ -25,6 +26,7 @@ namespace {
 
 using base::fail;
 using base::Result;
+namespace fs = std::filesystem;
 
 // Returns the kernel unchanged if it has no direct entry for QEMU or no place in the cache.
 BootFile uncompressed(const std::string &kernel, bool may_make) {
@@ -36,13 +38,38 @@ BootFile uncompressed(const std::string &kernel, bool may_make) {
     return elf ? BootFile{path, std::move(*elf)} : BootFile{kernel, ""};
 }
 
-// With a TPM, SeaBIOS's tables are larger than the room that QEMU leaves above the initrd. The initrd is then copied over them,
-// and the guest has no ACPI and no TPM. So this lowers the highest initrd address in the kernel's header.
-Result<BootFile> with_lower_initrd(const std::string &kernel, const Machine &m, const std::string &run_directory) {
+// Whether SeaBIOS's tables are larger than the room that QEMU leaves above the initrd: with a TPM, whose log is one of them, or
+// with tables of the user's own.
+bool has_large_tables(const Machine &m) {
+    constexpr size_t room_bytes = 8192;  // the ACPI of a guest was damaged by about 30 KB
+    size_t bytes = 0;
+    for (size_t i = 0; i + 1 < m.qemu_options.size(); ++i) {
+        const std::string &word = m.qemu_options[i], &value = m.qemu_options[i + 1];
+        if (!word.ends_with("-smbios") && !word.ends_with("-acpitable")) continue;
+        bytes += value.size();
+        for (const std::string_view key : {"path=", "file=", "data="}) {
+            const size_t at = value.find(key);
+            std::error_code error;
+            const auto file = at == std::string::npos ? "" : value.substr(at + key.size());
+            const auto size = fs::file_size(file.substr(0, file.find(',')), error);
+            if (!error) bytes += size;
+        }
+    }
+    return m.tpm || bytes > room_bytes;
+}
+
+// With large tables, the initrd is copied over them, and the guest has no ACPI and no TPM. So this lowers the highest initrd
+// address in the kernel's header.
+Result<BootFile> with_lower_initrd(const std::string &kernel, const Machine &m, const std::string &run_directory, bool may_make) {
     constexpr int room_mib = 16, low_mib = 2048;
     const auto limit = static_cast<uint32_t>(std::min(m.memory_mib, low_mib) - room_mib) << 20;
     std::string path = cache_path(std::format("bzimage-{}-{}", short_hash(file_identity(kernel)), limit));
     if (exists(path)) return BootFile{.path = path, .bytes = "", .cached = true};
+    if (!may_make)
+        return fail(
+            0, "print", kernel,
+            "for a TPM or large tables runvm changes a copy of it, and none is in the cache yet; run the machine once, or "
+            "print with --use-efi-boot");
     auto image = base::read_file(kernel);
     if (!image) return std::unexpected(image.error());
     auto lower = initrd_below(std::move(*image), kernel, limit);
@@ -101,8 +128,8 @@ Result<> look_at_kernel(LaunchFacts &facts, const Machine &m, const PrepareOptio
         m.use_efi_boot || !m.bios.empty() || std::ranges::any_of(m.qemu_options, [](const std::string &word) {
             return word.contains("if=pflash") || word == "-bios" || word == "-pflash";
         });
-    if (m.tpm && !own_firmware) {
-        auto lower = with_lower_initrd(kernel, m, facts.host.run_directory);
+    if (has_large_tables(m) && !own_firmware) {
+        auto lower = with_lower_initrd(kernel, m, facts.host.run_directory, !options.pasted);
         if (!lower) return std::unexpected(lower.error());
         facts.boot.kernel = std::move(*lower);
         return {};

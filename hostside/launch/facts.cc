@@ -85,14 +85,16 @@ Result<> look_at_shares(HostFacts &facts, const Machine &m) {
     return {};
 }
 
-Result<> look_at_boot_disk(LaunchFacts &facts, const Machine &m) {
+Result<> look_at_boot_disk(LaunchFacts &facts, const Machine &m, bool pasted) {
     if (!m.use_boot_loader) return {};
     if (m.boot_disk.empty())
         return fail(0, "find boot disk", "", "useBootLoader needs bootDisk, the image that boots; name one with --boot-disk");
-    if (::access(m.boot_disk.c_str(), R_OK) < 0)
+    // What is printed makes it first.
+    const bool to_be_made = pasted && !m.toplevel.empty() && !exists(m.boot_disk);
+    if (!to_be_made && ::access(m.boot_disk.c_str(), R_OK) < 0)
         return fail(errno, "open boot disk", m.boot_disk,
                     m.toplevel.empty() ? "name one with --boot-disk" : "runvm boot-disk makes it");
-    if (is_made_boot_disk(m.boot_disk)) {
+    if (to_be_made || is_made_boot_disk(m.boot_disk)) {
         facts.boot_label = boot_label_of(m);
         return {};
     }
@@ -119,15 +121,17 @@ Result<> look_at_drives(const Machine &m) {
 }
 
 // The initial EFI variables, if the machine has none of its own.
-std::string first_variables(const Machine &m, const Firmware &firmware) {
+std::string first_variables(const Machine &m, const Firmware &firmware, bool pasted) {
     if (exists(m.efi_own_variables) && !m.ephemeral) return "";
     if (m.ephemeral && exists(m.efi_own_variables)) return m.efi_own_variables;
     // The firmware that wrote them had no keys.
     const std::string left = made_variables_of(m.boot_disk);
-    return m.use_boot_loader && m.keep_efi_variables && !m.use_secure_boot && exists(left) ? left : firmware.variables;
+    const bool to_be_made = pasted && !m.toplevel.empty() && !exists(m.boot_disk);
+    return m.use_boot_loader && m.keep_efi_variables && !m.use_secure_boot && (to_be_made || exists(left)) ? left
+                                                                                                           : firmware.variables;
 }
 
-Result<> look_at_firmware(LaunchFacts &facts, const Machine &m) {
+Result<> look_at_firmware(LaunchFacts &facts, const Machine &m, bool pasted) {
     if (!m.use_efi_boot) return {};
     if (!m.bios.empty()) return fail(0, "use EFI firmware", m.bios, "a bios is given as well; leave one of them out");
     Firmware firmware{m.efi_firmware, m.efi_variables};
@@ -141,7 +145,7 @@ Result<> look_at_firmware(LaunchFacts &facts, const Machine &m) {
     }
     for (const auto &file : {firmware.code, firmware.variables})
         if (::access(file.c_str(), R_OK) < 0) return fail(errno, "use EFI firmware", file);
-    facts.efi_template = first_variables(m, firmware);
+    facts.efi_template = first_variables(m, firmware, pasted);
     facts.host.efi_code = std::move(firmware.code);
     return {};
 }
@@ -269,8 +273,9 @@ Result<LaunchFacts> look_at_host(const Machine &m, const PrepareOptions &options
              [&] { return look_at_qemu(facts, m); }, [&] { return look_at_user(facts, m); }, [&] { return check_memory(m); },
              [&] { return look_at_drives(m); }, [&] { return look_at_credentials(m); }, ports,
              [&] { return look_at_vlans(host, m); }, [&] { return look_at_shares(host, m); },
-             [&] { return look_at_boot_disk(facts, m); }, [&] { return look_at_firmware(facts, m); },
-             [&] { return look_at_tpm(host, m); }, [&] { return look_at_certificates(facts, m); }})
+             [&] { return look_at_boot_disk(facts, m, options.pasted); },
+             [&] { return look_at_firmware(facts, m, options.pasted); }, [&] { return look_at_tpm(host, m); },
+             [&] { return look_at_certificates(facts, m); }})
         if (auto seen = look(); !seen) return std::unexpected(seen.error());
     look_at_attributes(facts, m);
     look_at_rights(facts, m);

@@ -149,12 +149,11 @@ Result<LaunchPlan> plan_launch(const Machine &m, LaunchFacts facts) {
     plan_root_image(plan, m, facts.root);
     if (m.use_efi_boot) {
         host.efi_variables = m.ephemeral ? host.run_directory + "/efi-vars.fd" : m.efi_own_variables;
-        if (!facts.efi_template.empty()) plan.steps.emplace_back(CopyFile{facts.efi_template, host.efi_variables});
+        if (!facts.efi_template.empty()) plan.steps.emplace_back(CopyFile{facts.efi_template, host.efi_variables, !m.ephemeral});
     }
     if (!facts.host_certificates.empty()) {
         host.certificates = host.run_directory + "/certs";
-        plan.steps.emplace_back(MakeOwnDirectory{host.certificates});
-        plan.steps.emplace_back(CopyFile{facts.host_certificates, host.certificates + "/ca-certificates.crt"});
+        plan.steps.emplace_back(ShareFile{facts.host_certificates, host.certificates, "ca-certificates.crt"});
     }
     for (size_t i = 0; i < m.empty_disks_mib.size(); ++i) {
         host.empty_images.push_back(std::format("{}/empty{}.qcow2", host.run_directory, i));

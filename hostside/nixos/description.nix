@@ -129,6 +129,8 @@ let
     "nixpkgs.hostPlatform" = on (!pkgs.stdenv.hostPlatform.isx86_64) "only x86_64 is booted";
     "virtualisation.useBootLoader" = on cfg.useBootLoader "runvm makes its disk when it starts, and without this module: runvm run --use-boot-loader ./result";
     "virtualisation.useSecureBoot" = on secureBoot "such firmware starts no kernel that nobody signed, and runvm boots the kernel";
+    "virtualisation.runvm.builder.enable" =
+      on (cfg.runvm.builder.enable && !cfg.writableStore) "a builder needs a store that the guest can add to (writableStore)";
     "virtualisation.mountHostNixStore" = on (!cfg.mountHostNixStore && !cfg.useNixStoreImage) "the guest's store is the host's";
     "virtualisation.directBoot.enable" = on (!cfg.directBoot.enable) "runvm boots the kernel directly";
     "virtualisation.qemu.drives" =

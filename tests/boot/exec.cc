@@ -72,6 +72,10 @@ TEST_CASE("a command in a machine has streams of its own, an environment, a dire
     CHECK(shell(place, "$runvm exec web --user guest -- sh -c 'id -u; id -g; echo $HOME $USER; pwd'").output ==
           "1000\n1000\n/tmp guest\n/tmp\n");
     CHECK_THAT(shell(place, "$runvm exec web --user nobody-here -- id").errors, ContainsSubstring("the guest has no such user"));
+    const Ran unit = shell(place, "$runvm exec web --after sshd.service -- id");
+    CHECK(unit.status == 124);
+    CHECK_THAT(unit.errors, ContainsSubstring("wait for 'sshd.service': the guest's system has no systemd") &&
+                                ContainsSubstring("--after another unit, or --after ''"));
     CHECK_THAT(shell(place, "$runvm exec web --cwd /nowhere -- id").errors, ContainsSubstring("change directory to '/nowhere'"));
     // A signal to runvm goes to the command.
     const Ran signalled =
@@ -273,7 +277,8 @@ TEST_CASE("a machine with systemd is waited for up to its target, and shut down 
     const Ran never = shell(place, "$runvm exec" + flags + "--after nothing.target -- systemctl");
     INFO(never.errors);
     CHECK(never.status == 124);
-    CHECK_THAT(never.errors, ContainsSubstring("wait for 'nothing.target'") && ContainsSubstring("the system is "));
+    CHECK_THAT(never.errors, ContainsSubstring("wait for 'nothing.target'") && ContainsSubstring("the system is ") &&
+                                 ContainsSubstring("--after another unit"));
 }
 
 }  // namespace

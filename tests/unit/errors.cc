@@ -297,8 +297,18 @@ TEST_CASE("firmware, TPM and certificates that are not there, and what to do") {
           "runvm: use EFI firmware 'S/none': No such file or directory\n");
     CHECK(scene.said({"--use-efi-boot", "--bios", scene.at("kernel")}) ==
           "runvm: use EFI firmware 'S/kernel': a bios is given as well; leave one of them out\n");
-    CHECK(scene.said({"--tpm", "--print"}) ==
-          "runvm: print: swtpm is started and watched by runvm itself; print without --tpm\n");
+    const std::vector<std::string> printed{"--print", "--tpm", "--tpm-program", scene.at("kernel")};
+    const auto with = [&](std::vector<std::string> more) {
+        more.insert(more.begin(), printed.begin(), printed.end());
+        return scene.said(more);
+    };
+    fs::permissions(scene.at("kernel"), fs::perms::owner_all);
+    CHECK(with({}) ==
+          "runvm: print 'S/kernel': for a TPM or large tables runvm changes a copy of it, and none is in the cache yet; run the "
+          "machine once, or print with --use-efi-boot\n");
+    CHECK(with({"--use-efi-boot", "--efi-firmware", scene.at("kernel"), "--efi-variables", scene.at("kernel"),
+                "--tpm-provisioning", "true"}) ==
+          "runvm: print: runvm itself provisions a TPM, as its first client; print without --tpm-provisioning\n");
     Scene certificates;
     certificates.environment.emplace_back("NIX_SSL_CERT_FILE=" + certificates.at("none.crt"));
     CHECK(scene.said({"--use-host-certs"}) ==
