@@ -47,6 +47,9 @@ Result<> can_be_saved(const Machine &m) {
         {m.store_kind == "virtiofs", "storeKind virtiofs",
          "virtiofsd would write into the memory that the forks have in common; --store-kind erofs, or 9p with --snapshot "
          "before-stage-2"},
+        {m.share_kind == "virtiofs" ||
+             std::ranges::any_of(m.shared_directories, [](const SharedDirectory &s) { return s.proto == "virtiofs"; }),
+         "shareKind virtiofs", "virtiofsd would write into the memory that the forks have in common; --share-kind 9p"},
         {ready && m.store_kind == "9p" && !m.store.empty(), "storeKind 9p",
          "it is mounted when the machine is ready, and QEMU saves no machine with a 9p directory mounted; --store-kind erofs, or "
          "--snapshot before-stage-2"},

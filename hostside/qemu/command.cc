@@ -35,7 +35,7 @@ void add_accelerator(Argv &argv, const Machine &m, const HostFacts &facts) {
             std::format("memory-backend-file,id=memory,size={}M,mem-path={},share={}", m.memory_mib, escaped(facts.memory_file),
                         how));
     }
-    if (facts.store_socket.empty()) return;
+    if (facts.store_socket.empty() && facts.share_sockets.empty()) return;
     // virtiofsd writes to the guest's memory directly.
     add(argv, "-object", std::format("memory-backend-memfd,id=memory,size={}M,share=on", m.memory_mib));
     add(argv, "-numa", "node,memdev=memory");

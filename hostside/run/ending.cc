@@ -176,6 +176,7 @@ void Heard::event(const RunEvent &event) {
     case RunEvent::qemu_killed: qemu_signal = event.number; break;
     case RunEvent::qemu_out_of_memory: out_of_memory = true; break;
     case RunEvent::store_lost:
+    case RunEvent::share_lost:
     case RunEvent::tpm_lost:
     case RunEvent::qemu_said: qemu_said.push_back(event.text); break;
     case RunEvent::disk_full: full_disks.push_back(event.text); break;
