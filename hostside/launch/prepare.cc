@@ -116,8 +116,8 @@ base::Result<std::string> printed_launch(const Machine &described, const Prepare
     auto store = plan_store(described, options.run_directory);
     if (!store) return std::unexpected(store.error());
     if (!store->socket.empty())
-        return base::fail(0, "print", "", "virtiofsd is started and watched by runvm itself; print with --store-kind 9p");
-    if (described.tpm) return base::fail(0, "print", "", "swtpm is started and watched by runvm itself; print without --tpm");
+        return base::fail(0, "print", "", "runvm itself starts and watches virtiofsd; print with --store-kind 9p");
+    if (described.tpm) return base::fail(0, "print", "", "runvm itself starts and watches swtpm; print without --tpm");
     Machine m = described;
     m.store_kind = store->kind;
     auto plan = plan_with(*store, m, options);

@@ -70,7 +70,7 @@ std::vector<Refusal> refused_parameters() {
         {{"stage1.share=x:/nix/store"}, {}, {"it is the store's"}},
         {{"stage1.share=x:/run"}, {}, {"a directory in it will do"}},
         {{"init=sbin/init"}, {}, {"'init=sbin/init'", "absolute path"}},
-        {{"init=/nix/store/none/init"}, {}, {"find init '/nix/store/none/init'", "init= of its closure?"}},
+        {{"init=/nix/store/none/init"}, {}, {"find init '/nix/store/none/init'", "is init= in its closure?"}},
         {{"root=gpt-auto"}, {}, {"gpt-auto"}},
     };
 }
@@ -78,7 +78,7 @@ std::vector<Refusal> refused_parameters() {
 // A file that contains only `text`.
 std::vector<Refusal> refused_files(const std::string &text) {
     return {
-        {{}, {"--kernel", text}, {"read kernel '" + text + "': it is no kernel for x86", "name one with --kernel"}},
+        {{}, {"--kernel", text}, {"read kernel '" + text + "': it is not an x86 kernel", "name one with --kernel"}},
         {{}, {"--kernel", "/no/kernel"}, {"open kernel '/no/kernel': No such file", "name one with --kernel"}},
         {{}, {"--kernel", "/"}, {"it is no regular file"}},
         {{}, {"--initrd", "/no/initrd"}, {"open initrd '/no/initrd'", "or none, and runvm makes it"}},
@@ -91,7 +91,7 @@ std::vector<Refusal> refused_files(const std::string &text) {
         {{}, {"--disk-image", "/no/directory/disk.qcow2"}, {"/no/directory"}},
         {{}, {"--drives", "/no/image"}, {"/no/image", "name another file"}},
         {{}, {"--drives", text}, {text, "name another file"}},
-        {{}, {"--shared-directories", "src=/no/source:/mnt/src"}, {"source of src is not a directory; name one that is there"}},
+        {{}, {"--shared-directories", "src=/no/source:/mnt/src"}, {"the source of src is not a directory; name an existing one"}},
         {{}, {"--use-boot-loader"}, {"the system has no bin/switch-to-configuration"}},
         {{}, {"--qemu", "/no/qemu"}, {"/no/qemu"}},
         {{}, {"--config", "/no/config.json"}, {"read description '/no/config.json': No such file"}},

@@ -116,7 +116,7 @@ TEST_CASE("a block device is a root disk when it is asked for, formatted once, c
     const std::vector<std::string> raw{"--disk-image", path, "--disk-image-format", "raw", "--disk-size", "4096"};
     const Boot first = machine.boot({.script = "echo kept >/file", .arguments = raw});
     CHECK(first.exit_code == 0);
-    CHECK_THAT(first.console, ContainsSubstring(path + " has 200 MiB, and a device is what it is: diskSize 4096 is passed over"));
+    CHECK_THAT(first.console, ContainsSubstring(path + " has 200 MiB, and a device keeps its size: diskSize 4096 is ignored"));
     CHECK_FALSE(fs::exists(path + ".runvm"));
     CHECK(kind_of(path) == "nixos\next4\n");
     CHECK(machine.boot({.script = "grep -x kept /file", .arguments = raw}).exit_code == 0);

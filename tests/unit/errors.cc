@@ -132,8 +132,8 @@ TEST_CASE("why KVM is not used, and what to do about it") {
     Scene scene;
     scene.before = with_dev("true");
     CHECK(scene.said({"--accel", "auto"}, 0) ==
-          "runvm: emulation (TCG), much slower than KVM: /dev/kvm is not there: load kvm_intel or kvm_amd, enable virtualisation "
-          "in the firmware, or pass the device into the container\n");
+          "runvm: using emulation (TCG), which is much slower than KVM: /dev/kvm does not exist: load kvm_intel or kvm_amd, "
+          "enable virtualisation in the firmware, or pass the device into the container\n");
     CHECK(scene.said({"--accel", "kvm"}) ==
           "runvm: use KVM: /dev/kvm is not there: load kvm_intel or kvm_amd, enable virtualisation in the firmware, or pass the "
           "device into the container; --accel tcg emulates\n");
@@ -142,10 +142,9 @@ TEST_CASE("why KVM is not used, and what to do about it") {
     scene.environment[2] = "XDG_CACHE_HOME=" + scene.at("run-of-nobody");
     fs::create_directory(scene.at("run-of-nobody"));
     REQUIRE(::chown(scene.at("run-of-nobody").c_str(), 65534, 65534) == 0);
-    CHECK(
-        scene.said({"--accel", "auto"}, 0) ==
-        "runvm: emulation (TCG), much slower than KVM: /dev/kvm has mode 0660 and is for the group tty: join it (usermod -aG tty "
-        "USER) and log in again\n");
+    CHECK(scene.said({"--accel", "auto"}, 0) ==
+          "runvm: using emulation (TCG), which is much slower than KVM: /dev/kvm has mode 0660 and is reserved for the group "
+          "tty: join that group (usermod -aG tty USER) and log in again\n");
     // A group is named only if it can open the device and a user may join it.
     for (const auto &[made, whose] : {std::pair{"mknod -m 600 /dev/kvm c 1 3; chgrp 5 /dev/kvm", "0600, for its owner"},
                                       {"mknod -m 640 /dev/kvm c 1 3; chgrp 5 /dev/kvm", "0640, for its owner"},
@@ -260,18 +259,17 @@ TEST_CASE("firmware, TPM and certificates that are not there, and what to do") {
     CHECK(scene.said({"--tpm", "--tpm-program", "no-swtpm"}) ==
           "runvm: start TPM 'no-swtpm': not in PATH; install it (Debian: swtpm), or name it with --tpm-program\n");
     CHECK(scene.said({"--use-efi-boot", "--efi-firmware", "/code.fd"}) ==
-          "runvm: use EFI firmware '/code.fd': firmware and variables belong together; give both with --efi-firmware and "
-          "--efi-variables, or none\n");
+          "runvm: use EFI firmware '/code.fd': firmware and variables belong together; pass both --efi-firmware and "
+          "--efi-variables, or neither\n");
     CHECK(scene.said({"--use-efi-boot", "--efi-firmware", scene.at("none"), "--efi-variables", scene.at("kernel")}) ==
           "runvm: use EFI firmware 'S/none': No such file or directory\n");
     CHECK(scene.said({"--use-efi-boot", "--bios", scene.at("kernel")}) ==
-          "runvm: use EFI firmware 'S/kernel': a bios is given as well; leave one of them out\n");
-    CHECK(scene.said({"--tpm", "--print"}) ==
-          "runvm: print: swtpm is started and watched by runvm itself; print without --tpm\n");
+          "runvm: use EFI firmware 'S/kernel': a bios is set as well; drop one of them\n");
+    CHECK(scene.said({"--tpm", "--print"}) == "runvm: print: runvm itself starts and watches swtpm; print without --tpm\n");
     Scene certificates;
     certificates.environment.emplace_back("NIX_SSL_CERT_FILE=" + certificates.at("none.crt"));
     CHECK(scene.said({"--use-host-certs"}) ==
-          "runvm: give certificates: useHostCerts gives the guest the file that NIX_SSL_CERT_FILE names; set it\n");
+          "runvm: give certificates: useHostCerts gives the guest the file that NIX_SSL_CERT_FILE names; set that variable\n");
     CHECK(certificates.said({"--use-host-certs"}) ==
           "runvm: give certificates 'S/none.crt': No such file or directory; NIX_SSL_CERT_FILE names it\n");
 }
@@ -290,8 +288,8 @@ TEST_CASE("a kernel that was built without what this machine needs is refused be
     const std::vector<std::string> disk{"--disk-image", scene.at("disk.qcow2")};
     const std::string no_9p = said_with(" CONFIG_NET_9P CONFIG_9P_FS ", {});
     CHECK(no_9p ==
-          "runvm: use kernel 'S/kernel': it was built without CONFIG_NET_9P, CONFIG_9P_FS: no share: the store doesn't "
-          "come; take another with --kernel (runvm check FILE tells all)\n");
+          "runvm: use kernel 'S/kernel': it was built without CONFIG_NET_9P, CONFIG_9P_FS: no shares, not even the store; name "
+          "another with --kernel (runvm check FILE lists all)\n");
     CHECK(said_with(" CONFIG_VIRTIO_BLK ", disk).contains("built without CONFIG_VIRTIO_BLK: no root disk"));
     // Options that this machine does not need are no reason to refuse. The modules come next, and there are none.
     CHECK(said_with(" CONFIG_VIRTIO_BLK ", {"--disk-image", scene.at("disk.qcow2"), "--disk-interface", "scsi"})
@@ -329,23 +327,22 @@ TEST_CASE("files that a machine is made of and that are not there") {
     CHECK(scene.said({"--initrd", "/none"}) ==
           "runvm: open initrd '/none': No such file or directory; name one with --initrd, or none, and runvm makes it\n");
     CHECK(scene.said({"--kernel", ""}) ==
-          "runvm: find kernel: give --toplevel a NixOS system (it has a file 'kernel'), or --kernel FILE\n");
-    CHECK(scene.said({"--initrd", ""}) ==
-          "runvm: find init: nothing says what the guest runs: give --toplevel, or --init PATH\n");
+          "runvm: find kernel: pass a NixOS system (it has a file 'kernel') with --toplevel, or --kernel FILE\n");
+    CHECK(scene.said({"--initrd", ""}) == "runvm: find init: nothing says what the guest runs; pass --toplevel or --init PATH\n");
     CHECK(scene.said({"--initrd", "", "--init", "/x", "--stage1", "/none"}) ==
           "runvm: making the initrd\n"
           "runvm: open '/none': No such file or directory; the initrd needs the stage1 program; build it, or name it with "
           "--stage1\n");
-    CHECK(scene.said({"--store", "/none"}) == "runvm: share '/none': store is not a directory; name one that is there\n");
+    CHECK(scene.said({"--store", "/none"}) == "runvm: share '/none': store is not a directory; name an existing one\n");
     CHECK(scene.said({"--shared-directories", "src=/none:/src"}) ==
-          "runvm: share '/none': source of src is not a directory; name one that is there\n");
+          "runvm: share '/none': the source of src is not a directory; name an existing one\n");
 }
 
 TEST_CASE("more memory than the host has") {
     struct sysinfo host{};
     REQUIRE(::sysinfo(&host) == 0);
     CHECK(Scene().said({"--memory", "16777216"}) ==
-          std::format("runvm: give memory: memorySize is 16777216 MiB, this host has {} MiB in all; lower it\n",
+          std::format("runvm: give memory: memorySize is 16777216 MiB, but this host has only {} MiB; lower memorySize\n",
                       (uint64_t{host.totalram} + host.totalswap) * host.mem_unit >> 20));
 }
 
