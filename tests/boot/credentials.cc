@@ -47,7 +47,7 @@ TEST_CASE("a credential is a file of the guest's systemd, and on no command line
     CHECK_THAT(runvm({"--credentials", "a-name-that-is-longer-than-28=" + place.directory() + "/to, ken", "--", "true"}).output,
                ContainsSubstring("give credential 'a-name-that-is-longer-than-28': 29 bytes; QEMU's fw_cfg has room for 28"));
     CHECK_THAT(runvm({"--credentials", "to:ken=" + place.directory() + "/to, ken", "--", "true"}).output,
-               ContainsSubstring("no name of a credential"));
+               ContainsSubstring("not a credential's name"));
 }
 
 }  // namespace

@@ -107,7 +107,7 @@ std::vector<Refusal> refused_values() {
         {{}, {"--cores", "many"}, {"cores"}},
         {{}, {"--union", "sideways"}, {"sideways"}},
         {{}, {"--forward-ports", "22"}, {"--forward-ports: must be "}},
-        {{}, {"--forward-ports", "[::1]:8080:80"}, {"forward port '::1': an IPv6 address", "take 127.0.0.1 for ::1"}},
+        {{}, {"--forward-ports", "[::1]:8080:80"}, {"forward port '::1': this is an IPv6 address", "use 127.0.0.1 for ::1"}},
         {{}, {"--resolution", "wide"}, {"resolution"}},
         {{}, {"--disk-interface", "floppy"}, {"virtio"}},
         {{}, {"--memroy-size", "512"}, {"--memroy-size", "did you mean --memory-size?"}},

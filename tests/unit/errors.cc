@@ -112,19 +112,18 @@ TEST_CASE("QEMU that is not there, is none, or is too old, and where to get one"
           "runvm: find QEMU '/nowhere/qemu': No such file or directory; name another with --qemu\n");
     script(scene.at("bin/old"), "echo 'QEMU emulator version 5.2.0 (Debian)'");
     CHECK(scene.said({"--qemu", "old"}) ==
-          "runvm: use QEMU 'S/bin/old': version 5 is too old, 6 or newer is needed; name a newer one with --qemu\n");
+          "runvm: use QEMU 'S/bin/old': version 5 is too old, and 6 or newer is needed; name a newer one with --qemu\n");
     script(scene.at("bin/other"), "echo 'other: no such option'; exit 1");
     CHECK(scene.said({"--qemu", "other"}) ==
-          "runvm: ask version of 'S/bin/other': it did not say one, but: other: no such option; is it a QEMU? Name another with "
-          "--qemu\n");
+          "runvm: ask version of 'S/bin/other': it printed no version, but: other: no such option; is it a QEMU? Name another "
+          "with --qemu\n");
     scene.environment[0] = "PATH=" + scene.at("empty");
-    CHECK(
-        scene.said({}) ==
-        "runvm: find QEMU 'qemu-system-x86_64': not in PATH; install it (Debian: qemu-system-x86, NixOS: qemu), or name it with "
-        "--qemu\n");
+    CHECK(scene.said({}) ==
+          "runvm: find QEMU 'qemu-system-x86_64': it is not in PATH; install it (Debian: qemu-system-x86, NixOS: qemu), or name "
+          "it with --qemu\n");
     fs::rename(scene.at("bin/qemu-system-x86_64"), scene.at("qemu"));
     CHECK(scene.said({"--qemu", scene.at("qemu"), "--disk-image", scene.at("disk.qcow2")}) ==
-          "runvm: find 'qemu-img': neither beside S/qemu nor in PATH; install it (Debian: qemu-utils, NixOS: qemu)\n");
+          "runvm: find 'qemu-img': it is neither beside S/qemu nor in PATH; install it (Debian: qemu-utils, NixOS: qemu)\n");
 }
 
 TEST_CASE("why KVM is not used, and what to do about it") {
@@ -135,8 +134,8 @@ TEST_CASE("why KVM is not used, and what to do about it") {
           "runvm: using emulation (TCG), which is much slower than KVM: /dev/kvm does not exist: load kvm_intel or kvm_amd, "
           "enable virtualisation in the firmware, or pass the device into the container\n");
     CHECK(scene.said({"--accel", "kvm"}) ==
-          "runvm: use KVM: /dev/kvm is not there: load kvm_intel or kvm_amd, enable virtualisation in the firmware, or pass the "
-          "device into the container; --accel tcg emulates\n");
+          "runvm: use KVM: /dev/kvm does not exist: load kvm_intel or kvm_amd, enable virtualisation in the firmware, or pass "
+          "the device into the container; --accel tcg uses emulation\n");
     scene.before = with_dev("mknod -m 660 /dev/kvm c 1 3; chgrp 5 /dev/kvm", "65534");
     scene.environment[1] = "XDG_RUNTIME_DIR=" + scene.at("run-of-nobody");
     scene.environment[2] = "XDG_CACHE_HOME=" + scene.at("run-of-nobody");
@@ -150,12 +149,11 @@ TEST_CASE("why KVM is not used, and what to do about it") {
                                       {"mknod -m 640 /dev/kvm c 1 3; chgrp 5 /dev/kvm", "0640, for its owner"},
                                       {"mknod -m 660 /dev/kvm c 1 3", "0660, for root"}}) {
         scene.before = with_dev(made, "65534");
-        CHECK(
-            scene.said({"--accel", "auto"}, 0) ==
-            std::format("runvm: emulation (TCG), much slower than KVM: /dev/kvm has mode {} alone: `chgrp kvm /dev/kvm && chmod "
-                        "0660 /dev/kvm` as root opens it to the group kvm, and a udev rule keeps it so (KERNEL==\"kvm\", "
-                        "GROUP=\"kvm\", MODE=\"0660\")\n",
-                        whose));
+        CHECK(scene.said({"--accel", "auto"}, 0) ==
+              std::format("runvm: using emulation (TCG), which is much slower than KVM: /dev/kvm has mode {} can open it: run "
+                          "`chgrp kvm /dev/kvm && chmod 0660 /dev/kvm` as root to open it to the group kvm; a udev rule makes "
+                          "that permanent (KERNEL==\"kvm\", GROUP=\"kvm\", MODE=\"0660\")\n",
+                          whose));
     }
 }
 
@@ -167,10 +165,11 @@ TEST_CASE("KVM that opens but runs no guest is not used, and QEMU's word on it i
         scene.at("bin/qemu-system-x86_64"),
         version_10 +
             "case \"$*\" in *'-accel kvm'*) echo 'qemu: ioctl(KVM_CREATE_VM) failed: 16 Device or resource busy'; exit 1;; esac");
-    CHECK(scene.said({"--accel", "auto"}, 0) ==
-          "runvm: proving KVM with a guest, once, for up to 10 s\n"
-          "runvm: emulation (TCG), much slower than KVM: /dev/kvm opens, but QEMU ended: qemu: ioctl(KVM_CREATE_VM) failed: 16 "
-          "Device or resource busy; is another hypervisor using it, or nested virtualisation off?\n");
+    CHECK(
+        scene.said({"--accel", "auto"}, 0) ==
+        "runvm: testing KVM with a guest (once, for up to 10 s)\n"
+        "runvm: using emulation (TCG), which is much slower than KVM: /dev/kvm opens, but QEMU ended: qemu: ioctl(KVM_CREATE_VM) "
+        "failed: 16 Device or resource busy; is another hypervisor using it, or is nested virtualisation off?\n");
 }
 
 TEST_CASE("a port that is taken, and by whom") {
@@ -365,9 +364,7 @@ TEST_CASE("no place for sockets: a directory that can't be made, and a path that
     const std::string deep = scene.at(std::string(100, 'd'));
     fs::create_directory(deep);
     scene.environment[1] = "XDG_RUNTIME_DIR=" + deep;
-    CHECK(scene.said({}) ==
-          std::format(
-              "runvm: socket 'S/{}/runvm/nixos/status': {} bytes, a socket's path has at most 107; set XDG_RUNTIME_DIR to a "
-              "shorter directory\n",
-              std::string(100, 'd'), deep.size() + std::string("/runvm/nixos/status").size()));
+    CHECK(scene.said({}) == std::format("runvm: socket 'S/{}/runvm/nixos/status': it has {} bytes, and a socket's path can have "
+                                        "at most 107; set XDG_RUNTIME_DIR to a shorter directory\n",
+                                        std::string(100, 'd'), deep.size() + std::string("/runvm/nixos/status").size()));
 }
