@@ -215,9 +215,9 @@ TEST_CASE("an ext4 whose descriptors are damaged is told as that, and with the c
     check_words(
         machine.boot({}), 120,
         {"mount '/mnt-root': The file system's structure is damaged (EUCLEAN); '/dev/vda' is not whole as ext4",
-         std::format("do: have it checked: qemu-img convert -O raw {0} {0}.raw && e2fsck -f {0}.raw; then qemu-img convert "
-                     "-O qcow2 {0}.raw {0}",
-                     machine.disk())});
+         std::format(
+             "do: check it: qemu-img convert -O raw {0} {0}.raw && e2fsck -f {0}.raw; then qemu-img convert -O qcow2 {0}.raw {0}",
+             machine.disk())});
 }
 
 // A file system of the host with limited space; needs root.
@@ -243,7 +243,7 @@ TEST_CASE("a host's disk that is full is told as the reason for what then failed
     const Boot b = machine.boot({.script = "yes some text | head -c 24M >/big && sync -f /big || exit 9",
                                  .arguments = {"--disk-image", small + "/disk.qcow2"}});
     CHECK_THAT(b.console, ContainsSubstring("no room on the host for the guest's disk 'root': free some"));
-    check_words(b, 9, {"the guest failed with status 9", "do: the host had no room for the guest's disk 'root': free some"});
+    check_words(b, 9, {"the guest failed with status 9", "do: the host had no space for the guest's disk 'root'; free some"});
 }
 
 TEST_CASE("a guest that runs out of memory, and an initrd that was cut short") {
@@ -263,9 +263,9 @@ TEST_CASE("a guest that runs out of memory, and an initrd that was cut short") {
                 119, {"why: the guest ran out of memory, and its kernel killed processes:", more});
     const std::string cut = machine.xchg() + ".cut";
     boot_test::must_run({"/bin/sh", "-c", "head -c 3000000 /dev/urandom | gzip -1 | head -c 1000000 >\"$0\"", cut});
-    check_words(
-        machine.boot({.arguments = {"--initrd", cut}, .disk = false}), 121,
-        {"the kernel could not unpack the initrd " + cut + ": ", "name another with --initrd, or none, and runvm makes one"});
+    check_words(machine.boot({.arguments = {"--initrd", cut}, .disk = false}), 121,
+                {"the kernel could not unpack the initrd " + cut + ": ",
+                 "name another with --initrd, or drop --initrd to let runvm make one"});
 }
 
 TEST_CASE("a system that ends in emergency mode is told at once, with the unit that failed") {
@@ -281,7 +281,7 @@ TEST_CASE("a system that ends in emergency mode is told at once, with the unit t
                                  .disk = false};
     check_words(machine.boot(setup), 125,
                 {"systemd in the guest is in emergency mode and waits for a person", "why: Failed to mount data.mount - /data.",
-                 "do: mend that unit, or the fstab's line (nofail), in the guest's configuration"});
+                 "do: fix that unit, or its line in the fstab (nofail), in the guest's configuration"});
     // A person at the terminal keeps the guest's prompt.
     boot_test::Console console(machine, setup);
     console.wait_for("the guest's systemd is in emergency mode and waits for a person");
@@ -292,9 +292,10 @@ TEST_CASE("a system that ends in emergency mode is told at once, with the unit t
 TEST_CASE("a machine whose time was up is told with where it stood") {
     check_words(
         boot_test::boot({.parameters = {"root=serial=absent", "stage1.device-timeout=600"}, .disk = false, .timeout_s = 60}), 122,
-        {"it was in: stage 1: devices, wait for serial=absent"});
+        {"the guest was in: stage 1: devices, wait for serial=absent"});
     check_words(boot_test::boot({.script = "echo at work; sleep 1000", .disk = false, .timeout_s = 60}), 122,
-                {"the time was up, 60 s (--timeout); it was in: stage 2", "why: the console's last line: ", "--timeout"});
+                {"the time limit of 60 s (--timeout) was reached; the guest was in: stage 2",
+                 "why: the console's last line: ", "--timeout"});
 }
 
 TEST_CASE("a QEMU that was killed is told with the signal") {
