@@ -54,8 +54,7 @@ TEST_CASE("a raw root disk is refused in words until it is asked for; one is mad
     const Boot refused = machine.boot({.arguments = unsaid});
     CHECK(refused.exit_code == 124);
     CHECK_THAT(refused.console, ContainsSubstring("use image '" + image +
-                                                  "': not a qcow2 image; if it is a raw one, say "
-                                                  "--disk-image-format raw"));
+                                                  "': it is not a qcow2 image; if it is raw, pass --disk-image-format raw"));
     std::vector<std::string> ephemeral = raw;
     ephemeral.emplace_back("--ephemeral");
     CHECK(machine.boot({.script = "grep -x kept /file && rm /file", .arguments = ephemeral}).exit_code == 0);
@@ -101,7 +100,7 @@ TEST_CASE("a guest that writes a qcow2 header onto its raw disk is given nothing
               .exit_code == 0);
     const Boot after = machine.boot({.script = "cat /dev/vda", .arguments = raw});
     CHECK(after.exit_code == 124);
-    CHECK_THAT(after.console, ContainsSubstring("it is a qcow2 image, which a guest would get as it stands"));
+    CHECK_THAT(after.console, ContainsSubstring("it is a qcow2 image, and a guest would see its raw bytes"));
     CHECK_THAT(after.console, !ContainsSubstring("the host's own words"));
 }
 

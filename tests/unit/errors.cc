@@ -182,7 +182,7 @@ TEST_CASE("a port that is taken, and by whom") {
     REQUIRE(::getsockname(socket.get(), reinterpret_cast<sockaddr *>(&address), &size) == 0);
     const int port = ntohs(address.sin_port);
     CHECK(Scene().said({"--forward-ports", std::format("{}:22", port)}) ==
-          std::format("runvm: forward port '{}': taken by unit, pid {}; choose another host port\n", port, ::getpid()));
+          std::format("runvm: forward port '{}': it is taken by unit, pid {}; choose another host port\n", port, ::getpid()));
 }
 
 TEST_CASE("a port that is taken by a listener of IPv6, and by whom") {
@@ -198,7 +198,7 @@ TEST_CASE("a port that is taken by a listener of IPv6, and by whom") {
     REQUIRE(::getsockname(socket.get(), reinterpret_cast<sockaddr *>(&address), &size) == 0);
     const int port = ntohs(address.sin6_port);
     CHECK(Scene().said({"--forward-ports", std::format("{}:22", port)}) ==
-          std::format("runvm: forward port '{}': taken by unit, pid {}; choose another host port\n", port, ::getpid()));
+          std::format("runvm: forward port '{}': it is taken by unit, pid {}; choose another host port\n", port, ::getpid()));
 }
 
 TEST_CASE("a disk that is full, and what is left of the image is removed") {
@@ -234,17 +234,16 @@ TEST_CASE("an image that is no qcow2 image, or that lies over one that is gone")
     Scene scene;
     std::ofstream(scene.at("raw.img")) << std::string(4096, '\0');
     CHECK(scene.said({"--disk-image", scene.at("raw.img")}) ==
-          "runvm: use image 'S/raw.img': not a qcow2 image; if it is a raw one, say --disk-image-format raw; one of another "
-          "format is "
-          "converted (qemu-img convert -O qcow2); or start over with --fresh\n");
+          "runvm: use image 'S/raw.img': it is not a qcow2 image; if it is raw, pass --disk-image-format raw; convert any other "
+          "format (qemu-img convert -O qcow2), or start over with --fresh\n");
     CHECK(scene.said({"--disk-image", scene.at("raw.img"), "--disk-image-format", "raw"}, 0).empty());
     // docs/interop/qcow2.txt: magic, version, offset and size of the backing file's name.
     std::string header("QFI\xfb\0\0\0\3\0\0\0\0\0\0\0\x70\0\0\0\x0a", 20);
     header.resize(0x70, '\0');
     std::ofstream(scene.at("over.qcow2")) << header + "base.qcow2" + std::string(4096, '\0');
     CHECK(scene.said({"--disk-image", scene.at("over.qcow2")}) ==
-          "runvm: use image 'S/over.qcow2': No such file or directory; it lies over S/base.qcow2, which is gone (was it "
-          "garbage-collected?); bring that back, or start over with --fresh\n");
+          "runvm: use image 'S/over.qcow2': No such file or directory; its backing file S/base.qcow2 is gone (was it "
+          "garbage-collected?); restore that file, or start over with --fresh\n");
     CHECK(scene.said({"--drives", scene.at("none.qcow2")}) ==
           "runvm: use image 'S/none.qcow2': No such file or directory; name another file\n");
     CHECK(scene.said({"--use-boot-loader", "--boot-disk", scene.at("none.img")}) ==
@@ -256,7 +255,7 @@ TEST_CASE("an image that is no qcow2 image, or that lies over one that is gone")
 TEST_CASE("firmware, TPM and certificates that are not there, and what to do") {
     const Scene scene;
     CHECK(scene.said({"--tpm", "--tpm-program", "no-swtpm"}) ==
-          "runvm: start TPM 'no-swtpm': not in PATH; install it (Debian: swtpm), or name it with --tpm-program\n");
+          "runvm: start TPM 'no-swtpm': it is not in PATH; install it (Debian: swtpm), or name it with --tpm-program\n");
     CHECK(scene.said({"--use-efi-boot", "--efi-firmware", "/code.fd"}) ==
           "runvm: use EFI firmware '/code.fd': firmware and variables belong together; pass both --efi-firmware and "
           "--efi-variables, or neither\n");
@@ -359,8 +358,9 @@ TEST_CASE("a description that is wrong, or is not there") {
 TEST_CASE("no place for sockets: a directory that can't be made, and a path that is too long") {
     Scene scene;
     scene.environment[1] = "XDG_RUNTIME_DIR=/proc/none";
-    CHECK(scene.said({}) ==
-          "runvm: mkdir '/proc/none/runvm': No such file or directory; set XDG_RUNTIME_DIR to a directory that you may write\n");
+    CHECK(
+        scene.said({}) ==
+        "runvm: mkdir '/proc/none/runvm': No such file or directory; set XDG_RUNTIME_DIR to a directory that you can write to\n");
     const std::string deep = scene.at(std::string(100, 'd'));
     fs::create_directory(deep);
     scene.environment[1] = "XDG_RUNTIME_DIR=" + deep;

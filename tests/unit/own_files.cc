@@ -99,7 +99,7 @@ TEST_CASE("an image that could not be made leaves nothing, and a link to nowhere
     fs::create_symlink("gone", image);
     const auto made = hostside::ensure_image(qemu_beside(scratch, "exit 0\n"), image, 64);
     REQUIRE_FALSE(made);
-    CHECK(base::message(made.error()).contains("a link to where nothing is"));
+    CHECK(base::message(made.error()).contains("it is a symlink to nothing"));
 }
 
 TEST_CASE(
