@@ -80,8 +80,8 @@ std::vector<Refusal> refused_files(const std::string &text) {
     return {
         {{}, {"--kernel", text}, {"read kernel '" + text + "': it is not an x86 kernel", "name one with --kernel"}},
         {{}, {"--kernel", "/no/kernel"}, {"open kernel '/no/kernel': No such file", "name one with --kernel"}},
-        {{}, {"--kernel", "/"}, {"it is no regular file"}},
-        {{}, {"--initrd", "/no/initrd"}, {"open initrd '/no/initrd'", "or none, and runvm makes it"}},
+        {{}, {"--kernel", "/"}, {"it is not a regular file"}},
+        {{}, {"--initrd", "/no/initrd"}, {"open initrd '/no/initrd'", "or drop --initrd to let runvm make it"}},
         {{}, {"--toplevel", "/no/system"}, {"open toplevel '/no/system'", "with --toplevel"}},
         {{}, {"--toplevel", "/nix/store/none"}, {"open toplevel", "and its store with --store"}},
         {{}, {"--store", "/no/store"}, {"/no/store"}},

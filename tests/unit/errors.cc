@@ -309,7 +309,7 @@ TEST_CASE("a kernel without 9p") {
     CHECK(scene.said({"--initrd", "", "--init", "/x", "--modules", scene.at("modules"), "--stage1", scene.at("kernel")}) ==
           "runvm: making the initrd\n"
           "runvm: find module '9p': kernel 6.1-cloud has it neither as a module in S/modules/lib/modules/6.1-cloud nor built in; "
-          "take a kernel that has it (Debian's 'cloud' flavour has no 9p): the store comes over it\n");
+          "use a kernel that has it (Debian's 'cloud' flavour has no 9p), because the store needs it\n");
 }
 
 TEST_CASE("files that a machine is made of and that are not there") {
@@ -317,13 +317,13 @@ TEST_CASE("files that a machine is made of and that are not there") {
     CHECK(scene.said({"--toplevel", "/nix/store/none"}) ==
           "runvm: open toplevel 'S/store/none': No such file or directory; name a system with --toplevel, and its store with "
           "--store\n");
-    CHECK(
-        scene.said({"--toplevel", "./result-of-none"}) ==
-        "runvm: open toplevel './result-of-none': No such file or directory; name a NixOS system of the store, or a link to one, "
-        "with --toplevel\n");
+    CHECK(scene.said({"--toplevel", "./result-of-none"}) ==
+          "runvm: open toplevel './result-of-none': No such file or directory; name a NixOS system in the store, or a link to "
+          "one, with --toplevel\n");
     CHECK(scene.said({"--kernel", "/none"}) == "runvm: open kernel '/none': No such file or directory; name one with --kernel\n");
-    CHECK(scene.said({"--initrd", "/none"}) ==
-          "runvm: open initrd '/none': No such file or directory; name one with --initrd, or none, and runvm makes it\n");
+    CHECK(
+        scene.said({"--initrd", "/none"}) ==
+        "runvm: open initrd '/none': No such file or directory; name one with --initrd, or drop --initrd to let runvm make it\n");
     CHECK(scene.said({"--kernel", ""}) ==
           "runvm: find kernel: pass a NixOS system (it has a file 'kernel') with --toplevel, or --kernel FILE\n");
     CHECK(scene.said({"--initrd", ""}) == "runvm: find init: nothing says what the guest runs; pass --toplevel or --init PATH\n");

@@ -269,6 +269,6 @@ TEST_CASE("a command line that the kernel would cut moves our parameters into th
     CHECK(parts->line == "init=/i dyndbg=\"a b\" quiet");
     CHECK(parts->parameters == share + " regInfo=/nix/store/r");
     CHECK(base::message(hostside::command_line_parts(std::string(2048, 'x')).error()) ==
-          "kernel command line: 2048 bytes without those that the initrd can carry; the kernel cuts it at 2047: use fewer "
-          "kernelParams");
+          "kernel command line: it has 2048 bytes, even without the parameters that the initrd can carry; the kernel cuts it off "
+          "at 2047: use fewer kernelParams");
 }
