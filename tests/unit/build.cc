@@ -69,8 +69,8 @@ TEST_CASE("variables come back from bash's and dash's export as they were") {
 TEST_CASE("what is no environment is told by its line") {
     const auto error = [](const std::string &text) { return message(hostside::variables_in(text, "env-vars").error()); };
     CHECK(error("declare -x a=\"b\"\nrm -rf /\n") == "read environment 'env-vars': line 3: 'rm' instead of declare -x or export");
-    CHECK(error("declare -x a=\"b\n\n") == "read environment 'env-vars': line 3: a quote that does not end");
-    CHECK_THAT(error("export a=$'\\q'"), ContainsSubstring("\\q in $'…' is not known"));
+    CHECK(error("declare -x a=\"b\n\n") == "read environment 'env-vars': line 3: an unclosed quote");
+    CHECK_THAT(error("export a=$'\\q'"), ContainsSubstring("\\q in $'…' is unknown"));
     const auto odd =
         hostside::variables_in("declare -x unset\ndeclare -ax list=([0]=\"a\" [1]=\"b\")\nexport b=c d='e'\\''f'\n", "");
     REQUIRE(odd);
@@ -103,7 +103,7 @@ TEST_CASE("a derivation's outputs and files are found, and its builder's environ
 TEST_CASE("a derivation with structured attributes brings its two files, and what is wrong with one is told") {
     const Directory place;
     const auto error = [&] { return message(hostside::derivation_in(place.path()).error()); };
-    CHECK_THAT(error(), ContainsSubstring("a derivation's directory has env-vars, or .attrs.json and .attrs.sh"));
+    CHECK_THAT(error(), ContainsSubstring("a derivation's directory must have env-vars, or .attrs.json and .attrs.sh"));
     place.write(".attrs.json", std::format(R"({{"builder":"/bin/sh","outputs":{{"out":"{}"}}}})", out));
     CHECK_THAT(error(), ContainsSubstring("/.attrs.sh': No such file or directory"));
     place.write(".attrs.sh", "declare out=");
@@ -114,7 +114,7 @@ TEST_CASE("a derivation with structured attributes brings its two files, and wha
     CHECK(std::ranges::find(environment, "NIX_ATTRS_JSON_FILE=/build/.attrs.json") != environment.end());
     CHECK(std::ranges::find(environment, "NIX_ATTRS_SH_FILE=/build/.attrs.sh") != environment.end());
     place.write(".attrs.json", R"({"outputs":{"../x":"/nix/store/0123456789abcdfghijklmnpqrsvwxyz-x"}})");
-    CHECK_THAT(error(), ContainsSubstring("read derivation '../x': no name for an output"));
+    CHECK_THAT(error(), ContainsSubstring("read derivation '../x': not a valid name for an output"));
     place.write(".attrs.json", R"({"outputs":{"out":"/etc/passwd"}})");
     CHECK_THAT(error(), ContainsSubstring("output at '/etc/passwd'"));
     place.write(".attrs.json", "[]");
@@ -197,27 +197,28 @@ TEST_CASE("an archive that a hostile guest wrote makes nothing beside its tree, 
     CHECK(error(begin + file_entry("a") + file_entry("b") + word(")") + word(")")) == "nothing");
     using namespace std::string_view_literals;
     for (const auto name : {".."sv, "."sv, ""sv, "a/b"sv, "/etc/x"sv, "a\0b"sv})
-        CHECK_THAT(error(begin + file_entry(name)), ContainsSubstring("no NAR of Nix's: an entry named"));
-    CHECK_THAT(error(begin + file_entry("b") + file_entry("a")), ContainsSubstring("'a' behind 'b'"));
-    CHECK_THAT(error(begin + file_entry("b") + file_entry("b")), ContainsSubstring("'b' behind 'b'"));
+        CHECK_THAT(error(begin + file_entry(name)), ContainsSubstring("it is not a Nix archive (NAR): an entry named"));
+    CHECK_THAT(error(begin + file_entry("b") + file_entry("a")), ContainsSubstring("'a' after 'b'"));
+    CHECK_THAT(error(begin + file_entry("b") + file_entry("b")), ContainsSubstring("'b' after 'b'"));
     // The archive can't write through a symlink with that name.
     CHECK_THAT(error(begin + words({"entry", "(", "name", "a", "node", "(", "type", "symlink", "target", "/tmp", ")", ")"}) +
                      file_entry("a")),
-               ContainsSubstring("'a' behind 'a'"));
+               ContainsSubstring("'a' after 'a'"));
     CHECK_THAT(error(words({"nix-archive-1", "(", "type", "device"})), ContainsSubstring("'device' instead of 'regular'"));
-    CHECK_THAT(error(words({"nix-archive-1", "(", "type", "symlink", "target", ""})), ContainsSubstring("a symlink to nowhere"));
+    CHECK_THAT(error(words({"nix-archive-1", "(", "type", "symlink", "target", ""})),
+               ContainsSubstring("a symlink without a valid target"));
     CHECK_THAT(error(std::string("\xff\xff\xff\xff\xff\xff\xff\xff", 8)),
-               ContainsSubstring("a word of 18446744073709551615 bytes"));
-    CHECK_THAT(error("#!/bin/sh\nexec"), ContainsSubstring("a word of "));
+               ContainsSubstring("a word has 18446744073709551615 bytes"));
+    CHECK_THAT(error("#!/bin/sh\nexec"), ContainsSubstring("a word has "));
     std::string padded = word("nix-archive-1");
     padded.back() = 'x';
     CHECK_THAT(error(padded), ContainsSubstring("padding that is not zero"));
     std::string deep = word("nix-archive-1");
     for (size_t i = 0; i <= NarUnpacker::depth_limit; ++i)
         deep += words({"(", "type", "directory", "entry", "(", "name", "d", "node"});
-    CHECK_THAT(error(deep), ContainsSubstring("directories deeper than 256"));
+    CHECK_THAT(error(deep), ContainsSubstring("more than 256 levels of directories"));
     CHECK_THAT(error(begin + word(")") + word(")") + std::string(NarUnpacker::trailer_limit_bytes + 1, 'x')),
-               ContainsSubstring("it does not end"));
+               ContainsSubstring("it has no end"));
     CHECK_THAT(error(begin), ContainsSubstring("not whole"));
 }
 
