@@ -162,7 +162,7 @@ TEST_CASE("outputs that are more than --max-output are refused, and none of them
         build.build("--max-output 3M", "head -c 1000000 /dev/zero >$out; mkdir $lib; head -c 9000000 /dev/zero >$lib/big");
     INFO(ran.said);
     CHECK(ran.status == 124);
-    CHECK_THAT(ran.said, ContainsSubstring("out: 1000") && ContainsSubstring("it sends more than 3145728 bytes in all"));
+    CHECK_THAT(ran.said, ContainsSubstring("out: 1000") && ContainsSubstring("the guest sends more than 3145728 bytes in all"));
     CHECK(fs::is_empty(build.path("result")));
 }
 

@@ -203,7 +203,7 @@ TEST_CASE("a guest without an agent is told as that, with what it needs") {
     const Ran ran = shell(place, "$runvm exec web --patience 2 -- true");
     CHECK(ran.status == 124);
     CHECK_THAT(ran.errors,
-               ContainsSubstring("no agent answers in the guest within 2 s") && ContainsSubstring("stage1-agent.service"));
+               ContainsSubstring("no agent answered in the guest within 2 s") && ContainsSubstring("stage1-agent.service"));
 }
 
 TEST_CASE("files go into a machine and out of it with runvm cp") {
@@ -228,7 +228,7 @@ ls)",
     const Ran large = shell(place, "cd " + place.directory() + "; $runvm cp --max-bytes 200K 'web:/root/a file' large");
     CHECK(large.status == 124);
     CHECK_THAT(large.errors,
-               ContainsSubstring("take from the guest '/root/a file': File too large; it sends more than 204800 bytes"));
+               ContainsSubstring("take from the guest '/root/a file': File too large; the guest sends more than 204800 bytes"));
     CHECK_FALSE(fs::exists(place.directory() + "/large.part"));
     if (::geteuid() != 0) return;
     const std::string small = place.directory() + "/small";

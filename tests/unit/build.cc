@@ -243,11 +243,11 @@ TEST_CASE("what a guest says that it will send is believed before a byte of it i
     for (const uint64_t length : {uint64_t{1} << 60, ~uint64_t{0}}) {
         CHECK_THAT(error(file + length_word(length), 0), ContainsSubstring("No space left on device"));
         CHECK_FALSE(fs::exists(to.path() + "/tree"));
-        CHECK_THAT(error(file + length_word(length), mib), ContainsSubstring("it sends more than"));
+        CHECK_THAT(error(file + length_word(length), mib), ContainsSubstring("the guest sends more than"));
     }
     std::string many = words({"nix-archive-1", "(", "type", "directory"});
     for (int i = 1000; i < 2000; ++i) many += file_entry(std::to_string(i));
-    CHECK_THAT(error(many + word(")") + word(")"), mib), ContainsSubstring("it sends more than"));
+    CHECK_THAT(error(many + word(")") + word(")"), mib), ContainsSubstring("the guest sends more than"));
     CHECK(std::distance(fs::directory_iterator(to.path() + "/tree"), {}) < 256);
 }
 

@@ -162,7 +162,7 @@ TEST_CASE("a guest that sends without end is cut off, and what it says is printa
 
 TEST_CASE("an agent that ended, was started anew or never came is told as that") {
     Machine machine;
-    CHECK_THAT(said(machine.exec(1)), ContainsSubstring("no agent answers in the guest within 1 s"));
+    CHECK_THAT(said(machine.exec(1)), ContainsSubstring("no agent answered in the guest within 1 s"));
     machine.hello('a');
     const base::Fd first = machine.exec();
     (void)machine.guest_gets(FrameType::start);
