@@ -22,8 +22,9 @@ base::Result<> check_schema(const std::string &database) {
     int version = 0;
     (void)std::from_chars(text->data(), text->data() + text->size(), version);  // no number: version 0, which is refused
     if (version == schema_version) return {};
-    return base::fail(0, "reginfo", path,
-                      std::format("schema {}, and only {} is known here; use `nix-store --dump-db`", version, schema_version));
+    return base::fail(
+        0, "reginfo", path,
+        std::format("it has schema {}, and runvm knows only {}; use `nix-store --dump-db`", version, schema_version));
 }
 
 base::Result<mounts::Database> open_unchecked(const std::string &path) {
