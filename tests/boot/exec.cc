@@ -238,7 +238,7 @@ ls)",
     const bool left = !fs::is_empty(small);
     REQUIRE(::umount(small.c_str()) == 0);
     CHECK(endless.status == 124);
-    CHECK_THAT(endless.errors, ContainsSubstring("make room for the guest's") && ContainsSubstring("stay for others"));
+    CHECK_THAT(endless.errors, ContainsSubstring("make room for the guest's files in") && ContainsSubstring("are reserved"));
     CHECK_FALSE(left);
 }
 

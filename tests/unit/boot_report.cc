@@ -120,8 +120,8 @@ TEST_CASE("a report that is none, or too much, is refused in words") {
     for (int i = 0; i < 4096; ++i) many += ",{}";
     CHECK(refused(many + "]}") == "read report 'r': it has more than 4096 steps");
     CHECK_THAT(refused(std::string(1 << 20, '[')), ContainsSubstring("a report is at most 16 levels deep"));
-    CHECK(refused(R"({"steps": [], "steps": []})") == "read report 'r': /steps: stands twice in its object; keep one");
-    CHECK(refused(std::string(size_t{17} << 20, ' ')) == "read report 'r': at most 16777216 bytes are read");
+    CHECK(refused(R"({"steps": [], "steps": []})") == "read report 'r': /steps: appears twice in its object; keep one");
+    CHECK(refused(std::string(size_t{17} << 20, ' ')) == "read report 'r': it is larger than 16777216 bytes");
 }
 
 TEST_CASE("what a guest put into its report is text everywhere, neither a terminal's command nor a page's element") {

@@ -121,13 +121,13 @@ TEST_CASE("a derivation with structured attributes brings its two files, and wha
     CHECK_THAT(error(), ContainsSubstring("no object \"outputs\""));
     // Whatever the author did, the result is a message, not a crash or a hang.
     place.write(".attrs.json", "[");
-    CHECK_THAT(error(), ContainsSubstring("line 1, column 2: not JSON here"));
+    CHECK_THAT(error(), ContainsSubstring("line 1, column 2: this is not valid JSON"));
     place.write(".attrs.json", std::string(1'000'000, '['));
     CHECK_THAT(error(), ContainsSubstring("a derivation is at most 256 levels deep"));
     place.write(".attrs.json", std::format(R"({{"outputs":{{"out":"{0}"}},"outputs":{{"out":"{0}"}}}})", out));
-    CHECK_THAT(error(), ContainsSubstring("'/outputs': stands twice in its object; keep one"));
+    CHECK_THAT(error(), ContainsSubstring("'/outputs': appears twice in its object; keep one"));
     place.write(".attrs.json", R"({"n":1e999})");
-    CHECK_THAT(error(), ContainsSubstring("a number that is too large"));
+    CHECK_THAT(error(), ContainsSubstring("this number is too large"));
     for (const auto *name : {".attrs.json", "env-vars"}) {
         fs::remove(place.path() + "/" + name);
         REQUIRE(::mkfifo((place.path() + "/" + name).c_str(), 0600) == 0);
@@ -237,7 +237,7 @@ TEST_CASE("what a guest says that it will send is believed before a byte of it i
     };
     constexpr uint64_t mib = 1 << 20;
     CHECK_THAT(error(file + length_word(mib), mib),
-               ContainsSubstring("it sends more than 1048576 bytes in all; --max-output lets it"));
+               ContainsSubstring("the guest sends more than 1048576 bytes in all; raise --max-output to allow that"));
     CHECK_FALSE(fs::exists(to.path() + "/tree"));
     // Larger than any disk, and larger than the number type.
     for (const uint64_t length : {uint64_t{1} << 60, ~uint64_t{0}}) {
@@ -265,10 +265,10 @@ TEST_CASE("a guest can't fill the file system that its outputs come to") {
     };
     const std::string file = words({"nix-archive-1", "(", "type", "regular", "contents"});
     CHECK_THAT(into(file + length_word(10'450'000)),
-               ContainsSubstring("make room for the guest's '" + small) && ContainsSubstring("10450000 are to come"));
+               ContainsSubstring("make room for the guest's files in '" + small) && ContainsSubstring("10450000 are needed"));
     std::string many = words({"nix-archive-1", "(", "type", "directory"});
     for (int i = 1000; i < 1300; ++i) many += file_entry(std::to_string(i));
-    CHECK_THAT(into(many), ContainsSubstring("its inodes are nearly used up"));
+    CHECK_THAT(into(many), ContainsSubstring("its inodes are almost used up"));
     struct statvfs st{};
     REQUIRE(::statvfs(small.c_str(), &st) == 0);
     CHECK(st.f_favail > 0);

@@ -145,9 +145,9 @@ TEST_CASE("why KVM is not used, and what to do about it") {
           "runvm: using emulation (TCG), which is much slower than KVM: /dev/kvm has mode 0660 and is reserved for the group "
           "tty: join that group (usermod -aG tty USER) and log in again\n");
     // A group is named only if it can open the device and a user may join it.
-    for (const auto &[made, whose] : {std::pair{"mknod -m 600 /dev/kvm c 1 3; chgrp 5 /dev/kvm", "0600, for its owner"},
-                                      {"mknod -m 640 /dev/kvm c 1 3; chgrp 5 /dev/kvm", "0640, for its owner"},
-                                      {"mknod -m 660 /dev/kvm c 1 3", "0660, for root"}}) {
+    for (const auto &[made, whose] : {std::pair{"mknod -m 600 /dev/kvm c 1 3; chgrp 5 /dev/kvm", "0600, so only its owner"},
+                                      {"mknod -m 640 /dev/kvm c 1 3; chgrp 5 /dev/kvm", "0640, so only its owner"},
+                                      {"mknod -m 660 /dev/kvm c 1 3", "0660, so only root"}}) {
         scene.before = with_dev(made, "65534");
         CHECK(scene.said({"--accel", "auto"}, 0) ==
               std::format("runvm: using emulation (TCG), which is much slower than KVM: /dev/kvm has mode {} can open it: run "

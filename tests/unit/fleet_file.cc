@@ -89,7 +89,7 @@ TEST_CASE("a wrong fleet is refused with the place of what is wrong in it") {
     };
     const auto of_node = [&](const std::string &node) { return message(R"({"nodes": {"a": )" + node + "}}"); };
     CHECK(message("[]") == "fleet.json: must be an object");
-    CHECK(message("{") == "fleet.json: line 1, column 2: not JSON here");
+    CHECK(message("{") == "fleet.json: line 1, column 2: this is not valid JSON");
     CHECK(message("{}") == "fleet.json '/nodes': must be an object with a machine for each key");
     CHECK(message(R"({"nodes": {}})") == "fleet.json '/nodes': must be an object with a machine for each key");
     CHECK(message(R"({"node": {}})") == "fleet.json '/node': no such key; did you mean nodes?");
