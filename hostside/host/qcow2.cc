@@ -114,7 +114,7 @@ Result<Beneath> look_at(const std::string &path, std::string_view start_over) {
         return fail(
             0, "use image", path,
             std::format(
-                "its data is in another file, which the guest would overwrite; convert it (qemu-img convert -O qcow2), or {}",
+                "its data is in another file, which the guest would write to; convert it (qemu-img convert -O qcow2), or {}",
                 start_over));
     const auto name = backing_name(fd->get(), header);
     if (!name) return fail(0, "use image", path, std::format("the name of its backing file can't be read; {}", start_over));

@@ -36,7 +36,8 @@ base::Result<mounts::Database> open_unchecked(const std::string &path) {
     };
     struct stat st{};
     if (::stat(path.c_str(), &st) < 0)
-        return base::fail(errno, "open database", path, "is there a Nix store on this host? --database names another");
+        return base::fail(errno, "open database", path,
+                          "is there a Nix store on this host? Name another database with --database");
     auto database = mounts::Database::open(path, Mode::read_only).and_then(usable);
     // If locks are possible, report this failure, because another program may be changing the database.
     const std::string directory = path.substr(0, path.rfind('/') + 1);

@@ -178,7 +178,7 @@ TEST_CASE("the host names a path that is not valid, a cycle, and a schema that i
                   std::format("reginfo '{}': it has schema 11, and runvm knows only 10; use `nix-store --dump-db`\n", schema)));
     CHECK(reginfo({"--database", root.path + "/none", path_of(1)}, 1)
               .ends_with(std::format("open database '{}/none': No such file or directory; is there a Nix store on this host? "
-                                     "--database names another\n",
+                                     "Name another database with --database\n",
                                      root.path)));
 }
 
