@@ -162,7 +162,7 @@ TEST_CASE("a panic is told last, with its reason and what to do, whatever the ke
     const std::string damaged = machine.xchg() + ".initrd";
     std::ofstream(damaged) << std::string(4096, 'x');
     check_words(machine.boot({.arguments = {"--initrd", damaged}, .disk = false}), 121,
-                {"the guest's kernel panicked", "could not unpack the initrd ", "name another with --initrd, or none"});
+                {"the guest's kernel panicked", "could not unpack the initrd ", "name another with --initrd, or drop"});
     check_words(machine.boot({.script = "echo c >/proc/sysrq-trigger; sleep 100", .disk = false}), 121,
                 {"the guest's kernel panicked", "why: sysrq triggered crash", "exit status 121"});
     check_words(machine.boot({.arguments = {"--memory", "72"}, .disk = false}), 121,

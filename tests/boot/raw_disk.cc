@@ -111,7 +111,7 @@ TEST_CASE("a block device is a root disk when it is asked for, formatted once, c
     const std::string &path = device.path();
     const Boot unsaid = machine.boot({.arguments = {"--disk-image", path}});
     CHECK(unsaid.exit_code == 124);
-    CHECK_THAT(unsaid.console, ContainsSubstring("say --disk-image-format raw") && !ContainsSubstring("--fresh"));
+    CHECK_THAT(unsaid.console, ContainsSubstring("pass --disk-image-format raw") && !ContainsSubstring("--fresh"));
     const std::vector<std::string> raw{"--disk-image", path, "--disk-image-format", "raw", "--disk-size", "4096"};
     const Boot first = machine.boot({.script = "echo kept >/file", .arguments = raw});
     CHECK(first.exit_code == 0);

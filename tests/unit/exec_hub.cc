@@ -173,7 +173,7 @@ TEST_CASE("an agent that ended, was started anew or never came is told as that")
     (void)machine.guest_gets(FrameType::start);
     machine.hello('b');  // repeats the hello, because it missed the answer
     machine.hello('c');
-    CHECK_THAT(said(second), ContainsSubstring("was started anew"));
+    CHECK_THAT(said(second), ContainsSubstring("was restarted"));
     const base::Fd third = machine.exec();
     (void)machine.guest_gets(FrameType::start);
     machine.end_qemu();

@@ -118,8 +118,8 @@ TEST_CASE("what lies beneath a qcow2 image is read only if it was named, and its
     CHECK(refusal_over(secret, {scratch.path("other")}).contains("--backing-file"));
     CHECK(refusal_over(secret, {secret}).empty());
     CHECK(refusal_over(secret, {scratch.path("../") + scratch.path().substr(5) + "/secret"}).empty());  // another path to it
-    CHECK(refusal_over(secret, {secret}, "").contains("that is not guessed"));
-    CHECK(refusal_over(secret, {secret}, "vmdk").contains("that is not guessed"));
+    CHECK(refusal_over(secret, {secret}, "").contains("runvm does not guess"));
+    CHECK(refusal_over(secret, {secret}, "vmdk").contains("runvm does not guess"));
     CHECK(refusal_over(secret, {secret}, "qcow2").contains("not a qcow2 image"));
     // The same check applies to the backing file's own backing file.
     const std::string middle = scratch.path("middle");

@@ -45,7 +45,7 @@ TEST_CASE("a directory for a guest's files is ours, no link, and where nobody ca
 
     constexpr uid_t somebody = 2001;
     REQUIRE(::chown((parent + "/xchg").c_str(), somebody, somebody) == 0);
-    CHECK(refusal(parent).contains("another user's directory"));
+    CHECK(refusal(parent).contains("it belongs to another user"));
     fs::remove(parent + "/xchg");
     fs::create_directory(scratch.path("victim"));
     fs::create_symlink(scratch.path("victim"), parent + "/xchg");
