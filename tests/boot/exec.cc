@@ -222,7 +222,7 @@ ls)",
     CHECK_THAT(ran.output, ContainsSubstring("751 300000\nsame\nstatus 1\nstatus 1\n") && !ContainsSubstring("nowhere") &&
                                !ContainsSubstring(".part"));
     CHECK_THAT(ran.errors,
-               ContainsSubstring("open '/nowhere': No such file or directory") && ContainsSubstring("goes through tar"));
+               ContainsSubstring("open '/nowhere': No such file or directory") && ContainsSubstring("copy a directory with tar"));
 
     // An endless file fills neither the allowed amount nor the file system.
     const Ran large = shell(place, "cd " + place.directory() + "; $runvm cp --max-bytes 200K 'web:/root/a file' large");

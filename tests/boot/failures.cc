@@ -87,7 +87,7 @@ std::vector<Refusal> refused_files(const std::string &text) {
         {{}, {"--store", "/no/store"}, {"/no/store"}},
         {{}, {"--stage1", "/no/stage1"}, {"the initrd needs the stage1 program; build it, or name it with --stage1"}},
         {{}, {"--modules", "/etc"}, {"find modules '/etc'", "run depmod, or see --modules"}},
-        {{}, {"--extra-modules", "no_such_module"}, {"find module 'no_such_module'", "or leave it out"}},
+        {{}, {"--extra-modules", "no_such_module"}, {"find module 'no_such_module'", "or drop it from"}},
         {{}, {"--disk-image", "/no/directory/disk.qcow2"}, {"/no/directory"}},
         {{}, {"--drives", "/no/image"}, {"/no/image", "name another file"}},
         {{}, {"--drives", text}, {text, "name another file"}},
