@@ -160,7 +160,7 @@ TEST_CASE("a boot disk that is too small, not ours, or of a system without a boo
     const auto other = loader.runvm("boot-disk", {"--toplevel", fixture_toplevel()});
     CHECK(other.status == 124);
     CHECK_THAT(other.output,
-               ContainsSubstring("the system has no bin/switch-to-configuration, and so no boot loader to install"));
+               ContainsSubstring("the system has no bin/switch-to-configuration, so there is no boot loader to install"));
     CHECK_FALSE(fs::exists(loader.boot_disk()));
     for (const auto &left : fs::directory_iterator(loader.place.directory()))
         CHECK_FALSE(left.path().filename().string().starts_with("boot.qcow2"));

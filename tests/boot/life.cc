@@ -247,8 +247,8 @@ TEST_CASE("a disk that was made for another system is told, and --fresh puts it 
     CHECK_THAT(run({}), !ContainsSubstring("created") && !ContainsSubstring("warning"));
     const std::string kernel = fixture() + "/root" + other + "/bzImage";
     CHECK_THAT(run({"--toplevel", other, "--kernel", kernel, "--init", "/tmp/xchg/none"}),
-               ContainsSubstring(std::format("warning: {} was made for {}, and now boots {}; --fresh starts over", place.disk(),
-                                             fixture_toplevel(), other)));
+               ContainsSubstring(std::format("warning: {} was made for {}, but now boots {}; pass --fresh to start over",
+                                             place.disk(), fixture_toplevel(), other)));
     std::ofstream(place.disk(), std::ios::app) << "mark";
     const auto fresh = run({"--fresh"});
     CHECK_THAT(fresh, ContainsSubstring(std::format("put {0} aside as {0}.old-1", place.disk())) &&

@@ -46,7 +46,7 @@ TEST_CASE("a wrong description is refused with the path of what is wrong") {
          "vm.json '/tpm/deviceModel': must be one of tpm-tis, tpm-crb, not \"tpm-spapr\""},
         {R"({"kernel":"a\u0000b"})", "vm.json '/kernel': must be a string without NUL, not \"a\\u0000b\""},
         {R"([])", "vm.json: must be an object, not []"},
-        {"{\n\"a\":1,\n]", "vm.json: line 3, column 1: not JSON here"},
+        {"{\n\"a\":1,\n]", "vm.json: line 3, column 1: this is not valid JSON"},
     }));
     CHECK(refusal(wrong.json) == wrong.message);
 }
