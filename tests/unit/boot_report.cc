@@ -198,5 +198,5 @@ TEST_CASE("runvm report --compare --cpu is a gate, and refuses a report that has
                ContainsSubstring("b.json is slower than ") && ContainsSubstring("by 10.0 %, more than 9 %"));
     CHECK(status(b, a, "0").first == 0);
     CHECK(status(a, old, "0").first == 124);
-    CHECK_THAT(status(a, old, "0").second, ContainsSubstring("it has no processor time: an older stage 1 wrote it"));
+    CHECK_THAT(status(a, old, "0").second, ContainsSubstring("it has no processor times, because an older stage 1 wrote it"));
 }
