@@ -86,9 +86,9 @@ until grep -q ready )" + place.directory() +
     CHECK(signalled.output == "ready\ngot it\n");
     // A process that outlives the command does not delay us.
     CHECK(shell(place, "$runvm exec web -- sh -c 'sleep 500 & echo said'").output == "said\n");
-    CHECK_THAT(shell(place, "$runvm exec other -- true").errors, ContainsSubstring("not running; these are: web"));
-    CHECK_THAT(shell(place, "$runvm exec web").errors, ContainsSubstring("no command; it stands after --"));
-    CHECK_THAT(shell(place, "$runvm exec -- true").errors, ContainsSubstring("in which machine?"));
+    CHECK_THAT(shell(place, "$runvm exec other -- true").errors, ContainsSubstring("not running; running machines: web"));
+    CHECK_THAT(shell(place, "$runvm exec web").errors, ContainsSubstring("no command given; put it after --"));
+    CHECK_THAT(shell(place, "$runvm exec -- true").errors, ContainsSubstring("no machine given"));
 }
 
 TEST_CASE("where no machine comes up for a command, its launcher's status and words are ours") {

@@ -115,7 +115,7 @@ TEST_CASE("a machine whose TPM is killed ends, and says so") {
     REQUIRE(swtpm > 0);
     REQUIRE(::kill(swtpm, SIGKILL) == 0);
     CHECK(wait_for_end(launcher) == 123);
-    CHECK_THAT(place.output(), ContainsSubstring("the guest lost its TPM, and ends: swtpm has ended"));
+    CHECK_THAT(place.output(), ContainsSubstring("the guest lost its TPM and ends: swtpm has ended"));
 }
 
 }  // namespace

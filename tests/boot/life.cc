@@ -92,7 +92,7 @@ echo the button was pressed)");
     CHECK_THAT(gone.output, ContainsSubstring("web: ended "));
     const auto never = place.runvm({"status", "other"});
     CHECK(never.status == 124);
-    CHECK(never.output == "runvm: find machine 'other': no machine runs, and no run of this name was kept\n");
+    CHECK(never.output == "runvm: find machine 'other': no machine is running, and no run of this name was kept\n");
 }
 
 TEST_CASE("a `runvm console` that takes nothing doubles no character of the log, and afterwards has each once itself") {
@@ -146,7 +146,7 @@ TEST_CASE("QEMU ends with its launcher, and what a killed launcher left is swept
     CHECK_FALSE(fs::exists(place.runtime() + "/one"));
     const auto stop = place.runvm({"stop", "two", "--patience", "1"});  // its kernel has not come that far
     CHECK(stop.status == 0);
-    CHECK(stop.output == "runvm: two did not shut down within 1 s of its power button; ended\n");
+    CHECK(stop.output == "runvm: two did not shut down within 1 s of its power button, so it was ended\n");
     CHECK(nothing_left(place));
 }
 

@@ -193,7 +193,7 @@ TEST_CASE("a snapshot that comes to nothing leaves nothing: killed, of a machine
     CHECK_FALSE(left());
     const auto blocked = place.runvm(snapshot_words(place, {"--store-kind", "9p"}));
     CHECK(blocked.status == 124);
-    CHECK_THAT(blocked.output, ContainsSubstring("QEMU saves no machine with a 9p directory mounted") &&
+    CHECK_THAT(blocked.output, ContainsSubstring("QEMU cannot save a machine with a mounted 9p directory") &&
                                    ContainsSubstring("--snapshot before-stage-2"));
     CHECK_FALSE(left());
     for (const int signal : {SIGKILL, SIGTERM}) {

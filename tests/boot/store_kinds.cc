@@ -165,7 +165,7 @@ TEST_CASE("virtiofsd shares the closure alone with each union, its end is the ma
     CHECK(::kill(daemon, SIGKILL) == 0);
     CHECK(wait_for_end(launcher) == 123);
     ::setenv("PATH", before.c_str(), 1);
-    CHECK_THAT(place.output(), ContainsSubstring("the guest lost its store, and ends: virtiofsd has ended"));
+    CHECK_THAT(place.output(), ContainsSubstring("the guest lost its store and ends: virtiofsd has ended"));
     CHECK(fs::is_empty(place.runtime()));
 }
 

@@ -218,5 +218,5 @@ TEST_CASE("runvm report --compare --cpu is a gate, and refuses a report that has
     CHECK(of_phase("q").first == 1);
     CHECK(of_phase("r") == std::pair{124, "runvm: compare '" + c + "': it has no phase 'r'\n"});
     CHECK(status(a, old, "0").first == 124);
-    CHECK_THAT(status(a, old, "0").second, ContainsSubstring("it has no processor time: an older stage 1 wrote it"));
+    CHECK_THAT(status(a, old, "0").second, ContainsSubstring("it has no processor times, because an older stage 1 wrote it"));
 }

@@ -143,12 +143,13 @@ TEST_CASE(
     const Ending read = ending_of(all, {.exit_code = 125, .console = console});
     CHECK(read.why ==
           "Timed out waiting for device \u2026 - /dev/disk/by-uuid/12CE-A600. Dependency failed for boot.mount - /boot.");
-    CHECK(read.remedy ==
-          "--fstab no has systemd pass over the system's fstab; or mend that unit, or the fstab's line (nofail), in the "
-          "guest's configuration");
+    CHECK(
+        read.remedy ==
+        "pass --fstab no so that systemd ignores the system's fstab, or fix that unit, or its line in the fstab (nofail), in the "
+        "guest's configuration");
     // Nothing reads the table, so it is another unit's.
     CHECK(ending_of(all, {.exit_code = 125, .console = console, .fstab_ignored = true}).remedy ==
-          "mend that unit, or the fstab's line (nofail), in the guest's configuration");
+          "fix that unit, or its line in the fstab (nofail), in the guest's configuration");
     const Ending timeout = ending_of(heard({{RunEvent::phase, "switch_root"}}), {.exit_code = 122, .console = console});
     CHECK(timeout.why.ends_with("Dependency failed for boot.mount - /boot."));
     CHECK(timeout.remedy.starts_with("--fstab no "));
@@ -156,7 +157,8 @@ TEST_CASE(
     const Ending silent = ending_of(all, {.exit_code = 125, .console = "You are in emergency mode.\n"});
     CHECK(silent.why == "the console names no unit that failed");
     CHECK(silent.remedy ==
-          "--append systemd.show_status=yes has systemd name it there; a device of the fstab that is not here: --fstab no");
+          "with --append systemd.show_status=yes systemd names it there; pass --fstab no if a device in the fstab does not exist "
+          "here");
 }
 
 TEST_CASE("a QEMU that was killed names the signal, and the OOM killer where the kernel's log does") {

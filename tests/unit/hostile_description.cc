@@ -58,7 +58,7 @@ TEST_CASE("a description that is too deep or has too many keys is refused in wor
 }
 
 TEST_CASE("a description that is too large is refused in words") {
-    CHECK(refusal(std::string(size_t{17} << 20, ' ')).ends_with("': File too large; at most 16777216 bytes are read\n"));
+    CHECK(refusal(std::string(size_t{17} << 20, ' ')).ends_with("': File too large; the limit is 16777216 bytes\n"));
 }
 
 TEST_CASE("a number that no machine can hold is refused with its place") {

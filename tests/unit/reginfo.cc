@@ -155,7 +155,7 @@ TEST_CASE("runvm reginfo makes a registration of a graph, with hashes if asked, 
     REQUIRE(report);
     CHECK(report->updated == 2);
     CHECK(reginfo({"--graph", graph, "--hash"}, 1).ends_with("read '" + path_of(1) + "': No such file or directory\n"));
-    CHECK(reginfo({}, 1).ends_with("reginfo: of what? Name store paths, or a graph with --graph\n"));
+    CHECK(reginfo({}, 1).ends_with("reginfo: no store paths given; name some, or a graph with --graph\n"));
 }
 
 TEST_CASE("the host names a path that is not valid, a cycle, and a schema that it does not know") {
