@@ -7,8 +7,11 @@
 #include <filesystem>
 #include <utility>
 
+#include "hostside/base/exists.h"
+#include "hostside/base/shell_words.h"
 #include "hostside/boot/debug_shell.h"
 #include "hostside/launch/apply.h"
+#include "hostside/launch/boot_disk.h"
 #include "hostside/launch/boot_facts.h"
 #include "hostside/launch/facts.h"
 #include "hostside/launch/plan.h"
@@ -152,16 +155,34 @@ base::Result<std::string> complete_initrd(const Machine &m) {
     return plan_initrd(facts, "").and_then(content);
 }
 
+namespace {
+
+// The line that makes the boot disk, or makes it again, as `run` would. Empty: there is nothing to do.
+base::Result<std::string> boot_disk_line(const Machine &m, const std::vector<std::string> &command) {
+    if (!m.use_boot_loader || m.toplevel.empty()) return std::string();
+    const std::string line = quote_words(command) + "\n";
+    if (!exists(m.boot_disk)) return std::format("test -e {} || {}", quote_word(m.boot_disk), line);
+    if (!is_made_boot_disk(m.boot_disk)) return std::string();
+    const auto recipe = boot_disk_recipe(m, "");
+    if (!recipe) return std::unexpected(recipe.error());
+    return is_made_of(m.boot_disk, *recipe) ? std::string() : line;
+}
+
+}  // namespace
+
 base::Result<std::string> printed_launch(const Machine &described, const PrepareOptions &options,
-                                         const std::vector<std::string> &initrd_command) {
+                                         const PreparingCommands &commands) {
     auto store = plan_store(described, options.run_directory);
     if (!store) return std::unexpected(store.error());
     if (!store->socket.empty())
-        return base::fail(0, "print", "", "virtiofsd is started and watched by runvm itself; print with --store-kind 9p");
-    if (described.tpm) return base::fail(0, "print", "", "swtpm is started and watched by runvm itself; print without --tpm");
+        return base::fail(0, "print", "", "runvm itself starts and watches virtiofsd; print with --store-kind 9p");
     auto decision = decide(*store, described, options);
     if (!decision) return std::unexpected(decision.error());
-    return shell_lines(decision->plan, decision->machine, initrd_command);
+    auto disk = boot_disk_line(described, commands.boot_disk);
+    if (!disk) return disk;
+    return shell_lines(decision->plan, decision->machine, commands.initrd).transform([&](const std::string &lines) {
+        return *disk + lines;
+    });
 }
 
 }  // namespace hostside

@@ -52,8 +52,14 @@ base::Result<Prepared> prepare(const Machine &machine, const PrepareOptions &opt
 // The initrd that the machine would boot.
 base::Result<std::string> complete_initrd(const Machine &machine);
 
+// Words of runvm's own that a printed launch calls.
+struct PreparingCommands {
+    std::vector<std::string> initrd;     // writes the initrd to the file that the next word names
+    std::vector<std::string> boot_disk;  // makes the boot loader's disk
+};
+
 // The actions of `prepare` and QEMU's command as shell lines; see shell_lines.h. Has no effect.
 base::Result<std::string> printed_launch(const Machine &machine, const PrepareOptions &options,
-                                         const std::vector<std::string> &initrd_command);
+                                         const PreparingCommands &commands);
 
 }  // namespace hostside

@@ -102,6 +102,39 @@ TEST_CASE("what runvm prints makes what its command names, where it was not, and
         CHECK((fs::status(host.scratch.path(place)).permissions() & fs::perms::mask) == fs::perms::owner_all);
 }
 
+TEST_CASE(
+    "what runvm prints starts the TPM, gives certificates to be read, and leaves the firmware's variables when it runs again") {
+    Host host;
+    host.program("swtpm", "echo \"swtpm $*\"\n");
+    host.program("qemu-system-x86_64", "echo 'QEMU emulator version 10.0.0'; cat " + host.scratch.path("vars.fd") + " || true\n");
+    std::ofstream(host.scratch.path("ours.crt")) << "a certificate\n";
+    std::ofstream(host.scratch.path("first.fd")) << "first\n";
+    host.environment.push_back("NIX_SSL_CERT_FILE=" + host.scratch.path("ours.crt"));
+    const auto printed = host.runvm({"--print", "--kernel", host.scratch.path("kernel"), "--init", "/x", "--modules", "", "--tpm",
+                                     "--tpm-state-directory", host.scratch.path("tpm"), "--use-efi-boot", "--efi-firmware",
+                                     host.scratch.path("first.fd"), "--efi-variables", host.scratch.path("first.fd"),
+                                     "--efi-own-variables", host.scratch.path("vars.fd"), "--use-host-certs"});
+    INFO(printed.output);
+    REQUIRE(printed.status == 0);
+    CHECK_FALSE(fs::exists(host.scratch.path("tpm")));
+    for (const char *variables : {"first\n", "second\n"}) {
+        const auto ran = base::run(
+            {.argv = {"sh", "-ec", "umask 077\n" + printed.output}, .environment = host.environment, .capture_output = true});
+        REQUIRE(ran);
+        INFO(ran->output);
+        CHECK(ran->status == 0);
+        CHECK(ran->output.contains("swtpm socket --tpm2 --tpmstate dir=" + host.scratch.path("tpm") +
+                                   ",mode=0600 --ctrl type=unixio,path=" + host.scratch.path("run/runvm/nixos/tpm") +
+                                   " --terminate --daemon"));
+        CHECK(ran->output.ends_with(variables));
+        std::ofstream(host.scratch.path("vars.fd")) << "second\n";
+    }
+    CHECK((fs::status(host.scratch.path("tpm")).permissions() & fs::perms::mask) == fs::perms::owner_all);
+    const auto certificates = host.scratch.path("run/runvm/nixos/certs");
+    CHECK((fs::status(certificates).permissions() & fs::perms::mask) == fs::perms{0755});
+    CHECK((fs::status(certificates + "/ca-certificates.crt").permissions() & fs::perms::mask) == fs::perms{0644});
+}
+
 TEST_CASE("a store that can't be shared as it is asked for leaves neither an image nor a stamp") {
     Host host;
     host.program("virtiofsd", "echo virtiofsd 1.13\n");
@@ -263,7 +296,7 @@ TEST_CASE("a directory that can't go over virtiofs goes over 9p with a reason if
     const auto without = run({"--share-kind", "virtiofs"});
     CHECK(without.status == 124);
     CHECK(without.output.contains(
-        "share over virtiofs 'xchg': share over virtiofs 'virtiofsd': there is none: install virtiofsd 1.x"));
+        "share over virtiofs 'xchg': share over virtiofs 'virtiofsd': it was not found: install virtiofsd 1.x"));
     CHECK(fs::is_empty(host.scratch.path("images")));
     CHECK(run({"--share-kind", "auto"})
               .output.contains("directories are shared over 9p: share over virtiofs 'virtiofsd': there is none"));
