@@ -14,6 +14,8 @@
 #include <utility>
 #include <vector>
 
+#include "hostside/host/qcow2.h"
+#include "hostside/host/qcow2_overlay.h"
 #include "hostside/qemu/program.h"
 #include "mounts/base/at.h"
 #include "mounts/base/fd.h"
@@ -70,7 +72,7 @@ class NewFile {
             file.name_ = std::format("{}.new-{:016x}", path, random);
             file.fd_ = Fd(::open(file.name_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
         }
-        if (!file.fd_) return fail(errno, "create image", path, std::format("is {} yours to write?", directory));
+        if (!file.fd_) return fail(errno, "create image", path, std::format("may you write to {}?", directory));
         return file;
     }
     NewFile(NewFile &&other) noexcept : fd_(std::move(other.fd_)), name_(std::exchange(other.name_, {})) {}
@@ -105,7 +107,7 @@ Result<bool> ensure_image(const std::string &qemu, const std::string &path, int 
     struct stat st{};
     if (::stat(path.c_str(), &st) == 0) {
         if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)) return false;
-        return fail(0, "use image", path, "neither a file nor a block device");
+        return fail(0, "use image", path, "it is neither a file nor a block device");
     }
     if (errno != ENOENT) return fail(errno, "use image", path);
     auto file = NewFile::beside(path);
@@ -115,7 +117,7 @@ Result<bool> ensure_image(const std::string &qemu, const std::string &path, int 
     auto first = file->put_at(path);
     std::error_code error;
     if (first && !*first && !fs::exists(path, error))
-        return fail(0, "create image", path, "a link to where nothing is; remove it, or name that place");
+        return fail(0, "create image", path, "it is a symlink to nothing; remove it, or name its target");
     return first;
 }
 
@@ -133,8 +135,13 @@ Result<> overlay_image(const std::string &qemu, const std::string &overlay, cons
                        const std::string &backing_format) {
     auto file = NewFile::beside(overlay);
     if (!file) return std::unexpected(file.error());
-    const std::vector<std::string> options{"-f", "qcow2", "-F", backing_format, "-b", fs::absolute(backing).string()};
-    if (auto done = fill_image(qemu, options, file->fd(), "", overlay); !done) return done;
+    const std::string below = fs::absolute(backing);
+    const std::string image = qcow2_overlay(below, backing_format, backing_format == "qcow2" ? qcow2_size_bytes(below) : 0);
+    const std::vector<std::string> options{"-f", "qcow2", "-F", backing_format, "-b", below};
+    if (auto done =
+            image.empty() ? fill_image(qemu, options, file->fd(), "", overlay) : base::write_all(file->fd(), image, overlay);
+        !done)
+        return done;
     auto first = file->put_at(overlay);
     if (!first) return std::unexpected(first.error());
     return *first ? Result<>{} : fail(EEXIST, "create image", overlay);

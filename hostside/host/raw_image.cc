@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <vector>
 
+#include "hostside/host/loop_device.h"
 #include "hostside/host/qcow2.h"
 #include "mounts/base/at.h"
 
@@ -32,6 +33,20 @@ bool reads_as_zeros(int fd, off_t from, off_t to) {
     return true;
 }
 
+// By the file system's map of holes.
+bool is_empty_part(int fd, off_t from, off_t until) {
+    constexpr off_t most_read_bytes = off_t{16} << 20;
+    off_t read_bytes = 0;
+    for (off_t at = from; at < until;) {
+        const off_t data = ::lseek(fd, at, SEEK_DATA);
+        if (data < 0) return errno == ENXIO;  // a hole up to the end
+        if (data >= until) return true;
+        at = std::min(::lseek(fd, data, SEEK_HOLE), until);
+        if (at <= data || (read_bytes += at - data) > most_read_bytes || !reads_as_zeros(fd, data, at)) return false;
+    }
+    return true;
+}
+
 }  // namespace
 
 bool is_block_device(const std::string &path) {
@@ -44,7 +59,7 @@ Result<Fd> claim_device(const std::string &path) {
     Fd claim(::open(path.c_str(), O_RDONLY | O_EXCL | O_CLOEXEC));
     if (claim) return claim;
     if (errno == EBUSY)
-        return fail(EBUSY, image_step, path, "the host uses it itself (lsblk shows for what); unmount it, or name another");
+        return fail(EBUSY, image_step, path, "the host itself is using it (lsblk shows how); unmount it, or name another");
     return fail(errno, image_step, path, "may this user open it?");
 }
 
@@ -52,33 +67,28 @@ Result<uint64_t> check_raw(const std::string &path, bool writes) {
     // Check the type before opening, because opening a FIFO blocks and opening a tape winds it.
     struct stat st{};
     if (::stat(path.c_str(), &st) < 0) return fail(errno, image_step, path);
-    if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) return fail(0, image_step, path, "neither a file nor a block device");
+    if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) return fail(0, image_step, path, "it is neither a file nor a block device");
     if (::access(path.c_str(), writes ? R_OK | W_OK : R_OK) < 0)
         return fail(errno, image_step, path, "may this user read and write it?");
     if (auto free = claim_device(path); !free) return std::unexpected(free.error());
     auto fd = base::open_at(AT_FDCWD, path, O_RDONLY);
     if (!fd) return fail(fd.error().code, image_step, path);
     if (begins_as_qcow2(fd->get()))
-        return fail(0, image_step, path, "it is a qcow2 image, which a guest would get as it stands; --disk-image-format qcow2");
+        return fail(0, image_step, path,
+                    "it is a qcow2 image, and a guest would see its raw bytes; pass --disk-image-format qcow2");
     const off_t size = ::lseek(fd->get(), 0, SEEK_END);
     if (size < 0) return fail(errno, image_step, path);
     return static_cast<uint64_t>(size);
 }
 
 bool is_empty_raw(const std::string &path) {
-    constexpr off_t most_read_bytes = off_t{16} << 20;
-    if (is_block_device(path)) return false;
+    if (is_block_device(path)) {
+        const auto behind = file_behind(path);
+        return behind && is_empty_part(behind->file.get(), behind->from, behind->until);
+    }
     const auto fd = base::open_at(AT_FDCWD, path, O_RDONLY | O_NONBLOCK);
     struct stat st{};
-    if (!fd || ::fstat(fd->get(), &st) < 0 || !S_ISREG(st.st_mode)) return false;
-    off_t read_bytes = 0;
-    for (off_t at = 0; at < st.st_size;) {
-        const off_t data = ::lseek(fd->get(), at, SEEK_DATA);
-        if (data < 0) return errno == ENXIO;  // a hole up to the end
-        at = std::min(::lseek(fd->get(), data, SEEK_HOLE), st.st_size);
-        if (at <= data || (read_bytes += at - data) > most_read_bytes || !reads_as_zeros(fd->get(), data, at)) return false;
-    }
-    return true;
+    return fd && ::fstat(fd->get(), &st) == 0 && S_ISREG(st.st_mode) && is_empty_part(fd->get(), 0, st.st_size);
 }
 
 }  // namespace hostside

@@ -45,11 +45,15 @@ mount -t vfat "$part" /boot
 [ ! -d /sys/firmware/efi/efivars ] || mount -t efivarfs efivarfs /sys/firmware/efi/efivars
 )sh";
 
-// As in the 2013 module and nixpkgs' make-disk-image: what an installer expects of a NixOS.
+// As in the 2013 module and nixpkgs' make-disk-image: what an installer expects of a NixOS. That of systemd-boot writes entries
+// only for the generations of the profile, and bootctl needs the os-release.
 constexpr std::string_view before = R"sh(set -eu
 disk=/dev/vda part=/dev/vda1 system=$1 initrd=$2
 mkdir -p /boot /etc /run /tmp /nix/var/nix/profiles
 : >/etc/NIXOS
+ln -sfn "$system" /nix/var/nix/profiles/system-1-link
+ln -sfn system-1-link /nix/var/nix/profiles/system
+[ ! -e "$system/etc/os-release" ] || ln -sfn "$system/etc/os-release" /etc/os-release
 # There is no udev; these are what NixOS calls the disk that it installs on.
 mkdir -p /dev/disk/by-id
 for name in virtio-root virtio-boot; do ln -sfn ../../vda /dev/disk/by-id/$name; done
@@ -88,7 +92,7 @@ Machine maker_of(const Machine &m, const std::string &image) {
          {&Machine::store, &Machine::toplevel, &Machine::kernel, &Machine::modules, &Machine::stage1, &Machine::store_view,
           &Machine::run_as, &Machine::cpu, &Machine::accelerator, &Machine::machine_type, &Machine::qemu})
         maker.*text = m.*text;
-    maker.store_kind = "9p";
+    maker.store_kind = maker.share_kind = "9p";
     maker.store_compression = "none";
     maker.fstab = "no";
     maker.disk_interface = "virtio";
@@ -115,8 +119,8 @@ Result<> check_system(const Machine &m, const std::string &toplevel) {
     for (const char *file : {"/bin/switch-to-configuration", "/initrd"})
         if (m.install_boot_loader && !exists(in_store(m.store, toplevel + file)))
             return base::fail(0, "make boot disk", toplevel,
-                              std::format("the system has no {}, and so no boot loader to install; --install-boot-loader=false "
-                                          "makes a disk without",
+                              std::format("the system has no {}, so there is no boot loader to install; "
+                                          "--install-boot-loader=false makes a disk without one",
                                           file + 1));
     return {};
 }

@@ -16,14 +16,21 @@ namespace fs = std::filesystem;
 using namespace boot_test;
 using Catch::Matchers::ContainsSubstring;
 
-std::string loader_system() { return first_line(fixture() + "/loader/toplevel"); }
-
-// A place whose machines boot that system; extra arguments come last.
+// A place whose machines boot a system of the fixture; extra arguments come last.
 struct Loader {
     explicit Loader(const std::string &script) : place(script) {}
-    [[nodiscard]] base::Exit runvm(const std::string &verb, const std::vector<std::string> &more) const {
-        std::vector<std::string> words{verb,         "--accel",       "tcg",         "--store",   fixture() + "/root/nix/store",
-                                       "--toplevel", loader_system(), "--boot-disk", boot_disk(), "--memory",
+    [[nodiscard]] base::Exit runvm(const std::string &verb, const std::vector<std::string> &more,
+                                   const std::string &system = "loader") const {
+        std::vector<std::string> words{verb,
+                                       "--accel",
+                                       "tcg",
+                                       "--store",
+                                       fixture() + "/root/nix/store",
+                                       "--toplevel",
+                                       first_line(fixture() + "/" + system + "/toplevel"),
+                                       "--boot-disk",
+                                       boot_disk(),
+                                       "--memory",
                                        "512M"};
         words.insert(words.end(), more.begin(), more.end());
         return place.runvm(words);
@@ -63,6 +70,69 @@ echo kept >/kept; exit 5)sh");
     CHECK(disk_time(loader.boot_disk()) == made);
 }
 
+// What the guest says of its firmware: the loader that started it, the firmware's entries, what was measured, and a variable that
+// it makes at its first boot.
+constexpr const char *asks_firmware = R"sh(set -e
+findmnt -n -o FSTYPE,OPTIONS /boot | grep -E '^vfat +ro'
+mount -t efivarfs efivarfs /sys/firmware/efi/efivars
+cd /sys/firmware/efi/efivars
+for name in LoaderInfo LoaderEntrySelected; do
+    for file in $name-*; do [ ! -e $file ] || echo "$name: $(cat $file | tail -c +5 | tr -d '\000')"; done
+done
+for file in Boot0*; do cat $file | tr -d '\000' | grep -ao 'Linux Boot Manager' | sed 's/^/the firmware has: /'; done
+ours=Ours-12345678-1234-1234-1234-123456789abc
+if [ -e $ours ]; then echo "ours was $(cat $ours | tail -c +5)"; else echo "ours was not there"; printf '\007\000\000\000kept' >$ours; fi
+for pcr in 0 4 7 16; do
+    file=/sys/class/tpm/tpm0/pcr-sha256/$pcr
+    [ ! -e $file ] || echo "PCR $pcr is $(grep -qx '0*' $file && echo zero || echo extended)"
+done)sh";
+
+TEST_CASE(
+    "a machine boots through systemd-boot and then GRUB from an ESP, with the variables that the installer wrote or without") {
+    const Loader loader(asks_firmware);
+    const auto run = [&](const std::string &variables, std::vector<std::string> more, const std::string &system) {
+        std::vector<std::string> words{"--use-boot-loader",   "--use-efi-boot",
+                                       "--extra-modules",     "efivarfs",
+                                       "--efi-own-variables", loader.place.directory() + "/" + variables,
+                                       "--timeout",           "400"};
+        words.insert(words.end(), more.begin(), more.end());
+        return loader.runvm("run", words, system);
+    };
+    const auto making = ContainsSubstring("making the boot disk " + loader.boot_disk());
+    const auto first = run("vars.fd", {"--tpm", "--tpm-state-directory", loader.place.directory() + "/tpm"}, "systemd-boot");
+    INFO(first.output);
+    CHECK(first.status == 0);
+    CHECK_THAT(first.output, making && ContainsSubstring("the fixture") &&
+                                 ContainsSubstring("EFI stub: Loaded initrd from LINUX_EFI_INITRD_MEDIA_GUID device path"));
+    CHECK_THAT(first.output, ContainsSubstring("LoaderInfo: systemd-boot 252") &&
+                                 ContainsSubstring("LoaderEntrySelected: nixos-generation-1.conf") &&
+                                 ContainsSubstring("the firmware has: Linux Boot Manager") &&
+                                 ContainsSubstring("ours was not there"));
+    // Firmware, loader and its policy were measured; nobody measures into 16.
+    for (const char *pcr : {"PCR 0 is extended", "PCR 4 is extended", "PCR 7 is extended", "PCR 16 is zero"})
+        CHECK_THAT(first.output, ContainsSubstring(pcr));
+
+    const auto second = run("vars.fd", {}, "systemd-boot");
+    INFO(second.output);
+    CHECK(second.status == 0);
+    CHECK_THAT(second.output,
+               !making && ContainsSubstring("the firmware has: Linux Boot Manager") && ContainsSubstring("ours was kept"));
+
+    const auto fresh = run("fresh.fd", {"--efi-keep-variables=false"}, "systemd-boot");
+    INFO(fresh.output);
+    CHECK(fresh.status == 0);
+    CHECK_THAT(fresh.output, !making && ContainsSubstring("LoaderInfo: systemd-boot 252") &&
+                                 !ContainsSubstring("the firmware has: Linux Boot Manager") &&
+                                 ContainsSubstring("ours was not there"));
+
+    // Another system is another disk.
+    const auto grub = run("fresh.fd", {}, "grub-efi");
+    INFO(grub.output);
+    CHECK(grub.status == 0);
+    CHECK_THAT(grub.output, making && ContainsSubstring("GRUB of the fixture, on efi") && !ContainsSubstring("LoaderInfo:") &&
+                                ContainsSubstring("ours was kept"));
+}
+
 TEST_CASE("with Secure Boot a machine boots what Microsoft's and Debian's keys signed, from an ESP that its system made") {
     const Loader loader(R"sh(set -e
 mount -t efivarfs efivarfs /sys/firmware/efi/efivars || true
@@ -84,13 +154,14 @@ TEST_CASE("a boot disk that is too small, not ours, or of a system without a boo
     const Loader loader("");
     const auto small = loader.runvm("boot-disk", {"--boot-disk-size", "24"});
     CHECK(small.status == 124);
-    CHECK_THAT(small.output,
-               ContainsSubstring("No space left on device") &&
-                   ContainsSubstring("24 MiB are too few for its kernel, initrd and boot loader; --boot-disk-size"));
+    CHECK_THAT(
+        small.output,
+        ContainsSubstring("No space left on device") &&
+            ContainsSubstring("24 MiB is too small for the kernel, initrd and boot loader; pass a larger --boot-disk-size"));
     const auto other = loader.runvm("boot-disk", {"--toplevel", fixture_toplevel()});
     CHECK(other.status == 124);
     CHECK_THAT(other.output,
-               ContainsSubstring("the system has no bin/switch-to-configuration, and so no boot loader to install"));
+               ContainsSubstring("the system has no bin/switch-to-configuration, so there is no boot loader to install"));
     CHECK_FALSE(fs::exists(loader.boot_disk()));
     for (const auto &left : fs::directory_iterator(loader.place.directory()))
         CHECK_FALSE(left.path().filename().string().starts_with("boot.qcow2"));
@@ -98,7 +169,7 @@ TEST_CASE("a boot disk that is too small, not ours, or of a system without a boo
     std::ofstream(loader.boot_disk()) << "a user's own";
     const auto own = loader.runvm("boot-disk", {});
     CHECK(own.status == 124);
-    CHECK_THAT(own.output, ContainsSubstring("it is not one that runvm made; name another place with --boot-disk"));
+    CHECK_THAT(own.output, ContainsSubstring("runvm did not make this file; name another one with --boot-disk"));
     CHECK(base::read_file(loader.boot_disk()).value_or("") == "a user's own");
 }
 

@@ -82,6 +82,9 @@ let
       virtualisation = { graphics = false; runvm.exitWith = "check"; };
     };
 
+    builder = virtual { graphics = false; runvm.builder = { enable = true; jobs = 4; idle = 60; features = [ "kvm" "it's" ]; }; };
+    refused-builder = virtual { writableStore = false; runvm.builder.enable = true; };
+
     refused-boot-loader = virtual { useBootLoader = true; useSecureBoot = true; };
     efi = virtual { useEFIBoot = true; };
     tpm = virtual { tpm.enable = true; };
@@ -114,6 +117,7 @@ lib.mapAttrs (_: module: { module = systemd module; }) all // {
   refused-vlan = { needs = [ "vlans" ]; module = systemd (virtual { vlans = [ 0 ]; }); };
   # Of qemu-vm.nix of 2026.
   accelerated = { needs = [ "qemu.forceAccel" "qemu.enableSharedMemory" ]; module = systemd (virtual { qemu.forceAccel = true; qemu.enableSharedMemory = true; memorySize = 512; }); };
+  memory-for-virtiofs = { needs = [ "qemu.enableSharedMemory" ]; module = systemd { imports = [ ./newer/virtiofs/virtualisation/qemu-vm.nix ]; }; };
   credentials = { needs = [ "credentials" ]; module = systemd (virtual { credentials."a,b".source = "./pass word"; }); };
   disks-with-a-serial = { needs = [ "nixStore9pCache" ]; module = systemd (virtual { emptyDiskImages = [ 20 { size = 40; driveConfig.deviceExtraOpts.serial = "data"; } ]; }); };
   refused-cache = { needs = [ "nixStore9pCache" ]; module = systemd (virtual { nixStore9pCache = "none"; }); };

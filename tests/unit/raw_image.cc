@@ -67,14 +67,45 @@ TEST_CASE(
     CHECK_FALSE(hostside::is_empty_raw("/dev/null"));
 }
 
+TEST_CASE("a loop device is known to be empty by the holes of its file, its own part of it alone, with what its cache holds") {
+    const support::ScratchDirectory scratch;
+    constexpr uintmax_t mib = uintmax_t{1} << 20;
+    const std::string file = sparse(scratch, 2 * mib * mib);
+    put_at(file, mib - 1, "x");
+    const std::string device = said_by({"losetup", "--find", "--show", "--offset", std::to_string(mib), file});
+    if (device.empty()) SKIP("a loop device needs root");
+    CHECK(hostside::is_empty_raw(device));
+    // Under its new name, and not what is at the old one.
+    fs::rename(file, scratch.path("moved"));
+    put_at(sparse(scratch, 2 * mib * mib), static_cast<std::streamoff>(2 * mib), "x");
+    CHECK(hostside::is_empty_raw(device));
+    put_at(device, static_cast<std::streamoff>(mib * mib), "x");
+    CHECK_FALSE(hostside::is_empty_raw(device));
+    CHECK(base::run({.argv = {"losetup", "--detach", device}})->status == 0);
+}
+
+TEST_CASE("a part of a loop device, or one whose file is cut, is not known to be empty") {
+    const support::ScratchDirectory scratch;
+    constexpr uintmax_t mib = uintmax_t{1} << 20;
+    const std::string file = sparse(scratch, 64 * mib);
+    const std::string limited = said_by({"losetup", "--find", "--show", "--sizelimit", std::to_string(32 * mib), file});
+    if (limited.empty()) SKIP("a loop device needs root");
+    put_at(file, 40 * mib, "x");  // behind the device's end
+    CHECK(hostside::is_empty_raw(limited));
+    fs::resize_file(file, 16 * mib);
+    CHECK_FALSE(hostside::is_empty_raw(limited));
+    CHECK(base::run({.argv = {"losetup", "--detach", limited}})->status == 0);
+}
+
 TEST_CASE("what is no raw image is refused: a qcow2 one, a FIFO, a directory, a device that is none of blocks") {
     const support::ScratchDirectory scratch;
     const std::string qcow2 = sparse(scratch, 65536), fifo = scratch.path("fifo");
     put_at(qcow2, 0, "QFI\xfb");
-    CHECK(refusal_of(qcow2).ends_with("it is a qcow2 image, which a guest would get as it stands; --disk-image-format qcow2"));
+    CHECK(
+        refusal_of(qcow2).ends_with("it is a qcow2 image, and a guest would see its raw bytes; pass --disk-image-format qcow2"));
     REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
     for (const std::string &path : {fifo, scratch.path(), std::string("/dev/null")})
-        CHECK(refusal_of(path) == std::format("use image '{}': neither a file nor a block device", path));
+        CHECK(refusal_of(path) == std::format("use image '{}': it is neither a file nor a block device", path));
     CHECK(refusal_of(scratch.path("none")).contains("No such file or directory"));
 }
 
@@ -93,7 +124,7 @@ TEST_CASE("a block device that the host has mounted is refused, and while it is 
         CHECK((::mount(device.c_str(), place.c_str(), "ext4", 0, nullptr) < 0 && errno == EBUSY));
     }
     REQUIRE(::mount(device.c_str(), place.c_str(), "ext4", 0, nullptr) == 0);
-    CHECK(refusal_of(device).contains("the host uses it itself (lsblk shows for what); unmount it, or name another"));
+    CHECK(refusal_of(device).contains("the host itself is using it (lsblk shows how); unmount it, or name another"));
     CHECK(::umount(place.c_str()) == 0);
     CHECK(base::run({.argv = {"losetup", "--detach", device}})->status == 0);
 }
