@@ -13,6 +13,7 @@
 #include "hostside/description/parse.h"
 #include "hostside/description/qemu_words.h"
 #include "hostside/fleet/results.h"
+#include "hostside/snapshot/place.h"
 #include "mounts/base/at.h"
 #include "mounts/base/json_text.h"
 #include "mounts/base/regular_file.h"
@@ -71,7 +72,7 @@ class Reader {
             for (const auto known : keys) all.append(all.empty() ? "" : ", ").append(known);
             return fail(0, path_, pointer + "/" + pointer_token(key),
                         letters_apart(key, *nearest) <= 2 ? std::format("no such key; did you mean {}?", *nearest)
-                                                          : std::format("no such key; there are {}", all));
+                                                          : std::format("no such key; the keys are {}", all));
         }
         return {};
     }
@@ -111,10 +112,10 @@ class Reader {
         const Json &list = object["command"];
         const std::string here = pointer + "/command";
         if (!script.empty()) return fail(0, path_, here, "a machine has a command or a script, not both");
-        if (!list.is_array() || list.empty()) return wrong(here, "a list of words, as [\"uname\", \"-a\"]");
+        if (!list.is_array() || list.empty()) return wrong(here, "a list of words, such as [\"uname\", \"-a\"]");
         for (const auto &word : list) {
             if (!word.is_string() || word.get_ref<const std::string &>().contains('\0'))
-                return wrong(here, "a list of words, as [\"uname\", \"-a\"]");
+                return wrong(here, "a list of words, such as [\"uname\", \"-a\"]");
             node.command.push_back(word.get<std::string>());
         }
         return {};
@@ -139,6 +140,16 @@ class Reader {
         return {};
     }
 
+    // What a machine is before its own description: the defaults, or in place of them what its snapshot was made from, which
+    // must stay the same.
+    Result<Layer> first_layer(Node &node) const {
+        if (node.from.empty()) return defaults_;
+        node.from = fs::absolute(fs::path(path_).parent_path() / node.from).lexically_normal();
+        return open_snapshot(node.from).transform([&](Snapshot snapshot) {
+            return Layer{snapshot.file(snapshot_manifest), std::move(snapshot.manifest.description), false};
+        });
+    }
+
     // Defaults: an own disk and a unique number.
     [[nodiscard]] Layer place_of(const std::string &name) {
         const long long number = 1 + static_cast<long long>(next_number_++) % most_nodes_of_vlan;
@@ -150,24 +161,29 @@ class Reader {
 
     Result<> add(Fleet &fleet, const std::string &key, const Json &object) {
         const std::string pointer = "/nodes/" + pointer_token(key);
-        if (auto known =
-                only(object, pointer,
-                     {"description", "system", "vlans", "timeout", "command", "script", "after", "user", "service", "copies"});
+        if (auto known = only(
+                object, pointer,
+                {"description", "system", "from", "vlans", "timeout", "command", "script", "after", "user", "service", "copies"});
             !known)
             return known;
         Node node;
         std::string system, after;
         for (auto &read : {text_of(object, pointer, "system", system), text_of(object, pointer, "after", after),
-                           text_of(object, pointer, "user", node.user), bool_of(object, pointer, "service", node.service),
-                           command_of(object, pointer, node)})
+                           text_of(object, pointer, "from", node.from), text_of(object, pointer, "user", node.user),
+                           bool_of(object, pointer, "service", node.service), command_of(object, pointer, node)})
             if (!read) return std::unexpected(read.error());
         if (object.contains("after")) node.after = after;
         if (node.command.empty() && (node.after || !node.user.empty()))
-            return fail(0, path_, pointer, "after and user are for a command or a script, which this machine has not");
+            return fail(0, path_, pointer, "after and user need a command or a script, and this machine has neither");
         if (node.service && !node.command.empty())
-            return fail(0, path_, pointer + "/service", "a service has no command of its own; it runs for the others' ones");
+            return fail(0, path_, pointer + "/service",
+                        "a service has no command of its own; it runs for the commands of the others");
+        if (!node.from.empty() && !system.empty())
+            return fail(0, path_, pointer + "/system", "a restored machine has the system of its snapshot (from)");
         auto description = description_of(object, pointer, "description");
         if (!description) return std::unexpected(description.error());
+        auto first = first_layer(node);
+        if (!first) return std::unexpected(first.error());
         long long copies = 1;
         if (object.contains("copies")) {
             if (!object["copies"].is_number_integer()) return wrong(pointer + "/copies", "a whole number");
@@ -178,7 +194,8 @@ class Reader {
             node.name = copies == 1 ? key : std::format("{}-{}", key, copy);
             if (auto ok = check_name(fleet, pointer, node.name); !ok) return ok;
             std::vector<Layer> layers{place_of(node.name)};
-            if (!defaults_.json.empty()) layers.push_back(defaults_);
+            if (!node.from.empty()) layers.insert(layers.begin(), *first);
+            if (node.from.empty() && !first->json.empty()) layers.push_back(*first);
             if (*description) layers.push_back(**description);
             if (!system.empty())
                 layers.push_back({path_ + " " + pointer, std::format(R"({{"toplevel":{}}})", base::json_text(system)), false});
@@ -194,7 +211,7 @@ class Reader {
             std::ranges::all_of(name, [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_'; });
         if (name.empty() || name.size() > longest_name || !plain || name.starts_with('-'))
             return fail(0, path_, pointer,
-                        std::format("a machine's name has letters, digits, '-' and '_', at most {} in all", longest_name));
+                        std::format("a machine's name has letters, digits, '-' and '_', at most {} characters", longest_name));
         if (std::ranges::any_of(fleet.nodes, [&](const Node &other) { return other.name == name; }))
             return fail(0, path_, pointer, std::format("two machines would be called {}", name));
         if (fleet.nodes.size() == most_nodes)
@@ -217,7 +234,7 @@ Result<Fleet> read_fleet(const std::string &path, const std::function<std::strin
     if (!fleet) return fleet;
     const auto needed = [](const Node &node) { return !node.service; };
     if (std::ranges::none_of(fleet->nodes, needed))
-        return fail(0, path, "/nodes", "all are services, which run for others; one must have an end of its own");
+        return fail(0, path, "/nodes", "all machines are services, which run for others; at least one must end by itself");
     return fleet;
 }
 

@@ -2,10 +2,16 @@
 #include "hostside/fleet/fleet_file.h"
 
 #include <catch_amalgamated.hpp>
+#include <filesystem>
 #include <format>
 #include <fstream>
 
 #include "hostside/description/description.h"
+#include "hostside/fleet/group_place.h"
+#include "hostside/fleet/nix_expression.h"
+#include "hostside/fleet/schedule.h"
+#include "hostside/snapshot/place.h"
+#include "mounts/base/at.h"
 #include "tests/support/disk.h"
 
 namespace {
@@ -77,6 +83,51 @@ TEST_CASE("a machine of a fleet that names no disk has one among its results") {
     CHECK(fleet->name == "fleet");
 }
 
+TEST_CASE("a machine that is restored is what its snapshot was made from, without the fleet's defaults, and stays so for Slurm") {
+    const FleetFile file;
+    const std::string saved = file.scratch.path("saved");
+    std::filesystem::create_directory(saved);
+    std::filesystem::permissions(saved, std::filesystem::perms::owner_all);
+    const hostside::Manifest manifest{
+        .point = "ready", .description = R"({"memorySize":512,"accelerator":"tcg","snapshot":"ready","cores":2})", .disk = true};
+    REQUIRE(base::replace_file(saved + "/manifest.json", hostside::manifest_text(manifest)));
+    const std::string text = R"({"defaults": {"memorySize": 256, "extraModules": ["fuse"]},
+        "nodes": {"booted": {}, "fork": {"copies": 2, "from": "saved", "script": "true", "timeout": 9, "description": {"restrictNetwork": true}}}})";
+    const auto fleet = file.read(text);
+    INFO((fleet ? "" : base::message(fleet.error())));
+    REQUIRE(fleet);
+    CHECK(fleet->nodes[0].from.empty());
+    CHECK(fleet->nodes[0].memory_mib == 256);
+    const auto fork = machine_of(fleet->nodes[2]);
+    CHECK(fleet->nodes[2].from == saved);
+    CHECK(fork.name == "fork-2");
+    CHECK(fork.node_number == 3);
+    CHECK(fork.memory_mib == 512);
+    CHECK(fleet->nodes[2].cores == 2);
+    CHECK(fork.extra_modules.empty());
+    CHECK(fork.snapshot_point == "ready");
+    CHECK(fork.timeout_s == 9);
+    CHECK(fork.restrict_network);
+    // A task of Slurm's reads its group's file, in another directory.
+    const auto groups = hostside::groups_of(fleet->nodes, [](const std::string &) { return std::nullopt; });
+    const auto again = file.read(hostside::group_json(*fleet, groups[2]));
+    REQUIRE(again);
+    CHECK(again->nodes[0].from == saved);
+    CHECK(again->nodes[0].description == fleet->nodes[groups[2].members[0]].description);
+    const auto refused = [&](const std::string &node) {
+        const auto wrong = file.read(R"({"nodes": {"a": )" + node + "}}");
+        REQUIRE_FALSE(wrong);
+        return base::message(wrong.error());
+    };
+    CHECK(refused(R"({"from": "saved", "system": "/nix/store/x"})")
+              .ends_with("'/nodes/a/system': a restored machine has the system of its snapshot (from)"));
+    CHECK(refused(R"({"from": "absent"})") ==
+          std::format("open snapshot '{}': No such file or directory; runvm snapshot makes one", file.scratch.path("absent")));
+    const auto for_nix = hostside::only_of_the_store(fleet->nodes[2]);
+    REQUIRE_FALSE(for_nix);
+    CHECK(base::message(for_nix.error()).contains("it is restored from a snapshot, whose memory is its owner's alone"));
+}
+
 TEST_CASE("a wrong fleet is refused with the place of what is wrong in it") {
     const FleetFile file;
     const auto message = [&](const std::string &text) {
@@ -89,22 +140,23 @@ TEST_CASE("a wrong fleet is refused with the place of what is wrong in it") {
     };
     const auto of_node = [&](const std::string &node) { return message(R"({"nodes": {"a": )" + node + "}}"); };
     CHECK(message("[]") == "fleet.json: must be an object");
-    CHECK(message("{") == "fleet.json: line 1, column 2: not JSON here");
+    CHECK(message("{") == "fleet.json: line 1, column 2: this is not valid JSON");
     CHECK(message("{}") == "fleet.json '/nodes': must be an object with a machine for each key");
     CHECK(message(R"({"nodes": {}})") == "fleet.json '/nodes': must be an object with a machine for each key");
     CHECK(message(R"({"node": {}})") == "fleet.json '/node': no such key; did you mean nodes?");
     CHECK(of_node("7") == "fleet.json '/nodes/a': must be an object");
     CHECK(of_node(R"({"comand": []})") == "fleet.json '/nodes/a/comand': no such key; did you mean command?");
-    CHECK(of_node(R"({"command": "ls"})") == R"(fleet.json '/nodes/a/command': must be a list of words, as ["uname", "-a"])");
+    CHECK(of_node(R"({"command": "ls"})") ==
+          R"(fleet.json '/nodes/a/command': must be a list of words, such as ["uname", "-a"])");
     CHECK(of_node(R"({"command": ["ls"], "script": "ls"})") ==
           "fleet.json '/nodes/a/command': a machine has a command or a script, not both");
     CHECK(of_node(R"({"user": "bob"})") ==
-          "fleet.json '/nodes/a': after and user are for a command or a script, which this machine has not");
+          "fleet.json '/nodes/a': after and user need a command or a script, and this machine has neither");
     CHECK(of_node(R"({"service": 1})") == "fleet.json '/nodes/a/service': must be true or false");
     CHECK(of_node(R"({"service": true, "script": "true"})") ==
-          "fleet.json '/nodes/a/service': a service has no command of its own; it runs for the others' ones");
+          "fleet.json '/nodes/a/service': a service has no command of its own; it runs for the commands of the others");
     CHECK(of_node(R"({"service": true})") ==
-          "fleet.json '/nodes': all are services, which run for others; one must have an end of its own");
+          "fleet.json '/nodes': all machines are services, which run for others; at least one must end by itself");
     CHECK(of_node(R"({"copies": 1001})") == "fleet.json '/nodes/a/copies': must be from 1 to 1000");
     CHECK(of_node(R"({"copies": "2"})") == "fleet.json '/nodes/a/copies': must be a whole number");
     CHECK(of_node(R"({"description": 3})") ==
@@ -114,6 +166,6 @@ TEST_CASE("a wrong fleet is refused with the place of what is wrong in it") {
     CHECK(of_node(R"({"description": "absent.json"})") == "read 'absent.json': No such file or directory");
     CHECK(of_node(R"({"vlans": [0]})") == "fleet.json /nodes/a '/vlans/0': must be from 1 to 255, not 0");
     CHECK(message(R"({"nodes": {"a/b": {}}})") ==
-          "fleet.json '/nodes/a~1b': a machine's name has letters, digits, '-' and '_', at most 48 in all");
+          "fleet.json '/nodes/a~1b': a machine's name has letters, digits, '-' and '_', at most 48 characters");
     CHECK(message(R"({"nodes": {"a-1": {}, "a": {"copies": 2}}})") == "fleet.json '/nodes/a': two machines would be called a-1");
 }
