@@ -32,6 +32,13 @@ bool says_fstab(const Machine &m) {
     return std::ranges::any_of(m.kernel_params, [](const std::string &word) { return word.starts_with("fstab="); });
 }
 
+// With `auto` it is not decided yet, if a boot loader's initrd is made.
+bool may_use_virtiofs(const Machine &m) {
+    const auto may = [](const std::string &kind) { return kind == "virtiofs" || kind == "auto"; };
+    return m.store_kind == "virtiofs" || may(m.share_kind) ||
+           std::ranges::any_of(m.shared_directories, [&](const SharedDirectory &s) { return may(s.proto); });
+}
+
 }  // namespace
 
 std::string in_store(const std::string &store, std::string path) {
@@ -54,7 +61,7 @@ Result<Boot> boot_of(const Machine &m) {
         auto path = nixdb::store_path(in_guest);
         if (!path)
             return fail(path.error().code, "open toplevel", in_guest,
-                        "name a NixOS system of the store, or a link to one, with --toplevel");
+                        "name a NixOS system in the store, or a link to one, with --toplevel");
         in_guest = std::move(*path);
     }
     const std::string toplevel = in_guest.empty() ? "" : in_store(m.store, in_guest);
@@ -79,7 +86,7 @@ Result<Boot> boot_of(const Machine &m) {
     boot.command_line = kernel_command_line(decided, params.empty() ? "" : base::read_file(params).value_or(""), boot.init);
     boot.initrd = m.initrd;
     if (!boot.initrd.empty() && !exists(boot.initrd))
-        return fail(errno, "open initrd", boot.initrd, "name one with --initrd, or none, and runvm makes it");
+        return fail(errno, "open initrd", boot.initrd, "name one with --initrd, or drop --initrd to let runvm make it");
     boot.system = in_guest;
     if (auto fd = base::open_at(AT_FDCWD, boot.kernel, O_RDONLY)) {
         std::string head(65536, '\0');
@@ -89,7 +96,8 @@ Result<Boot> boot_of(const Machine &m) {
     boot.stage1 = m.stage1;
     if (boot.stage1.empty()) boot.stage1 = fs::read_symlink("/proc/self/exe").parent_path() / "stage1";
     boot.names = modules_for(m.disk_interface);
-    if (m.store_kind == "erofs" || m.store_kind == "virtiofs") boot.names.push_back(m.store_kind);
+    if (m.store_kind == "erofs") boot.names.emplace_back("erofs");
+    if (may_use_virtiofs(m)) boot.names.emplace_back("virtiofs");
     boot.names.insert(boot.names.end(), m.extra_modules.begin(), m.extra_modules.end());
     boot.load = m.extra_modules;
     // systemd in stage 2 looks for credentials when it starts.
@@ -103,7 +111,7 @@ Result<Boot> boot_of(const Machine &m) {
     if (!m.debug_shell.empty()) {
         if (!boot.initrd.empty())
             return fail(0, "take debug shell", m.debug_shell,
-                        "it goes into the initrd that runvm makes, and this machine has its own");
+                        "it goes into the initrd that runvm makes, but this machine has its own");
         auto shell = find_debug_shell(m.debug_shell);
         if (!shell) return std::unexpected(shell.error());
         boot.shell = std::move(*shell);

@@ -43,6 +43,13 @@ std::vector<std::string> machine_parameters(const Machine &m, bool with_root) {
         const bool blank = value.contains(' ');
         more(std::format("{}={}{}{}", protocol::share_parameter, blank ? "\"" : "", value, blank ? "\"" : ""));
     }
+    std::string tags;
+    const auto over_virtiofs = [&](std::string_view tag) { tags.append(tags.empty() ? "" : ",").append(tag); };
+    if (m.share_kind == "virtiofs")
+        for (const auto tag : {protocol::xchg_tag, protocol::shared_tag}) over_virtiofs(tag);
+    for (const auto &s : m.shared_directories)
+        if (s.proto == "virtiofs") over_virtiofs(s.tag);
+    if (!tags.empty()) more(std::format("{}={}", protocol::virtiofs_parameter, tags));
     if (m.use_host_certs)
         more(std::format("{}={}:{}:ro", protocol::share_parameter, protocol::certificates_tag, protocol::certificates_dir));
     return words;
@@ -118,10 +125,10 @@ base::Result<CommandLineParts> command_line_parts(const std::string &whole) {
         part += (part.empty() ? "" : " ") + word;
     }
     if (parts.line.size() > protocol::command_line_limit_bytes)
-        return base::fail(
-            0, "kernel command line", "",
-            std::format("{} bytes without those that the initrd can carry; the kernel cuts it at {}: use fewer kernelParams",
-                        parts.line.size(), protocol::command_line_limit_bytes));
+        return base::fail(0, "kernel command line", "",
+                          std::format("it has {} bytes, even without the parameters that the initrd can carry; the kernel cuts "
+                                      "it off at {}: use fewer kernelParams",
+                                      parts.line.size(), protocol::command_line_limit_bytes));
     return parts;
 }
 

@@ -28,6 +28,14 @@ namespace {
 
 using base::Result;
 
+// Nothing but instructions moves this machine's clock, and nothing of the host is in it: no random number, no date, and no device
+// that the main loop serves behind the processor's back (ioeventfd). What remains are answers of disks and shares.
+constexpr std::string_view counted_machine = R"({"accelerator": "tcg", "cores": 1, "storeKind": "9p",
+    "kernelParams": ["nokaslr", "norandmaps", "randomize_kstack_offset=off"],
+    "qemu": {"options": ["-icount shift=0,sleep=off", "-seed 1", "-rtc base=2025-01-01,clock=vm",
+        "-global virtio-serial-pci.ioeventfd=off", "-global virtio-9p-pci.ioeventfd=off", "-global virtio-blk-pci.ioeventfd=off",
+        "-global virtio-rng-pci.ioeventfd=off", "-global virtio-net-pci.ioeventfd=off"]}})";
+
 // A regular file, or a pipe with a writer: <(nix eval ...). A named FIFO may never get a writer.
 Result<std::string> description_in(const std::string &path) {
     constexpr std::string_view step = "read description";
@@ -42,7 +50,7 @@ Result<std::string> description_in(const std::string &path) {
     auto text = base::read_all(fd->get(), path, description_limit_bytes);
     if (!text)
         return base::fail(text.error().code, step, path,
-                          text.error().code == EFBIG ? std::format("at most {} bytes are read", description_limit_bytes) : "");
+                          text.error().code == EFBIG ? std::format("the limit is {} bytes", description_limit_bytes) : "");
     return text;
 }
 
@@ -61,6 +69,7 @@ Result<std::vector<Layer>> flag_layers(const Arguments &arguments) {
             if (!layer) return std::unexpected(layer.error());
             layers.push_back(std::move(*layer));
         }
+    if (arguments.icount) layers.insert(layers.begin(), {"--icount", std::string(counted_machine), false});
     if (!arguments.store_union.empty())
         layers.push_back({"--union",
                           std::format(R"({{"writableStore":{},"writableStoreUseTmpfs":{}}})", arguments.store_union != "off",
@@ -112,13 +121,19 @@ void add_description_flags(CLI::App &command, Arguments &arguments) {
         if (key.boolean) option->default_str("true");
         option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->run_callback_for_default(false);
     }
-    command.add_option("--union", arguments.store_union, "writableStore and writableStoreUseTmpfs in one")
+    command
+        .add_option("--union", arguments.store_union,
+                    "where the guest's additions to its store go; sets writableStore and writableStoreUseTmpfs")
         ->type_name("off|tmpfs|disk")
         ->check(CLI::IsMember({"off", "tmpfs", "disk"}).description(""))
         ->group("System");
     command
+        .add_flag("--icount", arguments.icount,
+                  "emulated, with a clock that counts instructions, so that runvm report --compare --cpu compares exactly")
+        ->group("Hardware");
+    command
         .add_option("system", arguments.system,
-                    "a NixOS system, as --toplevel, or FLAKE#HOST, which nix builds; after --: more arguments for QEMU")
+                    "a NixOS system, like --toplevel, or FLAKE#HOST, which nix builds; arguments after -- are for QEMU")
         ->type_name("DIR");
     // Words after `--` (main.cc). CLI11 would give them to any option that still takes words.
     command.add_option(std::string(after_dashes), arguments.extra)
@@ -132,7 +147,7 @@ void add_from_flag(CLI::App &command, Arguments &arguments) {
     command
         .add_option(
             "--from", arguments.from,
-            "a snapshot (runvm snapshot) that is restored instead of a boot; the other flags may only say what is of a run")
+            "restore this snapshot (of runvm snapshot) instead of booting; other options can only change settings of the run")
         ->type_name("DIR");
 }
 
@@ -183,6 +198,7 @@ std::vector<std::string> description_words(const Arguments &arguments) {
         for (const auto &value : flag.values)
             words.push_back(flag.key.boolean && value.empty() ? flag.key.flag : flag.key.flag + "=" + value);
     add("--union", arguments.store_union);
+    if (arguments.icount) words.emplace_back("--icount");
     if (!arguments.system.empty()) words.push_back(arguments.system);
     return words;
 }

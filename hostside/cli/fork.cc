@@ -73,7 +73,7 @@ Result<> tell_agent(const std::string &run_directory, const ForkNews &news) {
     constexpr int patience_s = 60;
     ExecWish wish{.machine = news.host_name, .run_directory = run_directory, .patience_s = patience_s};
     wish.request.task = std::string(mounts::exec::fork_task) + text_of(news);
-    constexpr std::string_view step = "make it a machine of its own";
+    constexpr std::string_view step = "give the fork its own identity";
     constexpr auto pause = std::chrono::milliseconds(5);
     auto done = run_to_success(wish, step, "");
     // The hub may not listen yet.
@@ -147,7 +147,9 @@ Waker::~Waker() {
     (void)::waitpid(pid_, nullptr, 0);
 }
 
-std::string Waker::failure() const { return base::read_all(told_.get(), "waker", 65536).value_or("it was not restored"); }
+std::string Waker::failure() const {
+    return base::read_all(told_.get(), "waker", 65536).value_or("the snapshot was not restored");
+}
 
 Result<Restoring> Restoring::open(const std::string &from) {
     Restoring restoring;

@@ -36,12 +36,16 @@ namespace {
 
 // Prints what would start the machine. Relative file names are relative to the current directory.
 int print_command(const Machine &machine, const Arguments &arguments) {
-    std::vector<std::string> initrd{std::filesystem::read_symlink("/proc/self/exe"), "initrd", "--complete"};
-    for (auto &word : description_words(arguments)) initrd.push_back(std::move(word));
+    const std::string runvm = std::filesystem::read_symlink("/proc/self/exe");
+    std::vector<std::string> initrd{runvm, "initrd", "--complete"}, boot_disk{runvm, "boot-disk"};
+    for (const auto &word : description_words(arguments)) {
+        initrd.push_back(word);
+        boot_disk.push_back(word);
+    }
     initrd.emplace_back("-o");
     auto lines = printed_launch(
         machine, {.run_directory = runtime_directory_path() + "/" + machine.name, .fresh = arguments.fresh, .pasted = true},
-        initrd);
+        {.initrd = std::move(initrd), .boot_disk = std::move(boot_disk)});
     if (!lines) return refuse(lines.error());
     std::print("{}", *lines);
     return 0;
@@ -70,6 +74,9 @@ std::vector<Companion> companions_of(Prepared &prepared) {
     if (CompanionProcess &store = prepared.store.daemon; store.runs())
         companions.push_back(
             {"virtiofsd", RunEvent::store_lost, [&] { return store.ended(); }, [&] { return store.last_words(); }});
+    for (auto &[tag, daemon] : prepared.shares)
+        companions.push_back({std::format("virtiofsd of {}", tag), RunEvent::share_lost, [&] { return daemon.ended(); },
+                              [&] { return daemon.last_words(); }});
     if (CompanionProcess &tpm = prepared.tpm; tpm.runs())
         companions.push_back({"swtpm", RunEvent::tpm_lost, [&] { return tpm.ended(); }, [&] { return tpm.last_words(); }});
     return companions;
@@ -150,7 +157,7 @@ base::Result<> MachineRun::describe() {
     if (!restoring) return std::unexpected(restoring.error());
     restoring_.emplace(std::move(*restoring));
     if (arguments_.print && restoring_->wanted())
-        return base::fail(0, "print", restoring_->path(), "a snapshot is restored by runvm itself");
+        return base::fail(0, "print", restoring_->path(), "only runvm itself can restore a snapshot");
     return {};
 }
 
@@ -246,12 +253,12 @@ bool MachineRun::on_restored() {
 int MachineRun::conclude_run(int code) {
     if (!arguments_.report.empty())
         if (auto kept = keep_report(prepared_->facts, arguments_.report); !kept)
-            report_.note(std::format("no {}: {}", arguments_.report, base::message(kept.error())));
+            report_.note(std::format("there is no {}: {}", arguments_.report, base::message(kept.error())));
     const auto words = conclude(heard_, machine_, *prepared_, record_, code, report_.seconds());
     if (!record_.cause.empty()) report_.event({RunEvent::cause, record_.cause});
     report_.event({.kind = RunEvent::exit, .number = code});
     leave_view();
-    started_(words.empty() ? "the machine ended, status 0, before it came to what --wait waits for" : joined_lines(words));
+    started_(words.empty() ? "the machine ended with status 0 before it reached what --wait waits for" : joined_lines(words));
     // A machine that we ended on request needs no last words.
     if (!arguments_.json && !(arguments_.quiet && code == 128 + SIGTERM)) say_last(words);
     return code;

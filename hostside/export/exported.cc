@@ -1,5 +1,6 @@
 #include "hostside/export/exported.h"
 
+#include <algorithm>
 #include <format>
 
 namespace hostside {
@@ -9,8 +10,7 @@ base::Result<> refuse_unsayable(const std::string &form, const std::vector<std::
         if (is_said)
             return base::fail(
                 0, "export", key,
-                std::format("this can't be said to {}; leave it out, or export for systemd or nomad, whose machines are "
-                            "runvm's",
+                std::format("{} can't express this; leave it out, or export for systemd or nomad, where runvm runs the machine",
                             form));
     return {};
 }
@@ -23,6 +23,9 @@ std::vector<std::pair<const char *, bool>> of_runvm_alone(const Machine &m) {
             {"tpm", m.tpm},
             {"useNixStoreImage", m.use_nix_store_image},
             {"storeView", m.store_view == "closure"},
+            {"shareKind", m.share_kind == "virtiofs"},
+            {"sharedDirectories/proto",
+             std::ranges::any_of(m.shared_directories, [](const SharedDirectory &s) { return s.proto == "virtiofs"; })},
             {"credentials", !m.credentials.empty()},
             {"useHostCerts", m.use_host_certs},
             {"graphics", m.graphics},

@@ -55,8 +55,15 @@ Result<> provision(const Machine &m, const std::string &program, const std::stri
     }
     for (const auto &path : {server, control}) (void)::unlink(path.c_str());
     if (!exit) return std::unexpected(exit.error());
-    return exit->status == 0 ? Result<>()
-                             : fail(0, "provision TPM", m.tpm_state, std::format("it ended with status {}", exit->status));
+    return exit->status == 0
+               ? Result<>()
+               : fail(0, "provision TPM", m.tpm_state, std::format("the command ended with status {}", exit->status));
+}
+
+Result<> check_places(const Machine &m, const std::string &socket) {
+    if ((m.tpm_state + socket).contains(','))
+        return fail(0, step, m.tpm_state, "swtpm's options can't hold a comma; choose another place");
+    return {};
 }
 
 }  // namespace
@@ -67,14 +74,13 @@ Result<std::string> find_swtpm(const Machine &m) {
         return fail(errno, step, m.swtpm, "name another with --tpm-program");
     }
     if (const auto found = programs_named(m.swtpm); !found.empty()) return found.front();
-    return fail(0, step, m.swtpm, "not in PATH; install it (Debian: swtpm), or name it with --tpm-program");
+    return fail(0, step, m.swtpm, "it is not in PATH; install it (Debian: swtpm), or name it with --tpm-program");
 }
 
 Result<CompanionProcess> start_swtpm(const Machine &m, const std::string &socket) {
     auto program = find_swtpm(m);
     if (!program) return std::unexpected(program.error());
-    if ((m.tpm_state + socket).contains(','))
-        return fail(0, step, m.tpm_state, "swtpm's options can't hold a comma; choose another place");
+    if (auto good = check_places(m, socket); !good) return std::unexpected(good.error());
     const fs::path state(m.tpm_state);
     auto directory = own_directory(state.parent_path(), state.filename());
     if (!directory) return std::unexpected(directory.error());
@@ -87,6 +93,17 @@ Result<CompanionProcess> start_swtpm(const Machine &m, const std::string &socket
     auto child = start(std::move(argv), {listening->get()});
     if (!child) return std::unexpected(child.error());
     return CompanionProcess(std::move(*child), SIGTERM);
+}
+
+Result<std::vector<std::string>> swtpm_daemon(const Machine &m, const std::string &socket) {
+    if (!m.tpm_provisioning.empty())
+        return fail(0, "print", "", "runvm itself provisions a TPM, as its first client; print without --tpm-provisioning");
+    auto program = find_swtpm(m);
+    if (!program) return std::unexpected(program.error());
+    if (auto good = check_places(m, socket); !good) return std::unexpected(good.error());
+    auto argv = argv_for(*program, m.tpm_state);
+    argv.insert(argv.end(), {"--ctrl", "type=unixio,path=" + socket, "--terminate", "--daemon"});
+    return argv;
 }
 
 }  // namespace hostside

@@ -92,7 +92,7 @@ Machine maker_of(const Machine &m, const std::string &image) {
          {&Machine::store, &Machine::toplevel, &Machine::kernel, &Machine::modules, &Machine::stage1, &Machine::store_view,
           &Machine::run_as, &Machine::cpu, &Machine::accelerator, &Machine::machine_type, &Machine::qemu})
         maker.*text = m.*text;
-    maker.store_kind = "9p";
+    maker.store_kind = maker.share_kind = "9p";
     maker.store_compression = "none";
     maker.fstab = "no";
     maker.disk_interface = "virtio";
@@ -119,8 +119,8 @@ Result<> check_system(const Machine &m, const std::string &toplevel) {
     for (const char *file : {"/bin/switch-to-configuration", "/initrd"})
         if (m.install_boot_loader && !exists(in_store(m.store, toplevel + file)))
             return base::fail(0, "make boot disk", toplevel,
-                              std::format("the system has no {}, and so no boot loader to install; --install-boot-loader=false "
-                                          "makes a disk without",
+                              std::format("the system has no {}, so there is no boot loader to install; "
+                                          "--install-boot-loader=false makes a disk without one",
                                           file + 1));
     return {};
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <format>
 
 #include "hostside/base/cache.h"
@@ -25,6 +26,7 @@ namespace {
 
 using base::fail;
 using base::Result;
+namespace fs = std::filesystem;
 
 // Returns the kernel unchanged if it has no direct entry for QEMU or no place in the cache.
 BootFile uncompressed(const std::string &kernel, bool may_make) {
@@ -36,13 +38,38 @@ BootFile uncompressed(const std::string &kernel, bool may_make) {
     return elf ? BootFile{path, std::move(*elf)} : BootFile{kernel, ""};
 }
 
-// With a TPM, SeaBIOS's tables are larger than the room that QEMU leaves above the initrd. The initrd is then copied over them,
-// and the guest has no ACPI and no TPM. So this lowers the highest initrd address in the kernel's header.
-Result<BootFile> with_lower_initrd(const std::string &kernel, const Machine &m, const std::string &run_directory) {
+// Whether SeaBIOS's tables are larger than the room that QEMU leaves above the initrd: with a TPM, whose log is one of them, or
+// with tables of the user's own.
+bool has_large_tables(const Machine &m) {
+    constexpr size_t room_bytes = 8192;  // the ACPI of a guest was damaged by about 30 KB
+    size_t bytes = 0;
+    for (size_t i = 0; i + 1 < m.qemu_options.size(); ++i) {
+        const std::string &word = m.qemu_options[i], &value = m.qemu_options[i + 1];
+        if (!word.ends_with("-smbios") && !word.ends_with("-acpitable")) continue;
+        bytes += value.size();
+        for (const std::string_view key : {"path=", "file=", "data="}) {
+            const size_t at = value.find(key);
+            std::error_code error;
+            const auto file = at == std::string::npos ? "" : value.substr(at + key.size());
+            const auto size = fs::file_size(file.substr(0, file.find(',')), error);
+            if (!error) bytes += size;
+        }
+    }
+    return m.tpm || bytes > room_bytes;
+}
+
+// With large tables, the initrd is copied over them, and the guest has no ACPI and no TPM. So this lowers the highest initrd
+// address in the kernel's header.
+Result<BootFile> with_lower_initrd(const std::string &kernel, const Machine &m, const std::string &run_directory, bool may_make) {
     constexpr int room_mib = 16, low_mib = 2048;
     const auto limit = static_cast<uint32_t>(std::min(m.memory_mib, low_mib) - room_mib) << 20;
     std::string path = cache_path(std::format("bzimage-{}-{}", short_hash(file_identity(kernel)), limit));
     if (exists(path)) return BootFile{.path = path, .bytes = "", .cached = true};
+    if (!may_make)
+        return fail(
+            0, "print", kernel,
+            "for a TPM or large tables runvm changes a copy of it, and none is in the cache yet; run the machine once, or "
+            "print with --use-efi-boot");
     auto image = base::read_file(kernel);
     if (!image) return std::unexpected(image.error());
     auto lower = initrd_below(std::move(*image), kernel, limit);
@@ -72,7 +99,7 @@ Result<std::string> registration(LaunchFacts &facts, const Machine &m, const Boo
         auto text = registration_of(m, roots);
         if (!text)
             facts.notes.push_back(
-                "Nix in the guest will not know the system's closure, because it has no registration (regInfo): " +
+                "Nix in the guest will not know the system's closure, because there is no registration (regInfo): " +
                 base::message(text.error()));
         return text.value_or("");
     }
@@ -89,7 +116,7 @@ Result<> look_at_accelerator(LaunchFacts &facts, const Machine &m, const std::st
     if (!accelerator) return std::unexpected(accelerator.error());
     facts.host.kvm = accelerator->kvm;
     if (!accelerator->kvm && m.accelerator == "auto")
-        facts.notes.push_back("emulation (TCG), much slower than KVM: " + accelerator->reason);
+        facts.notes.push_back("using emulation (TCG), which is much slower than KVM: " + accelerator->reason);
     return {};
 }
 
@@ -101,8 +128,8 @@ Result<> look_at_kernel(LaunchFacts &facts, const Machine &m, const PrepareOptio
         m.use_efi_boot || !m.bios.empty() || std::ranges::any_of(m.qemu_options, [](const std::string &word) {
             return word.contains("if=pflash") || word == "-bios" || word == "-pflash";
         });
-    if (m.tpm && !own_firmware) {
-        auto lower = with_lower_initrd(kernel, m, facts.host.run_directory);
+    if (has_large_tables(m) && !own_firmware) {
+        auto lower = with_lower_initrd(kernel, m, facts.host.run_directory, !options.pasted);
         if (!lower) return std::unexpected(lower.error());
         facts.boot.kernel = std::move(*lower);
         return {};
@@ -131,8 +158,8 @@ Result<> look_at_boot_loader(LaunchFacts &facts, const Machine &m, const Prepare
     // KVM can't be tested without a kernel.
     if (m.accelerator != "auto") return look_at_accelerator(facts, m, "", options);
     facts.notes.emplace_back(
-        "emulation (TCG), much slower than KVM: KVM is proven with the system's kernel, and no toplevel says which that is; "
-        "--accel kvm takes it unproven");
+        "using emulation (TCG), which is much slower than KVM: testing KVM needs the system's kernel, and no toplevel names it; "
+        "--accel kvm uses KVM untested");
     return {};
 }
 
@@ -140,9 +167,10 @@ Result<> look_at_initrd(LaunchFacts &facts, const Machine &m, const PrepareOptio
     auto boot = boot_of(m);
     if (!boot) return std::unexpected(boot.error());
     if (boot->kernel.empty())
-        return fail(0, "find kernel", m.toplevel, "give --toplevel a NixOS system (it has a file 'kernel'), or --kernel FILE");
+        return fail(0, "find kernel", m.toplevel,
+                    "pass a NixOS system (it has a file 'kernel') with --toplevel, or --kernel FILE");
     if (boot->init.empty() && m.initrd.empty())
-        return fail(0, "find init", "", "nothing says what the guest runs: give --toplevel, or --init PATH");
+        return fail(0, "find init", "", "nothing says what the guest runs; pass --toplevel or --init PATH");
     if (auto foreseen = foresee(m, *boot); !foreseen) return foreseen;
     // The needs of a foreign initrd are unknown.
     if (auto able = m.initrd.empty() ? check_kernel_config(facts, m, boot->kernel) : Result<>{}; !able) return able;
@@ -150,9 +178,8 @@ Result<> look_at_initrd(LaunchFacts &facts, const Machine &m, const PrepareOptio
         std::string list;
         for (const auto &one : boot->left_out) list += (list.empty() ? "" : ", ") + one;
         facts.notes.push_back(
-            std::format("the system is made for another machine, its fstab has what this machine has not: {}; stage 2 leaves "
-                        "that table alone "
-                        "(fstab=no), --fstab yes has it mounted",
+            std::format("the system was made for another machine: its fstab names file systems that this machine lacks: {}; "
+                        "stage 2 ignores the fstab (fstab=no); --fstab yes mounts them",
                         list));
     }
     auto registered = registration(facts, m, *boot);

@@ -28,6 +28,11 @@ struct MakeOwnDirectory {
     std::string path;
     std::optional<User> owner{};  // absent: the current user
 };
+// A file in a new directory of its own. Everybody may read both, but only we reach them, or QEMU, which has the directory open
+// before it becomes another user.
+struct ShareFile {
+    std::string from, directory, name;
+};
 // Writes the content of the file `beginning`, if set, then `bytes`. In the cache, the name identifies the content, so an
 // existing file is left as it is.
 struct WriteFile {
@@ -58,6 +63,7 @@ struct OverlayImage {
 };
 struct CopyFile {
     std::string from, to;
+    bool kept = false;  // `to` outlives the run; an existing file is left as it is
 };
 // The system that an image was made for, in a file beside it, because qcow2 has no place for it.
 struct WriteStamp {
@@ -68,8 +74,8 @@ struct RelayGuest {
     std::string socket;
     std::vector<std::string> targets;
 };
-using LaunchStep = std::variant<UseCached, JoinVlan, RelayGuest, MakeOwnDirectory, WriteFile, HoldImage, PutAside, MakeImage,
-                                GrowImage, OverlayImage, CopyFile, WriteStamp>;
+using LaunchStep = std::variant<UseCached, JoinVlan, RelayGuest, MakeOwnDirectory, ShareFile, WriteFile, HoldImage, PutAside,
+                                MakeImage, GrowImage, OverlayImage, CopyFile, WriteStamp>;
 
 struct LaunchPlan {
     std::vector<LaunchStep> steps;

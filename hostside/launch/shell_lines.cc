@@ -5,6 +5,7 @@
 
 #include "hostside/base/run_names.h"
 #include "hostside/base/shell_words.h"
+#include "hostside/host/swtpm.h"
 #include "hostside/qemu/program.h"
 
 namespace hostside {
@@ -27,6 +28,11 @@ class Line {
         if (step.owner) lines += quote_words({"chown", std::format("{}:{}", step.owner->uid, step.owner->gid), step.path}) + "\n";
         return lines;
     }
+    std::string operator()(const ShareFile &step) const {
+        const std::string file = step.directory + "/" + step.name;
+        return directory_line(step.directory) + quote_words({"cp", step.from, file}) + "\n" +
+               quote_words({"chmod", "a+rX", step.directory, file}) + "\n";
+    }
     std::string operator()(const WriteFile &step) const {
         Words words = initrd_command_;
         words.push_back(step.path);
@@ -46,7 +52,10 @@ class Line {
         return quote_words({qemu_img_, "create", "-q", "-f", "qcow2", "-F", step.backing_format, "-b", step.backing, step.path}) +
                "\n";
     }
-    std::string operator()(const CopyFile &step) const { return quote_words({"cp", step.from, step.to}) + "\n"; }
+    std::string operator()(const CopyFile &step) const {
+        const std::string line = quote_words({"cp", step.from, step.to}) + "\n";
+        return step.kept ? std::format("test -e {} || {}", quote_word(step.to), line) : line;
+    }
     std::string operator()(const WriteStamp &) const { return ""; }
 
   private:
@@ -63,6 +72,11 @@ base::Result<std::string> shell_lines(const LaunchPlan &plan, const Machine &mac
     // One command each, because -m applies only to the last directory.
     std::string lines = directory_line(plan.host.runtime) + directory_line(plan.host.run_directory);
     for (const auto &step : plan.steps) lines += std::visit(Line(qemu_img, initrd_command), step);
+    if (!plan.host.tpm_socket.empty()) {
+        auto tpm = swtpm_daemon(machine, plan.host.tpm_socket);
+        if (!tpm) return std::unexpected(tpm.error());
+        lines += directory_line(machine.tpm_state) + quote_words(*tpm) + "\n";
+    }
     return lines + quote_words(*argv) + "\n";
 }
 

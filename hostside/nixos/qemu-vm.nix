@@ -91,6 +91,10 @@ let
     #! ${cfg.host.pkgs.runtimeShell}
     exec ${programs}/bin/runvm run --config ${file} -- "$@"
   '';
+  builderScript = cfg.host.pkgs.writeScript "make-builder" ''
+    #! ${cfg.host.pkgs.runtimeShell}
+    exec ${programs}/bin/runvm builder --config ${file} --graphics=off --jobs ${toString cfg.runvm.builder.jobs} --idle ${toString cfg.runvm.builder.idle} --features ${lib.escapeShellArg (lib.concatStringsSep "," cfg.runvm.builder.features)} "$@"
+  '';
 in
 {
   imports = [ (modulesPath + "/virtualisation/qemu-vm.nix") ];
@@ -114,6 +118,28 @@ in
       default = null;
       example = "check";
       description = "A service of the guest's that starts at its boot, and whose end is the machine's: its exit status is runvm's.";
+    };
+    builder = {
+      enable = lib.mkOption {
+        type = lib.types.bool;
+        default = false;
+        description = "Whether system.build.vm has bin/make-NAME-builder, which makes the machine a builder of the host's Nix (runvm builder) and prints its line for nix.buildMachines or --builders.";
+      };
+      jobs = lib.mkOption {
+        type = lib.types.int;
+        default = 1;
+        description = "How many builds at once.";
+      };
+      idle = lib.mkOption {
+        type = lib.types.int;
+        default = 300;
+        description = "The machine is powered off when nobody has used it for so many seconds; 0: never.";
+      };
+      features = lib.mkOption {
+        type = lib.types.listOf lib.types.str;
+        default = [ "benchmark" "big-parallel" ];
+        description = "Its system-features, for Nix on the host and in the guest.";
+      };
     };
   };
 
@@ -188,7 +214,7 @@ in
       ''
         mkdir -p $out/bin
         ln -s ${config.system.build.toplevel} $out/system
-        ln -s ${script} $out/bin/run-${config.system.name}-vm
+        ln -s ${script} $out/bin/run-${config.system.name}-vm${lib.optionalString cfg.runvm.builder.enable "\nln -s ${builderScript} $out/bin/make-${config.system.name}-builder"}
       '');
   };
 }

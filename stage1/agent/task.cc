@@ -14,7 +14,9 @@
 
 #include "mounts/base/at.h"
 #include "mounts/base/process.h"
+#include "mounts/boot/command_line.h"
 #include "mounts/exec/request.h"
+#include "mounts/protocol.h"
 #include "stage1/agent/build.h"
 #include "stage1/base/rollback_mark.h"
 #include "stage1/nixdb/new_paths.h"
@@ -80,9 +82,25 @@ std::string systemctl(std::vector<std::string> words) {
     return exit->output;
 }
 
+// Whether the kernel's command line names a system of NixOS's store that lacks systemd. If that is unknown, it may still come.
+bool never_has_systemd() {
+    std::string init;
+    for (const auto &parameter : mounts::parse_command_line(base::read_file("/proc/cmdline", 65536).value_or("")))
+        if (parameter.name == "init") init = parameter.value.value_or("");
+    const size_t slash = init.rfind('/');
+    if (!init.starts_with(std::string(mounts::protocol::store_dir) + "/") || slash == mounts::protocol::store_dir.size())
+        return false;
+    // An agent in the initrd does not see the store.
+    const std::string system = init.substr(0, slash);
+    if (::access(system.c_str(), F_OK) < 0) return false;
+    return std::ranges::all_of(std::array{"/systemd", "/prepare-root"},
+                               [&](const char *name) { return ::access((system + name).c_str(), F_OK) < 0 && errno == ENOENT; });
+}
+
 // Waits until the unit is active or can no longer become active.
 int wait_for(const std::string &unit) {
     for (;; (void)::usleep(200'000)) {
+        if (!has_systemd() && never_has_systemd()) return refuse({"wait for", unit, 0, "the guest's system has no systemd"});
         if (!has_systemd()) continue;
         const std::string state = systemctl({"is-active", unit});
         if (state == "active") return 0;

@@ -82,6 +82,9 @@ let
       virtualisation = { graphics = false; runvm.exitWith = "check"; };
     };
 
+    builder = virtual { graphics = false; runvm.builder = { enable = true; jobs = 4; idle = 60; features = [ "kvm" "it's" ]; }; };
+    refused-builder = virtual { writableStore = false; runvm.builder.enable = true; };
+
     refused-boot-loader = virtual { useBootLoader = true; useSecureBoot = true; };
     efi = virtual { useEFIBoot = true; };
     tpm = virtual { tpm.enable = true; };

@@ -11,12 +11,16 @@
 #include <array>
 #include <catch_amalgamated.hpp>
 #include <filesystem>
+#include <fstream>
 
 #include "hostside/base/unix_socket.h"
+#include "hostside/build/fetch.h"
 #include "hostside/exec/client.h"
 #include "hostside/exec/copy.h"
 #include "mounts/base/at.h"
 #include "mounts/exec/frame.h"
+#include "mounts/nix/nar.h"
+#include "tests/support/disk.h"
 
 namespace {
 
@@ -80,23 +84,24 @@ class Machine {
     }
     // Runs `runvm exec` in a separate process and returns its result as a line.
     base::Fd exec(int patience_s = 20) const {
-        std::array<int, 2> ends{};
-        REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
-        if (::fork() == 0) {
-            ::close(guest_.get());
-            ::close(events_.get());
+        return apart([&] {
             const auto end = hostside::run_in_guest({.machine = "m",
                                                      .run_directory = directory_,
                                                      .request = {.argv = {"true"}},
                                                      .streams = {.signals = false},
                                                      .patience_s = patience_s});
-            const std::string text = end ? std::string(1, static_cast<char>(end->kind)) + std::to_string(end->code) + end->text
-                                         : base::message(end.error());
-            (void)base::write_all(ends[1], text, "pipe");
-            ::_exit(0);
-        }
-        ::close(ends[1]);
-        return base::Fd(ends[0]);
+            return end ? std::string(1, static_cast<char>(end->kind)) + std::to_string(end->code) + end->text
+                       : base::message(end.error());
+        });
+    }
+    // The same for a tree that is fetched from the guest.
+    base::Fd fetch(const std::string &place) const {
+        return apart([&] {
+            hostside::Allowance allowance(0);
+            const auto hash = hostside::fetch_tree({.machine = "m", .run_directory = directory_, .streams = {.signals = false}},
+                                                   "/nix/store/x", place, false, allowance);
+            return hash ? "whole" : base::message(hash.error());
+        });
     }
     base::Fd connected() const {
         auto socket = hostside::connect_unix(directory_ + "/exec");
@@ -109,6 +114,19 @@ class Machine {
     }
 
   private:
+    base::Fd apart(const auto &work) const {
+        std::array<int, 2> ends{};
+        REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+        if (::fork() == 0) {
+            ::close(guest_.get());
+            ::close(events_.get());
+            (void)base::write_all(ends[1], work(), "pipe");
+            ::_exit(0);
+        }
+        ::close(ends[1]);
+        return base::Fd(ends[0]);
+    }
+
     std::string directory_;
     pid_t hub_ = -1;
     base::Fd guest_, events_;
@@ -162,7 +180,7 @@ TEST_CASE("a guest that sends without end is cut off, and what it says is printa
 
 TEST_CASE("an agent that ended, was started anew or never came is told as that") {
     Machine machine;
-    CHECK_THAT(said(machine.exec(1)), ContainsSubstring("no agent answers in the guest within 1 s"));
+    CHECK_THAT(said(machine.exec(1)), ContainsSubstring("no agent answered in the guest within 1 s"));
     machine.hello('a');
     const base::Fd first = machine.exec();
     (void)machine.guest_gets(FrameType::start);
@@ -173,11 +191,39 @@ TEST_CASE("an agent that ended, was started anew or never came is told as that")
     (void)machine.guest_gets(FrameType::start);
     machine.hello('b');  // repeats the hello, because it missed the answer
     machine.hello('c');
-    CHECK_THAT(said(second), ContainsSubstring("was started anew"));
+    CHECK_THAT(said(second), ContainsSubstring("was restarted"));
     const base::Fd third = machine.exec();
     (void)machine.guest_gets(FrameType::start);
     machine.end_qemu();
     CHECK_THAT(said(third), ContainsSubstring("the machine ended before the command did"));
+}
+
+TEST_CASE("a tree whose hash is not the one that the guest says, and one that ends early, is refused and does not stay") {
+    const support::ScratchDirectory scratch;
+    std::ofstream(scratch.path("file")) << "content";
+    std::string nar;
+    REQUIRE(mounts::write_nar(scratch.path("file"), [&](std::string_view bytes) { nar += bytes; }));
+    const std::string right = mounts::nix32(mounts::hash_nar(scratch.path("file")).value().hash) + "\n";
+    std::string wrong = right;
+    wrong[0] = wrong[0] == '0' ? '1' : '0';
+    const std::string place = scratch.path("to/out");
+    fs::create_directory(scratch.path("to"));
+    for (const auto &[sent, result] : {std::pair{nar + wrong, "and left the guest with " + wrong.substr(0, 52)},
+                                       {nar.substr(0, nar.size() - 16), std::string("the guest's archive ends too early")},
+                                       {nar + right, std::string("whole")}}) {
+        Machine machine;
+        machine.hello('a');
+        (void)machine.guest_gets(FrameType::welcome);
+        const base::Fd fetching = machine.fetch(place);
+        const uint32_t session = machine.guest_gets(FrameType::start);
+        std::string bytes;
+        append_frame(bytes, FrameType::output, session, sent);
+        append_frame(bytes, FrameType::exit, session, end_payload({End::exited, 0, ""}));
+        machine.guest_says(bytes);
+        CHECK_THAT(said(fetching), ContainsSubstring(result));
+        CHECK(fs::exists(place) == (result == "whole"));
+        CHECK(std::distance(fs::directory_iterator(scratch.path("to")), {}) == (result == "whole" ? 1 : 0));
+    }
 }
 
 TEST_CASE("runvm cp tells a machine's file from one of the host's") {

@@ -102,6 +102,39 @@ TEST_CASE("what runvm prints makes what its command names, where it was not, and
         CHECK((fs::status(host.scratch.path(place)).permissions() & fs::perms::mask) == fs::perms::owner_all);
 }
 
+TEST_CASE(
+    "what runvm prints starts the TPM, gives certificates to be read, and leaves the firmware's variables when it runs again") {
+    Host host;
+    host.program("swtpm", "echo \"swtpm $*\"\n");
+    host.program("qemu-system-x86_64", "echo 'QEMU emulator version 10.0.0'; cat " + host.scratch.path("vars.fd") + " || true\n");
+    std::ofstream(host.scratch.path("ours.crt")) << "a certificate\n";
+    std::ofstream(host.scratch.path("first.fd")) << "first\n";
+    host.environment.push_back("NIX_SSL_CERT_FILE=" + host.scratch.path("ours.crt"));
+    const auto printed = host.runvm({"--print", "--kernel", host.scratch.path("kernel"), "--init", "/x", "--modules", "", "--tpm",
+                                     "--tpm-state-directory", host.scratch.path("tpm"), "--use-efi-boot", "--efi-firmware",
+                                     host.scratch.path("first.fd"), "--efi-variables", host.scratch.path("first.fd"),
+                                     "--efi-own-variables", host.scratch.path("vars.fd"), "--use-host-certs"});
+    INFO(printed.output);
+    REQUIRE(printed.status == 0);
+    CHECK_FALSE(fs::exists(host.scratch.path("tpm")));
+    for (const char *variables : {"first\n", "second\n"}) {
+        const auto ran = base::run(
+            {.argv = {"sh", "-ec", "umask 077\n" + printed.output}, .environment = host.environment, .capture_output = true});
+        REQUIRE(ran);
+        INFO(ran->output);
+        CHECK(ran->status == 0);
+        CHECK(ran->output.contains("swtpm socket --tpm2 --tpmstate dir=" + host.scratch.path("tpm") +
+                                   ",mode=0600 --ctrl type=unixio,path=" + host.scratch.path("run/runvm/nixos/tpm") +
+                                   " --terminate --daemon"));
+        CHECK(ran->output.ends_with(variables));
+        std::ofstream(host.scratch.path("vars.fd")) << "second\n";
+    }
+    CHECK((fs::status(host.scratch.path("tpm")).permissions() & fs::perms::mask) == fs::perms::owner_all);
+    const auto certificates = host.scratch.path("run/runvm/nixos/certs");
+    CHECK((fs::status(certificates).permissions() & fs::perms::mask) == fs::perms{0755});
+    CHECK((fs::status(certificates + "/ca-certificates.crt").permissions() & fs::perms::mask) == fs::perms{0644});
+}
+
 TEST_CASE("a store that can't be shared as it is asked for leaves neither an image nor a stamp") {
     Host host;
     host.program("virtiofsd", "echo virtiofsd 1.13\n");
@@ -242,4 +275,42 @@ TEST_CASE("a launcher that is ended at any moment of its start leaves a whole im
     // Some were killed before it, and some after.
     CHECK(none > 0);
     CHECK(whole > 0);
+}
+
+TEST_CASE("a directory that can't go over virtiofs goes over 9p with a reason if it may, and is refused if it must") {
+    Host host;
+    const std::string kernel = host.scratch.path("kernel"), many = host.scratch.path("many");
+    fs::create_directory(many);
+    for (int i = 0; i < 700; ++i) std::ofstream(many + "/" + std::to_string(i)) << i;
+    const auto run = [&](std::vector<std::string> more) {
+        std::vector<std::string> words{"--kernel", kernel, "--init", "/x", "--modules", ""};
+        words.insert(words.end(), more.begin(), more.end());
+        fs::remove(host.scratch.path("images/disk.qcow2"));  // QEMU's stand-in made it
+        return host.runvm(words);
+    };
+    const std::string share = R"({"tag":"m","source":")" + many + R"(","target":"/mnt/m","readOnly":true})";
+    const auto printed = run({"--print", "--share-kind", "auto"});
+    CHECK(printed.status == 0);
+    CHECK(!printed.output.contains("vhost-user-fs"));
+    CHECK(run({"--print", "--share-kind", "virtiofs"}).output.contains("watched by runvm itself"));
+    const auto without = run({"--share-kind", "virtiofs"});
+    CHECK(without.status == 124);
+    CHECK(without.output.contains(
+        "share over virtiofs 'xchg': share over virtiofs 'virtiofsd': it was not found: install virtiofsd 1.x"));
+    CHECK(fs::is_empty(host.scratch.path("images")));
+    CHECK(run({"--share-kind", "auto"})
+              .output.contains("directories are shared over 9p: share over virtiofs 'virtiofsd': there is none"));
+    host.program("virtiofsd", "echo virtiofsd 1.13\n");
+    host.before = {"sh", "-c", "ulimit -n 1500 && exec \"$@\"", "sh"};
+    const auto few = run({"--share-kind", "auto", "--shared-directories", share});
+    CHECK(few.output.contains("m is shared over 9p: count files '" + many +
+                              "': there are more than virtiofsd may have descriptors (1500)"));
+    CHECK(run({"--share-kind", "virtiofs", "--shared-directories", share}).status == 124);
+    const std::string mapped =
+        R"({"tag":"m","source":")" + many + R"(","target":"/mnt/m","proto":"virtiofs","securityModel":"mapped-xattr"})";
+    CHECK(run({"--shared-directories", mapped}).output.contains("securityModel mapped-xattr is 9p's"));
+    if (::geteuid() == 0) {
+        const std::string open = R"({"tag":"m","source":"/tmp","target":"/mnt/m","proto":"virtiofs"})";
+        CHECK(run({"--shared-directories", open}).output.contains("would be real on this host"));
+    }
 }

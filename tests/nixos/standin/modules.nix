@@ -34,6 +34,7 @@ let
     raw = { merge = definitions: (builtins.head definitions).value; };
     package = raw;
     str = raw;
+    int = raw;
     nullOr = inner: inner;
     bool = raw;
     lines = { merge = definitions: lib.concatStringsSep "\n" (values definitions); };
