@@ -121,8 +121,25 @@ else
 to_compile = $(eval to_compile := $(shell $(MAKE) -n -j1 COUNT_COMPILES=1 $(MAKEOVERRIDES) $(MAKECMDGOALS) 2>/dev/null | \
     grep -cxF ': to compile in $(BUILD)'))$(to_compile)
 progress = $(eval compiled += x)[$(words $(compiled))/$(to_compile)]
-compile = echo '$(progress) CXX  $<'; $(CXX) $(ALL_CXXFLAGS) $(MORE_CXXFLAGS) $(here_is_nowhere) $(DEFINES) -MMD -MP -c -o $@ $<
+compile = echo '$(progress) CXX  $<'; $(CXX) $(ALL_CXXFLAGS) $(MORE_CXXFLAGS) $(PRECOMPILED) $(here_is_nowhere) $(DEFINES) -MMD -MP -c -o $@ $<
 endif
+
+# Most of the work on a small unit is standard headers, so they are compiled once. A precompiled header is valid for one
+# compiler and one set of flags; other compilers, and units with -O2, read the headers themselves.
+ifdef SYSROOT
+define precompiled_header
+$(BUILD)/$1.pch: private MORE_CXXFLAGS := -x c++-header -Xclang -fpch-instantiate-templates
+$(BUILD)/$1.pch: $2 $(BUILD)/flags $(SYSROOT_READY)
+	@mkdir -p $$(@D)
+	@$$(compile)
+$3: $(BUILD)/$1.pch
+$3: private PRECOMPILED := -include-pch $(BUILD)/$1.pch
+endef
+$(eval $(call precompiled_header,std,.toolchain/precompiled.h,$(call objects,$(filter-out $(HOT),$(OWN)))))
+$(eval $(call precompiled_header,tests,tests/support/precompiled.h,$(call objects,$(TESTS))))
+$(BUILD)/tests.pch: .toolchain/precompiled.h | $(CATCH2_READY)
+endif
+
 $(call objects,$(VERSIONED)): private DEFINES = -DSTAGE1_VERSION='"$(VERSION)"'
 $(call objects,$(VERSIONED)): $(BUILD)/version
 $(patsubst %.cc,$(BUILD)/obj/%.o,$(HOT)) $(BUILD)/obj/%/unity-O2.o: private OPTIMIZE := -O2

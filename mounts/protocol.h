@@ -44,6 +44,7 @@ inline constexpr std::string_view union_parameter = "stage1.union";             
 inline constexpr std::string_view union_engine_parameter = "stage1.union.engine";      // auto | overlay | fuse
 inline constexpr std::string_view union_options_parameter = "stage1.union.options";    // options of unionfs(8)
 inline constexpr std::string_view share_parameter = "stage1.share";                    // TAG:TARGET[:OPTIONS], repeatable
+inline constexpr std::string_view virtiofs_parameter = "stage1.virtiofs";              // TAG[,TAG]: shares that are not over 9p
 inline constexpr std::string_view device_timeout_parameter = "stage1.device-timeout";  // seconds, 0 to 3600
 inline constexpr std::string_view register_parameter = "stage1.register";              // auto | strict | off
 inline constexpr std::string_view boot_parameter = "stage1.boot";  // LABEL=… or path of /boot; absent: no /boot

@@ -32,6 +32,13 @@ bool says_fstab(const Machine &m) {
     return std::ranges::any_of(m.kernel_params, [](const std::string &word) { return word.starts_with("fstab="); });
 }
 
+// With `auto` it is not decided yet, if a boot loader's initrd is made.
+bool may_use_virtiofs(const Machine &m) {
+    const auto may = [](const std::string &kind) { return kind == "virtiofs" || kind == "auto"; };
+    return m.store_kind == "virtiofs" || may(m.share_kind) ||
+           std::ranges::any_of(m.shared_directories, [&](const SharedDirectory &s) { return may(s.proto); });
+}
+
 }  // namespace
 
 std::string in_store(const std::string &store, std::string path) {
@@ -89,7 +96,8 @@ Result<Boot> boot_of(const Machine &m) {
     boot.stage1 = m.stage1;
     if (boot.stage1.empty()) boot.stage1 = fs::read_symlink("/proc/self/exe").parent_path() / "stage1";
     boot.names = modules_for(m.disk_interface);
-    if (m.store_kind == "erofs" || m.store_kind == "virtiofs") boot.names.push_back(m.store_kind);
+    if (m.store_kind == "erofs") boot.names.emplace_back("erofs");
+    if (may_use_virtiofs(m)) boot.names.emplace_back("virtiofs");
     boot.names.insert(boot.names.end(), m.extra_modules.begin(), m.extra_modules.end());
     boot.load = m.extra_modules;
     // systemd in stage 2 looks for credentials when it starts.

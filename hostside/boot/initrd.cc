@@ -63,7 +63,8 @@ std::string prepared(std::string image, const InitrdSpec &spec) {
 std::string remedy(std::string_view module) {
     if (module.starts_with("9p"))
         return "take a kernel that has it (Debian's 'cloud' flavour has no 9p): the store comes over it";
-    if (module == "erofs" || module == "virtiofs") return "take a kernel that has it, or get the store over 9p (--store-kind 9p)";
+    if (module == "erofs") return "take a kernel that has it, or get the store over 9p (--store-kind 9p)";
+    if (module == "virtiofs") return "take a kernel that has it, or share over 9p (--store-kind 9p, --share-kind 9p)";
     for (const std::string_view disk : {"virtio_blk", "virtio_scsi", "sd_mod", "ata_piix", "ahci"})
         if (module == disk) return "take a kernel that has it, or another disk interface (--disk-interface)";
     return "take a kernel that has it, or leave it out of the machine's description";

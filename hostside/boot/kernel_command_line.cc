@@ -43,6 +43,13 @@ std::vector<std::string> machine_parameters(const Machine &m, bool with_root) {
         const bool blank = value.contains(' ');
         more(std::format("{}={}{}{}", protocol::share_parameter, blank ? "\"" : "", value, blank ? "\"" : ""));
     }
+    std::string tags;
+    const auto over_virtiofs = [&](std::string_view tag) { tags.append(tags.empty() ? "" : ",").append(tag); };
+    if (m.share_kind == "virtiofs")
+        for (const auto tag : {protocol::xchg_tag, protocol::shared_tag}) over_virtiofs(tag);
+    for (const auto &s : m.shared_directories)
+        if (s.proto == "virtiofs") over_virtiofs(s.tag);
+    if (!tags.empty()) more(std::format("{}={}", protocol::virtiofs_parameter, tags));
     if (m.use_host_certs)
         more(std::format("{}={}:{}:ro", protocol::share_parameter, protocol::certificates_tag, protocol::certificates_dir));
     return words;

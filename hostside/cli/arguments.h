@@ -27,6 +27,7 @@ struct Arguments {
     std::string config, store_union, system;
     std::vector<Flag> flags;
     std::vector<std::string> extra;  // after `--`: QEMU arguments, like "$@" of the 2013 script
+    bool icount = false;             // see counted_machine in arguments.cc
     bool print = false, complete = false, console = false, json = false, fresh = false, notify_ready = false, background = false;
     std::string output, report;
     std::string from;  // the snapshot to restore instead of booting

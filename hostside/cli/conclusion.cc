@@ -63,7 +63,8 @@ std::vector<std::string> conclude(const Heard &heard, const Machine &machine, co
     const std::string &directory = prepared.facts.run_directory;
     const Ending ending = ending_of(
         heard, {code, machine.timeout_s, machine.memory_mib, prepared.facts.initrd, code == 0 ? "" : console_tail(directory),
-                prepared.facts.root_image, machine.disk_image_format == "raw" && !machine.ephemeral});
+                prepared.facts.root_image, machine.disk_image_format == "raw" && !machine.ephemeral,
+                (" " + prepared.facts.command_line + " ").contains(" fstab=no ")});
     record.ended_s = ::time(nullptr);
     record.exit_code = code;
     record.cause = cause(ending);

@@ -74,6 +74,9 @@ std::vector<Companion> companions_of(Prepared &prepared) {
     if (CompanionProcess &store = prepared.store.daemon; store.runs())
         companions.push_back(
             {"virtiofsd", RunEvent::store_lost, [&] { return store.ended(); }, [&] { return store.last_words(); }});
+    for (auto &[tag, daemon] : prepared.shares)
+        companions.push_back({std::format("virtiofsd of {}", tag), RunEvent::share_lost, [&] { return daemon.ended(); },
+                              [&] { return daemon.last_words(); }});
     if (CompanionProcess &tpm = prepared.tpm; tpm.runs())
         companions.push_back({"swtpm", RunEvent::tpm_lost, [&] { return tpm.ended(); }, [&] { return tpm.last_words(); }});
     return companions;

@@ -32,7 +32,7 @@ using base::Result;
 
 struct Wish {
     std::string what, output;
-    std::vector<std::string> pair;
+    std::vector<std::string> pair, phases;
     bool json = false, svg = false, html = false, paths = false, processor = false;
     double limit_percent = -1;  // negative: none
 };
@@ -79,16 +79,32 @@ int put(const Wish &wish, const std::string &text) {
     return done ? 0 : refuse(done.error());
 }
 
+// A phase that is in neither report would pass every limit.
+Result<> keep_named(const Wish &wish, BootReport &a, BootReport &b) {
+    for (const auto &name : wish.phases)
+        for (const auto &[report, file] : {std::pair{&a, &wish.pair.front()}, std::pair{&b, &wish.pair.back()}})
+            if (std::ranges::find(report->steps, name, &ReportStep::phase) == report->steps.end())
+                return base::fail(0, "compare", *file, std::format("it has no phase '{}'", name));
+    if (wish.phases.empty()) return {};
+    keep_phases(a, wish.phases);
+    keep_phases(b, wish.phases);
+    return {};
+}
+
 int compare(const Wish &wish) {
     std::string first = wish.pair.front(), second = wish.pair.back();
     auto a = read(first);
     if (!a) return refuse(a.error());
     auto b = read(second);
     if (!b) return refuse(b.error());
+    if (auto kept = keep_named(wish, *a, *b); !kept) return refuse(kept.error());
     const int64_t cpu_a = processor_ns(*a), cpu_b = processor_ns(*b);
     if (wish.processor && (cpu_a < 0 || cpu_b < 0))
         return refuse({"compare", cpu_a < 0 ? first : second, 0, "it has no processor time: an older stage 1 wrote it"});
-    if (const int failed = put(wish, wish.processor ? processor_comparison(*a, *b) : comparison(*a, *b)); failed != 0)
+    if (const int failed = put(
+            wish, wish.processor ? processor_comparison(*a, *b, wish.phases.empty() ? "all of stage 1" : "all of these phases")
+                                 : comparison(*a, *b));
+        failed != 0)
         return failed;
     const double slower = wish.processor
                               ? 100.0 * static_cast<double>(cpu_b - cpu_a) / static_cast<double>(std::max<int64_t>(cpu_a, 1))
@@ -151,9 +167,16 @@ void add_report_command(CLI::App &app, int &status) {
                      ->excludes(json)
                      ->excludes(svg)
                      ->excludes(html);
-    command
-        ->add_flag("--cpu", wish->processor, "of the processor time of stage 1 instead of the clock; with -icount, instructions")
-        ->needs(pair);
+    auto *processor = command
+                          ->add_flag("--cpu", wish->processor,
+                                     "of the processor time of stage 1 instead of the clock; with run --icount, instructions")
+                          ->needs(pair);
+    command->add_option("--phase", wish->phases, "with --cpu: of this phase alone (again: and of this one)")
+        ->type_name("NAME")
+        ->expected(1)
+        ->allow_extra_args(false)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->needs(processor);
     command->add_option("--limit", wish->limit_percent, "exit status 1 when the second is slower by more than that")
         ->type_name("PERCENT")
         ->check(CLI::Range(0.0, 1e6).description(""))

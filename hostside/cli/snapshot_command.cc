@@ -47,6 +47,9 @@ Result<> can_be_saved(const Machine &m) {
         {m.store_kind == "virtiofs", "storeKind virtiofs",
          "virtiofsd would write into the memory that the forks have in common; --store-kind erofs, or 9p with --snapshot "
          "before-stage-2"},
+        {m.share_kind == "virtiofs" ||
+             std::ranges::any_of(m.shared_directories, [](const SharedDirectory &s) { return s.proto == "virtiofs"; }),
+         "shareKind virtiofs", "virtiofsd would write into the memory that the forks have in common; --share-kind 9p"},
         {ready && m.store_kind == "9p" && !m.store.empty(), "storeKind 9p",
          "it is mounted when the machine is ready, and QEMU saves no machine with a 9p directory mounted; --store-kind erofs, or "
          "--snapshot before-stage-2"},
@@ -89,9 +92,9 @@ Result<> wait_until_there(const OwnMachine &machine, const SnapshotWish &wish, c
     const ExecWish there{.machine = machine.name(), .run_directory = machine.run_directory(), .patience_s = -1};
     if (wish.after_given || !after.empty())
         if (auto waited = wait_until(there, after); !waited) return waited;
-    // Check that the agent answers.
+    // Checks that the agent answers, and writes out what each fork would write again.
     ExecWish asked = there;
-    asked.request.task = "get /proc/uptime";
+    asked.request.task = "sync";
     asked.streams.signals = false;
     auto end = run_in_guest(asked);
     return end ? Result<>() : std::unexpected(end.error());

@@ -60,7 +60,7 @@ Machine machine_from_json(const Json &value) {
         m.drives.push_back({string_in(d, "file"), string_in(d, "serial"), string_in(d, "format"), d["readOnly"].get<bool>()});
     for (const auto &s : value["sharedDirectories"])
         m.shared_directories.push_back({string_in(s, "tag"), string_in(s, "source"), string_in(s, "target"),
-                                        string_in(s, "securityModel"), s["readOnly"].get<bool>()});
+                                        string_in(s, "securityModel"), string_in(s, "proto"), s["readOnly"].get<bool>()});
     for (const auto &p : value["forwardPorts"])
         m.forward_ports.push_back({string_in(p, "from"), string_in(p, "proto"), string_in(p["host"], "address"),
                                    string_in(p["guest"], "address"), p["host"]["port"].get<int>(),

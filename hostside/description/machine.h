@@ -11,6 +11,7 @@ namespace hostside {
 struct SharedDirectory {
     std::string tag, source, target;
     std::string security_model;  // none, mapped-xattr, mapped-file, passthrough; empty: chosen for the user (qemu.h)
+    std::string proto;           // auto, 9p, virtiofs; empty: what shareKind says
     bool read_only = false;
 };
 
@@ -78,6 +79,7 @@ struct Machine {
     bool ephemeral = false;
     // shares and networks
     std::string shared_dir;
+    std::string share_kind;  // auto, 9p, virtiofs: how the guest gets xchg, shared and the shared directories
     bool use_host_certs = false;
     int msize = 0;
     std::vector<SharedDirectory> shared_directories;

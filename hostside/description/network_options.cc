@@ -23,18 +23,23 @@ Subject share_options() {
          required(text("target", nullptr, "PATH", "directory in the guest")),
          choice("securityModel", nullptr, {"", "none", "mapped-xattr", "mapped-file", "passthrough"}, "\"\"",
                 "QEMU's security_model; empty: mapped-xattr as root, else none"),
+         choice("proto", nullptr, {"", "auto", "9p", "virtiofs"}, "\"\"", "how the guest gets it; empty: as shareKind says"),
          boolean("readOnly", nullptr, false, "the guest can't write")});
     shares.named_by = "tag";
     shares.shorthand = share_from;
     shares.shorthand_form = "TAG=SOURCE:TARGET[:ro]";
-    return {"Shared directories",
-            {text("sharedDir", &M::shared_dir, "DIR",
-                  "the directory that the guest has as /tmp/shared; empty: the same as /tmp/xchg"),
-             std::move(shares),
-             boolean("useHostCerts", &M::use_host_certs, false,
-                     "the guest's /etc/ssl/certs is the host's: the file that NIX_SSL_CERT_FILE names"),
-             integer("msize", &M::msize, {0, 512000}, "0", "BYTES",
-                     "9p packet size of sharedDirectories in bytes; 0: as stage1 chooses")}};
+    return {
+        "Shared directories",
+        {text("sharedDir", &M::shared_dir, "DIR",
+              "the directory that the guest has as /tmp/shared; empty: the same as /tmp/xchg"),
+         std::move(shares),
+         choice("shareKind", &M::share_kind, {"auto", "9p", "virtiofs"}, "\"9p\"",
+                "how the guest gets /tmp/xchg, /tmp/shared and the shared directories; auto: over virtiofs, and over 9p where "
+                "that can't be"),
+         boolean("useHostCerts", &M::use_host_certs, false,
+                 "the guest's /etc/ssl/certs is the host's: the file that NIX_SSL_CERT_FILE names"),
+         integer("msize", &M::msize, {0, 512000}, "0", "BYTES",
+                 "9p packet size of sharedDirectories in bytes; 0: as stage1 chooses")}};
 }
 
 Subject network_options() {

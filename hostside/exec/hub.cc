@@ -71,7 +71,7 @@ class Hub {
     Hub(Fd listener, Fd port, Fd events, bool restored)
         : listener_(std::move(listener)), port_(std::move(port)), events_(std::move(events)) {
         if (!restored) return;
-        port_out_.append(std::string(mounts::exec::resync_bytes, '\0'));
+        port_out_.tail().append(mounts::exec::resync_bytes, '\0');
         append_frame(port_out_.tail(), FrameType::welcome, 0);
     }
 
@@ -169,7 +169,7 @@ class Hub {
             agent_left("the agent in the guest was started anew; what the command does now is not known");
             nonce_ = nonce;
         }
-        port_out_.append(std::string(mounts::exec::resync_bytes, '\0'));
+        port_out_.tail().append(mounts::exec::resync_bytes, '\0');
         append_frame(port_out_.tail(), FrameType::welcome, 0, nonce_);
         agent_ = true;
         for (const auto &client : clients_) tell_agent(*client);

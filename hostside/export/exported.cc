@@ -1,5 +1,6 @@
 #include "hostside/export/exported.h"
 
+#include <algorithm>
 #include <format>
 
 namespace hostside {
@@ -23,6 +24,9 @@ std::vector<std::pair<const char *, bool>> of_runvm_alone(const Machine &m) {
             {"tpm", m.tpm},
             {"useNixStoreImage", m.use_nix_store_image},
             {"storeView", m.store_view == "closure"},
+            {"shareKind", m.share_kind == "virtiofs"},
+            {"sharedDirectories/proto",
+             std::ranges::any_of(m.shared_directories, [](const SharedDirectory &s) { return s.proto == "virtiofs"; })},
             {"credentials", !m.credentials.empty()},
             {"useHostCerts", m.use_host_certs},
             {"graphics", m.graphics},

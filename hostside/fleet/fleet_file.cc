@@ -13,6 +13,7 @@
 #include "hostside/description/parse.h"
 #include "hostside/description/qemu_words.h"
 #include "hostside/fleet/results.h"
+#include "hostside/snapshot/place.h"
 #include "mounts/base/at.h"
 #include "mounts/base/json_text.h"
 #include "mounts/base/regular_file.h"
@@ -139,6 +140,16 @@ class Reader {
         return {};
     }
 
+    // What a machine is before its own description: the defaults, or in place of them what its snapshot was made from, which
+    // must stay the same.
+    Result<Layer> first_layer(Node &node) const {
+        if (node.from.empty()) return defaults_;
+        node.from = fs::absolute(fs::path(path_).parent_path() / node.from).lexically_normal();
+        return open_snapshot(node.from).transform([&](Snapshot snapshot) {
+            return Layer{snapshot.file(snapshot_manifest), std::move(snapshot.manifest.description), false};
+        });
+    }
+
     // Defaults: an own disk and a unique number.
     [[nodiscard]] Layer place_of(const std::string &name) {
         const long long number = 1 + static_cast<long long>(next_number_++) % most_nodes_of_vlan;
@@ -150,24 +161,28 @@ class Reader {
 
     Result<> add(Fleet &fleet, const std::string &key, const Json &object) {
         const std::string pointer = "/nodes/" + pointer_token(key);
-        if (auto known =
-                only(object, pointer,
-                     {"description", "system", "vlans", "timeout", "command", "script", "after", "user", "service", "copies"});
+        if (auto known = only(
+                object, pointer,
+                {"description", "system", "from", "vlans", "timeout", "command", "script", "after", "user", "service", "copies"});
             !known)
             return known;
         Node node;
         std::string system, after;
         for (auto &read : {text_of(object, pointer, "system", system), text_of(object, pointer, "after", after),
-                           text_of(object, pointer, "user", node.user), bool_of(object, pointer, "service", node.service),
-                           command_of(object, pointer, node)})
+                           text_of(object, pointer, "from", node.from), text_of(object, pointer, "user", node.user),
+                           bool_of(object, pointer, "service", node.service), command_of(object, pointer, node)})
             if (!read) return std::unexpected(read.error());
         if (object.contains("after")) node.after = after;
         if (node.command.empty() && (node.after || !node.user.empty()))
             return fail(0, path_, pointer, "after and user are for a command or a script, which this machine has not");
         if (node.service && !node.command.empty())
             return fail(0, path_, pointer + "/service", "a service has no command of its own; it runs for the others' ones");
+        if (!node.from.empty() && !system.empty())
+            return fail(0, path_, pointer + "/system", "a restored machine has the system of its snapshot (from)");
         auto description = description_of(object, pointer, "description");
         if (!description) return std::unexpected(description.error());
+        auto first = first_layer(node);
+        if (!first) return std::unexpected(first.error());
         long long copies = 1;
         if (object.contains("copies")) {
             if (!object["copies"].is_number_integer()) return wrong(pointer + "/copies", "a whole number");
@@ -178,7 +193,8 @@ class Reader {
             node.name = copies == 1 ? key : std::format("{}-{}", key, copy);
             if (auto ok = check_name(fleet, pointer, node.name); !ok) return ok;
             std::vector<Layer> layers{place_of(node.name)};
-            if (!defaults_.json.empty()) layers.push_back(defaults_);
+            if (!node.from.empty()) layers.insert(layers.begin(), *first);
+            if (node.from.empty() && !first->json.empty()) layers.push_back(*first);
             if (*description) layers.push_back(**description);
             if (!system.empty())
                 layers.push_back({path_ + " " + pointer, std::format(R"({{"toplevel":{}}})", base::json_text(system)), false});

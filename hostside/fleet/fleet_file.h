@@ -16,6 +16,7 @@ struct Node {
     std::vector<std::string> command;  // runs in the guest; empty: the machine runs until it ends by itself
     std::optional<std::string> after;  // the command waits for this (runvm exec --after)
     std::string user;
+    std::string from;      // the snapshot that it is restored from, an absolute path; empty: it is booted
     bool service = false;  // serves the others on its vlans and is stopped after them
     // From the description.
     int memory_mib = 0, cores = 0;

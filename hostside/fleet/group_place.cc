@@ -91,6 +91,7 @@ std::string group_json(const Fleet &fleet, const Group &group) {
         if (!words.empty()) nodes += std::format(",\"command\":[{}]", words);
         if (node.after) nodes += std::format(",\"after\":{}", base::json_text(*node.after));
         if (!node.user.empty()) nodes += std::format(",\"user\":{}", base::json_text(node.user));
+        if (!node.from.empty()) nodes += std::format(",\"from\":{}", base::json_text(node.from));
         if (node.service) nodes += ",\"service\":true";
         nodes += "}";
     }

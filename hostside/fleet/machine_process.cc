@@ -48,8 +48,10 @@ std::vector<std::string> environment_for(const MachineProcess::Place &place) {
 }
 
 std::vector<std::string> words_for(const Node &node, const std::string &runvm, const std::string &description) {
-    if (node.command.empty()) return {runvm, "run", "--config=" + description};
-    std::vector<std::string> words{runvm, "exec", "--config=" + description, "--tty=off"};
+    std::vector<std::string> words{runvm, node.command.empty() ? "run" : "exec", "--config=" + description};
+    if (!node.from.empty()) words.push_back("--from=" + node.from);
+    if (node.command.empty()) return words;
+    words.emplace_back("--tty=off");
     if (node.after) words.push_back("--after=" + *node.after);
     if (!node.user.empty()) words.push_back("--user=" + node.user);
     words.emplace_back("--");

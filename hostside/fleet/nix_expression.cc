@@ -97,6 +97,11 @@ std::vector<std::string> store_paths_in(std::string_view text) {
 }
 
 Result<> only_of_the_store(const Node &node) {
+    if (!node.from.empty())
+        return fail(
+            0, "give Nix", node.name,
+            "it is restored from a snapshot, whose memory is its owner's alone, and in the store it would be everybody's; "
+            "let it boot (without from), or take another engine");
     const auto machine = machine_from({{node.name, node.description, false}});
     if (!machine) return std::unexpected(machine.error());
     const Machine &m = *machine;

@@ -14,6 +14,8 @@
 #include <utility>
 #include <vector>
 
+#include "hostside/host/qcow2.h"
+#include "hostside/host/qcow2_overlay.h"
 #include "hostside/qemu/program.h"
 #include "mounts/base/at.h"
 #include "mounts/base/fd.h"
@@ -133,8 +135,13 @@ Result<> overlay_image(const std::string &qemu, const std::string &overlay, cons
                        const std::string &backing_format) {
     auto file = NewFile::beside(overlay);
     if (!file) return std::unexpected(file.error());
-    const std::vector<std::string> options{"-f", "qcow2", "-F", backing_format, "-b", fs::absolute(backing).string()};
-    if (auto done = fill_image(qemu, options, file->fd(), "", overlay); !done) return done;
+    const std::string below = fs::absolute(backing);
+    const std::string image = qcow2_overlay(below, backing_format, backing_format == "qcow2" ? qcow2_size_bytes(below) : 0);
+    const std::vector<std::string> options{"-f", "qcow2", "-F", backing_format, "-b", below};
+    if (auto done =
+            image.empty() ? fill_image(qemu, options, file->fd(), "", overlay) : base::write_all(file->fd(), image, overlay);
+        !done)
+        return done;
     auto first = file->put_at(overlay);
     if (!first) return std::unexpected(first.error());
     return *first ? Result<>{} : fail(EEXIST, "create image", overlay);

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <vector>
 
+#include "hostside/host/loop_device.h"
 #include "hostside/host/qcow2.h"
 #include "mounts/base/at.h"
 
@@ -28,6 +29,20 @@ bool reads_as_zeros(int fd, off_t from, off_t to) {
         const auto n = ::pread(fd, piece.data(), static_cast<size_t>(std::min(piece_bytes, to - from)), from);
         if (n <= 0 || std::any_of(piece.begin(), piece.begin() + n, [](char c) { return c != 0; })) return false;
         from += n;
+    }
+    return true;
+}
+
+// By the file system's map of holes.
+bool is_empty_part(int fd, off_t from, off_t until) {
+    constexpr off_t most_read_bytes = off_t{16} << 20;
+    off_t read_bytes = 0;
+    for (off_t at = from; at < until;) {
+        const off_t data = ::lseek(fd, at, SEEK_DATA);
+        if (data < 0) return errno == ENXIO;  // a hole up to the end
+        if (data >= until) return true;
+        at = std::min(::lseek(fd, data, SEEK_HOLE), until);
+        if (at <= data || (read_bytes += at - data) > most_read_bytes || !reads_as_zeros(fd, data, at)) return false;
     }
     return true;
 }
@@ -66,19 +81,13 @@ Result<uint64_t> check_raw(const std::string &path, bool writes) {
 }
 
 bool is_empty_raw(const std::string &path) {
-    constexpr off_t most_read_bytes = off_t{16} << 20;
-    if (is_block_device(path)) return false;
+    if (is_block_device(path)) {
+        const auto behind = file_behind(path);
+        return behind && is_empty_part(behind->file.get(), behind->from, behind->until);
+    }
     const auto fd = base::open_at(AT_FDCWD, path, O_RDONLY | O_NONBLOCK);
     struct stat st{};
-    if (!fd || ::fstat(fd->get(), &st) < 0 || !S_ISREG(st.st_mode)) return false;
-    off_t read_bytes = 0;
-    for (off_t at = 0; at < st.st_size;) {
-        const off_t data = ::lseek(fd->get(), at, SEEK_DATA);
-        if (data < 0) return errno == ENXIO;  // a hole up to the end
-        at = std::min(::lseek(fd->get(), data, SEEK_HOLE), st.st_size);
-        if (at <= data || (read_bytes += at - data) > most_read_bytes || !reads_as_zeros(fd->get(), data, at)) return false;
-    }
-    return true;
+    return fd && ::fstat(fd->get(), &st) == 0 && S_ISREG(st.st_mode) && is_empty_part(fd->get(), 0, st.st_size);
 }
 
 }  // namespace hostside

@@ -92,7 +92,7 @@ Machine maker_of(const Machine &m, const std::string &image) {
          {&Machine::store, &Machine::toplevel, &Machine::kernel, &Machine::modules, &Machine::stage1, &Machine::store_view,
           &Machine::run_as, &Machine::cpu, &Machine::accelerator, &Machine::machine_type, &Machine::qemu})
         maker.*text = m.*text;
-    maker.store_kind = "9p";
+    maker.store_kind = maker.share_kind = "9p";
     maker.store_compression = "none";
     maker.fstab = "no";
     maker.disk_interface = "virtio";

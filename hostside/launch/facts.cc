@@ -42,15 +42,16 @@ Result<std::string> xchg_path(const std::string &run_directory, const std::optio
 void look_at_attributes(LaunchFacts &facts, const Machine &m) {
     HostFacts &host = facts.host;
     if (!host.root) return;
-    if (!keeps_attributes(fs::path(host.xchg).parent_path())) {
+    const bool xchg_served = m.share_kind == "virtiofs";
+    if (!xchg_served && !keeps_attributes(fs::path(host.xchg).parent_path())) {
         host.without_attributes.insert(host.xchg);
         facts.notes.push_back(
             std::format("{} takes no extended attributes: what the guest makes there has its real owner", host.xchg));
     }
     std::vector<std::string> shared;
-    if (!m.shared_dir.empty()) shared.push_back(m.shared_dir);
+    if (!m.shared_dir.empty() && !xchg_served) shared.push_back(m.shared_dir);
     for (const auto &s : m.shared_directories)
-        if (!s.read_only && s.security_model.empty()) shared.push_back(s.source);
+        if (!s.read_only && s.security_model.empty() && s.proto != "virtiofs") shared.push_back(s.source);
     for (const auto &path : shared) {
         if (!keeps_attributes(path)) {
             host.without_attributes.insert(path);

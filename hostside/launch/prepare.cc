@@ -65,12 +65,13 @@ void make_paths_absolute(Machine &m) {
 
 namespace {
 
-// The store kind comes first, because kernel parameters and modules depend on it.
 base::Result<LaunchPlan> plan_with(const StorePlan &store, const Machine &m, const PrepareOptions &options) {
     auto facts = look_at_host(m, options);
     if (!facts) return std::unexpected(facts.error());
     facts->host.store_image = store.image;
     facts->host.store_socket = store.socket;
+    for (auto &one : served_directories(m, facts->host.xchg, facts->host.shared, options.run_directory))
+        facts->host.share_sockets.emplace(std::move(one.tag), std::move(one.socket));
     facts->notes.insert(facts->notes.end(), store.notes.begin(), store.notes.end());
     auto plan = plan_launch(m, std::move(*facts));
     if (plan && options.check)
@@ -78,15 +79,52 @@ base::Result<LaunchPlan> plan_with(const StorePlan &store, const Machine &m, con
     return plan;
 }
 
+// Why this run can have no directories over virtiofs.
+std::string share_hindrance(const Machine &m, const PrepareOptions &options) {
+    if (options.pasted) return "virtiofsd is started and watched by runvm itself, and not by the printed command";
+    if (!options.memory_file.empty() || options.restored)
+        return "virtiofsd would write into the memory that a snapshot's forks have in common";
+    if (!m.run_as.empty()) return "virtiofsd stays root, and serves the guest, which runAs is to prevent";
+    return "";
+}
+
+struct Decided {
+    Machine machine;
+    LaunchPlan plan;
+};
+
+// The kinds of the store and of the shares come first, because kernel parameters and modules depend on them.
+base::Result<Decided> decide(const StorePlan &store, const Machine &described, const PrepareOptions &options) {
+    Machine m = described;
+    m.store_kind = store.kind;
+    auto notes = decide_shares(m, share_hindrance(m, options));
+    if (!notes) return std::unexpected(notes.error());
+    auto plan = plan_with(store, m, options);
+    // With `auto`, a guest's kernel without virtiofs is a reason for 9p too.
+    if (!plan && m.store_kind != "virtiofs" && !served_directories(m, "", "", "").empty()) {
+        Machine fallen_back = described;
+        fallen_back.store_kind = store.kind;
+        auto more = decide_shares(fallen_back, base::message(plan.error()));
+        auto other = more ? plan_with(store, fallen_back, options) : std::unexpected(more.error());
+        if (!other) return std::unexpected(plan.error());
+        m = std::move(fallen_back);
+        notes = std::move(more);
+        plan = std::move(other);
+    }
+    if (!plan) return std::unexpected(plan.error());
+    plan->notes.insert(plan->notes.end(), notes->begin(), notes->end());
+    return Decided{std::move(m), std::move(*plan)};
+}
+
 }  // namespace
 
 base::Result<Prepared> prepare(const Machine &described, const PrepareOptions &options) {
     auto store = plan_store(described, options.run_directory);
     if (!store) return std::unexpected(store.error());
-    Machine m = described;
-    m.store_kind = store->kind;
-    auto plan = plan_with(*store, m, options);
-    if (!plan) return std::unexpected(plan.error());
+    auto decision = decide(*store, described, options);
+    if (!decision) return std::unexpected(decision.error());
+    const Machine &m = decision->machine;
+    base::Result<LaunchPlan> plan = std::move(decision->plan);
     // Comes before permanent effects such as disks, so that a store that can't be provided leaves at most cache entries.
     auto provided = provide_store(*store, m, options.run_directory, options.progress);
     if (!provided) return std::unexpected(provided.error());
@@ -104,8 +142,11 @@ base::Result<Prepared> prepare(const Machine &described, const PrepareOptions &o
         if (!started) return std::unexpected(started.error());
         tpm = std::move(*started);
     }
-    return Prepared{std::move(plan->host),  std::move(plan->notes),  std::move(held->locks), std::move(held->devices),
-                    std::move(held->vlans), std::move(held->relays), std::move(tpm),         std::move(*provided)};
+    auto servers = serve(served_directories(m, plan->host.xchg, plan->host.shared, options.run_directory));
+    if (!servers) return std::unexpected(servers.error());
+    return Prepared{std::move(plan->host),    std::move(plan->notes), std::move(held->locks),
+                    std::move(held->devices), std::move(held->vlans), std::move(held->relays),
+                    std::move(tpm),           std::move(*servers),    std::move(*provided)};
 }
 
 base::Result<std::string> complete_initrd(const Machine &m) {
@@ -135,13 +176,13 @@ base::Result<std::string> printed_launch(const Machine &described, const Prepare
     if (!store) return std::unexpected(store.error());
     if (!store->socket.empty())
         return base::fail(0, "print", "", "virtiofsd is started and watched by runvm itself; print with --store-kind 9p");
-    Machine m = described;
-    m.store_kind = store->kind;
-    auto plan = plan_with(*store, m, options);
-    if (!plan) return std::unexpected(plan.error());
+    auto decision = decide(*store, described, options);
+    if (!decision) return std::unexpected(decision.error());
     auto disk = boot_disk_line(described, commands.boot_disk);
     if (!disk) return disk;
-    return shell_lines(*plan, m, commands.initrd).transform([&](const std::string &lines) { return *disk + lines; });
+    return shell_lines(decision->plan, decision->machine, commands.initrd).transform([&](const std::string &lines) {
+        return *disk + lines;
+    });
 }
 
 }  // namespace hostside

@@ -11,6 +11,7 @@
 #include "hostside/host/swtpm.h"
 #include "hostside/host/vlan.h"
 #include "hostside/qemu/command.h"
+#include "hostside/store/share_servers.h"
 #include "hostside/store/store.h"
 #include "mounts/base/error.h"
 #include "mounts/base/fd.h"
@@ -19,13 +20,14 @@ namespace hostside {
 
 struct Prepared {
     HostFacts facts;
-    std::vector<std::string> notes;  // for a person: an image was created, why KVM is not used
-    std::vector<FileLock> locks;     // disk images, held while the machine runs
-    std::vector<base::Fd> devices;   // claimed, also while it runs
-    std::vector<VlanPort> vlans;     // also
-    std::vector<GuestRelay> relays;  // also
-    CompanionProcess tpm;            // also
-    ProvidedStore store;             // also; QEMU inherits the directory of its view
+    std::vector<std::string> notes;       // for a person: an image was created, why KVM is not used
+    std::vector<FileLock> locks;          // disk images, held while the machine runs
+    std::vector<base::Fd> devices;        // claimed, also while it runs
+    std::vector<VlanPort> vlans;          // also
+    std::vector<GuestRelay> relays;       // also
+    CompanionProcess tpm;                 // also
+    std::vector<DirectoryServer> shares;  // also
+    ProvidedStore store;                  // also; QEMU inherits the directory of its view
 };
 
 struct PrepareOptions {

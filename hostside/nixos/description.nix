@@ -59,7 +59,9 @@ let
   tags = lib.unique (lib.concatMap lib.attrNames (own opt.sharedDirectories));
   reserved = [ "nix-store" "xchg" "certs" "shared" ];
   shares = lib.genAttrs (lib.subtractLists reserved tags)
-    (tag: { inherit (cfg.sharedDirectories.${tag}) source target securityModel; });
+    (tag: { inherit (cfg.sharedDirectories.${tag}) source target; }
+      # Of 9p alone; NixOS has shared by virtiofs since August 2026.
+      // lib.optionalAttrs (cfg.sharedDirectories.${tag} ? securityModel) { inherit (cfg.sharedDirectories.${tag}) securityModel; });
   sizeOf = disk: disk.size or disk;
   oddDisks = lib.filter (disk: lib.isAttrs disk && oddDrive (disk.driveConfig or { })) cfg.emptyDiskImages;
   oddDrive = drive: lib.any (name: !lib.elem drive.${name} [ null "" { } [ ] ]) (lib.attrNames drive);
@@ -67,7 +69,8 @@ let
   credentials = lib.mapAttrsToList
     (name: credential: "-fw_cfg ${lib.escapeShellArg "name=opt/io.systemd.credentials/${name},file=${lib.replaceStrings [ "," ] [ ",," ] (toString credential.source)}"}")
     (cfg.credentials or { });
-  sharedMemory = lib.optionals (cfg.qemu.enableSharedMemory or false) [
+  # NixOS's own default of 2026 is for its virtiofs; runvm shares memory with its own.
+  sharedMemory = lib.optionals (defined [ "qemu" "enableSharedMemory" ] && cfg.qemu.enableSharedMemory) [
     "-object memory-backend-memfd,id=mem0,size=${toString cfg.memorySize}M,share=on"
     "-machine memory-backend=mem0"
   ];

@@ -35,7 +35,7 @@ void add_accelerator(Argv &argv, const Machine &m, const HostFacts &facts) {
             std::format("memory-backend-file,id=memory,size={}M,mem-path={},share={}", m.memory_mib, escaped(facts.memory_file),
                         how));
     }
-    if (facts.store_socket.empty()) return;
+    if (facts.store_socket.empty() && facts.share_sockets.empty()) return;
     // virtiofsd writes to the guest's memory directly.
     add(argv, "-object", std::format("memory-backend-memfd,id=memory,size={}M,share=on", m.memory_mib));
     add(argv, "-numa", "node,memdev=memory");
@@ -152,8 +152,9 @@ base::Result<Argv> qemu_argv(const Machine &m, const HostFacts &facts) {
     if (m.rng) add(argv, "-device", "virtio-rng-pci");
     if (m.balloon) add(argv, "-device", "virtio-balloon-pci");
     if (m.vsock_cid > 0) add(argv, "-device", std::format("vhost-vsock-pci,guest-cid={}", m.vsock_cid));
-    // Tells the guest's kernel immediately that it is another machine now, so that it reseeds its random numbers.
-    if (!facts.memory_file.empty()) add(argv, "-device", "vmgenid,guid=auto");
+    // Tells the guest's kernel immediately that it is another machine now, so that it reseeds its random numbers before its
+    // programs use them. Before stage 2 only stage 1 runs, which reseeds by itself, and emulating this interrupt is expensive.
+    if (!facts.memory_file.empty() && m.snapshot_point == "ready") add(argv, "-device", "vmgenid,guid=auto");
     if (!m.bios.empty()) add(argv, "-bios", m.bios);
     if (m.use_efi_boot) add_firmware(argv, m, facts);
     if (!facts.tpm_socket.empty()) {

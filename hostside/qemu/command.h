@@ -1,6 +1,7 @@
 // Turns a machine's description and facts about this host into QEMU's argv. Pure: reads and creates nothing.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -34,17 +35,18 @@ struct HostFacts {
     std::string root_image;               // empty: no root disk
     bool root_image_empty = false;        // nothing was ever written to it, so the guest need not read all of it
     std::vector<std::string> empty_images;
-    std::string store_directory;               // the shared store, maybe a part of the machine's `store`; empty: all of it
-    std::string store_image;                   // disk that replaces the shared store; empty: none
-    std::string store_socket;                  // virtiofsd that shares the store instead; empty: none
-    std::set<std::string> without_attributes;  // directories where mapped-xattr would fail
-    std::string xchg, shared;                  // directories
-    std::string runtime;                       // holds all run directories and vlans
-    std::string run_directory;                 // for sockets and the console's log; mode 0700
-    bool terminal = true;                      // the console is on stdin and stdout
-    std::string typed_pipe;                    // otherwise typed input comes through this pipe (run/typed_pipe.h)
-    int console_log_fd = -1;                   // QEMU inherits it for the console's log; -1: writes a file (--print)
-    bool monitor = false;                      // ctrl-a c on the console opens QEMU's monitor
+    std::string store_directory;  // the shared store, maybe a part of the machine's `store`; empty: all of it
+    std::string store_image;      // disk that replaces the shared store; empty: none
+    std::string store_socket;     // virtiofsd that shares the store instead; empty: none
+    std::map<std::string, std::string, std::less<>> share_sockets;  // by tag, of the virtiofsds that share directories
+    std::set<std::string> without_attributes;                       // directories where mapped-xattr would fail
+    std::string xchg, shared;                                       // directories
+    std::string runtime;                                            // holds all run directories and vlans
+    std::string run_directory;                                      // for sockets and the console's log; mode 0700
+    bool terminal = true;                                           // the console is on stdin and stdout
+    std::string typed_pipe;   // otherwise typed input comes through this pipe (run/typed_pipe.h)
+    int console_log_fd = -1;  // QEMU inherits it for the console's log; -1: writes a file (--print)
+    bool monitor = false;     // ctrl-a c on the console opens QEMU's monitor
 };
 
 // Error: a path is too long for a socket, or shares or ports clash.

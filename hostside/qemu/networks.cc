@@ -79,7 +79,8 @@ base::Result<> add_networks(Argv &argv, const Machine &m, const HostFacts &facts
     if (auto ok = check_rules(m.forward_ports); !ok) return ok;
     if (m.networking_options.empty()) {
         add(argv, "-netdev", user_network(m, facts));
-        add(argv, "-device", "virtio-net-pci,netdev=user.0");
+        // A saved machine never boots from the network, and its state is smaller without the card's firmware.
+        add(argv, "-device", std::string("virtio-net-pci,netdev=user.0") + (facts.memory_file.empty() ? "" : ",romfile="));
     } else {
         argv.insert(argv.end(), m.networking_options.begin(), m.networking_options.end());
     }

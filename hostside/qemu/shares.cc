@@ -17,6 +17,11 @@ void add_share(Argv &argv, const std::string &path, std::string_view tag, std::s
                     read_only ? ",readonly=on" : ""));
 }
 
+void add_served(Argv &argv, std::string_view id, const std::string &socket, std::string_view tag) {
+    add(argv, "-chardev", std::format("socket,id={},path={}", id, escaped(socket)));
+    add(argv, "-device", std::format("vhost-user-fs-pci,chardev={},tag={}", id, escaped(tag)));
+}
+
 // QEMU makes an id from the tag (qemu: id_wellformed); the target goes into the kernel's command line.
 base::Result<> check_share(const SharedDirectory &s) {
     constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
@@ -44,15 +49,19 @@ base::Result<> add_shares(Argv &argv, const Machine &m, const HostFacts &facts) 
     std::set<std::string, std::less<>> tags;
     if (!m.store.empty()) {
         if (!facts.store_socket.empty()) {
-            add(argv, "-chardev", std::format("socket,id=store,path={}", escaped(facts.store_socket)));
-            add(argv, "-device", std::format("vhost-user-fs-pci,chardev=store,tag={}", protocol::store_tag));
+            add_served(argv, "store", facts.store_socket, protocol::store_tag);
         } else if (facts.store_image.empty())
             add_share(argv, facts.store_directory.empty() ? m.store : facts.store_directory, protocol::store_tag, "none", true);
         tags.emplace(protocol::store_tag);
     }
+    const auto add_directory = [&](const std::string &path, std::string_view tag, std::string_view model, bool read_only) {
+        const auto served = facts.share_sockets.find(tag);
+        if (served == facts.share_sockets.end()) return add_share(argv, path, tag, model, read_only);
+        add_served(argv, std::format("fs-{}", tag), served->second, tag);
+    };
     for (const auto &[tag, path] : {std::pair{protocol::xchg_tag, facts.xchg}, {protocol::shared_tag, facts.shared}}) {
         if (path.empty()) continue;
-        add_share(argv, path, tag, security_model(facts, path, false), false);
+        add_directory(path, tag, security_model(facts, path, false), false);
         tags.emplace(tag);
     }
     if (!facts.certificates.empty()) {
@@ -65,7 +74,7 @@ base::Result<> add_shares(Argv &argv, const Machine &m, const HostFacts &facts) 
             return base::fail(0, "share", s.tag,
                               "the tag is taken (store, xchg and shared are the launcher's own); choose another name");
         const std::string_view model = s.security_model.empty() ? security_model(facts, s.source, s.read_only) : s.security_model;
-        add_share(argv, s.source, s.tag, model, s.read_only);
+        add_directory(s.source, s.tag, model, s.read_only);
     }
     return {};
 }

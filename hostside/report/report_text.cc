@@ -124,7 +124,11 @@ int64_t processor_ns(const BootReport &report) {
     return report.steps.empty() ? -1 : sum;
 }
 
-std::string processor_comparison(const BootReport &a, const BootReport &b) {
+void keep_phases(BootReport &report, const std::vector<std::string> &names) {
+    std::erase_if(report.steps, [&](const ReportStep &step) { return !std::ranges::contains(names, step.phase); });
+}
+
+std::string processor_comparison(const BootReport &a, const BootReport &b, std::string_view sum) {
     const auto row_of = [](int64_t in_a, int64_t in_b, std::string_view what) {
         return std::format("{:>12} {:>12} {:>+12}  {}\n", in_a, in_b, in_b - in_a, what);
     };
@@ -142,7 +146,7 @@ std::string processor_comparison(const BootReport &a, const BootReport &b) {
                              [&](const auto &row) { return std::abs(in(of_b, row.first) - in(of_a, row.first)); });
     for (size_t i = 0; i < std::min(rows.size(), most_listed); ++i)
         text += row_of(in(of_a, rows[i].first), in(of_b, rows[i].first), rows[i].second);
-    return text + row_of(processor_ns(a), processor_ns(b), "all of stage 1");
+    return text + row_of(processor_ns(a), processor_ns(b), sum);
 }
 
 namespace {

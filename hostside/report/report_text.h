@@ -2,6 +2,8 @@
 #pragma once
 
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "hostside/report/boot_report.h"
 
@@ -18,10 +20,13 @@ std::string comparison(const BootReport &a, const BootReport &b);
 
 // The same for processor time, in nanoseconds. With -icount shift=0 these are instructions. Excludes waiting and everything
 // before stage 1.
-std::string processor_comparison(const BootReport &a, const BootReport &b);
+std::string processor_comparison(const BootReport &a, const BootReport &b, std::string_view sum = "all of stage 1");
 
 // The processor time of stage 1; -1: not reported.
 int64_t processor_ns(const BootReport &report);
+
+// Leaves out the steps of other phases.
+void keep_phases(BootReport &report, const std::vector<std::string> &names);
 
 // How much longer `b` took than `a`, in percent of `a`.
 double slower_percent(const BootReport &a, const BootReport &b);

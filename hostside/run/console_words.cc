@@ -49,6 +49,14 @@ std::string without_colours(std::string_view line) {
     return text;
 }
 
+// systemd shortens a long name even within its colour, whose end is then left over: `…[0m`.
+std::string without_cut_colour(std::string_view line) {
+    constexpr std::string_view cut = "\u2026[0m", ellipsis = "\u2026";
+    std::string text(line);
+    if (const size_t at = text.find(cut); at != std::string::npos) text.erase(at + ellipsis.size(), cut.size() - ellipsis.size());
+    return text;
+}
+
 // systemd's status line, or its message in the kernel's log if `quiet` keeps status lines off the console. Empty: neither.
 std::string_view unit_failure(std::string_view line) {
     if (line.starts_with("[FAILED]") || line.starts_with("[ TIME ]")) return trimmed(line.substr(line.find(']') + 1));
@@ -57,6 +65,13 @@ std::string_view unit_failure(std::string_view line) {
                                                        "Failed to activate swap ", "Failed to set up ", "Timed out "};
     if (!message || !std::ranges::any_of(failures, [&](auto words) { return message->starts_with(words); })) return {};
     return trimmed(*message);
+}
+
+std::string_view unit_that_depends(std::string_view line) {
+    constexpr std::string_view words = "Dependency failed for ";
+    const size_t at = line.find(words);
+    if (at == std::string_view::npos || !(line.starts_with("[DEPEND]") || line.contains("systemd[1]: "))) return {};
+    return trimmed(line.substr(at));
 }
 
 // `Out of memory: Killed process 143 (bash) total-vm:…` (Linux, mm/oom_kill.c). The name may contain parentheses.
@@ -84,8 +99,12 @@ void read_line(ConsoleWords &words, std::string_view line) {
     if (line.contains("You are in emergency mode") || line.contains("Cannot open access to console, the root account is locked"))
         words.emergency = true;
     // Keep the first failed unit: units that depend on it fail later and are not the cause.
-    const std::string plain = without_colours(line);
-    if (!words.emergency && words.failed_unit.empty()) words.failed_unit = unit_failure(plain);
+    const std::string plain = without_cut_colour(without_colours(line));
+    if (words.emergency) return;
+    if (words.failed_unit.empty())
+        words.failed_unit = unit_failure(plain);
+    else if (words.dependent_unit.empty())
+        words.dependent_unit = unit_that_depends(plain);
 }
 
 }  // namespace

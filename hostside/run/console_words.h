@@ -17,6 +17,7 @@ struct ConsoleWords {
     std::string initrd_failure;       // the text after `Initramfs unpacking failed: `
     bool emergency = false;           // systemd waits for user input
     std::string failed_unit;          // systemd's line about the unit that failed
+    std::string dependent_unit;       // systemd's next line about a unit that depends on it
     std::string last_line;            // the last line that is not blank; empty: no output
 };
 

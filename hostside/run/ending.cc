@@ -17,7 +17,6 @@ using mounts::protocol::BootPhase;
 
 constexpr std::string_view last_phase = name(BootPhase::switch_root);
 constexpr std::string_view emergency_words = "systemd in the guest is in emergency mode and waits for a person";
-constexpr std::string_view emergency_remedy = "mend that unit, or the fstab's line (nofail), in the guest's configuration";
 
 std::string signal_name(int signal) {
     switch (signal) {
@@ -87,14 +86,28 @@ Ending of_panic(const Heard &heard, const Circumstances &m) {
     return ending;
 }
 
+std::string emergency_remedy(const ConsoleWords &words, const Circumstances &m) {
+    constexpr std::string_view mend = "mend that unit, or the fstab's line (nofail), in the guest's configuration";
+    if (words.failed_unit.empty())
+        return std::string("--append systemd.show_status=yes has systemd name it there") +
+               (m.fstab_ignored ? "" : "; a device of the fstab that is not here: --fstab no");
+    const bool absent = words.failed_unit.starts_with("Timed out waiting for device") && !m.fstab_ignored;
+    return (absent ? "--fstab no has systemd pass over the system's fstab; or " : "") + std::string(mend);
+}
+
+// The unit that failed, and the first one that waited for it.
+std::string failed_units(const ConsoleWords &words) {
+    return words.failed_unit + (words.dependent_unit.empty() ? "" : " " + words.dependent_unit);
+}
+
 Ending of_timeout(const Heard &heard, const Circumstances &m) {
     const ConsoleWords words = console_words(m.console);
     Ending ending{std::format("the time was up, {} s (--timeout); it was in: {}", m.timeout_s, how_far(heard)), "",
                   "give it more time with --timeout, if it was at work"};
     if (words.emergency) {
         ending.why = std::string(emergency_words);
-        if (!words.failed_unit.empty()) ending.why += ": " + words.failed_unit;
-        ending.remedy = emergency_remedy;
+        if (!words.failed_unit.empty()) ending.why += ": " + failed_units(words);
+        ending.remedy = emergency_remedy(words, m);
     } else if (words.last_line.empty()) {
         ending.why = "the console said nothing";
         ending.remedy = "a guest that boots says something there: is console=ttyS0 among its parameters, and is it a kernel?";
@@ -118,9 +131,10 @@ std::string check_of(const std::string &image, bool is_raw) {
 }
 
 Ending of_emergency(const Circumstances &m) {
-    const std::string unit = console_words(m.console).failed_unit;
-    return {std::string(emergency_words), unit.empty() ? "the console names no unit that failed" : unit,
-            std::string(emergency_remedy)};
+    const ConsoleWords words = console_words(m.console);
+    return {std::string(emergency_words),
+            words.failed_unit.empty() ? "the console names no unit that failed" : failed_units(words),
+            emergency_remedy(words, m)};
 }
 
 Ending of_qemu(const Heard &heard) {
@@ -162,6 +176,7 @@ void Heard::event(const RunEvent &event) {
     case RunEvent::qemu_killed: qemu_signal = event.number; break;
     case RunEvent::qemu_out_of_memory: out_of_memory = true; break;
     case RunEvent::store_lost:
+    case RunEvent::share_lost:
     case RunEvent::tpm_lost:
     case RunEvent::qemu_said: qemu_said.push_back(event.text); break;
     case RunEvent::disk_full: full_disks.push_back(event.text); break;

@@ -30,6 +30,7 @@ struct Circumstances {
     std::string console;          // the last part of the console; see printable_lines()
     std::string root_image{};     // empty: no root image
     bool root_image_raw = false;  // false: qcow2
+    bool fstab_ignored = false;   // systemd in stage 2 reads no fstab
 };
 
 struct Ending {

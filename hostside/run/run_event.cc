@@ -13,10 +13,30 @@ struct Row {
 
 // In the order of the enum.
 constexpr std::array<Row, RunEvent::exit + 1> rows{{
-    {"note"},       {"progress"},          {"started", true},      {"phase"},         {"step"},         {"waits"},
-    {"ready"},      {"fork-point"},        {"guest-exit", true},   {"stage1-failed"}, {"panic"},        {"disk-full"},
-    {"disk-error"}, {"store-lost"},        {"tpm-lost"},           {"timeout", true}, {"signal", true}, {"qemu-said"},
-    {"emergency"},  {"qemu-killed", true}, {"qemu-out-of-memory"}, {"cause"},         {"exit", true},
+    {"note"},
+    {"progress"},
+    {"started", true},
+    {"phase"},
+    {"step"},
+    {"waits"},
+    {"ready"},
+    {"fork-point"},
+    {"guest-exit", true},
+    {"stage1-failed"},
+    {"panic"},
+    {"disk-full"},
+    {"disk-error"},
+    {"store-lost"},
+    {"share-lost"},
+    {"tpm-lost"},
+    {"timeout", true},
+    {"signal", true},
+    {"qemu-said"},
+    {"emergency"},
+    {"qemu-killed", true},
+    {"qemu-out-of-memory"},
+    {"cause"},
+    {"exit", true},
 }};
 
 }  // namespace

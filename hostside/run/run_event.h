@@ -22,6 +22,7 @@ struct RunEvent {
         disk_full,           // the host had no room for this guest disk
         disk_error,          // the host could not read or write this guest disk
         store_lost,          // the server of the guest's store ended; the reason
+        share_lost,          // the server of a shared directory ended; its tag and the reason
         tpm_lost,            // the guest's TPM ended; the reason
         timeout,             // the time limit was reached; the limit in seconds
         signal,              // the launcher received a signal to end; the signal

@@ -1,58 +1,23 @@
 #include "hostside/run/supervise.h"
 
-#include <poll.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
-#include <chrono>
 #include <csignal>
-#include <format>
 #include <optional>
-#include <set>
 #include <span>
 #include <utility>
 
-#include "hostside/base/run_names.h"
 #include "hostside/base/signals.h"
-#include "hostside/base/unix_socket.h"
-#include "hostside/qemu/command.h"
-#include "hostside/qemu/events.h"
-#include "hostside/run/emergency.h"
 #include "hostside/run/guard.h"
-#include "hostside/run/oom.h"
-#include "hostside/run/port_report.h"
-#include "hostside/run/status_port.h"
+#include "hostside/run/qemu_loop.h"
 #include "hostside/run/terminal.h"
-#include "mounts/base/at.h"
-#include "mounts/base/fd.h"
 #include "mounts/base/process.h"
-#include "mounts/protocol.h"
 
 namespace hostside {
 
 namespace {
-
-using base::Fd;
-using mounts::protocol::BootPhase;
-using Clock = std::chrono::steady_clock;
-
-constexpr size_t line_limit_bytes = 4096;
-constexpr auto connect_pause = std::chrono::milliseconds(20);
-// Time for QEMU to flush its disks after SIGTERM.
-constexpr auto grace = std::chrono::seconds(3);
-// Time for a guest in emergency mode to end otherwise: with its own status, or by a reboot.
-constexpr auto emergency_patience = std::chrono::seconds(3);
-
-// A program holds the other end of standard input, as a test driver does, and may type into the guest's console.
-bool somebody_may_type() {
-    struct stat st{};
-    if (::fstat(STDIN_FILENO, &st) < 0 || (!S_ISFIFO(st.st_mode) && !S_ISSOCK(st.st_mode))) return false;
-    pollfd input{STDIN_FILENO, POLLIN, 0};
-    return ::poll(&input, 1, 0) == 0;
-}
 
 bool hangs_up_ignored() {
     struct sigaction action{};
@@ -64,283 +29,6 @@ std::span<const int> heard_signals() {
     static constexpr std::array all{SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGCONT, SIGHUP};
     return std::span(all).first(hangs_up_ignored() ? all.size() - 1 : all.size());
 }
-
-class Run {
-  public:
-    Run(const Supervision &supervision, base::Child qemu, bool interactive)
-        : supervision_(supervision), qemu_(qemu.pid), qemu_output_(std::move(qemu.output)), interactive_(interactive) {
-        if (supervision.timeout_s > 0) deadline_ = Clock::now() + std::chrono::seconds(supervision.timeout_s);
-    }
-
-    // Handles events until QEMU ends.
-    int to_the_end(const Signals &signals) {
-        for (;;) {
-            if (status_.fd() < 0 && !connected_) connect();
-            ConsoleView *const view = supervision_.view;
-            constexpr size_t served = 7;
-            std::array<pollfd, served + ConsoleServer::descriptors> polls{{{signals.fd(), POLLIN, 0},
-                                                                           {status_.fd(), POLLIN, 0},
-                                                                           {events_.fd(), POLLIN, 0},
-                                                                           {supervision_.console.fd(), POLLIN, 0},
-                                                                           {qemu_output_.get(), POLLIN, 0},
-                                                                           {view != nullptr ? view->input_fd() : -1, POLLIN, 0},
-                                                                           {news_, POLLIN, 0}}};
-            ConsoleServer *const server = supervision_.server;
-            if (server != nullptr) std::ranges::copy(server->wanted(), polls.begin() + served);
-            (void)::poll(polls.data(), served + (server != nullptr ? ConsoleServer::descriptors : 0), wait_ms());
-            if (polls[1].revents != 0) take_status();
-            if (polls[2].revents != 0) take_events();
-            if (polls[3].revents != 0) take_console();
-            if (polls[4].revents != 0) take_qemu_output();
-            if (polls[5].revents != 0) view->type();
-            if (polls[6].revents != 0) take_news();
-            if (server != nullptr) server->serve(std::span(polls).subspan(served));
-            if (view != nullptr) view->tick();
-            take_signals(signals);
-            check_companions();
-            check_emergency();
-            check_time();
-            int wait_status = 0;
-            if (::waitpid(qemu_, &wait_status, WNOHANG) == qemu_) return ended(base::exit_code(wait_status));
-        }
-    }
-
-  private:
-    void report(const RunEvent &event) const {
-        if (supervision_.report) supervision_.report(event);
-    }
-    // Only the first reason counts.
-    void conclude(int code) {
-        if (!code_) code_ = code;
-    }
-
-    // QEMU opens the status port last.
-    void connect() {
-        const auto to = [&](std::string_view name) { return connect_unix(supervision_.run_directory + "/" + std::string(name)); };
-        auto status = to(status_socket);
-        if (!status) return;
-        connected_ = true;
-        if (!supervision_.first_words.empty())
-            (void)base::write_all(status->get(), supervision_.first_words, "status port");  // the loop notices QEMU's end
-        status_ = StatusPort(std::move(*status), interactive_);
-        if (auto events = to(events_socket)) events_ = QemuEvents(std::move(*events));
-        const std::string fifo = std::format("{}/{}.in", supervision_.run_directory, typed_pipe);
-        if (supervision_.view != nullptr) supervision_.view->connect(fifo);
-        if (supervision_.server != nullptr) supervision_.server->connect(fifo);
-        report({.kind = RunEvent::started, .number = qemu_});
-    }
-
-    [[nodiscard]] int wait_ms() const {
-        constexpr long long redraw_ms = 100;
-        long long wait = connected_ ? -1 : connect_pause.count();
-        if (connected_ && supervision_.view != nullptr && supervision_.view->wants_ticks()) wait = redraw_ms;
-        for (const auto &end : {deadline_, kill_at_, lost_at_, emergency_at_}) {
-            if (!end) continue;
-            const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*end - Clock::now()).count() + 1;
-            const long long bounded = std::clamp<long long>(left, 0, 1 << 30);
-            wait = wait < 0 ? bounded : std::min(wait, bounded);
-        }
-        return static_cast<int>(wait);
-    }
-
-    void take_status() {
-        for (const auto &line : status_.receive()) switch (line.kind) {
-            case StatusLine::ready:
-                is_ready_ = true;
-                stage1_phase_.clear();
-                report({RunEvent::ready});
-                break;
-            case StatusLine::phase:
-                // switch_root is the last phase; if it fails, stage 1 reports that.
-                stage1_phase_ = line.text == name(BootPhase::switch_root) ? "" : line.text;
-                report({RunEvent::phase, line.text});
-                break;
-            case StatusLine::stage2:
-                (void)base::replace_file(std::format("{}/{}", supervision_.run_directory, stage2_times), line.text);
-                break;
-            case StatusLine::report: port_report_.take(line.text); break;
-            case StatusLine::step: report({RunEvent::step, line.text}); break;
-            case StatusLine::waits: report({RunEvent::waits, line.text, line.code}); break;
-            case StatusLine::exit:
-                conclude(std::min<int>(line.code, guest_status_limit));
-                report({.kind = RunEvent::guest_exit, .number = line.code});
-                break;
-            case StatusLine::failed:
-                conclude(stage1_failed);
-                report({RunEvent::stage1_failure, line.text});
-                if (!interactive_) end_qemu(stage1_failed);
-                break;
-            case StatusLine::fork_point: report({RunEvent::fork_point}); break;
-            case StatusLine::fresh:
-            case StatusLine::unknown: break;
-            }
-    }
-
-    void tell_nothing_to_boot() const {
-        report({RunEvent::qemu_said,
-                "the firmware found nothing to boot: the boot disk has no boot loader, or none that it trusts"});
-    }
-
-    void take_console() {
-        const std::string text = supervision_.console.take();
-        if (supervision_.view != nullptr) supervision_.view->show(text);
-        if (supervision_.server != nullptr) supervision_.server->show(text);
-        if (emergency_watch_.take(text) && !emergency_at_ && !in_emergency_) emergency_at_ = Clock::now() + emergency_patience;
-        if (interactive_ || code_ || !supervision_.console.firmware_waits()) return;
-        tell_nothing_to_boot();
-        end_qemu(qemu_failed);
-    }
-
-    // Does not end QEMU if a user is at the terminal, where the guest shows its own prompt.
-    void check_emergency() {
-        if (!emergency_at_ || Clock::now() < *emergency_at_) return;
-        emergency_at_.reset();
-        if (std::exchange(in_emergency_, true) || is_ready_ || code_) return;
-        report({RunEvent::emergency, ""});
-        if (!interactive_ && !(supervision_.terminal && somebody_may_type())) end_qemu(in_emergency);
-    }
-
-    void take_news() {
-        news_ = -1;
-        if (!supervision_.on_news()) end_qemu(launcher_error);
-    }
-
-    void take_qemu_output() {
-        constexpr size_t enough_bytes = size_t{16} << 10;
-        std::array<char, 4096> chunk;
-        const ssize_t n = ::read(qemu_output_.get(), chunk.data(), chunk.size());
-        if (n <= 0)
-            qemu_output_.reset();
-        else if (qemu_said_.size() < enough_bytes)
-            qemu_said_.append(chunk.data(), static_cast<size_t>(n));
-    }
-
-    void take_events() {
-        for (const auto &event : events_.receive()) switch (event.kind) {
-            case QemuEvent::panic:  // QEMU ends the machine by itself (qemu(1), -action)
-                panicked_ = true;
-                break;
-            case QemuEvent::power_off:
-            case QemuEvent::reset: end_ = event.kind; break;
-            case QemuEvent::disk_full:
-            case QemuEvent::disk_error:
-                if (failed_disks_.insert(event.device).second)
-                    report({event.kind == QemuEvent::disk_full ? RunEvent::disk_full : RunEvent::disk_error, event.device});
-                break;
-            case QemuEvent::port_closed:  // the command hub has its own connection
-            case QemuEvent::other: break;
-            }
-    }
-
-    void take_signals(const Signals &signals) {
-        int asked = 0;  // the last signal that asks us to end
-        while (const int signal = signals.take()) {
-            if (signal == SIGCONT && supervision_.view != nullptr) supervision_.view->resume();
-            if (signal != SIGCONT && signal != SIGCHLD) asked = signal;
-        }
-        // At a terminal, Ctrl-C is for the guest once its console is shown.
-        const bool live = supervision_.view != nullptr && supervision_.view->live();
-        if (asked == 0 || (interactive_ && !live && asked == SIGINT)) return;
-        report({.kind = RunEvent::signal, .number = asked});
-        end_qemu(128 + asked);
-    }
-
-    void tell_lost() {
-        lost_at_.reset();
-        const std::string words = lost_->last_words();
-        report({lost_->lost, lost_->name + " has ended" + (words.empty() ? words : ": " + words)});
-    }
-
-    // Companions also end when QEMU does, which we are then about to see. So wait a moment for that.
-    void check_companions() {
-        find_lost();
-        if (!lost_at_ || Clock::now() < *lost_at_) return;
-        tell_lost();
-        end_qemu(qemu_failed);
-    }
-
-    // Only the first lost companion counts.
-    void find_lost() {
-        for (const auto &companion : supervision_.companions)
-            if (companion.ended() && lost_ == nullptr) {
-                lost_ = &companion;
-                lost_at_ = Clock::now() + std::chrono::seconds(1);
-            }
-    }
-
-    void check_time() {
-        if (deadline_ && Clock::now() >= *deadline_) {
-            deadline_.reset();
-            report({.kind = RunEvent::timeout, .number = supervision_.timeout_s});
-            end_qemu(timed_out);
-        }
-        if (kill_at_ && Clock::now() >= *kill_at_) {
-            kill_at_.reset();
-            (void)::kill(qemu_, SIGKILL);
-        }
-    }
-
-    void end_qemu(int code) {
-        conclude(code);
-        (void)::kill(qemu_, SIGTERM);  // lets QEMU flush its disks
-        kill_at_ = Clock::now() + grace;
-    }
-
-    // QEMU is gone. Its last output is still in the sockets and the pipe, up to their capacity.
-    int ended(int qemu_status) {
-        constexpr int most_reads = 1024;  // limit, in case a child of QEMU holds an end open
-        const auto more = [](int fd) {
-            pollfd wait{fd, POLLIN, 0};
-            return fd >= 0 && ::poll(&wait, 1, 0) == 1;
-        };
-        for (int i = 0; i < most_reads && more(status_.fd()); ++i) take_status();
-        for (int i = 0; i < most_reads && more(events_.fd()); ++i) take_events();
-        for (int i = 0; i < most_reads && more(supervision_.console.fd()); ++i) take_console();
-        for (int i = 0; i < most_reads && more(qemu_output_.get()); ++i) take_qemu_output();
-        if (supervision_.server != nullptr) supervision_.server->finish();
-        if (code_) return *code_;
-        // A panicking kernel resets the machine. After a power-off, the panic words may be ordinary output.
-        if (panicked_ || (supervision_.console.ends_in_panic() && end_ != QemuEvent::power_off)) {
-            report({RunEvent::panic});
-            return guest_panic;
-        }
-        if (end_ != QemuEvent::other && !stage1_phase_.empty()) {
-            report({RunEvent::stage1_failure, std::format("the guest {} in its phase '{}', before stage 2",
-                                                          end_ == QemuEvent::reset ? "rebooted" : "powered off", stage1_phase_)});
-            return stage1_failed;
-        }
-        if (end_ == QemuEvent::reset && supervision_.console.nothing_to_boot()) {
-            tell_nothing_to_boot();
-            return qemu_failed;
-        }
-        if (qemu_status == 0) return 0;
-        find_lost();
-        if (lost_at_) tell_lost();
-        if (qemu_status > signal_base) {
-            report({.kind = RunEvent::qemu_killed, .number = qemu_status - signal_base});
-            if (qemu_status == signal_base + SIGKILL && killed_for_memory(qemu_)) report({RunEvent::qemu_out_of_memory});
-        }
-        for (const auto &line : LineReader(line_limit_bytes).take(qemu_said_)) report({RunEvent::qemu_said, printable(line)});
-        return qemu_failed;
-    }
-
-    const Supervision &supervision_;
-    pid_t qemu_;
-    Fd qemu_output_;
-    std::string qemu_said_;
-    bool interactive_, connected_ = false, panicked_ = false, is_ready_ = false, in_emergency_ = false;
-    EmergencyWatch emergency_watch_;
-    std::string stage1_phase_;                // the current phase of stage 1; empty: none reported, or stage 1 is done
-    QemuEvent::Kind end_ = QemuEvent::other;  // what the guest requested
-    PortReport port_report_{supervision_.run_directory};
-    StatusPort status_{Fd()};
-    QemuEvents events_{Fd()};
-    std::set<std::string> failed_disks_;
-    std::optional<int> code_;
-    int news_ = supervision_.news;
-    std::optional<Clock::time_point> deadline_, kill_at_, lost_at_, emergency_at_;
-    const Companion *lost_ = nullptr;
-};
 
 }  // namespace
 
@@ -367,7 +55,7 @@ base::Result<int> supervise(const Supervision &s) {
         guard.emplace(std::move(*made));
     }
     const bool interactive = s.view != nullptr || (s.terminal && terminal.interactive());
-    return Run(s, std::move(*child), interactive).to_the_end(signals);
+    return QemuLoop(s, std::move(*child), interactive).to_the_end(signals);
 }
 
 }  // namespace hostside

@@ -1,6 +1,8 @@
 #include "hostside/run/terminal.h"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -12,6 +14,13 @@ bool at_terminal(int fd) {
     // A terminal of another session (ENOTTY) has no foreground group that we could be outside of.
     const pid_t foreground = ::tcgetpgrp(fd);
     return foreground < 0 || foreground == ::getpgrp();
+}
+
+bool somebody_may_type() {
+    struct stat st{};
+    if (::fstat(STDIN_FILENO, &st) < 0 || (!S_ISFIFO(st.st_mode) && !S_ISSOCK(st.st_mode))) return false;
+    pollfd input{STDIN_FILENO, POLLIN, 0};
+    return ::poll(&input, 1, 0) == 0;
 }
 
 Terminal::Terminal() {

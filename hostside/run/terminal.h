@@ -12,6 +12,9 @@ namespace hostside {
 // process (termios(3), "job control").
 bool at_terminal(int fd);
 
+// A program, such as a test driver, holds the other end of standard input, so it may type into the guest's console.
+bool somebody_may_type();
+
 class Terminal {
   public:
     // Saves the state of standard input, output and error.

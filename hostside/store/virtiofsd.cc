@@ -1,11 +1,14 @@
 #include "hostside/store/virtiofsd.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <format>
@@ -24,7 +27,10 @@ using base::Result;
 namespace fs = std::filesystem;
 
 constexpr std::string_view sharing_store = "share the store over virtiofs";
-constexpr std::string_view remedy = "install virtiofsd 1.x and have it in PATH, or share the store with --store-kind 9p";
+constexpr std::string_view sharing = "share over virtiofs";
+constexpr std::string_view sandboxing = "give virtiofsd a root of its own";
+constexpr std::string_view remedy =
+    "install virtiofsd 1.x and have it in PATH, or share over 9p (--store-kind 9p, --share-kind 9p)";
 constexpr rlim_t of_its_own = 1000;  // descriptors for other purposes, with some reserve
 
 rlim_t descriptor_limit() {
@@ -42,20 +48,29 @@ rlim_t count_inodes(const std::string &path, rlim_t most) {
     return count;
 }
 
+Result<std::vector<std::string>> common_argv(const std::string &directory, int listening) {
+    auto program = find_virtiofsd();
+    if (!program) return std::unexpected(program.error());
+    return std::vector<std::string>{*program, "--shared-dir=" + directory, std::format("--fd={}", listening), "--log-level=error",
+                                    std::format("--rlimit-nofile={}", descriptor_limit())};
+}
+
 // It resolves the directory's name itself, so /proc/self/fd/N would be another directory there: pass a real path. Its own
 // sandboxes would create user namespaces with other owners; seccomp is active anyway.
 Result<std::vector<std::string>> argv_for(const std::string &directory, int listening) {
-    auto program = find_virtiofsd();
-    if (!program) return std::unexpected(program.error());
-    return std::vector<std::string>{*program,
-                                    "--shared-dir=" + directory,
-                                    std::format("--fd={}", listening),
-                                    "--sandbox=none",
-                                    "--readonly",
-                                    "--cache=always",
-                                    "--no-announce-submounts",
-                                    "--log-level=error",
-                                    std::format("--rlimit-nofile={}", descriptor_limit())};
+    auto argv = common_argv(directory, listening);
+    if (argv) argv->insert(argv->end(), {"--sandbox=none", "--readonly", "--cache=always", "--no-announce-submounts"});
+    return argv;
+}
+
+// Owners are ours outside of the daemon's user namespace, so all of the guest's are.
+std::string squashed(unsigned id) { return std::format("squash-guest:0:{}:{}", id, UINT32_MAX); }
+
+Result<CompanionProcess> start_with(Result<std::vector<std::string>> argv, int listening) {
+    if (!argv) return std::unexpected(argv.error());
+    auto child = base::start({.argv = *argv, .inherited = {listening}, .capture_output = true, .dies_with_parent = true});
+    if (!child) return std::unexpected(child.error());
+    return CompanionProcess(std::move(*child), SIGKILL);
 }
 
 }  // namespace
@@ -67,8 +82,8 @@ Result<std::string> find_virtiofsd() {
         if (told && told->status == 0 && told->output.starts_with("virtiofsd 1.")) return program;
         other = std::move(program);
     }
-    if (other.empty()) return fail(0, sharing_store, "virtiofsd", std::format("there is none: {}", remedy));
-    return fail(0, sharing_store, other, std::format("it is not virtiofsd 1.x: {}", remedy));
+    if (other.empty()) return fail(0, sharing, "virtiofsd", std::format("there is none: {}", remedy));
+    return fail(0, sharing, other, std::format("it is not virtiofsd 1.x: {}", remedy));
 }
 
 Result<> check_descriptors(const std::string &store, const std::vector<std::string> &names) {
@@ -82,6 +97,15 @@ Result<> check_descriptors(const std::string &store, const std::vector<std::stri
                                     "listings are short; raise the hard limit (ulimit -Hn), or use --store-kind 9p or erofs",
                                     limit));
     return {};
+}
+
+Result<> check_share_descriptors(const std::string &directory) {
+    const rlim_t limit = descriptor_limit();
+    if (limit == RLIM_INFINITY || of_its_own + count_inodes(directory, limit) < limit) return {};
+    return fail(0, "count files", directory,
+                std::format("there are more than virtiofsd may have descriptors ({}), and without them its listings are short; "
+                            "raise the hard limit (ulimit -Hn), or share it over 9p",
+                            limit));
 }
 
 Result<CompanionProcess> start_virtiofsd(const ViewSpec &view, const std::string &socket) {
@@ -104,11 +128,37 @@ Result<CompanionProcess> start_virtiofsd(const ViewSpec &view, const std::string
 Result<CompanionProcess> start_virtiofsd(const std::string &directory, const std::string &socket) {
     auto listening = listen_blocking(socket);
     if (!listening) return std::unexpected(listening.error());
-    auto argv = argv_for(directory, listening->get());
+    return start_with(argv_for(directory, listening->get()), listening->get());
+}
+
+Result<CompanionProcess> share_over_virtiofs(const std::string &directory, const std::string &socket, bool read_only) {
+    auto listening = listen_blocking(socket);
+    if (!listening) return std::unexpected(listening.error());
+    auto argv = common_argv(directory, listening->get());
     if (!argv) return std::unexpected(argv.error());
-    auto child = base::start({.argv = *argv, .inherited = {listening->get()}, .capture_output = true, .dies_with_parent = true});
-    if (!child) return std::unexpected(child.error());
-    return CompanionProcess(std::move(*child), SIGKILL);
+    // The host's changes are seen when a file is opened, and its attributes after a second.
+    argv->insert(argv->end(), {"--sandbox=namespace", "--cache=auto", "--xattr"});
+    if (read_only) argv->emplace_back("--readonly");
+    if (::geteuid() != 0)
+        argv->insert(argv->end(), {"--translate-uid=" + squashed(::geteuid()), "--translate-gid=" + squashed(::getegid())});
+    return start_with(std::move(argv), listening->get());
+}
+
+Result<> check_sandbox() {
+    const bool root = ::geteuid() == 0;
+    const pid_t child = ::fork();
+    if (child < 0) return fail(errno, sandboxing, "fork");
+    if (child == 0) {
+        constexpr int its_namespaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET;
+        ::_exit(::unshare(its_namespaces | (root ? 0 : CLONE_NEWUSER)) == 0 ? 0 : errno);
+    }
+    int status = 0;
+    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+    const int code = base::exit_code(status);
+    return code == 0 ? Result<>{}
+                     : fail(code, sandboxing, "namespaces",
+                            "this host lets us have none (a container, or a setting of its administrator)");
 }
 
 }  // namespace hostside

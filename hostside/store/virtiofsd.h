@@ -23,4 +23,14 @@ base::Result<CompanionProcess> start_virtiofsd(const ViewSpec &view, const std::
 // Shares a whole directory.
 base::Result<CompanionProcess> start_virtiofsd(const std::string &directory, const std::string &socket);
 
+// Shares a directory that others on the host change too, and that the guest may change unless `read_only`. The daemon's root is
+// that directory. For an ordinary user, what the guest makes is that user's, whoever makes it there.
+base::Result<CompanionProcess> share_over_virtiofs(const std::string &directory, const std::string &socket, bool read_only);
+
+// Error: this host lets the daemon have no namespaces, and so no root of its own.
+base::Result<> check_sandbox();
+
+// Error: as check_descriptors, for a directory that is shared that way.
+base::Result<> check_share_descriptors(const std::string &directory);
+
 }  // namespace hostside

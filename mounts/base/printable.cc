@@ -15,6 +15,24 @@ bool harmless(uint32_t c) {
     return c != 0x200e && c != 0x200f && (c < 0x2028 || c > 0x202e) && (c < 0x2066 || c > 0x2069);
 }
 
+// The length of a control sequence, which `text` begins with (ECMA-48, 5.3 to 5.6). 0: it is none.
+size_t control_sequence(std::string_view text) {
+    const char kind = text.size() > 1 ? text[1] : '\0';
+    if (kind < '0' || kind > '~') return 0;
+    size_t at = 2;
+    if (kind == '[') {  // parameter and intermediate bytes, then the final byte
+        while (at < text.size() && text[at] >= ' ' && text[at] < '@') ++at;
+        return at < text.size() && text[at] >= '@' && text[at] < '\x7f' ? at + 1 : at;
+    }
+    // A string until BEL or ST. An unfinished one ends with its line.
+    if (std::string_view("]PX^_").contains(kind)) {
+        at = std::min(text.find_first_of("\a\x1b\n", at), text.size());
+        if (text.substr(at).starts_with('\a')) return at + 1;
+        return text.substr(at).starts_with("\x1b\\") ? at + 2 : at;
+    }
+    return at;
+}
+
 }  // namespace
 
 std::string printable(std::string_view text) {
@@ -38,17 +56,10 @@ std::string printable_lines(std::string_view text) {
         text.remove_prefix(end);
         if (text.empty()) break;
         const char c = text.front();
-        text.remove_prefix(1);
+        const size_t sequence = c == '\x1b' ? control_sequence(text) : 0;
         if (c == '\t' || c == '\n') result += c;
-        if (c != '\x1b') continue;
-        if (!text.starts_with('[')) {
-            result += '?';
-            continue;
-        }
-        text.remove_prefix(1);
-        // A control sequence: parameter and intermediate bytes, then the final byte (ECMA-48, 5.4).
-        while (!text.empty() && text.front() >= ' ' && text.front() < '@') text.remove_prefix(1);
-        if (!text.empty() && text.front() >= '@' && text.front() < '\x7f') text.remove_prefix(1);
+        if (c == '\x1b' && sequence == 0) result += '?';
+        text.remove_prefix(std::max<size_t>(sequence, 1));
     }
     return result;
 }

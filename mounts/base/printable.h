@@ -10,7 +10,7 @@ namespace base {
 // byte or character becomes '?'. Pure.
 std::string printable(std::string_view text);
 
-// For a log: keeps newlines and tabs, and drops colors and cursor movements (ECMA-48 control sequences) so that the rest stays
+// For a log: keeps newlines and tabs, and drops colors, cursor movements and titles (ECMA-48 control sequences) so that the rest stays
 // readable. Treats everything else as above.
 std::string printable_lines(std::string_view text);
 

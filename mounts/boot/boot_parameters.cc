@@ -107,6 +107,16 @@ Result<> parse_share(BootParameters &out, const std::string &value) {
     return {};
 }
 
+Result<> parse_virtiofs_tags(BootParameters &out, const std::string &value) {
+    out.virtiofs_tags.clear();
+    for (auto part : std::views::split(value, ',')) {
+        const std::string_view tag(part);
+        if (tag.empty()) return bad_value(protocol::virtiofs_parameter, value, "mount tags, separated by commas");
+        out.virtiofs_tags.emplace_back(tag);
+    }
+    return {};
+}
+
 // The options of unionfs(8) that an administrator may set; stage 1 sets the layers and the mount point.
 Result<> parse_union_options(BootParameters &out, const std::string &value) {
     constexpr std::array<std::string_view, 5> known{"mode", "io_uring", "max_files", "stale_readers", "volatile"};
@@ -176,6 +186,7 @@ const std::map<std::string_view, Parser> &parsers() {
          one_of(protocol::snapshot_parameter, &B::snapshot,
                 {{"before-stage-2", SnapshotPoint::before_stage_2}, {"ready", SnapshotPoint::ready}})},
         {protocol::share_parameter, parse_share},
+        {protocol::virtiofs_parameter, parse_virtiofs_tags},
         {protocol::fresh_disk_parameter, text(&B::fresh_disk)},
         {protocol::device_timeout_parameter, parse_timeout},
         {protocol::break_parameter, parse_break},

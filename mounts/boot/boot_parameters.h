@@ -46,8 +46,9 @@ struct BootParameters {
     std::string union_options;  // of unionfs(8), comma-separated; they imply the fuse engine
     bool union_trace = false;   // record which store paths are used; implies the fuse engine
     std::vector<Share> shares;
-    std::string fresh_disk;     // serial of a disk that, says the launcher, was never written to; empty: none
-    int device_timeout_s = 20;  // NixOS's stage 1 tries 20 times, once a second
+    std::vector<std::string> virtiofs_tags;  // mount tags that the host offers over virtiofs and not over 9p
+    std::string fresh_disk;                  // serial of a disk that, says the launcher, was never written to; empty: none
+    int device_timeout_s = 20;               // NixOS's stage 1 tries 20 times, once a second
     RegisterMode registration = RegisterMode::automatic;
     AgentMode agent = AgentMode::on;
     SnapshotPoint snapshot = SnapshotPoint::none;  // where the launcher saves the machine, to have copies of it

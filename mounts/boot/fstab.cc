@@ -3,6 +3,7 @@
 #include <libmount/libmount.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <format>
 #include <memory>
@@ -185,6 +186,21 @@ void replace_store(std::vector<FileSystem> &table, StoreKind kind, uint32_t msiz
     store->source = kind == StoreKind::erofs ? std::format("serial={}", protocol::store_disk_serial) : protocol::store_tag;
 }
 
+// The host offers this share over virtiofs. The options that only 9p has would be errors there
+// (Documentation/filesystems/9p.rst).
+void mount_over_virtiofs(FileSystem &fs) {
+    constexpr std::array<std::string_view, 10> nine_ps{
+        "trans=", "version=", "msize=", "cache=", "access=", "aname=", "uname=", "debug=", "posixacl", "cachetag="};
+    fs.type = "virtiofs";
+    std::string kept;
+    for (auto part : std::views::split(fs.options, ',')) {
+        const std::string_view option(part);
+        if (std::ranges::none_of(nine_ps, [&](std::string_view one) { return option.starts_with(one); }))
+            add_option(kept, option);
+    }
+    fs.options = std::move(kept);
+}
+
 }  // namespace
 
 Result<Fstab> parse_fstab(const std::string &text, const std::string &name) {
@@ -271,6 +287,8 @@ Result<std::vector<FileSystem>> apply_parameters(std::vector<FileSystem> table, 
         else
             table.push_back(std::move(fs));
     }
+    for (FileSystem &fs : table)
+        if (fs.type == "9p" && std::ranges::contains(parameters.virtiofs_tags, fs.source)) mount_over_virtiofs(fs);
     return in_mount_order(std::move(table));
 }
 

@@ -1,6 +1,7 @@
 #include "mounts/boot/plan.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <format>
 
@@ -78,14 +79,50 @@ void leave_for_later(Phase &mounts_phase, SwitchRoot &last) {
     });
 }
 
-// Before the first of them, or as late as can be.
-void add_fork_point(std::vector<Phase> &phases) {
+bool lies_at_or_below(std::string_view path, std::string_view directory) {
+    return path.starts_with(directory) && (path.size() == directory.size() || path[directory.size()] == '/');
+}
+
+// Whether the later phases are the same without these mounts: the mounts hide nothing that those phases make, and the
+// registration is in none of them.
+bool are_apart(const std::vector<Step> &mounts, const PlanInput &input) {
+    constexpr std::array<std::string_view, 8> made_later{"/etc", "/proc", "/sys", "/dev", "/run", "/tmp", "/boot", "/nix/var"};
+    if (!input.parameters.reginfo.empty()) return false;
+    return std::ranges::none_of(mounts, [&](const Step &step) {
+        const auto *mount = std::get_if<Mount>(&step);
+        if (mount == nullptr) return false;
+        const std::string target = input.target_root + "/";
+        const std::string_view in_root =
+            mount->target.starts_with(target) ? std::string_view(mount->target).substr(target.size() - 1) : "/";
+        return lies_at_or_below(in_root, "/nix/var") ||
+               std::ranges::any_of(made_later, [&](auto made) { return in_root == "/" || lies_at_or_below(made, in_root); });
+    });
+}
+
+// Before the first share, or as late as can be. What needs no share is done before, because each fork would do it again.
+void add_fork_point(std::vector<Phase> &phases, const PlanInput &input) {
+    auto &mounts = std::ranges::find(phases, protocol::BootPhase::mounts, &Phase::phase)->steps;
+    const auto first = std::ranges::find_if(mounts, is_share);
+    if (first == mounts.end()) {
+        phases.back().steps.insert(phases.back().steps.begin(), WaitForFork{});
+        return;
+    }
+    Phase late{protocol::BootPhase::mounts, {WaitForFork{}}};
+    late.steps.insert(late.steps.end(), first, mounts.end());
+    if (!are_apart(late.steps, input)) {
+        mounts.insert(first, WaitForFork{});
+        return;
+    }
+    mounts.erase(first, mounts.end());
     for (auto &phase : phases)
-        if (const auto first = std::ranges::find_if(phase.steps, is_share); first != phase.steps.end()) {
-            phase.steps.insert(first, WaitForFork{});
-            return;
-        }
-    phases.back().steps.insert(phases.back().steps.begin(), WaitForFork{});
+        for (auto step = phase.steps.begin(); step != phase.steps.end();)
+            if (std::holds_alternative<CheckInit>(*step)) {
+                late.steps.push_back(std::move(*step));
+                step = phase.steps.erase(step);
+            } else {
+                ++step;
+            }
+    phases.insert(phases.end() - 1, std::move(late));
 }
 
 }  // namespace
@@ -191,7 +228,7 @@ base::Result<std::vector<Phase>> plan_boot(const PlanInput &input) {
     const auto mounts_phase = std::ranges::find(phases, protocol::BootPhase::mounts, &Phase::phase);
     if (input.parameters.snapshot == SnapshotPoint::ready) leave_for_later(*mounts_phase, last);
     phases.push_back({protocol::BootPhase::switch_root, {std::move(last)}});
-    if (input.parameters.snapshot == SnapshotPoint::before_stage_2) add_fork_point(phases);
+    if (input.parameters.snapshot == SnapshotPoint::before_stage_2) add_fork_point(phases, input);
     return phases;
 }
 

@@ -66,7 +66,7 @@ class Agent {
 
   private:
     void say_hello() {
-        out_.append(std::string(mounts::exec::resync_bytes, '\0'));
+        out_.tail().append(mounts::exec::resync_bytes, '\0');
         append_frame(out_.tail(), FrameType::hello, 0, nonce_);
     }
 

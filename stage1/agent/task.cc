@@ -168,6 +168,7 @@ int do_task(const std::string &task) {
     const std::string verb = task.substr(0, blank), rest = blank == std::string::npos ? "" : task.substr(blank + 1);
     if (verb == "power-off") return power_off();
     if (verb == "answer") return 0;
+    if (verb == "sync") return ::sync(), 0;
     if (verb == "wait-for") return wait_for(rest);
     if (verb == "store-new") return tell(nixdb::registration_of_new_paths("/"));
     if (verb == "store-rollback") return tell(ask_for_rollback("/"));

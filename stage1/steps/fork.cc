@@ -10,12 +10,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
-#include <filesystem>
 
 #include "mounts/base/at.h"
 #include "mounts/devices/mount_file_system.h"
@@ -67,9 +67,11 @@ Result<> cover(const char *path, const char *with, const std::string &text) {
     return ::mount(with, path, nullptr, MS_BIND, nullptr) == 0 ? Result<>() : fail(errno, "mount", path);
 }
 
+constexpr size_t address_bytes = 6;
+
 // "52:54:00:12:34:56"
 bool read_address(const std::string &text, sockaddr &address) {
-    std::array<unsigned, 6> bytes{};
+    std::array<unsigned, address_bytes> bytes{};
     if (std::sscanf(text.c_str(), "%x:%x:%x:%x:%x:%x", &bytes[0], &bytes[1], &bytes[2], &bytes[3], &bytes[4], &bytes[5]) != 6)
         return false;
     address.sa_family = ARPHRD_ETHER;
@@ -77,22 +79,33 @@ bool read_address(const std::string &text, sockaddr &address) {
     return true;
 }
 
-// This works on a card that is up, because virtio_net has IFF_LIVE_ADDR_CHANGE.
+Result<> give_address(int socket, ifreq card, const ForkNews &news) {
+    if (::ioctl(socket, SIOCGIFHWADDR, &card) < 0 || card.ifr_hwaddr.sa_family != ARPHRD_ETHER) return {};
+    for (const auto &[before, after] : news.cards) {
+        sockaddr old{}, own{};
+        if (!read_address(before, old) || !read_address(after, own)) return fail(0, "read address", after);
+        if (!std::equal(old.sa_data, old.sa_data + address_bytes, card.ifr_hwaddr.sa_data)) continue;
+        card.ifr_hwaddr = own;
+        return ::ioctl(socket, SIOCSIFHWADDR, &card) == 0 ? Result<>() : fail(errno, "give an address to", card.ifr_name);
+    }
+    return {};
+}
+
+// This works on a card that is up, because virtio_net has IFF_LIVE_ADDR_CHANGE. The kernel numbers interfaces from 1. Asking for
+// one number after the other is much less work for an emulated machine than reading /sys, because little code is emulated.
 Result<> give_addresses(const ForkNews &news) {
-    std::error_code error;
+    constexpr int largest_gap = 64;
     const base::Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    for (const auto &card : std::filesystem::directory_iterator("/sys/class/net", error)) {
-        auto has = base::read_file(card.path() / "address", 64);
-        while (has && has->ends_with('\n')) has->pop_back();
-        for (const auto &[before, after] : news.cards) {
-            if (!has || *has != before) continue;
-            const std::string name = card.path().filename();
-            ifreq request{};
-            name.copy(request.ifr_name, IFNAMSIZ - 1);
-            if (!read_address(after, request.ifr_hwaddr) || ::ioctl(socket.get(), SIOCSIFHWADDR, &request) < 0)
-                return fail(errno, "give an address to", name);
-            break;
+    for (int index = 1, missing = 0; missing < largest_gap; ++index) {
+        ifreq card{};
+        card.ifr_ifindex = index;
+        if (::ioctl(socket.get(), SIOCGIFNAME, &card) < 0) {
+            if (errno != ENODEV) return {};  // a kernel without a network
+            ++missing;
+            continue;
         }
+        missing = 0;
+        if (auto given = give_address(socket.get(), card, news); !given) return given;
     }
     return {};
 }
@@ -111,7 +124,10 @@ Result<> become_fork(const std::string &text) {
     return give_addresses(*news);
 }
 
-Result<> wait_to_be_forked() { return wait_for_fork().and_then(become_fork); }
+Result<> wait_to_be_forked() {
+    ::sync();  // otherwise each fork would write the same again
+    return wait_for_fork().and_then(become_fork);
+}
 
 Result<> mount_late(const std::vector<mounts::Mount> &mounts) {
     for (const auto &mount : mounts) {

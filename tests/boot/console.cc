@@ -39,7 +39,7 @@ bool Console::ended() {
 }
 
 void Console::wait_for(const std::string &text) {
-    constexpr int timeout_s = 120;
+    constexpr int timeout_s = 240;
     const bool came = terminal_.wait_for(text, timeout_s, [this] { return ended(); });
     INFO("waiting for: " << text << "\n" << terminal_.said());
     REQUIRE(came);

@@ -4,9 +4,12 @@
 #include <filesystem>
 #include <fstream>
 
+#include "hostside/host/qcow2.h"
+#include "hostside/host/qcow2_overlay.h"
 #include "mounts/base/at.h"
 #include "mounts/base/process.h"
 #include "tests/boot/machine.h"
+#include "tests/support/disk.h"
 
 namespace {
 
@@ -132,6 +135,32 @@ TEST_CASE("x-nixos.autoresize grows the root to an image that became larger") {
     const Boot grown =
         machine.boot({.script = "test $(stat -f -c %b /) -gt 600000", .parameters = {"rootflags=x-nixos.autoresize"}});
     CHECK(grown.exit_code == 0);
+}
+
+TEST_CASE("an image over another one, made without qemu-img, is the same to QEMU as qemu-img's own") {
+    const support::ScratchDirectory scratch;
+    const std::string below = scratch.path("below.qcow2"), ours = scratch.path("ours.qcow2"),
+                      theirs = scratch.path("theirs.qcow2");
+    // More than one entry of a first-level table covers, and no whole number of clusters.
+    constexpr uint64_t size_bytes = (uint64_t{3000} << 20) + 512;
+    boot_test::must_run({"qemu-img", "create", "-q", "-f", "qcow2", below, std::to_string(size_bytes)});
+    boot_test::must_run({"qemu-io", "-c", "write -P 0x61 2900M 1M", below});
+    boot_test::must_run({"qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", below, theirs});
+    REQUIRE(base::replace_file(ours, hostside::qcow2_overlay(below, "qcow2", hostside::qcow2_size_bytes(below))));
+    const auto info = [](const std::string &image) {
+        const std::string text = boot_test::must_run({"qemu-img", "info", image});
+        return text.substr(text.find("file format"), text.find("disk size") - text.find("file format")) +
+               text.substr(text.find("backing file"), text.find("Format specific") - text.find("backing file"));
+    };
+    CHECK(info(ours) == info(theirs));
+    CHECK_THAT(info(ours), ContainsSubstring(below) && ContainsSubstring("backing file format: qcow2"));
+    CHECK_THAT(boot_test::must_run({"qemu-img", "compare", ours, below}), ContainsSubstring("Images are identical"));
+    boot_test::must_run({"qemu-io", "-c", "write -P 0x62 2901000000 70000", "-c", "write -P 0x63 0 512", "-c",
+                         "read -P 0x61 2900M 1000", "-c", "read -P 0x62 2901000000 70000", ours});
+    CHECK_THAT(boot_test::must_run({"qemu-img", "check", ours}), ContainsSubstring("No errors were found on the image"));
+    CHECK(hostside::qcow2_overlay("", "qcow2", size_bytes).empty());
+    CHECK(hostside::qcow2_overlay(below, "raw", 0).empty());
+    CHECK(hostside::qcow2_overlay("/" + std::string(1024, 'x'), "qcow2", size_bytes).empty());
 }
 
 }  // namespace

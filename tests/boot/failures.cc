@@ -282,7 +282,20 @@ TEST_CASE("a system that ends in emergency mode is told at once, with the unit t
     check_words(machine.boot(setup), 125,
                 {"systemd in the guest is in emergency mode and waits for a person", "why: Failed to mount data.mount - /data.",
                  "do: mend that unit, or the fstab's line (nofail), in the guest's configuration"});
+    // The /boot of the system's own fstab. systemd writes its status lines over one another, and would wait 90 s.
+    fs::remove_all(units + "/local-fs.target.d");
+    const std::string device = "dev-disk-by\\x2duuid-12CE\\x2dA600.device";
+    fs::create_directories(units + "/" + device + ".d");
+    std::ofstream(units + "/" + device + ".d/soon.conf") << "[Unit]\nJobRunningTimeoutSec=10s\n";
+    boot_test::Setup reads = setup;
+    reads.arguments.insert(reads.arguments.end(), {"--fstab", "yes"});
+    reads.parameters = {"systemd.show_status=yes"};
+    check_words(machine.boot(reads), 125,
+                {"why: Timed out waiting for device ", "/dev/disk/by-uuid/12CE-A600. Dependency failed for boot.mount - /boot.",
+                 "do: --fstab no has systemd pass over the system's fstab; or mend that unit"});
     // A person at the terminal keeps the guest's prompt.
+    fs::create_directories(units + "/local-fs.target.d");
+    std::ofstream(units + "/local-fs.target.d/data.conf") << "[Unit]\nRequires=data.mount\n";
     boot_test::Console console(machine, setup);
     console.wait_for("the guest's systemd is in emergency mode and waits for a person");
     console.type("\x01x");

@@ -117,6 +117,7 @@ lib.mapAttrs (_: module: { module = systemd module; }) all // {
   refused-vlan = { needs = [ "vlans" ]; module = systemd (virtual { vlans = [ 0 ]; }); };
   # Of qemu-vm.nix of 2026.
   accelerated = { needs = [ "qemu.forceAccel" "qemu.enableSharedMemory" ]; module = systemd (virtual { qemu.forceAccel = true; qemu.enableSharedMemory = true; memorySize = 512; }); };
+  memory-for-virtiofs = { needs = [ "qemu.enableSharedMemory" ]; module = systemd { imports = [ ./newer/virtiofs/virtualisation/qemu-vm.nix ]; }; };
   credentials = { needs = [ "credentials" ]; module = systemd (virtual { credentials."a,b".source = "./pass word"; }); };
   disks-with-a-serial = { needs = [ "nixStore9pCache" ]; module = systemd (virtual { emptyDiskImages = [ 20 { size = 40; driveConfig.deviceExtraOpts.serial = "data"; } ]; }); };
   refused-cache = { needs = [ "nixStore9pCache" ]; module = systemd (virtual { nixStore9pCache = "none"; }); };

@@ -103,6 +103,35 @@ TEST_CASE("a whiteout of a lower that is an attribute hides its name, where its 
     CHECK(fs::exists(stack.root() / "plain/hidden"));  // overlayfs lists it too, but can't look it up
 }
 
+TEST_CASE("what an overlayfs keeps of a mark in an old upper is shown as that mark, and goes to the copy") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    const std::string mode = GENERATE("store", "throughput");
+    Mounted stack(mode);
+    const fs::path kernel = stack.base() / "kernel", old = stack.base() / "old", old_work = stack.base() / "old-work";
+    for (const fs::path &path : {kernel, old, old_work}) fs::create_directories(path);
+    write_file(stack.lower() / "file", "text");
+    const std::string overlay =
+        std::format("lowerdir={},upperdir={},workdir={}", stack.lower().string(), old.string(), old_work.string());
+    REQUIRE(::mount("overlay", kernel.c_str(), "overlay", 0, overlay.c_str()) == 0);
+    mark(kernel / "file", "note", "of an overlayfs above");
+    REQUIRE(::umount2(kernel.c_str(), 0) == 0);
+    const auto note = [](const fs::path &path, const char *name) {
+        std::string value(64, '\0');
+        const ssize_t n = ::getxattr(path.c_str(), name, value.data(), value.size());
+        return n < 0 ? std::string() : value.substr(0, static_cast<size_t>(n));
+    };
+    REQUIRE(note(old / "file", "trusted.overlay.overlay.note") == "of an overlayfs above");
+    {
+        const Ours ours(stack.root(), std::format("lowerdir={}:{},upperdir={},workdir={}", old.string(), stack.lower().string(),
+                                                  stack.upper().string(), stack.work().string()));
+        CHECK(note(stack.root() / "file", "trusted.overlay.note") == "of an overlayfs above");
+        CHECK(::chmod((stack.root() / "file").c_str(), 0600) == 0);
+        CHECK(note(stack.root() / "file", "trusted.overlay.note") == "of an overlayfs above");
+        CHECK(note(stack.root() / "file", "trusted.overlay.overlay.note").empty());
+    }
+    CHECK(note(stack.upper() / "file", "trusted.overlay.overlay.note") == "of an overlayfs above");
+}
+
 TEST_CASE("an old upper as a lower shows what its union showed: moved, opaque and removed") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
     Mounted stack("store");

@@ -148,6 +148,24 @@ TEST_CASE("attributes of the classes security and trusted are kept over a copy-u
     });
 }
 
+TEST_CASE("attributes that are named like the union's own marks are the caller's, and mark nothing") {
+    same([] {
+        std::string text;
+        for (const char *path : {"directory", "file"}) {
+            text += result(::chmod(path, 0711));
+            text += " " + result(::setxattr(path, "trusted.overlay.opaque", "y", 1, XATTR_CREATE));
+            text += " " + result(::setxattr(path, "trusted.overlay.opaque", "y", 1, XATTR_CREATE));
+            text += " " + result(::setxattr(path, "trusted.overlay.redirect", "/many", 5, 0));
+            text += " " + result(::setxattr(path, "trusted.overlay.overlay.x", "twice", 5, 0));
+            text += " " + attribute(path, "trusted.overlay.opaque") + " " + attribute(path, "trusted.overlay.overlay.x");
+            text += " " + attribute(path, "trusted.overlay.unionfs.ino");
+            text += " " + result(::removexattr(path, "trusted.overlay.overlay.x"));
+            text += " " + result(::removexattr(path, "trusted.overlay.overlay.x")) + "\n";
+        }
+        return text + result(::access("directory/a", F_OK)) + result(::access("directory/name-1", F_OK));
+    });
+}
+
 TEST_CASE("a program that runs can't be written, and is replaced under whoever runs it") {
     same([] {
         namespace fs = std::filesystem;

@@ -31,7 +31,7 @@ struct User {
 };
 constexpr std::array<User, 4> callers{{{0, 0, 0}, {1000, 1000, 50}, {1001, 1001, 50}, {1002, 1002, 1002}}};
 constexpr std::array<std::pair<uid_t, gid_t>, 4> owners{{{0, 0}, {1000, 1000}, {1000, 50}, {0, 1002}}};
-constexpr std::array<mode_t, 6> modes{04777, 02777, 02767, 06777, 06766, 0777};
+constexpr std::array<mode_t, 11> modes{04777, 02777, 02767, 06777, 06766, 0777, 04766, 04775, 02775, 06755, 07775};
 
 struct Operation {
     const char *name;
@@ -53,6 +53,15 @@ const std::vector<Operation> operations{
     {"O_TRUNC", [](const char *path) { with(path, O_WRONLY | O_TRUNC, [](int) {}); }},
     {"fallocate", [](const char *path) { allocate(path, 0); }},
     {"fallocate keep", [](const char *path) { allocate(path, FALLOC_FL_KEEP_SIZE); }},
+    {"fallocate hole", [](const char *path) { allocate(path, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE); }},
+    {"splice",
+     [](const char *path) {
+         std::array<int, 2> ends{};
+         if (::pipe2(ends.data(), O_CLOEXEC) < 0) return;
+         const Fd out_of(ends[0]), into(ends[1]);
+         (void)!::write(into.get(), "x", 1);
+         with(path, O_WRONLY, [&](int fd) { (void)::splice(out_of.get(), nullptr, fd, nullptr, 1, 0); });
+     }},
     {"copy_file_range",
      [](const char *path) {
          with("directory/a", O_RDONLY,

@@ -2,6 +2,8 @@
 
 #include <catch_amalgamated.hpp>
 
+#include "mounts/boot/fstab.h"
+
 using mounts::boot_parameters;
 using mounts::parse_command_line;
 
@@ -109,4 +111,24 @@ TEST_CASE("a share at a place that it would hide, or that would hide it, is refu
     REQUIRE(parameters.has_value());
     CHECK(parameters->shares[0].target == "/run/a");
     CHECK(parameters->shares[1].target == "/device");
+}
+
+TEST_CASE("a share that comes over virtiofs is mounted without 9p's options, and the others stay as they are") {
+    const auto parameters = mounts::boot_parameters(mounts::parse_command_line(
+        "stage1.share=data:/mnt/data:ro,msize=4096 stage1.share=old:/mnt/old stage1.virtiofs=xchg,data"));
+    REQUIRE(parameters);
+    auto table = mounts::parse_fstab(mounts::default_fstab(131072), "built-in");
+    REQUIRE(table);
+    const auto applied = mounts::apply_parameters(std::move(table->file_systems), *parameters, 131072);
+    REQUIRE(applied);
+    std::string told;
+    for (const auto &fs : *applied)
+        if (fs.source == "xchg" || fs.source == "shared" || fs.source == "data" || fs.source == "old")
+            told += fs.source + " " + fs.type + " " + fs.options + "\n";
+    CHECK(told ==
+          "data virtiofs rw,ro\n"
+          "old 9p rw,trans=virtio,version=9p2000.L,cache=mmap,msize=131072\n"
+          "shared 9p rw,trans=virtio,version=9p2000.L,cache=mmap,msize=131072\n"
+          "xchg virtiofs rw\n");
+    CHECK(refused("stage1.virtiofs=a,,b") == "kernel parameter 'stage1.virtiofs=a,,b': expected mount tags, separated by commas");
 }

@@ -197,6 +197,26 @@ TEST_CASE("runvm report --compare --cpu is a gate, and refuses a report that has
     CHECK_THAT(status(a, b, "9").second,
                ContainsSubstring("b.json is slower than ") && ContainsSubstring("by 10.0 %, more than 9 %"));
     CHECK(status(b, a, "0").first == 0);
+    // Of one phase alone.
+    const auto two_phases = [&](const char *name, int first, int second) {
+        std::ofstream(scratch.path(name)) << std::format(
+            R"({{"steps": [{{"phase": "p", "step": "s", "text": "t", "start_us": 1, "end_us": 2, "cpu_ns": {}}},
+                {{"phase": "q", "step": "s", "text": "u", "start_us": 2, "end_us": 3, "cpu_ns": {}}}]}})",
+            first, second);
+        return scratch.path(name);
+    };
+    const std::string c = two_phases("c.json", 1000, 1000), d = two_phases("d.json", 1000, 1001);
+    const auto of_phase = [&](const std::string &phase) {
+        const auto exit = base::run(
+            {.argv = {runvm, "report", "--compare", c, d, "--cpu", "--limit", "0", "--phase", phase}, .capture_output = true});
+        REQUIRE(exit);
+        return std::pair{exit->status, exit->output};
+    };
+    CHECK(of_phase("p") == std::pair{0, std::string("           A            B   difference  nanoseconds of the processor\n"
+                                                    "        1000         1000           +0  p: t\n"
+                                                    "        1000         1000           +0  all of these phases\n")});
+    CHECK(of_phase("q").first == 1);
+    CHECK(of_phase("r") == std::pair{124, "runvm: compare '" + c + "': it has no phase 'r'\n"});
     CHECK(status(a, old, "0").first == 124);
     CHECK_THAT(status(a, old, "0").second, ContainsSubstring("it has no processor time: an older stage 1 wrote it"));
 }

@@ -108,7 +108,7 @@ to continue bootup.
 )"});
     CHECK(emergency.why ==
           "systemd in the guest is in emergency mode and waits for a person: Timed out waiting for device "
-          "/dev/disk/by-label/data.");
+          "/dev/disk/by-label/data. Dependency failed for /data.");
 }
 
 TEST_CASE("the unit that led to emergency mode is named, whether systemd writes in colour or to the kernel's log") {
@@ -120,10 +120,43 @@ TEST_CASE("the unit that led to emergency mode is named, whether systemd writes 
     // As systemd prints them on a serial line.
     CHECK(why("[\x1b[0;1;31mFAILED\x1b[0m] Failed to mount \x1b[0;1;39mdata.mount\x1b[0m - /data.\n"
               "[\x1b[0;1;38;5;185mDEPEND\x1b[0m] Dependency failed for \x1b[0;1;39mlocal-fs.target\x1b[0m.") ==
-          ": Failed to mount data.mount - /data.");
+          ": Failed to mount data.mount - /data. Dependency failed for local-fs.target.");
     CHECK(why("[   12.479145] systemd[1]: Failed to mount data.mount - /data.") == ": Failed to mount data.mount - /data.");
     CHECK(why("[    6.270042] systemd[1]: Failed to find module 'autofs4'").empty());
     CHECK(why("?[?[31").empty());
+}
+
+TEST_CASE(
+    "a device of the fstab that never comes is named with the unit that waited for it, and so is the option that passes it "
+    "over") {
+    // As systemd 252 wrote it to a serial line. It shortens a name in the middle of its colour.
+    const std::string console = base::printable_lines(
+        "[    \x1b[0;31m*\x1b[0;1;31m*\x1b[0m] Job dev-disk-by\\x2duuid-12CE\\x2dA60\xe2\x80\xa6tart running (1min 30s / 1min "
+        "30s)\r\r\n"
+        "\x1bM\r\x1b[K[\x1b[0;1;31m TIME \x1b[0m] Timed out waiting for device \x1b[0;1;\xe2\x80\xa6[0m - "
+        "/dev/disk/by-uuid/12CE-A600.\r\r\n"
+        "\x1b[K[\x1b[0;1;38;5;185mDEPEND\x1b[0m] Dependency failed for \x1b[0;1;39mboot.mount\x1b[0m - /boot.\r\r\n"
+        "[\x1b[0;1;38;5;185mDEPEND\x1b[0m] Dependency failed for \x1b[0;1;39mloca\xe2\x80\xa6s.target\x1b[0m - Local File "
+        "Systems.\r\r\n"
+        "You are in emergency mode. After logging in, type \"journalctl -xb\" to view\r\n");
+    const Heard all = heard({{RunEvent::phase, "switch_root"}, {RunEvent::emergency, ""}});
+    const Ending read = ending_of(all, {.exit_code = 125, .console = console});
+    CHECK(read.why ==
+          "Timed out waiting for device \u2026 - /dev/disk/by-uuid/12CE-A600. Dependency failed for boot.mount - /boot.");
+    CHECK(read.remedy ==
+          "--fstab no has systemd pass over the system's fstab; or mend that unit, or the fstab's line (nofail), in the "
+          "guest's configuration");
+    // Nothing reads the table, so it is another unit's.
+    CHECK(ending_of(all, {.exit_code = 125, .console = console, .fstab_ignored = true}).remedy ==
+          "mend that unit, or the fstab's line (nofail), in the guest's configuration");
+    const Ending timeout = ending_of(heard({{RunEvent::phase, "switch_root"}}), {.exit_code = 122, .console = console});
+    CHECK(timeout.why.ends_with("Dependency failed for boot.mount - /boot."));
+    CHECK(timeout.remedy.starts_with("--fstab no "));
+    // Without systemd's status lines the unit is in its journal alone.
+    const Ending silent = ending_of(all, {.exit_code = 125, .console = "You are in emergency mode.\n"});
+    CHECK(silent.why == "the console names no unit that failed");
+    CHECK(silent.remedy ==
+          "--append systemd.show_status=yes has systemd name it there; a device of the fstab that is not here: --fstab no");
 }
 
 TEST_CASE("a QEMU that was killed names the signal, and the OOM killer where the kernel's log does") {

@@ -71,7 +71,7 @@ class Scene {
     [[nodiscard]] std::vector<std::string> command(const std::vector<std::string> &arguments, bool whole = true) const {
         std::vector<std::string> argv = before;
         argv.push_back((fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "runvm").string());
-        argv.emplace_back("run");
+        if (whole || arguments.empty() || arguments[0] != "check") argv.emplace_back("run");
         if (whole)
             argv.insert(argv.end(), {"--accel", "tcg", "--store", at("store"), "--kernel", at("kernel"), "--initrd", at("initrd"),
                                      "--disk-image", ""});
@@ -172,6 +172,37 @@ TEST_CASE("KVM that opens but runs no guest is not used, and QEMU's word on it i
           "runvm: proving KVM with a guest, once, for up to 10 s\n"
           "runvm: emulation (TCG), much slower than KVM: /dev/kvm opens, but QEMU ended: qemu: ioctl(KVM_CREATE_VM) failed: 16 "
           "Device or resource busy; is another hypervisor using it, or nested virtualisation off?\n");
+}
+
+TEST_CASE("check --kvm says kvm where a guest comes up, once for a boot of the host, and elsewhere why not") {
+    needs_root();
+    Scene scene;
+    const auto checked = [&](const std::string &kernel, int status) {
+        return scene.said({"check", "--kvm", scene.at(kernel)}, status, false);
+    };
+    scene.before = with_dev("true");
+    CHECK(checked("kernel", 1) ==
+          "runvm: no KVM: /dev/kvm is not there: load kvm_intel or kvm_amd, enable virtualisation in the firmware, or pass the "
+          "device into the container\n");
+    scene.before = with_dev("mknod -m 666 /dev/kvm c 1 3");
+    CHECK(checked("none", 124) == "runvm: read 'S/none': No such file or directory\n");
+    // The words of a Debian kernel (6.12) without a root; a guest that runs does not end by itself.
+    script(
+        scene.at("bin/qemu-system-x86_64"),
+        version_10 + "case \"$*\" in *'-accel kvm'*'-kernel " + scene.at("kernel") + "'*) echo run >>" + scene.at("runs") +
+            "; echo '[    1.2] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)'; exec sleep 60;; "
+            "*'-accel kvm'*) echo 'KVM: entry failed, hardware error 0x0'; exit 1;; esac");
+    CHECK(checked("kernel", 0) == "kvm\n");
+    CHECK(checked("kernel", 0) == "kvm\n");
+    CHECK(base::read_file(scene.at("runs")).value_or("") == "run\n");
+    // Another kernel has a verdict of its own, which is remembered too.
+    std::ofstream(scene.at("other")) << "\x7f" << "ELF other";
+    constexpr auto failed =
+        "runvm: no KVM: /dev/kvm opens, but QEMU ended: KVM: entry failed, hardware error 0x0; is another hypervisor using it, "
+        "or "
+        "nested virtualisation off?\n";
+    CHECK(checked("other", 1) == failed);
+    CHECK(checked("other", 1) == failed);
 }
 
 TEST_CASE("a port that is taken, and by whom") {

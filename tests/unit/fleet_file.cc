@@ -2,10 +2,16 @@
 #include "hostside/fleet/fleet_file.h"
 
 #include <catch_amalgamated.hpp>
+#include <filesystem>
 #include <format>
 #include <fstream>
 
 #include "hostside/description/description.h"
+#include "hostside/fleet/group_place.h"
+#include "hostside/fleet/nix_expression.h"
+#include "hostside/fleet/schedule.h"
+#include "hostside/snapshot/place.h"
+#include "mounts/base/at.h"
 #include "tests/support/disk.h"
 
 namespace {
@@ -75,6 +81,51 @@ TEST_CASE("a machine of a fleet that names no disk has one among its results") {
     CHECK(machine_of(fleet->nodes[0]).disk_image == "/results/a/disk.qcow2");
     CHECK(machine_of(fleet->nodes[1]).disk_image == "/mine.qcow2");
     CHECK(fleet->name == "fleet");
+}
+
+TEST_CASE("a machine that is restored is what its snapshot was made from, without the fleet's defaults, and stays so for Slurm") {
+    const FleetFile file;
+    const std::string saved = file.scratch.path("saved");
+    std::filesystem::create_directory(saved);
+    std::filesystem::permissions(saved, std::filesystem::perms::owner_all);
+    const hostside::Manifest manifest{
+        .point = "ready", .description = R"({"memorySize":512,"accelerator":"tcg","snapshot":"ready","cores":2})", .disk = true};
+    REQUIRE(base::replace_file(saved + "/manifest.json", hostside::manifest_text(manifest)));
+    const std::string text = R"({"defaults": {"memorySize": 256, "extraModules": ["fuse"]},
+        "nodes": {"booted": {}, "fork": {"copies": 2, "from": "saved", "script": "true", "timeout": 9, "description": {"restrictNetwork": true}}}})";
+    const auto fleet = file.read(text);
+    INFO((fleet ? "" : base::message(fleet.error())));
+    REQUIRE(fleet);
+    CHECK(fleet->nodes[0].from.empty());
+    CHECK(fleet->nodes[0].memory_mib == 256);
+    const auto fork = machine_of(fleet->nodes[2]);
+    CHECK(fleet->nodes[2].from == saved);
+    CHECK(fork.name == "fork-2");
+    CHECK(fork.node_number == 3);
+    CHECK(fork.memory_mib == 512);
+    CHECK(fleet->nodes[2].cores == 2);
+    CHECK(fork.extra_modules.empty());
+    CHECK(fork.snapshot_point == "ready");
+    CHECK(fork.timeout_s == 9);
+    CHECK(fork.restrict_network);
+    // A task of Slurm's reads its group's file, in another directory.
+    const auto groups = hostside::groups_of(fleet->nodes, [](const std::string &) { return std::nullopt; });
+    const auto again = file.read(hostside::group_json(*fleet, groups[2]));
+    REQUIRE(again);
+    CHECK(again->nodes[0].from == saved);
+    CHECK(again->nodes[0].description == fleet->nodes[groups[2].members[0]].description);
+    const auto refused = [&](const std::string &node) {
+        const auto wrong = file.read(R"({"nodes": {"a": )" + node + "}}");
+        REQUIRE_FALSE(wrong);
+        return base::message(wrong.error());
+    };
+    CHECK(refused(R"({"from": "saved", "system": "/nix/store/x"})")
+              .ends_with("'/nodes/a/system': a restored machine has the system of its snapshot (from)"));
+    CHECK(refused(R"({"from": "absent"})") ==
+          std::format("open snapshot '{}': No such file or directory; runvm snapshot makes one", file.scratch.path("absent")));
+    const auto for_nix = hostside::only_of_the_store(fleet->nodes[2]);
+    REQUIRE_FALSE(for_nix);
+    CHECK(base::message(for_nix.error()).contains("it is restored from a snapshot, whose memory is its owner's alone"));
 }
 
 TEST_CASE("a wrong fleet is refused with the place of what is wrong in it") {

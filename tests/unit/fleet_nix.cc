@@ -65,6 +65,28 @@ TEST_CASE("a group's derivation has the paths of the store that its machines nam
     CHECK(parsed->status == 0);
 }
 
+TEST_CASE("a builder with KVM is wanted for a group with a machine that may use it, and not for one of emulated machines") {
+    const auto features_with = [](const std::string &accelerator, const std::vector<std::string> &features = {}) {
+        hostside::Fleet fleet = two_groups();
+        fleet.nodes.erase(fleet.nodes.begin());
+        if (!accelerator.empty()) fleet.nodes[0].description = std::format(R"({{"accelerator":"{}"}})", accelerator);
+        const auto groups = hostside::groups_of(fleet.nodes, [](const std::string &) { return std::nullopt; });
+        REQUIRE(groups.size() == 1);
+        const std::string text = hostside::nix_expression(
+            {.fleet = fleet, .groups = groups, .runvm = "/bin/runvm", .qemu_path = "", .features = features, .again = {}});
+        const std::string begin = "      features = ";
+        const size_t at = text.find(begin);
+        REQUIRE(at != std::string::npos);
+        return text.substr(at + begin.size(), text.find('\n', at) - at - begin.size());
+    };
+    CHECK(features_with("") == "[ ];");
+    CHECK(features_with("tcg", {"big"}) == R"([ "big" ];)");
+    // The other machine of the group stays emulated.
+    CHECK(features_with("kvm") == R"([ "kvm" ];)");
+    CHECK(features_with("auto", {"big"}) == R"([ "big" "kvm" ];)");
+    CHECK(features_with("auto", {"kvm"}) == R"([ "kvm" ];)");
+}
+
 TEST_CASE("paths of the store are found wherever they stand, each once") {
     CHECK(hostside::store_paths_in(std::format(R"(["{0}b/bin","x{0}a.\n","/nix/store/short-a","/nix/store/","{0}b"])",
                                                of_store)) == std::vector{of_store + "a.", of_store + "b"});

@@ -133,6 +133,22 @@ std::vector<pid_t> children_of(pid_t pid) {
     return pids_in(base::read_file(std::format("/proc/{0}/task/{0}/children", pid), 1 << 20).value_or(""));
 }
 
+bool is_program(pid_t pid, const std::string &program) {
+    return base::read_file(std::format("/proc/{}/cmdline", pid), 65536).value_or("").starts_with(program + '\0');
+}
+
+// Processes that run this program, whoever their parent is.
+std::vector<pid_t> started_as(const std::string &program) {
+    std::vector<pid_t> pids;
+    for (const auto &entry : fs::directory_iterator("/proc")) {
+        const std::string name = entry.path().filename();
+        if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+        const auto pid = static_cast<pid_t>(std::stol(name));
+        if (is_program(pid, program)) pids.push_back(pid);
+    }
+    return pids;
+}
+
 }  // namespace
 
 TEST_CASE("a fleet's machines each have their exit status, their words and a directory, and none harms another") {
@@ -276,20 +292,29 @@ TEST_CASE("a fleet that is killed takes its machines along, has its results, and
 
 TEST_CASE("of two hundred machines that are killed at random points each has its result, and nothing is left") {
     const Host host;
+    // Each machine has a QEMU that never ends by itself, and every third of these can't be asked to end.
+    fs::create_symlink("/bin/sleep", host.path("qemu"));
     hostside::Fleet fleet{.name = "f", .nodes = {}};
     for (int i = 0; i < 200; ++i)
-        fleet.nodes.push_back(
-            machine(std::format("m{}", i), std::format("echo $$ >>{}; sleep 0.05; exit {}", host.path("log"), i % 3)));
+        fleet.nodes.push_back(machine(
+            std::format("m{}", i), std::format("{}{} infinity >/dev/null 2>&1 & echo $$ >>{}; sleep 0.05; exit {}",
+                                               i % 3 == 0 ? "trap '' TERM; " : "", host.path("qemu"), host.path("log"), i % 3)));
     const pid_t pid = host.launch(fleet, 12);
     std::mt19937 random(42);  // NOLINT(cert-msc51-cpp): the same points each time, as far as the kernel allows
     int hit = 0;
+    size_t most = 0;
     while (alive(pid)) {
-        const auto children = children_of(pid);
+        most = std::max(most, started_as(host.path("qemu")).size());
+        auto children = children_of(pid);
+        std::erase_if(children, [&](pid_t child) { return is_program(child, host.path("qemu")); });
         if (!children.empty() && ::kill(children[random() % children.size()], SIGKILL) == 0) ++hit;
         std::this_thread::sleep_for(std::chrono::milliseconds(random() % 40));
     }
     CHECK(Host::end_of(pid) == 0);
     CHECK(hit > 0);
+    CHECK(most > 0);
+    CHECK(started_as(host.path("qemu")).empty());
+    for (const pid_t left : started_as(host.path("qemu"))) ::kill(left, SIGKILL);
     const auto result = host.results();
     REQUIRE(result.machines.size() == 200);
     CHECK(result.over);

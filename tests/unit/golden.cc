@@ -13,6 +13,7 @@
 #include "hostside/boot/kernel_command_line.h"
 #include "hostside/description/description.h"
 #include "hostside/qemu/command.h"
+#include "hostside/store/share_servers.h"
 #include "mounts/base/at.h"
 
 namespace {
@@ -45,6 +46,8 @@ hostside::HostFacts facts_of(const hostside::Machine &m) {
                               .run_directory = "/run"};
     facts.command_line =
         hostside::kernel_command_line(m, "loglevel=4\n", m.init.empty() && !m.toplevel.empty() ? m.toplevel + "/init" : m.init);
+    for (auto &one : hostside::served_directories(m, facts.xchg, facts.shared, "/run"))
+        facts.share_sockets.emplace(std::move(one.tag), std::move(one.socket));
     facts.efi_code = m.efi_firmware;
     facts.efi_variables = m.efi_own_variables;
     facts.tpm_socket = m.tpm ? "/run/tpm" : "";

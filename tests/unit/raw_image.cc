@@ -67,6 +67,36 @@ TEST_CASE(
     CHECK_FALSE(hostside::is_empty_raw("/dev/null"));
 }
 
+TEST_CASE("a loop device is known to be empty by the holes of its file, its own part of it alone, with what its cache holds") {
+    const support::ScratchDirectory scratch;
+    constexpr uintmax_t mib = uintmax_t{1} << 20;
+    const std::string file = sparse(scratch, 2 * mib * mib);
+    put_at(file, mib - 1, "x");
+    const std::string device = said_by({"losetup", "--find", "--show", "--offset", std::to_string(mib), file});
+    if (device.empty()) SKIP("a loop device needs root");
+    CHECK(hostside::is_empty_raw(device));
+    // Under its new name, and not what is at the old one.
+    fs::rename(file, scratch.path("moved"));
+    put_at(sparse(scratch, 2 * mib * mib), static_cast<std::streamoff>(2 * mib), "x");
+    CHECK(hostside::is_empty_raw(device));
+    put_at(device, static_cast<std::streamoff>(mib * mib), "x");
+    CHECK_FALSE(hostside::is_empty_raw(device));
+    CHECK(base::run({.argv = {"losetup", "--detach", device}})->status == 0);
+}
+
+TEST_CASE("a part of a loop device, or one whose file is cut, is not known to be empty") {
+    const support::ScratchDirectory scratch;
+    constexpr uintmax_t mib = uintmax_t{1} << 20;
+    const std::string file = sparse(scratch, 64 * mib);
+    const std::string limited = said_by({"losetup", "--find", "--show", "--sizelimit", std::to_string(32 * mib), file});
+    if (limited.empty()) SKIP("a loop device needs root");
+    put_at(file, 40 * mib, "x");  // behind the device's end
+    CHECK(hostside::is_empty_raw(limited));
+    fs::resize_file(file, 16 * mib);
+    CHECK_FALSE(hostside::is_empty_raw(limited));
+    CHECK(base::run({.argv = {"losetup", "--detach", limited}})->status == 0);
+}
+
 TEST_CASE("what is no raw image is refused: a qcow2 one, a FIFO, a directory, a device that is none of blocks") {
     const support::ScratchDirectory scratch;
     const std::string qcow2 = sparse(scratch, 65536), fifo = scratch.path("fifo");

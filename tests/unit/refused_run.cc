@@ -276,3 +276,41 @@ TEST_CASE("a launcher that is ended at any moment of its start leaves a whole im
     CHECK(none > 0);
     CHECK(whole > 0);
 }
+
+TEST_CASE("a directory that can't go over virtiofs goes over 9p with a reason if it may, and is refused if it must") {
+    Host host;
+    const std::string kernel = host.scratch.path("kernel"), many = host.scratch.path("many");
+    fs::create_directory(many);
+    for (int i = 0; i < 700; ++i) std::ofstream(many + "/" + std::to_string(i)) << i;
+    const auto run = [&](std::vector<std::string> more) {
+        std::vector<std::string> words{"--kernel", kernel, "--init", "/x", "--modules", ""};
+        words.insert(words.end(), more.begin(), more.end());
+        fs::remove(host.scratch.path("images/disk.qcow2"));  // QEMU's stand-in made it
+        return host.runvm(words);
+    };
+    const std::string share = R"({"tag":"m","source":")" + many + R"(","target":"/mnt/m","readOnly":true})";
+    const auto printed = run({"--print", "--share-kind", "auto"});
+    CHECK(printed.status == 0);
+    CHECK(!printed.output.contains("vhost-user-fs"));
+    CHECK(run({"--print", "--share-kind", "virtiofs"}).output.contains("watched by runvm itself"));
+    const auto without = run({"--share-kind", "virtiofs"});
+    CHECK(without.status == 124);
+    CHECK(without.output.contains(
+        "share over virtiofs 'xchg': share over virtiofs 'virtiofsd': there is none: install virtiofsd 1.x"));
+    CHECK(fs::is_empty(host.scratch.path("images")));
+    CHECK(run({"--share-kind", "auto"})
+              .output.contains("directories are shared over 9p: share over virtiofs 'virtiofsd': there is none"));
+    host.program("virtiofsd", "echo virtiofsd 1.13\n");
+    host.before = {"sh", "-c", "ulimit -n 1500 && exec \"$@\"", "sh"};
+    const auto few = run({"--share-kind", "auto", "--shared-directories", share});
+    CHECK(few.output.contains("m is shared over 9p: count files '" + many +
+                              "': there are more than virtiofsd may have descriptors (1500)"));
+    CHECK(run({"--share-kind", "virtiofs", "--shared-directories", share}).status == 124);
+    const std::string mapped =
+        R"({"tag":"m","source":")" + many + R"(","target":"/mnt/m","proto":"virtiofs","securityModel":"mapped-xattr"})";
+    CHECK(run({"--shared-directories", mapped}).output.contains("securityModel mapped-xattr is 9p's"));
+    if (::geteuid() == 0) {
+        const std::string open = R"({"tag":"m","source":"/tmp","target":"/mnt/m","proto":"virtiofs"})";
+        CHECK(run({"--shared-directories", open}).output.contains("would be real on this host"));
+    }
+}

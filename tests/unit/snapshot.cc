@@ -50,16 +50,17 @@ HostFacts host_facts() {
             .xchg = "/run/a/xchg",
             .shared = "/run/a/xchg",
             .runtime = "/run",
-            .run_directory = "/run/a",
-            .memory_file = "/s/memory"};
+            .memory_file = "/s/memory",
+            .run_directory = "/run/a"};
 }
 
-std::vector<std::string> planned(const std::string &snapshot, const std::string &store) {
+std::vector<std::string> planned(const std::string &snapshot, const std::string &store, const std::string &more = "",
+                                 const std::string &fstab = "") {
     const auto parameters = mounts::boot_parameters(
         mounts::parse_command_line("init=/nix/store/s/init root=serial=root stage1.union=tmpfs stage1.store=" + store +
-                                   (snapshot.empty() ? "" : " stage1.snapshot=" + snapshot)));
+                                   (snapshot.empty() ? "" : " stage1.snapshot=" + snapshot) + more));
     REQUIRE(parameters);
-    auto table = mounts::parse_fstab(mounts::default_fstab(8192), "built-in");
+    auto table = mounts::parse_fstab(mounts::default_fstab(8192) + fstab, "built-in");
     REQUIRE(table);
     auto file_systems = mounts::apply_parameters(std::move(table->file_systems), *parameters, 8192);
     REQUIRE(file_systems);
@@ -68,9 +69,12 @@ std::vector<std::string> planned(const std::string &snapshot, const std::string 
     std::vector<std::string> lines;
     for (const auto &phase : *phases)
         for (const auto &step : phase.steps)
-            if (const auto kind = mounts::kind(step); kind == "mount" || kind == "fork" || kind == "switch_root")
-                lines.push_back(std::string(kind) + " " +
-                                (kind == "mount" ? std::get<mounts::Mount>(step).target : describe(step)));
+            if (const auto kind = mounts::kind(step); kind == "mount")
+                lines.push_back("mount " + std::get<mounts::Mount>(step).target);
+            else if (kind == "fork" || kind == "switch_root")
+                lines.push_back(std::string(kind) + " " + describe(step));
+            else if (kind == "register" || kind == "mark" || kind == "init")
+                lines.emplace_back(kind);
     return lines;
 }
 
@@ -92,8 +96,27 @@ TEST_CASE("a machine that is saved before stage 2 stops before the first 9p moun
     const auto point = std::ranges::find_if(lines, [](const auto &line) { return line.starts_with("fork "); });
     REQUIRE(point != lines.end());
     REQUIRE(point != lines.begin());
-    CHECK(*std::prev(point) == "mount /mnt-root");
+    CHECK(std::find(lines.begin(), point, "mount /mnt-root") != point);
     CHECK(*std::next(point) == "mount /mnt-root/nix/.ro-store");
+    // What needs no share is done once, before.
+    CHECK(std::find(lines.begin(), point, "register") != point);
+    CHECK(std::find(lines.begin(), point, "mark") != point);
+    CHECK(std::find(point, lines.end(), "init") != lines.end());
+    // A share that hides what is made before, or that has the registration, is waited for.
+    const auto point_of = [](const std::vector<std::string> &all) {
+        return std::ranges::find_if(all, [](const auto &line) { return line.starts_with("fork "); });
+    };
+    for (const char *fstab :
+         {"data /etc 9p trans=virtio 0 0\n", "data /nix 9p trans=virtio 0 0\n", "data /nix/var/nix 9p trans=virtio 0 0\n"}) {
+        INFO(fstab);
+        const auto hidden = planned("before-stage-2", "9p", "", fstab);
+        CHECK(std::find(point_of(hidden), hidden.end(), "register") != hidden.end());
+        CHECK(std::find(point_of(hidden), hidden.end(), "mark") != hidden.end());
+    }
+    const auto named = planned("before-stage-2", "9p", " regInfo=/nix/store/c/registration");
+    CHECK(std::find(point_of(named), named.end(), "register") != named.end());
+    const auto beside = planned("before-stage-2", "9p", "", "data /etc/data 9p trans=virtio 0 0\n");
+    CHECK(std::find(point_of(beside), beside.end(), "register") == beside.end());
     // With the store on a disk, that is later.
     const auto disk = planned("before-stage-2", "erofs");
     const auto later = std::ranges::find_if(disk, [](const auto &line) { return line.starts_with("fork "); });

@@ -44,7 +44,9 @@ fuse_entry_param plain_entry(const ListingEntry &listed) {
 int full_entry(Union &fs, Node &directory, const ListingEntry &listed, const std::string &name, fuse_entry_param &entry) {
     Node *node = nullptr;
     struct stat status{};
-    const int error = fs.lookup(directory, name, node, status, listed.type == DT_DIR ? 0 : listed.layer);
+    // The upper may have hidden or replaced the file since the listing was loaded.
+    const size_t first_layer = directory.upper || listed.type == DT_DIR ? 0 : listed.layer;
+    const int error = fs.lookup(directory, name, node, status, first_layer);
     if (error != 0) return error;
     entry = entry_of(*node, status);
     if (listed.number != 0 && (listed.number != status.st_ino || DTTOIF(listed.type) != (status.st_mode & S_IFMT)))

@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/limits.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
@@ -16,8 +17,6 @@
 namespace unionfs {
 
 namespace {
-
-bool is_ours(Union &fs, const char *name) { return std::string_view(name).starts_with(fs.layers.marks.prefix); }
 
 // XATTR_CREATE, XATTR_REPLACE and removal depend on what existed before the first try. A resent request may find its own
 // result.
@@ -41,31 +40,33 @@ int drop_set_group_id(const Location &place) {
     return ::fchmodat(place.fd(), place.name.c_str(), mode, 0) < 0 ? errno : 0;
 }
 
-void setxattr(fuse_req_t request, fuse_ino_t id, const char *name, const char *value, size_t size, int flags) {
+void setxattr(fuse_req_t request, fuse_ino_t id, const char *shown, const char *value, size_t size, int flags) {
     Union &fs = union_of(request);
     Node &node = node_of(request, id);
     Location place;
-    int error = is_ours(fs, name) ? EOPNOTSUPP : fs.copy_up(node);
+    const std::string name = fs.layers.marks.name_on_disk(shown);
+    int error = name.size() > XATTR_NAME_MAX ? EOPNOTSUPP : fs.copy_up(node);
     if (error == 0) error = fs.resolve_open(node, place);
-    if (error == 0 && flags != 0) error = check_first(fs, node, place, RequestKind::set_attribute, name, flags);
+    if (error == 0 && flags != 0) error = check_first(fs, node, place, RequestKind::set_attribute, name.c_str(), flags);
     let_change_show(node);
-    if (error == 0) error = -set_xattr(place.fd(), place.name.c_str(), name, value, size, 0);
+    if (error == 0) error = -set_xattr(place.fd(), place.name.c_str(), name.c_str(), value, size, 0);
     if (error == 0 && kill_set_id) error = drop_set_group_id(place);
     fuse_reply_err(request, error);
 }
 
-void getxattr(fuse_req_t request, fuse_ino_t id, const char *name, size_t size) {
+void getxattr(fuse_req_t request, fuse_ino_t id, const char *shown, size_t size) {
     Union &fs = union_of(request);
     Node &node = node_of(request, id);
     Location place;
-    int error = is_ours(fs, name) ? ENODATA : fs.resolve_held(node, place);
+    const std::string name = fs.layers.marks.name_on_disk(shown);
+    int error = name.size() > XATTR_NAME_MAX ? ENODATA : fs.resolve_held(node, place);
     if (error == 0) error = Union::take_hold(node, place);
     if (error != 0) {
         fuse_reply_err(request, error);
         return;
     }
     std::string value(size, '\0');
-    const ssize_t n = get_xattr(place.fd(), place.name.c_str(), name, value.data(), size);
+    const ssize_t n = get_xattr(place.fd(), place.name.c_str(), name.c_str(), value.data(), size);
     if (n < 0)
         fuse_reply_err(request, static_cast<int>(-n));
     else if (size == 0)
@@ -89,12 +90,12 @@ void listxattr(fuse_req_t request, fuse_ino_t id, size_t size) {
     std::optional<bool> may_see_trusted;  // costs system calls, so ask only at the first such name
     std::string list;
     for (const std::string &name : names) {
-        if (is_ours(fs, name.c_str())) continue;
+        if (fs.layers.marks.is_mark(name)) continue;
         if (name.starts_with("trusted.")) {
             if (!may_see_trusted) may_see_trusted = Credentials(request).has_capability(CAP_SYS_ADMIN);
             if (!*may_see_trusted) continue;
         }
-        list.append(name).push_back('\0');
+        list.append(fs.layers.marks.shown_name(name)).push_back('\0');
     }
     if (size == 0)
         fuse_reply_xattr(request, list.size());
@@ -104,19 +105,21 @@ void listxattr(fuse_req_t request, fuse_ino_t id, size_t size) {
         fuse_reply_buf(request, list.data(), list.size());
 }
 
-void removexattr(fuse_req_t request, fuse_ino_t id, const char *name) {
+void removexattr(fuse_req_t request, fuse_ino_t id, const char *shown) {
     Union &fs = union_of(request);
     Node &node = node_of(request, id);
     Location place;
-    int error = is_ours(fs, name) ? ENODATA : fs.resolve_open(node, place);
+    const std::string name = fs.layers.marks.name_on_disk(shown);
+    int error = name.size() > XATTR_NAME_MAX ? ENODATA : fs.resolve_open(node, place);
     // Don't copy up for an attribute that doesn't exist.
     if (error == 0 && !node.upper)
-        if (const ssize_t n = get_xattr(place.fd(), place.name.c_str(), name, nullptr, 0); n < 0) error = static_cast<int>(-n);
+        if (const ssize_t n = get_xattr(place.fd(), place.name.c_str(), name.c_str(), nullptr, 0); n < 0)
+            error = static_cast<int>(-n);
     if (error == 0) error = fs.copy_up(node);
     if (error == 0) error = fs.resolve_open(node, place);
-    if (error == 0) error = check_first(fs, node, place, RequestKind::remove_attribute, name, XATTR_REPLACE);
+    if (error == 0) error = check_first(fs, node, place, RequestKind::remove_attribute, name.c_str(), XATTR_REPLACE);
     let_change_show(node);
-    if (error == 0) error = -remove_xattr(place.fd(), place.name.c_str(), name);
+    if (error == 0) error = -remove_xattr(place.fd(), place.name.c_str(), name.c_str());
     if (error == ENODATA && fs.journal.inherited()) error = 0;
     fuse_reply_err(request, error);
 }

@@ -45,7 +45,6 @@ int Union::copy_up_locked(Node &node, off_t size) {
     base::Fd copy;
     const int error = node.is_dir() ? copy_up_directory(node) : copy_up_file(node, size, copy);
     if (error != 0) return error;
-    table.add_key(&node, node.upper_key);
     cache.drop(node.slot);  // the lower file's descriptor
     node.slot_writable = copy.valid();
     node.upper = true;
@@ -66,15 +65,19 @@ int Union::copy_up_directory(Node &node) {
     if (const int error = resolve(node, from); error != 0) return error;
     if (::fstat(from.fd(), &status) < 0) return errno;
     if (const int error = layers.stage_directory(from.fd(), status, made); error != 0) return error;
-    node.upper_key = made.key;
-    if (links.empty()) return keep_made(node, made, {});  // removed, but still in use
-    const Link &link = links.front();
+    table.add_upper_key(&node, made.key);
     int error = 0;
+    if (links.empty()) {  // removed, but still in use
+        if (error = keep_made(node, made, {}); error != 0) table.drop_upper_key(&node);
+        return error;
+    }
+    const Link &link = links.front();
     {
         const PreservedTimes preserved(*link.parent, target);
         if (::renameat(layers.work->get(), made.entry.c_str(), target->get(), link.name.c_str()) < 0) error = errno;
     }
     if (error != 0) {
+        table.drop_upper_key(&node);
         layers.discard(made.entry);
         return error;
     }
@@ -106,15 +109,18 @@ int Union::copy_up_file(Node &node, off_t size, base::Fd &copy) {
     if (error != 0) return error;
     copy = std::move(made.file);
     const bool several = status.st_nlink > 1 && mark_hard_link(node, links, made.entry, status);
+    table.add_upper_key(&node, made.key);
     if (error = give_names(node, links, made.entry, several); error != 0) {
+        table.drop_upper_key(&node);
         layers.discard(made.entry);
         return error;
     }
-    node.upper_key = made.key;
     if (several) hard_links.add(node.shown_inode, made.key.inode);
     node.indexed = several;
     if (several && !links.empty()) (void)leave_index(node);
-    return links.empty() && !several ? keep_made(node, made, std::move(copy)) : 0;  // a process may have it open
+    if (links.empty() && !several) error = keep_made(node, made, std::move(copy));  // a process may have it open
+    if (error != 0) table.drop_upper_key(&node);
+    return error;
 }
 
 // The last step of a copy-up: moves the copy from the work directory to its names.

@@ -155,6 +155,18 @@ void InodeTable::add_key(Node *node, const Key &key) {
     by_key_.put(key, node);
 }
 
+void InodeTable::add_upper_key(Node *node, const Key &key) {
+    const std::lock_guard lock(mutex_);
+    by_key_.put(key, node);
+    node->upper_key = key;
+}
+
+void InodeTable::drop_upper_key(Node *node) {
+    const std::lock_guard lock(mutex_);
+    by_key_.erase(node->upper_key, node);
+    node->upper_key = {};
+}
+
 void InodeTable::add_lower_key(Node *node, const Key &key) {
     const std::lock_guard lock(mutex_);
     node->lower_key = key;

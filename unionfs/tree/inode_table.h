@@ -50,6 +50,9 @@ class InodeTable {
     void forget(Node *node, uint64_t lookups);
 
     void add_key(Node *node, const Key &key);
+    // Call this before a copy gets a name. Otherwise a lookup that finds the copy would make a second Node for it.
+    void add_upper_key(Node *node, const Key &key);
+    void drop_upper_key(Node *node);  // the copy got no name
     void add_lower_key(Node *node, const Key &key);
     void add_link(Node *node, Node *parent, const std::string &name);
     // Returns true if that was the last known name.

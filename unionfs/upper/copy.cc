@@ -78,7 +78,7 @@ int copy_attributes(int from_dir, const char *from, int to_dir, const char *to, 
     std::vector<std::string> attributes;
     if (const int error = xattr_names(from_dir, from, attributes); error != 0) return error;
     for (const std::string &attribute : attributes) {
-        if (attribute.starts_with(marks.prefix)) continue;
+        if (marks.is_mark(attribute)) continue;
         std::string value;
         int error = xattr_value(from_dir, from, attribute, value);
         if (is_no_attribute(error)) continue;

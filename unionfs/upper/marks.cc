@@ -8,6 +8,26 @@
 
 namespace unionfs {
 
+namespace {
+constexpr std::string_view escape = "overlay.";
+}
+
+bool Marks::is_mark(std::string_view on_disk) const {
+    return on_disk.starts_with(prefix) && !on_disk.substr(prefix.size()).starts_with(escape);
+}
+
+std::string Marks::name_on_disk(std::string_view shown) const {
+    std::string name(shown);
+    if (shown.starts_with(prefix)) name.insert(prefix.size(), escape);
+    return name;
+}
+
+std::string Marks::shown_name(std::string_view on_disk) const {
+    std::string name(on_disk);
+    if (on_disk.starts_with(prefix) && !is_mark(on_disk)) name.erase(prefix.size(), escape.size());
+    return name;
+}
+
 int Marks::has(int dir, const char *name, const char *which, bool &found) const {
     const ssize_t n = get_xattr(dir, name, (prefix + which).c_str(), nullptr, 0);
     found = n >= 0;

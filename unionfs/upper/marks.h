@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include <string>
+#include <string_view>
 
 namespace unionfs {
 
@@ -19,6 +20,12 @@ struct Marks {
 
     // user.* attributes can be set by anyone who may write to the object.
     [[nodiscard]] bool anybody_may_set() const { return prefix.starts_with("user."); }
+
+    // As in overlayfs, an attribute that is named like a mark gets the prefix "overlay.overlay." on disk, so that the union can
+    // be a layer of an overlayfs. Both return other names as they are.
+    [[nodiscard]] bool is_mark(std::string_view on_disk) const;
+    [[nodiscard]] std::string name_on_disk(std::string_view shown) const;
+    [[nodiscard]] std::string shown_name(std::string_view on_disk) const;
 
     [[nodiscard]] int has(int dir, const char *name, const char *which, bool &has) const;
     [[nodiscard]] int value(int dir, const char *name, const char *which, std::string &value) const;  // empty: none

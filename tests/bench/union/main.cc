@@ -22,7 +22,7 @@ struct Arguments {
     std::vector<std::string> without;
     std::vector<bench::Peer> more;
     int rounds = 3, packages = 100, seconds = 480;
-    bool flagged_only = false;
+    bool flagged_only = false, processor_time = false;
 };
 
 int usage() {
@@ -33,6 +33,7 @@ int usage() {
                "  --without PEER       leaves one out (again for more)\n"
                "  --peer NAME=PROGRAM  compares with one more that takes fuse-overlayfs's options (again for more)\n"
                "  --flagged            prints only rows that miss the goal or lose to a rival\n"
+               "  --processor-time     of client and daemon, instead of the time elapsed\n"
                "  --rounds N           3    --packages N  100    --seconds N  480: no round is begun after them\n");
     for (const bench::Group &group : bench::groups()) std::println(stderr, "  group {}: {}", group.name, group.holds);
     return 2;
@@ -52,6 +53,8 @@ bool parse(int argc, char **argv, Arguments &arguments) {
             arguments.more.push_back(bench::peer_of(value()));
         else if (word == "--flagged")
             arguments.flagged_only = true;
+        else if (word == "--processor-time")
+            arguments.processor_time = true;
         else if (word == "--rounds")
             arguments.rounds = std::atoi(value().c_str());
         else if (word == "--packages")
@@ -99,7 +102,7 @@ int main(int argc, char **argv) {
     bench::Lower lower{.path = fs::path(name) / "lower"};
     lower.fill(arguments.packages);
     const fs::path base = (arguments.upper.empty() ? fs::path(name) : fs::absolute(arguments.upper)) / "bench-union";
-    bench::Results results;
+    bench::Results results{.processor_time = arguments.processor_time};
     const auto start = std::chrono::steady_clock::now();
     for (int round = 0; round < arguments.rounds; ++round) {
         if (std::chrono::steady_clock::now() - start > std::chrono::seconds(arguments.seconds)) {

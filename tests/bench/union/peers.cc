@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <fstream>
 #include <iterator>
 #include <map>
@@ -110,13 +111,33 @@ void Mounted::unmount() {
     for (int i = 0; i < 500 && daemon().threads > 0; ++i) ::usleep(5000);
 }
 
-Daemon Mounted::daemon() const {
-    Daemon cost;
+// They have the mount point in their command line.
+std::vector<pid_t> Mounted::processes() const {
+    std::vector<pid_t> found;
     for (const auto &process : fs::directory_iterator("/proc")) {
         std::ifstream file(process.path() / "cmdline");
         const std::string line{std::istreambuf_iterator<char>(file), {}};
-        if (line.find(point().string()) == std::string::npos) continue;
-        std::ifstream status(process.path() / "status");
+        if (line.find(point().string()) != std::string::npos) found.push_back(std::atoi(process.path().filename().c_str()));
+    }
+    return found;
+}
+
+double Mounted::daemon_seconds() const {
+    double seconds = 0;
+    for (const pid_t process : processes()) {
+        clockid_t clock = 0;
+        timespec spent{};
+        if (::clock_getcpuclockid(process, &clock) == 0 && ::clock_gettime(clock, &spent) == 0)
+            seconds += static_cast<double>(spent.tv_sec) + static_cast<double>(spent.tv_nsec) / 1e9;
+    }
+    return seconds;
+}
+
+Daemon Mounted::daemon() const {
+    Daemon cost;
+    for (const pid_t pid : processes()) {
+        const fs::path process = "/proc/" + std::to_string(pid);
+        std::ifstream status(process / "status");
         for (std::string word; status >> word;) {
             double value = 0;
             if (word == "VmHWM:" && status >> value) cost.peak_mebibytes += value / 1024;
@@ -124,7 +145,7 @@ Daemon Mounted::daemon() const {
         }
         std::error_code gone;
         double open = 0;
-        for (fs::directory_iterator fd(process.path() / "fd", gone), end; !gone && fd != end; fd.increment(gone)) ++open;
+        for (fs::directory_iterator fd(process / "fd", gone), end; !gone && fd != end; fd.increment(gone)) ++open;
         cost.descriptors = std::max(cost.descriptors, open);  // ours share one table
     }
     return cost;

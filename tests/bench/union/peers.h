@@ -1,6 +1,8 @@
 // The unions that are compared, mounted one at a time over the same lower; and what the daemon of one costs.
 #pragma once
 
+#include <sys/types.h>
+
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -32,11 +34,14 @@ class Mounted {  // a peer with directories of its own
     void again();
     [[nodiscard]] std::filesystem::path point() const { return base_ / "mount"; }
     [[nodiscard]] Daemon daemon() const;
+    // Processor time that the daemon's processes have taken so far; theirs that ended is left out.
+    [[nodiscard]] double daemon_seconds() const;
     const Peer peer;
 
   private:
     void mount();
     void unmount();
+    [[nodiscard]] std::vector<pid_t> processes() const;
     std::filesystem::path base_, lower_;
 };
 

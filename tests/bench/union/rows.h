@@ -18,7 +18,8 @@ struct Lower {
 };
 
 struct Results {
-    std::vector<std::string> rows{};                                              // in the order of the table
+    bool processor_time = false;      // of client and daemon, instead of the time elapsed: a busy host changes it less
+    std::vector<std::string> rows{};  // in the order of the table
     std::map<std::string, std::map<std::string, std::vector<double>>> seconds{};  // row, peer
     std::map<std::string, Daemon> daemons{};                                      // the dearest seen
 };
