@@ -84,7 +84,7 @@ std::string did_you_mean(std::string_view word, const std::vector<std::string> &
 std::string nearest_verb(const CLI::App &app, std::string_view word) {
     std::vector<std::string> verbs;
     for (const auto *verb : app.get_subcommands([](const CLI::App *) { return true; })) verbs.push_back(verb->get_name());
-    if (word.contains('/')) return std::format(": {}; a system is started with: runvm run {}", word, word);
+    if (word.contains('/')) return std::format(": {}; to start a system: runvm run {}", word, word);
     return std::format(": {}{}", word, did_you_mean(word, verbs));
 }
 
@@ -142,7 +142,7 @@ int main(int argc, char **argv) {
     try {
         return command_line(argc, argv);
     } catch (const std::exception &error) {
-        hostside::say(std::format("a bug, please report it: {}", error.what()));
+        hostside::say(std::format("this is a bug, please report it: {}", error.what()));
         return hostside::launcher_error;
     }
 }

@@ -27,16 +27,16 @@ base::Result<> check_room(uint64_t bytes, int directory) {
     // Some (btrfs) have no number of inodes.
     const bool inodes = fs.f_files == 0 || fs.f_favail > fs.f_files / parts;
     if (inodes && bytes <= free && free - bytes >= reserved) return {};
-    return base::fail(ENOSPC, "make room for the guest's", base::path_of(directory, "").value_or(""),
-                      inodes ? std::format("{} bytes are free, {} stay for others, and {} are to come", free, reserved, bytes)
-                             : "its inodes are nearly used up");
+    return base::fail(ENOSPC, "make room for the guest's files in", base::path_of(directory, "").value_or(""),
+                      inodes ? std::format("{} bytes are free, {} are reserved, and {} are needed", free, reserved, bytes)
+                             : "its inodes are almost used up");
 }
 
 base::Result<> Allowance::take(uint64_t bytes, int directory) {
     if (most_ != 0) {
         if (left_ < each_bytes || bytes > left_ - each_bytes)
             return base::fail(EFBIG, "take from the guest", "",
-                              std::format("it sends more than {} bytes in all; --max-output lets it", most_));
+                              std::format("the guest sends more than {} bytes in all; raise --max-output to allow that", most_));
         left_ -= bytes + each_bytes;
     }
     return check_room(bytes, directory);

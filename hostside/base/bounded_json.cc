@@ -40,7 +40,7 @@ class Look final : public nlohmann::json_sax<nlohmann::json> {
     bool key(string_t &name) override {
         Level &level = levels_.back();
         level.key = name;
-        if (!level.keys.insert(name).second) return refuse("stands twice in its object; keep one");
+        if (!level.keys.insert(name).second) return refuse("appears twice in its object; keep one");
         if (++keys_ > limits_.keys) return refuse(std::format("{} has at most {} keys", limits_.what, limits_.keys));
         if (level.keys.size() > limits_.keys_of_one)
             return refuse(std::format("an object here has at most {} keys", limits_.keys_of_one));
@@ -48,7 +48,7 @@ class Look final : public nlohmann::json_sax<nlohmann::json> {
     }
     bool parse_error(size_t byte, const std::string &, const nlohmann::detail::exception &error) override {
         stopped_at = std::max<size_t>(byte, 1);
-        complaint = error.id == number_overflow ? "a number that is too large" : "not JSON here";
+        complaint = error.id == number_overflow ? "this number is too large" : "this is not valid JSON";
         return false;
     }
 

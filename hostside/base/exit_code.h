@@ -27,10 +27,10 @@ struct ExitMeaning {
 inline constexpr std::array<ExitMeaning, 6> exit_meanings{{
     {stage1_failed, "stage 1 failed in the guest"},
     {guest_panic, "the guest's kernel panicked"},
-    {timed_out, "the time was up (timeout)"},
+    {timed_out, "the time limit was reached (timeout)"},
     {qemu_failed, "QEMU failed"},
-    {launcher_error, "runvm itself: a wrong description, a missing file, a taken port"},
-    {in_emergency, "the guest's systemd is in emergency mode, and nobody is there to mend it"},
+    {launcher_error, "runvm itself failed: a wrong description, a missing file, a taken port"},
+    {in_emergency, "the guest's systemd is in emergency mode, and nobody is there to repair it"},
 }};
 
 }  // namespace hostside

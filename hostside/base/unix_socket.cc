@@ -63,7 +63,7 @@ base::Result<base::Fd> listen_unix(const std::string &path) {
     sockaddr_un address{};
     if (!fill(address, path))
         return base::fail(ENAMETOOLONG, "listen on", path,
-                          "a socket's path has 107 bytes at most; set XDG_RUNTIME_DIR to a shorter directory");
+                          "a socket's path can have at most 107 bytes; set XDG_RUNTIME_DIR to a shorter directory");
     (void)::unlink(path.c_str());
     if (!socket || ::bind(socket.get(), reinterpret_cast<const sockaddr *>(&address), sizeof address) < 0 ||
         ::listen(socket.get(), waiting) < 0)

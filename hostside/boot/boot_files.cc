@@ -61,7 +61,7 @@ Result<Boot> boot_of(const Machine &m) {
         auto path = nixdb::store_path(in_guest);
         if (!path)
             return fail(path.error().code, "open toplevel", in_guest,
-                        "name a NixOS system of the store, or a link to one, with --toplevel");
+                        "name a NixOS system in the store, or a link to one, with --toplevel");
         in_guest = std::move(*path);
     }
     const std::string toplevel = in_guest.empty() ? "" : in_store(m.store, in_guest);
@@ -86,7 +86,7 @@ Result<Boot> boot_of(const Machine &m) {
     boot.command_line = kernel_command_line(decided, params.empty() ? "" : base::read_file(params).value_or(""), boot.init);
     boot.initrd = m.initrd;
     if (!boot.initrd.empty() && !exists(boot.initrd))
-        return fail(errno, "open initrd", boot.initrd, "name one with --initrd, or none, and runvm makes it");
+        return fail(errno, "open initrd", boot.initrd, "name one with --initrd, or drop --initrd to let runvm make it");
     boot.system = in_guest;
     if (auto fd = base::open_at(AT_FDCWD, boot.kernel, O_RDONLY)) {
         std::string head(65536, '\0');
@@ -111,7 +111,7 @@ Result<Boot> boot_of(const Machine &m) {
     if (!m.debug_shell.empty()) {
         if (!boot.initrd.empty())
             return fail(0, "take debug shell", m.debug_shell,
-                        "it goes into the initrd that runvm makes, and this machine has its own");
+                        "it goes into the initrd that runvm makes, but this machine has its own");
         auto shell = find_debug_shell(m.debug_shell);
         if (!shell) return std::unexpected(shell.error());
         boot.shell = std::move(*shell);

@@ -33,13 +33,13 @@ std::string why_not(const std::string &path) {
     if (!file) return base::errno_text(file.error().code);
     struct stat st{};
     Elf64_Ehdr header{};
-    if (::fstat(file->get(), &st) < 0 || !S_ISREG(st.st_mode)) return "it is no regular file";
+    if (::fstat(file->get(), &st) < 0 || !S_ISREG(st.st_mode)) return "it is not a regular file";
     if (!read_at(*file, 0, header) || std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
         header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_machine != EM_X86_64)
-        return "it is no program for x86_64";
+        return "it is not an x86_64 program";
     for (int i = 0; i < header.e_phnum; ++i) {
         Elf64_Phdr part{};
-        if (!read_at(*file, static_cast<off_t>(header.e_phoff) + i * header.e_phentsize, part)) return "it is cut short";
+        if (!read_at(*file, static_cast<off_t>(header.e_phoff) + i * header.e_phentsize, part)) return "it is truncated";
         if (part.p_type == PT_INTERP) return "it is not static, and an initrd has no libraries";
     }
     return "";

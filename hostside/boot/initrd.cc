@@ -62,12 +62,12 @@ std::string prepared(std::string image, const InitrdSpec &spec) {
 // What to do if the kernel lacks a module that the machine needs.
 std::string remedy(std::string_view module) {
     if (module.starts_with("9p"))
-        return "take a kernel that has it (Debian's 'cloud' flavour has no 9p): the store comes over it";
-    if (module == "erofs") return "take a kernel that has it, or get the store over 9p (--store-kind 9p)";
-    if (module == "virtiofs") return "take a kernel that has it, or share over 9p (--store-kind 9p, --share-kind 9p)";
+        return "use a kernel that has it (Debian's 'cloud' flavour has no 9p), because the store needs it";
+    if (module == "erofs") return "use a kernel that has it, or share the store over 9p (--store-kind 9p)";
+    if (module == "virtiofs") return "use a kernel that has it, or share over 9p (--store-kind 9p, --share-kind 9p)";
     for (const std::string_view disk : {"virtio_blk", "virtio_scsi", "sd_mod", "ata_piix", "ahci"})
-        if (module == disk) return "take a kernel that has it, or another disk interface (--disk-interface)";
-    return "take a kernel that has it, or leave it out of the machine's description";
+        if (module == disk) return "use a kernel that has it, or another disk interface (--disk-interface)";
+    return "use a kernel that has it, or drop it from the machine's description";
 }
 
 Result<> add_modules(Cpio &cpio, const InitrdSpec &spec) {
@@ -159,9 +159,9 @@ Result<std::string> modules_directory(const std::string &modules, const std::str
     if (count == 1 && release.empty()) return parent + "/" + found;
     if (count == 0)
         return fail(0, "find modules", modules,
-                    "neither it nor its lib/modules/RELEASE has a modules.dep; run depmod, or see --modules");
+                    "there is no modules.dep in it or in its lib/modules/RELEASE; run depmod, or see --modules");
     return fail(0, "find modules", modules,
-                std::format("there are modules for {}, not for {}", found, release.empty() ? "one kernel alone" : release));
+                std::format("it has modules for {}, but not for {}", found, release.empty() ? "a single kernel" : release));
 }
 
 bool signatures_enforced(std::string_view kernel_config, std::string_view command_line) {

@@ -125,10 +125,10 @@ base::Result<CommandLineParts> command_line_parts(const std::string &whole) {
         part += (part.empty() ? "" : " ") + word;
     }
     if (parts.line.size() > protocol::command_line_limit_bytes)
-        return base::fail(
-            0, "kernel command line", "",
-            std::format("{} bytes without those that the initrd can carry; the kernel cuts it at {}: use fewer kernelParams",
-                        parts.line.size(), protocol::command_line_limit_bytes));
+        return base::fail(0, "kernel command line", "",
+                          std::format("it has {} bytes, even without the parameters that the initrd can carry; the kernel cuts "
+                                      "it off at {}: use fewer kernelParams",
+                                      parts.line.size(), protocol::command_line_limit_bytes));
     return parts;
 }
 

@@ -30,39 +30,39 @@ struct Need {
 
 constexpr std::array<Need, 34> needs{{
     {"BLK_DEV_INITRD", "no initrd: stage 1 never runs", false},
-    {"RD_GZIP", "no initrd that is compressed with gzip", false, false},
-    {"BINFMT_ELF", "no program runs", false},
+    {"RD_GZIP", "no gzip-compressed initrd", false, false},
+    {"BINFMT_ELF", "no program can run", false},
     {"BINFMT_SCRIPT", "stage 2, a script, can't be executed"},
-    {"MODULES", "no module is loaded: all must be built in", false, false},
-    {"DEVTMPFS", "no device has a name", false},
-    {"PROC_FS", "stage 1 reads no parameters", false},
-    {"SYSFS", "no device is found", false},
+    {"MODULES", "no modules: everything must be built in", false, false},
+    {"DEVTMPFS", "no device nodes", false},
+    {"PROC_FS", "stage 1 can't read its parameters", false},
+    {"SYSFS", "stage 1 can't find devices", false},
     {"TMPFS", "no /run, and no union or root in memory", false},
-    {"UNIX", "no socket of the system's own"},
+    {"UNIX", "no Unix sockets"},
     {"PCI", "no virtio device", false},
     {"VIRTIO_PCI", "no virtio device"},
     {"BLK_DEV", "no disk", false},
     {"VIRTIO_BLK", "no root disk with qemu.diskInterface virtio"},
     {"EXT4_FS", "no root disk"},
-    {"NETWORK_FILESYSTEMS", "no share: the store doesn't come", false},
-    {"NET_9P", "no share: the store doesn't come"},
-    {"NET_9P_VIRTIO", "no share: the store doesn't come"},
-    {"9P_FS", "no share: the store doesn't come"},
+    {"NETWORK_FILESYSTEMS", "no shares, not even the store", false},
+    {"NET_9P", "no shares, not even the store"},
+    {"NET_9P_VIRTIO", "no shares, not even the store"},
+    {"9P_FS", "no shares, not even the store"},
     {"OVERLAY_FS", "the union is unionfs, which needs FUSE_FS", true, false},
-    {"FUSE_FS", "no unionfs: with stage1.union.engine=fuse, or without OVERLAY_FS", true, false},
+    {"FUSE_FS", "no unionfs, for stage1.union.engine=fuse or kernels without OVERLAY_FS", true, false},
     {"NET", "no network and no share", false},
     {"INET", "no network", false, false},
     {"NETDEVICES", "no network", false, false},
     {"NET_CORE", "no network", false, false},
     {"VIRTIO_NET", "no network", true, false},
     {"SERIAL_8250", "no console on the terminal", false, false},
-    {"SERIAL_8250_CONSOLE", "nothing is said on the terminal (console=ttyS0)", false, false},
-    {"VIRTIO_CONSOLE", "no exit status, no ready, no reason of a failure: the status port is missing", true, false},
+    {"SERIAL_8250_CONSOLE", "the kernel prints nothing on the terminal (console=ttyS0)", false, false},
+    {"VIRTIO_CONSOLE", "no status port: no exit status, no ready, no reason for a failure", true, false},
     {"HW_RANDOM_VIRTIO", "no random numbers from the host (rng)", true, false},
     {"SCSI_VIRTIO", "no disk with qemu.diskInterface scsi", true, false},
     {"VIRTIO_BALLOON", "no balloon", true, false},
     {"VIRTIO_VSOCKETS", "no vsock (vsockCid)", true, false},
-    {"PVPANIC", "a panic is known by the console alone", true, false},
+    {"PVPANIC", "only the console shows a panic", true, false},
 }};
 
 Result<std::string> head_of(const std::string &path, size_t bytes) {
@@ -100,8 +100,8 @@ Result<std::string> of_kernel(const std::string &image, const std::string &path)
     for (const std::string &beside : {(directory / "config").string(), (directory / ("config-" + release)).string()})
         if (auto found = base::read_file(beside)) return found;
     return fail(0, step, path,
-                std::format("it doesn't carry its configuration (CONFIG_IKCONFIG), and there is none beside it as config or "
-                            "config-{}; name the configuration itself",
+                std::format("it doesn't contain its configuration (CONFIG_IKCONFIG), and there is no config or config-{} beside "
+                            "it; name the configuration itself",
                             release.empty() ? "RELEASE" : release));
 }
 
@@ -116,7 +116,7 @@ Result<std::string> kernel_config(const std::string &path) {
     if (!head->contains("CONFIG_")) {
         auto unpacked = mounts::decompress(*whole, path);
         if (unpacked && unpacked->contains("CONFIG_")) return unpacked;
-        return fail(0, step, path, "it is neither a kernel for x86 nor a kernel's configuration, plain or compressed");
+        return fail(0, step, path, "it is neither an x86 kernel nor a kernel's configuration, plain or compressed");
     }
     return whole;
 }
@@ -136,7 +136,7 @@ std::vector<Lack> lacks(std::string_view config) {
         if (yes.contains(option) || (need.module && module.contains(option))) continue;
         const bool only_built_in = module.contains(option);
         result.push_back(
-            {option, std::string(need.without) + (only_built_in ? "; as a module it comes too late" : ""), need.fatal});
+            {option, std::string(need.without) + (only_built_in ? "; as a module, it loads too late" : ""), need.fatal});
     }
     return result;
 }

@@ -54,10 +54,10 @@ std::string kernel_release(std::string_view image) {
 }
 
 base::Result<std::string> kernel_payload(std::string_view image, const std::string &name) {
-    if (!is_bzimage(image)) return base::fail(0, "extract kernel", name, "not a bzImage");
+    if (!is_bzimage(image)) return base::fail(0, "extract kernel", name, "it is not a bzImage");
     const size_t sectors = image[setup_sectors_at] != 0 ? static_cast<unsigned char>(image[setup_sectors_at]) : 4;
     const size_t at = (sectors + 1) * 512 + little_endian(image, payload_at, 4), length = little_endian(image, payload_at + 4, 4);
-    if (length < 4 || at + length > image.size()) return base::fail(0, "extract kernel", name, "its header leads past its end");
+    if (length < 4 || at + length > image.size()) return base::fail(0, "extract kernel", name, "its header points past its end");
     // The last four bytes are the size, which the kernel's build appends.
     return mounts::decompress(image.substr(at, length - 4), name);
 }
@@ -75,7 +75,7 @@ base::Result<std::string> initrd_below(std::string image, const std::string &nam
     constexpr unsigned char above_4g = 2;  // XLF_CAN_BE_LOADED_ABOVE_4G
     if (!is_bzimage(image))
         return base::fail(0, "boot with a TPM or large tables", name,
-                          "beside them SeaBIOS has room only for the initrd of a bzImage; use that, or --use-efi-boot");
+                          "SeaBIOS with a TPM or large tables boots only a bzImage; use one, or --use-efi-boot");
     image[flags_at] = static_cast<char>(static_cast<unsigned char>(image[flags_at]) & ~above_4g);
     for (size_t i = 0; i < 4; ++i) image[initrd_limit_at + i] = static_cast<char>((limit_bytes - 1) >> (8 * i) & 0xff);
     return image;

@@ -100,7 +100,7 @@ Result<int> build_in_guest(const ExecWish &machine, const BuildWish &wish, const
     if (!place) return std::unexpected(place.error());
     // Later tasks contain this path.
     if (!place->starts_with('/') || *place != printable(*place))
-        return fail(0, "begin build", "", "the guest's answer is no path");
+        return fail(0, "begin build", "", "the guest's answer is not a path");
     if (auto put = put_files(machine, wish, *place); !put) return std::unexpected(put.error());
     const auto end = run_builder(machine, wish, *place);
     if (!end) return std::unexpected(end.error());
@@ -116,11 +116,10 @@ Result<int> build_in_guest(const ExecWish &machine, const BuildWish &wish, const
         for (const auto &place : brought) (void)remove_guest_directory(place);
         if (!all) return std::unexpected(all.error());
     } else {
-        tell(end->kind == End::signalled ? std::format("the builder was ended by signal {}", end->code)
+        tell(end->kind == End::signalled ? std::format("signal {} ended the builder", end->code)
                                          : std::format("the builder failed with status {}", status));
         if (!full->empty())
-            tell(std::format("there is hardly any space left in the guest's {}: --disk-size, or --memory for a tmpfs",
-                             printable(*full)));
+            tell(std::format("the guest's {} is almost full: raise --disk-size, or --memory for a tmpfs", printable(*full)));
     }
     keep_failed(machine, wish, *place, tell);
     return status == 0 ? 1 : status;

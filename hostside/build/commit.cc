@@ -61,8 +61,9 @@ Result<Infos> in_order(const std::string &text) {
 
 // The nix-store command, with its root unless the store is the host's own.
 Result<std::vector<std::string>> nix_store(const std::string &store) {
-    if (!store.ends_with(suffix)) return fail(0, committing, store, "a store is ROOT/nix/store");
-    if (programs_named("nix-store").empty()) return fail(0, committing, "nix-store", "it is not in PATH, and takes the paths");
+    if (!store.ends_with(suffix)) return fail(0, committing, store, "a store's path must be ROOT/nix/store");
+    if (programs_named("nix-store").empty())
+        return fail(0, committing, "nix-store", "it is not in PATH, but it must import the paths");
     std::vector<std::string> argv{"nix-store"};
     if (store.size() > suffix.size()) argv.insert(argv.end(), {"--store", store.substr(0, store.size() - suffix.size())});
     return argv;
@@ -166,7 +167,7 @@ Result<> append_path(const Workplace &place, const mounts::PathInfo &info, const
     if (const auto is = hash.finish(); is != info.hash)
         return fail(
             0, committing, info.path,
-            std::format("its NAR hash is {}, and the guest's Nix registered {}: it was changed since; nothing is imported",
+            std::format("its NAR hash is {}, but the guest's Nix registered {}: the path has changed since; nothing is imported",
                         mounts::nix32(is), mounts::nix32(info.hash)));
     return base::write_all(place.stream.get(), chunk + trailer_of(info), place.path);
 }
@@ -195,7 +196,7 @@ Result<> commit_new_paths(const ExecWish &machine, const CommitWish &wish, const
     auto infos = in_order(text->empty() ? "" : *text + "\n");
     if (infos) infos = absent_from(wish.store, std::move(*infos));
     if (!infos) return std::unexpected(infos.error());
-    if (infos->empty()) return tell("the machine has added nothing that the host's store has not"), Result<>{};
+    if (infos->empty()) return tell("the machine has added nothing that the host's store lacks"), Result<>{};
     uint64_t bytes = 0;
     for (const auto &info : *infos) {
         bytes += info.nar_size;
@@ -208,7 +209,7 @@ Result<> commit_new_paths(const ExecWish &machine, const CommitWish &wish, const
     if (::lseek(place->stream.get(), 0, SEEK_SET) < 0) return fail(errno, committing, place->path);
     if (auto exit = run_nix_store(wish.store, {"--import"}, place->stream.get()); !exit) return std::unexpected(exit.error());
     for (const auto &info : *infos) tell(info.path);
-    tell(std::format("{} paths, {} bytes, are in {}; what has no root is garbage to nix-store --gc", infos->size(), bytes,
+    tell(std::format("{} paths, {} bytes, are in {}; nix-store --gc deletes those without a root", infos->size(), bytes,
                      wish.store));
     return {};
 }

@@ -49,7 +49,7 @@ std::vector<std::string> words_in(const std::string &text) {
 Result<> add_output(Derivation &derivation, const std::string &name, const std::string &path) {
     constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-._?=";
     if (name.empty() || name.starts_with('.') || name.find_first_not_of(letters) != std::string::npos)
-        return fail(0, step, name, "no name for an output");
+        return fail(0, step, name, "not a valid name for an output");
     if (const auto fault = mounts::store_path_fault(path); !fault.empty())
         return fail(0, step, name, std::format("output at '{}': {}", path, fault));
     derivation.outputs.push_back({name, path});
@@ -65,9 +65,9 @@ Result<> add_json_outputs(Derivation &derivation, const std::string &path) {
     const auto json = nlohmann::json::parse(*text);
     const auto outputs = json.is_object() ? json.find("outputs") : json.end();
     if (outputs == json.end() || !outputs->is_object())
-        return fail(0, step, path, "it has no object \"outputs\" with their paths, as Nix writes one");
+        return fail(0, step, path, "it has no object \"outputs\" with their paths, as Nix writes it");
     for (const auto &[name, place] : outputs->items()) {
-        if (!place.is_string()) return fail(0, step, path, std::format("the output {} is no text", name));
+        if (!place.is_string()) return fail(0, step, path, std::format("the output {} is not a string", name));
         if (auto added = add_output(derivation, name, place.get<std::string>()); !added) return added;
     }
     return {};
@@ -77,7 +77,7 @@ Result<> add_variable_outputs(Derivation &derivation) {
     const std::string *names = derivation.find("outputs");
     for (const auto &name : words_in(names != nullptr ? *names : "out")) {
         const std::string *path = derivation.find(name);
-        if (path == nullptr) return fail(0, step, name, "an output without a variable that says where it is");
+        if (path == nullptr) return fail(0, step, name, "no variable says where this output is");
         if (auto added = add_output(derivation, name, *path); !added) return added;
     }
     return {};
@@ -105,7 +105,7 @@ Result<> add_outputs(Derivation &derivation, const std::string &directory) {
     }
     for (const auto &[name, variable] : {std::pair{json_name, "NIX_ATTRS_JSON_FILE"}, {script_name, "NIX_ATTRS_SH_FILE"}}) {
         const std::string from = directory + "/" + std::string(name);
-        if (!there(from)) return fail(ENOENT, step, from, "structured attributes are two files, .attrs.json and .attrs.sh");
+        if (!there(from)) return fail(ENOENT, step, from, "structured attributes need two files, .attrs.json and .attrs.sh");
         derivation.files.push_back({from, std::string(name), variable});
     }
     return add_json_outputs(derivation, directory + "/" + std::string(json_name));
@@ -125,7 +125,8 @@ Result<Derivation> derivation_in(const std::string &directory) {
     if (there(file) || !structured) {
         auto text = text_in(file);
         if (!text)
-            return fail(text.error().code, step, file, "a derivation's directory has env-vars, or .attrs.json and .attrs.sh");
+            return fail(text.error().code, step, file,
+                        "a derivation's directory must have env-vars, or .attrs.json and .attrs.sh");
         auto variables = variables_in(*text, file);
         if (!variables) return std::unexpected(variables.error());
         derivation.environment = std::move(*variables);
@@ -143,8 +144,8 @@ Result<Derivation> derivation_of(char **environment) {
     const std::string *top = derivation.find("NIX_BUILD_TOP");
     if (top == nullptr)
         return fail(0, step, "",
-                    "which? --derivation DIR names a directory with its env-vars or .attrs.json; only within a build of Nix's, "
-                    "which NIX_BUILD_TOP tells, our own environment is one");
+                    "no derivation is named, and this is not a Nix build, because NIX_BUILD_TOP is not set; pass --derivation "
+                    "DIR, a directory with env-vars or .attrs.json");
     // With structured attributes, Nix names the files. Nix 2.8's path does not exist in its own sandbox.
     const std::string *json = derivation.find("NIX_ATTRS_JSON_FILE");
     const std::string directory = json != nullptr && there(*json) ? json->substr(0, json->rfind('/')) : *top;

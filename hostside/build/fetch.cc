@@ -39,7 +39,7 @@ Result<> run_taking(const ExecWish &machine, const mounts::exec::Request &reques
     const auto end = run_in_guest(wish);
     if (!end) return std::unexpected(end.error());
     if (end->kind == End::exited && end->code == 0) return {};
-    if (end->kind == End::signalled) return fail(EINTR, "do in the guest", request.task, "it was ended by a signal");
+    if (end->kind == End::signalled) return fail(EINTR, "do in the guest", request.task, "a signal ended it");
     const std::string why(end->kind == End::failed ? std::string_view(end->text) : last_line(errors));
     const bool absent = end->kind == End::exited && end->code == mounts::exec::absent_status;
     return fail(absent ? ENOENT : 0, "do in the guest", request.task, printable(why));
@@ -68,7 +68,7 @@ Result<mounts::NarHash> receive(const ExecWish &machine, const std::string &task
     const mounts::NarHash received = unpacker.hash();
     if (unpacker.trailer() != mounts::nix32(received.hash) + "\n")
         return fail(0, "check", part,
-                    std::format("it arrived with the NAR hash {}, and left the guest with {}", mounts::nix32(received.hash),
+                    std::format("its NAR hash is {} here, but was {} in the guest", mounts::nix32(received.hash),
                                 printable(unpacker.trailer())));
     return received;
 }
@@ -98,7 +98,7 @@ Result<mounts::NarHash> fetch_tree(const ExecWish &machine, const std::string &p
     if (hash && !here) hash = std::unexpected(here.error());
     if (hash && here->hash != hash->hash)
         hash = fail(0, "check", place,
-                    std::format("it lies here with the NAR hash {}, and the guest sent {}", mounts::nix32(here->hash),
+                    std::format("its NAR hash is {} on this host, but the guest sent {}", mounts::nix32(here->hash),
                                 mounts::nix32(hash->hash)));
     if (hash && ::syscall(SYS_renameat2, directory.get(), part.c_str(), directory.get(), name.c_str(), RENAME_NOREPLACE) < 0)
         hash = fail(errno, "rename", place);

@@ -39,7 +39,7 @@ Result<> NarUnpacker::take(std::string_view bytes) {
     for (bool more = true; more && !whole();)
         if (auto done = next(more); !done) return done;
     waiting_.erase(0, std::exchange(at_, 0));
-    if (whole() && waiting_.size() > trailer_limit_bytes) return bad("it does not end");
+    if (whole() && waiting_.size() > trailer_limit_bytes) return bad("it has no end");
     return {};
 }
 
@@ -55,11 +55,11 @@ Result<> NarUnpacker::next(bool &more) {
         return begin_file(length);
     }
     const size_t most = want_ == Want::target ? target_limit_bytes : name_limit_bytes;
-    if (length > most) return bad(std::format("a word of {} bytes", length));
+    if (length > most) return bad(std::format("a word has {} bytes", length));
     const size_t whole_bytes = number_bytes + length + padding_of(length);
     more = rest.size() >= whole_bytes;
     if (!more) return {};
-    if (!zeros(rest.substr(number_bytes + length, padding_of(length)))) return bad("padding that is not zero");
+    if (!zeros(rest.substr(number_bytes + length, padding_of(length)))) return bad("the padding is not zero");
     const std::string text(rest.substr(number_bytes, length));
     consume(whole_bytes);
     return word(text);
@@ -102,7 +102,7 @@ Result<> NarUnpacker::word(std::string_view text) {
     case Want::contents:
     case Want::nothing: break;
     }
-    return bad("a word where none is due");
+    return bad("an unexpected word");
 }
 
 Result<> NarUnpacker::expect(std::string_view text, std::string_view expected, Want then) {
@@ -137,7 +137,7 @@ Result<> NarUnpacker::file_bytes(bool &more) {
     left_ -= count;
     more = left_ == 0 && rest.size() - count >= padding_;
     if (!more) return {};
-    if (!zeros(rest.substr(count, padding_))) return bad("padding that is not zero");
+    if (!zeros(rest.substr(count, padding_))) return bad("the padding is not zero");
     consume(padding_);
     file_.reset();
     want_ = Want::node_end;
@@ -145,7 +145,7 @@ Result<> NarUnpacker::file_bytes(bool &more) {
 }
 
 Result<> NarUnpacker::make_symlink(const std::string &target) {
-    if (target.empty() || target.contains('\0')) return bad("a symlink to nowhere");
+    if (target.empty() || target.contains('\0')) return bad("a symlink without a valid target");
     if (auto allowed = allowance_.take(target.size(), parent()); !allowed) return allowed;
     if (::symlinkat(target.c_str(), parent(), name_.c_str()) < 0) return fail(errno, "symlink", name_);
     want_ = Want::node_end;
@@ -154,7 +154,7 @@ Result<> NarUnpacker::make_symlink(const std::string &target) {
 
 // One descriptor per level, no recursion.
 Result<> NarUnpacker::begin_directory() {
-    if (levels_.size() == depth_limit) return bad(std::format("directories deeper than {}", depth_limit));
+    if (levels_.size() == depth_limit) return bad(std::format("more than {} levels of directories", depth_limit));
     if (auto allowed = allowance_.take(0, parent()); !allowed) return allowed;
     if (::mkdirat(parent(), name_.c_str(), 0777) < 0) return fail(errno, "mkdir", name_);
     auto directory = base::open_at(parent(), name_, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
@@ -168,14 +168,15 @@ Result<> NarUnpacker::take_name(std::string_view name) {
     if (name.empty() || name == "." || name == ".." || name.contains('/') || name.contains('\0'))
         return bad(std::format("an entry named '{}'", name));
     std::string &last = levels_.back().last;
-    if (name <= last) return bad(std::format("'{}' behind '{}'", name, last));
+    if (name <= last) return bad(std::format("'{}' after '{}'", name, last));
     last = name_ = name;
     want_ = Want::node_word;
     return {};
 }
 
 std::unexpected<base::Error> NarUnpacker::bad(std::string_view why) const {
-    return fail(0, "unpack", levels_.empty() ? name_ : levels_.front().name, std::format("no NAR of Nix's: {}", why));
+    return fail(0, "unpack", levels_.empty() ? name_ : levels_.front().name,
+                std::format("it is not a Nix archive (NAR): {}", why));
 }
 
 }  // namespace hostside

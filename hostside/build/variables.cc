@@ -70,7 +70,7 @@ class Reader {
                 word += c;
             }
         }
-        return bad("a quote that does not end");
+        return bad("an unclosed quote");
     }
 
     // $'…' (bash(1), QUOTING), only the escapes that bash writes.
@@ -93,11 +93,11 @@ class Reader {
             const std::string_view digits = text_.substr(at_ + (hex ? 1 : 0), hex ? 2 : 3);
             unsigned value = 0;
             const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, hex ? 16 : 8);
-            if (error != std::errc{}) return bad(std::format("\\{} in $'…' is not known", text_[at_]));
+            if (error != std::errc{}) return bad(std::format("\\{} in $'…' is unknown", text_[at_]));
             at_ += (hex ? 1 : 0) + static_cast<size_t>(end - digits.data());
             word += static_cast<char>(value);
         }
-        return bad("a quote that does not end");
+        return bad("an unclosed quote");
     }
 
     std::string_view text_;

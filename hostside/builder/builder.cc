@@ -81,9 +81,10 @@ Result<> make_directory(const std::string &path) {
 std::string_view builder_name_fault(const std::string &name) {
     const bool letters =
         std::ranges::all_of(name, [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.'; });
-    if (name.empty() || !letters) return "a builder's name has letters, digits, - _ and . alone, because it is a host's in a URL";
-    if (name[0] == '-' || name[0] == '.') return "a builder's name begins with a letter or a digit";
-    if (name == "localhost" || name == "bin") return "it has a meaning of its own: --name another";
+    if (name.empty() || !letters)
+        return "a builder's name can have only letters, digits, - _ and ., because it is the host name in a URL";
+    if (name[0] == '-' || name[0] == '.') return "a builder's name must begin with a letter or a digit";
+    if (name == "localhost" || name == "bin") return "this name has a special meaning; choose another with --name";
     return "";
 }
 
@@ -96,11 +97,11 @@ std::string builders_directory() {
 
 Result<> BuilderPlace::write(const Builder &builder, const std::string &machine_json, const std::string &runvm) const {
     for (const auto &text : {builder.store, builder.working_directory, builder.features, builder.after.value_or("")})
-        if (printable(text) != text) return fail(0, "write builder", text, "there is a control character in it");
+        if (printable(text) != text) return fail(0, "write builder", text, "it contains a control character");
     for (const auto &path : {at(""), directory_ + "/bin"})
         if (auto made = make_directory(path); !made) return made;
     const std::string script = std::format(
-        "#!/bin/sh\n# For Nix, made by `runvm builder`: other hosts are the next ssh's.\n"
+        "#!/bin/sh\n# For Nix, made by `runvm builder`. The next ssh in PATH handles other hosts.\n"
         "exec {} builder-ssh {} -- \"$@\"\n",
         quote_word(runvm), quote_word(directory_));
     return base::replace_file(description(), machine_json, 0600)

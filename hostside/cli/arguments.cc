@@ -50,7 +50,7 @@ Result<std::string> description_in(const std::string &path) {
     auto text = base::read_all(fd->get(), path, description_limit_bytes);
     if (!text)
         return base::fail(text.error().code, step, path,
-                          text.error().code == EFBIG ? std::format("at most {} bytes are read", description_limit_bytes) : "");
+                          text.error().code == EFBIG ? std::format("the limit is {} bytes", description_limit_bytes) : "");
     return text;
 }
 
@@ -121,7 +121,9 @@ void add_description_flags(CLI::App &command, Arguments &arguments) {
         if (key.boolean) option->default_str("true");
         option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->run_callback_for_default(false);
     }
-    command.add_option("--union", arguments.store_union, "writableStore and writableStoreUseTmpfs in one")
+    command
+        .add_option("--union", arguments.store_union,
+                    "where the guest's additions to its store go; sets writableStore and writableStoreUseTmpfs")
         ->type_name("off|tmpfs|disk")
         ->check(CLI::IsMember({"off", "tmpfs", "disk"}).description(""))
         ->group("System");
@@ -131,7 +133,7 @@ void add_description_flags(CLI::App &command, Arguments &arguments) {
         ->group("Hardware");
     command
         .add_option("system", arguments.system,
-                    "a NixOS system, as --toplevel, or FLAKE#HOST, which nix builds; after --: more arguments for QEMU")
+                    "a NixOS system, like --toplevel, or FLAKE#HOST, which nix builds; arguments after -- are for QEMU")
         ->type_name("DIR");
     // Words after `--` (main.cc). CLI11 would give them to any option that still takes words.
     command.add_option(std::string(after_dashes), arguments.extra)
@@ -145,7 +147,7 @@ void add_from_flag(CLI::App &command, Arguments &arguments) {
     command
         .add_option(
             "--from", arguments.from,
-            "a snapshot (runvm snapshot) that is restored instead of a boot; the other flags may only say what is of a run")
+            "restore this snapshot (of runvm snapshot) instead of booting; other options can only change settings of the run")
         ->type_name("DIR");
 }
 

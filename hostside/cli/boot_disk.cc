@@ -106,19 +106,21 @@ Result<int> install(const ExecWish &machine, const BootDiskRecipe &recipe, const
     const std::string &disk = recipe.booted.boot_disk;
     if (end->kind == End::exited && end->code == boot_disk_full)
         return fail(ENOSPC, step, disk,
-                    std::format("{} MiB are too few for its kernel, initrd and boot loader; --boot-disk-size gives it more",
+                    std::format("{} MiB is too small for the kernel, initrd and boot loader; pass a larger --boot-disk-size",
                                 recipe.booted.boot_disk_mib));
     if (end->kind == End::failed) return fail(0, step, disk, end->text);
     const std::string how = end->kind == End::exited ? "ended with status" : "was ended by signal";
     return fail(0, step, disk,
-                std::format("the system's installer {} {}; what it said is above", how, static_cast<int>(end->code)));
+                std::format("the system's installer {} {}; its output is above", how, static_cast<int>(end->code)));
 }
 
 Result<> may_be_made(const Machine &m) {
-    if (m.toplevel.empty()) return fail(0, step, m.boot_disk, "it is made of a NixOS system; name one with --toplevel");
-    if (m.boot_disk_format != "qcow2") return fail(0, step, m.boot_disk, "one that is made is qcow2; --boot-disk-format qcow2");
+    if (m.toplevel.empty())
+        return fail(0, step, m.boot_disk, "a boot disk is made from a NixOS system; name one with --toplevel");
+    if (m.boot_disk_format != "qcow2")
+        return fail(0, step, m.boot_disk, "runvm makes only qcow2 boot disks; pass --boot-disk-format qcow2");
     if (exists(m.boot_disk) && !is_made_boot_disk(m.boot_disk))
-        return fail(EEXIST, step, m.boot_disk, "it is not one that runvm made; name another place with --boot-disk");
+        return fail(EEXIST, step, m.boot_disk, "runvm did not make this file; name another one with --boot-disk");
     return {};
 }
 
@@ -134,7 +136,7 @@ int make_boot_disk(const Machine &m, bool json) {
     if (!initrd) return refuse(initrd.error());
     auto qemu = find_qemu(m.qemu);
     if (!qemu) return refuse(qemu.error());
-    Reporter(json, nullptr).progress(std::format("making the boot disk {} of {}", m.boot_disk, recipe->toplevel));
+    Reporter(json, nullptr).progress(std::format("making the boot disk {} from {}", m.boot_disk, recipe->toplevel));
     const auto made = ensure_image(*qemu, image.path(), m.boot_disk_mib);
     if (!made) return refuse(made.error());
     if (!*made) return refuse({std::string(step), image.path(), EEXIST, "remove it"});

@@ -11,7 +11,7 @@ namespace hostside {
 
 void add_boot_disk_command(CLI::App &app, int &status) {
     auto arguments = std::make_shared<Arguments>();
-    CLI::App *command = app.add_subcommand("boot-disk", "make the disk of a boot loader, of a system");
+    CLI::App *command = app.add_subcommand("boot-disk", "make a system's boot disk");
     add_description_flags(*command, *arguments);
     command->callback([&status, arguments] {
         add_setting(*arguments, "useBootLoader", "true");

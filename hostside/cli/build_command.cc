@@ -48,7 +48,7 @@ Result<std::vector<std::string>> places_of(const BuildArguments &arguments, cons
         // In vmTools' mode, the preparation that runs on the host may make an output.
         const bool made_here = arguments.alone && arguments.in_place;
         if (!made_here && there(places.back()))
-            return fail(EEXIST, "make output", places.back(), "it is not replaced; --out another directory");
+            return fail(EEXIST, "make output", places.back(), "runvm does not replace it; pass another directory with --out");
     }
     return places;
 }
@@ -76,20 +76,21 @@ Result<BuildWish> wish_of(BuildArguments &arguments) {
     if (arguments.alone && wish.user.empty()) wish.user = "root";
     if (wish.builder.empty())
         return fail(0, "build", "",
-                    "no builder; it stands with its arguments after --, as in: runvm build SYSTEM -- $builder $args");
+                    "no builder given; put it and its arguments after --, as in: runvm build SYSTEM -- $builder $args");
     auto derivation = arguments.derivation.empty() ? derivation_of(environ) : derivation_in(arguments.derivation);
     if (!derivation) return std::unexpected(derivation.error());
     wish.derivation = std::move(*derivation);
     auto places = places_of(arguments, wish.derivation);
     if (!places) return std::unexpected(places.error());
     wish.places = std::move(*places);
-    if (there(arguments.failed)) return fail(EEXIST, "keep failed build", arguments.failed, "name a directory that is not there");
+    if (there(arguments.failed))
+        return fail(EEXIST, "keep failed build", arguments.failed, "name a directory that does not exist");
     wish.failed_place = arguments.failed;
     if (arguments.alone) make_lone(arguments.machine, true);
     auto machine = machine_of(arguments.machine);
     if (!machine) return std::unexpected(machine.error());
     if (!machine->writable_store)
-        return fail(0, "build", "", "a build needs a store that the guest can add to: --union tmpfs or disk");
+        return fail(0, "build", "", "a build needs a store that the guest can add to; pass --union tmpfs or --union disk");
     wish.cores = machine->cores;
     show_inputs(arguments, wish, machine->store);
     return wish;
@@ -126,30 +127,30 @@ int build(BuildArguments &arguments) {
 
 void add_build_command(CLI::App &app, int &status) {
     auto arguments = std::make_shared<BuildArguments>();
-    CLI::App *command = app.add_subcommand("build", "build a derivation inside a machine that is booted for it");
+    CLI::App *command = app.add_subcommand("build", "boot a machine and build a derivation in it");
     add_description_flags(*command, arguments->machine);
     command
-        ->add_option(
-            "--derivation", arguments->derivation,
-            "where its env-vars are, or its .attrs.json and .attrs.sh; without it our own environment, in a build of Nix's")
+        ->add_option("--derivation", arguments->derivation,
+                     "the directory with the derivation's env-vars, or .attrs.json and .attrs.sh; default, in a Nix build: "
+                     "runvm's own environment")
         ->type_name("DIR");
-    command->add_option("--out", arguments->out, "where the outputs go, each by its name")
+    command->add_option("--out", arguments->out, "the directory for the outputs, each under its name")
         ->type_name("DIR")
         ->capture_default_str();
-    command->add_flag("--in-place", arguments->in_place, "each output where its store path is, as a builder of Nix's leaves it");
+    command->add_flag("--in-place", arguments->in_place, "put each output at its store path, as a Nix builder does");
     CLI::Option *after = add_after(*command, arguments->after);
-    command->add_option("--user", arguments->user, "the guest's user who builds; without it nixbld1, as in Nix")
+    command->add_option("--user", arguments->user, "the guest's user that builds; default: nixbld1, as in Nix")
         ->type_name("NAME");
-    command->add_flag("--alone", arguments->alone, "no stage 2, as in-vm; root builds");
+    command->add_flag("--alone", arguments->alone, "build as root and without stage 2, like in-vm");
     add_disk_option(*command, arguments->disks);
     command
         ->add_option("--max-output", arguments->most_bytes,
-                     "how much the outputs may be in all, as 500M or 2G; 0: what there is room for")
+                     "maximum total size of the outputs, such as 500M or 2G; 0: all free space")
         ->type_name("SIZE")
         ->default_str("64G")
         ->transform(CLI::AsSizeValue(false).description(""));
-    command->add_option("--log", arguments->log, "what the builder says, in a file too")->type_name("FILE");
-    command->add_option("--keep-failed", arguments->failed, "a new directory for the tree of a build that fails")
+    command->add_option("--log", arguments->log, "also write the builder's output to this file")->type_name("FILE");
+    command->add_option("--keep-failed", arguments->failed, "keep the tree of a failed build in this new directory")
         ->type_name("DIR");
     command->callback([&status, arguments, after] {
         arguments->after_given = after->count() > 0;

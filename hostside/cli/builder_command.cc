@@ -57,7 +57,7 @@ std::string system_of(const Machine &machine) {
 
 Result<std::string> directory_of(const std::string &said) {
     const std::string directory = said.empty() ? builders_directory() : said;
-    if (directory.empty()) return fail(0, "find builders", "", "there is no HOME; --directory DIR");
+    if (directory.empty()) return fail(0, "find builders", "", "there is no HOME; pass --directory DIR");
     return fs::absolute(directory).lexically_normal().string();
 }
 
@@ -67,7 +67,8 @@ Result<std::string> describe_builder(BuilderArguments &arguments) {
     auto machine = machine_of(arguments.machine);
     if (!machine) return std::unexpected(machine.error());
     if (!machine->writable_store)
-        return fail(0, "make builder", "", "a builder needs a store that the guest can add to: --union tmpfs or disk");
+        return fail(0, "make builder", "",
+                    "a builder needs a store that the guest can add to; pass --union tmpfs or --union disk");
     Builder &builder = arguments.builder;
     builder.name = machine->name;
     if (const auto fault = builder_name_fault(builder.name); !fault.empty()) return fail(0, "make builder", builder.name, fault);
@@ -87,8 +88,9 @@ int make_builder(BuilderArguments &arguments) {
     const auto written = place.write(arguments.builder, *json, fs::read_symlink("/proc/self/exe"));
     if (!written) return refuse(written.error());
     std::println("{}", machines_line(arguments.builder, arguments.scheme));
-    say(std::format("Nix reaches it by PATH={}:$PATH, with this line as --builders or in /etc/nix/machines",
-                    fs::path(place.ssh()).parent_path().string()));
+    say(std::format(
+        "to use the builder, run Nix with PATH={}:$PATH and pass the printed line as --builders or put it in /etc/nix/machines",
+        fs::path(place.ssh()).parent_path().string()));
     return 0;
 }
 
@@ -108,7 +110,8 @@ int be_other_ssh(const BuilderPlace &place, const std::string &host, const std::
         argv.push_back(nullptr);
         (void)::execv(next->c_str(), argv.data());
     }
-    return refuse({"find builder", host, 0, "there is none of this name, and no other ssh; runvm builder makes one"});
+    return refuse(
+        {"find builder", host, 0, "there is no builder of this name, and no other ssh; make the builder with runvm builder"});
 }
 
 // Acts like `ssh -M -N` until Nix ends it. Shares nothing, because our connections need no master.
@@ -140,8 +143,7 @@ int say_why(const BuilderPlace &place, const base::Error &error) {
         return launcher_error;
     }
     const HowItEnded how = wait_for_end_of(place);
-    tell_nix(std::format("builder {}: {}, in the middle of this: that is no failure of a build; try again ({})", place.name(),
-                         how.text, place.log()));
+    tell_nix(std::format("builder {}: {}; this is not a build failure; try again ({})", place.name(), how.text, place.log()));
     return how.code;
 }
 
@@ -153,7 +155,7 @@ int connect_to_builder(const Builder &builder, const BuilderPlace &place, const 
     const auto up = bring_up(builder, place);
     if (!up) return refuse(up.error());
     if (auto told = tell_of_new_paths(up->machine, builder, place, up->boot); !told)
-        say(std::format("builder {}: Nix copies what it needs: {}", builder.name, base::message(told.error())));
+        say(std::format("builder {}: Nix copies the inputs: {}", builder.name, base::message(told.error())));
     if (call.says_started) (void)base::write_all(STDOUT_FILENO, "started\n", "stdout");
     ExecWish wish = up->machine;
     wish.request.argv = {"/bin/sh", "-c", command_line_of(call)};
@@ -182,19 +184,19 @@ int be_ssh(const std::string &directory, const std::vector<std::string> &words) 
 
 void add_numbers(CLI::App &command, Builder &builder) {
     constexpr int a_day_s = 86400;
-    command.add_option("--jobs", builder.jobs, "how many builds at once")
+    command.add_option("--jobs", builder.jobs, "the number of parallel builds")
         ->check(CLI::Range(1, 1000).description(""))
         ->type_name("NUMBER")
         ->capture_default_str();
-    command.add_option("--idle", builder.idle_s, "it is powered off when nobody has used it so long; 0: never")
+    command.add_option("--idle", builder.idle_s, "power the machine off after this time without use; 0: never")
         ->check(CLI::Range(0, a_day_s).description(""))
         ->type_name("SECONDS")
         ->capture_default_str();
-    command.add_option("--heartbeat", builder.heartbeat_s, "a guest that is silent so long is ended; 0: never")
+    command.add_option("--heartbeat", builder.heartbeat_s, "end a guest that has been silent for this long; 0: never")
         ->check(CLI::Range(0, a_day_s).description(""))
         ->type_name("SECONDS")
         ->capture_default_str();
-    command.add_option("--boot-limit", builder.boot_limit_s, "how long it may take to boot")
+    command.add_option("--boot-limit", builder.boot_limit_s, "how long the machine may take to boot")
         ->check(CLI::Range(1, a_day_s).description(""))
         ->type_name("SECONDS")
         ->capture_default_str();
@@ -205,17 +207,18 @@ void add_numbers(CLI::App &command, Builder &builder) {
 void add_builder_commands(CLI::App &app, int &status) {
     auto arguments = std::make_shared<BuilderArguments>();
     arguments->builder.features = "benchmark,big-parallel";
-    CLI::App *command = app.add_subcommand("builder", "make a machine a builder of the host's Nix, without ssh or a network");
+    CLI::App *command = app.add_subcommand("builder", "make a machine a builder for the host's Nix, without ssh or a network");
     add_description_flags(*command, arguments->machine);
     add_numbers(*command, arguments->builder);
-    command->add_option("--features", arguments->builder.features, "its system-features, for Nix here and in the guest")
+    command->add_option("--features", arguments->builder.features, "the builder's system-features, for Nix here and in the guest")
         ->type_name("LIST")
         ->capture_default_str();
-    command->add_option("--protocol", arguments->scheme, "how Nix talks to it")
+    command->add_option("--protocol", arguments->scheme, "the protocol between Nix and the builder")
         ->type_name("ssh-ng|ssh")
         ->check(CLI::IsMember({"ssh-ng", "ssh"}).description(""))
         ->capture_default_str();
-    command->add_option("--directory", arguments->directory, "where builders are kept, and bin/ssh for Nix")->type_name("DIR");
+    command->add_option("--directory", arguments->directory, "the directory for builders and for Nix's bin/ssh")
+        ->type_name("DIR");
     CLI::Option *after = add_after(*command, arguments->after);
     command->callback([&status, arguments, after] {
         arguments->after_given = after->count() > 0;
@@ -227,7 +230,7 @@ void add_builder_commands(CLI::App &app, int &status) {
         std::vector<std::string> words;
     };
     auto called = std::make_shared<Called>();
-    CLI::App *ssh = app.add_subcommand("builder-ssh", "what Nix calls as ssh");
+    CLI::App *ssh = app.add_subcommand("builder-ssh", "the program that Nix calls as ssh");
     ssh->group("");  // for Nix, not for users
     ssh->add_option("directory", called->directory)->required();
     ssh->add_option(std::string(after_dashes), called->words)

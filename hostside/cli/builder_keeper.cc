@@ -67,7 +67,7 @@ class Keeper {
             return watched;
         });
         if (!hung_.empty()) code = timed_out;
-        const std::string why = hung_.empty() ? std::format("its machine ended, status {}", code) : hung_;
+        const std::string why = hung_.empty() ? std::format("its machine ended with status {}", code) : hung_;
         (void)base::replace_file(place_.at(ended_file), std::format("{}\n{}\n", code, why), 0600);
         return code;
     }
@@ -112,7 +112,7 @@ class Keeper {
         const auto end = run_in_guest(wish);
         if (end) answered = Clock::now();
         if (end || builder_.heartbeat_s == 0 || Clock::now() - answered < seconds(builder_.heartbeat_s)) return {};
-        hung_ = std::format("the guest did not answer for {} s, and was ended", builder_.heartbeat_s);
+        hung_ = std::format("the guest did not answer for {} s and was ended", builder_.heartbeat_s);
         return fail(0, "watch", machine.machine, hung_);
     }
 
@@ -171,8 +171,8 @@ Result<> start_keeper(const Builder &builder, const BuilderPlace &place) {
     for (const auto &line : LineReader(small_bytes).take(end_of_log(place) + "\n"))
         if (!line.empty()) say("builder " + place.name() + ": " + line);
     return fail(0, "boot builder", place.name(),
-                ready == 0 ? std::format("it was not there within {} s (--boot-limit)", builder.boot_limit_s)
-                           : std::format("status {}; all of its words are in {}", base::exit_code(status), place.log()));
+                ready == 0 ? std::format("the machine did not reach its target within {} s (--boot-limit)", builder.boot_limit_s)
+                           : std::format("status {}; the full output is in {}", base::exit_code(status), place.log()));
 }
 
 Result<std::optional<BroughtUp>> running(const Builder &builder, const BuilderPlace &place) {
@@ -203,7 +203,7 @@ Result<BroughtUp> bring_up(const Builder &builder, const BuilderPlace &place) {
         if (!up) return std::unexpected(up.error());
         if (*up) return std::move(**up);
     }
-    return fail(0, "boot builder", place.name(), "the machine that ran before does not end");
+    return fail(0, "boot builder", place.name(), "the previous machine does not end");
 }
 
 HowItEnded wait_for_end_of(const BuilderPlace &place) {

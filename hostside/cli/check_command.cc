@@ -33,7 +33,7 @@ int check(const std::string &path) {
     if (missing.empty())
         std::println("{}: has all {} options that a machine may need", printable(path), needed_options());
     else
-        std::println("{}: {}", printable(path), boots ? "a machine boots" : "no machine boots");
+        std::println("{}: {}", printable(path), boots ? "a machine boots with this kernel" : "no machine boots with this kernel");
     return boots ? 0 : 1;
 }
 
@@ -57,12 +57,13 @@ int check_kvm(const std::string &kernel, const std::string &program) {
 
 void add_check_command(CLI::App &app, int &status) {
     auto path = std::make_shared<std::string>();
-    CLI::App *command = app.add_subcommand("check", "does a kernel have what a machine needs");
+    CLI::App *command = app.add_subcommand("check", "check whether a kernel has what a machine needs");
     command->add_option("kernel", *path, "a kernel, or its configuration: config-RELEASE, /proc/config.gz")
         ->required()
         ->type_name("FILE");
     auto kvm = std::make_shared<bool>(false);
-    command->add_flag("--kvm", *kvm, "instead, does it run with KVM on this host: prints kvm, as a feature of a node");
+    command->add_flag("--kvm", *kvm,
+                      "instead, check whether the kernel runs with KVM on this host; if so, print kvm, as a node's feature");
     command->callback([&status, path, kvm] { status = *kvm ? check_kvm(*path, "qemu-system-x86_64") : check(*path); });
 }
 

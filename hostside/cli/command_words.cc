@@ -16,15 +16,15 @@ namespace hostside {
 using mounts::exec::End;
 
 void add_command_options(CLI::App &command, CommandWords &words) {
-    command.add_option("--user", words.user, "the guest's user who runs it; root without it")->type_name("NAME");
-    command.add_option("--env", words.environment, "a variable for the command; without a value, as it is here")
+    command.add_option("--user", words.user, "run as this user of the guest; default: root")->type_name("NAME");
+    command.add_option("--env", words.environment, "set this variable; without a value, copy it from runvm's environment")
         ->type_name("NAME[=VALUE]")
         ->expected(1)
         ->allow_extra_args(false)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-    command.add_option("--cwd", words.directory, "the guest's directory to run it in; the user's home without it")
+    command.add_option("--cwd", words.directory, "run in this directory of the guest; default: the user's home")
         ->type_name("PATH");
-    command.add_option("--tty", words.tty, "whether the command has a terminal; auto: when we have one")
+    command.add_option("--tty", words.tty, "whether the command has a terminal; auto: if runvm has one")
         ->type_name("auto|on|off")
         ->check(CLI::IsMember({"auto", "on", "off"}).description(""));
 }

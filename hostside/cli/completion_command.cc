@@ -204,7 +204,7 @@ std::string fish(const std::vector<Verb> &verbs) {
 }  // namespace
 
 void add_completion_command(CLI::App &app, int &status) {
-    CLI::App *command = app.add_subcommand("completion", "print the completion of a shell");
+    CLI::App *command = app.add_subcommand("completion", "print the completion script of a shell");
     for (const auto &[shell, print] : {std::pair{"bash", &bash}, {"zsh", &zsh}, {"fish", &fish}})
         command->add_subcommand(shell, std::format("for {}", shell))->callback([&app, &status, print] {
             std::print("{}", print(verbs_of(app)));

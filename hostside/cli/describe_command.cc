@@ -48,11 +48,13 @@ void add_describe_commands(CLI::App &app, int &status) {
         return std::pair{command, arguments};
     };
     auto [config, values] = add("config", "show the description and where each value comes from", print_config);
-    config->add_flag("--json", values->json, "as one description, for --config");
-    auto [initrd, arguments] = add("initrd", "write the initrd of a machine", make_initrd);
+    config->add_flag("--json", values->json, "print one JSON description, for --config");
+    auto [initrd, arguments] = add("initrd", "write a machine's initrd", make_initrd);
     initrd->add_flag("--complete", arguments->complete,
-                     "as `runvm run` boots it: with the registration and what the command line can't carry");
-    initrd->add_option("-o,--output", arguments->output, "the file; - is stdout")->type_name("FILE")->required();
+                     "as `runvm run` boots it: with the registration and the parameters that the command line cannot hold");
+    initrd->add_option("-o,--output", arguments->output, "the file to write; - is standard output")
+        ->type_name("FILE")
+        ->required();
     app.add_subcommand("schema", "print the JSON Schema of a description")->callback([&status] {
         std::print("{}", schema());
         status = 0;

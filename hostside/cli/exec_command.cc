@@ -53,7 +53,7 @@ int in_own_machine(ExecArguments &arguments, const ExecWish &wish) {
 int exec(ExecArguments &arguments, bool shell) {
     std::vector<std::string> command = std::exchange(arguments.machine.extra, {});
     if (!shell && command.empty())
-        return refuse({"run", "", 0, "no command; it stands after --, as in: runvm exec NAME -- uname -a"});
+        return refuse({"run", "", 0, "no command given; put it after --, as in: runvm exec NAME -- uname -a"});
     ExecWish wish{.machine = arguments.machine.system,
                   .run_directory = {},
                   .request = request_of(arguments.command, std::move(command)),
@@ -65,11 +65,10 @@ int exec(ExecArguments &arguments, bool shell) {
     if (name.contains('/') || (name.empty() && described)) return in_own_machine(arguments, wish);
     if (name.empty())
         return refuse(
-            {"run", "", 0,
-             "in which machine? Name one that runs (runvm list), or give what `runvm run` takes, and one is booted for it"});
+            {"run", "", 0, "no machine given; name one that runs (runvm list), or pass options of `runvm run` to boot one"});
     auto machine = find_machine(name);
     if (!machine) {
-        machine.error().hint += "; to boot a system, name its directory with a '/'";
+        machine.error().hint += "; to boot a system, write its directory with a '/'";
         return refuse(machine.error());
     }
     wish.run_directory = machine->path;
@@ -92,19 +91,18 @@ int copy(const std::string &from, const std::string &to, const ExecArguments &ar
 }
 
 void add_patience(CLI::App &command, ExecArguments &arguments) {
-    command.add_option("--patience", arguments.patience_s, "seconds for a running machine's agent to answer")
+    command.add_option("--patience", arguments.patience_s, "how long a running machine's agent may take to answer")
         ->check(CLI::Range(0, 86400).description(""))
         ->type_name("SECONDS");
 }
 
 void add_exec(CLI::App &app, int &status, bool shell) {
     auto arguments = std::make_shared<ExecArguments>();
-    CLI::App *command = shell
-                            ? app.add_subcommand("shell", "a shell in a machine that runs, or in one that is booted for it")
-                            : app.add_subcommand("exec", "run a command in a machine that runs, or in one that is booted for it");
+    CLI::App *command = shell ? app.add_subcommand("shell", "open a shell in a running machine, or in one that is booted for it")
+                              : app.add_subcommand("exec", "run a command in a running machine, or in one that is booted for it");
     add_description_flags(*command, arguments->machine);
     command->remove_option(command->get_option("system"));
-    command->add_option("NAME", arguments->machine.system, "a machine that runs; with a '/' in it, a NixOS system to boot")
+    command->add_option("NAME", arguments->machine.system, "a running machine; with a '/' in it, a NixOS system to boot")
         ->type_name("NAME");
     add_from_flag(*command, arguments->machine);
     add_patience(*command, *arguments);
@@ -126,13 +124,13 @@ void add_exec_commands(CLI::App &app, int &status) {
         ExecArguments arguments;
     };
     auto copied = std::make_shared<Copied>();
-    CLI::App *cp = app.add_subcommand("cp", "copy a file to or from a machine that runs");
-    cp->add_option("from", copied->from, "a file, or NAME:FILE of a machine")->required();
-    cp->add_option("to", copied->to, "the same; one of the two is of a machine")->required();
-    cp->add_option("--user", copied->arguments.command.user, "the guest's user whose rights count; root without it")
+    CLI::App *cp = app.add_subcommand("cp", "copy a file to or from a running machine");
+    cp->add_option("from", copied->from, "a file, or NAME:FILE in a machine")->required();
+    cp->add_option("to", copied->to, "likewise; one of the two must be in a machine")->required();
+    cp->add_option("--user", copied->arguments.command.user, "use the rights of this user of the guest; default: root")
         ->type_name("NAME");
     cp->add_option("--max-bytes", copied->arguments.most_bytes,
-                   "how much a file from the guest may be, as 500M or 2G; 0: what there is room for")
+                   "maximum size of a file from the guest, such as 500M or 2G; 0: all free space")
         ->type_name("SIZE")
         ->default_str("0")
         ->transform(CLI::AsSizeValue(false).description(""));
@@ -140,7 +138,7 @@ void add_exec_commands(CLI::App &app, int &status) {
     cp->callback([&status, copied] { status = copy(copied->from, copied->to, copied->arguments); });
     auto directory = std::make_shared<std::string>();
     auto restored = std::make_shared<bool>(false);
-    CLI::App *hub = app.add_subcommand("exec-hub", "share out a machine's port for commands");
+    CLI::App *hub = app.add_subcommand("exec-hub", "share a machine's port among commands");
     hub->group("");  // for launchers, not for users
     hub->add_option("directory", *directory)->required();
     hub->add_flag("--restored", *restored);

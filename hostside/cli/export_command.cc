@@ -49,7 +49,8 @@ Result<std::string> unit_of(const Machine &machine, const Arguments &arguments) 
     const std::string directory = fs::current_path();
     // Each must fit on one line. Names of running machines contain no control characters either.
     for (const auto &text : {directory, machine.name})
-        if (text.empty() || printable(text) != text) return fail(0, "export", text, "a unit has no control characters in this");
+        if (text.empty() || printable(text) != text)
+            return fail(0, "export", text, "it is empty or has control characters, which a unit cannot contain");
     return systemd_unit(
         {.name = machine.name, .words = words_of(arguments), .directory = directory, .notify_ready = arguments.notify_ready});
 }
@@ -58,7 +59,7 @@ Result<std::string> unit_of(const Machine &machine, const Arguments &arguments) 
 Result<std::string> initrd_beside(const Machine &machine, const std::string &output) {
     if (!machine.initrd.empty()) return machine.initrd;
     if (output.empty() || output == "-")
-        return fail(0, "export", "", "-o names the file: the initrd that the machine boots is written beside it");
+        return fail(0, "export", "", "name a file with -o, because the machine's initrd is written beside it");
     auto bytes = complete_initrd(machine);
     if (!bytes) return bytes;
     std::string path = fs::absolute(output).lexically_normal().string() + ".initrd";
@@ -72,12 +73,12 @@ Result<Exported> boots(Machine machine, const std::string &store_kind) {
     if (machine.store_kind == "auto") machine.store_kind = store_kind;
     auto boot = boot_of(machine);
     if (!boot) return std::unexpected(boot.error());
-    if (boot->kernel.empty()) return fail(0, "find kernel", machine.toplevel, "give --toplevel a NixOS system, or --kernel FILE");
+    if (boot->kernel.empty())
+        return fail(0, "find kernel", machine.toplevel, "name a NixOS system with --toplevel, or pass --kernel FILE");
     auto parts = command_line_parts(boot->command_line);
     if (!parts) return std::unexpected(parts.error());
     if (!parts->parameters.empty() && !machine.initrd.empty())
-        return fail(0, "export", "kernelParams",
-                    "they are too long for a kernel, and an initrd of one's own can't carry the rest");
+        return fail(0, "export", "kernelParams", "they are too long for a kernel, and your own initrd cannot hold the rest");
     if (machine.accelerator == "tcg") add_parameter(parts->line, "no_timer_check");  // see plan_launch()
     return Exported{
         .machine = std::move(machine), .kernel = boot->kernel, .initrd = "", .command_line = std::move(parts->line), .qemu = ""};
@@ -91,8 +92,8 @@ Result<std::string> domain_of(const Machine &machine, const std::string &output)
     if (auto ok = libvirt_domain(*exported); !ok) return ok;
     if (!m.disk_image.empty() && !exists(m.disk_image))
         return fail(errno, "export", m.disk_image,
-                    std::format("libvirt makes no disk; make it: qemu-img create -f qcow2 {} {}M", base::quote_word(m.disk_image),
-                                m.disk_mib));
+                    std::format("libvirt does not create disks; create it: qemu-img create -f qcow2 {} {}M",
+                                base::quote_word(m.disk_image), m.disk_mib));
     auto initrd = initrd_beside(m, output);
     if (!initrd) return initrd;
     exported->initrd = *initrd;
@@ -102,15 +103,15 @@ Result<std::string> domain_of(const Machine &machine, const std::string &output)
 Result<std::string> kubevirt_of(const Machine &machine, const std::string &output, const std::string &image) {
     if (image.empty())
         return fail(0, "export", "",
-                    "a cluster's nodes have no files of ours: --container-image names an image with /boot/kernel, "
-                    "/boot/initrd and /disk/store.erofs");
+                    "a cluster's nodes do not have this host's files; pass --container-image with an image that has "
+                    "/boot/kernel, /boot/initrd and /disk/store.erofs");
     auto exported = boots(machine, "erofs");
     if (!exported) return std::unexpected(exported.error());
     auto text = kubevirt_machine(*exported, image);
     if (!text) return text;
     auto initrd = initrd_beside(exported->machine, output);
     if (!initrd) return initrd;
-    say(std::format("{} is to have {} as /boot/kernel, {} as /boot/initrd{}", image, exported->kernel, *initrd,
+    say(std::format("{} must have {} as /boot/kernel, {} as /boot/initrd{}", image, exported->kernel, *initrd,
                     exported->machine.store.empty() ? "" : ", and an erofs image of the system's closure as /disk/store.erofs"));
     return text;
 }
@@ -119,7 +120,7 @@ int write_exported(const Arguments &arguments, const ExportWish &wish) {
     const auto machine = machine_of(arguments);
     if (!machine) return refuse(machine.error());
     if (!arguments.extra.empty() && (wish.format == "libvirt" || wish.format == "kubevirt"))
-        return refuse({"export", "--", 0, "options for QEMU can't be said to " + wish.format});
+        return refuse({"export", "--", 0, "options for QEMU cannot be passed to " + wish.format});
     const auto text =
         wish.format == "libvirt"    ? domain_of(*machine, arguments.output)
         : wish.format == "kubevirt" ? kubevirt_of(*machine, arguments.output, wish.image)
@@ -137,16 +138,18 @@ int write_exported(const Arguments &arguments, const ExportWish &wish) {
 void add_export_command(CLI::App &app, int &status) {
     auto arguments = std::make_shared<Arguments>();
     auto wish = std::make_shared<ExportWish>();
-    CLI::App *command = app.add_subcommand("export", "write a machine as others run it: systemd, libvirt, Nomad, KubeVirt");
+    CLI::App *command = app.add_subcommand("export", "export a machine for systemd, libvirt, Nomad or KubeVirt");
     add_description_flags(*command, *arguments);
-    command->add_option("--format", wish->format, "whose file: a unit, a job, a domain or a VirtualMachine")
+    command->add_option("--format", wish->format, "what to write: a unit, a job, a domain or a VirtualMachine")
         ->type_name("systemd|nomad|libvirt|kubevirt")
         ->check(CLI::IsMember({"systemd", "nomad", "libvirt", "kubevirt"}).description(""));
-    command->add_option("--container-image", wish->image, "for KubeVirt: where kernel, initrd and store are")->type_name("IMAGE");
-    command->add_flag("--notify-ready", arguments->notify_ready, "the unit has started when the guest says that it is ready");
+    command->add_option("--container-image", wish->image, "for KubeVirt: the container image with kernel, initrd and store")
+        ->type_name("IMAGE");
+    command->add_flag("--notify-ready", arguments->notify_ready,
+                      "the unit counts as started when the guest reports that it is ready");
     command
         ->add_option("-o,--output", arguments->output,
-                     "the file, as /etc/systemd/system/NAME.service; without it, standard output")
+                     "the file to write, such as /etc/systemd/system/NAME.service; default: standard output")
         ->type_name("FILE");
     command->callback([&status, arguments, wish] { status = write_exported(*arguments, *wish); });
 }

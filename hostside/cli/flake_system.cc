@@ -47,12 +47,12 @@ Result<std::string> built(const std::string &word, const std::string &output) {
         {.argv = {"nix", "--extra-experimental-features", "nix-command flakes", "build", "--out-link", place.link(), output}});
     if (!ran && ran.error().code == ENOENT)
         return fail(0, "build", word,
-                    "that is a flake's, which nix builds, and there is no nix in PATH; name a system that was built");
+                    "only nix can build a flake's system, and there is no nix in PATH; name a system that is already built");
     if (!ran) return std::unexpected(ran.error());
-    if (ran->status != 0) return fail(0, "build", word, std::format("nix build {} ended with {}", output, ran->status));
+    if (ran->status != 0) return fail(0, "build", word, std::format("nix build {} ended with status {}", output, ran->status));
     std::error_code error;
     const fs::path system = fs::read_symlink(place.link(), error);
-    if (error) return fail(error.value(), "build", word, "nix left no link to what it built");
+    if (error) return fail(error.value(), "build", word, "nix did not leave a link to the built system");
     return system.string();
 }
 
@@ -64,7 +64,7 @@ Result<std::optional<std::string>> flake_output(std::string_view word) {
     const std::string_view flake = word.substr(0, hash), host = word.substr(hash + 1);
     constexpr std::string_view of_nix = "\"\\$^#";
     if (host.empty() || host.find_first_of(of_nix) != std::string_view::npos)
-        return fail(0, "build", std::string(word), "after the # stands a host of the flake's nixosConfigurations");
+        return fail(0, "build", std::string(word), "name a host of the flake's nixosConfigurations after the #");
     return std::format("{}#nixosConfigurations.\"{}\".config.system.build.toplevel", flake.empty() ? "." : flake, host);
 }
 

@@ -52,7 +52,7 @@ int submit(const FleetWish &wish, FleetPlan &plan, const FleetPlace &place) {
                                       .options = wish.sbatch,
                                       .qemu = qemu_version(*fleet)});
     if (!job) return refuse(job.error());
-    say(std::format("Slurm's job {} has {} machines in {} tasks; how they are: runvm fleet --status {}", *job,
+    say(std::format("Slurm's job {} has {} machines in {} tasks; to see their state: runvm fleet --status {}", *job,
                     plan.result.machines.size(), plan.groups.size(), wish.output));
     return 0;
 }
@@ -60,7 +60,7 @@ int submit(const FleetWish &wish, FleetPlan &plan, const FleetPlace &place) {
 int run(FleetWish &wish) {
     if (!wish.status.empty()) return show_fleet_status(wish);
     if (!wish.gathered.empty()) return gather_fleets(wish);
-    if (wish.file.empty()) return refuse({"run a fleet", "", 0, "of which file? `runvm fleet init` writes an example of one"});
+    if (wish.file.empty()) return refuse({"run a fleet", "", 0, "no file given; `runvm fleet init` writes an example"});
     if (wish.output.empty()) wish.output = fs::path(wish.file).stem().string() + "-results";
     auto plan = plan_fleet(wish);
     if (plan && wish.engine == "nix") plan = plan_for_nix(wish, std::move(*plan));
@@ -99,11 +99,11 @@ int run(FleetWish &wish) {
 
 void add_fleet_command(CLI::App &app, int &status) {
     auto wish = std::make_shared<FleetWish>();
-    CLI::App *fleet = app.add_subcommand("fleet", "run many machines from one file, as many at once as there is room for");
-    fleet->add_option("file", wish->file, "the machines, in JSON; see runvm(1), FLEETS")->type_name("FILE");
-    fleet->add_option("-o,--output", wish->output, "the directory of the results; FILE-results by default")->type_name("DIR");
-    fleet->add_flag("--fail-fast", wish->fail_fast, "the first machine that fails ends the others");
-    fleet->add_flag("--resume", wish->resume, "run only those that have no result in the output directory yet");
+    CLI::App *fleet = app.add_subcommand("fleet", "run the machines in one file, as many at once as there is room for");
+    fleet->add_option("file", wish->file, "the description of the machines, in JSON; see runvm(1), FLEETS")->type_name("FILE");
+    fleet->add_option("-o,--output", wish->output, "the directory for results; default: FILE-results")->type_name("DIR");
+    fleet->add_flag("--fail-fast", wish->fail_fast, "stop all machines when one fails");
+    fleet->add_flag("--resume", wish->resume, "run only machines without a result in the output directory");
     const auto repeated = [&](const char *flag, std::vector<std::string> &values, const char *help, const char *type) {
         return fleet->add_option(flag, values, help)
             ->type_name(type)
@@ -111,25 +111,30 @@ void add_fleet_command(CLI::App &app, int &status) {
             ->allow_extra_args(false)
             ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     };
-    repeated("--only", wish->only, "only this machine and those on its vlans; may be repeated", "NAME");
-    fleet->add_option("--memory", wish->memory_mib, "for all machines together, in MiB; by default nine tenths of what is free")
+    repeated("--only", wish->only, "run only this machine and those on its vlans; may be repeated", "NAME");
+    fleet
+        ->add_option("--memory", wish->memory_mib,
+                     "memory for all machines together, in MiB; default: nine tenths of the free memory")
         ->check(CLI::Range(1, 1 << 30).description(""))
         ->type_name("MIB");
-    fleet->add_option("--processors", wish->processors, "for all machines together; by default those that we may use")
+    fleet->add_option("--processors", wish->processors, "processors for all machines together; default: those that runvm may use")
         ->check(CLI::Range(1, 65536).description(""))
         ->type_name("N");
-    fleet->add_option("--like", wish->like, "a results.json of before, whose longest machines are started first")
+    fleet->add_option("--like", wish->like, "an earlier results.json; the machines that took longest then start first")
         ->type_name("FILE");
-    fleet->add_option("--engine", wish->engine, "who runs the machines: this host, Slurm as a job array, or Nix's builders")
+    fleet->add_option("--engine", wish->engine, "what runs the machines: this host, Slurm as a job array, or Nix's builders")
         ->type_name("local|slurm|nix")
         ->check(CLI::IsMember({"local", "slurm", "nix"}).description(""));
-    repeated("--sbatch", wish->sbatch, "one more option for sbatch, as --sbatch=--constraint=kvm; may be repeated", "TEXT");
-    repeated("--nix-option", wish->nix_options, "one more setting for Nix, as --nix-option max-jobs=0; may be repeated",
+    repeated("--sbatch", wish->sbatch, "an extra option for sbatch, such as --sbatch=--constraint=kvm; may be repeated", "TEXT");
+    repeated("--nix-option", wish->nix_options, "an extra setting for Nix, such as --nix-option max-jobs=0; may be repeated",
              "NAME=VALUE");
-    repeated("--system-feature", wish->system_features, "what Nix's builders must have, as nixos-test; may be repeated", "NAME");
-    fleet->add_option("--status", wish->status, "how the fleet of this directory is, from what its jobs noted")->type_name("DIR");
-    fleet->add_flag("--wait", wish->wait, "with --status: until it is over");
-    fleet->add_flag("--exit-qemu-failed", wish->exit_qemu_failed, "end with 123 when a machine's QEMU failed, to be tried again");
+    repeated("--system-feature", wish->system_features,
+             "a feature that Nix's builders must have, such as nixos-test; may be repeated", "NAME");
+    fleet->add_option("--status", wish->status, "show the state of the fleet in this directory, from the results of its jobs")
+        ->type_name("DIR");
+    fleet->add_flag("--wait", wish->wait, "with --status: wait until the fleet is over");
+    fleet->add_flag("--exit-qemu-failed", wish->exit_qemu_failed,
+                    "exit with 123 if a machine's QEMU failed, so that the fleet can be run again");
     fleet->add_flag("--results-suffice", wish->results_suffice)->group("");
     repeated("--gather", wish->gathered, "", "DIR")->group("");
     add_fleet_init_command(*fleet, status);

@@ -33,13 +33,14 @@ int write_example(const FleetInitWish &wish) {
     } else {
         if (!exists(wish.system + "/init"))
             return refuse({"find system", wish.system, errno,
-                           "the example's machines boot it: make one with nix-build, or name another: runvm fleet init SYSTEM"});
+                           "the example's machines need a system to boot; make one with nix-build, or name another: runvm fleet "
+                           "init SYSTEM"});
         defaults = std::format(R"({{ "toplevel": {} }})", base::json_text(fs::absolute(wish.system).lexically_normal().string()));
     }
     auto file = base::open_at(AT_FDCWD, wish.output, O_WRONLY | O_CREAT | O_EXCL, 0644);
-    if (!file) return refuse({"create", wish.output, file.error().code, "-o names another file"});
+    if (!file) return refuse({"create", wish.output, file.error().code, "name another file with -o"});
     if (auto wrote = base::write_all(file->get(), example_fleet(defaults), wish.output); !wrote) return refuse(wrote.error());
-    say(std::format("{} has four kinds of machine; run them: runvm fleet {}", wish.output, wish.output));
+    say(std::format("{} has four kinds of machines; to run them: runvm fleet {}", wish.output, wish.output));
     return 0;
 }
 
@@ -47,10 +48,10 @@ int write_example(const FleetInitWish &wish) {
 
 void add_fleet_init_command(CLI::App &fleet, int &status) {
     auto example = std::make_shared<FleetInitWish>();
-    CLI::App *write = fleet.add_subcommand("init", "write an example of a fleet that runs");
-    write->add_option("system", example->system, "the NixOS system of its machines; ./result without it")->type_name("DIR");
-    write->add_option("--config", example->config, "instead, the description of its machines")->type_name("FILE");
-    write->add_option("-o,--output", example->output, "the file; fleet.json without it")->type_name("FILE");
+    CLI::App *write = fleet.add_subcommand("init", "write an example of a working fleet");
+    write->add_option("system", example->system, "the NixOS system of its machines; default: ./result")->type_name("DIR");
+    write->add_option("--config", example->config, "the description of its machines, instead of a system")->type_name("FILE");
+    write->add_option("-o,--output", example->output, "the file to write; default: fleet.json")->type_name("FILE");
     write->callback([&status, example] { status = write_example(*example); });
 }
 

@@ -37,8 +37,9 @@ Result<std::string> qemu_path_of(const Fleet &fleet) {
             const std::string real = fs::canonical(path, error);
             if (!error && real.starts_with("/nix/store/")) return fs::path(real).parent_path().string();
         }
-        return fail(0, "find QEMU for", node.name,
-                    "a build sees the store alone, and no QEMU of PATH is in it; name one there with qemu.program");
+        return fail(
+            0, "find QEMU for", node.name,
+            "a Nix build sees only the store, and the QEMU in PATH is not there; name one in the store with qemu.program");
     }
     return std::string();
 }
@@ -54,7 +55,7 @@ Result<FleetPlan> plan_for_nix(const FleetWish &wish, FleetPlan plan) {
         if (auto ok = only_of_the_store(node); !ok) return std::unexpected(ok.error());
     for (const auto &option : wish.nix_options)
         if (option.find('=') == 0 || !option.contains('='))
-            return fail(0, "read --nix-option", option, "it must be NAME=VALUE, as --nix-option max-jobs=0");
+            return fail(0, "read --nix-option", option, "it must be NAME=VALUE, such as --nix-option max-jobs=0");
     if (auto qemu = qemu_path_of(plan.fleet); !qemu) return std::unexpected(qemu.error());
     return plan;
 }
@@ -78,7 +79,7 @@ int run_fleet_by_nix(const FleetWish &wish, FleetPlan &plan, const FleetPlace &p
 }
 
 int gather_fleets(const FleetWish &wish) {
-    if (wish.output.empty()) return refuse({"gather results", "", 0, "where to? -o names a directory"});
+    if (wish.output.empty()) return refuse({"gather results", "", 0, "no directory given; name one with -o"});
     auto place = FleetPlace::create(wish.output);
     if (!place) return refuse(place.error());
     FleetResult all{.name = "", .over = true, .machines = {}};

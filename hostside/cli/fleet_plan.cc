@@ -36,7 +36,7 @@ Result<> keep_only(const std::vector<std::string> &names, Fleet &fleet) {
     if (names.empty()) return {};
     for (const auto &name : names)
         if (std::ranges::none_of(fleet.nodes, [&](const Node &node) { return node.name == name; }))
-            return fail(0, "find machine", name, "the fleet has none of this name");
+            return fail(0, "find machine", name, "the fleet has no machine of this name");
     std::vector<Node> kept;
     for (const auto &group : groups_of(fleet.nodes, [](const std::string &) { return std::nullopt; })) {
         const auto named = [&](size_t i) { return std::ranges::find(names, fleet.nodes[i].name) != names.end(); };
@@ -52,11 +52,11 @@ Result<> check_room(const Fleet &fleet, const std::vector<Group> &groups, const 
         if (group.memory_mib <= room.memory_mib) continue;
         std::string names;
         for (const size_t i : group.members) names += (names.empty() ? "" : ", ") + fleet.nodes[i].name;
-        return fail(0, "find room for", names,
-                    std::format("{} {} MiB, and {} MiB are free for machines; give less memorySize, or --memory to say how much "
-                                "there is",
-                                group.members.size() == 1 ? "it needs" : "they meet on a vlan, so run at once, and need",
-                                group.memory_mib, room.memory_mib));
+        return fail(
+            0, "find room for", names,
+            std::format("{} {} MiB, but only {} MiB are free for machines; reduce memorySize, or set the total with --memory",
+                        group.members.size() == 1 ? "it needs" : "they share a vlan, so they run at once and need",
+                        group.memory_mib, room.memory_mib));
     }
     return {};
 }
@@ -111,7 +111,7 @@ Result<FleetPlan> plan_fleet(const FleetWish &wish) {
     if (wish.resume) {
         auto before = results_in(wish.output + "/" + std::string(results_file));
         if (!before)
-            return fail(before.error().code, "resume", wish.output, "no fleet's results are there; run it without --resume");
+            return fail(before.error().code, "resume", wish.output, "there are no results of a fleet; run it without --resume");
         take_over(*before, plan.groups, plan.result);
     }
     return plan;

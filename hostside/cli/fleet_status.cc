@@ -23,7 +23,7 @@ int show_fleet_status(const FleetWish &wish) {
     FleetView view;
     for (;; std::this_thread::sleep_for(pause)) {
         auto result = results_in(wish.status + "/" + std::string(results_file));
-        if (!result) return refuse({"look at a fleet", wish.status, result.error().code, "no fleet's results are there"});
+        if (!result) return refuse({"look at a fleet", wish.status, result.error().code, "there are no results of a fleet"});
         if (const std::string job = slurm_job_of(wish.status); !job.empty()) {
             const auto tasks = slurm_tasks(job);
             if (!tasks) return refuse(tasks.error());
@@ -32,7 +32,8 @@ int show_fleet_status(const FleetWish &wish) {
                 std::max(result->seconds, result->over ? 0 : static_cast<double>(::time(nullptr) - result->started_s));
             if (auto written = write_results(wish.status, *result); !written) return refuse(written.error());
         } else if (wish.wait && !result->over) {
-            return refuse({"wait for a fleet", wish.status, 0, "it is one of a host's; whoever runs it there waits for it"});
+            return refuse({"wait for a fleet", wish.status, 0,
+                           "--wait is only for Slurm's fleets; wait for the command that runs this one"});
         }
         if (wish.wait && !result->over) {
             view.tick(*result);

@@ -64,7 +64,7 @@ void FleetView::tell_where(const std::string &directory, const FleetResult &resu
                 files += (files.empty() ? "" : ", ") + path;
         if (!files.empty()) say(std::format("{} failed: {}", machine.name, files));
     }
-    say(std::format("results: {0}/{1}, {0}/{2}, what each machine said: {0}/NAME/output", directory, results_file, junit_file));
+    say(std::format("results: {0}/{1}, {0}/{2}, output of each machine: {0}/NAME/output", directory, results_file, junit_file));
 }
 
 }  // namespace hostside

@@ -88,7 +88,7 @@ Result<> tell_agent(const std::string &run_directory, const ForkNews &news) {
     if (!end) return std::unexpected(end.error());
     if (end->kind == mounts::exec::End::exited && end->code == 0) return {};
     while (said.ends_with('\n')) said.pop_back();
-    return fail(0, "make it a machine of its own", "", printable_lines(said.empty() ? end->text : said));
+    return fail(0, "give the fork its own identity", "", printable_lines(said.empty() ? end->text : said));
 }
 
 Result<> wake(const Snapshot &snapshot, const std::string &run_directory, const ForkNews &news) {
@@ -156,7 +156,9 @@ Waker::~Waker() {
     (void)::waitpid(pid_, nullptr, 0);
 }
 
-std::string Waker::failure() const { return base::read_all(told_.get(), "waker", 65536).value_or("it was not restored"); }
+std::string Waker::failure() const {
+    return base::read_all(told_.get(), "waker", 65536).value_or("the snapshot was not restored");
+}
 
 Result<Restoring> Restoring::open(const std::string &from) {
     Restoring restoring;

@@ -40,7 +40,7 @@ Result<> run_hook(const std::string &line, std::string_view flag) {
 int in_vm(InVm &arguments) {
     std::vector<std::string> command = std::exchange(arguments.machine.extra, {});
     if (command.empty())
-        return refuse({"run", "", 0, "no command; it stands after --, as in: runvm in-vm SYSTEM -- mkfs.ext4 /dev/vda"});
+        return refuse({"run", "", 0, "no command given; put it after --, as in: runvm in-vm SYSTEM -- mkfs.ext4 /dev/vda"});
     make_lone(arguments.machine, false);
     auto described = machine_of(arguments.machine);
     if (!described) return refuse(described.error());
@@ -68,13 +68,14 @@ int in_vm(InVm &arguments) {
 
 void add_in_vm_command(CLI::App &app, int &status) {
     auto arguments = std::make_shared<InVm>();
-    CLI::App *command = app.add_subcommand("in-vm", "run one command as a whole machine, without a stage 2");
+    CLI::App *command = app.add_subcommand("in-vm", "run one command in a new machine without stage 2");
     add_description_flags(*command, arguments->machine);
     add_command_options(*command, arguments->command);
     add_disk_option(*command, arguments->disks);
-    command->add_option("--pre-vm", arguments->before, "a shell's line for this host, before the machine starts")
+    command->add_option("--pre-vm", arguments->before, "a shell line to run on this host before the machine starts")
         ->type_name("LINE");
-    command->add_option("--post-vm", arguments->after, "the same after a command that succeeded")->type_name("LINE");
+    command->add_option("--post-vm", arguments->after, "a shell line to run on this host after the command succeeds")
+        ->type_name("LINE");
     command->callback([&status, arguments] { status = in_vm(*arguments); });
 }
 

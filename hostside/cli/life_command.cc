@@ -53,7 +53,7 @@ int stop(const std::string &name, bool now, int patience_s) {
         return 0;
     if (m->holder > 1 && ::kill(static_cast<pid_t>(m->holder), SIGTERM) < 0) return refuse({"stop", name, errno, ""});
     if (gone_within(*m, std::chrono::seconds(10))) {
-        if (!now) say(std::format("{} did not shut down within {} s of its power button; ended", name, patience_s));
+        if (!now) say(std::format("{} did not shut down within {} s of its power button, so it was ended", name, patience_s));
         return 0;
     }
     return refuse({"stop", name, 0, std::format("its launcher, pid {}, does not end", m->holder)});
@@ -67,7 +67,7 @@ int console(const std::string &name) {
     if (!alone) return refuse(alone.error());
     auto socket = connect_unix(in(*m, console_socket));
     if (!socket) {
-        socket.error().hint = "only machines of `runvm start` have a console to join; `runvm run` has it on its own terminal";
+        socket.error().hint = "only machines of `runvm start` have a console to join; `runvm run` shows it on its own terminal";
         return refuse(socket.error());
     }
     say(std::format("console of {}; ctrl-] leaves", name));
@@ -105,8 +105,7 @@ int debug_console(const std::string &name) {
     base::Error error = end.error();
     if (error.hint.starts_with("no agent answers"))
         error.hint =
-            "nobody answers: in stage 1 that is where the boot stops or fails, with --debug-shell before that, and then "
-            "from stage 2 on";
+            "no shell answers; stage 1 has one only where the boot stops or fails, or with --debug-shell; stage 2 always has one";
     return refuse(error);
 }
 
@@ -130,7 +129,8 @@ base::Result<Running> find_machine(const std::string &name) {
         if (m.name == name) return m;
         others += (others.empty() ? "" : ", ") + m.name;
     }
-    return base::fail(0, "find machine", name, others.empty() ? "no machine runs" : "not running; these are: " + others);
+    return base::fail(0, "find machine", name,
+                      others.empty() ? "no machine is running" : "not running; running machines: " + others);
 }
 
 void add_life_commands(CLI::App &app, int &status) {
@@ -146,18 +146,18 @@ void add_life_commands(CLI::App &app, int &status) {
         command->callback([&status, named, body] { status = body(*named); });
         return std::pair{command, named};
     };
-    auto [stop_command, stop_named] = add("stop", "press a machine's power button, and end it if that does not help",
+    auto [stop_command, stop_named] = add("stop", "press a machine's power button, and end the machine if it does not shut down",
                                           [](const Named &n) { return stop(n.name, n.now, n.patience_s); });
-    stop_command->add_flag("--now", stop_named->now, "without the power button");
-    stop_command->add_option("--patience", stop_named->patience_s, "seconds for the guest to shut down")
+    stop_command->add_flag("--now", stop_named->now, "end it at once, without the power button");
+    stop_command->add_option("--patience", stop_named->patience_s, "how many seconds the guest may take to shut down")
         ->check(CLI::Range(0, 3600));
     auto [console_command, console_named] = add("console", "join a machine's console",
                                                 [](const Named &n) { return n.debug ? debug_console(n.name) : console(n.name); });
     console_command->add_flag("--debug", console_named->debug,
-                              "another terminal beside it, with a shell: in stage 1 too, where it stops or fails");
+                              "open a second terminal with a shell; in stage 1, where the boot stops or fails");
     auto [qmp_command, qmp_named] =
         add("qmp", "send a command to QEMU's monitor", [](const Named &n) { return ask(n.name, n.command); });
-    qmp_command->add_option("command", qmp_named->command, "query-status, or JSON")->required();
+    qmp_command->add_option("command", qmp_named->command, "a command such as query-status, or JSON")->required();
 }
 
 }  // namespace hostside

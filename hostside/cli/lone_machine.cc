@@ -35,14 +35,15 @@ Result<DiskWord> disk_of(const std::string &word) {
     const auto [end, error] = std::from_chars(size.data(), size.data() + size.size(), number);
     constexpr int most = 64 << 10;  // for both units
     if (error != std::errc{} || end != size.data() + size.size() || number < 1 || number > most)
-        return fail(0, "add disk", word, "expected FILE or FILE,SIZE with a size as 512, 512M or 2G");
+        return fail(0, "add disk", word, "must be FILE or FILE,SIZE with a size such as 512, 512M or 2G");
     return DiskWord{word.substr(0, comma), number * factor};
 }
 
 }  // namespace
 
 void add_disk_option(CLI::App &command, std::vector<std::string> &words) {
-    command.add_option("--disk", words, "a disk of the machine, created when absent if a size is given; the first is /dev/vda")
+    command
+        .add_option("--disk", words, "a disk of the machine; with a size, created if it does not exist; the first is /dev/vda")
         ->type_name("FILE[,SIZE]")
         ->expected(1)
         ->allow_extra_args(false)
@@ -67,7 +68,7 @@ Result<std::vector<DiskWord>> disks_of(const std::vector<std::string> &words, bo
         if (!disk) return std::unexpected(disk.error());
         // The hook that runs first may create the file.
         if (disk->mib == 0 && !made_before && ::access(disk->file.c_str(), F_OK) < 0)
-            return fail(errno, "add disk", disk->file, "with a size, --disk FILE,SIZE, it is created");
+            return fail(errno, "add disk", disk->file, "pass a size to create it: --disk FILE,SIZE");
         disks.push_back(std::move(*disk));
     }
     return disks;

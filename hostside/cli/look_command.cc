@@ -64,8 +64,9 @@ Result<Seen> find_seen(const std::string &name) {
     }
     auto last = last_run(name);
     if (last) return Seen{name, "", std::move(*last), 0};
-    return base::fail(0, "find machine", name,
-                      others.empty() ? "no machine runs, and no run of this name was kept" : "not running; these are: " + others);
+    return base::fail(
+        0, "find machine", name,
+        others.empty() ? "no machine is running, and no run of this name was kept" : "not running; running machines: " + others);
 }
 
 int64_t now_s() { return ::time(nullptr); }
@@ -182,16 +183,16 @@ void add_look_commands(CLI::App &app, int &status) {
     };
     const auto named = [&](const char *verb, const char *help, int (*body)(const Looked &)) {
         auto [command, how] = add(verb, help, body);
-        command->add_option("name", how->name, "the machine, or one that ran")->required();
+        command->add_option("name", how->name, "a machine that runs or ran")->required();
         return std::pair{command, how};
     };
-    auto [list_command, list_how] = add("list", "the machines that run", list);
-    list_command->add_flag("--all", list_how->all, "the last run of each name too");
-    list_command->add_flag("--names", list_how->names, "their names alone, one a line");
-    list_command->add_flag("--json", list_how->json, "as a list in JSON");
-    auto [status_command, status_how] = named("status", "how a machine is, or how its last run ended", status_of);
-    status_command->add_flag("--json", status_how->json, "as an object in JSON");
-    named("logs", "what a machine wrote on its console, or its last run did", logs);
+    auto [list_command, list_how] = add("list", "list the running machines", list);
+    list_command->add_flag("--all", list_how->all, "also show the last run of each other name");
+    list_command->add_flag("--names", list_how->names, "show only names, one per line");
+    list_command->add_flag("--json", list_how->json, "show a JSON list");
+    auto [status_command, status_how] = named("status", "show the state of a machine, or how its last run ended", status_of);
+    status_command->add_flag("--json", status_how->json, "show a JSON object");
+    named("logs", "print what a machine, or its last run, wrote to the console", logs);
 }
 
 }  // namespace hostside

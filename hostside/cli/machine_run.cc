@@ -157,7 +157,7 @@ base::Result<> MachineRun::describe() {
     if (!restoring) return std::unexpected(restoring.error());
     restoring_.emplace(std::move(*restoring));
     if (arguments_.print && restoring_->wanted())
-        return base::fail(0, "print", restoring_->path(), "a snapshot is restored by runvm itself");
+        return base::fail(0, "print", restoring_->path(), "only runvm itself can restore a snapshot");
     return {};
 }
 
@@ -253,12 +253,12 @@ bool MachineRun::on_restored() {
 int MachineRun::conclude_run(int code) {
     if (!arguments_.report.empty())
         if (auto kept = keep_report(prepared_->facts, arguments_.report); !kept)
-            report_.note(std::format("no {}: {}", arguments_.report, base::message(kept.error())));
+            report_.note(std::format("there is no {}: {}", arguments_.report, base::message(kept.error())));
     const auto words = conclude(heard_, machine_, *prepared_, record_, code, report_.seconds());
     if (!record_.cause.empty()) report_.event({RunEvent::cause, record_.cause});
     report_.event({.kind = RunEvent::exit, .number = code});
     leave_view();
-    started_(words.empty() ? "the machine ended, status 0, before it came to what --wait waits for" : joined_lines(words));
+    started_(words.empty() ? "the machine ended with status 0 before it reached what --wait waits for" : joined_lines(words));
     // A machine that we ended on request needs no last words.
     if (!arguments_.json && !(arguments_.quiet && code == 128 + SIGTERM)) say_last(words);
     return code;

@@ -52,7 +52,7 @@ base::Result<std::vector<mounts::PathInfo>> from_graphs(const ReginfoOptions &op
 
 base::Result<> write_reginfo(const ReginfoOptions &options) {
     if (options.paths.empty() && options.graphs.empty())
-        return base::fail(0, "reginfo", "", "of what? Name store paths, or a graph with --graph");
+        return base::fail(0, "reginfo", "", "no store paths given; name some, or a graph with --graph");
     const auto infos = options.graphs.empty() ? from_database(options) : from_graphs(options);
     if (!infos) return std::unexpected(infos.error());
     std::string text;
@@ -72,17 +72,17 @@ base::Result<> write_reginfo(const ReginfoOptions &options) {
 
 void add_reginfo_command(CLI::App &app, int &status) {
     auto options = std::make_shared<ReginfoOptions>();
-    CLI::App *command = app.add_subcommand("reginfo", "write the registration of store paths and all that they refer to");
+    CLI::App *command = app.add_subcommand("reginfo", "write the registration of store paths and of their closures");
     auto *paths = command->add_option("PATH", options->paths, "store paths, or links to them (./result)");
     auto *database =
         command->add_option("--database", options->database, "the Nix database, which is only read")->capture_default_str();
     auto *graphs =
-        command->add_option("--graph", options->graphs, "instead: a file that exportReferencesGraph wrote; repeatable");
+        command->add_option("--graph", options->graphs, "instead, a file that exportReferencesGraph wrote; may be repeated");
     graphs->excludes(paths)->excludes(database)->type_size(1)->allow_extra_args(false);
-    auto *hash = command->add_flag("--hash", options->hash, "compute hashes and sizes, which a graph has not, from the files");
+    auto *hash = command->add_flag("--hash", options->hash, "compute hashes and sizes, which a graph lacks, from the files");
     hash->needs(graphs);
     command->add_option("--root", options->root, "where the graph's /nix/store is, for --hash (default: /)")->needs(hash);
-    command->add_option("--output,-o", options->output, "a file, replaced atomically (default: standard output)");
+    command->add_option("--output,-o", options->output, "the file to write, replaced atomically (default: standard output)");
     const std::map<std::string, Format> formats{
         {"dump-db", Format::dump_db}, {"registration", Format::registration}, {"paths", Format::paths}};
     command

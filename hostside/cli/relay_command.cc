@@ -57,7 +57,7 @@ void add_relay_command(CLI::App &app, int &status) {
         int port = 0;
     };
     auto words = std::make_shared<Words>();
-    CLI::App *command = app.add_subcommand("relay", "join standard input and output to a TCP port");
+    CLI::App *command = app.add_subcommand("relay", "connect standard input and output to a TCP port");
     command->group("");  // for QEMU, not for users
     command->add_option("socket", words->socket)->required();
     command->add_option("address", words->address)->required();

@@ -41,7 +41,8 @@ Result<std::string> file(const std::string &path) {
     auto fd = base::open_at(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     if (!fd) return base::fail(fd.error().code, "read report", path);
     struct stat st{};
-    if (::fstat(fd->get(), &st) < 0 || !S_ISREG(st.st_mode)) return base::fail(0, "read report", path, "it is no regular file");
+    if (::fstat(fd->get(), &st) < 0 || !S_ISREG(st.st_mode))
+        return base::fail(0, "read report", path, "it is not a regular file");
     return base::read_all(fd->get(), path, report_limit_bytes);
 }
 
@@ -100,7 +101,7 @@ int compare(const Wish &wish) {
     if (auto kept = keep_named(wish, *a, *b); !kept) return refuse(kept.error());
     const int64_t cpu_a = processor_ns(*a), cpu_b = processor_ns(*b);
     if (wish.processor && (cpu_a < 0 || cpu_b < 0))
-        return refuse({"compare", cpu_a < 0 ? first : second, 0, "it has no processor time: an older stage 1 wrote it"});
+        return refuse({"compare", cpu_a < 0 ? first : second, 0, "it has no processor times, because an older stage 1 wrote it"});
     if (const int failed = put(
             wish, wish.processor ? processor_comparison(*a, *b, wish.phases.empty() ? "all of stage 1" : "all of these phases")
                                  : comparison(*a, *b));
@@ -152,32 +153,35 @@ int report(Wish wish) {
 
 void add_report_command(CLI::App &app, int &status) {
     auto wish = std::make_shared<Wish>();
-    CLI::App *command = app.add_subcommand("report", "where the time of a boot went, and what failed in it");
-    command->add_option("name", wish->what, "a machine, or a file of run --report; without: the run that ended last");
-    auto *json = command->add_flag("--json", wish->json, "for programs");
-    auto *svg = command->add_flag("--svg", wish->svg, "as a picture")->excludes(json);
-    auto *html = command->add_flag("--html", wish->html, "as a page that stands alone")->excludes(json)->excludes(svg);
-    command->add_flag("--paths", wish->paths, "the store paths that it used, and those of its closure that it did not")
+    CLI::App *command = app.add_subcommand("report", "show where the time of a boot went, and what failed in it");
+    command->add_option("name", wish->what, "a machine, or a file of run --report; default: the run that ended last");
+    auto *json = command->add_flag("--json", wish->json, "as JSON, for programs");
+    auto *svg = command->add_flag("--svg", wish->svg, "as an SVG picture")->excludes(json);
+    auto *html = command->add_flag("--html", wish->html, "as a self-contained HTML page")->excludes(json)->excludes(svg);
+    command
+        ->add_flag("--paths", wish->paths,
+                   "show store paths: those that the machine used, and those of its closure that it did not use")
         ->excludes(svg)
         ->excludes(html);
-    command->add_option("-o,--output", wish->output, "a file instead of standard output")->type_name("FILE");
-    auto *pair = command->add_option("--compare", wish->pair, "two of these: what got slower from the first to the second")
-                     ->expected(2)
-                     ->type_name("FILE")
-                     ->excludes(json)
-                     ->excludes(svg)
-                     ->excludes(html);
+    command->add_option("-o,--output", wish->output, "write to this file instead of standard output")->type_name("FILE");
+    auto *pair =
+        command->add_option("--compare", wish->pair, "compare two of these: what got slower from the first to the second")
+            ->expected(2)
+            ->type_name("FILE")
+            ->excludes(json)
+            ->excludes(svg)
+            ->excludes(html);
     auto *processor = command
                           ->add_flag("--cpu", wish->processor,
-                                     "of the processor time of stage 1 instead of the clock; with run --icount, instructions")
+                                     "compare stage 1's processor time instead of elapsed time; with run --icount, instructions")
                           ->needs(pair);
-    command->add_option("--phase", wish->phases, "with --cpu: of this phase alone (again: and of this one)")
+    command->add_option("--phase", wish->phases, "with --cpu: compare only this phase (repeat it for several)")
         ->type_name("NAME")
         ->expected(1)
         ->allow_extra_args(false)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
         ->needs(processor);
-    command->add_option("--limit", wish->limit_percent, "exit status 1 when the second is slower by more than that")
+    command->add_option("--limit", wish->limit_percent, "exit with status 1 if the second is slower by more than this")
         ->type_name("PERCENT")
         ->check(CLI::Range(0.0, 1e6).description(""))
         ->needs(pair);

@@ -19,10 +19,10 @@ std::string sentence(const RunEvent &event) {
     switch (event.kind) {
     case RunEvent::ready: return "ready";
     case RunEvent::emergency: return "the guest's systemd is in emergency mode and waits for a person";
-    case RunEvent::disk_full: return std::format("no room on the host for the guest's disk '{}': free some", event.text);
-    case RunEvent::store_lost: return std::format("the guest lost its store, and ends: {}", event.text);
-    case RunEvent::share_lost: return std::format("the guest lost a shared directory, and ends: {}", event.text);
-    case RunEvent::tpm_lost: return std::format("the guest lost its TPM, and ends: {}", event.text);
+    case RunEvent::disk_full: return std::format("there is no room on the host for the guest's disk '{}': free some", event.text);
+    case RunEvent::store_lost: return std::format("the guest lost its store and ends: {}", event.text);
+    case RunEvent::share_lost: return std::format("the guest lost a shared directory and ends: {}", event.text);
+    case RunEvent::tpm_lost: return std::format("the guest lost its TPM and ends: {}", event.text);
     case RunEvent::disk_error: return std::format("the host could not read or write the guest's disk '{}'", event.text);
     default: break;
     }

@@ -63,9 +63,8 @@ void add_run_commands(CLI::App &app, int &status) {
         CLI::App *command = app.add_subcommand(name, help);
         add_description_flags(*command, *arguments);
         add_from_flag(*command, *arguments);
-        command->add_flag("--fresh", arguments->fresh, "put the root disk aside and start with a new one");
-        command->add_option("--report", arguments->report, "what stage 1 did, step by step, as JSON, is left there")
-            ->type_name("FILE");
+        command->add_flag("--fresh", arguments->fresh, "move the root disk aside and start with a new one");
+        command->add_option("--report", arguments->report, "write the steps of stage 1 to this file, as JSON")->type_name("FILE");
         command->add_flag("--notify-ready", arguments->notify_ready, "tell systemd (sd_notify) when the guest is ready");
         command->callback([&status, arguments, body] {
             const int code = provide_boot_disk(*arguments);
@@ -75,15 +74,18 @@ void add_run_commands(CLI::App &app, int &status) {
     };
     auto [run, arguments] = add("run", "start a machine and stay with it",
                                 [](const Arguments &a) { return run_machine(a, [](const std::string &) {}); });
-    run->add_flag("--print", arguments->print, "show the commands that would start it, for pasting, and do nothing");
-    run->add_flag("--console", arguments->console, "on a terminal, the console from its first word, instead of a line of phases");
-    run->add_flag("--json", arguments->json, "events as JSON lines on stderr");
+    run->add_flag("--print", arguments->print,
+                  "show the commands that would start the machine, for pasting, and do nothing else");
+    run->add_flag("--console", arguments->console,
+                  "on a terminal, show the console from the beginning, instead of a line of phases");
+    run->add_flag("--json", arguments->json, "write events to standard error, as JSON lines");
     auto [start, in_background] =
         add("start", "start a machine in the background", [](const Arguments &a) { return start_machine(a); });
     in_background->background = true;
     start
-        ->add_flag("--wait{stage2}", in_background->wait,
-                   "return when stage 2 begins, with =ready when the guest says that it is ready; a failure before that is told")
+        ->add_flag(
+            "--wait{stage2}", in_background->wait,
+            "return when stage 2 begins, or with =ready when the guest reports that it is ready; report an earlier failure")
         ->type_name("stage2|ready")
         ->check(CLI::IsMember({"stage2", "ready"}).description(""));
 }

@@ -45,26 +45,26 @@ Result<> can_be_saved(const Machine &m) {
         std::string_view what, why;
     } refusals[]{
         {m.store_kind == "virtiofs", "storeKind virtiofs",
-         "virtiofsd would write into the memory that the forks have in common; --store-kind erofs, or 9p with --snapshot "
+         "virtiofsd would write to the memory that the forks share; pass --store-kind erofs, or 9p with --snapshot "
          "before-stage-2"},
         {m.share_kind == "virtiofs" ||
              std::ranges::any_of(m.shared_directories, [](const SharedDirectory &s) { return s.proto == "virtiofs"; }),
          "shareKind virtiofs", "virtiofsd would write into the memory that the forks have in common; --share-kind 9p"},
         {ready && m.store_kind == "9p" && !m.store.empty(), "storeKind 9p",
-         "it is mounted when the machine is ready, and QEMU saves no machine with a 9p directory mounted; --store-kind erofs, or "
-         "--snapshot before-stage-2"},
+         "a ready machine has it mounted, and QEMU cannot save a machine with a mounted 9p directory; pass --store-kind erofs, "
+         "or --snapshot before-stage-2"},
         {!m.initrd.empty(), "an initrd of your own",
-         "stage 1 has a part in it, and only runvm's own initrd surely has that stage 1"},
-        {m.use_boot_loader, "useBootLoader", "the boot loader's initrd is another; leave it out"},
-        {m.use_efi_boot, "useEFIBoot", "the firmware's variables would be the same file in all forks; leave it out"},
-        {m.tpm, "a TPM", "its state is another program's; leave it out"},
-        {m.vsock_cid > 0, "vsock", "its number is one machine's alone; leave it out"},
-        {m.allow_reboot, "allowReboot", "a fork has nothing to boot again from; leave it out"},
-        {!m.run_as.empty(), "runAs", "the memory is a file of yours alone; leave it out"},
+         "stage 1 must take part, and only runvm's own initrd is sure to have that stage 1; leave it out"},
+        {m.use_boot_loader, "useBootLoader", "the boot loader uses another initrd; leave it out"},
+        {m.use_efi_boot, "useEFIBoot", "all forks would share one file of firmware variables; leave it out"},
+        {m.tpm, "a TPM", "another program holds its state; leave it out"},
+        {m.vsock_cid > 0, "vsock", "only one machine can have its number; leave it out"},
+        {m.allow_reboot, "allowReboot", "a fork cannot reboot; leave it out"},
+        {!m.run_as.empty(), "runAs", "the memory is a file that only you can read; leave it out"},
         {!m.empty_disks_mib.empty(), "emptyDiskImages", "only the root disk is saved with the machine; leave them out"},
         {std::ranges::any_of(m.drives, [](const Drive &d) { return !d.read_only; }), "drives",
          "only the root disk is saved with the machine; make the others readOnly, or leave them out"},
-        {ready && agent_off, "stage1.agent=off", "the agent has a part in it; leave it out"},
+        {ready && agent_off, "stage1.agent=off", "the agent must take part; leave it out"},
     };
     for (const auto &refusal : refusals)
         if (refusal.met) return fail(0, "snapshot with", refusal.what, std::string(refusal.why));
@@ -161,13 +161,13 @@ void add_snapshot_command(CLI::App &app, int &status) {
     auto wish = std::make_shared<SnapshotWish>();
     CLI::App *command = app.add_subcommand("snapshot", "boot a machine and save it, for run, start and exec --from");
     add_description_flags(*command, wish->machine);
-    command->add_option("-o,--output", wish->output, "the directory that the snapshot becomes")->type_name("DIR")->required();
-    command->add_flag("--fresh", wish->machine.fresh, "take the place of a snapshot that is there");
+    command->add_option("-o,--output", wish->output, "the directory for the snapshot")->type_name("DIR")->required();
+    command->add_flag("--fresh", wish->machine.fresh, "replace an existing snapshot");
     CLI::Option *after =
         command
             ->add_option("--after", wish->after,
-                         "it is ready when this unit of systemd is active, or this command of the guest's succeeds; '': when its "
-                         "agent answers; without it: multi-user.target, or without systemd when it says so (stage1 tell ready)")
+                         "the machine is ready when this systemd unit is active, or this command succeeds in the guest; '': when "
+                         "its agent answers; default: multi-user.target, or without systemd, stage1 tell ready")
             ->type_name("UNIT|COMMAND");
     command->callback([&status, wish, after] {
         wish->after_given = after->count() > 0;

@@ -41,8 +41,8 @@ int rollback(const StoreArguments &arguments) {
 
 CLI::App *add(CLI::App &app, const std::shared_ptr<StoreArguments> &arguments, const char *name, const char *help) {
     CLI::App *command = app.add_subcommand(name, help);
-    command->add_option("NAME", arguments->machine, "a machine that runs")->required();
-    command->add_option("--patience", arguments->patience_s, "seconds for its agent to answer")
+    command->add_option("NAME", arguments->machine, "a running machine")->required();
+    command->add_option("--patience", arguments->patience_s, "how long its agent may take to answer")
         ->check(CLI::Range(0, 86400).description(""))
         ->type_name("SECONDS");
     return command;
@@ -52,20 +52,18 @@ CLI::App *add(CLI::App &app, const std::shared_ptr<StoreArguments> &arguments, c
 
 void add_store_commands(CLI::App &app, int &status) {
     auto arguments = std::make_shared<StoreArguments>();
-    CLI::App *command = add(app, arguments, "commit", "bring what a machine added to its store into this host's");
-    command->add_flag("--dry-run", arguments->wish.dry_run, "only say what it is");
+    CLI::App *command = add(app, arguments, "commit", "copy what a machine added to its store into this host's store");
+    command->add_flag("--dry-run", arguments->wish.dry_run, "only show what would be copied");
     command->add_option("--store", arguments->wish.store, "this host's store: ROOT/nix/store")
         ->type_name("DIR")
         ->capture_default_str();
-    command
-        ->add_option("--max-output", arguments->wish.most_bytes,
-                     "how much it may be in all, as 500M or 2G; 0: what there is room for")
+    command->add_option("--max-output", arguments->wish.most_bytes, "maximum total size, such as 500M or 2G; 0: all free space")
         ->type_name("SIZE")
         ->default_str("64G")
         ->transform(CLI::AsSizeValue(false).description(""));
     command->callback([&status, arguments] { status = commit(*arguments); });
     auto undone = std::make_shared<StoreArguments>();
-    add(app, undone, "rollback", "have a machine's next boot take away what it added to its store")->callback([&status, undone] {
+    add(app, undone, "rollback", "make a machine's next boot remove what it added to its store")->callback([&status, undone] {
         status = rollback(*undone);
     });
 }

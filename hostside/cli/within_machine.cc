@@ -41,8 +41,8 @@ std::string default_target(const Machine &machine) {
 CLI::Option *add_after(CLI::App &command, std::string &after) {
     return command
         .add_option("--after", after,
-                    "first wait for a unit of systemd, or until a command of the guest's succeeds; of a machine "
-                    "that is booted for it: multi-user.target, if the system has systemd")
+                    "first wait for a systemd unit, or until a command succeeds in the guest; default in a machine that is "
+                    "booted for this, if it has systemd: multi-user.target")
         ->type_name("UNIT|COMMAND");
 }
 
@@ -65,7 +65,8 @@ Result<> wait_until(const ExecWish &machine, const std::string &after) {
         if (end->kind == End::failed && end->code == no_such_program && !is_unit(after)) continue;
         if (end->kind == End::failed) return base::fail(0, "wait for", after, end->text);
         if (is_unit(after))
-            return base::fail(0, "wait for", after, "it was not reached, see above; --after another unit, or --after ''");
+            return base::fail(0, "wait for", after,
+                              "the unit was not reached, see above; pass another unit to --after, or --after ''");
     }
 }
 

@@ -19,7 +19,7 @@ std::string advice(std::string_view key, const std::vector<Option> &fields) {
     const auto nearest = std::ranges::min_element(fields, {}, [&](const Option &o) { return letters_apart(key, o.name); });
     if (nearest != fields.end() && letters_apart(key, nearest->name) <= 2)
         return std::format("; did you mean {}?", nearest->name);
-    return "; `runvm schema` lists them";
+    return "; `runvm schema` lists all options";
 }
 
 class Check {
@@ -37,14 +37,14 @@ class Check {
             if (auto ok = one(inner, *field, here, in_list); !ok) return ok;
             if (inner.is_null()) continue;
             if (result.contains(field->name))
-                return fail(0, origin_, here, std::format("given twice; {} is the same", field->name));
+                return fail(0, origin_, here, std::format("given twice; {} is the same option", field->name));
             result[std::string(field->name)] = std::move(inner);
         }
         for (const auto &field : fields) {
             if (result.contains(field.name)) continue;
             if (whole && field.required)
                 return fail(0, origin_, path + "/" + std::string(field.name),
-                            std::format("missing; it is {}: {}", kind_name(field.kind), field.help));
+                            std::format("missing; must be {}: {}", kind_name(field.kind), field.help));
             if (in_list && !field.fallback.empty()) result[std::string(field.name)] = Json::parse(field.fallback);
         }
         value = std::move(result);
@@ -90,7 +90,8 @@ class Check {
             Json item{{option.named_by, name}};
             if (!inner.is_object()) return wrong(here, "an object", inner);
             if (inner.contains(option.named_by))
-                return fail(0, origin_, here, std::format("has its {} as its key", option.named_by));
+                return fail(0, origin_, here,
+                            std::format("must not contain '{}', because the object's key gives it", option.named_by));
             item.update(inner);
             if (auto ok = object(item, option.fields, here, true, true); !ok) return ok;
             list.push_back(std::move(item));

@@ -22,8 +22,8 @@ struct Obeyed {
     std::string_view group, key, value, why;
 };
 constexpr std::array obeyed{
-    Obeyed{"", "mountHostNixStore", "true", "the guest's store is the host's"},
-    Obeyed{"", "nixStore9pCache", R"("loose")", "the store is cached loosely, as it never changes"},
+    Obeyed{"", "mountHostNixStore", "true", "the guest always uses the host's store"},
+    Obeyed{"", "nixStore9pCache", R"("loose")", "the store is always cached loosely, because it never changes"},
     Obeyed{"", "bootLoaderDevice", "", ""},
     Obeyed{"", "bootPartition", "", ""},
     Obeyed{"", "useBIOSBoot", "", ""},
@@ -33,8 +33,8 @@ constexpr std::array obeyed{
     Obeyed{"", "allInterfaces", "", ""},
     Obeyed{"", "host", "", ""},
     Obeyed{"efi", "OVMF", "", ""},
-    Obeyed{"directBoot", "enable", "true", "runvm boots the kernel directly; with a boot loader: useBootLoader and bootDisk"},
-    Obeyed{"qemu", "enableSharedMemory", "false", "shared memory is not built in; its arguments are QEMU's, in qemu.options"},
+    Obeyed{"directBoot", "enable", "true", "runvm boots the kernel directly; for a boot loader, set useBootLoader and bootDisk"},
+    Obeyed{"qemu", "enableSharedMemory", "false", "runvm has no option for shared memory; pass QEMU's arguments in qemu.options"},
 };
 
 class Words {
@@ -80,9 +80,9 @@ class Words {
             const std::string here = std::format("/emptyDiskImages/{}", i);
             for (const auto &[key, value] : disks[i].items())
                 if (key != "size" && key != "driveConfig") return refuse(here + "/" + pointer_token(key), "no such option");
-            if (!disks[i].contains("size")) return refuse(here + "/size", "missing; it is a whole number: size in MiB");
+            if (!disks[i].contains("size")) return refuse(here + "/size", "missing; must be a whole number: the size in MiB");
             if (disks[i].contains("driveConfig") && !says_nothing(disks[i]["driveConfig"]))
-                return refuse(here + "/driveConfig", "of it only the defaults are taken; a disk of your own is one of drives");
+                return refuse(here + "/driveConfig", "only the defaults are supported; describe other disks in drives");
             disks[i] = Json(disks[i]["size"]);
         }
         return {};
@@ -106,7 +106,7 @@ class Words {
         for (auto &[name, credential] : all_["credentials"].items()) {
             if (!credential.is_object()) continue;
             if (!credential.contains("source") || credential["source"].is_null())
-                return refuse("/credentials/" + pointer_token(name) + "/source", "missing; it is a string: a file of the host");
+                return refuse("/credentials/" + pointer_token(name) + "/source", "missing; must be a string: a file of the host");
             credential.erase("text");
             credential.erase("mechanism");
         }
@@ -132,7 +132,7 @@ class Words {
         set->erase(key);
         if (!value.is_string()) return refuse(here, "must be a string");
         Json *target = group_of(to_group);
-        if (target->contains(to)) return refuse(here, std::format("given twice; {} is the same", to));
+        if (target->contains(to)) return refuse(here, std::format("given twice; {} is the same option", to));
         (*target)[to] = value.get<std::string>() + end;
         return {};
     }
@@ -145,12 +145,12 @@ class Words {
 
     Result<> add_drive(const Json &drive, const std::string &here) {
         if (!drive.is_object() || !drive.contains("file") || !drive["file"].is_string())
-            return refuse(here + "/file", "missing; it is a string: the image");
+            return refuse(here + "/file", "missing; must be a string: the image");
         const std::string file = drive["file"];
         // NixOS's own drives, in its script's syntax. runvm makes the root disk and the empty disks itself.
         if (file == "\"$NIX_DISK_IMAGE\"" || file.starts_with("$(pwd)/empty")) return {};
         if (file.find_first_of("$`") != std::string::npos)
-            return refuse(here + "/file", "nothing of a shell is expanded ($ or `)");
+            return refuse(here + "/file", "shell expansions ($ or `) are not supported");
         Json ours{{"file", file}};
         for (const auto &[key, value] : drive.items()) {
             // QEMU alone uses the name.
@@ -181,7 +181,7 @@ class Words {
         else if (!of_device && option == "readonly" && (said == "on" || said == "off"))
             ours["readOnly"] = said == "on";
         else if (of_device || !((option == "cache" && said == "writeback") || (option == "werror" && said == "report")))
-            return std::unexpected("a drive has format, readonly and serial; give the rest to QEMU, in qemu.options");
+            return std::unexpected("only format, readonly and serial are supported; pass other options to QEMU in qemu.options");
         return {};
     }
 

@@ -21,7 +21,7 @@ base::Result<> expand(std::string &word, const std::function<const char *(const 
         if (value == nullptr)
             return base::fail(
                 0, "QEMU argument", word,
-                std::format("{} is not set; NixOS's test driver sets it, and without one vlans join machines", name));
+                std::format("{} is not set; only NixOS's test driver sets it; otherwise, use vlans to connect machines", name));
         // Commas in a QEMU option's value are doubled.
         std::string path;
         for (const char *c = value; *c != '\0'; ++c) path.append(*c == ',' ? 2 : 1, *c);

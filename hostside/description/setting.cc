@@ -126,7 +126,7 @@ Result<Json> value_from(const Option &option, const std::string &text, const std
 
 base::Result<Layer> setting(std::string_view path, const std::string &text, std::string origin) {
     const Option *option = find_option(path);
-    if (option == nullptr) return fail(0, origin, std::string(path), "no such option; `runvm schema` lists them");
+    if (option == nullptr) return fail(0, origin, std::string(path), "no such option; `runvm schema` lists all options");
     if (!is_utf8(text)) return fail(0, origin, "", "must be UTF-8");
     auto value = value_from(*option, text, origin);
     if (!value) return std::unexpected(value.error());

@@ -93,7 +93,7 @@ class Client {
             if (end_ && ready == 0 && output_.waiting.empty() && errors_.waiting.empty()) return *end_;
             if (!started_ && deadline_ && Clock::now() >= *deadline_) return no_agent();
             if (limit_ && Clock::now() >= *limit_)
-                return fail(ETIMEDOUT, "run in", wish_.machine, std::format("no end within {} s", wish_.limit_s));
+                return fail(ETIMEDOUT, "run in", wish_.machine, std::format("it did not end within {} s", wish_.limit_s));
             if (polls[1].revents != 0) read_input();
             if (polls[4].revents != 0)
                 if (const int signal = signals_.take(); signal != 0 && !pass_on(signal))
@@ -116,12 +116,11 @@ class Client {
     }
 
     [[nodiscard]] std::unexpected<base::Error> no_agent() const {
-        return fail(
-            0, "run in", wish_.machine,
-            std::format("no agent answers in the guest within {} s: it may still be booting (--patience SECONDS), or it has "
-                        "none: stage 1 of runvm's own initrd starts it, unless stage1.agent=off; a system with an initrd of "
-                        "its own needs the unit stage1-agent.service",
-                        wish_.patience_s));
+        return fail(0, "run in", wish_.machine,
+                    std::format("no agent answered in the guest within {} s: the guest may still be booting (--patience "
+                                "SECONDS), or it has no agent: stage 1 in runvm's own initrd starts one unless stage1.agent=off; "
+                                "a system with its own initrd needs the unit stage1-agent.service",
+                                wish_.patience_s));
     }
     [[nodiscard]] std::unexpected<base::Error> machine_ended() const {
         return fail(0, "run in", wish_.machine, "the machine ended before the command did");
@@ -241,7 +240,7 @@ Result<End> run_in_guest(const ExecWish &wish) {
         if (socket) return Client(wish, std::move(*socket)).to_the_end();
         const bool not_yet = socket.error().code == ENOENT || socket.error().code == ECONNREFUSED;
         if (not_yet && i < most_tries && ::access(wish.run_directory.c_str(), F_OK) == 0) continue;
-        socket.error().hint = std::format("machine {} takes no commands: an older runvm started it, or it ended", wish.machine);
+        socket.error().hint = std::format("machine {} accepts no commands: an older runvm started it, or it ended", wish.machine);
         return std::unexpected(socket.error());
     }
 }

@@ -21,7 +21,7 @@ using base::Result;
 using mounts::exec::End;
 
 constexpr std::string_view through_tar =
-    "a directory goes through tar: tar -C DIRECTORY -c . | runvm exec NAME -- tar -C DIRECTORY -x";
+    "copy a directory with tar: tar -C DIRECTORY -c . | runvm exec NAME -- tar -C DIRECTORY -x";
 
 // The colon's position in NAME:FILE; npos for a file on the host.
 size_t colon_of(const std::string &word) {
@@ -61,7 +61,7 @@ Result<End> get(const Copy &copy, ExecWish wish) {
         bytes += chunk.size();
         if (copy.most_bytes != 0 && bytes > copy.most_bytes)
             taken = fail(EFBIG, "take from the guest", copy.there,
-                         std::format("it sends more than {} bytes; --max-bytes lets it", copy.most_bytes));
+                         std::format("the guest sends more than {} bytes; raise --max-bytes to allow that", copy.most_bytes));
         else
             taken = check_room(chunk.size(), file->get()).and_then([&] { return base::write_all(file->get(), chunk, part); });
         return taken.has_value();
@@ -83,10 +83,9 @@ Result<End> get(const Copy &copy, ExecWish wish) {
 Result<Copy> copy_of(const std::string &from, const std::string &to) {
     const size_t there = colon_of(from), here = colon_of(to);
     if ((there == std::string::npos) == (here == std::string::npos))
-        return fail(
-            0, "copy", from,
-            "one of the two is of a machine, as web:/etc/hosts, and the other is not; a file of the host's with a colon in "
-            "its name is written ./a:b");
+        return fail(0, "copy", from,
+                    "exactly one of the two must be on a machine, as in web:/etc/hosts; write a host's file with a colon in its "
+                    "name as ./a:b");
     Copy copy{.to_guest = there == std::string::npos};
     const std::string &guest = copy.to_guest ? to : from;
     const size_t colon = copy.to_guest ? here : there;

@@ -157,7 +157,7 @@ class Hub {
             hang_up(client);
             append_frame(client.out.tail(), FrameType::exit, 0,
                          mounts::exec::end_payload(
-                             {End::failed, 0, "the guest sent more than it may; it is not stage1's agent that answers"}));
+                             {End::failed, 0, "the guest sent more than it may; the answer is not from stage1's agent"}));
             return;
         }
         append_frame(client.out.tail(), frame.type, 0, frame.payload);
@@ -166,7 +166,7 @@ class Hub {
 
     void welcome(std::string_view nonce) {
         if (nonce != nonce_) {
-            agent_left("the agent in the guest was started anew; what the command does now is not known");
+            agent_left("the agent in the guest was restarted; the command's state is unknown");
             nonce_ = nonce;
         }
         port_out_.tail().append(mounts::exec::resync_bytes, '\0');

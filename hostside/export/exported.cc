@@ -10,8 +10,7 @@ base::Result<> refuse_unsayable(const std::string &form, const std::vector<std::
         if (is_said)
             return base::fail(
                 0, "export", key,
-                std::format("this can't be said to {}; leave it out, or export for systemd or nomad, whose machines are "
-                            "runvm's",
+                std::format("{} can't express this; leave it out, or export for systemd or nomad, where runvm runs the machine",
                             form));
     return {};
 }

@@ -83,7 +83,7 @@ Result<> check_for_kubevirt(const Machine &m) {
         said.push_back(one);
     if (auto ok = refuse_unsayable("KubeVirt", said); !ok) return ok;
     if (!is_label(m.name))
-        return fail(0, "export", "name", "a name of Kubernetes' has small letters, digits and '-', and 63 of them at most");
+        return fail(0, "export", "name", "a Kubernetes name has lower-case letters, digits and '-', at most 63 characters");
     return {};
 }
 

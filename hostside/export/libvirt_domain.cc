@@ -114,7 +114,7 @@ Result<> check_for_libvirt(const Machine &m) {
         said.push_back(one);
     if (auto ok = refuse_unsayable("libvirt", said); !ok) return ok;
     for (const auto &text : {m.name, m.disk_image, m.store, m.shared_dir})
-        if (printable(text) != text) return fail(0, "export", text, "XML has no way to say these characters");
+        if (printable(text) != text) return fail(0, "export", text, "XML can't represent these characters");
     return {};
 }
 

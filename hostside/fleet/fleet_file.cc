@@ -72,7 +72,7 @@ class Reader {
             for (const auto known : keys) all.append(all.empty() ? "" : ", ").append(known);
             return fail(0, path_, pointer + "/" + pointer_token(key),
                         letters_apart(key, *nearest) <= 2 ? std::format("no such key; did you mean {}?", *nearest)
-                                                          : std::format("no such key; there are {}", all));
+                                                          : std::format("no such key; the keys are {}", all));
         }
         return {};
     }
@@ -112,10 +112,10 @@ class Reader {
         const Json &list = object["command"];
         const std::string here = pointer + "/command";
         if (!script.empty()) return fail(0, path_, here, "a machine has a command or a script, not both");
-        if (!list.is_array() || list.empty()) return wrong(here, "a list of words, as [\"uname\", \"-a\"]");
+        if (!list.is_array() || list.empty()) return wrong(here, "a list of words, such as [\"uname\", \"-a\"]");
         for (const auto &word : list) {
             if (!word.is_string() || word.get_ref<const std::string &>().contains('\0'))
-                return wrong(here, "a list of words, as [\"uname\", \"-a\"]");
+                return wrong(here, "a list of words, such as [\"uname\", \"-a\"]");
             node.command.push_back(word.get<std::string>());
         }
         return {};
@@ -174,9 +174,10 @@ class Reader {
             if (!read) return std::unexpected(read.error());
         if (object.contains("after")) node.after = after;
         if (node.command.empty() && (node.after || !node.user.empty()))
-            return fail(0, path_, pointer, "after and user are for a command or a script, which this machine has not");
+            return fail(0, path_, pointer, "after and user need a command or a script, and this machine has neither");
         if (node.service && !node.command.empty())
-            return fail(0, path_, pointer + "/service", "a service has no command of its own; it runs for the others' ones");
+            return fail(0, path_, pointer + "/service",
+                        "a service has no command of its own; it runs for the commands of the others");
         if (!node.from.empty() && !system.empty())
             return fail(0, path_, pointer + "/system", "a restored machine has the system of its snapshot (from)");
         auto description = description_of(object, pointer, "description");
@@ -210,7 +211,7 @@ class Reader {
             std::ranges::all_of(name, [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_'; });
         if (name.empty() || name.size() > longest_name || !plain || name.starts_with('-'))
             return fail(0, path_, pointer,
-                        std::format("a machine's name has letters, digits, '-' and '_', at most {} in all", longest_name));
+                        std::format("a machine's name has letters, digits, '-' and '_', at most {} characters", longest_name));
         if (std::ranges::any_of(fleet.nodes, [&](const Node &other) { return other.name == name; }))
             return fail(0, path_, pointer, std::format("two machines would be called {}", name));
         if (fleet.nodes.size() == most_nodes)
@@ -233,7 +234,7 @@ Result<Fleet> read_fleet(const std::string &path, const std::function<std::strin
     if (!fleet) return fleet;
     const auto needed = [](const Node &node) { return !node.service; };
     if (std::ranges::none_of(fleet->nodes, needed))
-        return fail(0, path, "/nodes", "all are services, which run for others; one must have an end of its own");
+        return fail(0, path, "/nodes", "all machines are services, which run for others; at least one must end by itself");
     return fleet;
 }
 

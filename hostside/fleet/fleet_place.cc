@@ -44,7 +44,7 @@ Result<> is_a_fleets(const std::string &path) {
     for (const auto &entry : entries) empty = empty && entry.path().filename() == own_lock;
     if (empty || exists(path + "/" + std::string(results_file))) return {};
     return fail(0, "use", path,
-                std::format("it has no {}, so what is in it is not a fleet's; name another directory (-o)", results_file));
+                std::format("it has no {}, so it does not hold a fleet's results; name another directory (-o)", results_file));
 }
 
 Result<> make_private(const std::string &path) {

@@ -47,12 +47,12 @@ std::string why_without(const std::string &results, size_t group) {
     const std::string log = std::format("{}/{}.log", groups_directory(results), group);
     const auto said = base::read_file(log, enough_bytes);
     if (!said && said.error().code == ENOENT)
-        return "its job ended without a result or a log: the node that ran it may not see the results' directory (-o), which all "
-               "nodes must share";
+        return "its job ended without a result or a log: its node may not see the results' directory (-o), which all nodes must "
+               "share";
     std::string last;
     for (const auto line : std::views::split(said.value_or(""), '\n'))
         if (std::string_view(line).starts_with("runvm: ")) last = printable(std::string_view(line).substr(7));
-    return last.empty() ? std::format("its job ended without a result; groups/{}.log has what it said", group) : last;
+    return last.empty() ? std::format("its job ended without a result; see groups/{}.log", group) : last;
 }
 
 void merge_machine(const std::vector<MachineResult> &noted, bool over, const std::string &why, MachineResult &machine) {
@@ -60,9 +60,9 @@ void merge_machine(const std::vector<MachineResult> &noted, bool over, const std
     if (own != noted.end()) machine = *own;
     if (!over || (machine.outcome != Outcome::waiting && machine.outcome != Outcome::running)) return;
     machine.outcome = Outcome::failed;
-    machine.cause = own == noted.end()
-                        ? why
-                        : "its job ended while it ran" + (machine.state.empty() ? "" : "; it had come to: " + machine.state);
+    machine.cause = own == noted.end() ? why
+                                       : "its job ended while the machine ran" +
+                                             (machine.state.empty() ? "" : "; it had reached: " + machine.state);
 }
 
 }  // namespace

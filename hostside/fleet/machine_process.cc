@@ -89,7 +89,7 @@ void MachineProcess::take_output() {
         (void)base::write_all(file_.get(), {chunk.data(), room}, "output");  // a full disk loses only output
         written_bytes_ += room;
         if (room > 0 && written_bytes_ == most_output_bytes)
-            (void)base::write_all(file_.get(), "\nrunvm: what it said after these 16 MiB is left out\n", "output");
+            (void)base::write_all(file_.get(), "\nrunvm: output after these 16 MiB is left out\n", "output");
         if (n < static_cast<ssize_t>(chunk.size())) return;
     }
 }

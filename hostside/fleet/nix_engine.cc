@@ -34,7 +34,7 @@ namespace {
 using base::fail;
 using base::Result;
 
-constexpr const char *no_nix = "Nix's commands are not here; run the fleet where they are";
+constexpr const char *no_nix = "Nix's commands are not installed here; run the fleet on a host that has them";
 constexpr std::string_view drv_suffix = ".drv";
 
 std::vector<std::string> lines_beginning(const std::string &text, std::string_view with) {
@@ -122,7 +122,7 @@ class NixRunner {
             for (size_t i = 0; i < std::min(derivations.size(), paths.size()); ++i)
                 if (derivations[i].substr(std::string_view("/nix/store/").size() + 32) == name + std::string(drv_suffix))
                     builds_[n].derivation = derivations[i], builds_[n].output = paths[i];
-            if (builds_[n].derivation.empty()) return fail(0, "run", "nix-instantiate", "it named no derivation " + name);
+            if (builds_[n].derivation.empty()) return fail(0, "run", "nix-instantiate", "it did not name the derivation " + name);
         }
         return {};
     }
@@ -243,8 +243,7 @@ class NixRunner {
         if (std::ranges::contains(invalid_, group)) {
             const bool begun = before.outcome == Outcome::running;
             machine.outcome = signal_ == 0 ? Outcome::failed : begun ? Outcome::cancelled : Outcome::not_run;
-            machine.cause =
-                signal_ == 0 ? std::format("it was not built; groups/{}.log and nix.log have what Nix said", group) : "";
+            machine.cause = signal_ == 0 ? std::format("it was not built; see groups/{}.log and nix.log", group) : "";
         }
         run_.changed(machine);
     }

@@ -127,9 +127,9 @@ Result<> only_of_the_store(const Node &node) {
         if (!path.empty() && !path.starts_with(store) && (key != "qemu.program" || path.contains('/')))
             return fail(
                 0, "give Nix", node.name,
-                std::format("{} is {}, which a build on another host does not see; add it to the store (nix-store --add), or "
-                            "leave it out",
-                            key, path));
+                std::format(
+                    "{} is {}, which a build on another host can't see; add it to the store (nix-store --add), or leave it out",
+                    key, path));
     return {};
 }
 

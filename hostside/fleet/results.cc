@@ -75,7 +75,7 @@ std::string testcase(const std::string &fleet, const MachineResult &m, const std
     if (m.outcome == Outcome::failed) {
         const char *element = is_error(m) ? "error" : "failure";
         text += std::format("      <{0} message=\"{1}\" type=\"exit {2}\">{1}{3}</{0}>\n", element, xml_text(m.cause, false),
-                            m.exit_code, m.state.empty() ? "" : xml_text("\nit had come to: " + m.state, true));
+                            m.exit_code, m.state.empty() ? "" : xml_text("\nit had reached: " + m.state, true));
     } else if (m.outcome != Outcome::passed) {
         text += std::format("      <skipped>{}</skipped>\n", name(m.outcome));
     }

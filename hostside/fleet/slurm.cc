@@ -31,7 +31,7 @@ using base::Result;
 
 constexpr std::string_view script_name = "job.sh";
 
-constexpr const char *no_slurm = "Slurm's commands are not here; run the fleet where they are";
+constexpr const char *no_slurm = "Slurm's commands are not installed here; run the fleet on a host that has them";
 
 // Whether the array needs nodes with KVM. Clusters declare KVM as the feature `kvm` in slurm.conf or helpers.conf.
 Result<bool> needs_kvm(const Fleet &fleet) {
@@ -51,8 +51,8 @@ Result<bool> needs_kvm(const Fleet &fleet) {
             if (std::string_view(feature) == "kvm") return true;
     if (must != nullptr)
         return fail(0, "find nodes with KVM for", must->name,
-                    "no node of Slurm's has the feature kvm; `runvm check --kvm KERNEL` on a node says whether it is to have it "
-                    "(Features=kvm in slurm.conf)");
+                    "no Slurm node has the feature kvm; run `runvm check --kvm KERNEL` on a node to see whether it should have "
+                    "it (Features=kvm in slurm.conf)");
     return false;
 }
 
@@ -82,7 +82,7 @@ std::string qemu_lines(const SlurmWish &wish) {
         program);
     if (!wish.qemu.empty())
         lines +=
-            std::format("[ \"$qemu\" = {} ] || echo \"runvm: $(hostname) has another QEMU than the host of the fleet: $qemu\"\n",
+            std::format("[ \"$qemu\" = {} ] || echo \"runvm: $(hostname) has a different QEMU than the fleet's host: $qemu\"\n",
                         base::quote_word(wish.qemu));
     return lines;
 }
@@ -104,12 +104,12 @@ std::string job_script(const SlurmWish &wish, bool kvm) {
 #SBATCH --nodes=1 --ntasks=1 --cpus-per-task={1}
 #SBATCH --mem={2}M
 #SBATCH --requeue --open-mode=append
-{6}# Of the host that submitted this; runvm has one of its own on each.
+{6}# This is the submitting host's; on each node, runvm uses the node's own.
 unset XDG_RUNTIME_DIR
 group={3}/$SLURM_ARRAY_TASK_ID
 unfit() {{ echo "runvm: $(hostname) $*"; exit 124; }}
-[ -r "$group.json" ] || unfit "does not see $group.json; -o must name a directory that all nodes share"
-[ -x {4} ] || unfit "has no "{4}"; install it there, or start one that all nodes see"
+[ -r "$group.json" ] || unfit "can't read $group.json; -o must name a directory that all nodes share"
+[ -x {4} ] || unfit "has no "{4}"; install it there, or use one that all nodes see"
 {7}{4} fleet "$group.json" -o "$group" --memory {5} --processors {1} --exit-qemu-failed
 code=$?
 if [ $code = 123 ] && [ "${{SLURM_RESTART_COUNT:-0}}" -lt 3 ]; then
@@ -134,8 +134,8 @@ Result<std::string> submit_to_slurm(const SlurmWish &wish) {
     if (!said && said.error().hint.contains("node configuration is not available"))
         return fail(0, "run", "sbatch",
                     said.error().hint +
-                        "; no node has the memory and the processors of the largest machine, or of those that meet on a "
-                        "vlan: `sinfo --Node --long` tells what there is; give less memorySize or cores");
+                        "; no node has enough memory and processors for the largest machine, or for all machines of a vlan: "
+                        "`sinfo --Node --long` lists the nodes; lower memorySize or cores");
     if (!said) return said;
     const std::string_view line = last_line(*said);
     std::string job(line.substr(0, line.find(';')));

@@ -31,7 +31,7 @@ const char *what_is(mode_t mode) {
     case S_IFBLK: return "a device";
     case S_IFSOCK: return "a socket";
     case S_IFDIR: return "a directory";
-    default: return "no file";
+    default: return "something else";
     }
 }
 
@@ -47,12 +47,12 @@ Result<std::string> read_from_guest(const std::string &directory, const std::str
     if (::fstat(found->get(), &st) < 0) return fail(errno, "read from the guest", name);
     if (!S_ISREG(st.st_mode))
         return fail(0, "read from the guest", name,
-                    std::format("{}, where a file was expected; it is left alone", what_is(st.st_mode)));
+                    std::format("it is {} instead of a file; runvm does not read it", what_is(st.st_mode)));
     if (st.st_nlink != 1)
-        return fail(0, "read from the guest", name, "a hard link, whose other name may be anybody's; it is left alone");
+        return fail(0, "read from the guest", name, "it is a hard link, maybe to another user's file; runvm does not read it");
     if (static_cast<uint64_t>(st.st_size) > limit_bytes)
         return fail(0, "read from the guest", name,
-                    std::format("{} bytes, at most {} are read; it is left alone", st.st_size, limit_bytes));
+                    std::format("it has {} bytes, and the limit is {}; runvm does not read it", st.st_size, limit_bytes));
     // Opens the same file, even if its name now leads to another one.
     auto file = base::open_at(AT_FDCWD, std::format("/proc/self/fd/{}", found->get()), O_RDONLY | O_NONBLOCK | O_NOCTTY);
     if (!file) return fail(file.error().code, "read from the guest", name);
@@ -80,11 +80,9 @@ std::string with_stage2(std::string report, const std::string &times) {
     if (report.find_first_not_of(std::string(space) + "}", close + 1) != std::string::npos) return report;
     const size_t last = report.find_last_not_of(space, close - 1);
     if (last == std::string::npos || report[last] != '}') return report;
-    report.insert(
-        last + 1,
-        std::format(",\n {{\"phase\": \"stage 2\", \"step\": \"systemd\", \"text\": \"systemd, until it had started all that "
-                    "it was to start\", \"start_us\": {}, \"end_us\": {}}}",
-                    times.substr(0, gap), times.substr(gap + 1)));
+    report.insert(last + 1, std::format(",\n {{\"phase\": \"stage 2\", \"step\": \"systemd\", \"text\": \"systemd, until it had "
+                                        "started everything\", \"start_us\": {}, \"end_us\": {}}}",
+                                        times.substr(0, gap), times.substr(gap + 1)));
     return report;
 }
 

@@ -72,7 +72,7 @@ class NewFile {
             file.name_ = std::format("{}.new-{:016x}", path, random);
             file.fd_ = Fd(::open(file.name_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
         }
-        if (!file.fd_) return fail(errno, "create image", path, std::format("is {} yours to write?", directory));
+        if (!file.fd_) return fail(errno, "create image", path, std::format("may you write to {}?", directory));
         return file;
     }
     NewFile(NewFile &&other) noexcept : fd_(std::move(other.fd_)), name_(std::exchange(other.name_, {})) {}
@@ -107,7 +107,7 @@ Result<bool> ensure_image(const std::string &qemu, const std::string &path, int 
     struct stat st{};
     if (::stat(path.c_str(), &st) == 0) {
         if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)) return false;
-        return fail(0, "use image", path, "neither a file nor a block device");
+        return fail(0, "use image", path, "it is neither a file nor a block device");
     }
     if (errno != ENOENT) return fail(errno, "use image", path);
     auto file = NewFile::beside(path);
@@ -117,7 +117,7 @@ Result<bool> ensure_image(const std::string &qemu, const std::string &path, int 
     auto first = file->put_at(path);
     std::error_code error;
     if (first && !*first && !fs::exists(path, error))
-        return fail(0, "create image", path, "a link to where nothing is; remove it, or name that place");
+        return fail(0, "create image", path, "it is a symlink to nothing; remove it, or name its target");
     return first;
 }
 

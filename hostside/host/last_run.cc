@@ -61,7 +61,7 @@ Result<std::string> read_kept(const Fd &directory, std::string_view name, size_t
 
 base::Error no_trace(base::Error error) {
     if (error.code == ENOENT)
-        error = {"find used paths", "", 0, "the machine told none; start it with --append stage1.union.trace=paths"};
+        error = {"find used paths", "", 0, "the machine reported none; start it with --append stage1.union.trace=paths"};
     return error;
 }
 
@@ -119,7 +119,7 @@ void keep_abandoned_run(const std::string &run_directory) {
         if (::stat((run_directory + "/" + std::string(sign)).c_str(), &st) == 0)
             record->ended_s = std::max<int64_t>(record->ended_s, st.st_mtim.tv_sec);
     record->exit_code = -1;
-    record->cause = "its launcher was killed; it had come to: " + record->state;
+    record->cause = "its launcher was killed; it had reached: " + record->state;
     (void)keep_run(run_directory, run_directory + "/xchg", *record);
 }
 
@@ -161,7 +161,7 @@ Result<std::string> last_report(const std::string &name) {
     if (!directory) return std::unexpected(directory.error());
     auto text = read_kept(*directory, report_name);
     if (!text && text.error().code == ENOENT)
-        return base::fail(ENOENT, "find report", name, "the last run of this name left none: stage 1 did not come that far");
+        return base::fail(ENOENT, "find report", name, "the last run of this name left none: stage 1 did not get that far");
     return text;
 }
 

@@ -70,8 +70,9 @@ base::Result<> check_ports(const std::vector<ForwardPort> &ports) {
         if (errno == EADDRINUSE)
             return base::fail(
                 0, "forward port", port,
-                std::format("taken by {}; choose another host port", owner_of(socket_inode(p.protocol, p.host_port))));
-        return base::fail(errno, "forward port", port, errno == EACCES ? "ports below 1024 are root's; choose a higher one" : "");
+                std::format("it is taken by {}; choose another host port", owner_of(socket_inode(p.protocol, p.host_port))));
+        return base::fail(errno, "forward port", port,
+                          errno == EACCES ? "only root can use ports below 1024; choose a higher one" : "");
     }
     return {};
 }

@@ -87,16 +87,16 @@ struct Beneath {
 Result<> check_beneath(const std::string &path, const Beneath &beneath, const BackingFiles &named, std::string_view start_over) {
     if (::access(beneath.path.c_str(), R_OK) < 0)
         return fail(errno, "use image", path,
-                    std::format("it lies over {}, which is gone (was it garbage-collected?); bring that back, or {}",
-                                beneath.path, start_over));
+                    std::format("its backing file {} is gone (was it garbage-collected?); restore that file, or {}", beneath.path,
+                                start_over));
     if (std::ranges::none_of(named, [&](const std::string &name) { return same_path(name, beneath.path); }))
         return fail(0, "use image", path,
-                    std::format("it lies over {}, which the guest could read; allow that with --backing-file {}, or {}",
+                    std::format("its backing file is {}, which the guest could read; allow that with --backing-file {}, or {}",
                                 beneath.path, beneath.path, start_over));
     if (beneath.format == "qcow2" || beneath.format == "raw") return {};
     return fail(0, "use image", path,
-                std::format("it does not say whether {} beneath it is raw or qcow2, and that is not guessed; say it: "
-                            "qemu-img rebase -u -F FORMAT -b {} {}",
+                std::format("it does not say whether its backing file {} is raw or qcow2, and runvm does not guess; set the "
+                            "format: qemu-img rebase -u -F FORMAT -b {} {}",
                             beneath.path, beneath.path, path));
 }
 
@@ -109,16 +109,17 @@ Result<Beneath> look_at(const std::string &path, std::string_view start_over) {
     const ssize_t got = ::pread(fd->get(), header.data(), header.size(), 0);
     if (got < least_bytes || !header.starts_with(qcow2_magic))
         return fail(0, "use image", path,
-                    std::format("not a qcow2 image; convert it (qemu-img convert -O qcow2), or {}", start_over));
+                    std::format("it is not a qcow2 image; convert it (qemu-img convert -O qcow2), or {}", start_over));
     if (has_external_data(header))
-        return fail(0, "use image", path,
-                    std::format("its data is in another file, which the guest would write; convert it "
-                                "(qemu-img convert -O qcow2), or {}",
-                                start_over));
+        return fail(
+            0, "use image", path,
+            std::format(
+                "its data is in another file, which the guest would write to; convert it (qemu-img convert -O qcow2), or {}",
+                start_over));
     const auto name = backing_name(fd->get(), header);
-    if (!name) return fail(0, "use image", path, std::format("what it lies over has no name that can be read; {}", start_over));
+    if (!name) return fail(0, "use image", path, std::format("the name of its backing file can't be read; {}", start_over));
     if (!is_file_name(*name))
-        return fail(0, "use image", path, std::format("what it lies over has no plain file name; {}", start_over));
+        return fail(0, "use image", path, std::format("the name of its backing file is not a plain file name; {}", start_over));
     if (name->empty()) return Beneath{};
     return Beneath{(fs::path(path).parent_path() / *name).lexically_normal(), backing_format(fd->get(), header)};
 }
@@ -141,7 +142,7 @@ Result<> check_qcow2(const std::string &path, const BackingFiles &backing_files,
         if (beneath->format == "raw") return {};
         image = std::move(beneath->path);
     }
-    return fail(ELOOP, "use image", path, std::format("it lies over more than {} images; {}", deepest, start_over));
+    return fail(ELOOP, "use image", path, std::format("it has more than {} backing files; {}", deepest, start_over));
 }
 
 uint64_t qcow2_size_bytes(const std::string &path) {

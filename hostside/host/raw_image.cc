@@ -59,7 +59,7 @@ Result<Fd> claim_device(const std::string &path) {
     Fd claim(::open(path.c_str(), O_RDONLY | O_EXCL | O_CLOEXEC));
     if (claim) return claim;
     if (errno == EBUSY)
-        return fail(EBUSY, image_step, path, "the host uses it itself (lsblk shows for what); unmount it, or name another");
+        return fail(EBUSY, image_step, path, "the host itself is using it (lsblk shows how); unmount it, or name another");
     return fail(errno, image_step, path, "may this user open it?");
 }
 
@@ -67,14 +67,15 @@ Result<uint64_t> check_raw(const std::string &path, bool writes) {
     // Check the type before opening, because opening a FIFO blocks and opening a tape winds it.
     struct stat st{};
     if (::stat(path.c_str(), &st) < 0) return fail(errno, image_step, path);
-    if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) return fail(0, image_step, path, "neither a file nor a block device");
+    if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) return fail(0, image_step, path, "it is neither a file nor a block device");
     if (::access(path.c_str(), writes ? R_OK | W_OK : R_OK) < 0)
         return fail(errno, image_step, path, "may this user read and write it?");
     if (auto free = claim_device(path); !free) return std::unexpected(free.error());
     auto fd = base::open_at(AT_FDCWD, path, O_RDONLY);
     if (!fd) return fail(fd.error().code, image_step, path);
     if (begins_as_qcow2(fd->get()))
-        return fail(0, image_step, path, "it is a qcow2 image, which a guest would get as it stands; --disk-image-format qcow2");
+        return fail(0, image_step, path,
+                    "it is a qcow2 image, and a guest would see its raw bytes; pass --disk-image-format qcow2");
     const off_t size = ::lseek(fd->get(), 0, SEEK_END);
     if (size < 0) return fail(errno, image_step, path);
     return static_cast<uint64_t>(size);

@@ -33,8 +33,8 @@ base::Result<uint64_t> qcow2_size(const Machine &m, bool device) {
     const std::string_view start_over = device ? "name another" : "start over with --fresh";
     if (const auto fd = base::open_at(AT_FDCWD, m.disk_image, O_RDONLY); fd && !begins_as_qcow2(fd->get()))
         return fail(0, "use image", m.disk_image,
-                    std::format("not a qcow2 image; if it is a raw one, say --disk-image-format raw; one of another format is "
-                                "converted (qemu-img convert -O qcow2); or {}",
+                    std::format("it is not a qcow2 image; if it is raw, pass --disk-image-format raw; convert any other format "
+                                "(qemu-img convert -O qcow2), or {}",
                                 start_over));
     if (auto good = check_qcow2(m.disk_image, m.backing_files, start_over); !good) return std::unexpected(good.error());
     return qcow2_size_bytes(m.disk_image);
@@ -54,7 +54,7 @@ base::Result<RootImageFacts> look_at_root_image(const Machine &m, bool fresh) {
     facts.device = is_block_device(m.disk_image);
     if (fresh && facts.device)
         return fail(0, "put aside", m.disk_image,
-                    "a block device can't be; if nothing on it is wanted, empty it (blkdiscard -z), and start without --fresh");
+                    "a block device can't be put aside; to discard its data, empty it (blkdiscard -z) and start without --fresh");
     for (int n = 1; fresh && (facts.put_aside.empty() || exists(facts.put_aside)); ++n)
         facts.put_aside = std::format("{}.old-{}", m.disk_image, n);
     if (fresh) return facts;
@@ -68,7 +68,7 @@ base::Result<RootImageFacts> look_at_root_image(const Machine &m, bool fresh) {
 
 base::Result<RootImageFacts> saved_root_image(const Machine &m) {
     if (m.disk_image.empty()) return RootImageFacts{};
-    if (auto good = check_qcow2(m.disk_image, {}, "make the snapshot anew"); !good) return std::unexpected(good.error());
+    if (auto good = check_qcow2(m.disk_image, {}, "make a new snapshot"); !good) return std::unexpected(good.error());
     return RootImageFacts{.there = true};
 }
 

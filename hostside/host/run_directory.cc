@@ -28,11 +28,11 @@ constexpr std::string_view lock_suffix = ".lock", image_prefix = ".image-";
 
 Result<> private_directory(const std::string &path) {
     if (::mkdir(path.c_str(), 0700) < 0 && errno != EEXIST)
-        return fail(errno, "mkdir", path, "set XDG_RUNTIME_DIR to a directory that you may write");
+        return fail(errno, "mkdir", path, "set XDG_RUNTIME_DIR to a directory that you can write to");
     struct stat st{};
     if (::lstat(path.c_str(), &st) < 0) return fail(errno, "stat", path);
     if (!S_ISDIR(st.st_mode) || st.st_uid != ::geteuid() || (st.st_mode & 077) != 0)
-        return fail(0, "use", path, "must be a directory of yours with mode 0700; remove it, or set XDG_RUNTIME_DIR");
+        return fail(0, "use", path, "it must be your own directory with mode 0700; remove it, or set XDG_RUNTIME_DIR");
     return {};
 }
 
@@ -92,7 +92,7 @@ Result<std::string> own_directory_path(const std::string &parent, const std::str
     const bool everybody_writes = (st.st_mode & 022) != 0;
     const bool others_write = (st.st_mode & 022) != 0 && (st.st_mode & S_ISVTX) == 0;
     if ((st.st_uid != ::geteuid() && st.st_uid != 0) || others_write)
-        return fail(0, "use", path, std::format("others can change what is in {}; name a directory of yours", parent));
+        return fail(0, "use", path, std::format("others can change files in {}; name a directory of your own", parent));
     auto directory = base::open_beneath(dir->get(), name, O_RDONLY | O_DIRECTORY);
     if (!directory && (directory.error().code == ELOOP || directory.error().code == ENOTDIR))
         return fail(directory.error().code, "use", path, "it must be a directory; remove what is there");
@@ -101,7 +101,7 @@ Result<std::string> own_directory_path(const std::string &parent, const std::str
     // If others can write to the parent, QEMU's user could move its directory away. So ownership alone is not enough.
     const bool owners = owner && st.st_uid == owner->uid && !everybody_writes;
     if (directory && st.st_uid != ::geteuid() && !owners)
-        return fail(0, "use", path, "another user's directory, who would read and write the guest's files; remove it");
+        return fail(0, "use", path, "it belongs to another user, who could read and write the guest's files; remove it");
     return base::path_of(dir->get(), parent).transform([&](const std::string &real) { return real + "/" + name; });
 }
 
@@ -119,8 +119,7 @@ Result<std::string> own_directory(const std::string &parent, const std::string &
 
 Result<RunDirectory> RunDirectory::create(const std::string &name, bool another) {
     if (name.empty() || name.starts_with('.') || name.find('/') != std::string::npos || printable(name) != name)
-        return fail(0, "use name", name,
-                    "a machine's name is not empty, has no '/' nor control characters and does not begin with '.'");
+        return fail(0, "use name", name, "a machine's name must not be empty, have '/' or control characters, or begin with '.'");
     auto parent = runtime_directory();
     if (!parent) return std::unexpected(parent.error());
     sweep_abandoned(*parent);

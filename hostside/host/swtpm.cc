@@ -55,8 +55,9 @@ Result<> provision(const Machine &m, const std::string &program, const std::stri
     }
     for (const auto &path : {server, control}) (void)::unlink(path.c_str());
     if (!exit) return std::unexpected(exit.error());
-    return exit->status == 0 ? Result<>()
-                             : fail(0, "provision TPM", m.tpm_state, std::format("it ended with status {}", exit->status));
+    return exit->status == 0
+               ? Result<>()
+               : fail(0, "provision TPM", m.tpm_state, std::format("the command ended with status {}", exit->status));
 }
 
 Result<> check_places(const Machine &m, const std::string &socket) {
@@ -73,7 +74,7 @@ Result<std::string> find_swtpm(const Machine &m) {
         return fail(errno, step, m.swtpm, "name another with --tpm-program");
     }
     if (const auto found = programs_named(m.swtpm); !found.empty()) return found.front();
-    return fail(0, step, m.swtpm, "not in PATH; install it (Debian: swtpm), or name it with --tpm-program");
+    return fail(0, step, m.swtpm, "it is not in PATH; install it (Debian: swtpm), or name it with --tpm-program");
 }
 
 Result<CompanionProcess> start_swtpm(const Machine &m, const std::string &socket) {

@@ -46,7 +46,7 @@ Result<sockaddr_un> address_of(const std::string &path) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (path.size() >= sizeof address.sun_path)
-        return fail(0, "socket", path, "too long for a socket; set XDG_RUNTIME_DIR to a shorter directory");
+        return fail(0, "socket", path, "the path is too long for a socket; set XDG_RUNTIME_DIR to a shorter directory");
     std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
     return address;
 }

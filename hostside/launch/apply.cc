@@ -27,7 +27,7 @@ class Apply {
 
     Result<> operator()(const UseCached &step) {
         if (use_entry(step.path, small_things)) return {};
-        return fail(ESTALE, "use", step.path, "another launcher made room in the cache meanwhile; start again");
+        return fail(ESTALE, "use", step.path, "another launcher removed it from the cache; start again");
     }
     Result<> operator()(const JoinVlan &step) {
         auto port = VlanPort::join(step.runtime, step.vlan, step.node);
@@ -69,7 +69,7 @@ class Apply {
         if (!claim) return std::unexpected(claim.error());
         if (*claim) held_.devices.push_back(std::move(*claim));
         if (step.empty && !(step.format == "raw" ? is_empty_raw(step.path) : is_empty_qcow2(step.path)))
-            return fail(0, "use image", step.path, "another wrote to it meanwhile; start again");
+            return fail(0, "use image", step.path, "another process wrote to it meanwhile; start again");
         return {};
     }
     Result<> operator()(const PutAside &step) {
@@ -79,7 +79,7 @@ class Apply {
         auto made = ensure_image(host_.qemu, step.path, step.mib, step.format);
         if (!made) return std::unexpected(made.error());
         // The guest was told that the disk is empty, because none existed. That is not certain for another process's image.
-        if (!*made) return fail(0, "create image", step.path, "another made it meanwhile; start again");
+        if (!*made) return fail(0, "create image", step.path, "another process made it meanwhile; start again");
         return {};
     }
     Result<> operator()(const GrowImage &step) { return grow_image(host_.qemu, step.path, step.mib, step.format); }

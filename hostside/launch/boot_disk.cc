@@ -119,8 +119,8 @@ Result<> check_system(const Machine &m, const std::string &toplevel) {
     for (const char *file : {"/bin/switch-to-configuration", "/initrd"})
         if (m.install_boot_loader && !exists(in_store(m.store, toplevel + file)))
             return base::fail(0, "make boot disk", toplevel,
-                              std::format("the system has no {}, and so no boot loader to install; --install-boot-loader=false "
-                                          "makes a disk without",
+                              std::format("the system has no {}, so there is no boot loader to install; "
+                                          "--install-boot-loader=false makes a disk without one",
                                           file + 1));
     return {};
 }

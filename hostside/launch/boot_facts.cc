@@ -99,7 +99,7 @@ Result<std::string> registration(LaunchFacts &facts, const Machine &m, const Boo
         auto text = registration_of(m, roots);
         if (!text)
             facts.notes.push_back(
-                "Nix in the guest will not know the system's closure, because it has no registration (regInfo): " +
+                "Nix in the guest will not know the system's closure, because there is no registration (regInfo): " +
                 base::message(text.error()));
         return text.value_or("");
     }
@@ -116,7 +116,7 @@ Result<> look_at_accelerator(LaunchFacts &facts, const Machine &m, const std::st
     if (!accelerator) return std::unexpected(accelerator.error());
     facts.host.kvm = accelerator->kvm;
     if (!accelerator->kvm && m.accelerator == "auto")
-        facts.notes.push_back("emulation (TCG), much slower than KVM: " + accelerator->reason);
+        facts.notes.push_back("using emulation (TCG), which is much slower than KVM: " + accelerator->reason);
     return {};
 }
 
@@ -158,8 +158,8 @@ Result<> look_at_boot_loader(LaunchFacts &facts, const Machine &m, const Prepare
     // KVM can't be tested without a kernel.
     if (m.accelerator != "auto") return look_at_accelerator(facts, m, "", options);
     facts.notes.emplace_back(
-        "emulation (TCG), much slower than KVM: KVM is proven with the system's kernel, and no toplevel says which that is; "
-        "--accel kvm takes it unproven");
+        "using emulation (TCG), which is much slower than KVM: testing KVM needs the system's kernel, and no toplevel names it; "
+        "--accel kvm uses KVM untested");
     return {};
 }
 
@@ -167,9 +167,10 @@ Result<> look_at_initrd(LaunchFacts &facts, const Machine &m, const PrepareOptio
     auto boot = boot_of(m);
     if (!boot) return std::unexpected(boot.error());
     if (boot->kernel.empty())
-        return fail(0, "find kernel", m.toplevel, "give --toplevel a NixOS system (it has a file 'kernel'), or --kernel FILE");
+        return fail(0, "find kernel", m.toplevel,
+                    "pass a NixOS system (it has a file 'kernel') with --toplevel, or --kernel FILE");
     if (boot->init.empty() && m.initrd.empty())
-        return fail(0, "find init", "", "nothing says what the guest runs: give --toplevel, or --init PATH");
+        return fail(0, "find init", "", "nothing says what the guest runs; pass --toplevel or --init PATH");
     if (auto foreseen = foresee(m, *boot); !foreseen) return foreseen;
     // The needs of a foreign initrd are unknown.
     if (auto able = m.initrd.empty() ? check_kernel_config(facts, m, boot->kernel) : Result<>{}; !able) return able;
@@ -177,9 +178,8 @@ Result<> look_at_initrd(LaunchFacts &facts, const Machine &m, const PrepareOptio
         std::string list;
         for (const auto &one : boot->left_out) list += (list.empty() ? "" : ", ") + one;
         facts.notes.push_back(
-            std::format("the system is made for another machine, its fstab has what this machine has not: {}; stage 2 leaves "
-                        "that table alone "
-                        "(fstab=no), --fstab yes has it mounted",
+            std::format("the system was made for another machine: its fstab names file systems that this machine lacks: {}; "
+                        "stage 2 ignores the fstab (fstab=no); --fstab yes mounts them",
                         list));
     }
     auto registered = registration(facts, m, *boot);

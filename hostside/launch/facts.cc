@@ -46,7 +46,7 @@ void look_at_attributes(LaunchFacts &facts, const Machine &m) {
     if (!xchg_served && !keeps_attributes(fs::path(host.xchg).parent_path())) {
         host.without_attributes.insert(host.xchg);
         facts.notes.push_back(
-            std::format("{} takes no extended attributes: what the guest makes there has its real owner", host.xchg));
+            std::format("{} does not support extended attributes: the guest's files there keep their real owners", host.xchg));
     }
     std::vector<std::string> shared;
     if (!m.shared_dir.empty() && !xchg_served) shared.push_back(m.shared_dir);
@@ -55,16 +55,14 @@ void look_at_attributes(LaunchFacts &facts, const Machine &m) {
     for (const auto &path : shared) {
         if (!keeps_attributes(path)) {
             host.without_attributes.insert(path);
-            facts.notes.push_back(
-                std::format("{} takes no extended attributes: the guest's owners are kept in .virtfs_metadata "
-                            "(mapped-file)",
-                            path));
+            facts.notes.push_back(std::format(
+                "{} does not support extended attributes: the guest's owners are stored in .virtfs_metadata (mapped-file)",
+                path));
         }
         if (const std::string link = symlink_in(path); !link.empty())
-            facts.notes.push_back(
-                std::format("the guest can't read the host's own links in {}, as {}; share it read-only, or with "
-                            "securityModel none",
-                            path, link));
+            facts.notes.push_back(std::format(
+                "the guest can't read the host's own symlinks in {}, such as {}; share it read-only, or with securityModel none",
+                path, link));
     }
 }
 
@@ -76,12 +74,12 @@ Result<> look_at_shares(HostFacts &facts, const Machine &m) {
     for (const auto &[what, path] : {std::pair{std::string("store"), m.store}, {"sharedDir", m.shared_dir}}) {
         std::error_code error;
         if (!path.empty() && !fs::is_directory(path, error))
-            return fail(0, "share", path, std::format("{} is not a directory; name one that is there", what));
+            return fail(0, "share", path, std::format("{} is not a directory; name an existing one", what));
     }
     for (const auto &s : m.shared_directories) {
         std::error_code error;
         if (!fs::is_directory(s.source, error))
-            return fail(0, "share", s.source, std::format("source of {} is not a directory; name one that is there", s.tag));
+            return fail(0, "share", s.source, std::format("the source of {} is not a directory; name an existing one", s.tag));
     }
     return {};
 }
@@ -94,19 +92,20 @@ Result<> look_at_boot_disk(LaunchFacts &facts, const Machine &m, bool pasted) {
     const bool to_be_made = pasted && !m.toplevel.empty() && !exists(m.boot_disk);
     if (!to_be_made && ::access(m.boot_disk.c_str(), R_OK) < 0)
         return fail(errno, "open boot disk", m.boot_disk,
-                    m.toplevel.empty() ? "name one with --boot-disk" : "runvm boot-disk makes it");
+                    m.toplevel.empty() ? "name one with --boot-disk" : "make it with runvm boot-disk");
     if (to_be_made || is_made_boot_disk(m.boot_disk)) {
         facts.boot_label = boot_label_of(m);
         return {};
     }
     if (m.boot_disk_format == "qcow2")
-        if (auto good = check_qcow2(m.boot_disk, m.backing_files, "say --boot-disk-format raw, or name another with --boot-disk");
+        if (auto good =
+                check_qcow2(m.boot_disk, m.backing_files, "pass --boot-disk-format raw, or name another with --boot-disk");
             !good)
             return good;
     if (!m.paths_in_nix_db.empty())
         facts.notes.emplace_back(
-            "pathsInNixDB goes into the initrd, and this boot disk, which runvm did not make, has its own: they are not "
-            "registered");
+            "pathsInNixDB is not registered: it belongs in the initrd, but this boot disk, which runvm did not make, has its "
+            "own");
     return {};
 }
 
@@ -134,11 +133,11 @@ std::string first_variables(const Machine &m, const Firmware &firmware, bool pas
 
 Result<> look_at_firmware(LaunchFacts &facts, const Machine &m, bool pasted) {
     if (!m.use_efi_boot) return {};
-    if (!m.bios.empty()) return fail(0, "use EFI firmware", m.bios, "a bios is given as well; leave one of them out");
+    if (!m.bios.empty()) return fail(0, "use EFI firmware", m.bios, "a bios is set as well; drop one of them");
     Firmware firmware{m.efi_firmware, m.efi_variables};
     if (firmware.code.empty() != firmware.variables.empty())
         return fail(0, "use EFI firmware", firmware.code + firmware.variables,
-                    "firmware and variables belong together; give both with --efi-firmware and --efi-variables, or none");
+                    "firmware and variables belong together; pass both --efi-firmware and --efi-variables, or neither");
     if (firmware.code.empty()) {
         auto found = find_firmware(firmware_directories(facts.host.qemu), m.machine_type, m.use_secure_boot);
         if (!found) return std::unexpected(found.error());
@@ -163,7 +162,8 @@ Result<> look_at_certificates(LaunchFacts &facts, const Machine &m) {
     if (!m.use_host_certs) return {};
     const char *named = std::getenv("NIX_SSL_CERT_FILE");
     if (named == nullptr || *named == '\0')
-        return fail(0, "give certificates", "", "useHostCerts gives the guest the file that NIX_SSL_CERT_FILE names; set it");
+        return fail(0, "give certificates", "",
+                    "useHostCerts gives the guest the file that NIX_SSL_CERT_FILE names; set that variable");
     facts.host_certificates = fs::absolute(named);
     if (::access(named, R_OK) < 0) return fail(errno, "give certificates", named, "NIX_SSL_CERT_FILE names it");
     return {};
@@ -176,10 +176,10 @@ Result<> look_at_credentials(const Machine &m) {
         struct stat st{};
         if (::stat(credential.source.c_str(), &st) < 0 || ::access(credential.source.c_str(), R_OK) < 0)
             return fail(errno, "read credential", credential.source, std::format("it is the source of {}", credential.name));
-        if (!S_ISREG(st.st_mode)) return fail(0, "read credential", credential.source, "not a file");
+        if (!S_ISREG(st.st_mode)) return fail(0, "read credential", credential.source, "it is not a file");
         if (st.st_size == 0 || st.st_size > most_bytes)
             return fail(0, "read credential", credential.source,
-                        std::format("it has {} bytes; systemd takes 1 to {}", st.st_size, most_bytes));
+                        std::format("it has {} bytes; systemd accepts 1 to {}", st.st_size, most_bytes));
     }
     return {};
 }
@@ -191,7 +191,7 @@ Result<> check_memory(const Machine &m) {
     const uint64_t has_mib = (uint64_t{host.totalram} + host.totalswap) * host.mem_unit >> 20;
     if (static_cast<uint64_t>(m.memory_mib) <= has_mib) return {};
     return fail(0, "give memory", "",
-                std::format("memorySize is {} MiB, this host has {} MiB in all; lower it", m.memory_mib, has_mib));
+                std::format("memorySize is {} MiB, but this host has only {} MiB; lower memorySize", m.memory_mib, has_mib));
 }
 
 Result<> look_at_vlans(const HostFacts &facts, const Machine &m) {
@@ -199,7 +199,7 @@ Result<> look_at_vlans(const HostFacts &facts, const Machine &m) {
     for (const int vlan : all_vlans(m)) {
         if (facts.qemu_major < oldest_with_datagrams)
             return fail(0, "join vlan", std::to_string(vlan),
-                        std::format("QEMU {} has no network of datagrams; 7.2 or newer is needed", facts.qemu_major));
+                        std::format("QEMU {} has no datagram networks; use QEMU 7.2 or newer", facts.qemu_major));
         if (auto free = VlanPort::is_free(facts.runtime, vlan, m.node_number); !free) return free;
     }
     return {};
@@ -227,19 +227,18 @@ Result<> look_at_user(LaunchFacts &facts, const Machine &m) {
     auto user = user_of(m.run_as);
     if (!user) return std::unexpected(user.error());
     if (user->uid == ::geteuid()) return {};
-    if (!host.root) return fail(0, step, m.run_as, "only root can have QEMU become another user; leave it out");
-    if (user->gid == 0) return fail(0, step, m.run_as, "root's group is no ordinary one; name another, as UID:GID");
+    if (!host.root) return fail(0, step, m.run_as, "only root can run QEMU as another user; drop --run-as");
+    if (user->gid == 0) return fail(0, step, m.run_as, "this user's group is root's; name another group, as UID:GID");
     if (!all_vlans(m).empty())
         return fail(0, step, m.run_as,
-                    "on a vlan QEMU would not reach its switch, in a directory of root's; leave one of them out");
+                    "as this user, QEMU can't reach the vlan's switch in root's directory; drop --run-as or the vlans");
     if (std::ranges::any_of(m.forward_ports, [](const ForwardPort &p) { return p.from == "guest"; }))
-        return fail(
-            0, step, m.run_as,
-            "for connections from the guest QEMU would not reach the launcher's relay, in a directory of root's; leave one "
-            "of them out");
+        return fail(0, step, m.run_as,
+                    "as this user, QEMU can't reach the relay in root's directory for connections from the guest; drop --run-as "
+                    "or those ports");
     if (m.store_kind == "virtiofs")
         return fail(0, step, m.run_as,
-                    "virtiofsd stays root, and serves the guest; share the store with --store-kind 9p or erofs");
+                    "virtiofsd would still serve the guest as root; share the store with --store-kind 9p or erofs");
     host.root = false;
     host.run_as = *user;
     return {};
@@ -250,8 +249,8 @@ void look_at_rights(LaunchFacts &facts, const Machine &m) {
     if (!facts.host.run_as) return;
     const auto look = [&](const std::string &path, bool read_only) {
         if (!path.empty() && !may_use(*facts.host.run_as, path, !read_only))
-            facts.notes.push_back(
-                std::format("{} may not {} {}, and so the guest can't", m.run_as, read_only ? "read" : "read and write", path));
+            facts.notes.push_back(std::format("{} may not {} {}, so the guest can't either", m.run_as,
+                                              read_only ? "read" : "read and write", path));
     };
     look(m.shared_dir, false);
     for (const auto &s : m.shared_directories) look(s.source, s.read_only);

@@ -32,14 +32,14 @@ Result<> check_kernel(const std::string &path) {
     auto file = base::open_at(AT_FDCWD, path, O_RDONLY | O_NONBLOCK);
     if (!file) return fail(file.error().code, "open kernel", path, "name one with --kernel");
     struct stat st{};
-    if (::fstat(file->get(), &st) < 0 || !S_ISREG(st.st_mode)) return fail(0, "read kernel", path, "it is no regular file");
+    if (::fstat(file->get(), &st) < 0 || !S_ISREG(st.st_mode)) return fail(0, "read kernel", path, "it is not a regular file");
     std::string head(8192, '\0');  // the range in which a multiboot header may be
     head.resize(static_cast<size_t>(std::max<ssize_t>(0, ::pread(file->get(), head.data(), head.size(), 0))));
     constexpr size_t header_at = 0x202;
     constexpr std::string_view multiboot{"\x02\xb0\xad\x1b", 4};
     const bool bzimage = head.size() > header_at && head.compare(header_at, 4, "HdrS") == 0;
     if (bzimage || head.starts_with(ELFMAG) || head.contains(multiboot)) return {};
-    return fail(0, "read kernel", path, "it is no kernel for x86: neither a bzImage nor an ELF file; name one with --kernel");
+    return fail(0, "read kernel", path, "it is not an x86 kernel (a bzImage or an ELF file); name one with --kernel");
 }
 
 std::string nearest_parameter(std::string_view word) {
@@ -98,12 +98,13 @@ Result<> check_init(const Machine &m, const std::string &init) {
     constexpr std::string_view step = "find init";
     auto file = base::open_at(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     if (!file && file.error().code == ENOENT)
-        return fail(ENOENT, step, init,
-                    std::format("the store {} has no such file: is it that of --toplevel, and init= of its closure?", m.store));
+        return fail(
+            ENOENT, step, init,
+            std::format("the store {} has no such file: is --toplevel from this store, and is init= in its closure?", m.store));
     if (!file) return {};  // perhaps readable only by root; the guest will report it if its 9p server fails too
     struct stat st{};
     if (::fstat(file->get(), &st) < 0) return {};
-    if (!S_ISREG(st.st_mode)) return fail(0, step, init, "it is no regular file");
+    if (!S_ISREG(st.st_mode)) return fail(0, step, init, "it is not a regular file");
     if ((st.st_mode & 0111) == 0) return fail(EACCES, step, init, "the file is not executable");
     std::string head(4096, '\0');
     head.resize(static_cast<size_t>(std::max<ssize_t>(0, ::pread(file->get(), head.data(), head.size(), 0))));

@@ -96,7 +96,7 @@ Result<> check_kernel_config(LaunchFacts &facts, const Machine &m, const std::st
     for (const auto &text : told(lacking, true)) why += (why.empty() ? "" : "; ") + text;
     if (!why.empty())
         return base::fail(0, "use kernel", kernel,
-                          std::format("it was built without {}; take another with --kernel (runvm check FILE tells all)", why));
+                          std::format("it was built without {}; name another with --kernel (runvm check FILE lists all)", why));
     for (const auto &text : told(lacking, false)) facts.notes.push_back(std::format("the kernel was built without {}", text));
     return {};
 }

@@ -77,20 +77,20 @@ void plan_growth(LaunchPlan &plan, const Machine &m, const RootImageFacts &root)
     const uint64_t wanted = static_cast<uint64_t>(m.disk_mib) * mib;
     if (!size_said(m) || root.size_bytes == 0 || root.size_bytes == wanted) return;
     if (root.size_bytes > wanted) {
-        plan.notes.push_back(std::format("{} has {} MiB, and no image is made smaller: diskSize {} is passed over", m.disk_image,
+        plan.notes.push_back(std::format("{} has {} MiB, and images never shrink: diskSize {} is ignored", m.disk_image,
                                          root.size_bytes / mib, m.disk_mib));
         return;
     }
     if (root.device) {
-        plan.notes.push_back(std::format("{} has {} MiB, and a device is what it is: diskSize {} is passed over", m.disk_image,
+        plan.notes.push_back(std::format("{} has {} MiB, and a device keeps its size: diskSize {} is ignored", m.disk_image,
                                          root.size_bytes / mib, m.disk_mib));
         return;
     }
     plan.steps.emplace_back(GrowImage{m.disk_image, m.disk_mib, m.disk_image_format});
     // The guest is asked to grow its file system by the command line, but a boot loader has its own command line.
-    plan.notes.push_back(std::format("{} grows from {} to {} MiB, and its file system {}", m.disk_image, root.size_bytes / mib,
-                                     m.disk_mib,
-                                     m.use_boot_loader ? "does not, with a boot loader: resize2fs in the guest" : "with it"));
+    plan.notes.push_back(
+        std::format("{} grows from {} to {} MiB, and its file system {}", m.disk_image, root.size_bytes / mib, m.disk_mib,
+                    m.use_boot_loader ? "does not, because of the boot loader: run resize2fs in the guest" : "grows too"));
 }
 
 void plan_root_image(LaunchPlan &plan, const Machine &m, const RootImageFacts &root) {
@@ -114,8 +114,8 @@ void plan_root_image(LaunchPlan &plan, const Machine &m, const RootImageFacts &r
         plan.notes.push_back(std::format("created {}, {} MiB", image, m.disk_mib));
         plan.steps.emplace_back(WriteStamp{image, booted(m)});
     } else if (!root.made_for.empty() && root.made_for != booted(m)) {
-        plan.notes.push_back(
-            std::format("warning: {} was made for {}, and now boots {}; --fresh starts over", image, root.made_for, booted(m)));
+        plan.notes.push_back(std::format("warning: {} was made for {}, but now boots {}; pass --fresh to start over", image,
+                                         root.made_for, booted(m)));
     }
 }
 

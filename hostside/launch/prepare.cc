@@ -175,7 +175,7 @@ base::Result<std::string> printed_launch(const Machine &described, const Prepare
     auto store = plan_store(described, options.run_directory);
     if (!store) return std::unexpected(store.error());
     if (!store->socket.empty())
-        return base::fail(0, "print", "", "virtiofsd is started and watched by runvm itself; print with --store-kind 9p");
+        return base::fail(0, "print", "", "runvm itself starts and watches virtiofsd; print with --store-kind 9p");
     auto decision = decide(*store, described, options);
     if (!decision) return std::unexpected(decision.error());
     auto disk = boot_disk_line(described, commands.boot_disk);

@@ -51,12 +51,12 @@ class Walk {
     base::Result<mounts::PathInfo> query(const std::string &path) {
         auto row = path_.bind(1, path).step();
         if (!row) return std::unexpected(row.error());
-        if (!*row) return base::fail(0, "reginfo", path, "not a valid path of this database");
+        if (!*row) return base::fail(0, "reginfo", path, "it is not a valid path in this database");
         mounts::PathInfo info;
         info.path = path;
         const auto hash = mounts::parse_hash(path_.text(1));
         if (!hash)
-            return base::fail(0, "reginfo", path, std::format("the database has no valid hash of it: '{}'", path_.text(1)));
+            return base::fail(0, "reginfo", path, std::format("the database has no valid hash for it: '{}'", path_.text(1)));
         info.hash = *hash;
         info.nar_size = static_cast<uint64_t>(path_.integer(2));
         info.deriver = path_.text(3);

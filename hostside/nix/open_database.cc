@@ -22,8 +22,9 @@ base::Result<> check_schema(const std::string &database) {
     int version = 0;
     (void)std::from_chars(text->data(), text->data() + text->size(), version);  // no number: version 0, which is refused
     if (version == schema_version) return {};
-    return base::fail(0, "reginfo", path,
-                      std::format("schema {}, and only {} is known here; use `nix-store --dump-db`", version, schema_version));
+    return base::fail(
+        0, "reginfo", path,
+        std::format("it has schema {}, and runvm knows only {}; use `nix-store --dump-db`", version, schema_version));
 }
 
 base::Result<mounts::Database> open_unchecked(const std::string &path) {
@@ -35,7 +36,8 @@ base::Result<mounts::Database> open_unchecked(const std::string &path) {
     };
     struct stat st{};
     if (::stat(path.c_str(), &st) < 0)
-        return base::fail(errno, "open database", path, "is there a Nix store on this host? --database names another");
+        return base::fail(errno, "open database", path,
+                          "is there a Nix store on this host? Name another database with --database");
     auto database = mounts::Database::open(path, Mode::read_only).and_then(usable);
     // If locks are possible, report this failure, because another program may be changing the database.
     const std::string directory = path.substr(0, path.rfind('/') + 1);

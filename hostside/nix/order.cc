@@ -33,7 +33,7 @@ base::Result<std::vector<mounts::PathInfo>> topological_order(Paths paths) {
                 return base::fail(0, "reginfo", reference, std::format("a cycle of references: '{}' refers back to it", name));
             const auto below = paths.find(reference);
             if (below == paths.end())
-                return base::fail(0, "reginfo", reference, std::format("'{}' refers to it, and it is not in the graph", name));
+                return base::fail(0, "reginfo", reference, std::format("'{}' refers to it, but it is not in the graph", name));
             stack.push_back({&below->second});
         }
     }

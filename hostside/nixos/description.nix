@@ -131,21 +131,21 @@ let
     "virtualisation.useSecureBoot" = on secureBoot "such firmware starts no kernel that nobody signed, and runvm boots the kernel";
     "virtualisation.runvm.builder.enable" =
       on (cfg.runvm.builder.enable && !cfg.writableStore) "a builder needs a store that the guest can add to (writableStore)";
-    "virtualisation.mountHostNixStore" = on (!cfg.mountHostNixStore && !cfg.useNixStoreImage) "the guest's store is the host's";
+    "virtualisation.mountHostNixStore" = on (!cfg.mountHostNixStore && !cfg.useNixStoreImage) "the guest always uses the host's store";
     "virtualisation.directBoot.enable" = on (!cfg.directBoot.enable) "runvm boots the kernel directly";
     "virtualisation.qemu.drives" =
-      on (lib.any (drive: shell (toString drive.file)) (ownIn opt.qemu.drives)) "nothing of a shell is expanded ($ or `)";
-    "virtualisation.nixStore9pCache" = on ((cfg.nixStore9pCache or "loose") != "loose") "the store is cached loosely, as it never changes";
+      on (lib.any (drive: shell (toString drive.file)) (ownIn opt.qemu.drives)) "shell expansions ($ or `) are not supported";
+    "virtualisation.nixStore9pCache" = on ((cfg.nixStore9pCache or "loose") != "loose") "the store is always cached loosely, because it never changes";
     "virtualisation.credentials" =
       on (lib.any (c: c.source == null) (lib.attrValues (cfg.credentials or { }))) "each needs a source or a text";
     "virtualisation.qemu.diskInterface" = on (cfg.qemu.diskInterface != "virtio") "the initrd finds the root disk as virtio's alone";
-    "virtualisation.qemu.options" = on (lib.any shell (ownIn opt.qemu.options)) "nothing of a shell is expanded ($ or `)";
+    "virtualisation.qemu.options" = on (lib.any shell (ownIn opt.qemu.options)) "shell expansions ($ or `) are not supported";
     "virtualisation.qemu.networkingOptions" =
-      on (lib.any shell (ownIn opt.qemu.networkingOptions)) "nothing of a shell is expanded ($ or `)";
+      on (lib.any shell (ownIn opt.qemu.networkingOptions)) "shell expansions ($ or `) are not supported";
     "virtualisation.sharedDirectories" =
-      if lib.any (tag: shell cfg.sharedDirectories.${tag}.source) tags then "a source is a path; nothing of a shell is expanded ($ or `)"
+      if lib.any (tag: shell cfg.sharedDirectories.${tag}.source) tags then "a source is a path; shell expansions ($ or `) are not supported"
       else on (lib.any (tag: lib.elem tag tags) [ "nix-store" "xchg" "certs" ]) "nix-store, xchg and certs are runvm's own";
-    "virtualisation.emptyDiskImages" = on (oddDisks != [ ]) "of driveConfig only the defaults are taken";
+    "virtualisation.emptyDiskImages" = on (oddDisks != [ ]) "only the defaults of driveConfig are supported";
     "virtualisation.vlans" = on (defined [ "vlans" ] && lib.any (n: n < 1 || n > 255) cfg.vlans) "a vlan is a number from 1 to 255";
     "virtualisation.interfaces" =
       on (lib.any (i: i.vlan < 1 || i.vlan > 255) (lib.attrValues (cfg.interfaces or { }))) "a vlan is a number from 1 to 255";

@@ -27,8 +27,8 @@ constexpr const char *device = "/dev/kvm";
 std::string why_not_opened(int code) {
     if (code == ENOENT)
         return std::format(
-            "{} is not there: load kvm_intel or kvm_amd, enable virtualisation in the firmware, or pass the device "
-            "into the container",
+            "{} does not exist: load kvm_intel or kvm_amd, enable virtualisation in the firmware, or pass the device into the "
+            "container",
             device);
     if (code != EACCES && code != EPERM) return std::format("{}: {}", device, base::errno_text(code));
     struct stat st{};
@@ -36,13 +36,14 @@ std::string why_not_opened(int code) {
     // no group can open it, or only root's, which nobody should join
     if ((st.st_mode & 0060) != 0060 || st.st_gid == 0)
         return std::format(
-            "{} has mode {:04o}, for {} alone: `chgrp kvm {} && chmod 0660 {}` as root opens it to the group "
-            "kvm, and a udev rule keeps it so (KERNEL==\"kvm\", GROUP=\"kvm\", MODE=\"0660\")",
+            "{} has mode {:04o}, so only {} can open it: run `chgrp kvm {} && chmod 0660 {}` as root to open it to the group "
+            "kvm; a udev rule makes that permanent (KERNEL==\"kvm\", GROUP=\"kvm\", MODE=\"0660\")",
             device, st.st_mode & 07777, (st.st_mode & 0060) != 0060 ? "its owner" : "root", device, device);
     const struct group *group = ::getgrgid(st.st_gid);
     const std::string name = group != nullptr ? group->gr_name : std::to_string(st.st_gid);
-    return std::format("{} has mode {:04o} and is for the group {}: join it (usermod -aG {} USER) and log in again", device,
-                       st.st_mode & 07777, name, name);
+    return std::format(
+        "{} has mode {:04o} and is reserved for the group {}: join that group (usermod -aG {} USER) and log in again", device,
+        st.st_mode & 07777, name, name);
 }
 
 // Runs a guest until its kernel has started. Returns why it did not; empty: it did.
@@ -93,9 +94,9 @@ std::string run_guest(const std::string &qemu, const std::string &kernel) {
     }
     if (alive) return {};
     if (closed)
-        return std::format("{} opens, but QEMU ended: {}; is another hypervisor using it, or nested virtualisation off?", device,
-                           output.substr(0, output.find('\n')));
-    return std::format("{} opens, but a guest kernel did not come up in it within {} s", device, probe_limit.count());
+        return std::format("{} opens, but QEMU ended: {}; is another hypervisor using it, or is nested virtualisation off?",
+                           device, output.substr(0, output.find('\n')));
+    return std::format("{} opens, but a guest kernel did not start on it within {} s", device, probe_limit.count());
 }
 
 }  // namespace
@@ -103,18 +104,18 @@ std::string run_guest(const std::string &qemu, const std::string &kernel) {
 base::Result<Accelerator> choose_accelerator(const std::string &wanted, const std::string &qemu, const std::string &kernel,
                                              const std::function<void(const std::string &)> &progress,
                                              std::vector<Remembered> &learned) {
-    if (wanted == "tcg") return Accelerator{false, "emulation was asked for"};
+    if (wanted == "tcg") return Accelerator{false, "emulation was requested"};
     if (auto fd = base::open_at(AT_FDCWD, device, O_RDWR); !fd) {
         const std::string reason = why_not_opened(fd.error().code);
-        if (wanted == "kvm") return base::fail(0, "use KVM", "", reason + "; --accel tcg emulates");
+        if (wanted == "kvm") return base::fail(0, "use KVM", "", reason + "; --accel tcg uses emulation");
         return Accelerator{false, reason};
     }
     if (wanted == "kvm") return Accelerator{true, ""};
-    if (kernel.empty()) return Accelerator{false, "no kernel to prove KVM with; --accel kvm trusts it"};
+    if (kernel.empty()) return Accelerator{false, "there is no kernel to test KVM with; --accel kvm uses it untested"};
     const std::string boot = base::read_file("/proc/sys/kernel/random/boot_id").value_or(std::string{});
     const std::string path = cache_path("kvm-" + short_hash(boot + file_identity(qemu) + file_identity(kernel)));
     if (auto known = cached(path)) return Accelerator{known->empty(), *known};
-    progress(std::format("proving KVM with a guest, once, for up to {} s", probe_limit.count()));
+    progress(std::format("testing KVM with a guest (once, for up to {} s)", probe_limit.count()));
     const std::string reason = run_guest(qemu, kernel);
     learned.push_back({path, reason});
     return Accelerator{reason.empty(), reason};

@@ -16,9 +16,10 @@ namespace {
 base::Result<std::string> socket_path(const HostFacts &facts, std::string_view name) {
     std::string path = std::format("{}/{}", facts.run_directory, name);
     if (path.size() >= sizeof(sockaddr_un::sun_path))
-        return base::fail(0, "socket", path,
-                          std::format("{} bytes, a socket's path has at most {}; set XDG_RUNTIME_DIR to a shorter directory",
-                                      path.size(), sizeof(sockaddr_un::sun_path) - 1));
+        return base::fail(
+            0, "socket", path,
+            std::format("it has {} bytes, and a socket's path can have at most {}; set XDG_RUNTIME_DIR to a shorter directory",
+                        path.size(), sizeof(sockaddr_un::sun_path) - 1));
     return path;
 }
 

@@ -87,13 +87,13 @@ base::Result<> add_credentials(Argv &argv, const Machine &m) {
     constexpr size_t most_names = 12, most_bytes = 55 - prefix.size();
     constexpr std::string_view step = "give credential";
     if (m.credentials.size() > most_names)
-        return base::fail(0, step, m.credentials[most_names].name, std::format("at most {} fit", most_names));
+        return base::fail(0, step, m.credentials[most_names].name, std::format("at most {} credentials fit", most_names));
     std::set<std::string_view> names;
     for (const auto &[name, source] : m.credentials) {
         // The rules of systemd (credential_name_valid), and what QEMU's options cannot express.
         if (name.empty() || name == "." || name == ".." || name.find_first_of("/,=:") != std::string::npos ||
             std::ranges::any_of(name, [](unsigned char c) { return c <= ' ' || c >= 0x7f; }))
-            return base::fail(0, step, name, "no name of a credential: visible characters, and none of / , = :");
+            return base::fail(0, step, name, "not a credential's name: use visible characters other than / , = :");
         if (name.size() > most_bytes)
             return base::fail(0, step, name, std::format("{} bytes; QEMU's fw_cfg has room for {}", name.size(), most_bytes));
         if (!names.insert(name).second) return base::fail(0, step, name, "given twice");
@@ -108,7 +108,8 @@ constexpr size_t pci_slots = 30;
 base::Result<> check_qemu_words(const Argv &argv, const Machine &m) {
     for (const auto &word : m.qemu_options)
         if (word == "-daemonize" || word == "--daemonize")
-            return base::fail(0, "QEMU argument", word, "the launcher stays with its QEMU; in the background: runvm start");
+            return base::fail(0, "QEMU argument", word,
+                              "the launcher must stay with its QEMU; to run in the background, use runvm start");
     size_t devices = 0;
     for (size_t i = 0; i + 1 < argv.size(); ++i) {
         const std::string_view device = std::string_view(argv[i + 1]).substr(0, argv[i + 1].find(','));
@@ -119,7 +120,7 @@ base::Result<> check_qemu_words(const Argv &argv, const Machine &m) {
     if (devices > pci_slots && m.disk_interface != "scsi" && m.empty_disks_mib.size() + m.drives.size() > 1)
         return base::fail(
             0, "add device", std::format("{} on PCI", devices),
-            std::format("{} has room for {}; all disks share one with --disk-interface scsi", m.machine_type, pci_slots));
+            std::format("{} has room for {}; with --disk-interface scsi, all disks share one device", m.machine_type, pci_slots));
     if (devices > pci_slots)
         return base::fail(
             0, "add device", std::format("{} on PCI", devices),

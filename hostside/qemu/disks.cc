@@ -50,11 +50,13 @@ base::Result<> check_serials(const std::vector<Disk> &disks) {
     for (const auto &disk : disks) {
         if (disk.serial.size() > serial_limit_bytes)
             return base::fail(0, "add disk", disk.file,
-                              std::format("serial {} has {} bytes, a guest sees {}; shorten it", disk.serial, disk.serial.size(),
-                                          serial_limit_bytes));
+                              std::format("serial {} has {} bytes, but a guest sees only {}; shorten it", disk.serial,
+                                          disk.serial.size(), serial_limit_bytes));
         if (!disk.serial.empty() && !serials.insert(disk.serial).second)
-            return base::fail(0, "add disk", disk.file,
-                              std::format("serial {} is another disk's; disks are told apart by it, so change one", disk.serial));
+            return base::fail(
+                0, "add disk", disk.file,
+                std::format("another disk has serial {} too; change one, because the guest identifies disks by serial",
+                            disk.serial));
     }
     return {};
 }

@@ -104,11 +104,10 @@ base::Result<Firmware> find_firmware(const std::vector<std::string> &directories
         if (auto firmware = firmware_of(description_in(path), machine_type, secure)) return *firmware;
     std::string where;
     for (const auto &directory : directories) where += (where.empty() ? "" : ", ") + directory;
-    return base::fail(
-        0, "find EFI firmware", "",
-        std::format("none {}for {} is described in {}; install OVMF (Debian: ovmf, Fedora: edk2-ovmf), or name files "
-                    "with --efi-firmware and --efi-variables",
-                    secure ? "with Secure Boot and enrolled keys " : "", machine_type, where));
+    return base::fail(0, "find EFI firmware", "",
+                      std::format("no firmware {}for {} is described in {}; install OVMF (Debian: ovmf, Fedora: edk2-ovmf), or "
+                                  "name files with --efi-firmware and --efi-variables",
+                                  secure ? "with Secure Boot and enrolled keys " : "", machine_type, where));
 }
 
 }  // namespace hostside

@@ -68,7 +68,7 @@ Result<std::string> Monitor::line() {
         std::array<char, 4096> chunk;
         const ssize_t n = ::recv(socket_.get(), chunk.data(), chunk.size(), 0);
         if (n <= 0 || buffer_.size() > monitor_line_bytes)
-            return fail(n < 0 ? errno : EPIPE, "ask QEMU at", path_, "it ended, or does not keep to its protocol");
+            return fail(n < 0 ? errno : EPIPE, "ask QEMU at", path_, "QEMU ended, or its answer violates the protocol");
         buffer_.append(chunk.data(), static_cast<size_t>(n));
     }
 }
@@ -81,13 +81,13 @@ Result<std::string> Monitor::execute(std::string_view command, std::string_view 
         auto answer = line();
         if (!answer) return answer;
         constexpr JsonLimits limits{.what = "an answer", .bytes = monitor_line_bytes, .keys = 10000, .depth = 32};
-        if (!check_json(*answer, "QEMU", limits)) return fail(0, "ask QEMU", command, "it does not keep to its protocol");
+        if (!check_json(*answer, "QEMU", limits)) return fail(0, "ask QEMU", command, "its answer violates the protocol");
         const auto json = nlohmann::json::parse(*answer);
         if (json.is_object() && json.contains("return")) return json["return"].dump();
         if (!json.is_object() || !json.contains("error")) continue;  // an event
         const auto &error = json["error"];
         const bool told = error.is_object() && error.contains("desc") && error["desc"].is_string();
-        return fail(0, "ask QEMU", command, told ? printable(error["desc"].get<std::string>()) : "it failed");
+        return fail(0, "ask QEMU", command, told ? printable(error["desc"].get<std::string>()) : "the command failed");
     }
 }
 

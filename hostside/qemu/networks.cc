@@ -23,9 +23,10 @@ base::Result<> check_address(const std::string &address) {
     if (address.empty() || ::inet_pton(AF_INET, address.c_str(), &parsed) == 1) return {};
     in6_addr other{};
     if (::inet_pton(AF_INET6, address.c_str(), &other) == 1)
-        return fail(0, "forward port", address,
-                    "an IPv6 address, and QEMU's user network forwards those of IPv4 alone; take 127.0.0.1 for ::1, none for ::");
-    return fail(0, "forward port", address, "not an IPv4 address; QEMU forwards no other");
+        return fail(
+            0, "forward port", address,
+            "this is an IPv6 address, and QEMU's user network forwards only IPv4; use 127.0.0.1 for ::1, and no address for ::");
+    return fail(0, "forward port", address, "not an IPv4 address; QEMU forwards only IPv4");
 }
 
 // Checks each rule alone and against earlier ones.
@@ -39,17 +40,17 @@ base::Result<> check_rules(const std::vector<ForwardPort> &ports) {
         const auto taken_address = [&](const ForwardPort &o) { return from_host ? o.host_address : o.guest_address; };
         const std::string name = std::to_string(taken_port(p));
         if (!from_host && p.protocol != "tcp")
-            return fail(0, "forward port", name, "from the guest QEMU forwards tcp alone; change its proto");
+            return fail(0, "forward port", name, "QEMU forwards only tcp from the guest; change its proto");
         if (!from_host && !p.guest_address.empty() && !p.guest_address.starts_with("10.0.2."))
             return fail(0, "forward port", name,
-                        std::format("guest address {} is outside the user network; take one of 10.0.2.0/24", p.guest_address));
+                        std::format("guest address {} is outside the user network; use one in 10.0.2.0/24", p.guest_address));
         const auto clashes = [&](const ForwardPort &o) {
             return o.from == p.from && o.protocol == p.protocol && taken_port(o) == taken_port(p) &&
                    (any(taken_address(o)) || any(taken_address(p)) || taken_address(o) == taken_address(p));
         };
         if (std::any_of(ports.begin(), ports.begin() + static_cast<std::ptrdiff_t>(i), clashes))
             return fail(0, "forward port", name,
-                        std::format("two of forwardPorts take this {} port of the {}; change one", p.protocol, p.from));
+                        std::format("two entries of forwardPorts take this {} port of the {}; change one", p.protocol, p.from));
     }
     return {};
 }
@@ -75,7 +76,7 @@ std::string user_network(const Machine &m, const HostFacts &facts) {
 base::Result<> add_networks(Argv &argv, const Machine &m, const HostFacts &facts) {
     if (!m.networking_options.empty() && !m.forward_ports.empty())
         return fail(0, "forward port", std::to_string(m.forward_ports.front().host_port),
-                    "forwardPorts is of the user network, which qemu.networkingOptions takes the place of; drop one of them");
+                    "forwardPorts needs the user network, which qemu.networkingOptions replaces; drop one of them");
     if (auto ok = check_rules(m.forward_ports); !ok) return ok;
     if (m.networking_options.empty()) {
         add(argv, "-netdev", user_network(m, facts));
@@ -89,8 +90,9 @@ base::Result<> add_networks(Argv &argv, const Machine &m, const HostFacts &facts
     for (size_t i = 0; i < vlans.size(); ++i) {
         const int vlan = vlans[i];
         if (std::ranges::count(vlans, vlan) > 1)
-            return fail(0, "join vlan", std::to_string(vlan),
-                        "this machine would have two cards there with one address; name it once in vlans and interfaces");
+            return fail(
+                0, "join vlan", std::to_string(vlan),
+                "this machine would have two cards there with the same address; name the vlan once in vlans and interfaces");
         const std::string directory = vlan_directory(facts.runtime, vlan);
         add(argv, "-netdev",
             std::format("dgram,id=vlan{},local.type=unix,local.path={},remote.type=unix,remote.path={}", i + 1,

@@ -46,7 +46,7 @@ Result<Abilities> ask(const std::string &qemu) {
     }
     if (version->status != 0 || a.major == 0)
         return fail(0, "ask version of", qemu,
-                    std::format("it did not say one, but: {}; is it a QEMU? Name another with --qemu",
+                    std::format("it printed no version, but: {}; is it a QEMU? Name another with --qemu",
                                 version->output.substr(0, version->output.find('\n'))));
     auto sandbox = base::run({.argv = {qemu, "-sandbox", "on", "-machine", "help"}, .capture_output = true});
     a.sandbox = sandbox && sandbox->status == 0;
@@ -63,7 +63,8 @@ Result<std::string> find_qemu(const std::string &name) {
         return fail(errno, "find QEMU", name, "name another with --qemu");
     }
     if (const auto found = programs_named(name); !found.empty()) return found.front();
-    return fail(0, "find QEMU", name, "not in PATH; install it (Debian: qemu-system-x86, NixOS: qemu), or name it with --qemu");
+    return fail(0, "find QEMU", name,
+                "it is not in PATH; install it (Debian: qemu-system-x86, NixOS: qemu), or name it with --qemu");
 }
 
 Result<std::string> find_qemu_img(const std::string &qemu) {
@@ -71,7 +72,7 @@ Result<std::string> find_qemu_img(const std::string &qemu) {
     if (executable(beside)) return beside;
     if (const auto found = programs_named("qemu-img"); !found.empty()) return found.front();
     return fail(0, "find", "qemu-img",
-                std::format("neither beside {} nor in PATH; install it (Debian: qemu-utils, NixOS: qemu)", qemu));
+                std::format("it is neither beside {} nor in PATH; install it (Debian: qemu-utils, NixOS: qemu)", qemu));
 }
 
 Result<Abilities> abilities_of(const std::string &qemu, std::vector<Remembered> &learned) {
@@ -88,7 +89,7 @@ Result<Abilities> abilities_of(const std::string &qemu, std::vector<Remembered> 
     if (a.major < oldest_qemu)
         return fail(
             0, "use QEMU", qemu,
-            std::format("version {} is too old, {} or newer is needed; name a newer one with --qemu", a.major, oldest_qemu));
+            std::format("version {} is too old, and {} or newer is needed; name a newer one with --qemu", a.major, oldest_qemu));
     return a;
 }
 

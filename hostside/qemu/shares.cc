@@ -28,7 +28,7 @@ base::Result<> check_share(const SharedDirectory &s) {
     constexpr std::string_view others = "0123456789-._";
     if (s.tag.empty() || !letters.contains(s.tag.front()) ||
         s.tag.find_first_not_of(std::string(letters) + std::string(others)) != std::string::npos)
-        return base::fail(0, "share", s.tag, "a tag begins with a letter and has letters, digits, '-', '.' and '_'");
+        return base::fail(0, "share", s.tag, "a tag must begin with a letter and have only letters, digits, '-', '.' and '_'");
     if (!s.target.starts_with('/') || s.target.find_first_of(":\"\n\t") != std::string::npos)
         return base::fail(0, "share", s.tag,
                           std::format("target {} must begin with '/' and have no ':', '\"', tab or newline", s.target));
@@ -72,7 +72,7 @@ base::Result<> add_shares(Argv &argv, const Machine &m, const HostFacts &facts) 
         if (auto ok = check_share(s); !ok) return ok;
         if (!tags.emplace(s.tag).second)
             return base::fail(0, "share", s.tag,
-                              "the tag is taken (store, xchg and shared are the launcher's own); choose another name");
+                              "the tag is taken (the launcher itself uses store, xchg and shared); choose another name");
         const std::string_view model = s.security_model.empty() ? security_model(facts, s.source, s.read_only) : s.security_model;
         add_directory(s.source, s.tag, model, s.read_only);
     }

@@ -72,24 +72,24 @@ void add_stage2(BootReport &report) {
 base::Result<BootReport> boot_report(std::string_view text, const std::string &name) {
     constexpr std::string_view step = "read report";
     if (text.size() > report_limit_bytes)
-        return fail(0, step, name, std::format("at most {} bytes are read", report_limit_bytes));
+        return fail(0, step, name, std::format("it is larger than {} bytes", report_limit_bytes));
     // Any root process in the guest may have written it.
     constexpr JsonLimits limits{.what = "a report", .bytes = report_limit_bytes, .keys = most_steps * 64, .depth = 16};
     if (auto good = check_json(text, name, limits); !good)
         return fail(0, step, name,
-                    good.error().path.empty() ? "it is no report of stage 1: JSON with a list 'steps'"
+                    good.error().path.empty() ? "this is not a stage 1 report, which is JSON with a list 'steps'"
                                               : good.error().path + ": " + good.error().hint);
     const json all = json::parse(text);
     const auto steps = all.is_object() ? all.find("steps") : all.end();
     if (!all.is_object() || steps == all.end() || !steps->is_array())
-        return fail(0, step, name, "it is no report of stage 1: JSON with a list 'steps'");
-    if (steps->size() > most_steps) return fail(0, step, name, std::format("of more than {} steps", most_steps));
+        return fail(0, step, name, "this is not a stage 1 report, which is JSON with a list 'steps'");
+    if (steps->size() > most_steps) return fail(0, step, name, std::format("it has more than {} steps", most_steps));
     BootReport report;
     for (const auto &one : *steps) {
-        if (!one.is_object()) return fail(0, step, name, "one of its steps is no object");
+        if (!one.is_object()) return fail(0, step, name, "one of its steps is not an object");
         ReportStep read{text_of(one, "phase"), text_of(one, "step"),     text_of(one, "text"),
                         text_of(one, "error"), time_of(one, "start_us"), time_of(one, "end_us")};
-        if (read.start_us < 0) return fail(0, step, name, "one of its steps has no time of start");
+        if (read.start_us < 0) return fail(0, step, name, "one of its steps has no start time");
         read.ended = read.end_us >= read.start_us;
         read.cpu_ns = time_of(one, "cpu_ns");
         report.end_us = std::max({report.end_us, read.start_us, read.end_us});
@@ -111,7 +111,7 @@ const ReportStep *BootReport::stuck() const {
 }
 
 std::string durations(const BootReport &report, const std::string &name) {
-    if (report.steps.empty()) return name + ": no step was taken";
+    if (report.steps.empty()) return name + ": there are no steps";
     const int64_t begin = report.steps.front().start_us;
     std::string text =
         std::format("{}: stage 1 took {}, the kernel {} before it", name, spent(report.stage1_end_us() - begin), spent(begin));

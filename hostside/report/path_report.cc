@@ -51,9 +51,9 @@ std::string as_text(const PathReport &report, std::string_view name) {
     std::string text = std::format("{}: {} store path{} used", name, report.used.size(), report.used.size() == 1 ? "" : "s");
     if (report.closure_known)
         text +=
-            std::format(", {} of its closure unused, {} not of its closure", report.unused.size(), report.unregistered.size());
+            std::format(", {} in its closure unused, {} not in its closure", report.unused.size(), report.unregistered.size());
     else
-        text += "; its closure is not known here, because the machine was given no registration";
+        text += "; its closure is unknown, because the machine had no registration";
     text += "\n";
     add_list(text, "used", report.used);
     add_list(text, "unused", report.unused);

@@ -132,7 +132,7 @@ std::string processor_comparison(const BootReport &a, const BootReport &b, std::
     const auto row_of = [](int64_t in_a, int64_t in_b, std::string_view what) {
         return std::format("{:>12} {:>12} {:>+12}  {}\n", in_a, in_b, in_b - in_a, what);
     };
-    std::string text = std::format("{:>12} {:>12} {:>12}  nanoseconds of the processor\n", "A", "B", "difference");
+    std::string text = std::format("{:>12} {:>12} {:>12}  nanoseconds of processor time\n", "A", "B", "difference");
     const auto of_a = by_place(a), of_b = by_place(b);
     std::map<std::string, const ReportStep *> all = of_a;
     all.insert(of_b.begin(), of_b.end());

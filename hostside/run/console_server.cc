@@ -41,7 +41,7 @@ void ConsoleServer::show(std::string_view console_text) {
         return;
     }
     if (const size_t lost = std::exchange(left_out_bytes_, 0); lost > 0)
-        to_client_ += std::format("\r\n[runvm: {} bytes are left out, which came while this terminal took none]\r\n", lost);
+        to_client_ += std::format("\r\n[runvm: {} bytes were dropped because this terminal did not keep up]\r\n", lost);
     to_client_ += console_text;
     send_waiting();
 }

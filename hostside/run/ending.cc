@@ -62,37 +62,37 @@ Ending of_initrd(const ConsoleWords &words, const Circumstances &m, std::string 
     const bool full = words.initrd_failure.contains("write error");
     return {std::move(what), std::format("the kernel could not unpack the initrd {}: {}", m.initrd, words.initrd_failure),
             full ? more_memory(m)
-                 : "the file is damaged, or packed in a way that this kernel doesn't know; name another with --initrd, or none, "
-                   "and runvm makes one"};
+                 : "the file is damaged, or this kernel doesn't know its compression; name another with --initrd, or drop "
+                   "--initrd to let runvm make one"};
 }
 
 Ending of_panic(const Heard &heard, const Circumstances &m) {
     const ConsoleWords words = console_words(m.console);
     Ending ending{"the guest's kernel panicked", words.panic, ""};
-    if (words.panic.empty()) ending.why = "its pvpanic device says so; the console has no words of it";
+    if (words.panic.empty()) ending.why = "the pvpanic device reported it; the console says nothing about it";
     if (words.init_ended) {
         const std::string who = heard.phase == last_phase ? "stage 2" : m.exit_code == stage1_failed ? "stage 1" : "process 1";
         ending.why =
-            std::format("{} ended with {}, and a kernel can't be without process 1", who, how_init_ended(*words.init_ended));
-        ending.remedy = "what it said last is on the console, before the panic";
+            std::format("{} ended with {}, and a kernel can't run without process 1", who, how_init_ended(*words.init_ended));
+        ending.remedy = "see its last output on the console, before the panic";
     }
     if (!words.initrd_failure.empty()) return of_initrd(words, m, ending.what);
     if (words.panic.contains("Unable to mount root fs") || words.panic.contains("No working init found"))
         ending.remedy =
-            std::format("the kernel found no /init in the initrd {}, or takes none (CONFIG_BLK_DEV_INITRD)", m.initrd);
+            std::format("the kernel found no /init in the initrd {}, or it supports no initrd (CONFIG_BLK_DEV_INITRD)", m.initrd);
     if (words.panic.contains("IO-APIC + timer doesn't work"))
-        ending.remedy = "an emulated timer that a busy host let come too late; run it again, or with --append no_timer_check";
+        ending.remedy = "a busy host delayed an emulated timer; run it again, or pass --append no_timer_check";
     if (words.out_of_memory) ending.remedy = more_memory(m);
     return ending;
 }
 
 std::string emergency_remedy(const ConsoleWords &words, const Circumstances &m) {
-    constexpr std::string_view mend = "mend that unit, or the fstab's line (nofail), in the guest's configuration";
+    constexpr std::string_view mend = "fix that unit, or its line in the fstab (nofail), in the guest's configuration";
     if (words.failed_unit.empty())
-        return std::string("--append systemd.show_status=yes has systemd name it there") +
-               (m.fstab_ignored ? "" : "; a device of the fstab that is not here: --fstab no");
+        return std::string("with --append systemd.show_status=yes systemd names it there") +
+               (m.fstab_ignored ? "" : "; pass --fstab no if a device in the fstab does not exist here");
     const bool absent = words.failed_unit.starts_with("Timed out waiting for device") && !m.fstab_ignored;
-    return (absent ? "--fstab no has systemd pass over the system's fstab; or " : "") + std::string(mend);
+    return (absent ? "pass --fstab no so that systemd ignores the system's fstab, or " : "") + std::string(mend);
 }
 
 // The unit that failed, and the first one that waited for it.
@@ -102,15 +102,18 @@ std::string failed_units(const ConsoleWords &words) {
 
 Ending of_timeout(const Heard &heard, const Circumstances &m) {
     const ConsoleWords words = console_words(m.console);
-    Ending ending{std::format("the time was up, {} s (--timeout); it was in: {}", m.timeout_s, how_far(heard)), "",
-                  "give it more time with --timeout, if it was at work"};
+    Ending ending{
+        std::format("the time limit of {} s (--timeout) was reached; the guest was in: {}", m.timeout_s, how_far(heard)), "",
+        "raise --timeout if the guest was still working"};
     if (words.emergency) {
         ending.why = std::string(emergency_words);
         if (!words.failed_unit.empty()) ending.why += ": " + failed_units(words);
         ending.remedy = emergency_remedy(words, m);
     } else if (words.last_line.empty()) {
-        ending.why = "the console said nothing";
-        ending.remedy = "a guest that boots says something there: is console=ttyS0 among its parameters, and is it a kernel?";
+        ending.why = "the console is empty";
+        ending.remedy =
+            "a guest that boots prints something there: is console=ttyS0 among its parameters, and is its kernel really a "
+            "kernel?";
     } else {
         ending.why = "the console's last line: " + words.last_line;
     }
@@ -124,10 +127,10 @@ bool is_damage(std::string_view failure) {
 
 // e2fsck can't read qcow2.
 std::string check_of(const std::string &image, bool is_raw) {
-    if (is_raw) return "have it checked: e2fsck -f " + base::quote_word(image);
+    if (is_raw) return "check it: e2fsck -f " + base::quote_word(image);
     const std::string name = base::quote_word(image), raw = base::quote_word(image + ".raw");
-    return std::format(
-        "have it checked: qemu-img convert -O raw {0} {1} && e2fsck -f {1}; then qemu-img convert -O qcow2 {1} {0}", name, raw);
+    return std::format("check it: qemu-img convert -O raw {0} {1} && e2fsck -f {1}; then qemu-img convert -O qcow2 {1} {0}", name,
+                       raw);
 }
 
 Ending of_emergency(const Circumstances &m) {
@@ -143,15 +146,15 @@ Ending of_qemu(const Heard &heard) {
     if (heard.qemu_signal != 0) {
         ending.what = std::format("QEMU was killed by {}", told_signal(heard.qemu_signal));
         if (heard.out_of_memory) {
-            ending.why = "the host ran out of memory, and its kernel chose QEMU (OOM killer)";
-            ending.remedy = "give the machine less with --memory, or the host more";
+            ending.why = "the host ran out of memory, and its kernel killed QEMU (OOM killer)";
+            ending.remedy = "give the machine less memory with --memory, or the host more";
         } else if (heard.qemu_signal == SIGKILL) {
-            ending.remedy = "if nobody did, the host's memory may have run out: dmesg | grep -i 'killed process'";
+            ending.remedy = "if nobody killed it, the host may have run out of memory: dmesg | grep -i 'killed process'";
         } else if (heard.qemu_signal == SIGSYS) {
-            ending.remedy = "QEMU's own sandbox ended it; --sandbox off runs it without";
+            ending.remedy = "QEMU's own sandbox killed it; --sandbox off disables the sandbox";
         }
     } else if (ending.why.empty()) {
-        ending.remedy = "its own words are above";
+        ending.remedy = "read QEMU's own messages above";
     }
     return ending;
 }
@@ -210,12 +213,12 @@ Ending ending_of(const Heard &heard, const Circumstances &m) {
     case launcher_error: ending.what = "runvm failed"; break;
     default:
         ending.what = m.exit_code > signal_base
-                          ? std::format("ended by {}; it had come to: {}", told_signal(m.exit_code - signal_base), how_far(heard))
+                          ? std::format("ended by {}; it had reached: {}", told_signal(m.exit_code - signal_base), how_far(heard))
                           : std::format("the guest failed with status {}", m.exit_code);
         if (m.exit_code <= guest_status_limit) add_killed(ending, console_words(m.console), m);
     }
     if (!heard.full_disks.empty())
-        ending.remedy = std::format("the host had no room for the guest's disk '{}': free some", heard.full_disks.front());
+        ending.remedy = std::format("the host had no space for the guest's disk '{}'; free some", heard.full_disks.front());
     else if (!heard.failed_disks.empty())
         ending.remedy = std::format("the host could not read or write the guest's disk '{}'", heard.failed_disks.front());
     return ending;

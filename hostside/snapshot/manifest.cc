@@ -101,7 +101,8 @@ std::string manifest_text(const Manifest &manifest) {
 Result<Manifest> parse_manifest(std::string_view text, const std::string &path) {
     const auto whole = parsed(text, path);
     const auto bad = [&] {
-        return fail(0, "read snapshot", path, "this is no snapshot of this runvm; make a new one with runvm snapshot");
+        return fail(0, "read snapshot", path,
+                    "this is not a snapshot that this runvm can use; make a new one with runvm snapshot");
     };
     if (!whole || !whole->is_object() || whole->value("version", json()) != manifest_version) return bad();
     Manifest manifest;
@@ -148,9 +149,9 @@ Result<> check_traits(const Manifest &manifest, const Machine &m, const HostFact
         if (was != value)
             return fail(
                 0, "restore", snapshot,
-                std::format("{} must be the same: this snapshot was made with '{}', here is '{}'; make a new one with runvm "
-                            "snapshot",
-                            name, around(was, value), around(value, was)));
+                std::format(
+                    "{} must be the same: the snapshot has '{}', but this machine has '{}'; make a new one with runvm snapshot",
+                    name, around(was, value), around(value, was)));
     }
     return {};
 }

@@ -51,7 +51,7 @@ Result<> wait_until_completed(Monitor &monitor, std::string_view step) {
         if (status == "completed") return {};
         if (status == "failed" || status == "cancelled") return fail(0, step, "", member(*answer, "error-desc"));
     }
-    return fail(0, step, "", std::format("QEMU did not come to an end of it within {} s", patience.count()));
+    return fail(0, step, "", std::format("QEMU did not finish within {} s", patience.count()));
 }
 
 }  // namespace

@@ -62,9 +62,9 @@ Result<> may_be_replaced(const std::string &path) {
     auto there = open_directory(path);
     if (!there) return std::unexpected(there.error());
     if (::access((path + "/" + std::string(snapshot_manifest)).c_str(), F_OK) < 0)
-        return fail(0, "replace", path, "it is no snapshot; name another place");
+        return fail(0, "replace", path, "it is not a snapshot; name another place");
     if (::flock(there->get(), LOCK_EX | LOCK_NB) < 0)
-        return fail(0, "replace", path, "a machine that was made of it runs; end it, or name another place");
+        return fail(0, "replace", path, "a machine made from it is running; end that machine, or name another place");
     return {};
 }
 
@@ -86,7 +86,7 @@ Result<NewSnapshot> NewSnapshot::begin(const std::string &named, bool replace) {
     sweep(path);
     struct stat st{};
     if (::lstat(path.c_str(), &st) == 0) {
-        if (!replace) return fail(EEXIST, "make snapshot", path.string(), "--fresh puts a new one in its place, or name another");
+        if (!replace) return fail(EEXIST, "make snapshot", path.string(), "pass --fresh to replace it, or name another");
         if (auto free = may_be_replaced(path); !free) return std::unexpected(free.error());
     } else if (errno != ENOENT) {
         return fail(errno, "make snapshot", path.string());
@@ -125,16 +125,16 @@ Result<Snapshot> open_snapshot(const std::string &named) {
     if (path.filename().empty()) path = path.parent_path();
     constexpr std::string_view step = "open snapshot";
     auto held = open_directory(path);
-    if (!held) return fail(held.error().code, step, path.string(), "runvm snapshot makes one");
+    if (!held) return fail(held.error().code, step, path.string(), "make one with runvm snapshot");
     struct stat st{};
     if (::fstat(held->get(), &st) < 0) return fail(errno, step, path.string());
     if (st.st_uid != ::geteuid())
-        return fail(0, step, path.string(), "it is another user's, who could have put anything into it");
+        return fail(0, step, path.string(), "it belongs to another user, who could have put anything into it");
     if ((st.st_mode & 077) != 0)
         return fail(
             0, step, path.string(),
-            std::format("mode {:04o}: others could read the guest's memory, or change it; chmod 700", st.st_mode & 07777));
-    if (::flock(held->get(), LOCK_SH | LOCK_NB) < 0) return fail(0, step, path.string(), "it is just being replaced; try again");
+            std::format("with mode {:04o}, others could read or change the guest's memory; set mode 0700", st.st_mode & 07777));
+    if (::flock(held->get(), LOCK_SH | LOCK_NB) < 0) return fail(0, step, path.string(), "it is being replaced; try again");
     constexpr size_t limit_bytes = size_t{32} << 20;
     const auto text =
         base::open_beneath(held->get(), std::string(snapshot_manifest), O_RDONLY | O_NONBLOCK).and_then([&](const Fd &file) {

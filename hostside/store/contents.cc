@@ -33,7 +33,7 @@ void add_paths_in(const std::string &text, std::set<std::string> &roots) {
 
 Result<std::set<std::string>> roots_of(const Machine &m) {
     std::set<std::string> roots;
-    if (m.toplevel.empty()) return fail(0, "find closure", m.store, "no toplevel says whose");
+    if (m.toplevel.empty()) return fail(0, "find closure", m.store, "there is no toplevel; name one with --toplevel");
     std::vector<std::string> named = m.paths_in_nix_db;
     named.push_back(m.toplevel);
     for (const auto &name : named) {
@@ -66,7 +66,7 @@ Result<Infos> registered(const Machine &m, const std::set<std::string> &roots) {
             infos.push_back({.path = root});
     for (const auto &root : roots)
         if (std::ranges::find(infos, root, &mounts::PathInfo::path) == infos.end())
-            return fail(0, "find closure", root, std::format("the registration {} does not have it", path));
+            return fail(0, "find closure", root, std::format("the registration {} does not list it", path));
     return infos;
 }
 
@@ -109,8 +109,7 @@ Result<> check_still_there(const Machine &m, const StoreContents &contents) {
     if (!contents.from_database || ::access(database.c_str(), F_OK) < 0) return {};
     auto valid = nixdb::check_valid(database, contents.roots);
     if (!valid)
-        valid.error().hint +=
-            "; the host's garbage collector took it while the machine was about to start: build the system again";
+        valid.error().hint += "; the host's garbage collector deleted it while the machine was starting: build the system again";
     return valid;
 }
 

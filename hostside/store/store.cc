@@ -95,7 +95,8 @@ std::set<std::string> paths_of_files(const Machine &m, const std::string &store)
 
 void hold_roots(ProvidedStore &provided, const StorePlan &plan, const Machine &m, const std::string &run_directory) {
     const auto note = [&](const base::Error &error) {
-        provided.notes.push_back("the host's garbage collector may take the store from the guest: " + base::message(error));
+        provided.notes.push_back("the host's garbage collector may delete store paths that the guest uses: " +
+                                 base::message(error));
     };
     auto root = GcRoot::hold(m.store, plan.contents ? plan.contents->roots : std::vector<std::string>{}, run_directory);
     if (root)
@@ -117,11 +118,11 @@ Result<StorePlan> plan_store(const Machine &m, const std::string &run_directory)
         plan.socket = run_directory + "/store-fs";
     }
     if (m.store.empty()) {
-        if (plan.kind != "9p" || plan.demanded) return fail(0, "find the store", "", "there is none; name one with --store");
+        if (plan.kind != "9p" || plan.demanded) return fail(0, "find the store", "", "there is no store; name one with --store");
         return plan;
     }
     if (image && m.store_view == "all")
-        return fail(0, "make the store's image", m.store, "it is made of a closure; storeView all is for storeKind 9p");
+        return fail(0, "make the store's image", m.store, "the image is made from a closure; storeView all needs storeKind 9p");
     auto contents = store_contents(m);
     if (!contents) {
         if (image || plan.demanded) return std::unexpected(contents.error());
@@ -154,7 +155,7 @@ Result<ProvidedStore> provide_store(const StorePlan &plan, const Machine &m, con
         if (auto made = make_image(image_spec(plan, m, run_directory), progress); !made) return std::unexpected(made.error());
         if (!plan.image.starts_with(run_directory))
             if (auto held = hold_for_image(m.store, plan.contents->roots, plan.image); !held)
-                provided.notes.push_back("the host's garbage collector may take what the store's image was made of: " +
+                provided.notes.push_back("the host's garbage collector may delete the paths in the store's image: " +
                                          base::message(held.error()));
         return provided;
     }

@@ -41,7 +41,7 @@ Result<> enter_namespaces() {
     if (uid == 0 && ::unshare(CLONE_NEWNS) == 0) return {};
     if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
         return fail(errno, making_view, "user namespace",
-                    "this host lets us have none (a container, or a setting of its administrator)");
+                    "this host does not allow one (it is a container, or its administrator disabled them)");
     for (const auto &[file, text] : {std::pair{"setgroups", std::string("deny")},
                                      {"uid_map", std::format("{0} {0} 1", uid)},
                                      {"gid_map", std::format("{0} {0} 1", gid)}}) {
@@ -69,7 +69,7 @@ Result<> copy_link(int store, int place, const std::string &name) {
 Result<> bind(const ViewSpec &spec, int store, int place, const std::string &name) {
     struct stat st{};
     if (::fstatat(store, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return fail(errno, making_view, spec.store + "/" + name, "the closure names it; is it whole?");
+        return fail(errno, making_view, spec.store + "/" + name, "the closure names it; is the store complete?");
     if (S_ISLNK(st.st_mode)) return copy_link(store, place, name);
     const Fd made(S_ISDIR(st.st_mode) ? -1 : ::openat(place, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0));
     if (S_ISDIR(st.st_mode) ? ::mkdirat(place, name.c_str(), 0) < 0 : !made) return fail(errno, making_view, name);
@@ -84,7 +84,7 @@ Result<Fd> mount_view(const ViewSpec &spec) {
     auto store = base::open_at(AT_FDCWD, spec.store, O_PATH | O_DIRECTORY);
     if (!store) return std::unexpected(store.error());
     if (::mount("tmpfs", spec.place.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=64m,nr_inodes=0") < 0)
-        return fail(errno, making_view, spec.place, "a mount in a namespace of our own was denied");
+        return fail(errno, making_view, spec.place, "the host denied a mount in a namespace of runvm's own");
     auto place = base::open_at(AT_FDCWD, spec.place, O_RDONLY | O_DIRECTORY);
     if (!place) return place;
     for (const auto &name : spec.names)
@@ -96,7 +96,7 @@ Result<Fd> mount_view(const ViewSpec &spec) {
     mount_attr attributes{};
     attributes.attr_set = MOUNT_ATTR_RDONLY;
     if (::syscall(SYS_mount_setattr, place->get(), "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes) < 0)
-        return fail(errno, making_view, spec.place, errno == ENOSYS ? "it takes Linux 5.12" : "");
+        return fail(errno, making_view, spec.place, errno == ENOSYS ? "Linux 5.12 or newer is needed" : "");
     return place;
 }
 
@@ -155,8 +155,9 @@ Result<> check_count(const ViewSpec &spec) {
     const std::string table = base::read_file("/proc/self/mountinfo").value_or("");
     const long there = std::ranges::count(table, '\n');
     if (most == 0 || static_cast<long>(spec.names.size()) + there < most) return {};
-    return fail(0, making_view, spec.store,
-                std::format("{} paths, and this host allows {} mounts (fs.mount-max)", spec.names.size(), most));
+    return fail(
+        0, making_view, spec.store,
+        std::format("the closure has {} paths, but this host allows only {} mounts (fs.mount-max)", spec.names.size(), most));
 }
 
 struct Forked {
@@ -245,7 +246,7 @@ Result<StoreView> open_view(const ViewSpec &spec) {
     const bool told = receive(child->socket.get(), message, view);
     (void)wait_for(child->pid);
     if (view.directory) return view;
-    return told ? error_of(message) : fail(0, making_view, spec.store, "who made it was killed");
+    return told ? error_of(message) : fail(0, making_view, spec.store, "the process that made it was killed");
 }
 
 Result<base::Child> start_over_view(const ViewSpec &spec, const std::vector<std::string> &argv) {

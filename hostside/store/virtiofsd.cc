@@ -29,8 +29,7 @@ namespace fs = std::filesystem;
 constexpr std::string_view sharing_store = "share the store over virtiofs";
 constexpr std::string_view sharing = "share over virtiofs";
 constexpr std::string_view sandboxing = "give virtiofsd a root of its own";
-constexpr std::string_view remedy =
-    "install virtiofsd 1.x and have it in PATH, or share over 9p (--store-kind 9p, --share-kind 9p)";
+constexpr std::string_view remedy = "install virtiofsd 1.x in PATH, or share over 9p (--store-kind 9p, --share-kind 9p)";
 constexpr rlim_t of_its_own = 1000;  // descriptors for other purposes, with some reserve
 
 rlim_t descriptor_limit() {
@@ -82,7 +81,7 @@ Result<std::string> find_virtiofsd() {
         if (told && told->status == 0 && told->output.starts_with("virtiofsd 1.")) return program;
         other = std::move(program);
     }
-    if (other.empty()) return fail(0, sharing, "virtiofsd", std::format("there is none: {}", remedy));
+    if (other.empty()) return fail(0, sharing, "virtiofsd", std::format("it was not found: {}", remedy));
     return fail(0, sharing, other, std::format("it is not virtiofsd 1.x: {}", remedy));
 }
 
@@ -93,8 +92,8 @@ Result<> check_descriptors(const std::string &store, const std::vector<std::stri
     for (const auto &name : names)
         if ((count += count_inodes(store + "/" + name, limit)) >= limit)
             return fail(0, sharing_store, store,
-                        std::format("the store has more files than virtiofsd may have descriptors ({}), and without them its "
-                                    "listings are short; raise the hard limit (ulimit -Hn), or use --store-kind 9p or erofs",
+                        std::format("the store has more files than virtiofsd may have descriptors ({}), so its listings would be "
+                                    "incomplete; raise the hard limit (ulimit -Hn), or use --store-kind 9p or erofs",
                                     limit));
     return {};
 }

@@ -175,13 +175,14 @@ TEST_CASE("a boot disk that is too small, not ours, or of a system without a boo
     const Loader loader("");
     const auto small = loader.runvm("boot-disk", {"--boot-disk-size", "24"});
     CHECK(small.status == 124);
-    CHECK_THAT(small.output,
-               ContainsSubstring("No space left on device") &&
-                   ContainsSubstring("24 MiB are too few for its kernel, initrd and boot loader; --boot-disk-size"));
+    CHECK_THAT(
+        small.output,
+        ContainsSubstring("No space left on device") &&
+            ContainsSubstring("24 MiB is too small for the kernel, initrd and boot loader; pass a larger --boot-disk-size"));
     const auto other = loader.runvm("boot-disk", {"--toplevel", fixture_toplevel()});
     CHECK(other.status == 124);
     CHECK_THAT(other.output,
-               ContainsSubstring("the system has no bin/switch-to-configuration, and so no boot loader to install"));
+               ContainsSubstring("the system has no bin/switch-to-configuration, so there is no boot loader to install"));
     CHECK_FALSE(fs::exists(loader.boot_disk()));
     for (const auto &left : fs::directory_iterator(loader.place.directory()))
         CHECK_FALSE(left.path().filename().string().starts_with("boot.qcow2"));
@@ -199,7 +200,7 @@ TEST_CASE("a boot disk that is too small, not ours, or of a system without a boo
     std::ofstream(loader.boot_disk()) << "a user's own";
     const auto own = loader.runvm("boot-disk", {});
     CHECK(own.status == 124);
-    CHECK_THAT(own.output, ContainsSubstring("it is not one that runvm made; name another place with --boot-disk"));
+    CHECK_THAT(own.output, ContainsSubstring("runvm did not make this file; name another one with --boot-disk"));
     CHECK(base::read_file(loader.boot_disk()).value_or("") == "a user's own");
 }
 

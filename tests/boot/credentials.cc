@@ -43,11 +43,11 @@ TEST_CASE("a credential is a file of the guest's systemd, and on no command line
                ContainsSubstring("read credential '/nowhere': No such file or directory; it is the source of token"));
     std::ofstream(place.directory() + "/empty").close();
     CHECK_THAT(runvm({"--credentials", "token=" + place.directory() + "/empty", "--", "true"}).output,
-               ContainsSubstring("it has 0 bytes; systemd takes 1 to 1048576"));
+               ContainsSubstring("it has 0 bytes; systemd accepts 1 to 1048576"));
     CHECK_THAT(runvm({"--credentials", "a-name-that-is-longer-than-28=" + place.directory() + "/to, ken", "--", "true"}).output,
                ContainsSubstring("give credential 'a-name-that-is-longer-than-28': 29 bytes; QEMU's fw_cfg has room for 28"));
     CHECK_THAT(runvm({"--credentials", "to:ken=" + place.directory() + "/to, ken", "--", "true"}).output,
-               ContainsSubstring("no name of a credential"));
+               ContainsSubstring("not a credential's name"));
 }
 
 }  // namespace

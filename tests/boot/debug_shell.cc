@@ -43,7 +43,7 @@ TEST_CASE("a busybox that can't be the initrd's shell, and an initrd that is ano
     CHECK_THAT(refusal({"--debug-shell=/no/busybox"}),
                ContainsSubstring("take debug shell '/no/busybox': No such file or directory; install a static one"));
     CHECK_THAT(refusal({"--debug-shell", "--initrd", boot_test::fixture() + "/vmlinux"}),
-               ContainsSubstring("it goes into the initrd that runvm makes, and this machine has its own"));
+               ContainsSubstring("it goes into the initrd that runvm makes, but this machine has its own"));
 }
 
 TEST_CASE("runvm console --debug is a terminal of its own: in stage 1 its prompt, while the boot waits for what never comes") {

@@ -86,9 +86,9 @@ until grep -q ready )" + place.directory() +
     CHECK(signalled.output == "ready\ngot it\n");
     // A process that outlives the command does not delay us.
     CHECK(shell(place, "$runvm exec web -- sh -c 'sleep 500 & echo said'").output == "said\n");
-    CHECK_THAT(shell(place, "$runvm exec other -- true").errors, ContainsSubstring("not running; these are: web"));
-    CHECK_THAT(shell(place, "$runvm exec web").errors, ContainsSubstring("no command; it stands after --"));
-    CHECK_THAT(shell(place, "$runvm exec -- true").errors, ContainsSubstring("in which machine?"));
+    CHECK_THAT(shell(place, "$runvm exec other -- true").errors, ContainsSubstring("not running; running machines: web"));
+    CHECK_THAT(shell(place, "$runvm exec web").errors, ContainsSubstring("no command given; put it after --"));
+    CHECK_THAT(shell(place, "$runvm exec -- true").errors, ContainsSubstring("no machine given"));
 }
 
 TEST_CASE("where no machine comes up for a command, its launcher's status and words are ours") {
@@ -207,7 +207,7 @@ TEST_CASE("a guest without an agent is told as that, with what it needs") {
     const Ran ran = shell(place, "$runvm exec web --patience 2 -- true");
     CHECK(ran.status == 124);
     CHECK_THAT(ran.errors,
-               ContainsSubstring("no agent answers in the guest within 2 s") && ContainsSubstring("stage1-agent.service"));
+               ContainsSubstring("no agent answered in the guest within 2 s") && ContainsSubstring("stage1-agent.service"));
 }
 
 TEST_CASE("files go into a machine and out of it with runvm cp") {
@@ -226,13 +226,13 @@ ls)",
     CHECK_THAT(ran.output, ContainsSubstring("751 300000\nsame\nstatus 1\nstatus 1\n") && !ContainsSubstring("nowhere") &&
                                !ContainsSubstring(".part"));
     CHECK_THAT(ran.errors,
-               ContainsSubstring("open '/nowhere': No such file or directory") && ContainsSubstring("goes through tar"));
+               ContainsSubstring("open '/nowhere': No such file or directory") && ContainsSubstring("copy a directory with tar"));
 
     // An endless file fills neither the allowed amount nor the file system.
     const Ran large = shell(place, "cd " + place.directory() + "; $runvm cp --max-bytes 200K 'web:/root/a file' large");
     CHECK(large.status == 124);
     CHECK_THAT(large.errors,
-               ContainsSubstring("take from the guest '/root/a file': File too large; it sends more than 204800 bytes"));
+               ContainsSubstring("take from the guest '/root/a file': File too large; the guest sends more than 204800 bytes"));
     CHECK_FALSE(fs::exists(place.directory() + "/large.part"));
     if (::geteuid() != 0) return;
     const std::string small = place.directory() + "/small";
@@ -242,7 +242,7 @@ ls)",
     const bool left = !fs::is_empty(small);
     REQUIRE(::umount(small.c_str()) == 0);
     CHECK(endless.status == 124);
-    CHECK_THAT(endless.errors, ContainsSubstring("make room for the guest's") && ContainsSubstring("stay for others"));
+    CHECK_THAT(endless.errors, ContainsSubstring("make room for the guest's files in") && ContainsSubstring("are reserved"));
     CHECK_FALSE(left);
 }
 

@@ -70,7 +70,7 @@ std::vector<Refusal> refused_parameters() {
         {{"stage1.share=x:/nix/store"}, {}, {"it is the store's"}},
         {{"stage1.share=x:/run"}, {}, {"a directory in it will do"}},
         {{"init=sbin/init"}, {}, {"'init=sbin/init'", "absolute path"}},
-        {{"init=/nix/store/none/init"}, {}, {"find init '/nix/store/none/init'", "init= of its closure?"}},
+        {{"init=/nix/store/none/init"}, {}, {"find init '/nix/store/none/init'", "is init= in its closure?"}},
         {{"root=gpt-auto"}, {}, {"gpt-auto"}},
     };
 }
@@ -78,20 +78,20 @@ std::vector<Refusal> refused_parameters() {
 // A file that contains only `text`.
 std::vector<Refusal> refused_files(const std::string &text) {
     return {
-        {{}, {"--kernel", text}, {"read kernel '" + text + "': it is no kernel for x86", "name one with --kernel"}},
+        {{}, {"--kernel", text}, {"read kernel '" + text + "': it is not an x86 kernel", "name one with --kernel"}},
         {{}, {"--kernel", "/no/kernel"}, {"open kernel '/no/kernel': No such file", "name one with --kernel"}},
-        {{}, {"--kernel", "/"}, {"it is no regular file"}},
-        {{}, {"--initrd", "/no/initrd"}, {"open initrd '/no/initrd'", "or none, and runvm makes it"}},
+        {{}, {"--kernel", "/"}, {"it is not a regular file"}},
+        {{}, {"--initrd", "/no/initrd"}, {"open initrd '/no/initrd'", "or drop --initrd to let runvm make it"}},
         {{}, {"--toplevel", "/no/system"}, {"open toplevel '/no/system'", "with --toplevel"}},
         {{}, {"--toplevel", "/nix/store/none"}, {"open toplevel", "and its store with --store"}},
         {{}, {"--store", "/no/store"}, {"/no/store"}},
         {{}, {"--stage1", "/no/stage1"}, {"the initrd needs the stage1 program; build it, or name it with --stage1"}},
         {{}, {"--modules", "/etc"}, {"find modules '/etc'", "run depmod, or see --modules"}},
-        {{}, {"--extra-modules", "no_such_module"}, {"find module 'no_such_module'", "or leave it out"}},
+        {{}, {"--extra-modules", "no_such_module"}, {"find module 'no_such_module'", "or drop it from"}},
         {{}, {"--disk-image", "/no/directory/disk.qcow2"}, {"/no/directory"}},
         {{}, {"--drives", "/no/image"}, {"/no/image", "name another file"}},
         {{}, {"--drives", text}, {text, "name another file"}},
-        {{}, {"--shared-directories", "src=/no/source:/mnt/src"}, {"source of src is not a directory; name one that is there"}},
+        {{}, {"--shared-directories", "src=/no/source:/mnt/src"}, {"the source of src is not a directory; name an existing one"}},
         {{}, {"--use-boot-loader"}, {"the system has no bin/switch-to-configuration"}},
         {{}, {"--qemu", "/no/qemu"}, {"/no/qemu"}},
         {{}, {"--config", "/no/config.json"}, {"read description '/no/config.json': No such file"}},
@@ -107,7 +107,7 @@ std::vector<Refusal> refused_values() {
         {{}, {"--cores", "many"}, {"cores"}},
         {{}, {"--union", "sideways"}, {"sideways"}},
         {{}, {"--forward-ports", "22"}, {"--forward-ports: must be "}},
-        {{}, {"--forward-ports", "[::1]:8080:80"}, {"forward port '::1': an IPv6 address", "take 127.0.0.1 for ::1"}},
+        {{}, {"--forward-ports", "[::1]:8080:80"}, {"forward port '::1': this is an IPv6 address", "use 127.0.0.1 for ::1"}},
         {{}, {"--resolution", "wide"}, {"resolution"}},
         {{}, {"--disk-interface", "floppy"}, {"virtio"}},
         {{}, {"--memroy-size", "512"}, {"--memroy-size", "did you mean --memory-size?"}},
@@ -162,7 +162,7 @@ TEST_CASE("a panic is told last, with its reason and what to do, whatever the ke
     const std::string damaged = machine.xchg() + ".initrd";
     std::ofstream(damaged) << std::string(4096, 'x');
     check_words(machine.boot({.arguments = {"--initrd", damaged}, .disk = false}), 121,
-                {"the guest's kernel panicked", "could not unpack the initrd ", "name another with --initrd, or none"});
+                {"the guest's kernel panicked", "could not unpack the initrd ", "name another with --initrd, or drop"});
     check_words(machine.boot({.script = "echo c >/proc/sysrq-trigger; sleep 100", .disk = false}), 121,
                 {"the guest's kernel panicked", "why: sysrq triggered crash", "exit status 121"});
     check_words(machine.boot({.arguments = {"--memory", "72"}, .disk = false}), 121,
@@ -215,9 +215,9 @@ TEST_CASE("an ext4 whose descriptors are damaged is told as that, and with the c
     check_words(
         machine.boot({}), 120,
         {"mount '/mnt-root': The file system's structure is damaged (EUCLEAN); '/dev/vda' is not whole as ext4",
-         std::format("do: have it checked: qemu-img convert -O raw {0} {0}.raw && e2fsck -f {0}.raw; then qemu-img convert "
-                     "-O qcow2 {0}.raw {0}",
-                     machine.disk())});
+         std::format(
+             "do: check it: qemu-img convert -O raw {0} {0}.raw && e2fsck -f {0}.raw; then qemu-img convert -O qcow2 {0}.raw {0}",
+             machine.disk())});
 }
 
 // A file system of the host with limited space; needs root.
@@ -243,7 +243,7 @@ TEST_CASE("a host's disk that is full is told as the reason for what then failed
     const Boot b = machine.boot({.script = "yes some text | head -c 24M >/big && sync -f /big || exit 9",
                                  .arguments = {"--disk-image", small + "/disk.qcow2"}});
     CHECK_THAT(b.console, ContainsSubstring("no room on the host for the guest's disk 'root': free some"));
-    check_words(b, 9, {"the guest failed with status 9", "do: the host had no room for the guest's disk 'root': free some"});
+    check_words(b, 9, {"the guest failed with status 9", "do: the host had no space for the guest's disk 'root'; free some"});
 }
 
 TEST_CASE("a guest that runs out of memory, and an initrd that was cut short") {
@@ -263,9 +263,9 @@ TEST_CASE("a guest that runs out of memory, and an initrd that was cut short") {
                 119, {"why: the guest ran out of memory, and its kernel killed processes:", more});
     const std::string cut = machine.xchg() + ".cut";
     boot_test::must_run({"/bin/sh", "-c", "head -c 3000000 /dev/urandom | gzip -1 | head -c 1000000 >\"$0\"", cut});
-    check_words(
-        machine.boot({.arguments = {"--initrd", cut}, .disk = false}), 121,
-        {"the kernel could not unpack the initrd " + cut + ": ", "name another with --initrd, or none, and runvm makes one"});
+    check_words(machine.boot({.arguments = {"--initrd", cut}, .disk = false}), 121,
+                {"the kernel could not unpack the initrd " + cut + ": ",
+                 "name another with --initrd, or drop --initrd to let runvm make one"});
 }
 
 TEST_CASE("a system that ends in emergency mode is told at once, with the unit that failed") {
@@ -281,7 +281,7 @@ TEST_CASE("a system that ends in emergency mode is told at once, with the unit t
                                  .disk = false};
     check_words(machine.boot(setup), 125,
                 {"systemd in the guest is in emergency mode and waits for a person", "why: Failed to mount data.mount - /data.",
-                 "do: mend that unit, or the fstab's line (nofail), in the guest's configuration"});
+                 "do: fix that unit, or its line in the fstab (nofail), in the guest's configuration"});
     // The /boot of the system's own fstab. systemd writes its status lines over one another, and would wait 90 s.
     fs::remove_all(units + "/local-fs.target.d");
     const std::string device = "dev-disk-by\\x2duuid-12CE\\x2dA600.device";
@@ -292,7 +292,7 @@ TEST_CASE("a system that ends in emergency mode is told at once, with the unit t
     reads.parameters = {"systemd.show_status=yes"};
     check_words(machine.boot(reads), 125,
                 {"why: Timed out waiting for device ", "/dev/disk/by-uuid/12CE-A600. Dependency failed for boot.mount - /boot.",
-                 "do: --fstab no has systemd pass over the system's fstab; or mend that unit"});
+                 "do: pass --fstab no so that systemd ignores the system's fstab, or fix that unit"});
     // A person at the terminal keeps the guest's prompt.
     fs::create_directories(units + "/local-fs.target.d");
     std::ofstream(units + "/local-fs.target.d/data.conf") << "[Unit]\nRequires=data.mount\n";
@@ -305,9 +305,10 @@ TEST_CASE("a system that ends in emergency mode is told at once, with the unit t
 TEST_CASE("a machine whose time was up is told with where it stood") {
     check_words(
         boot_test::boot({.parameters = {"root=serial=absent", "stage1.device-timeout=600"}, .disk = false, .timeout_s = 60}), 122,
-        {"it was in: stage 1: devices, wait for serial=absent"});
+        {"the guest was in: stage 1: devices, wait for serial=absent"});
     check_words(boot_test::boot({.script = "echo at work; sleep 1000", .disk = false, .timeout_s = 60}), 122,
-                {"the time was up, 60 s (--timeout); it was in: stage 2", "why: the console's last line: ", "--timeout"});
+                {"the time limit of 60 s (--timeout) was reached; the guest was in: stage 2",
+                 "why: the console's last line: ", "--timeout"});
 }
 
 TEST_CASE("a QEMU that was killed is told with the signal") {

@@ -107,7 +107,7 @@ TEST_CASE("the fleet that fleet init writes runs: commands, copies, and a servic
     INFO(written.output);
     REQUIRE(written.status == 0);
     CHECK(fleet.place.runvm({"fleet", "init", "--config", fleet.path("machine.json"), "-o", fleet.path("fleet.json")}).output ==
-          std::format("runvm: create '{}': File exists; -o names another file\n", fleet.path("fleet.json")));
+          std::format("runvm: create '{}': File exists; name another file with -o\n", fleet.path("fleet.json")));
     const auto ran = fleet.place.runvm(fleet.words());
     INFO(ran.output);
     CHECK(ran.status == 0);
@@ -266,17 +266,15 @@ TEST_CASE("what a fleet can't do is refused before any machine is started") {
         CHECK_FALSE(fs::exists(fleet.path("out")));
         return exit.output;
     };
-    CHECK(fleet.place.runvm({"fleet"}).output ==
-          "runvm: run a fleet: of which file? `runvm fleet init` writes an example of one\n");
+    CHECK(fleet.place.runvm({"fleet"}).output == "runvm: run a fleet: no file given; `runvm fleet init` writes an example\n");
     CHECK(refused({}) == std::format("runvm: read '{}': No such file or directory\n", fleet.path("fleet.json")));
     fleet.write(R"("a":{"vlans":[3]},"b":{"vlans":[3]},"c":{})");
     CHECK(refused({"--memory", "1000"}) ==
-          "runvm: find room for 'a, b': they meet on a vlan, so run at once, and need 1024 MiB, and 1000 MiB are free for "
-          "machines; "
-          "give less memorySize, or --memory to say how much there is\n");
-    CHECK(refused({"--only", "d"}) == "runvm: find machine 'd': the fleet has none of this name\n");
+          "runvm: find room for 'a, b': they share a vlan, so they run at once and need 1024 MiB, but only 1000 MiB are free for "
+          "machines; reduce memorySize, or set the total with --memory\n");
+    CHECK(refused({"--only", "d"}) == "runvm: find machine 'd': the fleet has no machine of this name\n");
     CHECK(refused({"--resume"}) ==
-          std::format("runvm: resume '{}': No such file or directory; no fleet's results are there; run it without --resume\n",
+          std::format("runvm: resume '{}': No such file or directory; there are no results of a fleet; run it without --resume\n",
                       fleet.path("out")));
     CHECK_THAT(fleet.place.runvm({"fleet", "init", fleet.path("nowhere")}).output, ContainsSubstring("make one with nix-build"));
 }

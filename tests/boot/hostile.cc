@@ -39,13 +39,15 @@ ls -l)sh");
     const std::string s = place.shared();
     CHECK(fs::is_symlink(s + "/symlink"));  // real ones; otherwise this test shows nothing
     CHECK(fs::is_fifo(s + "/fifo"));
-    const std::string left = " where a file was expected; it is left alone";
-    CHECK(refusal(s, "symlink") == "read from the guest 'symlink': a symlink," + left);
+    const std::string left = " instead of a file; runvm does not read it";
+    CHECK(refusal(s, "symlink") == "read from the guest 'symlink': it is a symlink" + left);
     CHECK(refusal(s, "etc/passwd") == "read from the guest 'etc/passwd': Symbolic link loop");
-    CHECK(refusal(s, "fifo") == "read from the guest 'fifo': a FIFO," + left);
-    CHECK(refusal(s, "directory") == "read from the guest 'directory': a directory," + left);
-    CHECK(refusal(s, "hard") == "read from the guest 'hard': a hard link, whose other name may be anybody's; it is left alone");
-    CHECK(refusal(s, "huge") == "read from the guest 'huge': 1099511627776 bytes, at most 1000 are read; it is left alone");
+    CHECK(refusal(s, "fifo") == "read from the guest 'fifo': it is a FIFO" + left);
+    CHECK(refusal(s, "directory") == "read from the guest 'directory': it is a directory" + left);
+    CHECK(refusal(s, "hard") ==
+          "read from the guest 'hard': it is a hard link, maybe to another user's file; runvm does not read it");
+    CHECK(refusal(s, "huge") ==
+          "read from the guest 'huge': it has 1099511627776 bytes, and the limit is 1000; runvm does not read it");
     CHECK(refusal(s, "a\nname") == "read: content\n");
     CHECK_THAT(exit.output, ContainsSubstring("no device"));
     CHECK(fs::is_empty(place.runtime()));
@@ -61,9 +63,10 @@ mkdir closed; touch closed/file; chmod 0 closed; chmod 0500 .)sh");
     const std::string report = place.directory() + "/report.json";
     const auto exit = place.runvm({"run", "--timeout", "200", "--name", "evil", "--report", report});
     CHECK(exit.status == 0);
-    CHECK_THAT(exit.output, ContainsSubstring("no " + report +
-                                              ": read from the guest 'stage1-report.json': a symlink, where a file was "
-                                              "expected; it is left alone"));
+    CHECK_THAT(exit.output,
+               ContainsSubstring(
+                   "no " + report +
+                   ": read from the guest 'stage1-report.json': it is a symlink instead of a file; runvm does not read it"));
     CHECK_FALSE(fs::exists(report));
     CHECK(fs::is_empty(place.runtime()));
 }

@@ -64,8 +64,9 @@ TEST_CASE("in-vm: one command with a disk, in a machine without a stage 2, and w
     CHECK_FALSE(fs::exists(place.directory() + "/ran"));
     const Ran refused = in_vm(place, system + "--disk absent.qcow2 -- true");
     CHECK(refused.status == 124);
-    CHECK_THAT(refused.errors,
-               ContainsSubstring("add disk 'absent.qcow2': No such file or directory; with a size, --disk FILE,SIZE"));
+    CHECK_THAT(
+        refused.errors,
+        ContainsSubstring("add disk 'absent.qcow2': No such file or directory; pass a size to create it: --disk FILE,SIZE"));
 }
 
 TEST_CASE("in-vm: a kernel and its modules are enough, and a command that is not there is told") {

@@ -59,7 +59,7 @@ TEST_CASE("of a machine whose launcher was killed the console is kept, and where
     CHECK_THAT(place.runvm({"logs", "web"}).output, ContainsSubstring("fixture: stage 2 at "));
     const auto status = place.runvm({"status", "web"});
     CHECK(status.status == 1);
-    CHECK_THAT(status.output, ContainsSubstring("web: cut off ") && ContainsSubstring("it had come to: stage 2"));
+    CHECK_THAT(status.output, ContainsSubstring("web: cut off ") && ContainsSubstring("it had reached: stage 2"));
     CHECK_FALSE(fs::exists(place.runtime() + "/web"));
 }
 

@@ -92,7 +92,7 @@ echo the button was pressed)");
     CHECK_THAT(gone.output, ContainsSubstring("web: ended "));
     const auto never = place.runvm({"status", "other"});
     CHECK(never.status == 124);
-    CHECK(never.output == "runvm: find machine 'other': no machine runs, and no run of this name was kept\n");
+    CHECK(never.output == "runvm: find machine 'other': no machine is running, and no run of this name was kept\n");
 }
 
 TEST_CASE("a `runvm console` that takes nothing doubles no character of the log, and afterwards has each once itself") {
@@ -146,7 +146,7 @@ TEST_CASE("QEMU ends with its launcher, and what a killed launcher left is swept
     CHECK_FALSE(fs::exists(place.runtime() + "/one"));
     const auto stop = place.runvm({"stop", "two", "--patience", "1"});  // its kernel has not come that far
     CHECK(stop.status == 0);
-    CHECK(stop.output == "runvm: two did not shut down within 1 s of its power button; ended\n");
+    CHECK(stop.output == "runvm: two did not shut down within 1 s of its power button, so it was ended\n");
     CHECK(nothing_left(place));
 }
 
@@ -247,8 +247,8 @@ TEST_CASE("a disk that was made for another system is told, and --fresh puts it 
     CHECK_THAT(run({}), !ContainsSubstring("created") && !ContainsSubstring("warning"));
     const std::string kernel = fixture() + "/root" + other + "/bzImage";
     CHECK_THAT(run({"--toplevel", other, "--kernel", kernel, "--init", "/tmp/xchg/none"}),
-               ContainsSubstring(std::format("warning: {} was made for {}, and now boots {}; --fresh starts over", place.disk(),
-                                             fixture_toplevel(), other)));
+               ContainsSubstring(std::format("warning: {} was made for {}, but now boots {}; pass --fresh to start over",
+                                             place.disk(), fixture_toplevel(), other)));
     std::ofstream(place.disk(), std::ios::app) << "mark";
     const auto fresh = run({"--fresh"});
     CHECK_THAT(fresh, ContainsSubstring(std::format("put {0} aside as {0}.old-1", place.disk())) &&

@@ -29,7 +29,7 @@ TEST_CASE("a machine whose union traces tells which paths of its closure it used
     const auto report = place.runvm({"report", "--paths", "web"});
     INFO(report.output);
     CHECK(report.status == 0);
-    CHECK_THAT(report.output, ContainsSubstring("web: ") && ContainsSubstring(" of its closure unused, "));
+    CHECK_THAT(report.output, ContainsSubstring("web: ") && ContainsSubstring(" in its closure unused, "));
     for (const char *used : {"-bash\n", "-tools\n", "-nixos-system-fixture\n", "-debian-libraries\n"})
         CHECK_THAT(part(report.output, "used"), ContainsSubstring(used));
     CHECK_THAT(part(report.output, "unused"), ContainsSubstring("-linux\n"));

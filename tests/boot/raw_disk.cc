@@ -54,8 +54,7 @@ TEST_CASE("a raw root disk is refused in words until it is asked for; one is mad
     const Boot refused = machine.boot({.arguments = unsaid});
     CHECK(refused.exit_code == 124);
     CHECK_THAT(refused.console, ContainsSubstring("use image '" + image +
-                                                  "': not a qcow2 image; if it is a raw one, say "
-                                                  "--disk-image-format raw"));
+                                                  "': it is not a qcow2 image; if it is raw, pass --disk-image-format raw"));
     std::vector<std::string> ephemeral = raw;
     ephemeral.emplace_back("--ephemeral");
     CHECK(machine.boot({.script = "grep -x kept /file && rm /file", .arguments = ephemeral}).exit_code == 0);
@@ -103,7 +102,7 @@ TEST_CASE("a guest that writes a qcow2 header onto its raw disk is given nothing
               .exit_code == 0);
     const Boot after = machine.boot({.script = "cat /dev/vda", .arguments = raw});
     CHECK(after.exit_code == 124);
-    CHECK_THAT(after.console, ContainsSubstring("it is a qcow2 image, which a guest would get as it stands"));
+    CHECK_THAT(after.console, ContainsSubstring("it is a qcow2 image, and a guest would see its raw bytes"));
     CHECK_THAT(after.console, !ContainsSubstring("the host's own words"));
 }
 
@@ -114,11 +113,11 @@ TEST_CASE("a block device is a root disk when it is asked for, formatted once, c
     const std::string &path = device.path();
     const Boot unsaid = machine.boot({.arguments = {"--disk-image", path}});
     CHECK(unsaid.exit_code == 124);
-    CHECK_THAT(unsaid.console, ContainsSubstring("say --disk-image-format raw") && !ContainsSubstring("--fresh"));
+    CHECK_THAT(unsaid.console, ContainsSubstring("pass --disk-image-format raw") && !ContainsSubstring("--fresh"));
     const std::vector<std::string> raw{"--disk-image", path, "--disk-image-format", "raw", "--disk-size", "4096"};
     const Boot first = machine.boot({.script = "echo kept >/file", .arguments = raw});
     CHECK(first.exit_code == 0);
-    CHECK_THAT(first.console, ContainsSubstring(path + " has 200 MiB, and a device is what it is: diskSize 4096 is passed over"));
+    CHECK_THAT(first.console, ContainsSubstring(path + " has 200 MiB, and a device keeps its size: diskSize 4096 is ignored"));
     CHECK_FALSE(fs::exists(path + ".runvm"));
     CHECK(kind_of(path) == "nixos\next4\n");
     CHECK(machine.boot({.script = "grep -x kept /file", .arguments = raw}).exit_code == 0);

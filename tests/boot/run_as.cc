@@ -37,7 +37,7 @@ std::string status_line(pid_t pid, const std::string &key) {
 }
 
 void must_be_root() {
-    if (::geteuid() != 0) SKIP("only root can have QEMU become another user");
+    if (::geteuid() != 0) SKIP("only root can run QEMU as another user");
 }
 
 TEST_CASE("a QEMU that root starts with --run-as is that user, without a capability and behind a filter") {
@@ -105,16 +105,18 @@ TEST_CASE("what a QEMU that is another user could not do is refused before anyth
         return place.runvm(words).output;
     };
     CHECK_THAT(said({"nobody-there"}), ContainsSubstring("find user 'nobody-there': expected a name of /etc/passwd, or UID:GID"));
-    CHECK_THAT(said({user, "--vlans", "1"}), ContainsSubstring("run as '" + user + "': on a vlan QEMU would not reach"));
+    CHECK_THAT(said({user, "--vlans", "1"}),
+               ContainsSubstring("run as '" + user + "': as this user, QEMU can't reach the vlan's switch"));
     CHECK_THAT(said({user, "--store-kind", "virtiofs"}), ContainsSubstring("virtiofsd"));
-    CHECK_THAT(said({std::to_string(number) + ":0"}), ContainsSubstring("root's group"));
+    CHECK_THAT(said({std::to_string(number) + ":0"}), ContainsSubstring("group is root's"));
     const std::string printed = said({user});
     CHECK_THAT(printed, ContainsSubstring("-run-with user=" + user) && ContainsSubstring("chown " + user));
     CHECK_THAT(printed, !ContainsSubstring("elevateprivileges"));
     CHECK_FALSE(fs::exists(place.disk()));
     // The shared directory belongs to root.
     const auto exit = place.runvm({"run", "--name", "other", "--run-as", user, "--timeout", "1"});
-    CHECK_THAT(exit.output, ContainsSubstring(user + " may not read and write " + place.shared() + ", and so the guest can't"));
+    CHECK_THAT(exit.output,
+               ContainsSubstring(user + " may not read and write " + place.shared() + ", so the guest can't either"));
 }
 
 }  // namespace

@@ -126,7 +126,7 @@ TEST_CASE("a machine that was saved when it was ready goes on many times at once
 
     const auto replaced = place.runvm(snapshot_words(place, {"--fresh"}));
     CHECK(replaced.status == 124);
-    CHECK_THAT(replaced.output, ContainsSubstring("a machine that was made of it runs"));
+    CHECK_THAT(replaced.output, ContainsSubstring("a machine made from it is running"));
     const pid_t holder = place.holder("one");
     REQUIRE(::kill(holder, SIGKILL) == 0);
     CHECK(within(60, [&] { return !alive(holder); }));
@@ -136,8 +136,8 @@ TEST_CASE("a machine that was saved when it was ready goes on many times at once
     CHECK(ran.output == "here\n");
     CHECK(hashes(place) == before);
 
-    refused(place, {"--memory", "640"}, "memory must be the same: this snapshot was made with '512 MiB', here is '640 MiB'");
-    refused(place, {"--qemu", other_qemu(place)}, "QEMU must be the same: this snapshot was made with '1");
+    refused(place, {"--memory", "640"}, "memory must be the same: the snapshot has '512 MiB', but this machine has '640 MiB'");
+    refused(place, {"--qemu", other_qemu(place)}, "QEMU must be the same: the snapshot has '1");
     refused(place, {"--kernel", fixture() + "/vmlinux"}, "the kernel must be the same");
     refused(place, {"--cpu", "qemu64"}, "the processor's model must be the same");
     CHECK(in(place, "two", "echo still here") == "still here\n");
@@ -193,7 +193,7 @@ TEST_CASE("a snapshot that comes to nothing leaves nothing: killed, of a machine
     CHECK_FALSE(left());
     const auto blocked = place.runvm(snapshot_words(place, {"--store-kind", "9p"}));
     CHECK(blocked.status == 124);
-    CHECK_THAT(blocked.output, ContainsSubstring("QEMU saves no machine with a 9p directory mounted") &&
+    CHECK_THAT(blocked.output, ContainsSubstring("QEMU cannot save a machine with a mounted 9p directory") &&
                                    ContainsSubstring("--snapshot before-stage-2"));
     CHECK_FALSE(left());
     for (const int signal : {SIGKILL, SIGTERM}) {

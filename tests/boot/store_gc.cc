@@ -73,7 +73,7 @@ void collect(const std::string &how) {
     CHECK_FALSE(exit->output.contains("LOST"));
     CHECK(exit->output.contains("the guest reads on"));
     CHECK(exit->output.contains("and with the machine its store"));
-    CHECK_FALSE(exit->output.contains("garbage collector may take"));
+    CHECK_FALSE(exit->output.contains("garbage collector may delete"));
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ TEST_CASE("systemd's own times are in the report: the kernel before stage 1, and
     const std::string shown = boot_test::must_run({boot_test::build_directory() / "runvm", "report", report});
     INFO(shown);
     CHECK_THAT(shown, ContainsSubstring(": stage 1 took ") && ContainsSubstring(" before it, stage 2 ") &&
-                          ContainsSubstring("stage 2      systemd, until it had started all") &&
+                          ContainsSubstring("stage 2      systemd, until it had started everything") &&
                           ContainsSubstring("stage 2      the system's activation, until systemd"));
 }
 

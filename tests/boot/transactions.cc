@@ -130,12 +130,12 @@ TEST_CASE("what a machine added and built is brought to the host's store by a re
     vm.check_host();
     const auto again = vm.place().runvm(vm.commit_words());
     CHECK(again.status == 0);
-    CHECK_THAT(again.output, ContainsSubstring("the machine has added nothing that the host's store has not"));
+    CHECK_THAT(again.output, ContainsSubstring("the machine has added nothing that the host's store lacks"));
     std::ofstream(vm.place().shared() + "/change") << "now";
     REQUIRE(within(100, [&] { return fs::exists(vm.place().shared() + "/late"); }));
     const auto refused = vm.place().runvm(vm.commit_words());
     CHECK(refused.status == 124);
-    CHECK_THAT(refused.output, ContainsSubstring("it was changed since; nothing is imported"));
+    CHECK_THAT(refused.output, ContainsSubstring("the path has changed since; nothing is imported"));
     CHECK_FALSE(vm.host_has(words_of_line(vm.told("late")).at(0)));
     Transactions::cut(launcher);
 }

@@ -111,17 +111,17 @@ TEST_CASE("a report that is none, or too much, is refused in words") {
         return report ? "taken" : base::message(report.error());
     };
     for (const char *text : {"", "{", "[]", "{}", R"({"steps": 3})", "\xff"})
-        CHECK(refused(text) == "read report 'r': it is no report of stage 1: JSON with a list 'steps'");
-    CHECK(refused(R"({"steps": [3]})") == "read report 'r': one of its steps is no object");
+        CHECK(refused(text) == "read report 'r': this is not a stage 1 report, which is JSON with a list 'steps'");
+    CHECK(refused(R"({"steps": [3]})") == "read report 'r': one of its steps is not an object");
     for (const char *time : {"-1", "1e300", "\"5\"", "18446744073709551615", "null"})
         CHECK(refused(std::format(R"({{"steps": [{{"start_us": {}}}]}})", time)) ==
-              "read report 'r': one of its steps has no time of start");
+              "read report 'r': one of its steps has no start time");
     std::string many = "{\"steps\": [{}";
     for (int i = 0; i < 4096; ++i) many += ",{}";
-    CHECK(refused(many + "]}") == "read report 'r': of more than 4096 steps");
+    CHECK(refused(many + "]}") == "read report 'r': it has more than 4096 steps");
     CHECK_THAT(refused(std::string(1 << 20, '[')), ContainsSubstring("a report is at most 16 levels deep"));
-    CHECK(refused(R"({"steps": [], "steps": []})") == "read report 'r': /steps: stands twice in its object; keep one");
-    CHECK(refused(std::string(size_t{17} << 20, ' ')) == "read report 'r': at most 16777216 bytes are read");
+    CHECK(refused(R"({"steps": [], "steps": []})") == "read report 'r': /steps: appears twice in its object; keep one");
+    CHECK(refused(std::string(size_t{17} << 20, ' ')) == "read report 'r': it is larger than 16777216 bytes");
 }
 
 TEST_CASE("what a guest put into its report is text everywhere, neither a terminal's command nor a page's element") {
@@ -165,7 +165,7 @@ TEST_CASE("two reports are compared by processor time, whatever the clock says, 
     REQUIRE(a);
     REQUIRE(b);
     CHECK(hostside::processor_ns(*a) == 1500);
-    CHECK(hostside::processor_comparison(*a, *b) == R"(           A            B   difference  nanoseconds of the processor
+    CHECK(hostside::processor_comparison(*a, *b) == R"(           A            B   difference  nanoseconds of processor time
          500          800         +300  mounts: mount /
         1000         1000           +0  devices: vda
            0            0           +0  switch_root: go
@@ -218,5 +218,5 @@ TEST_CASE("runvm report --compare --cpu is a gate, and refuses a report that has
     CHECK(of_phase("q").first == 1);
     CHECK(of_phase("r") == std::pair{124, "runvm: compare '" + c + "': it has no phase 'r'\n"});
     CHECK(status(a, old, "0").first == 124);
-    CHECK_THAT(status(a, old, "0").second, ContainsSubstring("it has no processor time: an older stage 1 wrote it"));
+    CHECK_THAT(status(a, old, "0").second, ContainsSubstring("it has no processor times, because an older stage 1 wrote it"));
 }

@@ -38,8 +38,7 @@ TEST_CASE("a word that runvm does not know is named, with the nearest that it do
     CHECK_THAT(said({"run", "--memroy", "512", "--", "-drive", "x"}),
                ContainsSubstring("--memroy; did you mean --memory?; see runvm run --help"));
     CHECK_THAT(said({"stauts", "web"}), ContainsSubstring("stauts; did you mean status?"));
-    CHECK_THAT(said({"./result"}),
-               ContainsSubstring(": ./result; a system is started with: runvm run ./result; see runvm --help"));
+    CHECK_THAT(said({"./result"}), ContainsSubstring(": ./result; to start a system: runvm run ./result; see runvm --help"));
 }
 
 TEST_CASE("help shows the defaults that count, not what a switch alone means, which is on") {

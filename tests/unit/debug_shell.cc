@@ -54,8 +54,8 @@ TEST_CASE("what is no program at all is no debug shell") {
     const support::ScratchDirectory scratch;
     std::ofstream(scratch.path("text")) << "#!/bin/sh\n";
     const auto why = [](const std::string &path) { return base::message(hostside::find_debug_shell(path).error()); };
-    CHECK_THAT(why(scratch.path("text")), ContainsSubstring("it is no program for x86_64"));
-    CHECK_THAT(why(scratch.path()), ContainsSubstring("it is no regular file"));
+    CHECK_THAT(why(scratch.path("text")), ContainsSubstring("it is not an x86_64 program"));
+    CHECK_THAT(why(scratch.path()), ContainsSubstring("it is not a regular file"));
     CHECK_THAT(why("/none"), ContainsSubstring("No such file"));
 }
 

@@ -25,12 +25,12 @@ TEST_CASE("a wrong description is refused with the path of what is wrong") {
         {R"({"memorySize":"2"})", "vm.json '/memorySize': must be a whole number, not \"2\""},
         {R"({"memorySize":1})", "vm.json '/memorySize': must be from 64 to 16777216, not 1"},
         {R"({"memorysize":64})", "vm.json '/memorysize': no such option; did you mean memorySize?"},
-        {R"({"zzz":64})", "vm.json '/zzz': no such option; `runvm schema` lists them"},
+        {R"({"zzz":64})", "vm.json '/zzz': no such option; `runvm schema` lists all options"},
         {R"({"graphics":1})", "vm.json '/graphics': must be true or false, not 1"},
         {R"({"qemu":{"machine":"microvm"}})", "vm.json '/qemu/machine': must be one of pc, q35, not \"microvm\""},
         {R"({"kernelParams":["a",1]})", "vm.json '/kernelParams/1': must be a string, not 1"},
         {R"({"sharedDirectories":[{"tag":"a","target":"/t"}]})",
-         "vm.json '/sharedDirectories/0/source': missing; it is a string: directory of the host"},
+         "vm.json '/sharedDirectories/0/source': missing; must be a string: the directory on the host"},
         {R"({"forwardPorts":[{"host":{"port":0},"guest":{"port":1}}]})",
          "vm.json '/forwardPorts/0/host/port': must be from 1 to 65535, not 0"},
         {R"({"memorySice":64})", "vm.json '/memorySice': no such option; did you mean memorySize?"},
@@ -41,12 +41,12 @@ TEST_CASE("a wrong description is refused with the path of what is wrong") {
         {R"({"sharedDirectories":{"a":7}})", "vm.json '/sharedDirectories/a': must be an object, not 7"},
         {R"({"sharedDirectories":7})", "vm.json '/sharedDirectories': must be a list of objects, not 7"},
         {R"({"qemu":{"options":["-a 'b"]}})", "vm.json '/qemu/options/0': a quote ' is opened and never closed"},
-        {R"({"resolution":{"x":640}})", "vm.json '/resolution/y': missing; it is a whole number: height"},
+        {R"({"resolution":{"x":640}})", "vm.json '/resolution/y': missing; must be a whole number: height in pixels"},
         {R"({"tpm":{"deviceModel":"tpm-spapr"}})",
          "vm.json '/tpm/deviceModel': must be one of tpm-tis, tpm-crb, not \"tpm-spapr\""},
         {R"({"kernel":"a\u0000b"})", "vm.json '/kernel': must be a string without NUL, not \"a\\u0000b\""},
         {R"([])", "vm.json: must be an object, not []"},
-        {"{\n\"a\":1,\n]", "vm.json: line 3, column 1: not JSON here"},
+        {"{\n\"a\":1,\n]", "vm.json: line 3, column 1: this is not valid JSON"},
     }));
     CHECK(refusal(wrong.json) == wrong.message);
 }
@@ -118,7 +118,7 @@ TEST_CASE("what NixOS calls additionalPaths now is pathsInNixDB, once") {
     REQUIRE(machine);
     CHECK(machine->paths_in_nix_db == std::vector<std::string>{"/nix/store/a"});
     CHECK(refusal(R"({"pathsInNixDB":[],"additionalPaths":[]})") ==
-          "vm.json '/additionalPaths': given twice; pathsInNixDB is the same");
+          "vm.json '/additionalPaths': given twice; pathsInNixDB is the same option");
 }
 
 TEST_CASE("what NixOS says in other words is what we say in ours") {
@@ -159,28 +159,32 @@ TEST_CASE("what NixOS says in other words is what we say in ours") {
 TEST_CASE("a value of NixOS's that is not obeyed is refused with the reason") {
     const auto wrong = GENERATE(values<Wrong>({
         {R"({"directBoot":{"enable":false}})",
-         "vm.json '/directBoot/enable': runvm boots the kernel directly; with a boot loader: useBootLoader and bootDisk"},
-        {R"({"mountHostNixStore":false})", "vm.json '/mountHostNixStore': the guest's store is the host's"},
-        {R"({"nixStore9pCache":"none"})", "vm.json '/nixStore9pCache': the store is cached loosely, as it never changes"},
-        {R"({"directBoot":{"initrd":"/i"},"initrd":"/j"})", "vm.json '/directBoot/initrd': given twice; initrd is the same"},
+         "vm.json '/directBoot/enable': runvm boots the kernel directly; for a boot loader, set useBootLoader and bootDisk"},
+        {R"({"mountHostNixStore":false})", "vm.json '/mountHostNixStore': the guest always uses the host's store"},
+        {R"({"nixStore9pCache":"none"})",
+         "vm.json '/nixStore9pCache': the store is always cached loosely, because it never changes"},
+        {R"({"directBoot":{"initrd":"/i"},"initrd":"/j"})",
+         "vm.json '/directBoot/initrd': given twice; initrd is the same option"},
         {R"({"directBoot":{"initrd":1}})", "vm.json '/directBoot/initrd': must be a string"},
-        {R"({"directBoot":{"other":1}})", "vm.json '/directBoot': no such option; `runvm schema` lists them"},
+        {R"({"directBoot":{"other":1}})", "vm.json '/directBoot': no such option; `runvm schema` lists all options"},
         {R"({"qemu":{"forceAccel":"yes"}})", "vm.json '/qemu/forceAccel': must be true or false"},
         {R"({"qemu":{"enableSharedMemory":true}})",
-         "vm.json '/qemu/enableSharedMemory': shared memory is not built in; its arguments are QEMU's, in qemu.options"},
+         "vm.json '/qemu/enableSharedMemory': runvm has no option for shared memory; pass QEMU's arguments in qemu.options"},
         {R"({"emptyDiskImages":[{"size":40,"driveConfig":{"deviceExtraOpts":{"serial":"x"}}}]})",
-         "vm.json '/emptyDiskImages/0/driveConfig': of it only the defaults are taken; a disk of your own is one of drives"},
-        {R"({"qemu":{"drives":[{"name":"x"}]}})", "vm.json '/qemu/drives/0/file': missing; it is a string: the image"},
-        {R"({"qemu":{"drives":[{"file":"$HOME/x"}]}})", "vm.json '/qemu/drives/0/file': nothing of a shell is expanded ($ or `)"},
+         "vm.json '/emptyDiskImages/0/driveConfig': only the defaults are supported; describe other disks in drives"},
+        {R"({"qemu":{"drives":[{"name":"x"}]}})", "vm.json '/qemu/drives/0/file': missing; must be a string: the image"},
+        {R"({"qemu":{"drives":[{"file":"$HOME/x"}]}})",
+         "vm.json '/qemu/drives/0/file': shell expansions ($ or `) are not supported"},
         {R"({"qemu":{"drives":[{"file":"x","driveExtraOpts":{"cache":"unsafe"}}]}})",
-         "vm.json '/qemu/drives/0/driveExtraOpts/cache': a drive has format, readonly and serial; give the rest to QEMU, in "
-         "qemu.options"},
+         "vm.json '/qemu/drives/0/driveExtraOpts/cache': only format, readonly and serial are supported; pass other options to "
+         "QEMU in qemu.options"},
         {R"({"qemu":{"drives":[{"file":"x","deviceExtraOpts":{"serial":7}}]}})",
          "vm.json '/qemu/drives/0/deviceExtraOpts/serial': must be a string"},
         {R"({"emptyDiskImages":[{"driveConfig":{}}]})",
-         "vm.json '/emptyDiskImages/0/size': missing; it is a whole number: size in MiB"},
+         "vm.json '/emptyDiskImages/0/size': missing; must be a whole number: the size in MiB"},
         {R"({"emptyDiskImages":[{"size":"big"}]})", "vm.json '/emptyDiskImages/0': must be a whole number, not \"big\""},
-        {R"({"credentials":{"a":{"text":"x"}}})", "vm.json '/credentials/a/source': missing; it is a string: a file of the host"},
+        {R"({"credentials":{"a":{"text":"x"}}})",
+         "vm.json '/credentials/a/source': missing; must be a string: a file of the host"},
         {R"({"diskSize":"huge"})", "vm.json '/diskSize': must be a whole number, not \"huge\""},
     }));
     CHECK(refusal(wrong.json) == wrong.message);

@@ -52,10 +52,10 @@ TEST_CASE("a panic is told in the kernel's words, that of process 1 with how it 
 [    4.713] RIP: 0033:0x7f1
 [    4.714] ---[ end Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000300 ]---
 )"});
-    CHECK(e.why == "stage 2 ended with status 3, and a kernel can't be without process 1");
+    CHECK(e.why == "stage 2 ended with status 3, and a kernel can't run without process 1");
     CHECK(ending_of(heard({{RunEvent::panic, ""}}),
                     {.exit_code = 121, .console = "Kernel panic - not syncing: Attempted to kill init! exitcode=0x0000000b\n"})
-              .why == "process 1 ended with signal 11, and a kernel can't be without process 1");
+              .why == "process 1 ended with signal 11, and a kernel can't run without process 1");
     const Ending memory = ending_of(
         heard({{RunEvent::panic, ""}}),
         {.exit_code = 121, .memory_mib = 64, .console = "[ 1.0] Kernel panic - not syncing: System is deadlocked on memory\n"});
@@ -92,11 +92,11 @@ TEST_CASE("a guest that failed after its kernel had killed processes for want of
 TEST_CASE("a timeout tells where the machine stood") {
     const Ending kernel = ending_of(heard({{.kind = RunEvent::started, .number = 7}}),
                                     {.exit_code = 122, .timeout_s = 5, .console = "[ 0.1] one\n[ 0.2] two\n\n"});
-    CHECK(kernel.what == "the time was up, 5 s (--timeout); it was in: kernel");
+    CHECK(kernel.what == "the time limit of 5 s (--timeout) was reached; the guest was in: kernel");
     CHECK(kernel.why == "the console's last line: [ 0.2] two");
     CHECK(ending_of(heard({{.kind = RunEvent::started, .number = 7}, {RunEvent::phase, "devices"}}), {.exit_code = 122})
-              .what.ends_with("it was in: stage 1: devices"));
-    CHECK(ending_of(heard({{.kind = RunEvent::started, .number = 7}}), {.exit_code = 122}).why == "the console said nothing");
+              .what.ends_with("the guest was in: stage 1: devices"));
+    CHECK(ending_of(heard({{.kind = RunEvent::started, .number = 7}}), {.exit_code = 122}).why == "the console is empty");
     const Ending emergency =
         ending_of(heard({{RunEvent::phase, "switch_root"}}), {.exit_code = 122, .console = R"([  OK  ] Started x.
 [ TIME ] Timed out waiting for device /dev/disk/by-label/data.
@@ -143,12 +143,13 @@ TEST_CASE(
     const Ending read = ending_of(all, {.exit_code = 125, .console = console});
     CHECK(read.why ==
           "Timed out waiting for device \u2026 - /dev/disk/by-uuid/12CE-A600. Dependency failed for boot.mount - /boot.");
-    CHECK(read.remedy ==
-          "--fstab no has systemd pass over the system's fstab; or mend that unit, or the fstab's line (nofail), in the "
-          "guest's configuration");
+    CHECK(
+        read.remedy ==
+        "pass --fstab no so that systemd ignores the system's fstab, or fix that unit, or its line in the fstab (nofail), in the "
+        "guest's configuration");
     // Nothing reads the table, so it is another unit's.
     CHECK(ending_of(all, {.exit_code = 125, .console = console, .fstab_ignored = true}).remedy ==
-          "mend that unit, or the fstab's line (nofail), in the guest's configuration");
+          "fix that unit, or its line in the fstab (nofail), in the guest's configuration");
     const Ending timeout = ending_of(heard({{RunEvent::phase, "switch_root"}}), {.exit_code = 122, .console = console});
     CHECK(timeout.why.ends_with("Dependency failed for boot.mount - /boot."));
     CHECK(timeout.remedy.starts_with("--fstab no "));
@@ -156,7 +157,8 @@ TEST_CASE(
     const Ending silent = ending_of(all, {.exit_code = 125, .console = "You are in emergency mode.\n"});
     CHECK(silent.why == "the console names no unit that failed");
     CHECK(silent.remedy ==
-          "--append systemd.show_status=yes has systemd name it there; a device of the fstab that is not here: --fstab no");
+          "with --append systemd.show_status=yes systemd names it there; pass --fstab no if a device in the fstab does not exist "
+          "here");
 }
 
 TEST_CASE("a QEMU that was killed names the signal, and the OOM killer where the kernel's log does") {
@@ -166,7 +168,7 @@ TEST_CASE("a QEMU that was killed names the signal, and the OOM killer where the
     CHECK(killed.remedy.contains("dmesg"));
     const Ending oom =
         ending_of(heard({{.kind = RunEvent::qemu_killed, .number = 9}, {RunEvent::qemu_out_of_memory, ""}}), {.exit_code = 123});
-    CHECK(oom.why == "the host ran out of memory, and its kernel chose QEMU (OOM killer)");
+    CHECK(oom.why == "the host ran out of memory, and its kernel killed QEMU (OOM killer)");
     constexpr auto line =
         "3,1143,98,-;Out of memory: Killed process 711 (qemu-system-x86) total-vm:3015732kB, anon-rss:1048576kB, file-rss:0kB";
     CHECK(hostside::names_oom_kill(line, 711));
@@ -183,7 +185,7 @@ TEST_CASE("a disk of the host that took no more is the remedy, whatever then fai
                                       {RunEvent::disk_full, "root"},
                                       {RunEvent::stage1_failure, "write: Input/output error"}}),
                                {.exit_code = 120});
-    CHECK(e.remedy == "the host had no room for the guest's disk 'root': free some");
+    CHECK(e.remedy == "the host had no space for the guest's disk 'root'; free some");
 }
 
 TEST_CASE("emergency mode is noticed on the console, however its line comes in pieces, and no other line is taken for it") {
@@ -202,6 +204,6 @@ TEST_CASE("emergency mode is an ending of its own, with the unit that failed") {
     CHECK(hostside::how_far(all) == "stage 2: emergency mode");
     CHECK(hostside::cause(ending_of(all, {.exit_code = 125, .console = "[FAILED] Failed to mount data.mount - /data.\n"})) ==
           "systemd in the guest is in emergency mode and waits for a person: Failed to mount data.mount - /data.");
-    CHECK(ending_of(all, {.exit_code = 125}).why == "the console names no unit that failed");
+    CHECK(ending_of(all, {.exit_code = 125}).why == "the console names no failed unit");
     CHECK(hostside::last_words(ending_of(all, {.exit_code = 125}), 125, 1, "runvm logs web").back().ends_with("exit status 125"));
 }

@@ -112,19 +112,18 @@ TEST_CASE("QEMU that is not there, is none, or is too old, and where to get one"
           "runvm: find QEMU '/nowhere/qemu': No such file or directory; name another with --qemu\n");
     script(scene.at("bin/old"), "echo 'QEMU emulator version 5.2.0 (Debian)'");
     CHECK(scene.said({"--qemu", "old"}) ==
-          "runvm: use QEMU 'S/bin/old': version 5 is too old, 6 or newer is needed; name a newer one with --qemu\n");
+          "runvm: use QEMU 'S/bin/old': version 5 is too old, and 6 or newer is needed; name a newer one with --qemu\n");
     script(scene.at("bin/other"), "echo 'other: no such option'; exit 1");
     CHECK(scene.said({"--qemu", "other"}) ==
-          "runvm: ask version of 'S/bin/other': it did not say one, but: other: no such option; is it a QEMU? Name another with "
-          "--qemu\n");
+          "runvm: ask version of 'S/bin/other': it printed no version, but: other: no such option; is it a QEMU? Name another "
+          "with --qemu\n");
     scene.environment[0] = "PATH=" + scene.at("empty");
-    CHECK(
-        scene.said({}) ==
-        "runvm: find QEMU 'qemu-system-x86_64': not in PATH; install it (Debian: qemu-system-x86, NixOS: qemu), or name it with "
-        "--qemu\n");
+    CHECK(scene.said({}) ==
+          "runvm: find QEMU 'qemu-system-x86_64': it is not in PATH; install it (Debian: qemu-system-x86, NixOS: qemu), or name "
+          "it with --qemu\n");
     fs::rename(scene.at("bin/qemu-system-x86_64"), scene.at("qemu"));
     CHECK(scene.said({"--qemu", scene.at("qemu"), "--disk-image", scene.at("disk.qcow2")}) ==
-          "runvm: find 'qemu-img': neither beside S/qemu nor in PATH; install it (Debian: qemu-utils, NixOS: qemu)\n");
+          "runvm: find 'qemu-img': it is neither beside S/qemu nor in PATH; install it (Debian: qemu-utils, NixOS: qemu)\n");
 }
 
 TEST_CASE("why KVM is not used, and what to do about it") {
@@ -132,31 +131,29 @@ TEST_CASE("why KVM is not used, and what to do about it") {
     Scene scene;
     scene.before = with_dev("true");
     CHECK(scene.said({"--accel", "auto"}, 0) ==
-          "runvm: emulation (TCG), much slower than KVM: /dev/kvm is not there: load kvm_intel or kvm_amd, enable virtualisation "
-          "in the firmware, or pass the device into the container\n");
+          "runvm: using emulation (TCG), which is much slower than KVM: /dev/kvm does not exist: load kvm_intel or kvm_amd, "
+          "enable virtualisation in the firmware, or pass the device into the container\n");
     CHECK(scene.said({"--accel", "kvm"}) ==
-          "runvm: use KVM: /dev/kvm is not there: load kvm_intel or kvm_amd, enable virtualisation in the firmware, or pass the "
-          "device into the container; --accel tcg emulates\n");
+          "runvm: use KVM: /dev/kvm does not exist: load kvm_intel or kvm_amd, enable virtualisation in the firmware, or pass "
+          "the device into the container; --accel tcg uses emulation\n");
     scene.before = with_dev("mknod -m 660 /dev/kvm c 1 3; chgrp 5 /dev/kvm", "65534");
     scene.environment[1] = "XDG_RUNTIME_DIR=" + scene.at("run-of-nobody");
     scene.environment[2] = "XDG_CACHE_HOME=" + scene.at("run-of-nobody");
     fs::create_directory(scene.at("run-of-nobody"));
     REQUIRE(::chown(scene.at("run-of-nobody").c_str(), 65534, 65534) == 0);
-    CHECK(
-        scene.said({"--accel", "auto"}, 0) ==
-        "runvm: emulation (TCG), much slower than KVM: /dev/kvm has mode 0660 and is for the group tty: join it (usermod -aG tty "
-        "USER) and log in again\n");
+    CHECK(scene.said({"--accel", "auto"}, 0) ==
+          "runvm: using emulation (TCG), which is much slower than KVM: /dev/kvm has mode 0660 and is reserved for the group "
+          "tty: join that group (usermod -aG tty USER) and log in again\n");
     // A group is named only if it can open the device and a user may join it.
-    for (const auto &[made, whose] : {std::pair{"mknod -m 600 /dev/kvm c 1 3; chgrp 5 /dev/kvm", "0600, for its owner"},
-                                      {"mknod -m 640 /dev/kvm c 1 3; chgrp 5 /dev/kvm", "0640, for its owner"},
-                                      {"mknod -m 660 /dev/kvm c 1 3", "0660, for root"}}) {
+    for (const auto &[made, whose] : {std::pair{"mknod -m 600 /dev/kvm c 1 3; chgrp 5 /dev/kvm", "0600, so only its owner"},
+                                      {"mknod -m 640 /dev/kvm c 1 3; chgrp 5 /dev/kvm", "0640, so only its owner"},
+                                      {"mknod -m 660 /dev/kvm c 1 3", "0660, so only root"}}) {
         scene.before = with_dev(made, "65534");
-        CHECK(
-            scene.said({"--accel", "auto"}, 0) ==
-            std::format("runvm: emulation (TCG), much slower than KVM: /dev/kvm has mode {} alone: `chgrp kvm /dev/kvm && chmod "
-                        "0660 /dev/kvm` as root opens it to the group kvm, and a udev rule keeps it so (KERNEL==\"kvm\", "
-                        "GROUP=\"kvm\", MODE=\"0660\")\n",
-                        whose));
+        CHECK(scene.said({"--accel", "auto"}, 0) ==
+              std::format("runvm: using emulation (TCG), which is much slower than KVM: /dev/kvm has mode {} can open it: run "
+                          "`chgrp kvm /dev/kvm && chmod 0660 /dev/kvm` as root to open it to the group kvm; a udev rule makes "
+                          "that permanent (KERNEL==\"kvm\", GROUP=\"kvm\", MODE=\"0660\")\n",
+                          whose));
     }
 }
 
@@ -168,10 +165,11 @@ TEST_CASE("KVM that opens but runs no guest is not used, and QEMU's word on it i
         scene.at("bin/qemu-system-x86_64"),
         version_10 +
             "case \"$*\" in *'-accel kvm'*) echo 'qemu: ioctl(KVM_CREATE_VM) failed: 16 Device or resource busy'; exit 1;; esac");
-    CHECK(scene.said({"--accel", "auto"}, 0) ==
-          "runvm: proving KVM with a guest, once, for up to 10 s\n"
-          "runvm: emulation (TCG), much slower than KVM: /dev/kvm opens, but QEMU ended: qemu: ioctl(KVM_CREATE_VM) failed: 16 "
-          "Device or resource busy; is another hypervisor using it, or nested virtualisation off?\n");
+    CHECK(
+        scene.said({"--accel", "auto"}, 0) ==
+        "runvm: testing KVM with a guest (once, for up to 10 s)\n"
+        "runvm: using emulation (TCG), which is much slower than KVM: /dev/kvm opens, but QEMU ended: qemu: ioctl(KVM_CREATE_VM) "
+        "failed: 16 Device or resource busy; is another hypervisor using it, or is nested virtualisation off?\n");
 }
 
 TEST_CASE("check --kvm says kvm where a guest comes up, once for a boot of the host, and elsewhere why not") {
@@ -215,7 +213,7 @@ TEST_CASE("a port that is taken, and by whom") {
     REQUIRE(::getsockname(socket.get(), reinterpret_cast<sockaddr *>(&address), &size) == 0);
     const int port = ntohs(address.sin_port);
     CHECK(Scene().said({"--forward-ports", std::format("{}:22", port)}) ==
-          std::format("runvm: forward port '{}': taken by unit, pid {}; choose another host port\n", port, ::getpid()));
+          std::format("runvm: forward port '{}': it is taken by unit, pid {}; choose another host port\n", port, ::getpid()));
 }
 
 TEST_CASE("a port that is taken by a listener of IPv6, and by whom") {
@@ -231,7 +229,7 @@ TEST_CASE("a port that is taken by a listener of IPv6, and by whom") {
     REQUIRE(::getsockname(socket.get(), reinterpret_cast<sockaddr *>(&address), &size) == 0);
     const int port = ntohs(address.sin6_port);
     CHECK(Scene().said({"--forward-ports", std::format("{}:22", port)}) ==
-          std::format("runvm: forward port '{}': taken by unit, pid {}; choose another host port\n", port, ::getpid()));
+          std::format("runvm: forward port '{}': it is taken by unit, pid {}; choose another host port\n", port, ::getpid()));
 }
 
 TEST_CASE("a disk that is full, and what is left of the image is removed") {
@@ -267,17 +265,16 @@ TEST_CASE("an image that is no qcow2 image, or that lies over one that is gone")
     Scene scene;
     std::ofstream(scene.at("raw.img")) << std::string(4096, '\0');
     CHECK(scene.said({"--disk-image", scene.at("raw.img")}) ==
-          "runvm: use image 'S/raw.img': not a qcow2 image; if it is a raw one, say --disk-image-format raw; one of another "
-          "format is "
-          "converted (qemu-img convert -O qcow2); or start over with --fresh\n");
+          "runvm: use image 'S/raw.img': it is not a qcow2 image; if it is raw, pass --disk-image-format raw; convert any other "
+          "format (qemu-img convert -O qcow2), or start over with --fresh\n");
     CHECK(scene.said({"--disk-image", scene.at("raw.img"), "--disk-image-format", "raw"}, 0).empty());
     // docs/interop/qcow2.txt: magic, version, offset and size of the backing file's name.
     std::string header("QFI\xfb\0\0\0\3\0\0\0\0\0\0\0\x70\0\0\0\x0a", 20);
     header.resize(0x70, '\0');
     std::ofstream(scene.at("over.qcow2")) << header + "base.qcow2" + std::string(4096, '\0');
     CHECK(scene.said({"--disk-image", scene.at("over.qcow2")}) ==
-          "runvm: use image 'S/over.qcow2': No such file or directory; it lies over S/base.qcow2, which is gone (was it "
-          "garbage-collected?); bring that back, or start over with --fresh\n");
+          "runvm: use image 'S/over.qcow2': No such file or directory; its backing file S/base.qcow2 is gone (was it "
+          "garbage-collected?); restore that file, or start over with --fresh\n");
     CHECK(scene.said({"--drives", scene.at("none.qcow2")}) ==
           "runvm: use image 'S/none.qcow2': No such file or directory; name another file\n");
     CHECK(scene.said({"--use-boot-loader", "--boot-disk", scene.at("none.img")}) ==
@@ -289,14 +286,14 @@ TEST_CASE("an image that is no qcow2 image, or that lies over one that is gone")
 TEST_CASE("firmware, TPM and certificates that are not there, and what to do") {
     const Scene scene;
     CHECK(scene.said({"--tpm", "--tpm-program", "no-swtpm"}) ==
-          "runvm: start TPM 'no-swtpm': not in PATH; install it (Debian: swtpm), or name it with --tpm-program\n");
+          "runvm: start TPM 'no-swtpm': it is not in PATH; install it (Debian: swtpm), or name it with --tpm-program\n");
     CHECK(scene.said({"--use-efi-boot", "--efi-firmware", "/code.fd"}) ==
-          "runvm: use EFI firmware '/code.fd': firmware and variables belong together; give both with --efi-firmware and "
-          "--efi-variables, or none\n");
+          "runvm: use EFI firmware '/code.fd': firmware and variables belong together; pass both --efi-firmware and "
+          "--efi-variables, or neither\n");
     CHECK(scene.said({"--use-efi-boot", "--efi-firmware", scene.at("none"), "--efi-variables", scene.at("kernel")}) ==
           "runvm: use EFI firmware 'S/none': No such file or directory\n");
     CHECK(scene.said({"--use-efi-boot", "--bios", scene.at("kernel")}) ==
-          "runvm: use EFI firmware 'S/kernel': a bios is given as well; leave one of them out\n");
+          "runvm: use EFI firmware 'S/kernel': a bios is set as well; drop one of them\n");
     const std::vector<std::string> printed{"--print", "--tpm", "--tpm-program", scene.at("kernel")};
     const auto with = [&](std::vector<std::string> more) {
         more.insert(more.begin(), printed.begin(), printed.end());
@@ -312,7 +309,7 @@ TEST_CASE("firmware, TPM and certificates that are not there, and what to do") {
     Scene certificates;
     certificates.environment.emplace_back("NIX_SSL_CERT_FILE=" + certificates.at("none.crt"));
     CHECK(scene.said({"--use-host-certs"}) ==
-          "runvm: give certificates: useHostCerts gives the guest the file that NIX_SSL_CERT_FILE names; set it\n");
+          "runvm: give certificates: useHostCerts gives the guest the file that NIX_SSL_CERT_FILE names; set that variable\n");
     CHECK(certificates.said({"--use-host-certs"}) ==
           "runvm: give certificates 'S/none.crt': No such file or directory; NIX_SSL_CERT_FILE names it\n");
 }
@@ -331,8 +328,8 @@ TEST_CASE("a kernel that was built without what this machine needs is refused be
     const std::vector<std::string> disk{"--disk-image", scene.at("disk.qcow2")};
     const std::string no_9p = said_with(" CONFIG_NET_9P CONFIG_9P_FS ", {});
     CHECK(no_9p ==
-          "runvm: use kernel 'S/kernel': it was built without CONFIG_NET_9P, CONFIG_9P_FS: no share: the store doesn't "
-          "come; take another with --kernel (runvm check FILE tells all)\n");
+          "runvm: use kernel 'S/kernel': it was built without CONFIG_NET_9P, CONFIG_9P_FS: no shares, not even the store; name "
+          "another with --kernel (runvm check FILE lists all)\n");
     CHECK(said_with(" CONFIG_VIRTIO_BLK ", disk).contains("built without CONFIG_VIRTIO_BLK: no root disk"));
     // Options that this machine does not need are no reason to refuse. The modules come next, and there are none.
     CHECK(said_with(" CONFIG_VIRTIO_BLK ", {"--disk-image", scene.at("disk.qcow2"), "--disk-interface", "scsi"})
@@ -354,7 +351,7 @@ TEST_CASE("a kernel without 9p") {
     CHECK(scene.said({"--initrd", "", "--init", "/x", "--modules", scene.at("modules"), "--stage1", scene.at("kernel")}) ==
           "runvm: making the initrd\n"
           "runvm: find module '9p': kernel 6.1-cloud has it neither as a module in S/modules/lib/modules/6.1-cloud nor built in; "
-          "take a kernel that has it (Debian's 'cloud' flavour has no 9p): the store comes over it\n");
+          "use a kernel that has it (Debian's 'cloud' flavour has no 9p), because the store needs it\n");
 }
 
 TEST_CASE("files that a machine is made of and that are not there") {
@@ -362,31 +359,30 @@ TEST_CASE("files that a machine is made of and that are not there") {
     CHECK(scene.said({"--toplevel", "/nix/store/none"}) ==
           "runvm: open toplevel 'S/store/none': No such file or directory; name a system with --toplevel, and its store with "
           "--store\n");
-    CHECK(
-        scene.said({"--toplevel", "./result-of-none"}) ==
-        "runvm: open toplevel './result-of-none': No such file or directory; name a NixOS system of the store, or a link to one, "
-        "with --toplevel\n");
+    CHECK(scene.said({"--toplevel", "./result-of-none"}) ==
+          "runvm: open toplevel './result-of-none': No such file or directory; name a NixOS system in the store, or a link to "
+          "one, with --toplevel\n");
     CHECK(scene.said({"--kernel", "/none"}) == "runvm: open kernel '/none': No such file or directory; name one with --kernel\n");
-    CHECK(scene.said({"--initrd", "/none"}) ==
-          "runvm: open initrd '/none': No such file or directory; name one with --initrd, or none, and runvm makes it\n");
+    CHECK(
+        scene.said({"--initrd", "/none"}) ==
+        "runvm: open initrd '/none': No such file or directory; name one with --initrd, or drop --initrd to let runvm make it\n");
     CHECK(scene.said({"--kernel", ""}) ==
-          "runvm: find kernel: give --toplevel a NixOS system (it has a file 'kernel'), or --kernel FILE\n");
-    CHECK(scene.said({"--initrd", ""}) ==
-          "runvm: find init: nothing says what the guest runs: give --toplevel, or --init PATH\n");
+          "runvm: find kernel: pass a NixOS system (it has a file 'kernel') with --toplevel, or --kernel FILE\n");
+    CHECK(scene.said({"--initrd", ""}) == "runvm: find init: nothing says what the guest runs; pass --toplevel or --init PATH\n");
     CHECK(scene.said({"--initrd", "", "--init", "/x", "--stage1", "/none"}) ==
           "runvm: making the initrd\n"
           "runvm: open '/none': No such file or directory; the initrd needs the stage1 program; build it, or name it with "
           "--stage1\n");
-    CHECK(scene.said({"--store", "/none"}) == "runvm: share '/none': store is not a directory; name one that is there\n");
+    CHECK(scene.said({"--store", "/none"}) == "runvm: share '/none': store is not a directory; name an existing one\n");
     CHECK(scene.said({"--shared-directories", "src=/none:/src"}) ==
-          "runvm: share '/none': source of src is not a directory; name one that is there\n");
+          "runvm: share '/none': the source of src is not a directory; name an existing one\n");
 }
 
 TEST_CASE("more memory than the host has") {
     struct sysinfo host{};
     REQUIRE(::sysinfo(&host) == 0);
     CHECK(Scene().said({"--memory", "16777216"}) ==
-          std::format("runvm: give memory: memorySize is 16777216 MiB, this host has {} MiB in all; lower it\n",
+          std::format("runvm: give memory: memorySize is 16777216 MiB, but this host has only {} MiB; lower memorySize\n",
                       (uint64_t{host.totalram} + host.totalswap) * host.mem_unit >> 20));
 }
 
@@ -404,14 +400,13 @@ TEST_CASE("a description that is wrong, or is not there") {
 TEST_CASE("no place for sockets: a directory that can't be made, and a path that is too long") {
     Scene scene;
     scene.environment[1] = "XDG_RUNTIME_DIR=/proc/none";
-    CHECK(scene.said({}) ==
-          "runvm: mkdir '/proc/none/runvm': No such file or directory; set XDG_RUNTIME_DIR to a directory that you may write\n");
+    CHECK(
+        scene.said({}) ==
+        "runvm: mkdir '/proc/none/runvm': No such file or directory; set XDG_RUNTIME_DIR to a directory that you can write to\n");
     const std::string deep = scene.at(std::string(100, 'd'));
     fs::create_directory(deep);
     scene.environment[1] = "XDG_RUNTIME_DIR=" + deep;
-    CHECK(scene.said({}) ==
-          std::format(
-              "runvm: socket 'S/{}/runvm/nixos/status': {} bytes, a socket's path has at most 107; set XDG_RUNTIME_DIR to a "
-              "shorter directory\n",
-              std::string(100, 'd'), deep.size() + std::string("/runvm/nixos/status").size()));
+    CHECK(scene.said({}) == std::format("runvm: socket 'S/{}/runvm/nixos/status': it has {} bytes, and a socket's path can have "
+                                        "at most 107; set XDG_RUNTIME_DIR to a shorter directory\n",
+                                        std::string(100, 'd'), deep.size() + std::string("/runvm/nixos/status").size()));
 }

@@ -180,7 +180,7 @@ TEST_CASE("a guest that sends without end is cut off, and what it says is printa
 
 TEST_CASE("an agent that ended, was started anew or never came is told as that") {
     Machine machine;
-    CHECK_THAT(said(machine.exec(1)), ContainsSubstring("no agent answers in the guest within 1 s"));
+    CHECK_THAT(said(machine.exec(1)), ContainsSubstring("no agent answered in the guest within 1 s"));
     machine.hello('a');
     const base::Fd first = machine.exec();
     (void)machine.guest_gets(FrameType::start);
@@ -191,7 +191,7 @@ TEST_CASE("an agent that ended, was started anew or never came is told as that")
     (void)machine.guest_gets(FrameType::start);
     machine.hello('b');  // repeats the hello, because it missed the answer
     machine.hello('c');
-    CHECK_THAT(said(second), ContainsSubstring("was started anew"));
+    CHECK_THAT(said(second), ContainsSubstring("was restarted"));
     const base::Fd third = machine.exec();
     (void)machine.guest_gets(FrameType::start);
     machine.end_qemu();

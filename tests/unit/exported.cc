@@ -49,9 +49,8 @@ std::string refusal(const base::Result<std::string> &result) { return result ? "
 
 std::string unsayable(const std::string &key, const std::string &form) {
     return std::format(
-        "export '{}': this can't be said to {}; leave it out, or export for systemd or nomad, whose machines are "
-        "runvm's",
-        key, form);
+        "export '{}': {} can't express this; leave it out, or export for systemd or nomad, where runvm runs the machine", key,
+        form);
 }
 
 }  // namespace

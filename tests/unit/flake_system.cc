@@ -78,6 +78,6 @@ TEST_CASE("a real Nix builds the system of a flake's host; a host that the flake
 
     const auto missing = runvm(root, path, {"config", "path:" + flake + "#mail"});
     CHECK(missing.status == 124);
-    CHECK_THAT(missing.output, ContainsSubstring("does not provide attribute") && ContainsSubstring("ended with 1"));
+    CHECK_THAT(missing.output, ContainsSubstring("does not provide attribute") && ContainsSubstring("ended with status 1"));
     for (const auto &left : fs::directory_iterator(root.path)) CHECK(!left.path().filename().string().starts_with("runvm-flake"));
 }

@@ -140,22 +140,23 @@ TEST_CASE("a wrong fleet is refused with the place of what is wrong in it") {
     };
     const auto of_node = [&](const std::string &node) { return message(R"({"nodes": {"a": )" + node + "}}"); };
     CHECK(message("[]") == "fleet.json: must be an object");
-    CHECK(message("{") == "fleet.json: line 1, column 2: not JSON here");
+    CHECK(message("{") == "fleet.json: line 1, column 2: this is not valid JSON");
     CHECK(message("{}") == "fleet.json '/nodes': must be an object with a machine for each key");
     CHECK(message(R"({"nodes": {}})") == "fleet.json '/nodes': must be an object with a machine for each key");
     CHECK(message(R"({"node": {}})") == "fleet.json '/node': no such key; did you mean nodes?");
     CHECK(of_node("7") == "fleet.json '/nodes/a': must be an object");
     CHECK(of_node(R"({"comand": []})") == "fleet.json '/nodes/a/comand': no such key; did you mean command?");
-    CHECK(of_node(R"({"command": "ls"})") == R"(fleet.json '/nodes/a/command': must be a list of words, as ["uname", "-a"])");
+    CHECK(of_node(R"({"command": "ls"})") ==
+          R"(fleet.json '/nodes/a/command': must be a list of words, such as ["uname", "-a"])");
     CHECK(of_node(R"({"command": ["ls"], "script": "ls"})") ==
           "fleet.json '/nodes/a/command': a machine has a command or a script, not both");
     CHECK(of_node(R"({"user": "bob"})") ==
-          "fleet.json '/nodes/a': after and user are for a command or a script, which this machine has not");
+          "fleet.json '/nodes/a': after and user need a command or a script, and this machine has neither");
     CHECK(of_node(R"({"service": 1})") == "fleet.json '/nodes/a/service': must be true or false");
     CHECK(of_node(R"({"service": true, "script": "true"})") ==
-          "fleet.json '/nodes/a/service': a service has no command of its own; it runs for the others' ones");
+          "fleet.json '/nodes/a/service': a service has no command of its own; it runs for the commands of the others");
     CHECK(of_node(R"({"service": true})") ==
-          "fleet.json '/nodes': all are services, which run for others; one must have an end of its own");
+          "fleet.json '/nodes': all machines are services, which run for others; at least one must end by itself");
     CHECK(of_node(R"({"copies": 1001})") == "fleet.json '/nodes/a/copies': must be from 1 to 1000");
     CHECK(of_node(R"({"copies": "2"})") == "fleet.json '/nodes/a/copies': must be a whole number");
     CHECK(of_node(R"({"description": 3})") ==
@@ -165,6 +166,6 @@ TEST_CASE("a wrong fleet is refused with the place of what is wrong in it") {
     CHECK(of_node(R"({"description": "absent.json"})") == "read 'absent.json': No such file or directory");
     CHECK(of_node(R"({"vlans": [0]})") == "fleet.json /nodes/a '/vlans/0': must be from 1 to 255, not 0");
     CHECK(message(R"({"nodes": {"a/b": {}}})") ==
-          "fleet.json '/nodes/a~1b': a machine's name has letters, digits, '-' and '_', at most 48 in all");
+          "fleet.json '/nodes/a~1b': a machine's name has letters, digits, '-' and '_', at most 48 characters");
     CHECK(message(R"({"nodes": {"a-1": {}, "a": {"copies": 2}}})") == "fleet.json '/nodes/a': two machines would be called a-1");
 }

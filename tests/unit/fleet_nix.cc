@@ -99,7 +99,7 @@ TEST_CASE("what a build on another host would not see is refused by name") {
                               of_store)) == "");
     CHECK(refusal(R"({"qemu":{"program":"qemu-kvm"}})") == "");
     CHECK(refusal(R"({"toplevel":"/home/me/result"})") ==
-          "give Nix 'm': toplevel is /home/me/result, which a build on another host does not see; add it to the store (nix-store "
+          "give Nix 'm': toplevel is /home/me/result, which a build on another host can't see; add it to the store (nix-store "
           "--add), or leave it out");
     for (const auto &[description, key] :
          {std::pair{R"({"sharedDir":"/home/me"})", "sharedDir"},

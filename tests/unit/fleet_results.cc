@@ -70,7 +70,7 @@ TEST_CASE("results of as many machines as a fleet may have are read, and what is
     REQUIRE(read);
     CHECK(read->machines.size() == 4096);
     const auto refusal = [](const std::string &text) { return base::message(hostside::results_from(text, "results").error()); };
-    CHECK_THAT(refusal(R"({"machines":[],"machines":[]})"), ContainsSubstring("stands twice"));
+    CHECK_THAT(refusal(R"({"machines":[],"machines":[]})"), ContainsSubstring("appears twice"));
     CHECK_THAT(refusal(std::string(1'000'000, '[')), ContainsSubstring("a fleet is at most 20 levels deep"));
     std::string wide = "{";
     for (int i = 0; i < 20'000; ++i) wide += "\"" + std::to_string(i) + "\":0,";

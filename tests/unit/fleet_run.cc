@@ -362,7 +362,7 @@ TEST_CASE("a fleet's results are written into no directory that has something el
     const auto refused = FleetPlace::create(host.path("work"));
     REQUIRE_FALSE(refused);
     CHECK(base::message(refused.error()) ==
-          std::format("use '{}': it has no results.json, so what is in it is not a fleet's; name another directory (-o)",
+          std::format("use '{}': it has no results.json, so it does not hold a fleet's results; name another directory (-o)",
                       host.path("work")));
     CHECK(fs::exists(host.path("work/thesis")));
     const pid_t pid = host.launch({.name = "f", .nodes = {machine("a", "exec sleep 1000")}});

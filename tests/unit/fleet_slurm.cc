@@ -154,7 +154,7 @@ TEST_CASE("the job's script asks for a requeue after 123 alone, and not for ever
     cluster.program("runvm", "exit 0");
     CHECK(says() == "0 ");
     cluster.program("qemu-system-x86_64", "echo 'QEMU emulator version 7.2.9'");
-    CHECK(says().ends_with(" has another QEMU than the host of the fleet: QEMU emulator version 7.2.9\n"));
+    CHECK(says().ends_with(" has a different QEMU than the fleet's host: QEMU emulator version 7.2.9\n"));
     fs::remove(cluster.path("bin/qemu-system-x86_64"));
     ::setenv("PATH", (cluster.path("bin") + ":/usr/bin:/bin").c_str(), 1);
     if (!fs::exists("/usr/bin/qemu-system-x86_64"))
@@ -163,11 +163,10 @@ TEST_CASE("the job's script asks for a requeue after 123 alone, and not for ever
                        Catch::Matchers::EndsWith(" has no QEMU: no qemu-system-x86_64; install it there, or name one that all "
                                                  "nodes see (qemu.program)\n"));
     fs::remove(runvm);
-    CHECK_THAT(says(),
-               Catch::Matchers::StartsWith("124 ") &&
-                   Catch::Matchers::EndsWith(" has no " + runvm + "; install it there, or start one that all nodes see\n"));
+    CHECK_THAT(says(), Catch::Matchers::StartsWith("124 ") &&
+                           Catch::Matchers::EndsWith(" has no " + runvm + "; install it there, or use one that all nodes see\n"));
     fs::remove(groups + "/0.json");
-    CHECK_THAT(says(), Catch::Matchers::EndsWith(" does not see " + place->results() +
+    CHECK_THAT(says(), Catch::Matchers::EndsWith(" can't read " + place->results() +
                                                  "/groups/0.json; -o must name a directory that all nodes share\n"));
 }
 
@@ -199,21 +198,20 @@ TEST_CASE("a fleet's results are what its tasks noted, whoever waits again waits
     hostside::gather(place->results(), {}, result);
     CHECK(result.over);
     CHECK(result.machines[2].outcome == Outcome::failed);
-    CHECK(result.machines[2].cause == "its job ended while it ran; it had come to: kernel");
+    CHECK(result.machines[2].cause == "its job ended while the machine ran; it had reached: kernel");
     fs::remove_all(hostside::group_directory(place->results(), 1));
     result = waiting(cluster.fleet);
     hostside::gather(place->results(), {}, result);
-    CHECK(result.machines[2].cause ==
-          "its job ended without a result or a log: the node that ran it may not see the results' directory (-o), which all "
-          "nodes must "
-          "share");
+    CHECK(
+        result.machines[2].cause ==
+        "its job ended without a result or a log: its node may not see the results' directory (-o), which all nodes must share");
     const auto with_log = [&](const std::string &text) {
         std::ofstream(place->results() + "/groups/1.log") << text;
         result = waiting(cluster.fleet);
         hostside::gather(place->results(), {}, result);
         return result.machines[2].cause;
     };
-    CHECK(with_log("slurmstepd: error\n") == "its job ended without a result; groups/1.log has what it said");
+    CHECK(with_log("slurmstepd: error\n") == "its job ended without a result; see groups/1.log");
     CHECK(with_log("runvm: n2 has no QEMU\nslurmstepd: error\n") == "n2 has no QEMU");
 }
 
@@ -248,8 +246,8 @@ TEST_CASE(
     cluster.program("sinfo", "echo 'kvm2,no-kvm'");
     CHECK(submitted("auto") == "any");
     CHECK(submitted("kvm") ==
-          "find nodes with KVM for 'a': no node of Slurm's has the feature kvm; `runvm check --kvm KERNEL` on a node "
-          "says whether it is to have it (Features=kvm in slurm.conf)");
+          "find nodes with KVM for 'a': no Slurm node has the feature kvm; run `runvm check --kvm KERNEL` on a node to see "
+          "whether it should have it (Features=kvm in slurm.conf)");
 }
 
 TEST_CASE("no Slurm, and one that refuses, are told with what it said") {
@@ -263,14 +261,15 @@ TEST_CASE("no Slurm, and one that refuses, are told with what it said") {
           "run 'sbatch': sbatch: error: Batch job submission failed: Invalid account");
     cluster.program(
         "sbatch", "echo 'sbatch: error: Batch job submission failed: Requested node configuration is not available' >&2; exit 1");
-    CHECK_THAT(base::message(hostside::submit_to_slurm(wish).error()),
-               Catch::Matchers::EndsWith(
-                   "is not available; no node has the memory and the processors of the largest machine, or of those "
-                   "that meet on a vlan: `sinfo --Node --long` tells what there is; give less memorySize or cores"));
+    CHECK_THAT(
+        base::message(hostside::submit_to_slurm(wish).error()),
+        Catch::Matchers::EndsWith("is not available; no node has enough memory and processors for the largest machine, or for "
+                                  "all machines of a vlan: `sinfo --Node --long` lists the nodes; lower memorySize or cores"));
     cluster.program("sbatch", "echo soon");
     CHECK(base::message(hostside::submit_to_slurm(wish).error()) == "run 'sbatch': expected the job's number, not: soon");
     fs::remove(cluster.path("bin/sinfo"));
     ::setenv("PATH", cluster.path("bin").c_str(), 1);
-    CHECK(base::message(hostside::submit_to_slurm(wish).error()) ==
-          "run 'sinfo': No such file or directory; Slurm's commands are not here; run the fleet where they are");
+    CHECK(
+        base::message(hostside::submit_to_slurm(wish).error()) ==
+        "run 'sinfo': No such file or directory; Slurm's commands are not installed here; run the fleet on a host that has them");
 }

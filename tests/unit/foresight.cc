@@ -53,7 +53,7 @@ TEST_CASE("an init that is not in the store, not executable or without its inter
     Host host;
     host.parameters("init=/nix/store/none/init");
     CHECK(host.refused() == "find init '/nix/store/none/init': No such file or directory; the store " + host.machine.store +
-                                " has no such file: is it that of --toplevel, and init= of its closure?");
+                                " has no such file: is --toplevel from this store, and is init= in its closure?");
     host.parameters("");
     host.file("store/system/init", "#! /nix/store/gone/sh\n", 0755);
     CHECK(
@@ -63,7 +63,7 @@ TEST_CASE("an init that is not in the store, not executable or without its inter
     host.file("store/system/init", "", 0644);
     CHECK(host.refused() == "find init '/nix/store/system/init': Permission denied; the file is not executable");
     host.parameters("init=/nix/store/system");
-    CHECK(host.refused() == "find init '/nix/store/system': it is no regular file");
+    CHECK(host.refused() == "find init '/nix/store/system': it is not a regular file");
 }
 
 TEST_CASE("an init on the guest's own disk is the guest's to know") {
@@ -98,9 +98,9 @@ TEST_CASE("a parameter of stage 1 that there is not is refused with the one that
 TEST_CASE("a kernel that is none is refused, whatever it is called") {
     const Host host;
     host.file("kernel", "#!/bin/sh\n", 0755);
-    CHECK(host.refused() == "read kernel '" + host.boot.kernel +
-                                "': it is no kernel for x86: neither a bzImage nor an ELF file; name one with --kernel");
+    CHECK(host.refused() ==
+          "read kernel '" + host.boot.kernel + "': it is not an x86 kernel (a bzImage or an ELF file); name one with --kernel");
     fs::remove(host.boot.kernel);
     fs::create_directory(host.boot.kernel);
-    CHECK(host.refused() == "read kernel '" + host.boot.kernel + "': it is no regular file");
+    CHECK(host.refused() == "read kernel '" + host.boot.kernel + "': it is not a regular file");
 }

@@ -54,30 +54,31 @@ TEST_CASE("symlinks, FIFOs, hard links, directories and sockets of the guest's a
     fs::create_hard_link(guest.in("secret"), guest.in("hard"));
     fs::create_directory(guest.in("directory"));
     REQUIRE(::mkfifo(guest.in("fifo").c_str(), 0600) == 0);
-    CHECK(guest.refusal("symlink") == "read from the guest 'symlink': a symlink, where a file was expected; it is left alone");
-    CHECK(guest.refusal("near") == "read from the guest 'near': a symlink, where a file was expected; it is left alone");
+    CHECK(guest.refusal("symlink") == "read from the guest 'symlink': it is a symlink instead of a file; runvm does not read it");
+    CHECK(guest.refusal("near") == "read from the guest 'near': it is a symlink instead of a file; runvm does not read it");
     CHECK(guest.refusal("etc/passwd") == "read from the guest 'etc/passwd': " + base::errno_text(ELOOP));
     CHECK(guest.refusal("../../etc/passwd") == "read from the guest '../../etc/passwd': " + base::errno_text(EXDEV));
     CHECK(guest.refusal("/etc/passwd") == "read from the guest '/etc/passwd': " + base::errno_text(EXDEV));
     CHECK(guest.refusal("hard") ==
-          "read from the guest 'hard': a hard link, whose other name may be anybody's; it is left alone");
+          "read from the guest 'hard': it is a hard link, maybe to another user's file; runvm does not read it");
     CHECK(guest.refusal("directory") ==
-          "read from the guest 'directory': a directory, where a file was expected; it is left alone");
-    CHECK(guest.refusal("fifo") == "read from the guest 'fifo': a FIFO, where a file was expected; it is left alone");
+          "read from the guest 'directory': it is a directory instead of a file; runvm does not read it");
+    CHECK(guest.refusal("fifo") == "read from the guest 'fifo': it is a FIFO instead of a file; runvm does not read it");
 }
 
 TEST_CASE("a device that the guest made is not opened") {
     if (::geteuid() != 0) SKIP("only root makes devices");
     const Directory guest;
     REQUIRE(::mknod(guest.in("zero").c_str(), S_IFCHR | 0600, makedev(1, 5)) == 0);
-    CHECK(guest.refusal("zero") == "read from the guest 'zero': a device, where a file was expected; it is left alone");
+    CHECK(guest.refusal("zero") == "read from the guest 'zero': it is a device instead of a file; runvm does not read it");
 }
 
 TEST_CASE("a file larger than the limit is not read, and costs nothing") {
     const Directory guest;
     guest.file("huge", "x");
     REQUIRE(::truncate(guest.in("huge").c_str(), off_t{1} << 40) == 0);
-    CHECK(guest.refusal("huge") == "read from the guest 'huge': 1099511627776 bytes, at most 100 are read; it is left alone");
+    CHECK(guest.refusal("huge") ==
+          "read from the guest 'huge': it has 1099511627776 bytes, and the limit is 100; runvm does not read it");
 }
 
 TEST_CASE("a directory that is a symlink itself is not entered") {

@@ -58,23 +58,23 @@ TEST_CASE("a description that is too deep or has too many keys is refused in wor
 }
 
 TEST_CASE("a description that is too large is refused in words") {
-    CHECK(refusal(std::string(size_t{17} << 20, ' ')).ends_with("': File too large; at most 16777216 bytes are read\n"));
+    CHECK(refusal(std::string(size_t{17} << 20, ' ')).ends_with("': File too large; the limit is 16777216 bytes\n"));
 }
 
 TEST_CASE("a number that no machine can hold is refused with its place") {
-    CHECK(refusal("{\n \"memorySize\": 1e999}") == ": line 2, column 20: a number that is too large\n");
+    CHECK(refusal("{\n \"memorySize\": 1e999}") == ": line 2, column 20: this number is too large\n");
     const auto exit = config({"--cores", "1e999"});
     CHECK(exit.output == "runvm: --cores: must be a whole number, not 1e999\n");
 }
 
 TEST_CASE("a key that stands twice is refused with its place") {
-    CHECK(refusal(R"({"memorySize":512,"memorySize":1024})") == " '/memorySize': stands twice in its object; keep one\n");
+    CHECK(refusal(R"({"memorySize":512,"memorySize":1024})") == " '/memorySize': appears twice in its object; keep one\n");
     CHECK(refusal(R"({"drives":[{"file":"a"},{"file":"a","file":"b"}]})") ==
-          " '/drives/1/file': stands twice in its object; keep one\n");
+          " '/drives/1/file': appears twice in its object; keep one\n");
     CHECK(refusal(R"({"sharedDirectories":{"a":{"source":"/","target":"/a"},"a":{"source":"/etc","target":"/a"}}})") ==
-          " '/sharedDirectories/a': stands twice in its object; keep one\n");
+          " '/sharedDirectories/a': appears twice in its object; keep one\n");
     const auto exit = config({"--drives", R"({"file":"a","file":"b"})"});
-    CHECK(exit.output == "runvm: --drives '/file': stands twice in its object; keep one\n");
+    CHECK(exit.output == "runvm: --drives '/file': appears twice in its object; keep one\n");
 }
 
 TEST_CASE("JSON in a flag is bounded as that of a file") {

@@ -96,18 +96,18 @@ TEST_CASE("a qcow2 image over something whose name can't be read is refused, and
                   put(b, 8, 0x200, 8);
                   put(b, 16, size, 4);
                   b.replace(0x200, 6, "/a\0b/c", 6);
-              }).contains("no name that can be read"));
-    CHECK(refusal_over(std::string("/dev/null\0/x", 12)).contains("no name that can be read"));
+              }).contains("the name of its backing file can't be read"));
+    CHECK(refusal_over(std::string("/dev/null\0/x", 12)).contains("the name of its backing file can't be read"));
     CHECK(refusal([](std::string &b) {
               put(b, 8, 0x7fffffff, 8);  // past the end
               put(b, 16, 9, 4);
-          }).contains("no name that can be read"));
+          }).contains("the name of its backing file can't be read"));
 }
 
 TEST_CASE("a qcow2 image over something that is no plain file name is refused") {
     for (const char *name :
          {R"(json:{"driver":"file","filename":"/etc/shadow"})", "nbd://host/x", "nbd:unix:/run/socket", "fat:rw:/home"})
-        CHECK(refusal_over(name).contains("no plain file name"));
+        CHECK(refusal_over(name).contains("not a plain file name"));
 }
 
 TEST_CASE("what lies beneath a qcow2 image is read only if it was named, and its format is not guessed") {
@@ -118,8 +118,8 @@ TEST_CASE("what lies beneath a qcow2 image is read only if it was named, and its
     CHECK(refusal_over(secret, {scratch.path("other")}).contains("--backing-file"));
     CHECK(refusal_over(secret, {secret}).empty());
     CHECK(refusal_over(secret, {scratch.path("../") + scratch.path().substr(5) + "/secret"}).empty());  // another path to it
-    CHECK(refusal_over(secret, {secret}, "").contains("that is not guessed"));
-    CHECK(refusal_over(secret, {secret}, "vmdk").contains("that is not guessed"));
+    CHECK(refusal_over(secret, {secret}, "").contains("runvm does not guess"));
+    CHECK(refusal_over(secret, {secret}, "vmdk").contains("runvm does not guess"));
     CHECK(refusal_over(secret, {secret}, "qcow2").contains("not a qcow2 image"));
     // The same check applies to the backing file's own backing file.
     const std::string middle = scratch.path("middle");
@@ -128,8 +128,8 @@ TEST_CASE("what lies beneath a qcow2 image is read only if it was named, and its
     put(bytes, 16, secret.size(), 4);
     bytes.replace(0x200, secret.size(), secret);
     REQUIRE(base::replace_file(middle, bytes));
-    CHECK(refusal_over(middle, {middle}, "qcow2").contains("it lies over " + secret + ", which the guest could read"));
-    CHECK(refusal_over(middle, {middle, secret}, "qcow2").contains("whether " + secret + " beneath it is raw or qcow2"));
+    CHECK(refusal_over(middle, {middle}, "qcow2").contains("its backing file is " + secret + ", which the guest could read"));
+    CHECK(refusal_over(middle, {middle, secret}, "qcow2").contains("whether its backing file " + secret + " is raw or qcow2"));
 }
 
 TEST_CASE("an image that lies over itself is refused") {

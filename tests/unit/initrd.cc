@@ -68,18 +68,16 @@ TEST_CASE("the same initrd is the same bytes, and holds what the machine needs a
 
 TEST_CASE("a module that is nowhere is named, with the kernel") {
     const Source source;
-    CHECK(
-        base::message(build_initrd(source.spec({"9p"})).error()) ==
-        std::format(
-            "find module '9p': kernel 6.1 has it neither as a module in {0}/lib/modules/6.1 nor built in; take a kernel that has "
-            "it (Debian's 'cloud' flavour has no 9p): the store comes over it",
-            source.directory.string()));
+    CHECK(base::message(build_initrd(source.spec({"9p"})).error()) ==
+          std::format("find module '9p': kernel 6.1 has it neither as a module in {0}/lib/modules/6.1 nor built in; use a kernel "
+                      "that has it (Debian's 'cloud' flavour has no 9p), because the store needs it",
+                      source.directory.string()));
 }
 
 TEST_CASE("modules of another kernel are not taken") {
     const Source source;
     CHECK(base::message(hostside::modules_directory(source.directory, "6.2").error()) ==
-          std::format("find modules '{}': there are modules for 6.1, not for 6.2", source.directory.string()));
+          std::format("find modules '{}': it has modules for 6.1, but not for 6.2", source.directory.string()));
     CHECK(hostside::modules_directory(source.directory, "") == source.directory.string() + "/lib/modules/6.1");
 }
 

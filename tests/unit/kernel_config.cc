@@ -51,7 +51,7 @@ TEST_CASE("a module counts where it may be one, and is told where it comes too l
     CHECK(lacks(config).empty());
     as_module("CONFIG_TMPFS");
     REQUIRE(lacks(config).size() == 1);
-    CHECK(lacks(config)[0].without.ends_with("; as a module it comes too late"));
+    CHECK(lacks(config)[0].without.ends_with("; as a module, it loads too late"));
 }
 
 TEST_CASE("a configuration is read plain, compressed, from within a kernel, and from beside one") {
@@ -67,11 +67,11 @@ TEST_CASE("a configuration is read plain, compressed, from within a kernel, and 
     put("vmlinux", ELFMAG + std::string(100, '\0') + "IKCFG_ST, its name alone" + "IKCFG_ST" + gzip + "IKCFG_ED" + "more");
     CHECK(kernel_config(scratch.path("vmlinux")).value() == "CONFIG_NET=y\n");
     put("bare", ELFMAG + std::string(100, '\0'));
-    CHECK(kernel_config(scratch.path("bare")).error().hint.starts_with("it doesn't carry its configuration (CONFIG_IKCONFIG)"));
+    CHECK(kernel_config(scratch.path("bare")).error().hint.starts_with("it doesn't contain its configuration (CONFIG_IKCONFIG)"));
     put("config", "CONFIG_INET=y\n");
     CHECK(kernel_config(scratch.path("bare")).value() == "CONFIG_INET=y\n");
     put("text", "words");
     CHECK(kernel_config(scratch.path("text")).error().hint ==
-          "it is neither a kernel for x86 nor a kernel's configuration, plain or compressed");
+          "it is neither an x86 kernel nor a kernel's configuration, plain or compressed");
     CHECK(kernel_config(scratch.path("gone")).error().code == ENOENT);
 }

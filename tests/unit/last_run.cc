@@ -56,7 +56,7 @@ TEST_CASE("a run's record, both parts of its console and its report are kept, fo
     REQUIRE(hostside::keep_run(run, run + "/xchg", {.ended_s = 30, .exit_code = 0}));
     CHECK(hostside::last_console("web").value().empty());
     CHECK(base::message(hostside::last_report("web").error()) ==
-          "find report 'web': No such file or directory; the last run of this name left none: stage 1 did not come that far");
+          "find report 'web': No such file or directory; the last run of this name left none: stage 1 did not get that far");
     CHECK(hostside::last_run("web").value().exit_code == 0);
 }
 

@@ -55,8 +55,9 @@ TEST_CASE("a root disk is stamped with what boots from it, a boot loader's disk 
     there.made_for = "/boot.qcow2";
     CHECK(plan(loader, there).notes.empty());
     there.made_for = "/nix/store/0-system";
-    CHECK(std::ranges::contains(plan(loader, there).notes,
-                                "warning: /d was made for /nix/store/0-system, and now boots /boot.qcow2; --fresh starts over"));
+    CHECK(std::ranges::contains(
+        plan(loader, there).notes,
+        "warning: /d was made for /nix/store/0-system, but now boots /boot.qcow2; pass --fresh to start over"));
 }
 
 TEST_CASE("an image grows to the diskSize that is said, is never made smaller, and of the default nothing is made") {
@@ -75,7 +76,7 @@ TEST_CASE("an image grows to the diskSize that is said, is never made smaller, a
     CHECK(larger.host.command_line.contains(" rootflags=x-nixos.autoresize"));
     const auto smaller = plan(R"({"diskImage":"/d","diskSize":200,"kernel":"/k","init":"/x"})", root);
     CHECK(grown(smaller) == 0);
-    CHECK(std::ranges::contains(smaller.notes, "/d has 512 MiB, and no image is made smaller: diskSize 200 is passed over"));
+    CHECK(std::ranges::contains(smaller.notes, "/d has 512 MiB, and images never shrink: diskSize 200 is ignored"));
     const auto unsaid = plan(R"({"diskImage":"/d","kernel":"/k","init":"/x"})", root);
     CHECK(grown(unsaid) == 0);
     CHECK_FALSE(unsaid.host.command_line.contains("rootflags="));
@@ -111,7 +112,7 @@ TEST_CASE("a raw root disk is made, grown and laid under as what it is, and a de
     there.device = true;
     const auto device = plan(kept, there);
     CHECK(format_of(device) == "none");
-    CHECK(std::ranges::contains(device.notes, "/d has 512 MiB, and a device is what it is: diskSize 2048 is passed over"));
+    CHECK(std::ranges::contains(device.notes, "/d has 512 MiB, and a device keeps its size: diskSize 2048 is ignored"));
 }
 
 TEST_CASE("what the cache had is used before anything is done, and if it went meanwhile nothing is") {

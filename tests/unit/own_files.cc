@@ -45,7 +45,7 @@ TEST_CASE("a directory for a guest's files is ours, no link, and where nobody ca
 
     constexpr uid_t somebody = 2001;
     REQUIRE(::chown((parent + "/xchg").c_str(), somebody, somebody) == 0);
-    CHECK(refusal(parent).contains("another user's directory"));
+    CHECK(refusal(parent).contains("it belongs to another user"));
     fs::remove(parent + "/xchg");
     fs::create_directory(scratch.path("victim"));
     fs::create_symlink(scratch.path("victim"), parent + "/xchg");
@@ -99,7 +99,7 @@ TEST_CASE("an image that could not be made leaves nothing, and a link to nowhere
     fs::create_symlink("gone", image);
     const auto made = hostside::ensure_image(qemu_beside(scratch, "exit 0\n"), image, 64);
     REQUIRE_FALSE(made);
-    CHECK(base::message(made.error()).contains("a link to where nothing is"));
+    CHECK(base::message(made.error()).contains("it is a symlink to nothing"));
 }
 
 TEST_CASE(

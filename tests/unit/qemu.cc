@@ -173,27 +173,27 @@ TEST_CASE("an old QEMU does not emulate cmpxchg16b, and KVM takes the host's CPU
 
 TEST_CASE("clashes are refused by name") {
     CHECK(command(R"({"sharedDirectories":[{"tag":"xchg","source":"/s","target":"/t"}]})") ==
-          "share 'xchg': the tag is taken (store, xchg and shared are the launcher's own); choose another name");
+          "share 'xchg': the tag is taken (the launcher itself uses store, xchg and shared); choose another name");
     CHECK(command(R"({"sharedDirectories":[{"tag":"a,b","source":"/s","target":"/t"}]})") ==
-          "share 'a,b': a tag begins with a letter and has letters, digits, '-', '.' and '_'");
+          "share 'a,b': a tag must begin with a letter and have only letters, digits, '-', '.' and '_'");
     CHECK(command(R"({"forwardPorts":[{"host":{"port":80},"guest":{"port":1}},{"host":{"port":80},"guest":{"port":2}}]})") ==
-          "forward port '80': two of forwardPorts take this tcp port of the host; change one");
+          "forward port '80': two entries of forwardPorts take this tcp port of the host; change one");
     const auto with_port = [](const char *rule) { return command(std::string(R"({"forwardPorts":[)") + rule + "]}"); };
     CHECK(with_port(R"({"host":{"address":"0.0.0.0,x=y","port":80},"guest":{"port":1}})") ==
-          "forward port '0.0.0.0,x=y': not an IPv4 address; QEMU forwards no other");
+          "forward port '0.0.0.0,x=y': not an IPv4 address; QEMU forwards only IPv4");
     CHECK(with_port(R"({"from":"guest","proto":"udp","host":{"port":80},"guest":{"port":1}})") ==
-          "forward port '1': from the guest QEMU forwards tcp alone; change its proto");
+          "forward port '1': QEMU forwards only tcp from the guest; change its proto");
     CHECK(with_port(R"({"from":"guest","host":{"port":80},"guest":{"address":"192.168.1.1","port":1}})") ==
-          "forward port '1': guest address 192.168.1.1 is outside the user network; take one of 10.0.2.0/24");
+          "forward port '1': guest address 192.168.1.1 is outside the user network; use one in 10.0.2.0/24");
     CHECK(command(R"({"forwardPorts":[{"host":{"port":80},"guest":{"port":1}}],"qemu":{"networkingOptions":["-nic none"]}})") ==
-          "forward port '80': forwardPorts is of the user network, which qemu.networkingOptions takes the place of; drop one of "
-          "them");
+          "forward port '80': forwardPorts needs the user network, which qemu.networkingOptions replaces; drop one of them");
     CHECK(command(R"({"vlans":[1],"interfaces":{"lan":{"vlan":1}}})") ==
-          "join vlan '1': this machine would have two cards there with one address; name it once in vlans and interfaces");
+          "join vlan '1': this machine would have two cards there with the same address; name the vlan once in vlans and "
+          "interfaces");
     CHECK(command(R"({"drives":[{"file":"/a","serial":"root"}]})") ==
-          "add disk '/a': serial root is another disk's; disks are told apart by it, so change one");
+          "add disk '/a': another disk has serial root too; change one, because the guest identifies disks by serial");
     CHECK(command(R"({"drives":[{"file":"/a","serial":"a-serial-of-21-bytes-"}]})") ==
-          "add disk '/a': serial a-serial-of-21-bytes- has 21 bytes, a guest sees 20; shorten it");
+          "add disk '/a': serial a-serial-of-21-bytes- has 21 bytes, but a guest sees only 20; shorten it");
     CHECK(command(R"({"sharedDirectories":[{"tag":"s","source":"/s","target":"t"}]})") ==
           "share 's': target t must begin with '/' and have no ':', '\"', tab or newline");
     CHECK(command(R"({"emptyDiskImages":[1,1],"drives":[{"file":"/x"},{"file":"/y"}],"qemu":{"diskInterface":"ide"}})", [] {
@@ -203,10 +203,9 @@ TEST_CASE("clashes are refused by name") {
           }()) == "add disk '/y': IDE has room for 4 disks on pc; use qemu.diskInterface scsi or virtio");
     HostFacts facts = host();
     facts.run_directory = "/" + std::string(100, 'r');
-    CHECK(command("{}", facts) ==
-          std::format("socket '{}/status': 108 bytes, a socket's path has at most 107; set XDG_RUNTIME_DIR to a "
-                      "shorter directory",
-                      facts.run_directory));
+    CHECK(command("{}", facts) == std::format("socket '{}/status': it has 108 bytes, and a socket's path can have at most 107; "
+                                              "set XDG_RUNTIME_DIR to a shorter directory",
+                                              facts.run_directory));
 }
 
 TEST_CASE("our parameters stand before the words of init, whoever wrote those") {
@@ -228,9 +227,9 @@ TEST_CASE("more devices than a machine has slots for, and a QEMU that would leav
         sizes += (i == 0 ? "" : ",") + std::string("1");
     }
     const std::string disks = R"("emptyDiskImages":[)" + sizes + "]";
-    CHECK_THAT(
-        command("{" + disks + "}", facts),
-        Catch::Matchers::ContainsSubstring(" on PCI': pc has room for 30; all disks share one with --disk-interface scsi"));
+    CHECK_THAT(command("{" + disks + "}", facts),
+               Catch::Matchers::ContainsSubstring(
+                   " on PCI': pc has room for 30; with --disk-interface scsi, all disks share one device"));
     CHECK_FALSE(command("{" + disks + R"(,"qemu":{"diskInterface":"scsi"}})", facts).contains("on PCI'"));
     std::string shares;
     for (int i = 0; i < 30; ++i)
@@ -238,7 +237,7 @@ TEST_CASE("more devices than a machine has slots for, and a QEMU that would leav
     CHECK_THAT(command(R"({"sharedDirectories":[)" + shares + "]}"),
                Catch::Matchers::ContainsSubstring("share fewer directories"));
     CHECK(command(R"({"qemu":{"options":["-daemonize"]}})") ==
-          "QEMU argument '-daemonize': the launcher stays with its QEMU; in the background: runvm start");
+          "QEMU argument '-daemonize': the launcher must stay with its QEMU; to run in the background, use runvm start");
 }
 
 TEST_CASE("the kernel's command line says what stage 1 needs") {
@@ -270,6 +269,6 @@ TEST_CASE("a command line that the kernel would cut moves our parameters into th
     CHECK(parts->line == "init=/i dyndbg=\"a b\" quiet");
     CHECK(parts->parameters == share + " regInfo=/nix/store/r");
     CHECK(base::message(hostside::command_line_parts(std::string(2048, 'x')).error()) ==
-          "kernel command line: 2048 bytes without those that the initrd can carry; the kernel cuts it at 2047: use fewer "
-          "kernelParams");
+          "kernel command line: it has 2048 bytes, even without the parameters that the initrd can carry; the kernel cuts it off "
+          "at 2047: use fewer kernelParams");
 }

@@ -60,6 +60,6 @@ TEST_CASE("a switch's socket that nobody set is refused by its name") {
     const auto done = hostside::expand_vde_sockets(machine, environment);
     REQUIRE_FALSE(done);
     CHECK(message(done.error()) ==
-          "QEMU argument 'vde,id=vlan2,sock=$QEMU_VDE_SOCKET_2': QEMU_VDE_SOCKET_2 is not set; NixOS's test "
-          "driver sets it, and without one vlans join machines");
+          "QEMU argument 'vde,id=vlan2,sock=$QEMU_VDE_SOCKET_2': QEMU_VDE_SOCKET_2 is not set; only NixOS's test driver sets it; "
+          "otherwise, use vlans to connect machines");
 }

@@ -101,10 +101,11 @@ TEST_CASE("what is no raw image is refused: a qcow2 one, a FIFO, a directory, a 
     const support::ScratchDirectory scratch;
     const std::string qcow2 = sparse(scratch, 65536), fifo = scratch.path("fifo");
     put_at(qcow2, 0, "QFI\xfb");
-    CHECK(refusal_of(qcow2).ends_with("it is a qcow2 image, which a guest would get as it stands; --disk-image-format qcow2"));
+    CHECK(
+        refusal_of(qcow2).ends_with("it is a qcow2 image, and a guest would see its raw bytes; pass --disk-image-format qcow2"));
     REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
     for (const std::string &path : {fifo, scratch.path(), std::string("/dev/null")})
-        CHECK(refusal_of(path) == std::format("use image '{}': neither a file nor a block device", path));
+        CHECK(refusal_of(path) == std::format("use image '{}': it is neither a file nor a block device", path));
     CHECK(refusal_of(scratch.path("none")).contains("No such file or directory"));
 }
 
@@ -123,7 +124,7 @@ TEST_CASE("a block device that the host has mounted is refused, and while it is 
         CHECK((::mount(device.c_str(), place.c_str(), "ext4", 0, nullptr) < 0 && errno == EBUSY));
     }
     REQUIRE(::mount(device.c_str(), place.c_str(), "ext4", 0, nullptr) == 0);
-    CHECK(refusal_of(device).contains("the host uses it itself (lsblk shows for what); unmount it, or name another"));
+    CHECK(refusal_of(device).contains("the host itself is using it (lsblk shows how); unmount it, or name another"));
     CHECK(::umount(place.c_str()) == 0);
     CHECK(base::run({.argv = {"losetup", "--detach", device}})->status == 0);
 }

@@ -296,7 +296,7 @@ TEST_CASE("a directory that can't go over virtiofs goes over 9p with a reason if
     const auto without = run({"--share-kind", "virtiofs"});
     CHECK(without.status == 124);
     CHECK(without.output.contains(
-        "share over virtiofs 'xchg': share over virtiofs 'virtiofsd': there is none: install virtiofsd 1.x"));
+        "share over virtiofs 'xchg': share over virtiofs 'virtiofsd': it was not found: install virtiofsd 1.x"));
     CHECK(fs::is_empty(host.scratch.path("images")));
     CHECK(run({"--share-kind", "auto"})
               .output.contains("directories are shared over 9p: share over virtiofs 'virtiofsd': there is none"));

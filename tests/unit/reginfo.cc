@@ -129,7 +129,7 @@ TEST_CASE("a graph's faults are named") {
     CHECK(graph_error(path_of(1) + "\n\n0") ==
           "read graph 'graph': line 3: '0': expected a newline at the end of it: the text was cut");
     CHECK(graph_error(graph_entry(1, {2})) ==
-          std::format("reginfo '{}': '{}' refers to it, and it is not in the graph", path_of(2), path_of(1)));
+          std::format("reginfo '{}': '{}' refers to it, but it is not in the graph", path_of(2), path_of(1)));
     CHECK(graph_error(graph_entry(1, {2}) + graph_entry(2, {1})) ==
           std::format("reginfo '{}': a cycle of references: '{}' refers back to it", path_of(1), path_of(2)));
 }
@@ -155,7 +155,7 @@ TEST_CASE("runvm reginfo makes a registration of a graph, with hashes if asked, 
     REQUIRE(report);
     CHECK(report->updated == 2);
     CHECK(reginfo({"--graph", graph, "--hash"}, 1).ends_with("read '" + path_of(1) + "': No such file or directory\n"));
-    CHECK(reginfo({}, 1).ends_with("reginfo: of what? Name store paths, or a graph with --graph\n"));
+    CHECK(reginfo({}, 1).ends_with("reginfo: no store paths given; name some, or a graph with --graph\n"));
 }
 
 TEST_CASE("the host names a path that is not valid, a cycle, and a schema that it does not know") {
@@ -163,7 +163,7 @@ TEST_CASE("the host names a path that is not valid, a cycle, and a schema that i
     REQUIRE(root.load(entry(1, {2}) + entry(2)));
     const std::string database = root.database();
     CHECK(reginfo({"--database", database, path_of(7)}, 1)
-              .ends_with(std::format("reginfo '{}': not a valid path of this database\n", path_of(7))));
+              .ends_with(std::format("reginfo '{}': it is not a valid path in this database\n", path_of(7))));
     CHECK(reginfo({"--database", database, "/usr"}, 1)
               .ends_with("reginfo '/usr': leads to '/usr', which is not a store path: it does not begin with /nix/store/\n"));
     CHECK(reginfo({"--database", database, path_of(1)}) == entry(2) + entry(1, {2}));
@@ -174,10 +174,11 @@ TEST_CASE("the host names a path that is not valid, a cycle, and a schema that i
     const std::string schema = root.path + "/nix/var/nix/db/schema";
     REQUIRE(base::replace_file(schema, "11"));
     CHECK(reginfo({"--database", database, path_of(1)}, 1)
-              .ends_with(std::format("reginfo '{}': schema 11, and only 10 is known here; use `nix-store --dump-db`\n", schema)));
+              .ends_with(
+                  std::format("reginfo '{}': it has schema 11, and runvm knows only 10; use `nix-store --dump-db`\n", schema)));
     CHECK(reginfo({"--database", root.path + "/none", path_of(1)}, 1)
               .ends_with(std::format("open database '{}/none': No such file or directory; is there a Nix store on this host? "
-                                     "--database names another\n",
+                                     "Name another database with --database\n",
                                      root.path)));
 }
 

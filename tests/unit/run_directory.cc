@@ -89,7 +89,7 @@ TEST_CASE("an image is held by one, and nothing is left of a lock that was let g
 TEST_CASE("a name that is no file's name is refused") {
     const Runtime runtime;
     CHECK(base::message(hostside::RunDirectory::create("../x", false).error()) ==
-          "use name '../x': a machine's name is not empty, has no '/' nor control characters and does not begin with '.'");
+          "use name '../x': a machine's name must not be empty, have '/' or control characters, or begin with '.'");
     CHECK_FALSE(hostside::RunDirectory::create("\x1b[2J", false));
     CHECK_FALSE(hostside::RunDirectory::create("two\nlines", false));
 }
@@ -99,6 +99,6 @@ TEST_CASE("a runtime directory that others may enter is refused") {
     fs::create_directory(runtime.directory + "/runvm");
     fs::permissions(runtime.directory + "/runvm", fs::perms::all);
     CHECK(base::message(hostside::RunDirectory::create("web", false).error()) ==
-          std::format("use '{}/runvm': must be a directory of yours with mode 0700; remove it, or set XDG_RUNTIME_DIR",
+          std::format("use '{}/runvm': it must be your own directory with mode 0700; remove it, or set XDG_RUNTIME_DIR",
                       runtime.directory));
 }

@@ -136,15 +136,15 @@ TEST_CASE("each trait that a saved machine must keep is refused by its name when
     HostFacts other = host;
     other.qemu_version = "7.2.22";
     CHECK_THAT(told(m, other),
-               ContainsSubstring("QEMU must be the same: this snapshot was made with '10.0.2', here is '7.2.22'"));
+               ContainsSubstring("QEMU must be the same: the snapshot has '10.0.2', but this machine has '7.2.22'"));
     other = host;
     other.kvm = true;
     CHECK_THAT(told(m, other),
-               ContainsSubstring("the accelerator must be the same: this snapshot was made with 'tcg', here is 'kvm'"));
+               ContainsSubstring("the accelerator must be the same: the snapshot has 'tcg', but this machine has 'kvm'"));
     other = host;
     other.kernel = "/other";
     CHECK_THAT(told(m, other),
-               ContainsSubstring("the kernel must be the same: this snapshot was made with '/kernel', here is '/other'"));
+               ContainsSubstring("the kernel must be the same: the snapshot has '/kernel', but this machine has '/other'"));
     other = host;
     other.store_image = "/cache/x.erofs";
     CHECK_THAT(told(m, other), ContainsSubstring("the store must be the same"));
@@ -254,7 +254,7 @@ TEST_CASE("a snapshot's directory is there whole or not at all, for its owner al
         CHECK(open_snapshot(path));  // several readers at once
         const auto refused = NewSnapshot::begin(path, true);
         REQUIRE_FALSE(refused);
-        CHECK_THAT(base::message(refused.error()), ContainsSubstring("a machine that was made of it runs"));
+        CHECK_THAT(base::message(refused.error()), ContainsSubstring("a machine made from it is running"));
     }
     {
         auto other = NewSnapshot::begin(path, true);
@@ -274,11 +274,11 @@ TEST_CASE("a snapshot's directory is there whole or not at all, for its owner al
     REQUIRE(::chmod(path.c_str(), 0755) == 0);
     const auto open = open_snapshot(path);
     REQUIRE_FALSE(open);
-    CHECK_THAT(base::message(open.error()), ContainsSubstring("others could read the guest's memory"));
+    CHECK_THAT(base::message(open.error()), ContainsSubstring("others could read or change the guest's memory"));
     fs::create_directory(place.path + "/plain");
     const auto plain = NewSnapshot::begin(place.path + "/plain", true);
     REQUIRE_FALSE(plain);
-    CHECK_THAT(base::message(plain.error()), ContainsSubstring("it is no snapshot"));
+    CHECK_THAT(base::message(plain.error()), ContainsSubstring("it is not a snapshot"));
 }
 
 TEST_CASE("another user's directory that is named like an unfinished snapshot keeps its files") {

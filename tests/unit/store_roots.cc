@@ -82,7 +82,7 @@ TEST_CASE("a closure that the collector takes after it was read, and before a ro
     REQUIRE_FALSE(host.has(system));
     const auto provided = hostside::provide_store(*plan, m, host.run_directory(), [](const std::string &) {});
     REQUIRE_FALSE(provided);
-    CHECK(message(provided.error()).contains("garbage collector took it while the machine was about to start"));
+    CHECK(message(provided.error()).contains("garbage collector deleted it while the machine was starting"));
 }
 
 TEST_CASE("while a machine runs the collector leaves its closure and the images that lie in the store", "[root]") {

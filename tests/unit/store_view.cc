@@ -116,8 +116,9 @@ TEST_CASE("a view of a path that is not there, or of more than there may be moun
     Store store;
     store.names.emplace_back("absent");
     CHECK(base::message(open_view({store.store, store.names, store.place}).error()) ==
-          std::format("make a view of the store '{}/absent': No such file or directory; the closure names it; is it whole?",
-                      store.store));
+          std::format(
+              "make a view of the store '{}/absent': No such file or directory; the closure names it; is the store complete?",
+              store.store));
     store.names.assign(200000, "dir");
     CHECK_THAT(base::message(open_view({store.store, store.names, store.place}).error()),
                Catch::Matchers::ContainsSubstring("200000 paths, and this host allows ") &&
