@@ -179,7 +179,8 @@ TEST_CASE("a builder whose guest hangs while it boots is ended after its limit, 
     const Ran one = host.build("trixie", {"-A", "one", "--argstr", "name", "one"});
     INFO(one.said << host.log());
     CHECK(one.status != 0);
-    CHECK_THAT(one.said, ContainsSubstring("boot builder 'web': it was not there within 20 s (--boot-limit)"));
+    CHECK_THAT(one.said,
+               ContainsSubstring("boot builder 'web': the machine did not reach its target within 20 s (--boot-limit)"));
     CHECK(within(60, [&] { return !host.runs(); }));
 }
 
