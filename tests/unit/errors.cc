@@ -197,7 +197,8 @@ TEST_CASE("check --kvm says kvm where a guest comes up, once for a boot of the h
     std::ofstream(scene.at("other")) << "\x7f" << "ELF other";
     constexpr auto failed =
         "runvm: no KVM: /dev/kvm opens, but QEMU ended: KVM: entry failed, hardware error 0x0; is another hypervisor using it, "
-        "or is nested virtualisation off?\n";
+        "or is "
+        "nested virtualisation off?\n";
     CHECK(checked("other", 1) == failed);
     CHECK(checked("other", 1) == failed);
 }
