@@ -153,8 +153,8 @@ TEST_CASE("each trait that a saved machine must keep is refused by its name when
                                                 "pathsInNixDB":["/nix/store/new"]})"),
                             host);
     CHECK_THAT(since,
-               ContainsSubstring("what is registered (pathsInNixDB) must be the same: this snapshot was made with 'the system "
-                                 "alone', here is '/nix/store/new'; make a new one with runvm snapshot"));
+               ContainsSubstring("what is registered (pathsInNixDB) must be the same: the snapshot has 'the system alone', "
+                                 "but this machine has '/nix/store/new'; make a new one with runvm snapshot"));
     for (const auto &[json, what] : {std::pair{R"("memorySize":1024)", "memory"},
                                      {R"("memorySize":512,"cpu":"qemu64")", "the processor's model"},
                                      {R"("memorySize":512,"cores":2)", "processors"},
