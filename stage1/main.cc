@@ -37,6 +37,8 @@ int command_line(int argc, char **argv) {
     if (char **words = union_words(argc, argv)) return unionfs::command_main(argc - static_cast<int>(words - argv), words);
     if (argc > 2 && std::string_view(argv[1]) == "union" && std::string_view(argv[2]) == "diff")
         return unionfs::diff_main(argc - 2, argv + 2);
+    if (argc > 2 && std::string_view(argv[1]) == "union" && std::string_view(argv[2]) == "apply")
+        return unionfs::apply_main(argc - 2, argv + 2);
     CLI::App app{"Stage 1 of a NixOS virtual machine: devices, mounts, registration, switch_root.", "stage1"};
     app.set_version_flag("--version", "stage1 " STAGE1_VERSION);
     app.require_subcommand(1);

@@ -18,7 +18,7 @@ constexpr std::array<GuestVerb, 8> stage1_verbs{{{"devices", "--device --label -
                                                  {"plan", "--cmdline --fstab --target-root --memory --json"},
                                                  {"tell", "ready failed exit"},
                                                  {"agent", "--system"},
-                                                 {"union", "diff"},
+                                                 {"union", "diff apply rollback"},
                                                  {"unionfs", "-o -f -d"}}};
 
 // Values for -o; options with a value end in `=`.

@@ -10,7 +10,7 @@
 namespace stage1 {
 
 void add_union_command(CLI::App &app, int &status) {
-    CLI::App *all = app.add_subcommand("union", "what a union's upper changed: diff; rollback");
+    CLI::App *all = app.add_subcommand("union", "what a union's upper changed: diff, apply; rollback");
     all->require_subcommand(1);
     auto root = std::make_shared<std::string>("/");
     CLI::App *command = all->add_subcommand(

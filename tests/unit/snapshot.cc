@@ -46,11 +46,11 @@ HostFacts host_facts() {
             .kernel = "/kernel",
             .initrd = "/initrd",
             .command_line = "quiet",
+            .memory_file = "/s/memory",
             .root_image = "/s/root.qcow2",
             .xchg = "/run/a/xchg",
             .shared = "/run/a/xchg",
             .runtime = "/run",
-            .memory_file = "/s/memory",
             .run_directory = "/run/a"};
 }
 

@@ -10,4 +10,7 @@ int command_main(int argc, char **argv);
 // `stage1 union diff`: lists what an upper changed. Returns the exit code.
 int diff_main(int argc, char **argv);
 
+// `stage1 union apply`: applies them to a plain directory. Returns the exit code.
+int apply_main(int argc, char **argv);
+
 }  // namespace unionfs

@@ -5,10 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <deque>
-#include <memory>
 #include <ranges>
 #include <set>
 #include <string_view>
@@ -16,77 +13,16 @@
 
 #include "mounts/base/at.h"
 #include "mounts/base/directory.h"
-#include "unionfs/base/fd_cache.h"
-#include "unionfs/upper/marks.h"
+#include "unionfs/command/layer_walk.h"
 #include "unionfs/upper/redirect.h"
 
 namespace unionfs {
 
-using base::Fd;
 using base::Result;
 
 namespace {
 
-// A directory of a layer. A layer may be arbitrarily deep. So if too many descriptors are open, some are closed, and reopened
-// later from their parents.
-struct Place {
-    Place *above = nullptr;
-    std::string name{};
-    FdRef root{};  // only for a layer's root
-    FdCache::Slot slot{};
-};
-
-class Places {
-  public:
-    Place &root(Fd fd) { return all_.emplace_back(nullptr, "", std::make_shared<const Fd>(std::move(fd))); }
-    Place &inside(Place &above, const std::string &name) { return all_.emplace_back(&above, name); }
-
-    Result<FdRef> open(Place &place) {
-        std::vector<Place *> closed;
-        FdRef fd;
-        for (Place *at = &place; !fd; at = at->above)
-            if (!(fd = at->root ? at->root : cache_.get(at->slot))) closed.push_back(at);
-        for (; !closed.empty(); closed.pop_back()) {
-            auto opened = base::open_at(fd->get(), closed.back()->name, O_PATH | O_DIRECTORY | O_NOFOLLOW);
-            if (!opened) return std::unexpected(opened.error());
-            fd = cache_.put(closed.back()->slot, std::move(*opened));
-        }
-        return fd;
-    }
-
-  private:
-    static constexpr size_t most_open = 128;
-    FdCache cache_{most_open};
-    std::deque<Place> all_;
-};
-
 using Directories = std::vector<Place *>;
-
-// An upper may have marks of either kind (trusted or user), so read both.
-const std::array<Marks, 2> kinds{{{"trusted.overlay."}, {"user.overlay."}}};
-
-std::string redirect_of(int dir, const char *name) {
-    std::string value;
-    for (const Marks &marks : kinds)
-        if (marks.value(dir, name, "redirect", value) == 0 && !value.empty()) return value;
-    return {};
-}
-
-bool is_opaque(int dir, const char *name) {
-    return std::ranges::any_of(kinds, [&](const Marks &marks) {
-        bool is = false;
-        return marks.is_opaque(dir, name, is) == 0 && is;
-    });
-}
-
-std::string joined(const std::string &path, const std::string &name) { return path.empty() ? name : path + "/" + name; }
-
-bool hides(int dir, const char *name, const struct stat &status) {
-    return std::ranges::any_of(kinds, [&](const Marks &marks) {
-        bool is = false;
-        return marks.is_whiteout(dir, name, status, is) == 0 && is;
-    });
-}
 
 // A directory of the union: where it is in the upper, and which lower directories show in it.
 struct Directory {

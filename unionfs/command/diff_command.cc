@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "mounts/base/json_text.h"
+#include "unionfs/command/apply.h"
 #include "unionfs/command/command.h"
 #include "unionfs/command/diff.h"
 
@@ -79,6 +80,24 @@ int diff_main(int argc, char **argv) {
     for (const Difference &difference : *found)
         std::println("{:<9}{}{}", word(difference.change), difference.from.empty() ? "" : escaped(difference.from) + " -> ",
                      escaped(difference.path));
+    return 0;
+}
+
+int apply_main(int argc, char **argv) {
+    constexpr const char *apply_usage =
+        "usage: stage1 union apply UPPER DIR\n"
+        "Applies what the upper of a union changed to DIR, a copy of the lower or the lower itself: DIR is then what the union\n"
+        "shows. UPPER stays as it is. After an interruption, run it again.\n";
+    const std::string_view first = argc > 1 ? argv[1] : "";
+    if (first == "-h" || first == "--help") return std::fputs(apply_usage, stdout) < 0 ? 1 : 0;
+    if (argc != 3 || first.starts_with('-')) return std::fputs(apply_usage, stderr) < 0 ? 1 : 2;
+    const auto applied = apply_upper(argv[1], argv[2]);
+    if (!applied) {
+        std::println(stderr, "stage1 union apply: {}", base::message(applied.error()));
+        return 1;
+    }
+    std::println("{}{} made or merged, {} removed", applied->resumed ? "completed an interrupted run: " : "", applied->objects,
+                 applied->removed);
     return 0;
 }
 

@@ -12,6 +12,7 @@
 #include <climits>
 #include <string>
 
+#include "unionfs/upper/copy_data.h"
 #include "unionfs/upper/layers.h"
 #include "unionfs/upper/xattr.h"
 
@@ -43,7 +44,8 @@ int copy_stretch(int from, int to, off_t at, off_t end) {
     return 0;
 }
 
-// Copies all data of a file, by reflink if the file system can. Skips holes.
+}  // namespace
+
 int copy_data(int from, int to, off_t size, bool has_holes) {
     if (size == 0) return 0;
     if (::ioctl(to, FICLONE, from) == 0) return ::ftruncate(to, size) < 0 ? errno : 0;
@@ -61,8 +63,6 @@ int copy_data(int from, int to, off_t size, bool has_holes) {
     }
     return 0;
 }
-
-}  // namespace
 
 int copy_attributes(int from_dir, const char *from, int to_dir, const char *to, const struct stat &status, const Marks &marks,
                     struct stat &made) {
