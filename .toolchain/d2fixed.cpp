@@ -1,5 +1,5 @@
-// Instead of libc++'s src/ryu/d2fixed.cpp: a double with a given precision through the C library's printf, which is exact
-// and rounds half to even as Ryu does. Ryu's tables for it are 100 KiB in every program that uses std::format.
+// Replaces libc++'s src/ryu/d2fixed.cpp. Prints a double with a given precision by the C library's printf, which is exact and
+// rounds half to even, as Ryu does. Ryu's tables would add 100 KiB to every program that uses std::format.
 #include <algorithm>
 #include <charconv>
 #include <climits>
@@ -13,7 +13,7 @@ _LIBCPP_BEGIN_NAMESPACE_STD
 
 namespace {
 
-// The caller's buffer has no place for a final null byte, so the text is made in one of its own.
+// printf needs space for a final null byte, which the caller's buffer does not have.
 to_chars_result print(char *first, char *last, const char *format, uint32_t precision, double value) {
   if (precision > INT_MAX)
     return {last, errc::value_too_large};
@@ -27,7 +27,7 @@ to_chars_result print(char *first, char *last, const char *format, uint32_t prec
 
 } // namespace
 
-// Exactly so many digits of a whole number, with zeros before it, for the file beside this one (f2s.cpp).
+// Appends exactly `length` digits of an integer, with leading zeros. f2s.cpp calls it.
 void __append_n_digits(const uint32_t length, uint32_t digits, char *const result) {
   for (uint32_t i = length; i > 0; --i, digits /= 10)
     result[i - 1] = static_cast<char>('0' + digits % 10);

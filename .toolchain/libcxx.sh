@@ -1,13 +1,13 @@
-# libc++, libc++abi and libunwind, for build-sysroot, which reads this file. LLVM's own CMake build costs three times the
-# processor time: it copies a thousand headers with a process each, asks the compiler hundreds of questions that have one
-# answer here, and compiles the time zone database and each small file by itself.
+# Builds libc++, libc++abi and libunwind. build-sysroot reads this file. LLVM's own CMake build takes three times the processor
+# time: it starts a process for each of a thousand headers, asks the compiler hundreds of questions whose answers are known
+# here, and compiles the time zone database and each small file separately.
 build_llvm() {
     local path sum archive directory members=() top=llvm-toolchain-19_19.1.7
     read -r _ path sum < <(grep "^llvm " "$here/sources.lock")
     archive=$("$here/fetch" "$path" "$sum" "$cache/sources")
     for directory in libcxx libcxxabi libunwind; do members+=("$top/$directory/include" "$top/$directory/src"); done
     mkdir -p "$work/llvm" && cd "$work/llvm"
-    # The archive holds 1.7 GiB. These three are in its first eighth, and a member begins at the block where it is cut.
+    # The archive contains 1.7 GiB. These three are in its first eighth. It is cut at a block where a member begins.
     { xz -dc "$archive" 2>/dev/null || true; } | head -c $((424578 * 512)) |
         tar --strip-components=1 -xf - "${members[@]}" "$top/libcxx/vendor"
     rm libcxx/src/new.cpp # operator new is libc++abi's
@@ -26,16 +26,16 @@ build_llvm() {
     [ "$(grep -c '^#define _LIBCPP_' "$v1/__config_site")" = 8 ] # and the include guard
     rm "$v1"/CMakeLists.txt "$v1"/*.in
 
-    # Floating point with a precision: musl's printf is as exact, and 100 KiB of tables are not needed.
+    # musl's printf prints floating point as exactly, without 100 KiB of tables.
     cp "$here/d2fixed.cpp" libcxx/src/ryu/d2fixed.cpp
-    # The classic locale holds facets that nobody asks for, and each is code in every program: money, time, messages, and
-    # wide numbers. What is asked for a facet that isn't there throws bad_cast.
+    # The classic locale contains facets that nobody uses, and each adds code to every program: money, time, messages and
+    # wide numbers. A program that asks for a missing facet gets bad_cast.
     sed -i -E '/install\(&make<(money|time_|std::messages|num[a-z_]*<wchar_t|std::collate<wchar_t)/d' libcxx/src/locale.cpp
     [ "$(grep -c 'install(&make<' libcxx/src/locale.cpp)" = 12 ]
 
-    # Most files are compiled as one unit, because most of the work is their headers. Some are compiled alone: those that
-    # define what a header declares otherwise for the rest, those that set something up before main(), and the largest, so
-    # that two processors share the work.
+    # Most files are compiled as one unit, because their headers are most of the work. Three kinds are compiled alone: files
+    # that define what a header declares differently for the others, files that run code before main(), and the largest files,
+    # so that several processors share the work.
     local alone='algorithm|bind|condition_variable_destructor|error_category|hash|ios.instantiations|iostream'
     alone+='|legacy_pointer_safety|locale|memory|memory_resource|mutex_destructor|regex|strstream'
     printf '#include "%s"\n' $(ls libcxx/src/*.cpp | grep -vE "/($alone)\.cpp$") >cxx.cpp
@@ -45,7 +45,7 @@ build_llvm() {
     library+=" -DLIBCXX_BUILDING_LIBCXXABI -DLIBCXXABI_NON_DEMANGLING_TERMINATE"
     local unwinder="$optimize -w -DNDEBUG -Ilibunwind/include -D_LIBUNWIND_IS_NATIVE_ONLY -funwind-tables -fno-exceptions"
     mkdir libcxx.objects libunwind.objects
-    compile() { # DIRECTORY COMMAND FILE...: a line a compile
+    compile() { # DIRECTORY COMMAND FILE...: prints one command for each file
         local directory=$1 command=$2 file
         for file in "${@:3}"; do echo "$command -c $file -o $directory/$(basename "$file").o"; done
     }

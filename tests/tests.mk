@@ -54,6 +54,7 @@ test-hostile: $(PROGRAMS) all test-tools ## layers, disks, images and inputs mad
 	@$(BUILD)/tests/parity --filenames-as-tags '$(HOSTILE_parity)'
 	@tests/support/with-machine $(BUILD)/tests/boot --filenames-as-tags '$(HOSTILE_boot)'
 	@$(MAKE) --no-print-directory fuzz-short
+	@$(MAKE) --no-print-directory sanitized-short
 
 .PHONY: test-mutants
 test-mutants: $(BUILD)/tests/unit $(BUILD)/tests/parity all test-tools ## breaks the code, one patch of tests/mutants at a time: a test must notice (root)

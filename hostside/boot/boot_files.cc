@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <filesystem>
 #include <format>
@@ -53,48 +54,28 @@ std::string in_store(const std::string &store, std::string path) {
     return path;
 }
 
-Result<Boot> boot_of(const Machine &m) {
-    Boot boot;
-    std::string in_guest = m.toplevel;
-    if (!in_guest.empty() && !in_guest.starts_with(protocol::store_dir)) {
-        // ./result, from nix-build
-        auto path = nixdb::store_path(in_guest);
-        if (!path)
-            return fail(path.error().code, "open toplevel", in_guest,
-                        "name a NixOS system in the store, or a link to one, with --toplevel");
-        in_guest = std::move(*path);
-    }
-    const std::string toplevel = in_guest.empty() ? "" : in_store(m.store, in_guest);
-    if (!toplevel.empty() && !exists(toplevel))
-        return fail(ENOENT, "open toplevel", toplevel, "name a system with --toplevel, and its store with --store");
-    const auto of_system = [&](const char *name) {
-        const std::string path = toplevel.empty() ? "" : in_store(m.store, toplevel + "/" + name);
-        return exists(path) ? path : std::string();
-    };
-    boot.kernel = m.kernel.empty() ? of_system("kernel") : m.kernel;
-    if (!boot.kernel.empty() && !exists(boot.kernel)) return fail(errno, "open kernel", boot.kernel, "name one with --kernel");
-    boot.modules = m.modules.empty() ? of_system("kernel-modules") : m.modules;
-    boot.init = !m.init.empty() || m.toplevel.empty() ? m.init : in_guest + "/init";
-    const std::string params = of_system("kernel-params");
-    Machine decided = m;
-    if (m.fstab == "auto" && !toplevel.empty() && !says_fstab(m)) {
-        // NixOS's etc is a link, and so is the fstab in it.
-        const std::string table = in_store(m.store, in_store(m.store, toplevel + "/etc") + "/fstab");
-        boot.left_out = absent_file_systems(base::read_file(table).value_or(""), m);
-        if (!boot.left_out.empty()) decided.fstab = "no";
-    }
-    boot.command_line = kernel_command_line(decided, params.empty() ? "" : base::read_file(params).value_or(""), boot.init);
-    boot.initrd = m.initrd;
-    if (!boot.initrd.empty() && !exists(boot.initrd))
-        return fail(errno, "open initrd", boot.initrd, "name one with --initrd, or drop --initrd to let runvm make it");
-    boot.system = in_guest;
-    if (auto fd = base::open_at(AT_FDCWD, boot.kernel, O_RDONLY)) {
-        std::string head(65536, '\0');
-        head.resize(static_cast<size_t>(std::max<ssize_t>(0, ::pread(fd->get(), head.data(), head.size(), 0))));
-        boot.release = kernel_release(head);
-    }
-    boot.stage1 = m.stage1;
-    if (boot.stage1.empty()) boot.stage1 = fs::read_symlink("/proc/self/exe").parent_path() / "stage1";
+namespace {
+
+// The toplevel as the guest sees it; empty: none. The description may name a link, such as nix-build's ./result.
+Result<std::string> toplevel_in_guest(const Machine &m) {
+    if (m.toplevel.empty() || m.toplevel.starts_with(protocol::store_dir)) return m.toplevel;
+    auto path = nixdb::store_path(m.toplevel);
+    if (!path)
+        return fail(path.error().code, "open toplevel", m.toplevel,
+                    "name a NixOS system in the store, or a link to one, with --toplevel");
+    return std::move(*path);
+}
+
+std::string kernel_release_of(const std::string &kernel) {
+    auto fd = base::open_at(AT_FDCWD, kernel, O_RDONLY);
+    if (!fd) return "";
+    std::string head(65536, '\0');
+    head.resize(static_cast<size_t>(std::max<ssize_t>(0, ::pread(fd->get(), head.data(), head.size(), 0))));
+    return kernel_release(head);
+}
+
+// The modules in the initrd, and those of them that are loaded in any case.
+void choose_modules(Boot &boot, const Machine &m) {
     boot.names = modules_for(m.disk_interface);
     if (m.store_kind == "erofs") boot.names.emplace_back("erofs");
     if (may_use_virtiofs(m)) boot.names.emplace_back("virtiofs");
@@ -108,19 +89,61 @@ Result<Boot> boot_of(const Machine &m) {
     if (m.use_boot_loader && m.use_efi_boot)  // the kernel chooses the character sets of the vfat on /boot
         boot.names.insert(boot.names.end(), {"vfat", "nls_cp437", "nls_ascii", "nls_iso8859-1"});
     boot.keep_tracing = m.module_tracing;
-    if (!m.debug_shell.empty()) {
-        if (!boot.initrd.empty())
-            return fail(0, "take debug shell", m.debug_shell,
-                        "it goes into the initrd that runvm makes, but this machine has its own");
-        auto shell = find_debug_shell(m.debug_shell);
-        if (!shell) return std::unexpected(shell.error());
-        boot.shell = std::move(*shell);
-    }
-    const fs::path directory = fs::path(boot.kernel).parent_path();
-    for (const std::string &config : {(directory / "config").string(), (directory / ("config-" + boot.release)).string()})
-        if (auto text = base::read_file(config)) boot.keep_signatures = signatures_enforced(*text, "");
+}
+
+bool must_keep_signatures(const Boot &boot, const Machine &m) {
     // With Secure Boot a kernel locks itself down and loads only signed modules.
-    boot.keep_signatures = boot.keep_signatures || m.use_secure_boot || signatures_enforced("", boot.command_line);
+    if (m.use_secure_boot || signatures_enforced("", boot.command_line)) return true;
+    const fs::path directory = fs::path(boot.kernel).parent_path();
+    return std::ranges::any_of(std::array{directory / "config", directory / ("config-" + boot.release)},
+                               [](const fs::path &config) {
+                                   const auto text = base::read_file(config.string());
+                                   return text && signatures_enforced(*text, "");
+                               });
+}
+
+}  // namespace
+
+Result<Boot> boot_of(const Machine &m) {
+    Boot boot;
+    auto system = toplevel_in_guest(m);
+    if (!system) return std::unexpected(system.error());
+    boot.system = std::move(*system);
+    const std::string toplevel = boot.system.empty() ? "" : in_store(m.store, boot.system);
+    if (!toplevel.empty() && !exists(toplevel))
+        return fail(ENOENT, "open toplevel", toplevel, "name a system with --toplevel, and its store with --store");
+    const auto of_system = [&](const char *name) {
+        const std::string path = toplevel.empty() ? "" : in_store(m.store, toplevel + "/" + name);
+        return exists(path) ? path : std::string();
+    };
+    boot.kernel = m.kernel.empty() ? of_system("kernel") : m.kernel;
+    if (!boot.kernel.empty() && !exists(boot.kernel)) return fail(errno, "open kernel", boot.kernel, "name one with --kernel");
+    boot.release = kernel_release_of(boot.kernel);
+    boot.modules = m.modules.empty() ? of_system("kernel-modules") : m.modules;
+    boot.init = !m.init.empty() || m.toplevel.empty() ? m.init : boot.system + "/init";
+    const std::string params = of_system("kernel-params");
+    Machine decided = m;
+    if (m.fstab == "auto" && !toplevel.empty() && !says_fstab(m)) {
+        // NixOS's etc is a link, and so is the fstab in it.
+        const std::string table = in_store(m.store, in_store(m.store, toplevel + "/etc") + "/fstab");
+        boot.left_out = absent_file_systems(base::read_file(table).value_or(""), m);
+        if (!boot.left_out.empty()) decided.fstab = "no";
+    }
+    boot.command_line = kernel_command_line(decided, params.empty() ? "" : base::read_file(params).value_or(""), boot.init);
+    boot.initrd = m.initrd;
+    if (!boot.initrd.empty() && !exists(boot.initrd))
+        return fail(errno, "open initrd", boot.initrd, "name one with --initrd, or drop --initrd to let runvm make it");
+    boot.stage1 = m.stage1;
+    if (boot.stage1.empty()) boot.stage1 = fs::read_symlink("/proc/self/exe").parent_path() / "stage1";
+    choose_modules(boot, m);
+    boot.keep_signatures = must_keep_signatures(boot, m);
+    if (m.debug_shell.empty()) return boot;
+    if (!boot.initrd.empty())
+        return fail(0, "take debug shell", m.debug_shell,
+                    "it goes into the initrd that runvm makes, but this machine has its own");
+    auto shell = find_debug_shell(m.debug_shell);
+    if (!shell) return std::unexpected(shell.error());
+    boot.shell = std::move(*shell);
     return boot;
 }
 

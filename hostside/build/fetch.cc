@@ -69,7 +69,7 @@ Result<mounts::NarHash> receive(const ExecWish &machine, const std::string &task
     if (unpacker.trailer() != mounts::nix32(received.hash) + "\n")
         return fail(0, "check", part,
                     std::format("its NAR hash is {} here, but was {} in the guest", mounts::nix32(received.hash),
-                                printable(unpacker.trailer())));
+                                printable(unpacker.trailer().substr(0, unpacker.trailer().find('\n')))));
     return received;
 }
 

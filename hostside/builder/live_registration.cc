@@ -1,16 +1,13 @@
 #include "hostside/builder/live_registration.h"
 
 #include <sys/file.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <charconv>
 #include <format>
 #include <sstream>
 #include <utility>
 
-#include "hostside/base/printable.h"
+#include "hostside/exec/guest_task.h"
 #include "hostside/nix/valid_paths.h"
 #include "mounts/base/at.h"
 
@@ -18,10 +15,7 @@ namespace hostside {
 
 namespace {
 
-using base::fail;
-using base::Fd;
 using base::Result;
-using mounts::exec::End;
 using nixdb::ValidPaths;
 
 constexpr size_t known_limit_bytes = size_t{256} << 20;
@@ -57,32 +51,6 @@ std::string gone_paths(const ValidPaths &known, const ValidPaths &now) {
     return text;
 }
 
-Result<> run_there(ExecWish wish, const std::string &what) {
-    std::string said;
-    wish.streams.take_errors = [&](std::string_view text) {
-        constexpr size_t enough_bytes = 4096;
-        said += text.substr(0, enough_bytes - std::min(enough_bytes, said.size()));
-        return true;
-    };
-    wish.streams.signals = false;
-    const auto end = run_in_guest(wish);
-    if (!end) return std::unexpected(end.error());
-    if (end->kind == End::exited && end->code == 0) return {};
-    while (said.ends_with('\n')) said.pop_back();
-    return fail(0, what, wish.machine, printable(said.empty() ? end->text : said));
-}
-
-Result<> put_there(const ExecWish &machine, const std::string &text, const std::string &place) {
-    Fd fd(::memfd_create("text", MFD_CLOEXEC));
-    if (!fd) return fail(errno, "memfd_create", "");
-    if (auto written = base::write_all(fd.get(), text, "text"); !written) return written;
-    if (::lseek(fd.get(), 0, SEEK_SET) < 0) return fail(errno, "seek", "text");
-    ExecWish put{.machine = machine.machine, .run_directory = machine.run_directory, .patience_s = machine.patience_s};
-    put.request.task = "put 600 " + place;
-    put.streams.input = fd.get();
-    return run_there(std::move(put), "copy into the guest");
-}
-
 }  // namespace
 
 std::string database_of(const std::string &store) { return store.substr(0, store.rfind('/')) + "/var/nix/db/db.sqlite"; }
@@ -100,9 +68,9 @@ Result<> tell_of_new_paths(const ExecWish &machine, const Builder &builder, cons
     ExecWish load{.machine = machine.machine, .run_directory = machine.run_directory, .patience_s = machine.patience_s};
     load.request.argv = {"/proc/self/exe", "register", "--target-root", "/", "--live", "--reginfo", reginfo_there};
     if (!gone.empty()) load.request.argv.insert(load.request.argv.end(), {"--forget", forget_there});
-    return put_there(machine, now->registration, reginfo_there)
-        .and_then([&] { return gone.empty() ? Result<>{} : put_there(machine, gone, forget_there); })
-        .and_then([&] { return run_there(std::move(load), "register"); })
+    return put_text(machine, now->registration, reginfo_there)
+        .and_then([&] { return gone.empty() ? Result<>{} : put_text(machine, gone, forget_there); })
+        .and_then([&] { return run_to_success(std::move(load), "register", machine.machine); })
         .and_then([&] { return base::replace_file(file, text_of_known(now->paths, boot), 0600); });
 }
 

@@ -15,11 +15,11 @@
 #include <thread>
 #include <utility>
 
-#include "hostside/base/printable.h"
 #include "hostside/base/run_names.h"
-#include "hostside/exec/client.h"
+#include "hostside/exec/guest_task.h"
 #include "hostside/snapshot/migration.h"
 #include "mounts/base/at.h"
+#include "mounts/base/hex.h"
 #include "mounts/protocol.h"
 
 namespace hostside {
@@ -37,10 +37,10 @@ Result<std::string> random_bytes(size_t count) {
     return bytes;
 }
 
-std::string hex_of(std::string_view bytes, std::string_view between) {
-    std::string text;
-    for (const char c : bytes)
-        text += std::format("{}{:02x}", text.empty() ? "" : between, static_cast<unsigned>(static_cast<unsigned char>(c)));
+// The last three bytes of a card's address, after QEMU's own three.
+std::string address_of(const std::string &bytes) {
+    std::string text = "52:54:00";
+    for (size_t i = 0; i < bytes.size(); ++i) text += ":" + base::hex(std::string_view(bytes).substr(i, 1));
     return text;
 }
 
@@ -48,7 +48,7 @@ std::string hex_of(std::string_view bytes, std::string_view between) {
 std::string uuid_of(std::string bytes, bool dashes) {
     bytes[6] = static_cast<char>((bytes[6] & 0x0f) | 0x40);
     bytes[8] = static_cast<char>((bytes[8] & 0x3f) | 0x80);
-    std::string text = hex_of(bytes, "");
+    std::string text = base::hex(bytes);
     for (const size_t at : {8, 13, 18, 23})
         if (dashes) text.insert(at, "-");
     return text;
@@ -71,24 +71,15 @@ Result<Monitor> monitor_of(const std::string &run_directory) {
 // Uses the agent, which runs in the guest as it did when the machine was saved.
 Result<> tell_agent(const std::string &run_directory, const ForkNews &news) {
     constexpr int patience_s = 60;
-    std::string said;
     ExecWish wish{.machine = news.host_name, .run_directory = run_directory, .patience_s = patience_s};
     wish.request.task = std::string(mounts::exec::fork_task) + text_of(news);
-    wish.streams.signals = false;
-    wish.streams.take_errors = [&](std::string_view text) {
-        constexpr size_t enough = 4096;
-        said += text.substr(0, enough - std::min(enough, said.size()));
-        return true;
-    };
+    constexpr std::string_view step = "give the fork its own identity";
     constexpr auto pause = std::chrono::milliseconds(5);
-    auto end = run_in_guest(wish);
+    auto done = run_to_success(wish, step, "");
     // The hub may not listen yet.
-    for (int i = 0; !end && end.error().code == ENOENT && i < 2000; ++i, std::this_thread::sleep_for(pause))
-        end = run_in_guest(wish);
-    if (!end) return std::unexpected(end.error());
-    if (end->kind == mounts::exec::End::exited && end->code == 0) return {};
-    while (said.ends_with('\n')) said.pop_back();
-    return fail(0, "give the fork its own identity", "", printable_lines(said.empty() ? end->text : said));
+    for (int i = 0; !done && done.error().code == ENOENT && i < 2000; ++i, std::this_thread::sleep_for(pause))
+        done = run_to_success(wish, step, "");
+    return done;
 }
 
 Result<> wake(const Snapshot &snapshot, const std::string &run_directory, const ForkNews &news) {
@@ -118,7 +109,7 @@ Result<ForkNews> fork_news(const Machine &m, const Manifest &manifest, const std
     ForkNews news{
         .entropy = take(entropy_bytes), .machine_id = uuid_of(take(id_bytes), false), .boot_id = uuid_of(take(id_bytes), true)};
     if (mounts::exec::is_host_name(name)) news.host_name = name;
-    news.cards.emplace_back(default_address, "52:54:00:" + hex_of(take(address_bytes), ":"));
+    news.cards.emplace_back(default_address, address_of(take(address_bytes)));
     for (const int vlan : all_vlans(m)) {
         const auto address = [&](int node) { return std::format("52:54:00:12:{:02x}:{:02x}", vlan, node); };
         news.cards.emplace_back(address(manifest.node_number), address(m.node_number));

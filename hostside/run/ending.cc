@@ -135,8 +135,7 @@ std::string check_of(const std::string &image, bool is_raw) {
 
 Ending of_emergency(const Circumstances &m) {
     const ConsoleWords words = console_words(m.console);
-    return {std::string(emergency_words),
-            words.failed_unit.empty() ? "the console names no unit that failed" : failed_units(words),
+    return {std::string(emergency_words), words.failed_unit.empty() ? "the console names no failed unit" : failed_units(words),
             emergency_remedy(words, m)};
 }
 

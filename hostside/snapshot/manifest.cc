@@ -70,6 +70,13 @@ std::string devices(Machine m, HostFacts host) {
     return argv ? quote_words(*argv) : base::message(argv.error());
 }
 
+// The guest's Nix knows these, and its store may be an image that has no others.
+std::string joined(const std::vector<std::string> &paths) {
+    std::string text;
+    for (const auto &path : paths) text += (text.empty() ? "" : " ") + path;
+    return text.empty() ? "the system alone" : text;
+}
+
 // The part of a long text where it begins to differ from the other.
 std::string around(const std::string &text, const std::string &other) {
     constexpr size_t before = 40, enough = 160;
@@ -133,6 +140,7 @@ std::vector<std::pair<std::string, std::string>> traits_of(const Machine &m, con
         {"the system", m.toplevel},
         {"the kernel", file_trait(host.kernel)},
         {"the store", host.store_image.empty() ? m.store : file_trait(host.store_image)},
+        {"what is registered (pathsInNixDB)", joined(m.paths_in_nix_db)},
         {"the kernel's command line", host.command_line},
         {"the initrd", file_trait(host.initrd)},
         {"the devices", devices(m, host)},

@@ -5,21 +5,14 @@
 #include <format>
 #include <ranges>
 
+#include "mounts/base/hex.h"
+
 namespace mounts::exec {
 
 namespace {
 
-constexpr std::string_view digits = "0123456789abcdef";
+constexpr std::string_view digits = base::hex_digits;
 constexpr size_t least_entropy = 16, most_entropy = 256, most_cards = 64, address_length = 17, id_length = 32, uuid_length = 36;
-
-std::string hex(std::string_view bytes) {
-    std::string text;
-    for (const char c : bytes) {
-        const auto byte = static_cast<unsigned char>(c);
-        text += {digits[byte >> 4], digits[byte & 15]};
-    }
-    return text;
-}
 
 std::optional<std::string> unhex(std::string_view text) {
     if (text.size() % 2 != 0 || text.size() > 2 * most_entropy || text.find_first_not_of(digits) != std::string_view::npos)
@@ -64,7 +57,7 @@ bool is_host_name(std::string_view name) {
 }
 
 std::string fork_news_text(const ForkNews &news) {
-    std::string text = std::format("time={} entropy={} machine-id={} boot-id={}", news.time_ns, hex(news.entropy),
+    std::string text = std::format("time={} entropy={} machine-id={} boot-id={}", news.time_ns, base::hex(news.entropy),
                                    news.machine_id, news.boot_id);
     if (!news.host_name.empty()) text += " host-name=" + news.host_name;
     for (const auto &[before, after] : news.cards) text += std::format(" card={}/{}", before, after);

@@ -68,6 +68,27 @@ echo kept >/kept; exit 5)sh");
     CHECK(second.status == 0);
     CHECK_THAT(second.output, ContainsSubstring("kept") && !ContainsSubstring("making the boot disk"));
     CHECK(disk_time(loader.boot_disk()) == made);
+
+    // What is printed does the same: it makes the disk again, because its size is another now, and starts the TPM that it has.
+    // Nobody answers at the status port, which the rest of the fixture's stage 2 would wait for.
+    std::ofstream(loader.place.shared() + "/cmd")
+        << "set -e; cat /kept; ls -d /sys/class/tpm/tpm0; blockdev --getsize64 /dev/vdb; sync; busybox poweroff -f\n";
+    const auto printed = loader.runvm("run", {"--print", "--use-boot-loader", "--boot-disk-size", "200", "--tpm",
+                                              "--tpm-state-directory", loader.place.directory() + "/tpm"});
+    INFO(printed.output);
+    REQUIRE(printed.status == 0);
+    CHECK(disk_time(loader.boot_disk()) == made);
+    const std::string directory = loader.place.directory();
+    const auto third =
+        base::run({.argv = {"/usr/bin/env", "XDG_RUNTIME_DIR=" + directory + "/run", "XDG_STATE_HOME=" + directory + "/state",
+                            "timeout", "400", "sh", "-ec", "exec </dev/null\n" + printed.output},
+                   .capture_output = true});
+    REQUIRE(third);
+    INFO(third->output);
+    CHECK(third->status == 0);
+    CHECK_THAT(third->output, ContainsSubstring("making the boot disk " + loader.boot_disk()) && ContainsSubstring("kept") &&
+                                  ContainsSubstring("/sys/class/tpm/tpm0") && ContainsSubstring(std::to_string(200 << 20)));
+    CHECK(disk_time(loader.boot_disk()) != made);
 }
 
 // What the guest says of its firmware: the loader that started it, the firmware's entries, what was measured, and a variable that
@@ -165,6 +186,16 @@ TEST_CASE("a boot disk that is too small, not ours, or of a system without a boo
     CHECK_FALSE(fs::exists(loader.boot_disk()));
     for (const auto &left : fs::directory_iterator(loader.place.directory()))
         CHECK_FALSE(left.path().filename().string().starts_with("boot.qcow2"));
+
+    // As in nixpkgs, such a disk has its partition, and the firmware finds nothing there.
+    const auto bare =
+        loader.runvm("run", {"--use-boot-loader", "--use-efi-boot", "--efi-own-variables", loader.place.directory() + "/vars.fd",
+                             "--install-boot-loader=false", "--timeout", "400"});
+    INFO(bare.output);
+    CHECK(bare.status == 123);
+    CHECK_THAT(bare.output, ContainsSubstring("making the boot disk " + loader.boot_disk()) &&
+                                ContainsSubstring("the firmware found nothing to boot"));
+    for (const char *end : {"", ".efi-vars", ".runvm"}) fs::remove(loader.boot_disk() + end);
 
     std::ofstream(loader.boot_disk()) << "a user's own";
     const auto own = loader.runvm("boot-disk", {});

@@ -173,6 +173,17 @@ TEST_CASE("Nix of several versions builds in a machine that is booted for it, si
     CHECK(older.status == 0);
 }
 
+TEST_CASE("a builder whose guest hangs while it boots is ended after its limit, and Nix is told") {
+    Host host;
+    host.builder({"--boot-limit", "20", "--qemu-option=-S"});  // its processor never starts
+    const Ran one = host.build("trixie", {"-A", "one", "--argstr", "name", "one"});
+    INFO(one.said << host.log());
+    CHECK(one.status != 0);
+    CHECK_THAT(one.said,
+               ContainsSubstring("boot builder 'web': the machine did not reach its target within 20 s (--boot-limit)"));
+    CHECK(within(60, [&] { return !host.runs(); }));
+}
+
 TEST_CASE("a builder that nobody uses is powered off and boots again; one that is killed or hangs is no failed build") {
     Host host;
     host.builder({"--idle", "3"});

@@ -75,7 +75,7 @@ TEST_CASE("a command in a machine has streams of its own, an environment, a dire
     const Ran unit = shell(place, "$runvm exec web --after sshd.service -- id");
     CHECK(unit.status == 124);
     CHECK_THAT(unit.errors, ContainsSubstring("wait for 'sshd.service': the guest's system has no systemd") &&
-                                ContainsSubstring("--after another unit, or --after ''"));
+                                ContainsSubstring("pass another unit to --after, or --after ''"));
     CHECK_THAT(shell(place, "$runvm exec web --cwd /nowhere -- id").errors, ContainsSubstring("change directory to '/nowhere'"));
     // A signal to runvm goes to the command.
     const Ran signalled =
@@ -278,7 +278,7 @@ TEST_CASE("a machine with systemd is waited for up to its target, and shut down 
     INFO(never.errors);
     CHECK(never.status == 124);
     CHECK_THAT(never.errors, ContainsSubstring("wait for 'nothing.target'") && ContainsSubstring("the system is ") &&
-                                 ContainsSubstring("--after another unit"));
+                                 ContainsSubstring("pass another unit to --after"));
 }
 
 }  // namespace

@@ -43,9 +43,9 @@ void must_be_root() {
 TEST_CASE("a QEMU that root starts with --run-as is that user, without a capability and behind a filter") {
     must_be_root();
     // Of /etc/passwd, and able to read none of the files below by itself.
-    const passwd *someone = ::getpwnam("daemon");
-    REQUIRE(someone != nullptr);
-    const unsigned number = someone->pw_uid;
+    const passwd *daemon = ::getpwnam("daemon");
+    REQUIRE(daemon != nullptr);
+    const unsigned uid = daemon->pw_uid;
     Place place(R"sh(echo of the guest >/tmp/xchg/x; cat /tmp/xchg/x >/tmp/shared/new
 cat /sys/firmware/qemu_fw_cfg/by_name/opt/io.systemd.credentials/token/raw >>/tmp/shared/new
 cat /etc/ssl/certs/ca-certificates.crt >>/tmp/shared/new
@@ -56,7 +56,7 @@ echo >/nix/written; sync; sleep 1000)sh");
     std::ofstream(place.directory() + "/ours.crt") << "a certificate\n";
     for (const char *file : {"/token", "/ours.crt"}) fs::permissions(place.directory() + file, fs::perms::owner_read);
     fs::permissions(place.directory(), fs::perms::owner_all);  // existing files are opened before the change of user
-    REQUIRE(::chown(place.shared().c_str(), number, number) == 0);
+    REQUIRE(::chown(place.shared().c_str(), uid, uid) == 0);
     place.before = {"/usr/bin/env", "NIX_SSL_CERT_FILE=" + place.directory() + "/ours.crt"};
     const pid_t run =
         place.launch({"run", "--name", "other", "--run-as", "daemon", "--credentials", "token=" + place.directory() + "/token",
@@ -64,17 +64,17 @@ echo >/nix/written; sync; sleep 1000)sh");
     CHECK(place.wait_for("up") == "of the guest\nhush\na certificate\n1\n");
     const pid_t qemu = Place::qemu_of(run);
     REQUIRE(qemu != 0);
-    const std::string all = std::format("{0} {0} {0} {0}", number), none = "0000000000000000";
+    const std::string all = std::format("{0} {0} {0} {0}", uid), none = "0000000000000000";
     CHECK(status_line(qemu, "Uid") == all);
     CHECK(status_line(qemu, "Gid") == all);
-    CHECK(status_line(qemu, "Groups") == std::to_string(someone->pw_gid));
+    CHECK(status_line(qemu, "Groups") == std::to_string(daemon->pw_gid));
     for (const auto *set : {"CapInh", "CapPrm", "CapEff", "CapAmb"}) CHECK(status_line(qemu, set) == none);
     CHECK(status_line(qemu, "NoNewPrivs") == "1");
     CHECK(status_line(qemu, "Seccomp") == "2");
     // That user owns the guest's files; root still owns the disk.
     struct stat made{}, disk{};
     REQUIRE(::stat((place.shared() + "/up").c_str(), &made) == 0);
-    CHECK(made.st_uid == number);
+    CHECK(made.st_uid == uid);
     REQUIRE(::stat(place.disk().c_str(), &disk) == 0);
     CHECK(disk.st_uid == 0);
     CHECK((disk.st_mode & 07777) == 0600);

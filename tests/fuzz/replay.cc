@@ -1,11 +1,13 @@
 // Stands in for libFuzzer in the ordinary build: an input of the corpus as it is, each once, then changed ones until the time is
-// over. Finds less than libFuzzer, because it doesn't see what an input reaches, but needs no other compiler's runtime.
+// over. Random bytes alone reach little, so a corpus is needed. Finds less than libFuzzer, because it doesn't see what an input
+// reaches, but needs no other compiler's runtime.
 //
 // usage: replay SECONDS FOUND FILE... — FOUND keeps the input that is being tried, and so that of a crash or a hang.
 #include <unistd.h>
 
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
@@ -35,7 +37,7 @@ Bytes changed(Bytes input, const Bytes &other, std::mt19937 &random) {
     for (unsigned changes = 1 + random() % 6; changes > 0; --changes) {
         const auto begin = place(input.size());
         const auto end = begin + static_cast<std::ptrdiff_t>(random() % (input.size() - static_cast<size_t>(begin) + 1));
-        switch (random() % 4) {
+        switch (random() % 5) {
         case 0:
             if (!input.empty()) input[random() % input.size()] = static_cast<unsigned char>(random());
             break;
@@ -43,6 +45,12 @@ Bytes changed(Bytes input, const Bytes &other, std::mt19937 &random) {
         case 2: {
             const Bytes part(input.begin() + begin, input.begin() + end);
             input.insert(input.begin() + begin, part.begin(), part.end());
+            break;
+        }
+        case 3: {
+            Bytes some(1 + random() % 16);
+            for (unsigned char &byte : some) byte = static_cast<unsigned char>(random());
+            input.insert(input.begin() + begin, some.begin(), some.end());
             break;
         }
         default: input.insert(input.begin() + begin, other.begin(), other.begin() + place(other.size())); break;
@@ -56,7 +64,10 @@ Bytes changed(Bytes input, const Bytes &other, std::mt19937 &random) {
 }  // namespace
 
 int main(int argc, char **argv) {
-    if (argc < 3) return 2;
+    if (argc < 4) {
+        std::println(stderr, "usage: {} SECONDS FOUND FILE...: no corpus", argv[0]);
+        return 2;
+    }
     std::vector<Bytes> corpus;
     for (int i = 3; i < argc; ++i) {
         std::ifstream file(argv[i], std::ios::binary);

@@ -186,3 +186,26 @@ TEST_CASE("a listing that was begun before its files changed brings back nothing
         CHECK(m.unmount() == 0);
     }
 }
+
+TEST_CASE("a walk is listed bare although files were replaced while their directory was listed") {
+    in_each_mode([](Mounted &m) {
+        const auto path = [](const fs::path &root, int i) { return root / std::format("many/{}-{:060}", i, i); };
+        constexpr int count = 600;
+        fs::create_directory(m.lower() / "many");
+        for (int i = 0; i < count; ++i) std::ofstream(path(m.lower(), i)).close();
+        m.mount("debug");
+        DIR *entries = ::opendir((m.root() / "many").c_str());
+        REQUIRE(entries != nullptr);
+        REQUIRE(::readdir(entries) != nullptr);
+        for (int i = 0; i < count; ++i) {
+            fs::remove(path(m.root(), i));
+            std::ofstream(path(m.root(), i)) << "new";
+        }
+        while (::readdir(entries) != nullptr) continue;
+        ::closedir(entries);
+        const Tree tree = listed(m, false);
+        const long before = requests(m, "LOOKUP");
+        CHECK(looked_up(tree) == tree);
+        CHECK(requests(m, "LOOKUP") - before > directories * files / 2);
+    });
+}

@@ -212,7 +212,7 @@ TEST_CASE("runvm report --compare --cpu is a gate, and refuses a report that has
         REQUIRE(exit);
         return std::pair{exit->status, exit->output};
     };
-    CHECK(of_phase("p") == std::pair{0, std::string("           A            B   difference  nanoseconds of the processor\n"
+    CHECK(of_phase("p") == std::pair{0, std::string("           A            B   difference  nanoseconds of processor time\n"
                                                     "        1000         1000           +0  p: t\n"
                                                     "        1000         1000           +0  all of these phases\n")});
     CHECK(of_phase("q").first == 1);

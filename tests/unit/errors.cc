@@ -180,7 +180,7 @@ TEST_CASE("check --kvm says kvm where a guest comes up, once for a boot of the h
     };
     scene.before = with_dev("true");
     CHECK(checked("kernel", 1) ==
-          "runvm: no KVM: /dev/kvm is not there: load kvm_intel or kvm_amd, enable virtualisation in the firmware, or pass the "
+          "runvm: no KVM: /dev/kvm does not exist: load kvm_intel or kvm_amd, enable virtualisation in the firmware, or pass the "
           "device into the container\n");
     scene.before = with_dev("mknod -m 666 /dev/kvm c 1 3");
     CHECK(checked("none", 124) == "runvm: read 'S/none': No such file or directory\n");
@@ -197,7 +197,7 @@ TEST_CASE("check --kvm says kvm where a guest comes up, once for a boot of the h
     std::ofstream(scene.at("other")) << "\x7f" << "ELF other";
     constexpr auto failed =
         "runvm: no KVM: /dev/kvm opens, but QEMU ended: KVM: entry failed, hardware error 0x0; is another hypervisor using it, "
-        "or "
+        "or is "
         "nested virtualisation off?\n";
     CHECK(checked("other", 1) == failed);
     CHECK(checked("other", 1) == failed);

@@ -208,7 +208,7 @@ TEST_CASE("a tree whose hash is not the one that the guest says, and one that en
     wrong[0] = wrong[0] == '0' ? '1' : '0';
     const std::string place = scratch.path("to/out");
     fs::create_directory(scratch.path("to"));
-    for (const auto &[sent, result] : {std::pair{nar + wrong, "and left the guest with " + wrong.substr(0, 52)},
+    for (const auto &[sent, result] : {std::pair{nar + wrong, "but was " + wrong.substr(0, 52) + " in the guest"},
                                        {nar.substr(0, nar.size() - 16), std::string("the guest's archive ends too early")},
                                        {nar + right, std::string("whole")}}) {
         Machine machine;

@@ -47,14 +47,15 @@ TEST_CASE("EFI firmware is found by QEMU's descriptions: for the machine, with o
     CHECK(host.found("q35", true) == host.at("code.ms") + " " + host.at("vars.ms"));
     CHECK(host.found("q35", false) == host.at("code") + " " + host.at("vars"));
     CHECK(host.found("pc", false) == host.at("code") + " " + host.at("vars"));
-    CHECK_THAT(host.found("pc", true), ContainsSubstring("none with Secure Boot and enrolled keys for pc") &&
-                                           ContainsSubstring("install OVMF") && ContainsSubstring(host.at("vendor")));
+    CHECK_THAT(host.found("pc", true),
+               ContainsSubstring("no firmware with Secure Boot and enrolled keys for pc is described in") &&
+                   ContainsSubstring("install OVMF") && ContainsSubstring(host.at("vendor")));
     // A file with an earlier name, and a user's file that replaces the vendor's; an empty one removes it.
     host.write("user/50-own.json", host.description("code.ms", "vars", "pc-*", ""));
     CHECK(host.found("pc", false) == host.at("code.ms") + " " + host.at("vars"));
     host.write("user/50-own.json", "");
     host.write("user/60-plain.json", "");
-    CHECK_THAT(host.found("pc", false), ContainsSubstring("find EFI firmware: none for pc"));
+    CHECK_THAT(host.found("pc", false), ContainsSubstring("find EFI firmware: no firmware for pc is described in"));
 }
 
 TEST_CASE("a description of firmware that is odd, hostile or of files that are gone is passed over") {

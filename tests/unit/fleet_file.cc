@@ -121,8 +121,9 @@ TEST_CASE("a machine that is restored is what its snapshot was made from, withou
     };
     CHECK(refused(R"({"from": "saved", "system": "/nix/store/x"})")
               .ends_with("'/nodes/a/system': a restored machine has the system of its snapshot (from)"));
-    CHECK(refused(R"({"from": "absent"})") ==
-          std::format("open snapshot '{}': No such file or directory; runvm snapshot makes one", file.scratch.path("absent")));
+    CHECK(
+        refused(R"({"from": "absent"})") ==
+        std::format("open snapshot '{}': No such file or directory; make one with runvm snapshot", file.scratch.path("absent")));
     const auto for_nix = hostside::only_of_the_store(fleet->nodes[2]);
     REQUIRE_FALSE(for_nix);
     CHECK(base::message(for_nix.error()).contains("it is restored from a snapshot, whose memory is its owner's alone"));

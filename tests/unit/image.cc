@@ -145,5 +145,5 @@ TEST_CASE("an image that lies over itself is refused") {
     REQUIRE(base::replace_file(path, bytes));
     const auto good = hostside::check_qcow2(path, {path}, "name another");
     REQUIRE_FALSE(good);
-    CHECK(base::message(good.error()).contains("more than 64 images"));
+    CHECK(base::message(good.error()).contains("more than 64 backing files"));
 }

@@ -5,6 +5,7 @@
 #include <catch_amalgamated.hpp>
 
 #include <algorithm>
+#include <filesystem>
 #include <format>
 #include <fstream>
 
@@ -52,6 +53,53 @@ TEST_CASE("a module counts where it may be one, and is told where it comes too l
     as_module("CONFIG_TMPFS");
     REQUIRE(lacks(config).size() == 1);
     CHECK(lacks(config)[0].without.ends_with("; as a module, it loads too late"));
+}
+
+TEST_CASE("Debian's kernel for clouds lacks 9p alone, and runvm check says that no machine boots with it") {
+    // What linux-config-6.12 (6.12.117) says of these options in config.amd64_none_cloud-amd64, in its order.
+    constexpr auto cloud = R"(CONFIG_BLK_DEV_INITRD=y
+CONFIG_RD_GZIP=y
+CONFIG_MODULES=y
+CONFIG_BINFMT_ELF=y
+CONFIG_BINFMT_SCRIPT=y
+CONFIG_NET=y
+CONFIG_UNIX=y
+CONFIG_INET=y
+CONFIG_VIRTIO_VSOCKETS=m
+# CONFIG_NET_9P is not set
+CONFIG_PCI=y
+CONFIG_DEVTMPFS=y
+CONFIG_BLK_DEV=y
+CONFIG_VIRTIO_BLK=m
+CONFIG_PVPANIC=y
+CONFIG_SCSI_VIRTIO=m
+CONFIG_NETDEVICES=y
+CONFIG_NET_CORE=y
+CONFIG_VIRTIO_NET=m
+CONFIG_SERIAL_8250=y
+CONFIG_SERIAL_8250_CONSOLE=y
+CONFIG_VIRTIO_CONSOLE=y
+CONFIG_HW_RANDOM_VIRTIO=m
+CONFIG_VIRTIO_PCI=y
+CONFIG_VIRTIO_BALLOON=m
+CONFIG_EXT4_FS=y
+CONFIG_FUSE_FS=y
+CONFIG_OVERLAY_FS=m
+CONFIG_PROC_FS=y
+CONFIG_SYSFS=y
+CONFIG_TMPFS=y
+CONFIG_NETWORK_FILESYSTEMS=y
+)";
+    CHECK(names(cloud) == std::vector<std::string>{"CONFIG_NET_9P", "CONFIG_NET_9P_VIRTIO", "CONFIG_9P_FS"});
+    const support::ScratchDirectory scratch;
+    std::ofstream(scratch.path("config")) << cloud;
+    const auto runvm = std::filesystem::read_symlink("/proc/self/exe").parent_path().parent_path() / "runvm";
+    const auto exit = base::run({.argv = {runvm, "check", scratch.path("config")}, .capture_output = true});
+    REQUIRE(exit);
+    CHECK(exit->status == 1);
+    for (const char *said : {"missing CONFIG_NET_9P: ", "missing CONFIG_NET_9P_VIRTIO: ", "missing CONFIG_9P_FS: ",
+                             "config: no machine boots with this kernel\n"})
+        CHECK_THAT(exit->output, Catch::Matchers::ContainsSubstring(said));
 }
 
 TEST_CASE("a configuration is read plain, compressed, from within a kernel, and from beside one") {

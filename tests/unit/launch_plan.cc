@@ -72,7 +72,7 @@ TEST_CASE("an image grows to the diskSize that is said, is never made smaller, a
     };
     const auto larger = plan(R"({"diskImage":"/d","diskSize":2048,"kernel":"/k","init":"/x"})", root);
     CHECK(grown(larger) == 2048);
-    CHECK(std::ranges::contains(larger.notes, "/d grows from 512 to 2048 MiB, and its file system with it"));
+    CHECK(std::ranges::contains(larger.notes, "/d grows from 512 to 2048 MiB, and its file system grows too"));
     CHECK(larger.host.command_line.contains(" rootflags=x-nixos.autoresize"));
     const auto smaller = plan(R"({"diskImage":"/d","diskSize":200,"kernel":"/k","init":"/x"})", root);
     CHECK(grown(smaller) == 0);

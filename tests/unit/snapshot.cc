@@ -46,11 +46,11 @@ HostFacts host_facts() {
             .kernel = "/kernel",
             .initrd = "/initrd",
             .command_line = "quiet",
+            .memory_file = "/s/memory",
             .root_image = "/s/root.qcow2",
             .xchg = "/run/a/xchg",
             .shared = "/run/a/xchg",
             .runtime = "/run",
-            .memory_file = "/s/memory",
             .run_directory = "/run/a"};
 }
 
@@ -149,6 +149,12 @@ TEST_CASE("each trait that a saved machine must keep is refused by its name when
     other.store_image = "/cache/x.erofs";
     CHECK_THAT(told(m, other), ContainsSubstring("the store must be the same"));
     const std::string base_text = R"("diskImage":"/s/root.qcow2","accelerator":"tcg")";
+    const auto since = told(machine_of_json(R"({"memorySize":512,"diskImage":"/s/root.qcow2","accelerator":"tcg",
+                                                "pathsInNixDB":["/nix/store/new"]})"),
+                            host);
+    CHECK_THAT(since,
+               ContainsSubstring("what is registered (pathsInNixDB) must be the same: the snapshot has 'the system alone', "
+                                 "but this machine has '/nix/store/new'; make a new one with runvm snapshot"));
     for (const auto &[json, what] : {std::pair{R"("memorySize":1024)", "memory"},
                                      {R"("memorySize":512,"cpu":"qemu64")", "the processor's model"},
                                      {R"("memorySize":512,"cores":2)", "processors"},

@@ -49,8 +49,9 @@ int full_entry(Union &fs, Node &directory, const ListingEntry &listed, const std
     const int error = fs.lookup(directory, name, node, status, first_layer);
     if (error != 0) return error;
     entry = entry_of(*node, status);
-    if (listed.number != 0 && (listed.number != status.st_ino || DTTOIF(listed.type) != (status.st_mode & S_IFMT)))
-        fs.readdirplus.stop();
+    // A file in the upper may have replaced the one that was listed.
+    const bool same = listed.number == status.st_ino && DTTOIF(listed.type) == (status.st_mode & S_IFMT);
+    if (listed.number != 0 && !same && !node->upper) fs.readdirplus.stop();
     return 0;
 }
 
