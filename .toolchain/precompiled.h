@@ -9,7 +9,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <print>
 #include <ranges>
 #include <set>
 #include <span>

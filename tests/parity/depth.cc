@@ -50,7 +50,7 @@ void remove_down(const fs::path &from, int levels) {
 
 TEST_CASE("a file is changed that lies deep in a lower, and a new worker finds it") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
-    const int levels = GENERATE(170, 2000);
+    const int levels = GENERATE(170, 10000);
     const std::string options = GENERATE("", "max_files=64", "max_files=64,userxattr");
     CAPTURE(levels, options);
     Mounted stack("store");
@@ -79,7 +79,7 @@ TEST_CASE("a file is changed that lies deep in a lower, and a new worker finds i
 
 TEST_CASE("a file is made and changed deep in an upper of which few directories stay open") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
-    constexpr int levels = 500;
+    constexpr int levels = 10000;
     Mounted stack("store");
     go_down(stack.upper(), levels, true);
     stack.mount("max_files=64");
@@ -101,7 +101,7 @@ TEST_CASE("a file is made and changed deep in an upper of which few directories 
 
 TEST_CASE("union diff tells what changed deep in the layers, with few descriptors") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
-    constexpr int levels = 1500;
+    constexpr int levels = 10000;
     Mounted stack("store");
     make_file(go_down(stack.lower(), levels, true).get(), "gone");
     stack.mount();
