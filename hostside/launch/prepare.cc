@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <format>
 #include <utility>
 
 #include "hostside/base/exists.h"

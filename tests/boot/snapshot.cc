@@ -179,6 +179,39 @@ TEST_CASE("a machine that was saved before stage 2 has its 9p store, and each fo
     CHECK(hashes(place) == before);
 }
 
+TEST_CASE(
+    "a machine with systemd is saved when its target is reached, and a fork's systemd goes on in the fork's time and name") {
+    const OwnCache cache;
+    const Place place;
+    const std::string toplevel = base::read_file(fixture() + "/systemd/toplevel").value_or("");
+    // The fixture's own service would power the machine off.
+    const auto made = place.runvm({"snapshot", "--accel", "tcg", "--store", fixture() + "/root/nix/store", "--toplevel",
+                                   toplevel.substr(0, toplevel.find('\n')), "--memory", "512", "--timeout", "500", "--append",
+                                   "systemd.mask=fixture.service", "-o", saved_in(place), "--after", "multi-user.target"});
+    INFO(made.output);
+    REQUIRE(made.status == 0);
+    const auto started = place.runvm({"start", "--accel", "tcg", "--from", saved_in(place), "--name", "fork"});
+    INFO(started.output);
+    REQUIRE(started.status == 0);
+    const auto said = [&](std::vector<std::string> command) {
+        command.insert(command.begin(), {"exec", "--patience", "60", "fork", "--"});
+        return place.runvm(command).output;
+    };
+    CHECK(said({"systemctl", "is-system-running"}) == "running\n");
+    CHECK(said({"systemctl", "list-units", "--failed", "--plain", "--no-legend"}).empty());
+    CHECK(said({"bash", "-c", "echo $(</proc/sys/kernel/hostname)"}) == "fork\n");
+    constexpr int generous_s = 300;
+    CHECK(std::abs(::time(nullptr) - static_cast<time_t>(std::stoll(said({"bash", "-c", "printf '%(%s)T' -1"})))) < generous_s);
+    for (const char *unit : {"systemd-journald", "systemd-udevd"}) {
+        CHECK(said({"systemctl", "is-active", unit}) == "active\n");
+        CHECK(said({"systemctl", "show", "--value", "-p", "NRestarts", unit}) == "0\n");  // no watchdog bit
+    }
+    // The manager still starts units, and the journal still takes what they say, under the fork's name.
+    CHECK(said({"systemctl", "restart", "systemd-journald"}).empty());
+    CHECK_THAT(said({"journalctl", "-n", "20", "--no-pager"}), ContainsSubstring(" fork systemd[1]: "));
+    CHECK(place.runvm({"stop", "--now", "fork"}).status == 0);
+}
+
 TEST_CASE("a snapshot that comes to nothing leaves nothing: killed, of a machine that ends, or that can't be saved") {
     const OwnCache cache;
     const Place place;

@@ -110,6 +110,7 @@ true)sh",
 }
 
 TEST_CASE("an ordinary user's guest sees its closure alone, and its owners are the host's") {
+    const OwnCache cache;
     Place place("ls /nix/.ro-store | sort | tr '\\n' ' '; stat -c 'owned by %u' /nix/.ro-store/*-busybox");
     place.before = {"unshare", "--user", "--map-user=1000", "--map-group=1000"};
     const auto exit = place.runvm({"run", "--timeout", "200"});
@@ -122,6 +123,7 @@ TEST_CASE("an ordinary user's guest sees its closure alone, and its owners are t
 }
 
 TEST_CASE("where namespaces are denied the guest sees all of the store, and a note says why; a demand is refused") {
+    const OwnCache cache;
     Place place("ls -d /nix/store/" + name_of_system("systemd"));
     place.before = {"unshare",
                     "-Ur",

@@ -6,7 +6,6 @@
 
 #include "hostside/base/exit_code.h"
 
-using hostside::QemuEnd;
 using hostside::QemuEvent;
 using hostside::RunEvent;
 using hostside::verdict_of;

@@ -69,7 +69,7 @@ TEST_CASE(
 
 TEST_CASE("a loop device is known to be empty by the holes of its file, its own part of it alone, with what its cache holds") {
     const support::ScratchDirectory scratch;
-    constexpr uintmax_t mib = uintmax_t{1} << 20;
+    constexpr std::streamoff mib = std::streamoff{1} << 20;
     const std::string file = sparse(scratch, 2 * mib * mib);
     put_at(file, mib - 1, "x");
     const std::string device = said_by({"losetup", "--find", "--show", "--offset", std::to_string(mib), file});
@@ -77,9 +77,9 @@ TEST_CASE("a loop device is known to be empty by the holes of its file, its own 
     CHECK(hostside::is_empty_raw(device));
     // Under its new name, and not what is at the old one.
     fs::rename(file, scratch.path("moved"));
-    put_at(sparse(scratch, 2 * mib * mib), static_cast<std::streamoff>(2 * mib), "x");
+    put_at(sparse(scratch, 2 * mib * mib), 2 * mib, "x");
     CHECK(hostside::is_empty_raw(device));
-    put_at(device, static_cast<std::streamoff>(mib * mib), "x");
+    put_at(device, mib * mib, "x");
     CHECK_FALSE(hostside::is_empty_raw(device));
     CHECK(base::run({.argv = {"losetup", "--detach", device}})->status == 0);
 }
