@@ -48,7 +48,7 @@ Result<> get(const std::string &path) {
     if (!file) return std::unexpected(file.error());
     struct stat st{};
     if (::fstat(file->get(), &st) < 0) return base::fail(errno, "stat", path);
-    if (S_ISDIR(st.st_mode)) return base::fail(EISDIR, "read", path, "one file at a time; a directory goes through tar");
+    if (S_ISDIR(st.st_mode)) return base::fail(EISDIR, "read", path, "only one file at a time; copy a directory with tar");
     return copy(file->get(), STDOUT_FILENO, path);
 }
 
