@@ -12,6 +12,7 @@
 #include "mounts/base/at.h"
 #include "mounts/base/process.h"
 #include "tests/boot/machine.h"
+#include "tests/boot/own_cache.h"
 #include "tests/boot/place.h"
 
 namespace {
@@ -201,6 +202,7 @@ exit 9)sh"));
 }
 
 TEST_CASE("the guest has no disk, a window and the store as an image where the options of virtualisation.* say so") {
+    const boot_test::OwnCache cache;
     Machine machine;
     const json description = described(outcome("most-used-apart"), machine);
     boot_test::Setup setup = setup_of(description, machine, std::string(say_seen) + R"sh(
