@@ -10,8 +10,8 @@ namespace base {
 // byte or character becomes '?'. Pure.
 std::string printable(std::string_view text);
 
-// For a log: keeps newlines and tabs, and drops colors, cursor movements and titles (ECMA-48 control sequences) so that the rest stays
-// readable. Treats everything else as above.
+// For a log: keeps newlines and tabs, and drops colors, cursor movements and titles (ECMA-48 control sequences) so that the rest
+// stays readable. Treats everything else as above.
 std::string printable_lines(std::string_view text);
 
 }  // namespace base

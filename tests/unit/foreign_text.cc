@@ -78,7 +78,8 @@ TEST_CASE("a log's lines stay lines when it is made printable") {
     CHECK(hostside::printable_lines("\x1b[").empty());
     CHECK(hostside::printable_lines("\x1b[\nnext\x9b") == "\nnext?");
     // Sequences of two characters: systemd goes up a line with one before it writes over its own.
-    CHECK(hostside::printable_lines("\x1bM\r\x1b[Ka\x1b" "7b\x1b\xc3\xbc") == "ab?\xc3\xbc");
+    CHECK(hostside::printable_lines("\x1bM\r\x1b[Ka\x1b"
+                                    "7b\x1b\xc3\xbc") == "ab?\xc3\xbc");
     // Strings end with BEL or ST, or with their line.
     CHECK(hostside::printable_lines("\x1b]0;title\x07y\x1b]3008;x=1\x1b\\z\x1bP+q\nnext") == "yz\nnext");
 }
