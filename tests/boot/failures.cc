@@ -165,8 +165,8 @@ TEST_CASE("a panic is told last, with its reason and what to do, whatever the ke
                 {"the guest's kernel panicked", "could not unpack the initrd ", "name another with --initrd, or drop"});
     check_words(machine.boot({.script = "echo c >/proc/sysrq-trigger; sleep 100", .disk = false}), 121,
                 {"the guest's kernel panicked", "why: sysrq triggered crash", "exit status 121"});
-    check_words(machine.boot({.arguments = {"--memory", "72"}, .disk = false}), 121,
-                {"the machine has 72 MiB of memory", "give it more with --memory"});
+    check_words(machine.boot({.arguments = {"--memory", "75"}, .disk = false}), 121,
+                {"the machine has 75 MiB of memory", "give it more with --memory"});
 }
 
 // An ext4 in the single partition of an MBR.
