@@ -49,7 +49,7 @@ Result<> can_be_saved(const Machine &m) {
          "before-stage-2"},
         {m.share_kind == "virtiofs" ||
              std::ranges::any_of(m.shared_directories, [](const SharedDirectory &s) { return s.proto == "virtiofs"; }),
-         "shareKind virtiofs", "virtiofsd would write into the memory that the forks have in common; --share-kind 9p"},
+         "shareKind virtiofs", "virtiofsd would write into the memory that the forks share; pass --share-kind 9p"},
         {ready && m.store_kind == "9p" && !m.store.empty(), "storeKind 9p",
          "a ready machine has it mounted, and QEMU cannot save a machine with a mounted 9p directory; pass --store-kind erofs, "
          "or --snapshot before-stage-2"},

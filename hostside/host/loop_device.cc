@@ -43,13 +43,13 @@ std::optional<LoopFile> file_behind(const std::string &device) {
     if (!fd || ::fstat(fd.get(), &st) < 0 || !S_ISBLK(st.st_mode)) return std::nullopt;
     const std::string path = path_of_file(st);
     struct loop_info64 info{};
-    // What the device's cache holds is not in the file yet.
+    // Data in the device's cache is not in the file yet.
     if (path.empty() || ::fsync(fd.get()) < 0 || ::ioctl(fd.get(), LOOP_GET_STATUS64, &info) < 0) return std::nullopt;
     LoopFile behind{.file = open_same(path, info), .from = static_cast<off_t>(info.lo_offset)};
     const off_t size = ::lseek(fd.get(), 0, SEEK_END);
     if (!behind.file || size <= 0 || ::fstat(behind.file.get(), &st) < 0) return std::nullopt;
     behind.until = behind.from + size;
-    // The file was cut since, and the device's end can't be read.
+    // The file was truncated since, so the device's end can't be read.
     if (behind.until > st.st_size) return std::nullopt;
     return behind;
 }

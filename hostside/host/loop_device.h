@@ -1,4 +1,4 @@
-// The file behind a loop device (loop(4)), which knows its holes where the device does not.
+// The file behind a loop device (loop(4)). The file system knows the file's holes; the device does not report them.
 #pragma once
 
 #include <sys/types.h>
@@ -15,7 +15,8 @@ struct LoopFile {
     off_t from = 0, until = 0;  // the part that is the device
 };
 
-// Whatever was written to the device is in the file then. Nothing for another block device, a partition, or a file that is gone.
+// Flushes the device first, so that the file has everything that was written to it. Empty for another block device, for a
+// partition, and if the file is gone or was replaced.
 std::optional<LoopFile> file_behind(const std::string &device);
 
 }  // namespace hostside

@@ -1,12 +1,10 @@
 #include "hostside/host/qcow2_overlay.h"
 
-#include <cstdint>
-
 namespace hostside {
 
 namespace {
 
-// All numbers are big-endian (QEMU, docs/interop/qcow2.rst).
+// All numbers are big-endian (QEMU, docs/interop/qcow2.rst). `bytes` is at most 8.
 void append_number(std::string &to, uint64_t value, int bytes) {
     for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8) to += static_cast<char>(value >> shift & 0xff);
 }
@@ -43,9 +41,9 @@ std::string qcow2_overlay(const std::string &backing, const std::string &backing
     append_number(image, entries, 4);
     append_number(image, first_level * cluster_bytes, 8);
     append_number(image, counts_table * cluster_bytes, 8);
-    append_number(image, 1, 4);   // cluster of that table
-    append_number(image, 0, 12);  // no snapshots
-    append_number(image, 0, 24);  // no features
+    append_number(image, 1, 4);  // cluster of that table
+    image.append(12, '\0');      // no snapshots
+    image.append(24, '\0');      // no features
     append_number(image, counts_order, 4);
     append_number(image, header_bytes, 4);
     image += extensions + backing;

@@ -14,7 +14,7 @@ namespace hostside {
 base::Result<uint64_t> check_raw(const std::string &path, bool writes);
 
 // True if all of it reads as zeros and checking that needs little reading, because a file system knows a file's holes. False if
-// that is not certain, and for block devices other than loop devices, because Linux tells nobody their holes.
+// that is not certain, and for block devices other than loop devices, because Linux does not report their holes.
 bool is_empty_raw(const std::string &path);
 
 bool is_block_device(const std::string &path);

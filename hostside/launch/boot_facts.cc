@@ -66,10 +66,10 @@ Result<BootFile> with_lower_initrd(const std::string &kernel, const Machine &m, 
     std::string path = cache_path(std::format("bzimage-{}-{}", short_hash(file_identity(kernel)), limit));
     if (exists(path)) return BootFile{.path = path, .bytes = "", .cached = true};
     if (!may_make)
-        return fail(
-            0, "print", kernel,
-            "for a TPM or large tables runvm changes a copy of it, and none is in the cache yet; run the machine once, or "
-            "print with --use-efi-boot");
+        return fail(0, "print", kernel,
+                    "with a TPM or large tables, runvm boots a modified copy of this kernel, which is not in the cache yet; run "
+                    "the machine "
+                    "once, or print with --use-efi-boot");
     auto image = base::read_file(kernel);
     if (!image) return std::unexpected(image.error());
     auto lower = initrd_below(std::move(*image), kernel, limit);

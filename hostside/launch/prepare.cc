@@ -82,10 +82,10 @@ base::Result<LaunchPlan> plan_with(const StorePlan &store, const Machine &m, con
 
 // Why this run can have no directories over virtiofs.
 std::string share_hindrance(const Machine &m, const PrepareOptions &options) {
-    if (options.pasted) return "virtiofsd is started and watched by runvm itself, and not by the printed command";
+    if (options.pasted) return "runvm itself starts and watches virtiofsd, and the printed command does not";
     if (!options.memory_file.empty() || options.restored)
-        return "virtiofsd would write into the memory that a snapshot's forks have in common";
-    if (!m.run_as.empty()) return "virtiofsd stays root, and serves the guest, which runAs is to prevent";
+        return "virtiofsd would write into the memory that a snapshot's forks share";
+    if (!m.run_as.empty()) return "virtiofsd would serve the guest as root, which runAs must prevent";
     return "";
 }
 
@@ -125,16 +125,17 @@ base::Result<Prepared> prepare(const Machine &described, const PrepareOptions &o
     auto decision = decide(*store, described, options);
     if (!decision) return std::unexpected(decision.error());
     const Machine &m = decision->machine;
-    base::Result<LaunchPlan> plan = std::move(decision->plan);
     // Comes before permanent effects such as disks, so that a store that can't be provided leaves at most cache entries.
     auto provided = provide_store(*store, m, options.run_directory, options.progress);
     if (!provided) return std::unexpected(provided.error());
-    auto held = apply(*plan);
+    auto held = apply(decision->plan);
     if (!held && held.error().code == ESTALE) {
-        plan = plan_with(*store, m, options);
-        held = plan.and_then(apply);
+        decision = decide(*store, described, options);
+        if (!decision) return std::unexpected(decision.error());
+        held = apply(decision->plan);
     }
     if (!held) return std::unexpected(held.error());
+    LaunchPlan *const plan = &decision->plan;
     plan->host.store_directory = provided->directory;
     plan->notes.insert(plan->notes.end(), provided->notes.begin(), provided->notes.end());
     CompanionProcess tpm;

@@ -36,15 +36,14 @@ bool only_root_reaches(const std::string &directory) {
     return ::stat(directory.c_str(), &st) == 0 && st.st_uid == 0 && (st.st_mode & of_others) == 0;
 }
 
-// virtiofsd, unlike 9p, has no place for a guest's owners but the files' own.
+// Unlike 9p, virtiofsd can store a guest's owners only as the owners of the files.
 std::string hindrance_of(const Candidate &share) {
     const bool ours = share.private_to_us || only_root_reaches(share.source);
     if (share.model.starts_with("mapped"))
-        return std::format("securityModel {} is 9p's, which keeps the guest's owners beside the files", share.model);
+        return std::format("securityModel {} needs 9p, which stores the guest's owners beside the files", share.model);
     if (::geteuid() == 0 && !share.read_only && !ours && share.model.empty())
-        return "under root, the guest's owners, devices and setuid bits would be real on this host; share it readOnly, make it "
-               "root's alone "
-               "(mode 700), or permit that in sharedDirectories with securityModel none";
+        return "under root, the guest's owners, devices and set-user-ID bits would be real on this host; share it with readOnly, "
+               "give it to root with mode 700, or allow this with securityModel none in sharedDirectories";
     if (share.source.empty()) return "";
     auto enough = check_share_descriptors(share.source);
     return enough ? "" : base::message(enough.error());
@@ -81,7 +80,7 @@ Result<std::vector<std::string>> decide_shares(Machine &m, const std::string &hi
     }
     std::string general = hindrance;
     if (wanted && general.empty()) general = host_hindrance();
-    // One reason for all is said once.
+    // If all have the same reason, the user reads it once.
     if (wanted && !demanded && !general.empty()) {
         notes.push_back("directories are shared over 9p: " + general);
         m.share_kind = "9p";

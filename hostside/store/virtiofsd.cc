@@ -62,7 +62,7 @@ Result<std::vector<std::string>> argv_for(const std::string &directory, int list
     return argv;
 }
 
-// Owners are ours outside of the daemon's user namespace, so all of the guest's are.
+// In the daemon's user namespace only our own user exists, so every guest owner becomes that user.
 std::string squashed(unsigned id) { return std::format("squash-guest:0:{}:{}", id, UINT32_MAX); }
 
 Result<CompanionProcess> start_with(Result<std::vector<std::string>> argv, int listening) {
@@ -102,7 +102,7 @@ Result<> check_share_descriptors(const std::string &directory) {
     const rlim_t limit = descriptor_limit();
     if (limit == RLIM_INFINITY || of_its_own + count_inodes(directory, limit) < limit) return {};
     return fail(0, "count files", directory,
-                std::format("there are more than virtiofsd may have descriptors ({}), and without them its listings are short; "
+                std::format("it has more files than virtiofsd may have descriptors ({}), so its listings would be incomplete; "
                             "raise the hard limit (ulimit -Hn), or share it over 9p",
                             limit));
 }
@@ -135,7 +135,7 @@ Result<CompanionProcess> share_over_virtiofs(const std::string &directory, const
     if (!listening) return std::unexpected(listening.error());
     auto argv = common_argv(directory, listening->get());
     if (!argv) return std::unexpected(argv.error());
-    // The host's changes are seen when a file is opened, and its attributes after a second.
+    // The guest sees the host's changes when it opens a file, and changed attributes within a second.
     argv->insert(argv->end(), {"--sandbox=namespace", "--cache=auto", "--xattr"});
     if (read_only) argv->emplace_back("--readonly");
     if (::geteuid() != 0)
@@ -157,7 +157,7 @@ Result<> check_sandbox() {
     const int code = base::exit_code(status);
     return code == 0 ? Result<>{}
                      : fail(code, sandboxing, "namespaces",
-                            "this host lets us have none (a container, or a setting of its administrator)");
+                            "this host does not allow them (in a container, or by its administrator's settings)");
 }
 
 }  // namespace hostside

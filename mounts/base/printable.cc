@@ -15,7 +15,7 @@ bool harmless(uint32_t c) {
     return c != 0x200e && c != 0x200f && (c < 0x2028 || c > 0x202e) && (c < 0x2066 || c > 0x2069);
 }
 
-// The length of a control sequence, which `text` begins with (ECMA-48, 5.3 to 5.6). 0: it is none.
+// The length of the control sequence that `text` begins with (ECMA-48, 5.3 to 5.6). 0: it begins with none.
 size_t control_sequence(std::string_view text) {
     const char kind = text.size() > 1 ? text[1] : '\0';
     if (kind < '0' || kind > '~') return 0;

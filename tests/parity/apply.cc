@@ -133,14 +133,20 @@ class Overlay {
     bool mounted_ = false;
 };
 
+// Fills the lower, and copies it to a plain directory.
+fs::path copied_lower(const Mounted &stack) {
+    parity::populate(stack.lower());
+    fs::path plain = stack.base() / "plain";
+    copy_tree(stack.lower(), plain);
+    return plain;
+}
+
 }  // namespace
 
 TEST_CASE("union apply makes a copy of the lower what our union shows, and can be done again") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
     Mounted stack("store");
-    parity::populate(stack.lower());
-    const fs::path plain = stack.base() / "plain";
-    copy_tree(stack.lower(), plain);
+    const fs::path plain = copied_lower(stack);
     stack.mount();
     change(stack.root());
     const std::string changed = all_of(stack.root());
@@ -159,9 +165,7 @@ TEST_CASE("union apply makes a copy of the lower what our union shows, and can b
 TEST_CASE("union apply follows the directories that our union moved") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
     Mounted stack("store");
-    parity::populate(stack.lower());
-    const fs::path plain = stack.base() / "plain";
-    copy_tree(stack.lower(), plain);
+    const fs::path plain = copied_lower(stack);
     stack.mount();
     move_directories(stack.root());
     change(stack.root());
@@ -181,9 +185,7 @@ TEST_CASE("union apply follows the directories that our union moved") {
 TEST_CASE("union apply makes a copy of the lower what the kernel's overlayfs shows") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
     const Mounted stack("store");
-    parity::populate(stack.lower());
-    const fs::path plain = stack.base() / "plain";
-    copy_tree(stack.lower(), plain);
+    const fs::path plain = copied_lower(stack);
     std::string changed;
     {
         const Overlay overlay(stack);

@@ -21,85 +21,18 @@
 #include "hostside/boot/kernel_config.h"
 #include "mounts/base/at.h"
 #include "mounts/base/process.h"
+#include "tests/support/launcher_scene.h"
 
 namespace {
 
 namespace fs = std::filesystem;
 
-void script(const fs::path &path, const std::string &body) {
-    std::ofstream(path) << "#!/bin/sh\n" << body << '\n';
-    fs::permissions(path, fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec | fs::perms::others_read |
-                              fs::perms::others_exec);
-}
-
-const std::string version_10 =
-    "[ \"$1\" = --version ] && { echo 'QEMU emulator version 10.0.0'; exit; }\n"
-    "[ \"$*\" = '-sandbox on -machine help' ] && exit\n"
-    "[ \"$1\" = -help ] && exit\n";
-
-// A directory with everything that a machine needs; each test removes one thing.
-class Scene {
-    std::string directory_ = (fs::temp_directory_path() / "errors-XXXXXX").string();
-
-  public:
-    Scene() {
-        REQUIRE(::mkdtemp(directory_.data()) != nullptr);
-        fs::permissions(directory_, fs::perms::all);  // another user must be able to reach its content
-        for (const char *name : {"bin", "empty", "run", "cache", "store"}) fs::create_directory(directory_ / fs::path(name));
-        fs::permissions(at("run"), fs::perms::owner_all);
-        script(at("bin/qemu-system-x86_64"), version_10 + "exit 0");
-        // Writes the start of an image like qemu-img, and fails.
-        script(at("bin/qemu-img"),
-               "for last; do :; done\nfor file; do case $file in */*) { printf 'QFI\\373'; head -c 65536 /dev/zero; } >\"$file\" "
-               "|| exit 1; exit;; esac; done");
-        environment = {"PATH=" + at("bin") + ":/usr/bin:/bin", "XDG_RUNTIME_DIR=" + at("run"), "XDG_CACHE_HOME=" + at("cache")};
-        std::ofstream(at("kernel")) << "\x7f" << "ELF";
-        std::ofstream(at("initrd")) << "initrd";
-    }
-    ~Scene() {
-        std::error_code error;
-        fs::remove_all(directory_, error);
-    }
-    Scene(const Scene &) = delete;
-    Scene &operator=(const Scene &) = delete;
-
-    [[nodiscard]] std::string at(const std::string &name) const { return directory_ + "/" + name; }
-
-    std::vector<std::string> environment = {};
-    std::vector<std::string> before = {};  // a program that starts the launcher
-
-    [[nodiscard]] std::vector<std::string> command(const std::vector<std::string> &arguments, bool whole = true) const {
-        std::vector<std::string> argv = before;
-        argv.push_back((fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "runvm").string());
-        if (whole || arguments.empty() || arguments[0] != "check") argv.emplace_back("run");
-        if (whole)
-            argv.insert(argv.end(), {"--accel", "tcg", "--store", at("store"), "--kernel", at("kernel"), "--initrd", at("initrd"),
-                                     "--disk-image", ""});
-        argv.insert(argv.end(), arguments.begin(), arguments.end());
-        return argv;
-    }
-
-    // The launcher's output, with S in place of this scene's directory.
-    std::string said(const std::vector<std::string> &arguments, int status = 124, bool whole = true) const {
-        const auto exit = base::run({.argv = command(arguments, whole), .environment = environment, .capture_output = true});
-        if (!exit) return base::message(exit.error());
-        CHECK(exit->status == status);
-        std::string text = exit->output;
-        for (size_t i = text.find(directory_); i != std::string::npos; i = text.find(directory_))
-            text.replace(i, directory_.size(), "S");
-        return text;
-    }
-};
-
-// Runs the launcher with a private /dev that has only the requested device.
-std::vector<std::string> with_dev(const std::string &make_kvm, const std::string &user = "0") {
-    return {"/usr/bin/unshare", "--mount", "/bin/sh", "-ec",
-            "mount -t tmpfs -o mode=755 dev /dev; mknod -m 666 /dev/null c 1 3; mknod -m 666 /dev/zero c 1 5; " + make_kvm +
-                "; exec setpriv --reuid=" + user + " --regid=" + user + " --clear-groups \"$0\" \"$@\""};
-}
+using support::Scene;
+using support::script;
+using support::version_10;
 
 void needs_root() {
-    if (::geteuid() != 0) SKIP("needs root, for a /dev of its own");
+    if (::geteuid() != 0) SKIP("needs root, to mount a file system");
 }
 
 }  // namespace
@@ -124,83 +57,6 @@ TEST_CASE("QEMU that is not there, is none, or is too old, and where to get one"
     fs::rename(scene.at("bin/qemu-system-x86_64"), scene.at("qemu"));
     CHECK(scene.said({"--qemu", scene.at("qemu"), "--disk-image", scene.at("disk.qcow2")}) ==
           "runvm: find 'qemu-img': it is neither beside S/qemu nor in PATH; install it (Debian: qemu-utils, NixOS: qemu)\n");
-}
-
-TEST_CASE("why KVM is not used, and what to do about it") {
-    needs_root();
-    Scene scene;
-    scene.before = with_dev("true");
-    CHECK(scene.said({"--accel", "auto"}, 0) ==
-          "runvm: using emulation (TCG), which is much slower than KVM: /dev/kvm does not exist: load kvm_intel or kvm_amd, "
-          "enable virtualisation in the firmware, or pass the device into the container\n");
-    CHECK(scene.said({"--accel", "kvm"}) ==
-          "runvm: use KVM: /dev/kvm does not exist: load kvm_intel or kvm_amd, enable virtualisation in the firmware, or pass "
-          "the device into the container; --accel tcg uses emulation\n");
-    scene.before = with_dev("mknod -m 660 /dev/kvm c 1 3; chgrp 5 /dev/kvm", "65534");
-    scene.environment[1] = "XDG_RUNTIME_DIR=" + scene.at("run-of-nobody");
-    scene.environment[2] = "XDG_CACHE_HOME=" + scene.at("run-of-nobody");
-    fs::create_directory(scene.at("run-of-nobody"));
-    REQUIRE(::chown(scene.at("run-of-nobody").c_str(), 65534, 65534) == 0);
-    CHECK(scene.said({"--accel", "auto"}, 0) ==
-          "runvm: using emulation (TCG), which is much slower than KVM: /dev/kvm has mode 0660 and is reserved for the group "
-          "tty: join that group (usermod -aG tty USER) and log in again\n");
-    // A group is named only if it can open the device and a user may join it.
-    for (const auto &[made, whose] : {std::pair{"mknod -m 600 /dev/kvm c 1 3; chgrp 5 /dev/kvm", "0600, so only its owner"},
-                                      {"mknod -m 640 /dev/kvm c 1 3; chgrp 5 /dev/kvm", "0640, so only its owner"},
-                                      {"mknod -m 660 /dev/kvm c 1 3", "0660, so only root"}}) {
-        scene.before = with_dev(made, "65534");
-        CHECK(scene.said({"--accel", "auto"}, 0) ==
-              std::format("runvm: using emulation (TCG), which is much slower than KVM: /dev/kvm has mode {} can open it: run "
-                          "`chgrp kvm /dev/kvm && chmod 0660 /dev/kvm` as root to open it to the group kvm; a udev rule makes "
-                          "that permanent (KERNEL==\"kvm\", GROUP=\"kvm\", MODE=\"0660\")\n",
-                          whose));
-    }
-}
-
-TEST_CASE("KVM that opens but runs no guest is not used, and QEMU's word on it is told") {
-    needs_root();
-    Scene scene;
-    scene.before = with_dev("mknod -m 666 /dev/kvm c 1 3");
-    script(
-        scene.at("bin/qemu-system-x86_64"),
-        version_10 +
-            "case \"$*\" in *'-accel kvm'*) echo 'qemu: ioctl(KVM_CREATE_VM) failed: 16 Device or resource busy'; exit 1;; esac");
-    CHECK(
-        scene.said({"--accel", "auto"}, 0) ==
-        "runvm: testing KVM with a guest (once, for up to 10 s)\n"
-        "runvm: using emulation (TCG), which is much slower than KVM: /dev/kvm opens, but QEMU ended: qemu: ioctl(KVM_CREATE_VM) "
-        "failed: 16 Device or resource busy; is another hypervisor using it, or is nested virtualisation off?\n");
-}
-
-TEST_CASE("check --kvm says kvm where a guest comes up, once for a boot of the host, and elsewhere why not") {
-    needs_root();
-    Scene scene;
-    const auto checked = [&](const std::string &kernel, int status) {
-        return scene.said({"check", "--kvm", scene.at(kernel)}, status, false);
-    };
-    scene.before = with_dev("true");
-    CHECK(checked("kernel", 1) ==
-          "runvm: no KVM: /dev/kvm does not exist: load kvm_intel or kvm_amd, enable virtualisation in the firmware, or pass the "
-          "device into the container\n");
-    scene.before = with_dev("mknod -m 666 /dev/kvm c 1 3");
-    CHECK(checked("none", 124) == "runvm: read 'S/none': No such file or directory\n");
-    // The words of a Debian kernel (6.12) without a root; a guest that runs does not end by itself.
-    script(
-        scene.at("bin/qemu-system-x86_64"),
-        version_10 + "case \"$*\" in *'-accel kvm'*'-kernel " + scene.at("kernel") + "'*) echo run >>" + scene.at("runs") +
-            "; echo '[    1.2] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)'; exec sleep 60;; "
-            "*'-accel kvm'*) echo 'KVM: entry failed, hardware error 0x0'; exit 1;; esac");
-    CHECK(checked("kernel", 0) == "kvm\n");
-    CHECK(checked("kernel", 0) == "kvm\n");
-    CHECK(base::read_file(scene.at("runs")).value_or("") == "run\n");
-    // Another kernel has a verdict of its own, which is remembered too.
-    std::ofstream(scene.at("other")) << "\x7f" << "ELF other";
-    constexpr auto failed =
-        "runvm: no KVM: /dev/kvm opens, but QEMU ended: KVM: entry failed, hardware error 0x0; is another hypervisor using it, "
-        "or is "
-        "nested virtualisation off?\n";
-    CHECK(checked("other", 1) == failed);
-    CHECK(checked("other", 1) == failed);
 }
 
 TEST_CASE("a port that is taken, and by whom") {
@@ -301,8 +157,8 @@ TEST_CASE("firmware, TPM and certificates that are not there, and what to do") {
     };
     fs::permissions(scene.at("kernel"), fs::perms::owner_all);
     CHECK(with({}) ==
-          "runvm: print 'S/kernel': for a TPM or large tables runvm changes a copy of it, and none is in the cache yet; run the "
-          "machine once, or print with --use-efi-boot\n");
+          "runvm: print 'S/kernel': with a TPM or large tables, runvm boots a modified copy of this kernel, which is not in the "
+          "cache yet; run the machine once, or print with --use-efi-boot\n");
     CHECK(with({"--use-efi-boot", "--efi-firmware", scene.at("kernel"), "--efi-variables", scene.at("kernel"),
                 "--tpm-provisioning", "true"}) ==
           "runvm: print: runvm itself provisions a TPM, as its first client; print without --tpm-provisioning\n");

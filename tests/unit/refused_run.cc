@@ -292,7 +292,7 @@ TEST_CASE("a directory that can't go over virtiofs goes over 9p with a reason if
     const auto printed = run({"--print", "--share-kind", "auto"});
     CHECK(printed.status == 0);
     CHECK(!printed.output.contains("vhost-user-fs"));
-    CHECK(run({"--print", "--share-kind", "virtiofs"}).output.contains("watched by runvm itself"));
+    CHECK(run({"--print", "--share-kind", "virtiofs"}).output.contains("runvm itself starts and watches virtiofsd"));
     const auto without = run({"--share-kind", "virtiofs"});
     CHECK(without.status == 124);
     CHECK(without.output.contains(
@@ -304,11 +304,11 @@ TEST_CASE("a directory that can't go over virtiofs goes over 9p with a reason if
     host.before = {"sh", "-c", "ulimit -n 1500 && exec \"$@\"", "sh"};
     const auto few = run({"--share-kind", "auto", "--shared-directories", share});
     CHECK(few.output.contains("m is shared over 9p: count files '" + many +
-                              "': there are more than virtiofsd may have descriptors (1500)"));
+                              "': it has more files than virtiofsd may have descriptors (1500)"));
     CHECK(run({"--share-kind", "virtiofs", "--shared-directories", share}).status == 124);
     const std::string mapped =
         R"({"tag":"m","source":")" + many + R"(","target":"/mnt/m","proto":"virtiofs","securityModel":"mapped-xattr"})";
-    CHECK(run({"--shared-directories", mapped}).output.contains("securityModel mapped-xattr is 9p's"));
+    CHECK(run({"--shared-directories", mapped}).output.contains("securityModel mapped-xattr needs 9p"));
     if (::geteuid() == 0) {
         const std::string open = R"({"tag":"m","source":"/tmp","target":"/mnt/m","proto":"virtiofs"})";
         CHECK(run({"--shared-directories", open}).output.contains("would be real on this host"));

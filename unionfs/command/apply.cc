@@ -37,7 +37,7 @@ constexpr const char *prepared = "new";  // in the stage
 
 // Unlike what diff.cc may do, an apply must not take an unreadable mark for none.
 Result<bool> marked(int dir, const std::string &name, int (Marks::*is)(int, const char *, bool &) const) {
-    for (const Marks &marks : kinds) {
+    for (const Marks &marks : mark_kinds) {
         bool yes = false;
         if (const int error = (marks.*is)(dir, name.c_str(), yes); error != 0) return fail(error, "read marks", name);
         if (yes) return true;
@@ -46,7 +46,7 @@ Result<bool> marked(int dir, const std::string &name, int (Marks::*is)(int, cons
 }
 
 Result<bool> is_whiteout(int dir, const std::string &name, const struct stat &status) {
-    for (const Marks &marks : kinds) {
+    for (const Marks &marks : mark_kinds) {
         bool yes = false;
         if (const int error = marks.is_whiteout(dir, name.c_str(), status, yes); error != 0)
             return fail(error, "read marks", name);
@@ -58,7 +58,7 @@ Result<bool> is_whiteout(int dir, const std::string &name, const struct stat &st
 // A mark, or what belongs to this host's security policy and not to the tree.
 bool stays_behind(const std::string &attribute) {
     return attribute == "security.selinux" ||
-           std::ranges::any_of(kinds, [&](const Marks &marks) { return attribute.starts_with(marks.prefix); });
+           std::ranges::any_of(mark_kinds, [&](const Marks &marks) { return attribute.starts_with(marks.prefix); });
 }
 
 Result<> give_extended(int from, const char *name, int to, const std::string &path) {
@@ -263,7 +263,7 @@ class Apply {
         if (!from || ::fstat(from.get(), &opened) < 0) return fail(errno, "open", path);
         if (opened.st_dev != status.st_dev || opened.st_ino != status.st_ino)
             return fail(ESTALE, "open", path, "it was replaced");
-        for (const Marks &marks : kinds)
+        for (const Marks &marks : mark_kinds)
             if (const int error = marks.check_has_data(from.get()); error != 0)
                 return fail(error, "read", path, "overlayfs left its data in the lower (metacopy)");
         auto to = base::open_at(stage_.fd(), prepared, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);

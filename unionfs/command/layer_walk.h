@@ -52,17 +52,17 @@ class Places {
 };
 
 // An upper may have marks of either kind (trusted or user), so read both.
-inline const std::array<Marks, 2> kinds{{{"trusted.overlay."}, {"user.overlay."}}};
+inline const std::array<Marks, 2> mark_kinds{{{"trusted.overlay."}, {"user.overlay."}}};
 
 inline std::string redirect_of(int dir, const char *name) {
     std::string value;
-    for (const Marks &marks : kinds)
+    for (const Marks &marks : mark_kinds)
         if (marks.value(dir, name, "redirect", value) == 0 && !value.empty()) return value;
     return {};
 }
 
 inline bool is_opaque(int dir, const char *name) {
-    return std::ranges::any_of(kinds, [&](const Marks &marks) {
+    return std::ranges::any_of(mark_kinds, [&](const Marks &marks) {
         bool is = false;
         return marks.is_opaque(dir, name, is) == 0 && is;
     });
@@ -71,7 +71,7 @@ inline bool is_opaque(int dir, const char *name) {
 inline std::string joined(const std::string &path, const std::string &name) { return path.empty() ? name : path + "/" + name; }
 
 inline bool hides(int dir, const char *name, const struct stat &status) {
-    return std::ranges::any_of(kinds, [&](const Marks &marks) {
+    return std::ranges::any_of(mark_kinds, [&](const Marks &marks) {
         bool is = false;
         return marks.is_whiteout(dir, name, status, is) == 0 && is;
     });
