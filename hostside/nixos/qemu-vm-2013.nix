@@ -13,7 +13,7 @@ let
   programs = cfg.runvm.package;
   system = config.system.build.toplevel;
 
-  # Forced, because the configuration is otherwise that of a real machine.
+  # Forced, because the configuration may be that of a real machine.
   force = mkOverride 50;
 
   description = {
@@ -62,40 +62,40 @@ in
 {
   options = {
     virtualisation.memorySize = mkOption { default = 384; description = "Memory of the machine, in MiB."; };
-    virtualisation.diskSize = mkOption { default = 512; description = "Size of a root disk that is created, in MiB."; };
+    virtualisation.diskSize = mkOption { default = 512; description = "Size of a new root disk, in MiB."; };
     virtualisation.diskImage = mkOption {
       default = "./${name}.qcow2";
-      description = "The root disk's image, made when it is not there.";
+      description = "The root disk's image. It is created if it does not exist.";
     };
     virtualisation.emptyDiskImages = mkOption {
       default = [ ];
       type = types.listOf types.int;
-      description = "Sizes in MiB of more disks, new and empty in every run.";
+      description = "Sizes in MiB of further disks, which are new and empty in every run.";
     };
-    virtualisation.graphics = mkOption { default = true; description = "A window; otherwise the serial port on the terminal."; };
+    virtualisation.graphics = mkOption { default = true; description = "Whether QEMU opens a window. If not, it uses the terminal."; };
     virtualisation.pathsInNixDB = mkOption {
       default = [ ];
-      description = "Store paths whose closure Nix in the guest knows. All others of the host are there, too, but count as garbage.";
+      description = "Store paths whose closures the guest's Nix database has. The host's other paths are visible, but count as garbage.";
     };
     virtualisation.vlans = mkOption {
       default = [ 1 ];
       example = [ 1 2 ];
-      description = "Numbers of the virtual networks that the machine is on; on number N its address is 192.168.N.M for machine M.";
+      description = "Numbers of the machine's virtual networks. On network N, machine M has the address 192.168.N.M.";
     };
-    virtualisation.writableStore = mkOption { default = false; description = "A union over the store, so that the guest can add to it."; };
+    virtualisation.writableStore = mkOption { default = false; description = "Whether the guest can add to the store, through a union."; };
     virtualisation.writableStoreUseTmpfs = mkOption {
       default = true;
-      description = "What the guest adds to the store lives in memory, not on its root disk.";
+      description = "Whether additions to the store are in memory instead of on the root disk.";
     };
-    networking.primaryIPAddress = mkOption { default = ""; internal = true; description = "The address that /etc/hosts has."; };
-    virtualisation.qemu.options = mkOption { default = [ ]; example = [ "-vga std" ]; description = "More arguments for QEMU."; };
+    networking.primaryIPAddress = mkOption { default = ""; internal = true; description = "The address in /etc/hosts."; };
+    virtualisation.qemu.options = mkOption { default = [ ]; example = [ "-vga std" ]; description = "Further arguments for QEMU."; };
     virtualisation.useBootLoader = mkOption {
       default = false;
-      description = "Boot by GRUB from a disk of its own, instead of kernel and initrd directly.";
+      description = "Whether GRUB boots the machine from a boot disk, instead of QEMU starting the kernel directly.";
     };
     virtualisation.runvm.package = mkOption {
       default = pkgs.runvm;
-      description = "The package with runvm and the static stage1 that the initrd gets.";
+      description = "The package with runvm, and with the static stage1 for the initrd.";
     };
   };
 

@@ -14,8 +14,9 @@ namespace {
 namespace fs = std::filesystem;
 using namespace boot_test;
 
-// $1 a scratch directory, $2 the fixture, $3 the directory of runvm, $4 the mode: root or daemon. Runs in a private mount
-// namespace with a copy of the fixture's store at /nix. The test asserts every line of its output.
+// $1 a scratch directory, $2 the fixture, $3 the directory of runvm, $4 the mode: root or daemon. Runs in a mount
+// namespace with a copy of the fixture's store at /nix, and in a PID namespace, because Nix's collector keeps what any process
+// that it sees has open, and other tests' machines have the fixture's. The test asserts every line of its output.
 constexpr const char *collect_while_it_runs = R"sh(
 work=$1 fixture=$2 build=$3 how=$4
 mkdir -p $work/root/nix/store $work/run $work/shared /nix
@@ -62,8 +63,8 @@ nix-store --gc >>$work/gc.log 2>&1
 void collect(const std::string &how) {
     std::string pattern = (fs::temp_directory_path() / "store-gc.XXXXXX").string();
     REQUIRE(::mkdtemp(pattern.data()) != nullptr);
-    const auto exit = base::run({.argv = {"unshare", "--mount", "bash", "-c", collect_while_it_runs, "bash", pattern, fixture(),
-                                          build_directory().string(), how},
+    const auto exit = base::run({.argv = {"unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "bash", "-c",
+                                          collect_while_it_runs, "bash", pattern, fixture(), build_directory().string(), how},
                                  .capture_output = true});
     const std::string log = base::read_file(pattern + "/gc.log").value_or("");
     (void)base::run({.argv = {"sh", "-c", "chmod -R u+w \"$0\"; rm -rf \"$0\"", pattern}});
