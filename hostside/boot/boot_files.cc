@@ -33,14 +33,16 @@ bool says_fstab(const Machine &m) {
     return std::ranges::any_of(m.kernel_params, [](const std::string &word) { return word.starts_with("fstab="); });
 }
 
-// With `auto` it is not decided yet, if a boot loader's initrd is made.
-bool may_use_virtiofs(const Machine &m) {
-    const auto may = [](const std::string &kind) { return kind == "virtiofs" || kind == "auto"; };
-    return m.store_kind == "virtiofs" || may(m.share_kind) ||
-           std::ranges::any_of(m.shared_directories, [&](const SharedDirectory &s) { return may(s.proto); });
+bool may_share_over(const Machine &m, std::string_view kind) {
+    const auto may = [&](const std::string &word) { return word == kind || word == "auto"; };
+    return may(m.share_kind) || std::ranges::any_of(m.shared_directories, [&](const SharedDirectory &s) { return may(s.proto); });
 }
 
 }  // namespace
+
+bool may_use_9p(const Machine &m) { return m.store_kind == "9p" || m.store_kind == "auto" || may_share_over(m, "9p"); }
+
+bool may_use_virtiofs(const Machine &m) { return m.store_kind == "virtiofs" || may_share_over(m, "virtiofs"); }
 
 std::string in_store(const std::string &store, std::string path) {
     const std::string prefix = std::string(protocol::store_dir) + "/";
@@ -77,6 +79,7 @@ std::string kernel_release_of(const std::string &kernel) {
 // The modules in the initrd, and those of them that are loaded in any case.
 void choose_modules(Boot &boot, const Machine &m) {
     boot.names = modules_for(m.disk_interface);
+    if (may_use_9p(m)) boot.names.insert(boot.names.end(), {"9p", "9pnet_virtio"});
     if (m.store_kind == "erofs") boot.names.emplace_back("erofs");
     if (may_use_virtiofs(m)) boot.names.emplace_back("virtiofs");
     boot.names.insert(boot.names.end(), m.extra_modules.begin(), m.extra_modules.end());

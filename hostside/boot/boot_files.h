@@ -22,6 +22,11 @@ struct Boot {
 };
 base::Result<Boot> boot_of(const Machine &machine);
 
+// Whether the store or a directory of this machine may go over 9p, or over virtiofs. A shareKind of `auto`, which is not decided
+// yet when a boot loader's initrd is made, may mean both; a storeKind of `auto` never means virtiofs.
+bool may_use_9p(const Machine &machine);
+bool may_use_virtiofs(const Machine &machine);
+
 // A path in the guest's store as the host sees it, with symlinks into the store followed. `/nix/store/…` is in `store`.
 std::string in_store(const std::string &store, std::string path);
 

@@ -62,7 +62,8 @@ std::string prepared(std::string image, const InitrdSpec &spec) {
 // What to do if the kernel lacks a module that the machine needs.
 std::string remedy(std::string_view module) {
     if (module.starts_with("9p"))
-        return "use a kernel that has it (Debian's 'cloud' flavour has no 9p), because the store needs it";
+        return "use a kernel that has it, or share nothing over 9p: --share-kind virtiofs, and --store-kind erofs or virtiofs "
+               "(Debian's 'cloud' flavour has these)";
     if (module == "erofs") return "use a kernel that has it, or share the store over 9p (--store-kind 9p)";
     if (module == "virtiofs") return "use a kernel that has it, or share over 9p (--store-kind 9p, --share-kind 9p)";
     for (const std::string_view disk : {"virtio_blk", "virtio_scsi", "sd_mod", "ata_piix", "ahci"})
@@ -132,7 +133,7 @@ Result<> add_shell(Cpio &cpio, const std::string &busybox) {
 }  // namespace
 
 std::vector<std::string> modules_for(std::string_view disk_interface) {
-    std::vector<std::string> names{"virtio_pci", "virtio_console", "9p", "9pnet_virtio", "ext4", "overlay", "fuse"};
+    std::vector<std::string> names{"virtio_pci", "virtio_console", "ext4", "overlay", "fuse"};
     if (disk_interface == "scsi")
         names.insert(names.end(), {"virtio_scsi", "sd_mod"});
     else if (disk_interface == "ide")

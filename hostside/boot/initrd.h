@@ -21,8 +21,8 @@ struct InitrdSpec {
     bool operator==(const InitrdSpec &) const = default;
 };
 
-// Modules that every machine needs for the status port, shares and file systems, and those for its disks. `disk_interface`:
-// virtio, scsi or ide.
+// Modules that every machine needs for the status port and file systems, and those for its disks. `disk_interface`: virtio, scsi
+// or ide.
 std::vector<std::string> modules_for(std::string_view disk_interface);
 
 // Error: stage1 is missing; no modules for this release; a module is neither there nor built in.

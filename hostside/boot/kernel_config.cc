@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <format>
@@ -28,7 +29,10 @@ struct Need {
     bool fatal = true;
 };
 
-constexpr std::array<Need, 34> needs{{
+constexpr std::string_view no_9p =
+    "nothing can be shared over 9p, the default; use --share-kind virtiofs, and --store-kind erofs or virtiofs";
+
+constexpr std::array<Need, 36> needs{{
     {"BLK_DEV_INITRD", "no initrd: stage 1 never runs", false},
     {"RD_GZIP", "no gzip-compressed initrd", false, false},
     {"BINFMT_ELF", "no program can run", false},
@@ -44,10 +48,12 @@ constexpr std::array<Need, 34> needs{{
     {"BLK_DEV", "no disk", false},
     {"VIRTIO_BLK", "no root disk with qemu.diskInterface virtio"},
     {"EXT4_FS", "no root disk"},
-    {"NETWORK_FILESYSTEMS", "no shares, not even the store", false},
-    {"NET_9P", "no shares, not even the store"},
-    {"NET_9P_VIRTIO", "no shares, not even the store"},
-    {"9P_FS", "no shares, not even the store"},
+    {"NETWORK_FILESYSTEMS", no_9p, false},
+    {"NET_9P", no_9p},
+    {"NET_9P_VIRTIO", no_9p},
+    {"9P_FS", no_9p},
+    {"VIRTIO_FS", "no virtiofs (--share-kind virtiofs, --store-kind virtiofs)", true, false},
+    {"EROFS_FS", "no store image (--store-kind erofs)", true, false},
     {"OVERLAY_FS", "the union is unionfs, which needs FUSE_FS", true, false},
     {"FUSE_FS", "no unionfs, for stage1.union.engine=fuse or kernels without OVERLAY_FS", true, false},
     {"NET", "no network and no share", false},
@@ -138,6 +144,9 @@ std::vector<Lack> lacks(std::string_view config) {
         result.push_back(
             {option, std::string(need.without) + (only_built_in ? "; as a module, it loads too late" : ""), need.fatal});
     }
+    // Virtiofs can replace 9p.
+    if (std::ranges::none_of(result, [](const Lack &lack) { return lack.option == "CONFIG_VIRTIO_FS"; }))
+        for (auto &lack : result) lack.fatal = lack.fatal && !lack.without.starts_with(no_9p);
     return result;
 }
 

@@ -6,10 +6,13 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <format>
+#include <optional>
 #include <thread>
 #include <utility>
 
 #include "hostside/base/exit_code.h"
+#include "hostside/base/printable.h"
 #include "hostside/boot/boot_files.h"
 #include "hostside/cli/arguments.h"
 #include "hostside/cli/own_machine.h"
@@ -54,19 +57,25 @@ Result<> wait_until(const ExecWish &machine, const std::string &after) {
         wish.request.task = "wait-for " + after;
     else
         wish.request.argv = {"sh", "-c", after};
-    constexpr auto pause = std::chrono::milliseconds(300);
+    constexpr auto pause = std::chrono::milliseconds(300), long_wait = std::chrono::milliseconds(10'000);
     constexpr int no_such_program = 127;
+    auto say_after = std::optional(std::chrono::steady_clock::now() + long_wait);
     for (;; std::this_thread::sleep_for(pause)) {
         auto end = run_in_guest(wish);
         if (!end) return std::unexpected(end.error());
         if (end->kind == End::exited && end->code == 0) return {};
         if (end->kind == End::signalled) return base::fail(0, "wait for", after, "interrupted");
         // Before activation, the system may have no shell.
-        if (end->kind == End::failed && end->code == no_such_program && !is_unit(after)) continue;
-        if (end->kind == End::failed) return base::fail(0, "wait for", after, end->text);
+        const bool no_shell = end->kind == End::failed && end->code == no_such_program && !is_unit(after);
+        if (end->kind == End::failed && !no_shell) return base::fail(0, "wait for", after, end->text);
         if (is_unit(after))
             return base::fail(0, "wait for", after,
                               "the unit was not reached, see above; pass another unit to --after, or --after ''");
+        if (!say_after || std::chrono::steady_clock::now() < *say_after) continue;
+        say_after.reset();
+        say(std::format("still waiting for '{}': {}", printable(after),
+                        no_shell ? "the guest has no sh yet; if it never has one, pass a unit to --after, or --after ''"
+                                 : std::format("it exits with {} in the guest", end->code)));
     }
 }
 

@@ -87,11 +87,12 @@ class Hub {
             (void)::poll(polls.data(), polls.size(), -1);
             const size_t known = clients_.size();
             for (size_t i = 0; i < known; ++i) serve(*clients_[i], polls[3 + i].revents);
-            if (polls[2].revents != 0) take_events();
+            // An agent's last frames count, even if its end is known too.
             if ((polls[1].revents & (POLLIN | POLLHUP | POLLERR)) != 0) {
                 if (!receive(port_, from_guest_)) return;
                 while (const auto frame = from_guest_.next()) take_from_guest(*frame);
             }
+            if (polls[2].revents != 0) take_events();
             if (!send(port_, port_out_)) return;
             for (const auto &client : clients_) client->gone = !send(client->socket, client->out) || client->gone;
             std::erase_if(clients_, [&](const auto &client) { return client->gone && (hang_up(*client), true); });
@@ -144,7 +145,9 @@ class Hub {
 
     void take_from_guest(const Frame &frame) {
         if (frame.type == FrameType::hello) {
-            if (frame.payload.size() == mounts::exec::nonce_bytes) welcome(frame.payload);
+            if (frame.payload.size() != mounts::exec::nonce_bytes) return;
+            take_events();  // QEMU sent the end of the agent before this one first
+            welcome(frame.payload);
             return;
         }
         const auto known = std::ranges::find(clients_, frame.session, [](const auto &client) { return client->id; });

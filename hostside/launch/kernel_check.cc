@@ -6,6 +6,7 @@
 #include <format>
 
 #include "hostside/base/cache.h"
+#include "hostside/boot/boot_files.h"
 
 namespace hostside {
 
@@ -32,8 +33,9 @@ Weight weight_of(std::string_view option, const Machine &m, bool no_union) {
     if (option == "BLK_DEV") return fatal_if(has_disks(m));
     if (option == "VIRTIO_BLK") return fatal_if(has_disks(m) && m.disk_interface == "virtio");
     if (option == "SCSI_VIRTIO") return fatal_if(has_disks(m) && m.disk_interface == "scsi");
-    if (is_one_of(option, {"NETWORK_FILESYSTEMS", "NET_9P", "NET_9P_VIRTIO", "9P_FS"}))
-        return m.store_kind == "9p" ? Weight::fatal : Weight::note;
+    if (is_one_of(option, {"NETWORK_FILESYSTEMS", "NET_9P", "NET_9P_VIRTIO", "9P_FS"})) return fatal_if(may_use_9p(m));
+    if (option == "VIRTIO_FS") return fatal_if(may_use_virtiofs(m));
+    if (option == "EROFS_FS") return fatal_if(m.store_kind == "erofs");
     if (is_one_of(option, {"OVERLAY_FS", "FUSE_FS"})) return fatal_if(no_union && m.writable_store);
     if (option == "HW_RANDOM_VIRTIO") return note_if(m.rng);
     if (option == "VIRTIO_BALLOON") return note_if(m.balloon);

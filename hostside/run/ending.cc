@@ -111,9 +111,13 @@ Ending of_timeout(const Heard &heard, const Circumstances &m) {
         ending.remedy = emergency_remedy(words, m);
     } else if (words.last_line.empty()) {
         ending.why = "the console is empty";
+        // A kernel that does not fit stops before it has a console. Debian's 6.12 needs some 75 MiB.
+        constexpr int small_mib = 128;
+        const bool small = m.memory_mib > 0 && m.memory_mib < small_mib;
         ending.remedy =
-            "a guest that boots prints something there: is console=ttyS0 among its parameters, and is its kernel really a "
-            "kernel?";
+            (small ? more_memory(m) + "; with enough, a " : std::string("a ")) +
+            "guest that boots prints something there: is console=ttyS0 among its parameters, and is its kernel really "
+            "a kernel?";
     } else {
         ending.why = "the console's last line: " + words.last_line;
     }

@@ -15,6 +15,7 @@
 #include <sstream>
 
 #include "mounts/base/at.h"
+#include "tests/boot/own_cache.h"
 #include "tests/boot/place.h"
 
 namespace {
@@ -173,6 +174,41 @@ stat -c '%n is of %u' /tmp/shared/d/of-root /tmp/shared/d/e/of-another)sh");
     CHECK(base::read_file(place.shared() + "/d/e/of-another").value_or("") == "other\n");
     CHECK(owner_on_host(place.shared() + "/d/e/of-another") == ::geteuid());
     CHECK(fs::is_empty(place.runtime()));
+}
+
+// A copy of the fixture's modules without those of 9p, as in Debian's kernel for clouds.
+std::string modules_without_9p(const Place &place) {
+    std::string of_system = fs::read_symlink(fixture() + "/root" + fixture_toplevel() + "/kernel-modules");
+    if (of_system.starts_with("/nix/store")) of_system.insert(0, fixture() + "/root");
+    (void)must_run({"sh", "-c", R"sh(set -e
+cp -r "$0" "$1"; chmod -R u+w "$1"; cd "$1"/lib/modules/*
+find . -name '9p*' -delete; sed -i /9p/d modules.dep modules.alias modules.softdep)sh",
+                    of_system, place.directory() + "/modules"});
+    return place.directory() + "/modules";
+}
+
+TEST_CASE("with a kernel that has no 9p, a machine needs it nowhere if its shares come over virtiofs") {
+    const WithVirtiofsd here;
+    const OwnCache cache;
+    const std::string store = GENERATE("erofs", "virtiofs");
+    Place place(R"sh(set -e
+grep -E ' /(nix/store|tmp/xchg|tmp/shared) ' /proc/mounts
+if grep -w 9p /proc/filesystems; then echo "9P IS THERE"; fi
+touch /nix/store/new; echo kept >/tmp/shared/file)sh");
+    fs::permissions(place.shared(), fs::perms::owner_all);
+    const std::vector<std::string> run{"run",     "--timeout", "240", "--disk-image", "", "--modules", modules_without_9p(place),
+                                       "--union", "tmpfs"};
+    std::vector<std::string> words = run;
+    words.insert(words.end(), {"--share-kind", "virtiofs", "--store-kind", store});
+    const auto exit = place.runvm(words);
+    INFO(exit.output);
+    CHECK(exit.status == 0);
+    CHECK_THAT(exit.output, ContainsSubstring("shared /tmp/shared virtiofs") && !ContainsSubstring("9P IS THERE"));
+    CHECK(base::read_file(place.shared() + "/file").value_or("") == "kept\n");
+    const auto refused = place.runvm(run);
+    CHECK(refused.status == 124);
+    CHECK_THAT(refused.output,
+               ContainsSubstring("share nothing over 9p: --share-kind virtiofs, and --store-kind erofs or virtiofs"));
 }
 
 }  // namespace

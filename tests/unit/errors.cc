@@ -184,8 +184,9 @@ TEST_CASE("a kernel that was built without what this machine needs is refused be
     const std::vector<std::string> disk{"--disk-image", scene.at("disk.qcow2")};
     const std::string no_9p = said_with(" CONFIG_NET_9P CONFIG_9P_FS ", {});
     CHECK(no_9p ==
-          "runvm: use kernel 'S/kernel': it was built without CONFIG_NET_9P, CONFIG_9P_FS: no shares, not even the store; name "
-          "another with --kernel (runvm check FILE lists all)\n");
+          "runvm: use kernel 'S/kernel': it was built without CONFIG_NET_9P, CONFIG_9P_FS: nothing can be shared over 9p, "
+          "the default; use --share-kind virtiofs, and --store-kind erofs or virtiofs; name another with --kernel (runvm check "
+          "FILE lists all)\n");
     CHECK(said_with(" CONFIG_VIRTIO_BLK ", disk).contains("built without CONFIG_VIRTIO_BLK: no root disk"));
     // Options that this machine does not need are no reason to refuse. The modules come next, and there are none.
     CHECK(said_with(" CONFIG_VIRTIO_BLK ", {"--disk-image", scene.at("disk.qcow2"), "--disk-interface", "scsi"})
@@ -204,10 +205,12 @@ TEST_CASE("a kernel without 9p") {
     for (const char *name : {"virtio_pci", "virtio_console", "virtio_blk", "ext4", "overlay", "fuse"})
         builtin << "kernel/" << name << ".ko\n";
     builtin.close();
-    CHECK(scene.said({"--initrd", "", "--init", "/x", "--modules", scene.at("modules"), "--stage1", scene.at("kernel")}) ==
-          "runvm: making the initrd\n"
-          "runvm: find module '9p': kernel 6.1-cloud has it neither as a module in S/modules/lib/modules/6.1-cloud nor built in; "
-          "use a kernel that has it (Debian's 'cloud' flavour has no 9p), because the store needs it\n");
+    CHECK(
+        scene.said({"--initrd", "", "--init", "/x", "--modules", scene.at("modules"), "--stage1", scene.at("kernel")}) ==
+        "runvm: making the initrd\n"
+        "runvm: find module '9p': kernel 6.1-cloud has it neither as a module in S/modules/lib/modules/6.1-cloud nor built in; "
+        "use a kernel that has it, or share nothing over 9p: --share-kind virtiofs, and --store-kind erofs or virtiofs (Debian's "
+        "'cloud' flavour has these)\n");
 }
 
 TEST_CASE("files that a machine is made of and that are not there") {

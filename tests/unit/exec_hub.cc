@@ -36,6 +36,9 @@ base::Fd accepted(const base::Fd &listener) {
     return socket;
 }
 
+constexpr std::string_view closed =
+    "{\"event\": \"VSERPORT_CHANGE\", \"data\": {\"open\": false, \"id\": \"org.nixos.runvm.exec\"}}\r\n";
+
 // A run directory with a hub in a separate process; the test plays QEMU and the guest.
 class Machine {
   public:
@@ -108,6 +111,16 @@ class Machine {
         REQUIRE(socket);
         return std::move(*socket);
     }
+    // The hub does nothing while the result lives.
+    [[nodiscard]] auto stopped() const {
+        struct Stopped {
+            pid_t pid;
+            ~Stopped() { (void)::kill(pid, SIGCONT); }
+        };
+        REQUIRE(::kill(hub_, SIGSTOP) == 0);
+        REQUIRE(::waitpid(hub_, nullptr, WUNTRACED) == hub_);
+        return Stopped{hub_};
+    }
     void end_qemu() {
         guest_.reset();
         events_.reset();
@@ -158,6 +171,28 @@ TEST_CASE("a command's end comes through the hub to who asked for it, and to nob
     CHECK(said(first) == "s9");
 }
 
+TEST_CASE("what an agent said before its end counts, and its end is not taken for the next one's") {
+    Machine machine;
+    machine.hello('a');
+    (void)machine.guest_gets(FrameType::welcome);
+    const base::Fd first = machine.exec();
+    const uint32_t one = machine.guest_gets(FrameType::start);
+    std::string bytes;
+    append_frame(bytes, FrameType::exit, one, end_payload({End::exited, 7, ""}));
+    {
+        // A busy host: the hub finds everything at once.
+        const auto stopped = machine.stopped();
+        machine.guest_says(bytes);
+        machine.qemu_says(closed);
+        machine.hello('b');
+    }
+    CHECK(said(first) == "x7");
+    const base::Fd second = machine.exec();
+    (void)machine.guest_gets(FrameType::start);
+    machine.qemu_says(closed);
+    CHECK_THAT(said(second), ContainsSubstring("the agent in the guest ended"));
+}
+
 TEST_CASE("a guest that sends without end is cut off, and what it says is printable") {
     Machine machine;
     machine.hello('a');
@@ -184,7 +219,7 @@ TEST_CASE("an agent that ended, was started anew or never came is told as that")
     machine.hello('a');
     const base::Fd first = machine.exec();
     (void)machine.guest_gets(FrameType::start);
-    machine.qemu_says("{\"event\": \"VSERPORT_CHANGE\", \"data\": {\"open\": false, \"id\": \"org.nixos.runvm.exec\"}}\r\n");
+    machine.qemu_says(closed);
     CHECK_THAT(said(first), ContainsSubstring("the agent in the guest ended"));
     machine.hello('b');
     const base::Fd second = machine.exec();
