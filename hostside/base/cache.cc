@@ -97,12 +97,12 @@ std::optional<std::string> cached(const std::string &path) {
     return text ? std::optional(std::move(*text)) : std::nullopt;
 }
 
-base::Result<> keep(const Remembered &entry) {
+base::Result<> keep(const Remembered &entry, CacheRoom room) {
     const std::string directory = std::filesystem::path(entry.path).parent_path();
     if (auto made = base::make_directories_at(AT_FDCWD, directory); !made) return made;
-    if (use_entry(entry.path, small_things)) return {};
+    if (use_entry(entry.path, room)) return {};
     if (auto wrote = base::replace_file(entry.path, entry.data); !wrote) return wrote;
-    trim(directory, entry.path, small_things.limit_bytes);
+    trim(directory, entry.path, room.limit_bytes);
     return {};
 }
 

@@ -18,6 +18,7 @@ struct CacheRoom {
 };
 inline constexpr CacheRoom small_things{"", uint64_t{512} << 20};
 inline constexpr CacheRoom store_images{"store-images", uint64_t{16} << 30};
+inline constexpr CacheRoom store_starts{"store-starts", uint64_t{4} << 10};
 
 // The path of an entry, even if it does not exist. Empty: no place for a cache (HOME is unset, missing or not writable).
 // Creates nothing.
@@ -36,8 +37,8 @@ struct Remembered {
     std::string path;  // empty: no cache
     std::string data;
 };
-// Writes the entry unless it exists, and marks it as used now.
-base::Result<> keep(const Remembered &entry);
+// Writes the entry unless it exists, and marks it as used now. `room`: the one that its path is in.
+base::Result<> keep(const Remembered &entry, CacheRoom room = small_things);
 // Marks an entry as used now and removes the oldest entries beyond the limit. False: the entry does not exist.
 bool use_entry(const std::string &path, CacheRoom room);
 void remember(const Remembered &entry);  // on failure, the next run does the work again

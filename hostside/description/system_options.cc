@@ -58,7 +58,7 @@ Subject system_options() {
                       text("store", &M::store, "DIR", "the directory that the guest sees as /nix/store, read-only")),
          choice("storeKind", &M::store_kind, {"auto", "9p", "erofs", "virtiofs"}, "\"auto\"",
                 "how the guest gets the store: over 9p or virtiofs, or as a disk with an erofs image of the closure, which is "
-                "made once; auto: an image that was already made, else 9p"),
+                "made once; auto: an image from the closure's second start on, else 9p"),
          choice("storeView", &M::store_view, {"auto", "closure", "all"}, "\"auto\"",
                 "which part of the store the guest sees: the closure of the system and of pathsInNixDB, or all; auto: the "
                 "closure, if it is known and this host allows it"),

@@ -133,7 +133,7 @@ std::string made_variables_of(const std::string &boot_disk) { return boot_disk +
 
 Result<BootDiskRecipe> boot_disk_recipe(const Machine &m, const std::string &image) {
     BootDiskRecipe recipe{.made_of = "", .toplevel = "", .booted = m, .maker = maker_of(m, image), .script = script_for(m)};
-    auto store = plan_store(m, "");
+    auto store = plan_store(m, "", false);
     if (!store) return std::unexpected(store.error());
     recipe.booted.store_kind = store->kind;
     LaunchFacts facts;

@@ -17,6 +17,7 @@
 #include "hostside/launch/facts.h"
 #include "hostside/launch/plan.h"
 #include "hostside/launch/shell_lines.h"
+#include "hostside/store/second_start.h"
 #include "hostside/store/store.h"
 
 namespace hostside {
@@ -117,27 +118,54 @@ base::Result<Decided> decide(const StorePlan &store, const Machine &described, c
     return Decided{std::move(m), std::move(*plan)};
 }
 
+// A decision whose store is there.
+struct Supplied {
+    StorePlan store;
+    Decided decision;
+    ProvidedStore provided;
+};
+
+base::Result<Supplied> supply(StorePlan store, const Machine &described, const PrepareOptions &options) {
+    auto decision = decide(store, described, options);
+    if (!decision) return std::unexpected(decision.error());
+    // Comes before permanent effects such as disks, so that a store that can't be provided leaves at most cache entries.
+    auto provided = provide_store(store, decision->machine, options.run_directory, options.progress);
+    if (!provided) return std::unexpected(provided.error());
+    return Supplied{std::move(store), std::move(*decision), std::move(*provided)};
+}
+
+// With `auto`, an image that can't be made or mounted is a reason for 9p. If 9p fails too, the image was not the reason.
+base::Result<Supplied> supply_possible(const Machine &described, const PrepareOptions &options) {
+    auto store = plan_store(described, options.run_directory);
+    if (!store) return std::unexpected(store.error());
+    auto supplied = supply(*store, described, options);
+    if (supplied || !store->optional_image) return supplied;
+    auto other = supply(without_image(*store), described, options);
+    if (!other) return supplied;
+    if (supplied.error().code == EBUSY) return other;
+    note_image_failed(store->start_note);
+    other->decision.plan.notes.push_back("the store comes over 9p, not as an image: " + base::message(supplied.error()));
+    return other;
+}
+
 }  // namespace
 
 base::Result<Prepared> prepare(const Machine &described, const PrepareOptions &options) {
-    auto store = plan_store(described, options.run_directory);
-    if (!store) return std::unexpected(store.error());
-    auto decision = decide(*store, described, options);
-    if (!decision) return std::unexpected(decision.error());
-    const Machine &m = decision->machine;
-    // Comes before permanent effects such as disks, so that a store that can't be provided leaves at most cache entries.
-    auto provided = provide_store(*store, m, options.run_directory, options.progress);
-    if (!provided) return std::unexpected(provided.error());
-    auto held = apply(decision->plan);
+    auto supplied = supply_possible(described, options);
+    if (!supplied) return std::unexpected(supplied.error());
+    auto &[store, decision, provided] = *supplied;
+    auto held = apply(decision.plan);
     if (!held && held.error().code == ESTALE) {
-        decision = decide(*store, described, options);
-        if (!decision) return std::unexpected(decision.error());
-        held = apply(decision->plan);
+        auto again = decide(store, described, options);
+        if (!again) return std::unexpected(again.error());
+        decision = std::move(*again);
+        held = apply(decision.plan);
     }
     if (!held) return std::unexpected(held.error());
-    LaunchPlan *const plan = &decision->plan;
-    plan->host.store_directory = provided->directory;
-    plan->notes.insert(plan->notes.end(), provided->notes.begin(), provided->notes.end());
+    const Machine &m = decision.machine;
+    LaunchPlan *const plan = &decision.plan;
+    plan->host.store_directory = provided.directory;
+    plan->notes.insert(plan->notes.end(), provided.notes.begin(), provided.notes.end());
     CompanionProcess tpm;
     if (m.tpm) {
         auto started = start_swtpm(m, plan->host.tpm_socket);
@@ -148,7 +176,7 @@ base::Result<Prepared> prepare(const Machine &described, const PrepareOptions &o
     if (!servers) return std::unexpected(servers.error());
     return Prepared{std::move(plan->host),    std::move(plan->notes), std::move(held->locks),
                     std::move(held->devices), std::move(held->vlans), std::move(held->relays),
-                    std::move(tpm),           std::move(*servers),    std::move(*provided)};
+                    std::move(tpm),           std::move(*servers),    std::move(provided)};
 }
 
 base::Result<std::string> complete_initrd(const Machine &m) {
@@ -174,7 +202,7 @@ base::Result<std::string> boot_disk_line(const Machine &m, const std::vector<std
 
 base::Result<std::string> printed_launch(const Machine &described, const PrepareOptions &options,
                                          const PreparingCommands &commands) {
-    auto store = plan_store(described, options.run_directory);
+    auto store = plan_store(described, options.run_directory, false);
     if (!store) return std::unexpected(store.error());
     if (!store->socket.empty())
         return base::fail(0, "print", "", "runvm itself starts and watches virtiofsd; print with --store-kind 9p");

@@ -97,6 +97,8 @@ Result<StoreContents> store_contents(const Machine &m) {
             return fail(0, "find closure", info.path, std::string(fault));
         contents.names.push_back(info.path.substr(prefix.size()));
         contents.nar_bytes += info.nar_size;
+        // A registration, which does not contain itself, is small.
+        if (info.nar_size == 0 && !m.reginfo.starts_with(info.path)) contents.size_known = false;
         hash.add(info.path);
         hash.add({reinterpret_cast<const char *>(info.hash.data()), info.hash.size()});
     }

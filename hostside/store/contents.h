@@ -15,6 +15,7 @@ struct StoreContents {
     std::vector<std::string> roots;  // store paths that this is the closure of
     std::vector<std::string> names;  // of the store's entries, sorted: HASH-NAME
     uint64_t nar_bytes = 0;          // total size, approximately
+    bool size_known = true;          // false: nar_bytes lacks paths whose size is not recorded
     std::string hash;                // of names and contents, in hex; identifies the closure
     bool from_database = false;      // otherwise from a registration
 };

@@ -83,6 +83,11 @@ std::string image_path(const ImageSpec &spec) {
     return cached.empty() ? spec.run_directory + "/" + name : cached;
 }
 
+bool is_image(const std::string &path) {
+    struct stat st{};
+    return ::stat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0;
+}
+
 Result<std::string> find_mkfs() {
     const auto found = programs_named("mkfs.erofs", {"/usr/local/sbin", "/usr/sbin", "/sbin"});
     if (!found.empty()) return found.front();
@@ -91,8 +96,7 @@ Result<std::string> find_mkfs() {
 
 Result<> make_image(const ImageSpec &spec, const std::function<void(const std::string &)> &progress) {
     const std::string path = image_path(spec);
-    struct stat st{};
-    if (::stat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && use_entry(path, store_images)) return {};
+    if (is_image(path) && use_entry(path, store_images)) return {};
     auto mkfs = find_mkfs();
     if (!mkfs) return std::unexpected(mkfs.error());
     const std::string what =

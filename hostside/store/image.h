@@ -20,6 +20,9 @@ struct ImageSpec {
 // The image's path, whether or not it exists.
 std::string image_path(const ImageSpec &spec);
 
+// Whether the path is an image. Only reads.
+bool is_image(const std::string &path);
+
 // The path of mkfs.erofs. Error: not found, and what to install.
 base::Result<std::string> find_mkfs();
 

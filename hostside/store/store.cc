@@ -9,6 +9,7 @@
 #include <set>
 
 #include "hostside/store/image.h"
+#include "hostside/store/second_start.h"
 
 namespace hostside {
 
@@ -64,7 +65,7 @@ Result<> provide_daemon(ProvidedStore &provided, const StorePlan &plan, const Ma
     return {};
 }
 
-// An existing image is the fastest. Take it only if the system boots with its own files, because it was made for them.
+// An image is the fastest, but only a system that boots with its own files is known to mount it.
 bool may_take_image(const Machine &m) {
     return m.store_kind == "auto" && m.store_view != "all" && m.kernel.empty() && m.modules.empty() && m.initrd.empty() &&
            !m.use_boot_loader;
@@ -108,9 +109,35 @@ void hold_roots(ProvidedStore &provided, const StorePlan &plan, const Machine &m
         if (auto added = provided.gc_root.add(store, path, run_directory); !added) note(added.error());
 }
 
+void plan_image(StorePlan &plan, const Machine &m, const std::string &run_directory, bool starts) {
+    const std::string path = image_path(image_spec(plan, m, run_directory));
+    const bool optional = m.store_kind == "auto";
+    if (optional && !is_image(path)) {
+        if (starts) plan.start_note = start_note(*plan.contents);
+        if (plan.start_note.empty() || !repays_image(image_facts(*plan.contents))) return;
+    }
+    plan.optional_image = optional;
+    plan.kind = "erofs";
+    plan.image = path;
+}
+
+Result<> provide_image(ProvidedStore &provided, const StorePlan &plan, const Machine &m, const std::string &run_directory,
+                       const std::function<void(const std::string &)> &progress) {
+    base::Fd claim;
+    if (plan.optional_image && !is_image(plan.image))
+        if (claim = claim_making(plan.start_note); !claim)
+            return fail(EBUSY, "make the store's image", plan.image, "another machine's launcher is making it");
+    if (auto made = make_image(image_spec(plan, m, run_directory), progress); !made) return made;
+    if (plan.image.starts_with(run_directory)) return {};
+    if (auto held = hold_for_image(m.store, plan.contents->roots, plan.image); !held)
+        provided.notes.push_back("the host's garbage collector may delete the paths in the store's image: " +
+                                 base::message(held.error()));
+    return {};
+}
+
 }  // namespace
 
-Result<StorePlan> plan_store(const Machine &m, const std::string &run_directory) {
+Result<StorePlan> plan_store(const Machine &m, const std::string &run_directory, bool starts) {
     StorePlan plan{.kind = m.store_kind == "auto" ? "9p" : m.store_kind, .demanded = m.store_view == "closure"};
     const bool image = plan.kind == "erofs";
     if (plan.kind == "virtiofs") {
@@ -134,14 +161,16 @@ Result<StorePlan> plan_store(const Machine &m, const std::string &run_directory)
     plan.contents = std::move(*contents);
     plan.closure_alone = m.store_view != "all";
     if (!image && !may_take_image(m)) return plan;
-    const std::string path = image_path(image_spec(plan, m, run_directory));
-    struct stat st{};
-    const bool there = ::stat(path.c_str(), &st) == 0;
-    if (image && !there)
+    plan_image(plan, m, run_directory, starts);
+    if (image && !is_image(plan.image))
         if (auto mkfs = find_mkfs(); !mkfs) return std::unexpected(mkfs.error());
-    if (!image && !there) return plan;
-    plan.kind = "erofs";
-    plan.image = path;
+    return plan;
+}
+
+StorePlan without_image(StorePlan plan) {
+    plan.kind = "9p";
+    plan.image = "";
+    plan.optional_image = false;
     return plan;
 }
 
@@ -151,20 +180,16 @@ Result<ProvidedStore> provide_store(const StorePlan &plan, const Machine &m, con
     hold_roots(provided, plan, m, run_directory);
     if (plan.contents)
         if (auto there = check_still_there(m, *plan.contents); !there) return std::unexpected(there.error());
-    if (plan.kind == "erofs") {
-        if (auto made = make_image(image_spec(plan, m, run_directory), progress); !made) return std::unexpected(made.error());
-        if (!plan.image.starts_with(run_directory))
-            if (auto held = hold_for_image(m.store, plan.contents->roots, plan.image); !held)
-                provided.notes.push_back("the host's garbage collector may delete the paths in the store's image: " +
-                                         base::message(held.error()));
-        return provided;
-    }
     Result<> done;
-    if (plan.kind == "virtiofs")
+    if (plan.kind == "erofs")
+        done = provide_image(provided, plan, m, run_directory, progress);
+    else if (plan.kind == "virtiofs")
         done = provide_daemon(provided, plan, m, run_directory);
     else if (plan.closure_alone)
         done = provide_view(provided, plan, m, run_directory);
-    return done ? Result<ProvidedStore>(std::move(provided)) : std::unexpected(done.error());
+    if (!done) return std::unexpected(done.error());
+    note_start(plan.start_note);
+    return provided;
 }
 
 }  // namespace hostside

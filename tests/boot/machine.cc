@@ -78,7 +78,7 @@ std::vector<std::string> Machine::words(const Setup &setup) const {
     argv.insert(argv.end(), {build_directory() / "runvm", "run", "--accel", "tcg", "--timeout", std::to_string(setup.timeout_s)});
     const std::string system = parts + "/" + setup.system;
     argv.insert(argv.end(), {"--store", parts + "/root/nix/store", "--toplevel", first_line(system + "/toplevel")});
-    argv.insert(argv.end(), {"--union", setup.store_union});
+    argv.insert(argv.end(), {"--union", setup.store_union, "--store-kind", setup.store_kind});
     if (setup.registration) argv.insert(argv.end(), {"--reginfo", first_line(system + "/reginfo")});
     for (const std::string &parameter : setup.parameters) argv.push_back("--append=" + parameter);
     argv.insert(argv.end(), setup.arguments.begin(), setup.arguments.end());

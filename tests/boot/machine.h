@@ -17,6 +17,7 @@ namespace boot_test {
 struct Setup {
     std::string system{};                   // of the fixture: the one with a shell (empty), or `systemd`
     std::string store_union = "tmpfs";      // off, tmpfs, disk
+    std::string store_kind = "9p";          // with auto it would depend on the tests that ran before
     std::string script{};                   // bash, run by stage 2; its exit status is the machine's
     std::vector<std::string> parameters{};  // kernel parameters
     std::vector<std::string> arguments{};   // more arguments for runvm, at the end

@@ -116,7 +116,7 @@ Boot boot_as_described(Machine &machine, const boot_test::Setup &setup) {
     std::erase_if(words, [](const std::string &word) { return word.starts_with("NIX_DISK_IMAGE="); });
     const auto flag = std::ranges::find(words, "--union");
     REQUIRE(flag != words.end());
-    words.erase(flag, flag + 2);
+    words.erase(flag, flag + 4);  // also --store-kind
     words.insert(words.begin() + 1, {"-u", "NIX_DISK_IMAGE", "XDG_CACHE_HOME=" + machine.xchg() + ".cache"});
     const auto exit = base::run({.argv = words, .capture_output = true});
     REQUIRE(exit);

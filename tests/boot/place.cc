@@ -47,8 +47,9 @@ std::vector<std::string> Place::words(std::vector<std::string> arguments) const 
                            build_directory() / "runvm"});
     const std::string verb = arguments.front();
     all.push_back(verb);
-    if (verb == "run" || verb == "start")
-        all.insert(all.end(), {"--accel", "tcg", "--store", fixture() + "/root/nix/store", "--toplevel", fixture_toplevel()});
+    if (verb == "run" || verb == "start")  // with the store's kind auto it would depend on the tests that ran before
+        all.insert(all.end(), {"--accel", "tcg", "--store-kind", "9p", "--store", fixture() + "/root/nix/store", "--toplevel",
+                               fixture_toplevel()});
     all.insert(all.end(), arguments.begin() + 1, arguments.end());
     return all;
 }

@@ -72,7 +72,8 @@ TEST_CASE("an erofs image of the closure is the store, with each union and with 
 
 TEST_CASE("a store's image may be compressed, and NixOS's useNixStoreImage is a word for it") {
     const OwnCache cache;
-    const Boot b = boot({.script = std::string(look_around) + is_erofs,
+    const Boot b = boot({.store_kind = "auto",
+                         .script = std::string(look_around) + is_erofs,
                          .arguments = {"--use-nix-store-image", "--store-compression", "lz4", "--disk-interface", "scsi"}});
     CHECK(b.exit_code == 0);
     CHECK_THAT(b.console, ContainsSubstring("verified") && ContainsSubstring("mounted as erofs"));
