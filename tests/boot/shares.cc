@@ -15,6 +15,7 @@
 #include <sstream>
 
 #include "mounts/base/at.h"
+#include "tests/boot/machine.h"
 #include "tests/boot/own_cache.h"
 #include "tests/boot/place.h"
 
