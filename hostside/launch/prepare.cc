@@ -171,6 +171,12 @@ base::Result<std::string> boot_disk_line(const Machine &m, const std::vector<std
 }
 
 }  // namespace
+base::Result<> check_launch(const Machine &described, const PrepareOptions &options) {
+    auto store = plan_store(described, options.run_directory);
+    if (!store) return std::unexpected(store.error());
+    return decide(*store, described, options).transform([](const Decided &) {});
+}
+
 
 base::Result<std::string> printed_launch(const Machine &described, const PrepareOptions &options,
                                          const PreparingCommands &commands) {

@@ -51,6 +51,9 @@ base::Result<Prepared> prepare(const Machine &machine, const PrepareOptions &opt
 
 // The initrd that the machine would boot.
 base::Result<std::string> complete_initrd(const Machine &machine);
+// Plans the launch and has options.check judge it. Makes and starts nothing.
+base::Result<> check_launch(const Machine &machine, const PrepareOptions &options);
+
 
 // Words of runvm's own that a printed launch calls.
 struct PreparingCommands {

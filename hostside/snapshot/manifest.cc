@@ -85,6 +85,20 @@ std::string around(const std::string &text, const std::string &other) {
     return (begin > 0 ? "…" : "") + text.substr(begin, enough) + (begin + enough < text.size() ? "…" : "");
 }
 
+using Traits = std::vector<std::pair<std::string, std::string>>;
+
+// The first trait that the snapshot does not have like this. Empty: none.
+std::string differing_trait(const Traits &made, const Traits &wanted) {
+    for (const auto &[name, value] : wanted) {
+        const auto at = std::ranges::find(made, name, &Traits::value_type::first);
+        const std::string was = at == made.end() ? "none" : at->second;
+        if (was != value)
+            return std::format("{} must be the same: the snapshot has '{}', but this machine has '{}'", name, around(was, value),
+                               around(value, was));
+    }
+    return "";
+}
+
 std::optional<json> parsed(std::string_view text, const std::string &path) {
     constexpr JsonLimits limits{.what = "a snapshot's manifest", .bytes = size_t{32} << 20, .keys = 100'000, .depth = 32};
     if (!check_json(text, path, limits)) return std::nullopt;
@@ -96,11 +110,8 @@ std::optional<json> parsed(std::string_view text, const std::string &path) {
 std::string manifest_text(const Manifest &manifest) {
     json traits = json::array();
     for (const auto &[name, value] : manifest.traits) traits.push_back({name, value});
-    const json whole{{"version", manifest_version},
-                     {"point", manifest.point},
-                     {"disk", manifest.disk},
-                     {"nodeNumber", manifest.node_number},
-                     {"description", manifest.description},
+    const json whole{{"version", manifest_version},        {"point", manifest.point}, {"disk", manifest.disk},
+                     {"nodeNumber", manifest.node_number}, {"after", manifest.after}, {"description", manifest.description},
                      {"traits", std::move(traits)}};
     return whole.dump(1) + "\n";
 }
@@ -115,7 +126,7 @@ Result<Manifest> parse_manifest(std::string_view text, const std::string &path) 
     Manifest manifest;
     const auto of = [&](const char *key) { return whole->contains(key) ? (*whole)[key] : json(); };
     const json point = of("point"), disk = of("disk"), node = of("nodeNumber"), description = of("description"),
-               traits = of("traits");
+               traits = of("traits"), after = of("after");
     if (!point.is_string() || !disk.is_boolean() || !node.is_number_integer() || !description.is_string() || !traits.is_array())
         return bad();
     for (const auto &trait : traits) {
@@ -126,6 +137,7 @@ Result<Manifest> parse_manifest(std::string_view text, const std::string &path) 
     manifest.disk = disk.get<bool>();
     manifest.node_number = node.get<int>();
     manifest.description = description.get<std::string>();
+    if (after.is_string()) manifest.after = after.get<std::string>();
     return manifest;
 }
 
@@ -149,19 +161,26 @@ std::vector<std::pair<std::string, std::string>> traits_of(const Machine &m, con
     return traits;
 }
 
+std::string shared_description(const std::string &description) {
+    json whole = json::parse(description, nullptr, false);
+    if (!whole.is_object()) return description;
+    for (const char *own : {"name", "nodeNumber", "timeout"}) whole.erase(own);
+    if (whole.contains("diskImage") && whole["diskImage"] != "") whole.erase("diskImage");  // "": no disk at all
+    return whole.dump();
+}
+
+std::string difference(const Manifest &made, const Manifest &wanted) {
+    if (made.point != wanted.point) return std::format("its key snapshot was {}, not {}", made.point, wanted.point);
+    if (made.disk != wanted.disk) return made.disk ? "it has a disk" : "it has no disk";
+    if (made.after != wanted.after) return "it waited for something else before it was saved";
+    if (std::string trait = differing_trait(made.traits, wanted.traits); !trait.empty()) return trait;
+    return shared_description(made.description) == shared_description(wanted.description) ? "" : "its description has changed";
+}
+
 Result<> check_traits(const Manifest &manifest, const Machine &m, const HostFacts &host, const std::string &snapshot) {
-    const auto here = traits_of(m, host);
-    for (const auto &[name, value] : here) {
-        const auto made = std::ranges::find(manifest.traits, name, &std::pair<std::string, std::string>::first);
-        const std::string was = made == manifest.traits.end() ? "none" : made->second;
-        if (was != value)
-            return fail(
-                0, "restore", snapshot,
-                std::format(
-                    "{} must be the same: the snapshot has '{}', but this machine has '{}'; make a new one with runvm snapshot",
-                    name, around(was, value), around(value, was)));
-    }
-    return {};
+    const std::string differs = differing_trait(manifest.traits, traits_of(m, host));
+    if (differs.empty()) return {};
+    return fail(0, "restore", snapshot, differs + "; make a new one with runvm snapshot");
 }
 
 std::string with_absolute_paths(const std::string &description, const std::string &directory) {

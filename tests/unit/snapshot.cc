@@ -175,11 +175,36 @@ TEST_CASE("each trait that a saved machine must keep is refused by its name when
     CHECK(told(run, other) == "nothing");
 }
 
+TEST_CASE("a snapshot is made anew for what differs, but not for what each fork has for itself") {
+    const Manifest made{"ready",
+                        R"({"name":"a","nodeNumber":3,"diskImage":"/a.qcow2","timeout":9,"memorySize":512})",
+                        true,
+                        3,
+                        {{"memory", "512 MiB"}},
+                        "multi-user.target"};
+    CHECK(hostside::difference(made, made).empty());
+    Manifest other = made;
+    other.description = R"({"name":"b","memorySize":512,"diskImage":"/b.qcow2"})";
+    CHECK(hostside::difference(made, other).empty());
+    other.description = R"({"name":"b","memorySize":512,"diskImage":""})";
+    CHECK(hostside::difference(made, other) == "its description has changed");
+    other.traits = {{"memory", "640 MiB"}};
+    CHECK(hostside::difference(made, other) ==
+          "memory must be the same: the snapshot has '512 MiB', but this machine has '640 MiB'");
+    other.after = "a.target";
+    CHECK(hostside::difference(made, other) == "it waited for something else before it was saved");
+    other.disk = false;
+    CHECK(hostside::difference(made, other) == "it has a disk");
+    other.point = "before-stage-2";
+    CHECK(hostside::difference(made, other) == "its key snapshot was ready, not before-stage-2");
+}
+
 TEST_CASE("a snapshot's manifest comes out of its text as it went in, and another text is none") {
-    const Manifest manifest{"before-stage-2", R"({"name":"x\"y"})", true, 7, {{"QEMU", "1"}, {"memory", "512 MiB"}}};
+    const Manifest manifest{"before-stage-2", R"({"name":"x\"y"})", true, 7, {{"QEMU", "1"}, {"memory", "512 MiB"}}, "a.target"};
     const auto back = parse_manifest(manifest_text(manifest), "m");
     REQUIRE(back);
     CHECK(back->point == manifest.point);
+    CHECK(back->after == manifest.after);
     CHECK(back->description == manifest.description);
     CHECK(back->disk);
     CHECK(back->node_number == 7);
