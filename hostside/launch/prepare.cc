@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <format>
@@ -18,6 +19,8 @@
 #include "hostside/launch/plan.h"
 #include "hostside/launch/shell_lines.h"
 #include "hostside/store/store.h"
+#include "mounts/base/at.h"
+#include "mounts/protocol.h"
 
 namespace hostside {
 
@@ -117,11 +120,26 @@ base::Result<Decided> decide(const StorePlan &store, const Machine &described, c
     return Decided{std::move(m), std::move(*plan)};
 }
 
+// An xchg of the user's may have a file of an earlier run.
+base::Result<> tell_new_paths(const Machine &m, const std::vector<std::string> &paths, const std::string &xchg) {
+    const std::string file = xchg + "/" + std::string(mounts::protocol::new_paths_file);
+    if (::unlink(file.c_str()) < 0 && errno != ENOENT) return base::fail(errno, "remove", file);
+    if (paths.empty()) return {};
+    return registration_of(m, paths).and_then([&](const std::string &text) { return base::replace_file(file, text); });
+}
+
+// As it was when it was saved.
+Machine without(const std::vector<std::string> &new_paths, Machine m) {
+    std::erase_if(m.paths_in_nix_db, [&](const std::string &path) { return std::ranges::contains(new_paths, path); });
+    return m;
+}
+
 }  // namespace
 
-base::Result<Prepared> prepare(const Machine &described, const PrepareOptions &options) {
-    auto store = plan_store(described, options.run_directory);
+base::Result<Prepared> prepare(const Machine &whole, const PrepareOptions &options) {
+    auto store = plan_store(whole, options.run_directory);
     if (!store) return std::unexpected(store.error());
+    const Machine described = without(options.new_paths, whole);
     auto decision = decide(*store, described, options);
     if (!decision) return std::unexpected(decision.error());
     const Machine &m = decision->machine;
@@ -136,6 +154,8 @@ base::Result<Prepared> prepare(const Machine &described, const PrepareOptions &o
     }
     if (!held) return std::unexpected(held.error());
     LaunchPlan *const plan = &decision->plan;
+    if (options.restored)
+        if (auto told = tell_new_paths(m, options.new_paths, plan->host.xchg); !told) return std::unexpected(told.error());
     plan->host.store_directory = provided->directory;
     plan->notes.insert(plan->notes.end(), provided->notes.begin(), provided->notes.end());
     CompanionProcess tpm;
@@ -149,6 +169,12 @@ base::Result<Prepared> prepare(const Machine &described, const PrepareOptions &o
     return Prepared{std::move(plan->host),    std::move(plan->notes), std::move(held->locks),
                     std::move(held->devices), std::move(held->vlans), std::move(held->relays),
                     std::move(tpm),           std::move(*servers),    std::move(*provided)};
+}
+
+base::Result<> check_launch(const Machine &described, const PrepareOptions &options) {
+    auto store = plan_store(described, options.run_directory);
+    if (!store) return std::unexpected(store.error());
+    return decide(*store, described, options).transform([](const Decided &) {});
 }
 
 base::Result<std::string> complete_initrd(const Machine &m) {
@@ -171,12 +197,6 @@ base::Result<std::string> boot_disk_line(const Machine &m, const std::vector<std
 }
 
 }  // namespace
-base::Result<> check_launch(const Machine &described, const PrepareOptions &options) {
-    auto store = plan_store(described, options.run_directory);
-    if (!store) return std::unexpected(store.error());
-    return decide(*store, described, options).transform([](const Decided &) {});
-}
-
 
 base::Result<std::string> printed_launch(const Machine &described, const PrepareOptions &options,
                                          const PreparingCommands &commands) {

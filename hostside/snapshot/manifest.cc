@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <format>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -151,14 +152,24 @@ std::vector<std::pair<std::string, std::string>> traits_of(const Machine &m, con
         {"processors", std::to_string(m.cores)},
         {"the system", m.toplevel},
         {"the kernel", file_trait(host.kernel)},
+        {"what is registered (pathsInNixDB)", joined(m.paths_in_nix_db)},  // explains another image of the store
         {"the store", host.store_image.empty() ? m.store : file_trait(host.store_image)},
-        {"what is registered (pathsInNixDB)", joined(m.paths_in_nix_db)},
         {"the kernel's command line", host.command_line},
         {"the initrd", file_trait(host.initrd)},
         {"the devices", devices(m, host)},
     };
     if (host.kvm) traits.insert(traits.begin() + 2, {"the host's processor", processor()});
     return traits;
+}
+
+std::vector<std::string> new_paths(const Manifest &manifest, const Machine &m) {
+    if (manifest.point != "before-stage-2" || m.store_kind != "9p" || m.store.empty()) return {};
+    const auto saved = machine_from({{"the snapshot", manifest.description, false}});
+    if (!saved) return {};
+    std::vector<std::string> paths;
+    std::ranges::copy_if(m.paths_in_nix_db, std::back_inserter(paths),
+                         [&](const std::string &path) { return !std::ranges::contains(saved->paths_in_nix_db, path); });
+    return paths;
 }
 
 std::string shared_description(const std::string &description) {

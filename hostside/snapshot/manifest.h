@@ -33,6 +33,10 @@ std::vector<std::pair<std::string, std::string>> traits_of(const Machine &machin
 // What differs first between a snapshot and the one that would be made in its place, for a person. Empty: nothing that matters.
 std::string difference(const Manifest &made, const Manifest &wanted);
 
+// Of the machine's pathsInNixDB, those that came since the snapshot was made, if its forks can still learn of them: they mount
+// their 9p store after the moment of saving.
+std::vector<std::string> new_paths(const Manifest &manifest, const Machine &machine);
+
 // A description without what each fork has for itself: name, node number, timeout, and the place of its disk.
 std::string shared_description(const std::string &description);
 
