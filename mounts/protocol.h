@@ -102,5 +102,7 @@ inline constexpr std::string_view agent_parameter =
 
 // --- files in xchg ---
 inline constexpr std::string_view report_file = "stage1-report.json";  // guest to host: steps with start and end times
+// Host to guest: the registration of paths that came since the machine was saved before stage 2. The guest removes it.
+inline constexpr std::string_view new_paths_file = "new-paths";
 
 }  // namespace mounts::protocol

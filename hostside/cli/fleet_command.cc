@@ -19,6 +19,7 @@
 #include "hostside/description/description.h"
 #include "hostside/fleet/fleet.h"
 #include "hostside/fleet/group_place.h"
+#include "hostside/fleet/own_snapshots.h"
 #include "hostside/fleet/slurm.h"
 #include "mounts/base/process.h"
 
@@ -57,12 +58,32 @@ int submit(const FleetWish &wish, FleetPlan &plan, const FleetPlace &place) {
     return 0;
 }
 
+// Snapshots are made only where the machines run.
+base::Result<> forks_run_here(const FleetWish &wish, const Fleet &fleet) {
+    const auto fork = std::ranges::find_if(fleet.nodes, [](const Node &node) { return !node.fork.empty(); });
+    if (wish.engine == "local" || fork == fleet.nodes.end()) return {};
+    return base::fail(0, "make a snapshot for", fork->name,
+                      std::format("--engine={} makes none; {}leave fork out", wish.engine,
+                                  wish.engine == "slurm" ? "name one that all nodes see with from, or " : ""));
+}
+
+// Here, or until a signal ends it; see run_fleet.
+base::Result<int> run_here(const FleetRun &run, const FleetWish &wish, FleetPlan &plan, FleetView &view) {
+    const auto signal = make_own_snapshots({.run = run,
+                                            .fleet = plan.fleet,
+                                            .all_machines = wish.only.empty(),
+                                            .told = [&](const std::string &text) { view.note(text); }},
+                                           plan.result);
+    return signal && *signal == 0 && !plan.result.over ? run_fleet(run, plan.result) : signal;
+}
+
 int run(FleetWish &wish) {
     if (!wish.status.empty()) return show_fleet_status(wish);
     if (!wish.gathered.empty()) return gather_fleets(wish);
     if (wish.file.empty()) return refuse({"run a fleet", "", 0, "no file given; `runvm fleet init` writes an example"});
     if (wish.output.empty()) wish.output = fs::path(wish.file).stem().string() + "-results";
     auto plan = plan_fleet(wish);
+    if (const auto here = plan ? forks_run_here(wish, plan->fleet) : base::Result<>(); !here) return refuse(here.error());
     if (plan && wish.engine == "nix") plan = plan_for_nix(wish, std::move(*plan));
     if (!plan) return refuse(plan.error());
     auto place = FleetPlace::create(wish.output);
@@ -84,7 +105,7 @@ int run(FleetWish &wish) {
                          .fail_fast = wish.fail_fast,
                          .changed = [&](const MachineResult &machine) { view.changed(machine); },
                          .tick = [&](const FleetResult &result) { view.tick(result); }};
-    const auto signal = run_fleet(fleet, plan->result);
+    const auto signal = run_here(fleet, wish, *plan, view);
     if (!signal) return refuse(signal.error());
     view.last(plan->result);
     FleetView::tell_where(wish.output, plan->result);

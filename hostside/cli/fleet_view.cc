@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <format>
 #include <string>
+#include <utility>
 
 #include "hostside/base/exists.h"
 #include "hostside/cli/reporter.h"
@@ -41,6 +42,11 @@ void FleetView::tick(const FleetResult &result) {
 void FleetView::last(const FleetResult &result) {
     if (terminal_) draw(result);
     print(summary_of(result) + "\n");
+}
+
+void FleetView::note(const std::string &text) {
+    if (drawn_ > 0) print(std::format("\r\x1b[{}A\x1b[J", std::exchange(drawn_, 0)));
+    say(text);
 }
 
 void FleetView::draw(const FleetResult &result) {

@@ -16,6 +16,7 @@ class FleetView {
 
     void changed(const MachineResult &machine) const;  // a machine's outcome
     void tick(const FleetResult &result);              // called regularly; redraws what changed
+    void note(const std::string &text);                // says something beside the machines
     void last(const FleetResult &result);              // the end: draws the table again and counts the failures
 
     // Shows where to look next: what each failed machine in `directory` reported.

@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "hostside/description/machine.h"
 #include "hostside/snapshot/place.h"
@@ -66,6 +67,9 @@ class Restoring {
     [[nodiscard]] bool awake() const { return awake_; }
     // Why the fork does not run. Empty: no failure.
     [[nodiscard]] const std::string &failure() const { return failure_; }
+    [[nodiscard]] std::vector<std::string> new_paths(const Machine &machine) const {
+        return saved_ ? hostside::new_paths(saved_->manifest, machine) : std::vector<std::string>();
+    }
     [[nodiscard]] base::Result<> check(const Machine &machine, const HostFacts &host) const {
         return check_traits(saved_->manifest, machine, host, saved_->path);
     }

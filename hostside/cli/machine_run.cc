@@ -177,6 +177,7 @@ base::Result<> MachineRun::provide() {
                                        .monitor = view_ || (!arguments_.background && typing_),
                                        .memory_file = restored ? restoring_->memory_file() : arguments_.memory_file,
                                        .restored = restored,
+                                       .new_paths = restoring_->new_paths(machine_),
                                        .check = std::move(check),
                                        .progress = [this](const std::string &what) { report_.progress(what); }});
     if (!prepared) return std::unexpected(prepared.error());

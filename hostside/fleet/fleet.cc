@@ -80,11 +80,11 @@ class Runner {
         Outcome when_asked = Outcome::cancelled;  // of a machine that we stopped
     };
 
-    [[nodiscard]] double seconds() const { return std::chrono::duration<double>(Clock::now() - started_).count(); }
+    [[nodiscard]] double seconds() const { return std::chrono::duration<double>(Clock::now() - run_.started).count(); }
 
     Result<> note() {
         result_.seconds = seconds();
-        if (!std::exchange(changed_, false)) return {};
+        if (!std::exchange(changed_, false) || !run_.writes_results) return {};
         return write_results(run_.place.results(), result_);
     }
 
@@ -228,7 +228,6 @@ class Runner {
     std::list<Running> running_;
     std::set<pid_t> told_;  // orphans that were asked to end
     size_t next_group_ = 0;
-    Clock::time_point started_ = Clock::now();
     bool changed_ = true, ending_ = false;
     int signal_ = 0;
 };

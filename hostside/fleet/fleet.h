@@ -2,6 +2,7 @@
 // separate process (machine_process.h), which dies with this one.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <string>
 #include <vector>
@@ -23,6 +24,8 @@ struct FleetRun {
     Room room;                // the fleet's share of the host
     bool any_memory = false;  // start within that share even if the host has less free memory
     bool fail_fast = false;
+    bool writes_results = true;
+    std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
     // Called for each machine that starts or ends.
     std::function<void(const MachineResult &machine)> changed;
     std::function<void(const FleetResult &result)> tick;

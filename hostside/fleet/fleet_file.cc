@@ -7,6 +7,7 @@
 #include <format>
 #include <set>
 
+#include "hostside/base/cache.h"
 #include "hostside/base/nearest.h"
 #include "hostside/base/printable.h"
 #include "hostside/description/description.h"
@@ -14,6 +15,7 @@
 #include "hostside/description/qemu_words.h"
 #include "hostside/fleet/results.h"
 #include "hostside/snapshot/place.h"
+#include "hostside/snapshot/savable.h"
 #include "mounts/base/at.h"
 #include "mounts/base/json_text.h"
 #include "mounts/base/regular_file.h"
@@ -45,9 +47,10 @@ class Reader {
         if (!text) return std::unexpected(text.error());
         auto json = parse(*text, path_, of_a_fleet);
         if (!json) return std::unexpected(json.error());
-        if (auto known = only(*json, "", {"name", "defaults", "nodes"}); !known) return std::unexpected(known.error());
+        if (auto known = only(*json, "", {"name", "defaults", "fork", "nodes"}); !known) return std::unexpected(known.error());
         Fleet fleet{.name = fleet_name(path_), .nodes = {}};
         if (auto name = text_of(*json, "", "name", fleet.name); !name) return std::unexpected(name.error());
+        if (auto fork = bool_of(*json, "", "fork", all_fork_); !fork) return std::unexpected(fork.error());
         auto defaults = description_of(*json, "", "defaults");
         if (!defaults) return std::unexpected(defaults.error());
         if (*defaults) defaults_ = std::move(**defaults);
@@ -150,6 +153,16 @@ class Reader {
         });
     }
 
+    // Machines that differ only in what each fork has for itself have one snapshot.
+    Result<> be_fork(Node &node, const std::string &pointer) const {
+        auto machine = machine_from({{path_ + " " + pointer, node.description, false}});
+        if (!machine) return std::unexpected(machine.error());
+        machine->store_kind = saved_store_kind(*machine);
+        if (const auto can = can_be_saved(*machine); !can) return fail(0, path_, pointer + "/fork", base::message(can.error()));
+        node.fork = short_hash(shared_description(node.description) + (node.after ? " after " + *node.after : ""));
+        return {};
+    }
+
     // Defaults: an own disk and a unique number.
     [[nodiscard]] Layer place_of(const std::string &name) {
         const long long number = 1 + static_cast<long long>(next_number_++) % most_nodes_of_vlan;
@@ -161,9 +174,9 @@ class Reader {
 
     Result<> add(Fleet &fleet, const std::string &key, const Json &object) {
         const std::string pointer = "/nodes/" + pointer_token(key);
-        if (auto known = only(
-                object, pointer,
-                {"description", "system", "from", "vlans", "timeout", "command", "script", "after", "user", "service", "copies"});
+        if (auto known = only(object, pointer,
+                              {"description", "system", "from", "fork", "vlans", "timeout", "command", "script", "after", "user",
+                               "service", "copies"});
             !known)
             return known;
         Node node;
@@ -173,7 +186,11 @@ class Reader {
                            bool_of(object, pointer, "service", node.service), command_of(object, pointer, node)})
             if (!read) return std::unexpected(read.error());
         if (object.contains("after")) node.after = after;
-        if (node.command.empty() && (node.after || !node.user.empty()))
+        bool fork = all_fork_ && node.from.empty();
+        if (auto read = bool_of(object, pointer, "fork", fork); !read) return read;
+        if (fork && !node.from.empty())
+            return fail(0, path_, pointer + "/fork", "its snapshot is there already (from); leave one of the two out");
+        if (!fork && node.command.empty() && (node.after || !node.user.empty()))
             return fail(0, path_, pointer, "after and user need a command or a script, and this machine has neither");
         if (node.service && !node.command.empty())
             return fail(0, path_, pointer + "/service",
@@ -200,6 +217,7 @@ class Reader {
             if (!system.empty())
                 layers.push_back({path_ + " " + pointer, std::format(R"({{"toplevel":{}}})", base::json_text(system)), false});
             if (auto described = describe_node(node, std::move(layers), object, pointer); !described) return described;
+            if (auto done = fork ? be_fork(node, pointer) : Result<>(); !done) return done;
             fleet.nodes.push_back(node);
         }
         return {};
@@ -222,6 +240,7 @@ class Reader {
     const std::string &path_;
     const std::function<std::string(const std::string &)> &directory_of_;
     Layer defaults_;
+    bool all_fork_ = false;
     size_t next_number_ = 0;
 };
 

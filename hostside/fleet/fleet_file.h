@@ -17,6 +17,8 @@ struct Node {
     std::optional<std::string> after;  // the command waits for this (runvm exec --after)
     std::string user;
     std::string from;      // the snapshot that it is restored from, an absolute path; empty: it is booted
+    std::string fork;      // a name in letters and digits; the fleet makes one snapshot for all machines that have the same
+    std::string saves;     // it is booted only to make this snapshot, an absolute path
     bool service = false;  // serves the others on its vlans and is stopped after them
     // From the description.
     int memory_mib = 0, cores = 0;

@@ -48,6 +48,11 @@ std::vector<std::string> environment_for(const MachineProcess::Place &place) {
 }
 
 std::vector<std::string> words_for(const Node &node, const std::string &runvm, const std::string &description) {
+    if (!node.saves.empty()) {
+        std::vector<std::string> words{runvm, "snapshot", "--config=" + description, "--output=" + node.saves, "--reuse"};
+        if (node.after) words.push_back("--after=" + *node.after);
+        return words;
+    }
     std::vector<std::string> words{runvm, node.command.empty() ? "run" : "exec", "--config=" + description};
     if (!node.from.empty()) words.push_back("--from=" + node.from);
     if (node.command.empty()) return words;

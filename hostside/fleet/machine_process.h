@@ -1,5 +1,5 @@
-// A running machine of a fleet: a separate process, `runvm run` or `runvm exec` with the machine's command, so that a crash
-// affects only this machine. Its output goes into a file in its directory.
+// A running machine of a fleet: a separate process, `runvm run`, `runvm exec` with the machine's command, or `runvm snapshot`, so
+// that a crash affects only this machine. Its output goes into a file in its directory.
 #pragma once
 
 #include <sys/types.h>

@@ -80,14 +80,6 @@ Result<BootFile> with_lower_initrd(const std::string &kernel, const Machine &m, 
 // /nix/store and /nix/var are siblings, wherever they are.
 std::string database_of(const Machine &m) { return m.store.substr(0, m.store.rfind('/')) + "/var/nix/db/db.sqlite"; }
 
-Result<std::string> registration_of(const Machine &m, const std::vector<std::string> &roots) {
-    auto infos = nixdb::closure(database_of(m), roots);
-    if (!infos) return std::unexpected(infos.error());
-    std::string text;
-    for (const auto &info : *infos) print(text, info, mounts::RegistrationFormat::dump_db);
-    return text;
-}
-
 // The registration of the system and of pathsInNixDB, from the store's own database. Empty: regInfo or the system's own initrd
 // has it. A failure for paths that nobody asked for does not prevent the boot.
 Result<std::string> registration(LaunchFacts &facts, const Machine &m, const Boot &boot) {
@@ -103,11 +95,7 @@ Result<std::string> registration(LaunchFacts &facts, const Machine &m, const Boo
                 base::message(text.error()));
         return text.value_or("");
     }
-    for (const auto &path : m.paths_in_nix_db) {
-        auto root = nixdb::store_path(path);
-        if (!root) return std::unexpected(root.error());
-        roots.push_back(std::move(*root));
-    }
+    roots.insert(roots.end(), m.paths_in_nix_db.begin(), m.paths_in_nix_db.end());
     return registration_of(m, roots);
 }
 
@@ -196,6 +184,20 @@ Result<> look_at_initrd(LaunchFacts &facts, const Machine &m, const PrepareOptio
 Result<> look_at_boot(LaunchFacts &facts, const Machine &m, const PrepareOptions &options) {
     if (auto done = look_at_initrd(facts, m, options); !done) return done;
     return look_at_kernel(facts, m, options);
+}
+
+Result<std::string> registration_of(const Machine &m, const std::vector<std::string> &paths) {
+    std::vector<std::string> roots;
+    for (const auto &path : paths) {
+        auto root = nixdb::store_path(path);
+        if (!root) return std::unexpected(root.error());
+        roots.push_back(std::move(*root));
+    }
+    auto infos = nixdb::closure(database_of(m), roots);
+    if (!infos) return std::unexpected(infos.error());
+    std::string text;
+    for (const auto &info : *infos) print(text, info, mounts::RegistrationFormat::dump_db);
+    return text;
 }
 
 }  // namespace hostside

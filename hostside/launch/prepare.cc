@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <format>
@@ -19,6 +20,8 @@
 #include "hostside/launch/shell_lines.h"
 #include "hostside/store/second_start.h"
 #include "hostside/store/store.h"
+#include "mounts/base/at.h"
+#include "mounts/protocol.h"
 
 namespace hostside {
 
@@ -134,9 +137,10 @@ base::Result<Supplied> supply(StorePlan store, const Machine &described, const P
     return Supplied{std::move(store), std::move(*decision), std::move(*provided)};
 }
 
-// With `auto`, an image that can't be made or mounted is a reason for 9p. If 9p fails too, the image was not the reason.
-base::Result<Supplied> supply_possible(const Machine &described, const PrepareOptions &options) {
-    auto store = plan_store(described, options.run_directory);
+// With `auto`, an image that can't be made or mounted is a reason for 9p. If 9p fails too, the image was not the reason. `whole`:
+// with the paths that a restored machine does not know yet.
+base::Result<Supplied> supply_possible(const Machine &whole, const Machine &described, const PrepareOptions &options) {
+    auto store = plan_store(whole, options.run_directory);
     if (!store) return std::unexpected(store.error());
     auto supplied = supply(*store, described, options);
     if (supplied || !store->optional_image) return supplied;
@@ -148,10 +152,25 @@ base::Result<Supplied> supply_possible(const Machine &described, const PrepareOp
     return other;
 }
 
+// An xchg of the user's may have a file of an earlier run.
+base::Result<> tell_new_paths(const Machine &m, const std::vector<std::string> &paths, const std::string &xchg) {
+    const std::string file = xchg + "/" + std::string(mounts::protocol::new_paths_file);
+    if (::unlink(file.c_str()) < 0 && errno != ENOENT) return base::fail(errno, "remove", file);
+    if (paths.empty()) return {};
+    return registration_of(m, paths).and_then([&](const std::string &text) { return base::replace_file(file, text); });
+}
+
+// As it was when it was saved.
+Machine without(const std::vector<std::string> &new_paths, Machine m) {
+    std::erase_if(m.paths_in_nix_db, [&](const std::string &path) { return std::ranges::contains(new_paths, path); });
+    return m;
+}
+
 }  // namespace
 
-base::Result<Prepared> prepare(const Machine &described, const PrepareOptions &options) {
-    auto supplied = supply_possible(described, options);
+base::Result<Prepared> prepare(const Machine &whole, const PrepareOptions &options) {
+    const Machine described = without(options.new_paths, whole);
+    auto supplied = supply_possible(whole, described, options);
     if (!supplied) return std::unexpected(supplied.error());
     auto &[store, decision, provided] = *supplied;
     auto held = apply(decision.plan);
@@ -164,6 +183,8 @@ base::Result<Prepared> prepare(const Machine &described, const PrepareOptions &o
     if (!held) return std::unexpected(held.error());
     const Machine &m = decision.machine;
     LaunchPlan *const plan = &decision.plan;
+    if (options.restored)
+        if (auto told = tell_new_paths(m, options.new_paths, plan->host.xchg); !told) return std::unexpected(told.error());
     plan->host.store_directory = provided.directory;
     plan->notes.insert(plan->notes.end(), provided.notes.begin(), provided.notes.end());
     CompanionProcess tpm;
@@ -177,6 +198,12 @@ base::Result<Prepared> prepare(const Machine &described, const PrepareOptions &o
     return Prepared{std::move(plan->host),    std::move(plan->notes), std::move(held->locks),
                     std::move(held->devices), std::move(held->vlans), std::move(held->relays),
                     std::move(tpm),           std::move(*servers),    std::move(provided)};
+}
+
+base::Result<> check_launch(const Machine &described, const PrepareOptions &options) {
+    auto store = plan_store(described, options.run_directory);
+    if (!store) return std::unexpected(store.error());
+    return decide(*store, described, options).transform([](const Decided &) {});
 }
 
 base::Result<std::string> complete_initrd(const Machine &m) {

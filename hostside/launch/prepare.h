@@ -38,6 +38,8 @@ struct PrepareOptions {
     bool monitor = false;
     std::string memory_file{};  // see HostFacts, also for `restored`
     bool restored = false;
+    // Of pathsInNixDB, those that the restored machine does not know yet. It gets their registration in xchg.
+    std::vector<std::string> new_paths{};
     // Called with the plan before anything is done. Its error is returned.
     std::function<base::Result<>(const Machine &, const HostFacts &)> check{};
     std::function<void(const std::string &what)> progress = [](const std::string &) {};  // called before slow work
@@ -48,6 +50,9 @@ void make_paths_absolute(Machine &machine);
 
 // `machine` must have absolute paths. A refused launch leaves nothing behind.
 base::Result<Prepared> prepare(const Machine &machine, const PrepareOptions &options);
+
+// Plans the launch and has options.check judge it. Makes and starts nothing.
+base::Result<> check_launch(const Machine &machine, const PrepareOptions &options);
 
 // The initrd that the machine would boot.
 base::Result<std::string> complete_initrd(const Machine &machine);

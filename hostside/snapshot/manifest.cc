@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <format>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -85,6 +86,20 @@ std::string around(const std::string &text, const std::string &other) {
     return (begin > 0 ? "…" : "") + text.substr(begin, enough) + (begin + enough < text.size() ? "…" : "");
 }
 
+using Traits = std::vector<std::pair<std::string, std::string>>;
+
+// The first trait that the snapshot does not have like this. Empty: none.
+std::string differing_trait(const Traits &made, const Traits &wanted) {
+    for (const auto &[name, value] : wanted) {
+        const auto at = std::ranges::find(made, name, &Traits::value_type::first);
+        const std::string was = at == made.end() ? "none" : at->second;
+        if (was != value)
+            return std::format("{} must be the same: the snapshot has '{}', but this machine has '{}'", name, around(was, value),
+                               around(value, was));
+    }
+    return "";
+}
+
 std::optional<json> parsed(std::string_view text, const std::string &path) {
     constexpr JsonLimits limits{.what = "a snapshot's manifest", .bytes = size_t{32} << 20, .keys = 100'000, .depth = 32};
     if (!check_json(text, path, limits)) return std::nullopt;
@@ -96,11 +111,8 @@ std::optional<json> parsed(std::string_view text, const std::string &path) {
 std::string manifest_text(const Manifest &manifest) {
     json traits = json::array();
     for (const auto &[name, value] : manifest.traits) traits.push_back({name, value});
-    const json whole{{"version", manifest_version},
-                     {"point", manifest.point},
-                     {"disk", manifest.disk},
-                     {"nodeNumber", manifest.node_number},
-                     {"description", manifest.description},
+    const json whole{{"version", manifest_version},        {"point", manifest.point}, {"disk", manifest.disk},
+                     {"nodeNumber", manifest.node_number}, {"after", manifest.after}, {"description", manifest.description},
                      {"traits", std::move(traits)}};
     return whole.dump(1) + "\n";
 }
@@ -115,7 +127,7 @@ Result<Manifest> parse_manifest(std::string_view text, const std::string &path) 
     Manifest manifest;
     const auto of = [&](const char *key) { return whole->contains(key) ? (*whole)[key] : json(); };
     const json point = of("point"), disk = of("disk"), node = of("nodeNumber"), description = of("description"),
-               traits = of("traits");
+               traits = of("traits"), after = of("after");
     if (!point.is_string() || !disk.is_boolean() || !node.is_number_integer() || !description.is_string() || !traits.is_array())
         return bad();
     for (const auto &trait : traits) {
@@ -126,6 +138,7 @@ Result<Manifest> parse_manifest(std::string_view text, const std::string &path) 
     manifest.disk = disk.get<bool>();
     manifest.node_number = node.get<int>();
     manifest.description = description.get<std::string>();
+    if (after.is_string()) manifest.after = after.get<std::string>();
     return manifest;
 }
 
@@ -139,8 +152,8 @@ std::vector<std::pair<std::string, std::string>> traits_of(const Machine &m, con
         {"processors", std::to_string(m.cores)},
         {"the system", m.toplevel},
         {"the kernel", file_trait(host.kernel)},
+        {"what is registered (pathsInNixDB)", joined(m.paths_in_nix_db)},  // explains another image of the store
         {"the store", host.store_image.empty() ? m.store : file_trait(host.store_image)},
-        {"what is registered (pathsInNixDB)", joined(m.paths_in_nix_db)},
         {"the kernel's command line", host.command_line},
         {"the initrd", file_trait(host.initrd)},
         {"the devices", devices(m, host)},
@@ -149,19 +162,36 @@ std::vector<std::pair<std::string, std::string>> traits_of(const Machine &m, con
     return traits;
 }
 
+std::vector<std::string> new_paths(const Manifest &manifest, const Machine &m) {
+    if (manifest.point != "before-stage-2" || m.store_kind != "9p" || m.store.empty()) return {};
+    const auto saved = machine_from({{"the snapshot", manifest.description, false}});
+    if (!saved) return {};
+    std::vector<std::string> paths;
+    std::ranges::copy_if(m.paths_in_nix_db, std::back_inserter(paths),
+                         [&](const std::string &path) { return !std::ranges::contains(saved->paths_in_nix_db, path); });
+    return paths;
+}
+
+std::string shared_description(const std::string &description) {
+    json whole = json::parse(description, nullptr, false);
+    if (!whole.is_object()) return description;
+    for (const char *own : {"name", "nodeNumber", "timeout"}) whole.erase(own);
+    if (whole.contains("diskImage") && whole["diskImage"] != "") whole.erase("diskImage");  // "": no disk at all
+    return whole.dump();
+}
+
+std::string difference(const Manifest &made, const Manifest &wanted) {
+    if (made.point != wanted.point) return std::format("its key snapshot was {}, not {}", made.point, wanted.point);
+    if (made.disk != wanted.disk) return made.disk ? "it has a disk" : "it has no disk";
+    if (made.after != wanted.after) return "it waited for something else before it was saved";
+    if (std::string trait = differing_trait(made.traits, wanted.traits); !trait.empty()) return trait;
+    return shared_description(made.description) == shared_description(wanted.description) ? "" : "its description has changed";
+}
+
 Result<> check_traits(const Manifest &manifest, const Machine &m, const HostFacts &host, const std::string &snapshot) {
-    const auto here = traits_of(m, host);
-    for (const auto &[name, value] : here) {
-        const auto made = std::ranges::find(manifest.traits, name, &std::pair<std::string, std::string>::first);
-        const std::string was = made == manifest.traits.end() ? "none" : made->second;
-        if (was != value)
-            return fail(
-                0, "restore", snapshot,
-                std::format(
-                    "{} must be the same: the snapshot has '{}', but this machine has '{}'; make a new one with runvm snapshot",
-                    name, around(was, value), around(value, was)));
-    }
-    return {};
+    const std::string differs = differing_trait(manifest.traits, traits_of(m, host));
+    if (differs.empty()) return {};
+    return fail(0, "restore", snapshot, differs + "; make a new one with runvm snapshot");
 }
 
 std::string with_absolute_paths(const std::string &description, const std::string &directory) {

@@ -20,6 +20,7 @@ struct Manifest {
     bool disk = false;        // the machine has a root disk
     int node_number = 1;      // for its network cards on switches
     std::vector<std::pair<std::string, std::string>> traits{};
+    std::string after{};  // what the machine waited for before it was saved; empty: the default
 };
 
 std::string manifest_text(const Manifest &manifest);
@@ -28,6 +29,16 @@ base::Result<Manifest> parse_manifest(std::string_view text, const std::string &
 
 // The most important first; `host`: as planned.
 std::vector<std::pair<std::string, std::string>> traits_of(const Machine &machine, const HostFacts &host);
+
+// What differs first between a snapshot and the one that would be made in its place, for a person. Empty: nothing that matters.
+std::string difference(const Manifest &made, const Manifest &wanted);
+
+// Of the machine's pathsInNixDB, those that came since the snapshot was made, if its forks can still learn of them: they mount
+// their 9p store after the moment of saving.
+std::vector<std::string> new_paths(const Manifest &manifest, const Machine &machine);
+
+// A description without what each fork has for itself: name, node number, timeout, and the place of its disk.
+std::string shared_description(const std::string &description);
 
 // Error: the first trait that differs, with both values.
 base::Result<> check_traits(const Manifest &manifest, const Machine &machine, const HostFacts &host, const std::string &snapshot);

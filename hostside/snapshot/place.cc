@@ -53,8 +53,7 @@ void sweep(const fs::path &path) {
     for (const auto &name : *names) {
         if (!name.starts_with(prefix)) continue;
         const std::string left = parent + "/" + name;
-        const auto held = open_directory(left);
-        if (held && is_ours(*held) && ::flock(held->get(), LOCK_EX | LOCK_NB) == 0) remove_files(*held, left);
+        remove_snapshot(left);
     }
 }
 
@@ -118,6 +117,11 @@ void NewSnapshot::abandon(const std::string &part) {
 
 NewSnapshot::~NewSnapshot() {
     if (held_.valid()) abandon(part_);  // after finish() nothing has this name, or the snapshot that was replaced
+}
+
+void remove_snapshot(const std::string &path) {
+    const auto held = open_directory(path);
+    if (held && is_ours(*held) && ::flock(held->get(), LOCK_EX | LOCK_NB) == 0) remove_files(*held, path);
 }
 
 Result<Snapshot> open_snapshot(const std::string &named) {

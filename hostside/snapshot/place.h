@@ -40,6 +40,9 @@ class NewSnapshot {
     bool replace_ = false;
 };
 
+// Removes the snapshot at `path`, whole or unfinished, unless a machine made from it runs or others put files there.
+void remove_snapshot(const std::string &path);
+
 // A snapshot in use: nobody can replace it while this object lives.
 struct Snapshot {
     std::string path;  // absolute

@@ -125,6 +125,17 @@ void add_fork_point(std::vector<Phase> &phases, const PlanInput &input) {
     phases.insert(phases.end() - 1, std::move(late));
 }
 
+// A fork sees paths of the host's store that the saved machine's database does not know.
+void add_new_paths(std::vector<Phase> &phases, const PlanInput &input) {
+    const bool has_xchg = std::ranges::any_of(
+        input.file_systems, [](const FileSystem &fs) { return fs.target == protocol::xchg_dir && fs.type == "9p"; });
+    if (!has_xchg || input.parameters.agent == AgentMode::only || input.parameters.registration == RegisterMode::off) return;
+    phases.insert(
+        phases.end() - 1,
+        Phase{protocol::BootPhase::registration,
+              {RegisterNewPaths{input.target_root, std::format("{}/{}", protocol::xchg_dir, protocol::new_paths_file)}}});
+}
+
 }  // namespace
 
 Phase plan_modules(const PlanInput &input) {
@@ -228,7 +239,10 @@ base::Result<std::vector<Phase>> plan_boot(const PlanInput &input) {
     const auto mounts_phase = std::ranges::find(phases, protocol::BootPhase::mounts, &Phase::phase);
     if (input.parameters.snapshot == SnapshotPoint::ready) leave_for_later(*mounts_phase, last);
     phases.push_back({protocol::BootPhase::switch_root, {std::move(last)}});
-    if (input.parameters.snapshot == SnapshotPoint::before_stage_2) add_fork_point(phases, input);
+    if (input.parameters.snapshot == SnapshotPoint::before_stage_2) {
+        add_fork_point(phases, input);
+        add_new_paths(phases, input);
+    }
     return phases;
 }
 

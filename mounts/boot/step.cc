@@ -52,6 +52,9 @@ std::string describe(const Step &step) {
                 return std::format("register {} in {}", s.reginfo.empty() ? "the closure, if a registration is found" : s.reginfo,
                                    s.target_root);
             },
+            [](const RegisterNewPaths &s) {
+                return std::format("register in {} what came since the machine was saved", s.target_root);
+            },
             [](const CheckInit &s) { return std::format("find {} in {}", s.init, s.target_root); },
             [](const WaitForFork &) { return std::string("stop here to be saved; a fork goes on"); },
             [](const SwitchRoot &s) {
@@ -79,6 +82,7 @@ std::string_view kind(const Step &step) {
                           [](const KeepVisible &) { return "keep"; },
                           [](const GrowFileSystem &) { return "grow"; },
                           [](const RegisterClosure &) { return "register"; },
+                          [](const RegisterNewPaths &) { return "new-paths"; },
                           [](const CheckInit &) { return "init"; },
                           [](const WaitForFork &) { return "fork"; },
                           [](const SwitchRoot &) { return "switch_root"; },

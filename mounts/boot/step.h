@@ -114,6 +114,12 @@ struct RegisterClosure {
     RegisterMode mode = RegisterMode::automatic;
 };
 
+// Registers what the host has put into xchg for a fork: store paths that came since the machine was saved.
+struct RegisterNewPaths {
+    std::string target_root;
+    std::string file;  // the registration, in the target root; may be absent
+};
+
 // Checks that stage 2 exists and is executable, before anything is done for it.
 struct CheckInit {
     std::string target_root;
@@ -131,9 +137,9 @@ struct SwitchRoot {
     std::vector<Mount> late{};
 };
 
-using Step =
-    std::variant<LoadModules, WaitForDevice, PrepareDisk, CheckFileSystem, PassOver, MakeBindPlaces, Mount, MountUnion,
-                 MakeDirectory, MarkFile, KeepVisible, GrowFileSystem, RegisterClosure, CheckInit, WaitForFork, SwitchRoot>;
+using Step = std::variant<LoadModules, WaitForDevice, PrepareDisk, CheckFileSystem, PassOver, MakeBindPlaces, Mount, MountUnion,
+                          MakeDirectory, MarkFile, KeepVisible, GrowFileSystem, RegisterClosure, RegisterNewPaths, CheckInit,
+                          WaitForFork, SwitchRoot>;
 
 // One line without a newline, in the terms of mount(8) and its relatives.
 std::string describe(const Step &step);
@@ -142,8 +148,8 @@ std::string describe(const Step &step);
 std::string_view kind(const Step &step);
 
 // All results of kind(), in the order in which a person sees them.
-inline constexpr std::array<std::string_view, 15> step_kinds{"modules", "wait",     "format", "fsck", "fstab",
-                                                             "mkdir",   "mount",    "union",  "mark", "keep",
-                                                             "grow",    "register", "init",   "fork", "switch_root"};
+inline constexpr std::array<std::string_view, 16> step_kinds{"modules", "wait",  "format",    "fsck",       "fstab", "mkdir",
+                                                             "mount",   "union", "mark",      "keep",       "grow",  "register",
+                                                             "init",    "fork",  "new-paths", "switch_root"};
 
 }  // namespace mounts

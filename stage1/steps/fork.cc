@@ -21,7 +21,9 @@
 #include "mounts/devices/mount_file_system.h"
 #include "mounts/exec/fork_news.h"
 #include "stage1/base/tell_host.h"
+#include "stage1/nixdb/register_live.h"
 #include "stage1/steps/system.h"
+#include "stage1/steps/target.h"
 
 namespace stage1 {
 
@@ -127,6 +129,18 @@ Result<> become_fork(const std::string &text) {
 Result<> wait_to_be_forked() {
     ::sync();  // otherwise each fork would write the same again
     return wait_for_fork().and_then(become_fork);
+}
+
+Result<std::string> register_new_paths(const std::string &target_root, const std::string &file) {
+    const auto there = real_path(target_root, target_root + file, O_NOFOLLOW);
+    if (!there && there.error().code == ENOENT) return std::string();
+    if (!there) return std::unexpected(there.error());
+    auto done = nixdb::register_live({.target_root = target_root, .reginfo = file});
+    if (!done)
+        done.error().hint +=
+            std::string(done.error().hint.empty() ? "" : "; ") + "leave out the new paths, or make a new snapshot";
+    (void)::unlink(there->c_str());  // nothing reads it again
+    return done.transform([](const nixdb::LiveReport &report) { return nixdb::describe(report); });
 }
 
 Result<> mount_late(const std::vector<mounts::Mount> &mounts) {

@@ -16,6 +16,10 @@ base::Result<> become_fork(const std::string &news);
 // In stage 1: waits until the machine was saved and restored, then makes it a fork.
 base::Result<> wait_to_be_forked();
 
+// In stage 1, after the mounts: registers the store paths that came since the machine was saved, and removes the file, which is
+// in the target root. Returns a line for the log; empty: there is no file.
+base::Result<std::string> register_new_paths(const std::string &target_root, const std::string &file);
+
 // Mounts what would have kept QEMU from saving the machine.
 base::Result<> mount_late(const std::vector<mounts::Mount> &mounts);
 

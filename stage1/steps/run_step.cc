@@ -185,11 +185,14 @@ Line run(const mounts::KeepVisible &step) {
 Line run(const mounts::GrowFileSystem &step) { return real_path(step.root, step.target).and_then(grow_file_system); }
 
 Line run(const mounts::RegisterClosure &step) {
-    auto done = nixdb::register_closure({step.target_root, step.reginfo, step.mode, step.system}).transform(nixdb::describe);
+    auto done = nixdb::register_closure({step.target_root, step.reginfo, step.mode, step.system})
+                    .transform([](const nixdb::RegisterReport &report) { return nixdb::describe(report); });
     // Only Nix needs the registration, so tell a person who just wants to boot how to skip it.
     if (!done) done.error().hint += std::string(done.error().hint.empty() ? "" : "; ") + "stage1.register=off boots without it";
     return done;
 }
+
+Line run(const mounts::RegisterNewPaths &step) { return register_new_paths(step.target_root, step.file); }
 
 Line run(const mounts::CheckInit &step) {
     return find_stage2(step.target_root, step.init).transform([](const std::string &) { return std::string(); });

@@ -18,6 +18,7 @@
 #include "mounts/base/at.h"
 #include "mounts/base/json_text.h"
 #include "tests/boot/machine.h"
+#include "tests/boot/own_cache.h"
 #include "tests/boot/place.h"
 #include "tests/support/terminal.h"
 
@@ -258,6 +259,102 @@ TEST_CASE("of two hundred machines whose launchers and QEMUs are killed at rando
     for (const int code : ends) CHECK((code == 0 || code == 123 || code == 128 + SIGKILL));
     CHECK(within(30, [&] { return std::ranges::none_of(seen, [](pid_t one) { return alive(one); }); }));
     CHECK(fleet.nothing_left());
+}
+
+// Six machines from one boot: five copies and one that differs only in its timeout.
+void write_forks(const Fleet &fleet, const std::string &parameters, const std::string &after = "") {
+    std::string defaults = Fleet::defaults();
+    defaults.insert(1, std::format(R"("kernelParams":["stage1.agent=only"{}],)", parameters));
+    std::ofstream(fleet.path("fleet.json")) << std::format(
+        R"({{"fork":true,"defaults":{},"nodes":{{"f":{{"copies":5,"after":{},"script":"cat /proc/sys/kernel/random/boot_id; dmesg"}},
+            "g":{{"timeout":900,"after":{},"script":"cat /proc/sys/kernel/random/boot_id; dmesg"}}}}}})",
+        defaults, base::json_text(after), base::json_text(after));
+}
+
+std::vector<fs::path> snapshots_of(const Fleet &fleet) {
+    std::error_code error;
+    std::vector<fs::path> found;
+    for (const auto &entry : fs::directory_iterator(fleet.path("out/.snapshots"), error)) found.push_back(entry.path());
+    return found;
+}
+
+TEST_CASE("machines of a fleet that are forks are booted once and restored, and the next run finds their snapshot") {
+    const OwnCache cache;
+    const Fleet fleet;
+    write_forks(fleet, "");
+    const auto ran = fleet.place.runvm(fleet.words());
+    INFO(ran.output);
+    REQUIRE(ran.status == 0);
+    CHECK_THAT(ran.output, ContainsSubstring("the snapshot of f-1 and 5 more was made\n") && ContainsSubstring("6 passed in "));
+    std::set<std::string> boots;
+    for (const char *name : {"f-1", "f-2", "f-3", "f-4", "f-5", "g"}) {
+        const std::string said = fleet.of(name, "output");
+        boots.insert(said.substr(0, said.find('\n')));
+        CHECK_THAT(said, ContainsSubstring("reseeded due to virtual machine fork"));
+        CHECK_FALSE(fleet.of(name, "console.log").contains("Linux version"));  // the kernel's first words are the saved machine's
+    }
+    CHECK(boots.size() == 6);
+    CHECK(fleet.nothing_left());
+    const auto made = snapshots_of(fleet);
+    REQUIRE(made.size() == 1);
+    CHECK((fs::status(made.front().parent_path()).permissions() & fs::perms::mask) == fs::perms::owner_all);
+    const auto saved = [&] { return must_run({"/usr/bin/stat", "-c", "%i %Y", made.front().string() + "/memory"}); };
+    const std::string before = saved();
+
+    const auto again = fleet.place.runvm(fleet.words({"--only", "f-2", "--only", "g"}));
+    INFO(again.output);
+    CHECK(again.status == 0);
+    CHECK_THAT(again.output,
+               ContainsSubstring("the snapshot of f-2 and 1 more still fits\n") && ContainsSubstring("2 passed in "));
+    CHECK(saved() == before);
+    ::setenv("QEMU_OPTS", "-device virtio-balloon-pci", 1);
+    const auto options = fleet.place.runvm(fleet.words({"--only", "g"}));
+    ::unsetenv("QEMU_OPTS");
+    INFO(options.output);
+    CHECK(options.status == 0);
+    CHECK_THAT(options.output,
+               ContainsSubstring("the snapshot of g is made anew: the devices must be the same: the snapshot has '"));
+    CHECK(saved() != before);
+    // What no machine of the file needs goes.
+    write_forks(fleet, R"(,"quiet")");
+    CHECK(fleet.place.runvm(fleet.words({"--only", "g"})).status == 0);
+    CHECK(snapshots_of(fleet).size() == 2);
+    std::ofstream(fleet.path("fleet.json")) << std::format(R"({{"defaults":{},"nodes":{{"a":{{"script":"true"}}}}}})",
+                                                           Fleet::defaults());
+    CHECK(fleet.place.runvm(fleet.words()).status == 0);
+    CHECK_FALSE(fs::exists(fleet.path("out/.snapshots")));
+}
+
+TEST_CASE("without their snapshot a fleet's forks fail with the reason, and ctrl-c while it is made leaves nothing half done") {
+    const OwnCache cache;
+    const Fleet fleet;
+    write_forks(fleet, R"(,"root=/dev/vdz","stage1.device-timeout=1")");
+    const auto failed = fleet.place.runvm(fleet.words());
+    INFO(failed.output);
+    CHECK(failed.status == 1);
+    const auto result = fleet.results();
+    CHECK(result.count(Outcome::failed) == 6);
+    CHECK_THAT(machine(result, "f-1").cause, ContainsSubstring("its snapshot was not made: ") && ContainsSubstring("/dev/vdz"));
+    CHECK(machine(result, "f-1").exit_code == 120);
+    CHECK(machine(result, "g").cause == "its snapshot was not made, see f-1");
+    CHECK_THAT(fleet.of("f-1", "console.log"), ContainsSubstring("/dev/vdz"));
+    CHECK(snapshots_of(fleet).empty());
+    CHECK(fleet.nothing_left());
+
+    write_forks(fleet, "", "sleep 1000");
+    const pid_t pid = fleet.place.launch(fleet.words());
+    REQUIRE(within(120, [&] { return !snapshots_of(fleet).empty() && !fleet.processes("qemu-system-x86_64", "f-1/").empty(); }));
+    REQUIRE(::kill(pid, SIGINT) == 0);
+    CHECK(wait_for_end(pid) == 128 + SIGINT);
+    CHECK(fleet.nothing_left());
+    CHECK(within(30, [&] { return snapshots_of(fleet).empty(); }));
+    CHECK(fleet.results().count(Outcome::not_run) == 6);
+    CHECK(fleet.results().over);
+    write_forks(fleet, "");
+    const auto resumed = fleet.place.runvm(fleet.words({"--resume"}));
+    INFO(resumed.output);
+    CHECK(resumed.status == 0);
+    CHECK_THAT(resumed.output, ContainsSubstring("was made\n") && ContainsSubstring("6 passed in "));
 }
 
 TEST_CASE("what a fleet can't do is refused before any machine is started") {

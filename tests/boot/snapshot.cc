@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <format>
 #include <fstream>
+#include <sstream>
 
 #include "mounts/base/at.h"
 #include "tests/boot/machine.h"
@@ -80,6 +81,9 @@ std::string other_qemu(const Place &place) {
     return path;
 }
 
+// A valid path of the host's store that is not in the machine's closure.
+std::string other_system() { return first_line(fixture() + "/systemd/toplevel"); }
+
 TEST_CASE("a machine that was saved when it was ready goes on many times at once, each a machine of its own") {
     const OwnCache cache;
     const Place place;
@@ -140,6 +144,7 @@ TEST_CASE("a machine that was saved when it was ready goes on many times at once
     refused(place, {"--qemu", other_qemu(place)}, "QEMU must be the same: the snapshot has '1");
     refused(place, {"--kernel", fixture() + "/vmlinux"}, "the kernel must be the same");
     refused(place, {"--cpu", "qemu64"}, "the processor's model must be the same");
+    refused(place, {"--paths-in-nix-db", other_system()}, "what is registered (pathsInNixDB) must be the same");
     CHECK(in(place, "two", "echo still here") == "still here\n");
 }
 
@@ -177,6 +182,49 @@ TEST_CASE("a machine that was saved before stage 2 has its 9p store, and each fo
     CHECK(random[0].size() > 20);
     CHECK(random[0] != random[1]);
     CHECK(hashes(place) == before);
+}
+
+TEST_CASE("a fork of a machine that was saved before stage 2 sees store paths that came since, and its Nix knows them") {
+    const OwnCache cache;
+    const Place place("exit 3");
+    const auto made = place.runvm(snapshot_words(place, {"--snapshot", "before-stage-2"}));
+    INFO(made.output);
+    REQUIRE(made.status == 0);
+    const auto fork = [&](const std::string &script, const std::vector<std::string> &more) {
+        std::ofstream(place.shared() + "/cmd") << "path=" << other_system() << "\n" << script;
+        std::vector<std::string> words = place.words({"exec"});
+        words.back() = "run";
+        words.insert(words.end(), {"--from", saved_in(place)});
+        words.insert(words.end(), more.begin(), more.end());
+        const auto ran = base::run({.argv = words, .capture_output = true});
+        REQUIRE(ran);
+        return *ran;
+    };
+    const auto since = fork(R"(set -e
+test -e $path/init
+nix-store -q --hash $path >/tmp/shared/hash
+nix-store -qR $path >/tmp/shared/closure
+nix-store --verify-path $(cat /tmp/shared/closure)
+nix-store --verify
+test ! -e /tmp/xchg/new-paths
+exit 5)",
+                            {"--paths-in-nix-db", other_system()});
+    INFO(since.output);
+    CHECK(since.status == 5);
+    const auto on_host = [&](const std::string &query) {
+        return must_run({"/usr/bin/env", "nix-store", "--store", fixture() + "/root", "-q", query, other_system()});
+    };
+    CHECK(on_host("--hash").ends_with(base::read_file(place.shared() + "/hash").value_or("no hash")));
+    std::istringstream closure(base::read_file(place.shared() + "/closure").value_or("no closure"));
+    const std::string host_closure = on_host("--requisites");
+    for (std::string path; std::getline(closure, path);) CHECK_THAT(host_closure, ContainsSubstring(path + "\n"));
+    // One that did not ask for it has neither, and the snapshot is as it was.
+    const auto without = fork("! test -e $path && ! nix-store --check-validity $path && exit 6", {});
+    INFO(without.output);
+    CHECK(without.status == 6);
+    const auto absent = fork("exit 7", {"--paths-in-nix-db", "/nix/store/00000000000000000000000000000000-absent"});
+    CHECK(absent.status == 124);
+    CHECK_THAT(absent.output, ContainsSubstring("00000000000000000000000000000000-absent"));
 }
 
 TEST_CASE(

@@ -50,7 +50,7 @@ TEST_CASE("a stop is before a phase, before each step of a kind, or before one s
         message(bad.error()) ==
         "kernel parameter 'stage1.break=mout': expected a phase: modules devices mounts system register switch_root; or a step, "
         "as mount or mount:/nix/store: modules wait format fsck fstab mkdir mount union mark keep grow register init "
-        "fork switch_root");
+        "fork new-paths switch_root");
 }
 
 TEST_CASE("the later of two counts, and what is not ours is left alone") {

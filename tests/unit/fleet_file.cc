@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <format>
 #include <fstream>
+#include <map>
+#include <set>
 
 #include "hostside/description/description.h"
 #include "hostside/fleet/group_place.h"
@@ -127,6 +129,39 @@ TEST_CASE("a machine that is restored is what its snapshot was made from, withou
     const auto for_nix = hostside::only_of_the_store(fleet->nodes[2]);
     REQUIRE_FALSE(for_nix);
     CHECK(base::message(for_nix.error()).contains("it is restored from a snapshot, whose memory is its owner's alone"));
+}
+
+TEST_CASE("machines of a fleet have one snapshot if they differ only in what each fork has for itself") {
+    const FleetFile file;
+    const auto fleet = file.read(R"({"fork": true, "defaults": {"memorySize": 256}, "nodes": {
+        "a": {"copies": 2, "script": "true"}, "b": {"timeout": 9, "command": ["false"], "user": "bob"}, "c": {},
+        "booted": {"fork": false}, "larger": {"description": {"memorySize": 257}}, "later": {"after": "a.target"},
+        "on-vlan": {"vlans": [1]}, "no-disk": {"description": {"diskImage": ""}},
+        "own-disk": {"description": {"diskImage": "/mine.qcow2"}}}})");
+    INFO((fleet ? "" : base::message(fleet.error())));
+    REQUIRE(fleet);
+    std::map<std::string, std::string> fork;
+    std::set<std::string> different;
+    for (const auto &node : fleet->nodes) {
+        fork[node.name] = node.fork;
+        different.insert(node.fork);
+        CHECK(node.from.empty());
+    }
+    CHECK(fork["a-1"].size() == 16);
+    for (const char *same : {"a-2", "b", "c", "own-disk"}) CHECK(fork[same] == fork["a-1"]);
+    CHECK(fork["booted"].empty());
+    CHECK(different.size() == 6);
+    const auto refused = [&](const std::string &rest) {
+        const auto wrong = file.read("{" + rest + "}");
+        REQUIRE_FALSE(wrong);
+        return base::message(wrong.error()).substr(file.scratch.path().size() + 1);
+    };
+    CHECK(refused(R"("fork": 1, "nodes": {"a": {}})") == "fleet.json '/fork': must be true or false");
+    CHECK(refused(R"("nodes": {"a": {"fork": "yes"}})") == "fleet.json '/nodes/a/fork': must be true or false");
+    CHECK(refused(R"("nodes": {"a": {"fork": true, "from": "saved"}})") ==
+          "fleet.json '/nodes/a/fork': its snapshot is there already (from); leave one of the two out");
+    CHECK(refused(R"("fork": true, "nodes": {"a": {"description": {"tpm": {"enable": true}}}})") ==
+          "fleet.json '/nodes/a/fork': snapshot with 'a TPM': another program holds its state; leave it out");
 }
 
 TEST_CASE("a wrong fleet is refused with the place of what is wrong in it") {

@@ -71,6 +71,8 @@ std::vector<std::string> planned(const std::string &snapshot, const std::string 
         for (const auto &step : phase.steps)
             if (const auto kind = mounts::kind(step); kind == "mount")
                 lines.push_back("mount " + std::get<mounts::Mount>(step).target);
+            else if (kind == "new-paths")
+                lines.push_back("new-paths in " + std::string(phase.name()));
             else if (kind == "fork" || kind == "switch_root")
                 lines.push_back(std::string(kind) + " " + describe(step));
             else if (kind == "register" || kind == "mark" || kind == "init")
@@ -102,6 +104,12 @@ TEST_CASE("a machine that is saved before stage 2 stops before the first 9p moun
     CHECK(std::find(lines.begin(), point, "register") != point);
     CHECK(std::find(lines.begin(), point, "mark") != point);
     CHECK(std::find(point, lines.end(), "init") != lines.end());
+    // What came since is registered when it can be seen.
+    REQUIRE(lines.size() > 2);
+    CHECK(lines[lines.size() - 2] == "new-paths in register");
+    for (const char *without : {" stage1.register=off", " stage1.agent=only"})
+        CHECK_FALSE(std::ranges::contains(planned("before-stage-2", "9p", without), "new-paths in register"));
+    CHECK_FALSE(std::ranges::contains(planned("ready", "erofs"), "new-paths in register"));
     // A share that hides what is made before, or that has the registration, is waited for.
     const auto point_of = [](const std::vector<std::string> &all) {
         return std::ranges::find_if(all, [](const auto &line) { return line.starts_with("fork "); });
@@ -175,11 +183,47 @@ TEST_CASE("each trait that a saved machine must keep is refused by its name when
     CHECK(told(run, other) == "nothing");
 }
 
+TEST_CASE("a fork learns of new paths if it mounts its 9p store after it was saved; another's are a trait") {
+    const auto with = [](const std::string &paths, const std::string &kind = "9p") {
+        return machine_of_json(R"({"store":"/store","storeKind":")" + kind + R"(","pathsInNixDB":[)" + paths + "]}");
+    };
+    const Manifest before{"before-stage-2", R"({"pathsInNixDB":["/nix/store/a"]})", true, 1, {}};
+    CHECK(hostside::new_paths(before, with(R"("/nix/store/a","/nix/store/b")")) == std::vector<std::string>{"/nix/store/b"});
+    CHECK(hostside::new_paths(before, with(R"("/nix/store/a")")).empty());
+    CHECK(hostside::new_paths(before, with(R"("/nix/store/b")", "erofs")).empty());
+    CHECK(hostside::new_paths({"ready", "{}", true, 1, {}}, with(R"("/nix/store/b")")).empty());
+}
+
+TEST_CASE("a snapshot is made anew for what differs, but not for what each fork has for itself") {
+    const Manifest made{"ready",
+                        R"({"name":"a","nodeNumber":3,"diskImage":"/a.qcow2","timeout":9,"memorySize":512})",
+                        true,
+                        3,
+                        {{"memory", "512 MiB"}},
+                        "multi-user.target"};
+    CHECK(hostside::difference(made, made).empty());
+    Manifest other = made;
+    other.description = R"({"name":"b","memorySize":512,"diskImage":"/b.qcow2"})";
+    CHECK(hostside::difference(made, other).empty());
+    other.description = R"({"name":"b","memorySize":512,"diskImage":""})";
+    CHECK(hostside::difference(made, other) == "its description has changed");
+    other.traits = {{"memory", "640 MiB"}};
+    CHECK(hostside::difference(made, other) ==
+          "memory must be the same: the snapshot has '512 MiB', but this machine has '640 MiB'");
+    other.after = "a.target";
+    CHECK(hostside::difference(made, other) == "it waited for something else before it was saved");
+    other.disk = false;
+    CHECK(hostside::difference(made, other) == "it has a disk");
+    other.point = "before-stage-2";
+    CHECK(hostside::difference(made, other) == "its key snapshot was ready, not before-stage-2");
+}
+
 TEST_CASE("a snapshot's manifest comes out of its text as it went in, and another text is none") {
-    const Manifest manifest{"before-stage-2", R"({"name":"x\"y"})", true, 7, {{"QEMU", "1"}, {"memory", "512 MiB"}}};
+    const Manifest manifest{"before-stage-2", R"({"name":"x\"y"})", true, 7, {{"QEMU", "1"}, {"memory", "512 MiB"}}, "a.target"};
     const auto back = parse_manifest(manifest_text(manifest), "m");
     REQUIRE(back);
     CHECK(back->point == manifest.point);
+    CHECK(back->after == manifest.after);
     CHECK(back->description == manifest.description);
     CHECK(back->disk);
     CHECK(back->node_number == 7);
