@@ -3,11 +3,14 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -47,6 +50,23 @@ rlim_t count_inodes(const std::string &path, rlim_t most) {
     return count;
 }
 
+// Whether a daemon of ours may open the directory's files by handle (open_by_handle_at(2)): its file system has handles, and we
+// have CAP_DAC_READ_SEARCH in the initial user namespace. It then keeps descriptors only of files that the guest has open.
+bool opens_by_handle(const std::string &directory) {
+    const base::Fd at(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    alignas(file_handle) std::array<std::byte, sizeof(file_handle) + MAX_HANDLE_SZ> room{};
+    auto *const handle = reinterpret_cast<file_handle *>(room.data());
+    handle->handle_bytes = MAX_HANDLE_SZ;
+    int mount = 0;
+    if (!at || ::name_to_handle_at(at.get(), "", handle, &mount, AT_EMPTY_PATH) < 0) return false;
+    return base::Fd(::open_by_handle_at(at.get(), handle, O_PATH | O_CLOEXEC)).valid();
+}
+
+bool on_one_file_system(const std::string &one, const std::string &other) {
+    struct stat a{}, b{};
+    return ::stat(one.c_str(), &a) == 0 && ::lstat(other.c_str(), &b) == 0 && a.st_dev == b.st_dev;
+}
+
 Result<std::vector<std::string>> common_argv(const std::string &directory, int listening) {
     auto program = find_virtiofsd();
     if (!program) return std::unexpected(program.error());
@@ -56,8 +76,9 @@ Result<std::vector<std::string>> common_argv(const std::string &directory, int l
 
 // It resolves the directory's name itself, so /proc/self/fd/N would be another directory there: pass a real path. Its own
 // sandboxes would create user namespaces with other owners; seccomp is active anyway.
-Result<std::vector<std::string>> argv_for(const std::string &directory, int listening) {
+Result<std::vector<std::string>> argv_for(const std::string &store, const std::string &directory, int listening) {
     auto argv = common_argv(directory, listening);
+    if (argv && opens_by_handle(store)) argv->emplace_back("--inode-file-handles=prefer");
     if (argv) argv->insert(argv->end(), {"--sandbox=none", "--readonly", "--cache=always", "--no-announce-submounts"});
     return argv;
 }
@@ -89,12 +110,15 @@ Result<> check_descriptors(const std::string &store, const std::vector<std::stri
     const rlim_t limit = descriptor_limit();
     if (limit == RLIM_INFINITY) return {};
     rlim_t count = of_its_own;
-    for (const auto &name : names)
+    const bool handles = opens_by_handle(store);
+    for (const auto &name : names) {
+        if (handles && on_one_file_system(store, store + "/" + name)) continue;
         if ((count += count_inodes(store + "/" + name, limit)) >= limit)
             return fail(0, sharing_store, store,
                         std::format("the store has more files than virtiofsd may have descriptors ({}), so its listings would be "
                                     "incomplete; raise the hard limit (ulimit -Hn), or use --store-kind 9p or erofs",
                                     limit));
+    }
     return {};
 }
 
@@ -110,7 +134,7 @@ Result<> check_share_descriptors(const std::string &directory) {
 Result<CompanionProcess> start_virtiofsd(const ViewSpec &view, const std::string &socket) {
     auto listening = listen_blocking(socket);
     if (!listening) return std::unexpected(listening.error());
-    auto argv = argv_for(view.place, listening->get());
+    auto argv = argv_for(view.store, view.place, listening->get());
     if (!argv) return std::unexpected(argv.error());
     // In a user namespace with one user, root's files belong to nobody; the guest must see them as root's.
     if (::geteuid() != 0) {
@@ -127,7 +151,7 @@ Result<CompanionProcess> start_virtiofsd(const ViewSpec &view, const std::string
 Result<CompanionProcess> start_virtiofsd(const std::string &directory, const std::string &socket) {
     auto listening = listen_blocking(socket);
     if (!listening) return std::unexpected(listening.error());
-    return start_with(argv_for(directory, listening->get()), listening->get());
+    return start_with(argv_for(directory, directory, listening->get()), listening->get());
 }
 
 Result<CompanionProcess> share_over_virtiofs(const std::string &directory, const std::string &socket, bool read_only) {

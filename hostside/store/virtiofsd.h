@@ -1,6 +1,6 @@
 // Runs the Rust virtiofsd (1.x; QEMU's old one has other options), which serves the store to one machine and ends with it. It
 // holds a descriptor for each inode that the guest knows. When it runs out of them, directory listings are silently incomplete,
-// so the closure's files are counted first.
+// so the closure's files are counted first. Root's daemon opens a store's files by handle instead, if their file system can.
 #pragma once
 
 #include <string>
@@ -15,7 +15,8 @@ namespace hostside {
 // Finds it in PATH or where distributions install it. Error: not found, or the wrong one; what to install.
 base::Result<std::string> find_virtiofsd();
 
-// Error: its descriptor limit is lower than the number of inodes in `names`, which are files and directories in `store`.
+// Error: its descriptor limit is lower than the number of inodes in `names`, which are files and directories in `store`. Those
+// that it can open by handle don't count.
 base::Result<> check_descriptors(const std::string &store, const std::vector<std::string> &names);
 
 // Shares only the view's paths, read-only. QEMU can connect to `socket` immediately.

@@ -1,5 +1,7 @@
 // How the guest gets its store, and what of the host's it sees.
 
+#include <unistd.h>
+
 #include <catch_amalgamated.hpp>
 #include <csignal>
 #include <cstdlib>
@@ -170,6 +172,30 @@ TEST_CASE("virtiofsd shares the closure alone with each union, its end is the ma
     ::setenv("PATH", before.c_str(), 1);
     CHECK_THAT(place.output(), ContainsSubstring("the guest lost its store and ends: virtiofsd has ended"));
     CHECK(fs::is_empty(place.runtime()));
+}
+
+TEST_CASE("root's virtiofsd lists more files than it may have descriptors, because it opens them by handle") {
+    if (::geteuid() != 0) SKIP("only root may open files by handle");
+    const char *const program = std::getenv("VIRTIOFSD");
+    if (program == nullptr) SKIP("no virtiofsd: VIRTIOFSD is not set; tests/support/with-machine provides it");
+    // A store on tmpfs, which has handles; the fixture may be on something that has none.
+    Place place("echo \"$(find /nix/.ro-store | wc -l) files\"");
+    const std::string store = place.directory() + "/store";
+    constexpr const char *script = R"sh(mkdir "$1"; mount -t tmpfs tmpfs "$1"; cp -a "$2"/root/. "$1"
+many=$1$(grep -e -tools "$2/closure"); chmod u+w "$many"; mkdir "$many/many"
+for i in $(seq 1500); do echo $i >"$many/many/$i"; done
+: >"$1/want"; while read -r path; do find "$1$path" >>"$1/want"; done <"$2/closure"
+echo "wanted: $(($(grep -vc -- '-registration$' "$1/want") + 1)) files"
+ulimit -n 1100; PATH=$3:$PATH; shift 3; exec "$@")sh";
+    place.before = {"unshare", "--mount", "sh", "-euc", script, "sh", store, fixture(), fs::path(program).parent_path()};
+    const auto exit =
+        place.runvm({"run", "--timeout", "240", "--store", store + "/nix/store", "--store-kind", "virtiofs", "--union", "tmpfs"});
+    INFO(exit.output);
+    CHECK(exit.status == 0);
+    const size_t at = exit.output.find("wanted: ") + 8;
+    const std::string wanted = exit.output.substr(at, exit.output.find('\n', at) - at);
+    CHECK(std::stoi(wanted) > 1500);
+    CHECK_THAT(exit.output.substr(at), ContainsSubstring("\n" + wanted));
 }
 
 TEST_CASE("virtiofs without a virtiofsd, and with fewer descriptors than the closure has files, is refused in words") {
