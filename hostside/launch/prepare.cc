@@ -201,7 +201,7 @@ base::Result<Prepared> prepare(const Machine &whole, const PrepareOptions &optio
 }
 
 base::Result<> check_launch(const Machine &described, const PrepareOptions &options) {
-    auto store = plan_store(described, options.run_directory);
+    auto store = plan_store(described, options.run_directory, false);
     if (!store) return std::unexpected(store.error());
     return decide(*store, described, options).transform([](const Decided &) {});
 }

@@ -74,7 +74,7 @@ TEST_CASE("a file system table or a parameter that cannot be used is named, with
     CHECK(refused_input("stage1.break=breakfast") ==
           "kernel parameter 'stage1.break=breakfast': expected a phase: modules devices mounts system register switch_root; or a "
           "step, as mount or mount:/nix/store: modules wait format fsck fstab mkdir mount union mark keep grow register init "
-          "fork switch_root");
+          "fork new-paths switch_root");
 }
 
 TEST_CASE("an init that is missing, no file or not executable is named, and so is a target root that is none") {
