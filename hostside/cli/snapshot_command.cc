@@ -30,7 +30,6 @@ namespace hostside {
 
 namespace {
 
-using base::fail;
 using base::Result;
 namespace fs = std::filesystem;
 

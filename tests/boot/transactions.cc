@@ -12,6 +12,7 @@
 #include "mounts/base/at.h"
 #include "mounts/base/process.h"
 #include "tests/boot/machine.h"
+#include "tests/boot/own_cache.h"
 #include "tests/boot/place.h"
 
 namespace {
@@ -38,10 +39,11 @@ class Transactions {
     [[nodiscard]] const Place &place() const { return place_; }
 
     // Boots with this script, followed by a report of `up`.
-    pid_t start(const std::string &script) const {
+    pid_t start(const std::string &script, const std::string &store_kind = "9p") const {
         fs::remove(place_.shared() + "/up");
         std::ofstream(place_.shared() + "/now") << script << "\necho up | tell up; sleep 1000\n";
-        return place_.launch({"run", "--name", "vm", "--timeout", "400", "--union", "disk", "--store", host() + "/nix/store"});
+        return place_.launch({"run", "--name", "vm", "--timeout", "400", "--union", "disk", "--store", host() + "/nix/store",
+                              "--store-kind", store_kind});
     }
     void wait() const {
         INFO(place_.output());
@@ -74,6 +76,7 @@ class Transactions {
     }
 
   private:
+    OwnCache cache_;  // of store images
     Place place_;
 };
 
@@ -107,7 +110,8 @@ TEST_CASE("what a machine added and built is brought to the host's store by a re
     const Transactions vm;
     const pid_t launcher = vm.start(std::string(add_and_build) + R"sh(
 { until [ -e /tmp/shared/change ]; do sleep 0.2; done
-  echo two >/tmp/two; late=$(nix-store --add /tmp/two); chmod u+w $late; echo three >$late; echo $late | tell late; } &)sh");
+  echo two >/tmp/two; late=$(nix-store --add /tmp/two); chmod u+w $late; echo three >$late; echo $late | tell late; } &)sh",
+                                    "erofs");
     vm.wait();
     const auto paths = words_of_line(vm.told("paths"));
     REQUIRE(paths.size() == 2);
@@ -192,8 +196,9 @@ echo one >/tmp/one; added=$(nix-store --add /tmp/one); valid $added; echo $added
     CHECK(asked.status == 0);
     CHECK_THAT(asked.output, ContainsSubstring("what this machine added to its store goes at its next boot"));
     Transactions::cut(launcher);
+    // The second start of a closure has its store as an image.
     for (int round = 0; round < 2; ++round) {
-        launcher = vm.start("");
+        launcher = vm.start("", "erofs");
         pause_ms(std::uniform_int_distribution<int>(1500, 7000)(random));
         Transactions::cut(launcher);
     }
@@ -201,7 +206,8 @@ echo one >/tmp/one; added=$(nix-store --add /tmp/one); valid $added; echo $added
 refuse there $(cat /added); refuse valid $(cat /added)
 bash=$(dirname $(dirname $(readlink -f $(command -v bash)))); refuse there $bash/bin/changed
 nix-store --verify --check-contents 2>&1 | tell verified
-echo two >/tmp/two; nix-store --add /tmp/two >/added; sync; echo rolled back)sh");
+echo two >/tmp/two; nix-store --add /tmp/two >/added; sync; echo rolled back)sh",
+                        "erofs");
     vm.wait();
     CHECK_FALSE(vm.told("verified").contains("was modified"));
     CHECK_FALSE(vm.told("verified").contains("disappeared"));
