@@ -146,10 +146,15 @@ std::vector<Lack> lacks(std::string_view config) {
     }
     // Virtiofs can replace 9p.
     if (std::ranges::none_of(result, [](const Lack &lack) { return lack.option == "CONFIG_VIRTIO_FS"; }))
-        for (auto &lack : result) lack.fatal = lack.fatal && !lack.without.starts_with(no_9p);
+        for (auto &lack : result) lack.fatal = lack.fatal && !is_for_9p(lack.option);
     return result;
 }
 
 size_t needed_options() { return needs.size(); }
+
+bool is_for_9p(std::string_view option) {
+    return std::ranges::any_of(
+        needs, [&](const Need &need) { return need.without == no_9p && option == "CONFIG_" + std::string(need.option); });
+}
 
 }  // namespace hostside

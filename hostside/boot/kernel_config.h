@@ -22,6 +22,9 @@ struct Lack {
 // Pure. Options that may be modules count as present if they are modules.
 std::vector<Lack> lacks(std::string_view config);
 
+// Whether `option` (CONFIG_...) is one of those that only sharing over 9p needs.
+bool is_for_9p(std::string_view option);
+
 // The number of options checked.
 size_t needed_options();
 

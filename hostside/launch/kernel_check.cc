@@ -25,6 +25,7 @@ bool is_one_of(std::string_view option, std::initializer_list<std::string_view> 
 }
 
 Weight weight_of(std::string_view option, const Machine &m, bool no_union) {
+    const bool for_9p = is_for_9p(option);
     option.remove_prefix(std::string_view("CONFIG_").size());
     const auto fatal_if = [](bool needed) { return needed ? Weight::fatal : Weight::nothing; };
     const auto note_if = [](bool wanted) { return wanted ? Weight::note : Weight::nothing; };
@@ -33,7 +34,7 @@ Weight weight_of(std::string_view option, const Machine &m, bool no_union) {
     if (option == "BLK_DEV") return fatal_if(has_disks(m));
     if (option == "VIRTIO_BLK") return fatal_if(has_disks(m) && m.disk_interface == "virtio");
     if (option == "SCSI_VIRTIO") return fatal_if(has_disks(m) && m.disk_interface == "scsi");
-    if (is_one_of(option, {"NETWORK_FILESYSTEMS", "NET_9P", "NET_9P_VIRTIO", "9P_FS"})) return fatal_if(may_use_9p(m));
+    if (for_9p) return fatal_if(may_use_9p(m));
     if (option == "VIRTIO_FS") return fatal_if(may_use_virtiofs(m));
     if (option == "EROFS_FS") return fatal_if(m.store_kind == "erofs");
     if (is_one_of(option, {"OVERLAY_FS", "FUSE_FS"})) return fatal_if(no_union && m.writable_store);
