@@ -113,7 +113,7 @@ Result<int> build_in_guest(const ExecWish &machine, const BuildWish &wish, const
         const auto all = bring_outputs(machine, wish, tell, brought);
         if (all && *all) return 0;
         // All outputs or none.
-        for (const auto &place : brought) (void)remove_guest_directory(place);
+        for (const auto &output : brought) (void)remove_guest_directory(output);
         if (!all) return std::unexpected(all.error());
     } else {
         tell(end->kind == End::signalled ? std::format("signal {} ended the builder", end->code)

@@ -33,7 +33,7 @@ using base::Fd;
 using base::Result;
 using mounts::exec::End;
 
-constexpr std::string_view step = "make boot disk";
+constexpr std::string_view making = "make boot disk";
 constexpr const char *initrd_place = "/run/runvm-initrd";
 
 // A new image; removed unless put_at succeeds.
@@ -58,8 +58,8 @@ class NewImage {
         if (!exists(stamp))
             if (auto begun = base::replace_file(stamp, "\n"); !begun) return begun;
         const std::string variables = made_variables_of(path_);
-        if (exists(variables) && ::rename(variables.c_str(), made_variables_of(path).c_str()) < 0) return fail(errno, step, path);
-        if (::rename(path_.c_str(), path.c_str()) < 0) return fail(errno, step, path);
+        if (exists(variables) && ::rename(variables.c_str(), made_variables_of(path).c_str()) < 0) return fail(errno, making, path);
+        if (::rename(path_.c_str(), path.c_str()) < 0) return fail(errno, making, path);
         return base::replace_file(stamp, made_of);
     }
 
@@ -69,15 +69,15 @@ class NewImage {
 
 Result<> put_initrd(const ExecWish &machine, const std::string &bytes) {
     const Fd file(::memfd_create("initrd", MFD_CLOEXEC));
-    if (!file) return fail(errno, step, "initrd");
+    if (!file) return fail(errno, making, "initrd");
     if (auto written = base::write_all(file.get(), bytes, "initrd"); !written) return written;
-    if (::lseek(file.get(), 0, SEEK_SET) < 0) return fail(errno, step, "initrd");
+    if (::lseek(file.get(), 0, SEEK_SET) < 0) return fail(errno, making, "initrd");
     ExecWish put{.machine = machine.machine, .run_directory = machine.run_directory, .patience_s = machine.patience_s};
     put.request.task = std::format("put 644 {}", initrd_place);
     put.streams.input = file.get();
     const auto end = run_in_guest(put);
     if (!end) return std::unexpected(end.error());
-    return end->kind == End::exited && end->code == 0 ? Result<>() : fail(0, step, "initrd", end->text);
+    return end->kind == End::exited && end->code == 0 ? Result<>() : fail(0, making, "initrd", end->text);
 }
 
 // Prints the last lines of the guest's output.
@@ -105,22 +105,22 @@ Result<int> install(const ExecWish &machine, const BootDiskRecipe &recipe, const
     say_end_of(said);
     const std::string &disk = recipe.booted.boot_disk;
     if (end->kind == End::exited && end->code == boot_disk_full)
-        return fail(ENOSPC, step, disk,
+        return fail(ENOSPC, making, disk,
                     std::format("{} MiB is too small for the kernel, initrd and boot loader; pass a larger --boot-disk-size",
                                 recipe.booted.boot_disk_mib));
-    if (end->kind == End::failed) return fail(0, step, disk, end->text);
+    if (end->kind == End::failed) return fail(0, making, disk, end->text);
     const std::string how = end->kind == End::exited ? "ended with status" : "was ended by signal";
-    return fail(0, step, disk,
+    return fail(0, making, disk,
                 std::format("the system's installer {} {}; its output is above", how, static_cast<int>(end->code)));
 }
 
 Result<> may_be_made(const Machine &m) {
     if (m.toplevel.empty())
-        return fail(0, step, m.boot_disk, "a boot disk is made from a NixOS system; name one with --toplevel");
+        return fail(0, making, m.boot_disk, "a boot disk is made from a NixOS system; name one with --toplevel");
     if (m.boot_disk_format != "qcow2")
-        return fail(0, step, m.boot_disk, "runvm makes only qcow2 boot disks; pass --boot-disk-format qcow2");
+        return fail(0, making, m.boot_disk, "runvm makes only qcow2 boot disks; pass --boot-disk-format qcow2");
     if (exists(m.boot_disk) && !is_made_boot_disk(m.boot_disk))
-        return fail(EEXIST, step, m.boot_disk, "runvm did not make this file; name another one with --boot-disk");
+        return fail(EEXIST, making, m.boot_disk, "runvm did not make this file; name another one with --boot-disk");
     return {};
 }
 
@@ -129,7 +129,7 @@ Result<> may_be_made(const Machine &m) {
 int make_boot_disk(const Machine &m, bool json) {
     if (auto may = may_be_made(m); !may) return refuse(may.error());
     const NewImage image(m.boot_disk);
-    if (image.path().empty()) return refuse({std::string(step), m.boot_disk, errno, ""});
+    if (image.path().empty()) return refuse({std::string(making), m.boot_disk, errno, ""});
     auto recipe = boot_disk_recipe(m, image.path());
     if (!recipe) return refuse(recipe.error());
     auto initrd = complete_initrd(recipe->booted);
@@ -139,7 +139,7 @@ int make_boot_disk(const Machine &m, bool json) {
     Reporter(json, nullptr).progress(std::format("making the boot disk {} from {}", m.boot_disk, recipe->toplevel));
     const auto made = ensure_image(*qemu, image.path(), m.boot_disk_mib);
     if (!made) return refuse(made.error());
-    if (!*made) return refuse({std::string(step), image.path(), EEXIST, "remove it"});
+    if (!*made) return refuse({std::string(making), image.path(), EEXIST, "remove it"});
     Arguments maker;
     maker.decided = recipe->maker;
     maker.quiet = true;

@@ -40,7 +40,7 @@ using std::chrono::seconds;
 
 constexpr std::string_view state_file = "state", ended_file = "ended";
 constexpr size_t small_bytes = 65536;
-constexpr auto pause = std::chrono::milliseconds(200);
+constexpr auto look_pause = std::chrono::milliseconds(200);
 
 // Manages one boot of the machine, in the keeper's process.
 class Keeper {
@@ -76,7 +76,7 @@ class Keeper {
     Result<int> watch(const ExecWish &machine) {
         auto used = Clock::now(), answered = used, asked = used;
         const auto period = seconds(std::clamp(builder_.heartbeat_s / 4, 1, 10));
-        for (;; std::this_thread::sleep_for(pause)) {
+        for (;; std::this_thread::sleep_for(look_pause)) {
             // Callers that arrive while this lock is held wait until the machine is gone, and then boot it again.
             auto held = place_.lock(use_lock, LOCK_EX | LOCK_NB);
             if (!held) return std::unexpected(held.error());
@@ -195,7 +195,7 @@ Result<BroughtUp> bring_up(const Builder &builder, const BuilderPlace &place) {
     const auto starting = place.lock(start_lock, LOCK_EX);
     if (!starting) return std::unexpected(starting.error());
     constexpr int most_looks = 600;
-    for (int i = 0; i < most_looks; ++i, std::this_thread::sleep_for(pause)) {
+    for (int i = 0; i < most_looks; ++i, std::this_thread::sleep_for(look_pause)) {
         if (!is_kept(place))
             if (auto started = start_keeper(builder, place); !started) return std::unexpected(started.error());
         // A keeper without a state file is about to end.
@@ -208,7 +208,7 @@ Result<BroughtUp> bring_up(const Builder &builder, const BuilderPlace &place) {
 
 HowItEnded wait_for_end_of(const BuilderPlace &place) {
     constexpr int most_looks = 300;
-    for (int i = 0; i < most_looks && is_kept(place); ++i) std::this_thread::sleep_for(pause);
+    for (int i = 0; i < most_looks && is_kept(place); ++i) std::this_thread::sleep_for(look_pause);
     const std::string text = base::read_file(place.at(ended_file), small_bytes).value_or("");
     HowItEnded how{.code = launcher_error, .text = "its machine ended"};
     const size_t end = text.find('\n');

@@ -30,7 +30,7 @@ struct Verb {
     std::vector<CompletedFlag> flags{};
 };
 
-constexpr const char *machines = "runvm list --names 2>/dev/null";
+constexpr const char *list_machines = "runvm list --names 2>/dev/null";
 
 std::string joined(const std::vector<std::string> &words, std::string_view between) {
     std::string text;
@@ -88,7 +88,7 @@ std::string bash(const std::vector<Verb> &verbs) {
     for (const auto &verb : verbs) {
         names.push_back(verb.name);
         flags += std::format("    {})\n        words='{}'\n", verb.name, joined(all_words(verb), " "));
-        if (verb.takes_machine) flags += std::format("        [[ $word == -* ]] || words=$({})\n", machines);
+        if (verb.takes_machine) flags += std::format("        [[ $word == -* ]] || words=$({})\n", list_machines);
         if (verb.takes_file) flags += "        [[ $word == -* ]] || compopt -o default\n";
         flags += "        ;;\n";
         for (const auto &flag : verb.flags) {
@@ -148,7 +148,7 @@ std::string zsh(const std::vector<Verb> &verbs) {
             for (const auto &name : flag.names)
                 cases += std::format(" \\\n        '*{}[{}]{}'", name, zsh_text(flag.help), action);
         }
-        if (verb.takes_machine) cases += std::format(" \\\n        '1:machine:{{compadd -- ${{(f)\"$({})\"}}}}'", machines);
+        if (verb.takes_machine) cases += std::format(" \\\n        '1:machine:{{compadd -- ${{(f)\"$({})\"}}}}'", list_machines);
         if (verb.takes_file)
             cases += " \\\n        '1:file:_files'";
         else if (!verb.words.empty())
@@ -185,7 +185,7 @@ std::string fish(const std::vector<Verb> &verbs) {
         lines += std::format("complete -c runvm -n __fish_use_subcommand -a {} -d '{}'\n", verb.name, fish_text(verb.help));
     for (const auto &verb : verbs) {
         const std::string of_verb = std::format("complete -c runvm -n '__fish_seen_subcommand_from {}'", verb.name);
-        if (verb.takes_machine) lines += std::format("{} -a '({})'\n", of_verb, machines);
+        if (verb.takes_machine) lines += std::format("{} -a '({})'\n", of_verb, list_machines);
         if (verb.takes_file) lines += of_verb + " -F\n";
         if (!verb.words.empty()) lines += std::format("{} -a '{}'\n", of_verb, joined(verb.words, " "));
         for (const auto &flag : verb.flags) {

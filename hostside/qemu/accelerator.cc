@@ -22,27 +22,27 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr auto probe_limit = std::chrono::seconds(10);  // an ordinary kernel needs up to 2 s on KVM
-constexpr const char *device = "/dev/kvm";
+constexpr const char *kvm_device = "/dev/kvm";
 
 std::string why_not_opened(int code) {
     if (code == ENOENT)
         return std::format(
             "{} does not exist: load kvm_intel or kvm_amd, enable virtualisation in the firmware, or pass the device into the "
             "container",
-            device);
-    if (code != EACCES && code != EPERM) return std::format("{}: {}", device, base::errno_text(code));
+            kvm_device);
+    if (code != EACCES && code != EPERM) return std::format("{}: {}", kvm_device, base::errno_text(code));
     struct stat st{};
-    if (::stat(device, &st) < 0) return std::format("{}: {}", device, base::errno_text(errno));
+    if (::stat(kvm_device, &st) < 0) return std::format("{}: {}", kvm_device, base::errno_text(errno));
     // no group can open it, or only root's, which nobody should join
     if ((st.st_mode & 0060) != 0060 || st.st_gid == 0)
         return std::format(
             "{} has mode {:04o}, so only {} can open it: run `chgrp kvm {} && chmod 0660 {}` as root to open it to the group "
             "kvm; a udev rule makes that permanent (KERNEL==\"kvm\", GROUP=\"kvm\", MODE=\"0660\")",
-            device, st.st_mode & 07777, (st.st_mode & 0060) != 0060 ? "its owner" : "root", device, device);
+            kvm_device, st.st_mode & 07777, (st.st_mode & 0060) != 0060 ? "its owner" : "root", kvm_device, kvm_device);
     const struct group *group = ::getgrgid(st.st_gid);
     const std::string name = group != nullptr ? group->gr_name : std::to_string(st.st_gid);
     return std::format(
-        "{} has mode {:04o} and is reserved for the group {}: join that group (usermod -aG {} USER) and log in again", device,
+        "{} has mode {:04o} and is reserved for the group {}: join that group (usermod -aG {} USER) and log in again", kvm_device,
         st.st_mode & 07777, name, name);
 }
 
@@ -95,8 +95,8 @@ std::string run_guest(const std::string &qemu, const std::string &kernel) {
     if (alive) return {};
     if (closed)
         return std::format("{} opens, but QEMU ended: {}; is another hypervisor using it, or is nested virtualisation off?",
-                           device, output.substr(0, output.find('\n')));
-    return std::format("{} opens, but a guest kernel did not start on it within {} s", device, probe_limit.count());
+                           kvm_device, output.substr(0, output.find('\n')));
+    return std::format("{} opens, but a guest kernel did not start on it within {} s", kvm_device, probe_limit.count());
 }
 
 }  // namespace
@@ -105,7 +105,7 @@ base::Result<Accelerator> choose_accelerator(const std::string &wanted, const st
                                              const std::function<void(const std::string &)> &progress,
                                              std::vector<Remembered> &learned) {
     if (wanted == "tcg") return Accelerator{false, "emulation was requested"};
-    if (auto fd = base::open_at(AT_FDCWD, device, O_RDWR); !fd) {
+    if (auto fd = base::open_at(AT_FDCWD, kvm_device, O_RDWR); !fd) {
         const std::string reason = why_not_opened(fd.error().code);
         if (wanted == "kvm") return base::fail(0, "use KVM", "", reason + "; --accel tcg uses emulation");
         return Accelerator{false, reason};

@@ -23,12 +23,12 @@ namespace fs = std::filesystem;
 
 constexpr size_t most_descriptions = 1000;
 // QEMU's own descriptions have a kilobyte and a depth of 4.
-constexpr JsonLimits limits{.what = "a description of firmware", .bytes = size_t{64} << 10, .keys = 1000, .depth = 16};
+constexpr JsonLimits description_limits{.what = "a description of firmware", .bytes = size_t{64} << 10, .keys = 1000, .depth = 16};
 
 // Null: not a description. An empty file hides the distribution's file with the same name.
 json description_in(const std::string &path) {
-    const auto text = base::read_file(path, limits.bytes);
-    return text && check_json(*text, path, limits) ? json::parse(*text, nullptr, false) : json();
+    const auto text = base::read_file(path, description_limits.bytes);
+    return text && check_json(*text, path, description_limits) ? json::parse(*text, nullptr, false) : json();
 }
 
 const json &field(const json &object, std::string_view key) {

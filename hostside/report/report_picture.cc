@@ -8,8 +8,8 @@ namespace hostside {
 
 namespace {
 
-constexpr int width = 1000, label_width = 330, row_height = 20, top = 64, time_width = 130;
-constexpr int plot_width = width - label_width - time_width;
+constexpr int picture_width = 1000, label_width = 330, row_height = 20, top = 64, time_width = 130;
+constexpr int plot_width = picture_width - label_width - time_width;
 constexpr size_t most_rows = 500;
 constexpr std::string_view failed_colour = "#d55e00";
 
@@ -150,7 +150,7 @@ std::string as_svg(const BootReport &report, const std::string &name) {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" height=\"{1}\" role=\"img\">\n"
         "<title>{2}</title><style>{3}</style><rect class=\"paper\" width=\"{0}\" height=\"{1}\"/>\n"
         "<text class=\"head\" x=\"12\" y=\"24\">{2}</text>\n",
-        width, height, escaped_text(durations(report, name)), style);
+        picture_width, height, escaped_text(durations(report, name)), style);
     text += axis(scale, height);
     for (size_t i = 0; i < rows.size(); ++i) text += drawn(rows[i], scale, i);
     return text + "</svg>\n";

@@ -10,7 +10,7 @@ namespace {
 // From systemd's systemd-sulogin-shell, and from util-linux's sulogin, which prints the second instead of a password prompt.
 constexpr std::array<std::string_view, 2> all_words{"You are in emergency mode",
                                                     "Cannot open access to console, the root account is locked"};
-constexpr size_t enough_bytes = 256;
+constexpr size_t line_bytes = 256;
 
 // Removes control sequences that print nothing: ESC, parameters, a letter.
 std::string_view without_controls(std::string_view line) {
@@ -28,7 +28,7 @@ std::string_view without_controls(std::string_view line) {
 bool EmergencyWatch::take(std::string_view text) {
     while (!seen_ && !text.empty()) {
         const size_t end = text.find('\n');
-        line_.append(text.substr(0, end).substr(0, enough_bytes - std::min(line_.size(), enough_bytes)));
+        line_.append(text.substr(0, end).substr(0, line_bytes - std::min(line_.size(), line_bytes)));
         seen_ = std::ranges::any_of(all_words, [&](auto words) { return without_controls(line_).starts_with(words); });
         if (end == std::string_view::npos) break;
         line_.clear();

@@ -16,7 +16,7 @@ using nlohmann::json;
 
 constexpr auto pause = std::chrono::milliseconds(2);
 constexpr auto patience = std::chrono::seconds(120);
-constexpr std::string_view named = R"({"fdname":"state"})", there = R"({"uri":"fd:state"})";
+constexpr std::string_view state_name = R"({"fdname":"state"})", state_address = R"({"uri":"fd:state"})";
 
 // QEMU wrote it and the line was checked; empty if missing.
 std::string member(const std::string &text, const char *key) {
@@ -37,7 +37,7 @@ Result<> nothing_blocks(Monitor &monitor) {
 Result<> prepare_migration(Monitor &monitor, int file) {
     constexpr std::string_view capability = R"({"capabilities":[{"capability":"x-ignore-shared","state":true}]})";
     if (auto set = monitor.execute("migrate-set-capabilities", capability); !set) return std::unexpected(set.error());
-    auto given = monitor.execute("getfd", named, file);
+    auto given = monitor.execute("getfd", state_name, file);
     return given ? Result<>() : std::unexpected(given.error());
 }
 
@@ -60,13 +60,13 @@ Result<> save_state(Monitor &monitor, int file) {
     if (auto free = nothing_blocks(monitor); !free) return free;
     if (auto stopped = monitor.execute("stop"); !stopped) return std::unexpected(stopped.error());
     if (auto ready = prepare_migration(monitor, file); !ready) return ready;
-    if (auto begun = monitor.execute("migrate", there); !begun) return std::unexpected(begun.error());
+    if (auto begun = monitor.execute("migrate", state_address); !begun) return std::unexpected(begun.error());
     return wait_until_completed(monitor, "save the machine");
 }
 
 Result<> load_state(Monitor &monitor, int file) {
     if (auto ready = prepare_migration(monitor, file); !ready) return ready;
-    if (auto begun = monitor.execute("migrate-incoming", there); !begun) return std::unexpected(begun.error());
+    if (auto begun = monitor.execute("migrate-incoming", state_address); !begun) return std::unexpected(begun.error());
     return wait_until_completed(monitor, "restore the machine");
 }
 

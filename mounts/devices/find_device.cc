@@ -20,7 +20,7 @@ namespace mounts {
 
 namespace {
 
-constexpr std::string_view sysfs = "/sys/class/block/";
+constexpr std::string_view block_class = "/sys/class/block/";
 
 std::string trimmed(std::string text) {
     const auto blank = [](char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\0'; };
@@ -30,7 +30,7 @@ std::string trimmed(std::string text) {
 }
 
 std::string attribute(const std::string &name, const char *file) {
-    auto text = base::read_file(std::format("{}{}/{}", sysfs, name, file), 65536);
+    auto text = base::read_file(std::format("{}{}/{}", block_class, name, file), 65536);
     return text ? trimmed(std::move(*text)) : std::string();
 }
 
@@ -39,7 +39,7 @@ std::string attribute(const std::string &name, const char *file) {
 std::string serial_of(const std::string &name) {
     for (const char *file : {"serial", "device/serial"})
         if (auto text = attribute(name, file); !text.empty()) return text;
-    auto page = base::read_file(std::format("{}{}/device/vpd_pg80", sysfs, name), 65536);
+    auto page = base::read_file(std::format("{}{}/device/vpd_pg80", block_class, name), 65536);
     return page && page->size() > 4 ? trimmed(page->substr(4)) : std::string();
 }
 
@@ -61,7 +61,7 @@ bool before(const std::string &a, const std::string &b) { return ::strverscmp(a.
 std::vector<std::string> entries() {
     std::vector<std::string> found;
     std::error_code ignored;  // no /sys: no devices; the caller reports that there are none
-    for (const auto &entry : std::filesystem::directory_iterator(sysfs, ignored)) found.push_back(entry.path().filename());
+    for (const auto &entry : std::filesystem::directory_iterator(block_class, ignored)) found.push_back(entry.path().filename());
     std::ranges::sort(found, before);
     return found;
 }
@@ -179,7 +179,7 @@ std::string further_partition(const std::string &name, int offset) {
     };
     const auto disk = [](const std::string &of) {
         std::error_code gone;
-        return std::filesystem::canonical(std::string(sysfs) + of, gone).parent_path();
+        return std::filesystem::canonical(std::string(block_class) + of, gone).parent_path();
     };
     for (const std::string &other : entries())
         if (number(other) != 0 && number(other) == number(name) + offset && disk(other) == disk(name)) return other;

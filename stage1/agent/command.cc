@@ -28,7 +28,7 @@ using base::Fd;
 using base::Result;
 using mounts::exec::Request;
 
-constexpr int not_started = 126, not_found = 127;  // as in a shell (POSIX, XCU 2.8.2)
+constexpr int not_runnable = 126, not_found = 127;  // as in a shell (POSIX, XCU 2.8.2)
 
 Result<std::array<Fd, 2>> pipe_ends() {
     std::array<int, 2> ends{-1, -1};
@@ -78,10 +78,10 @@ Result<Ends> open_pipes(RunningCommand &command) {
 
 void take_ends(const Ends &ends, bool terminal, int failure) {
     const int input = ends.input.get();
-    if (::setsid() < 0 || (terminal && ::ioctl(input, TIOCSCTTY, 0) < 0)) give_up(failure, not_started, "open", "session");
+    if (::setsid() < 0 || (terminal && ::ioctl(input, TIOCSCTTY, 0) < 0)) give_up(failure, not_runnable, "open", "session");
     const int output = terminal ? input : ends.output.get(), errors = terminal ? input : ends.errors.get();
     if (::dup2(input, STDIN_FILENO) < 0 || ::dup2(output, STDOUT_FILENO) < 0 || ::dup2(errors, STDERR_FILENO) < 0)
-        give_up(failure, not_started, "redirect", "standard streams");
+        give_up(failure, not_runnable, "redirect", "standard streams");
 }
 
 // Becomes the user, as login(1) does. The request overrides the environment. Returns the shell.
@@ -91,13 +91,13 @@ std::string become(const Request &request, const std::string &system, int failur
     const passwd *entry = ::getpwnam(user.c_str());
     if (entry == nullptr && user != "root") {
         errno = 0;
-        give_up(failure, not_started, "find user", user + ": the guest has no such user");
+        give_up(failure, not_runnable, "find user", user + ": the guest has no such user");
     }
     const std::string home = entry != nullptr ? entry->pw_dir : "/root";
     std::string shell = entry != nullptr ? entry->pw_shell : "/bin/sh";
     if (entry != nullptr && entry->pw_uid != ::geteuid())
         if (::initgroups(entry->pw_name, entry->pw_gid) < 0 || ::setgid(entry->pw_gid) < 0 || ::setuid(entry->pw_uid) < 0)
-            give_up(failure, not_started, "become user", user);
+            give_up(failure, not_runnable, "become user", user);
     (void)::clearenv();
     const std::string path = (system.empty() ? "" : system + "/sw/bin:") +
                              "/run/wrappers/bin:/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin:"
@@ -109,7 +109,7 @@ std::string become(const Request &request, const std::string &system, int failur
     const std::string &directory = request.directory.empty() ? home : request.directory;
     // A missing home directory does not prevent the command.
     if (::chdir(directory.c_str()) < 0 && (!request.directory.empty() || ::chdir("/") < 0))
-        give_up(failure, not_started, "change directory to", directory);
+        give_up(failure, not_runnable, "change directory to", directory);
     return shell;
 }
 
@@ -118,17 +118,17 @@ void become_builder(const Request &request, int failure) {
     const auto who = build_user(request.user);
     if (!who) {
         errno = 0;
-        give_up(failure, not_started, "become build user", base::message(who.error()));
+        give_up(failure, not_runnable, "become build user", base::message(who.error()));
     }
     if (::setgroups(0, nullptr) < 0 || ::setgid(who->gid) < 0 || ::setuid(who->uid) < 0)
-        give_up(failure, not_started, "become build user", request.user);
+        give_up(failure, not_runnable, "become build user", request.user);
     (void)::umask(022);
     constexpr rlimit none{0, RLIM_INFINITY};
     (void)::setrlimit(RLIMIT_CORE, &none);
     (void)::clearenv();
     for (const auto &variable : request.environment) (void)::putenv(const_cast<char *>(variable.c_str()));
     if (!request.directory.empty() && ::chdir(request.directory.c_str()) < 0)
-        give_up(failure, not_started, "change directory to", request.directory);
+        give_up(failure, not_runnable, "change directory to", request.directory);
 }
 
 // This is a copy of the agent's process with one thread, so it may call any function.
@@ -160,7 +160,7 @@ void become_builder(const Request &request, int failure) {
     if (argv.empty()) argv.push_back(login.data());
     argv.push_back(nullptr);
     (void)::execvp(request.argv.empty() ? shell.c_str() : argv[0], argv.data());
-    give_up(failure, errno == ENOENT ? not_found : not_started, "run", request.argv.empty() ? shell : request.argv[0]);
+    give_up(failure, errno == ENOENT ? not_found : not_runnable, "run", request.argv.empty() ? shell : request.argv[0]);
 }
 
 }  // namespace

@@ -14,7 +14,7 @@ namespace stage1 {
 
 namespace {
 
-constexpr std::string_view step = "use disk";
+constexpr std::string_view use_disk = "use disk";
 
 std::string kind(mode_t mode) {
     if (S_ISDIR(mode)) return "a directory";
@@ -37,24 +37,24 @@ std::string holder(dev_t device) {
 
 base::Result<base::Fd> open_disk(const std::string &path) {
     struct stat status{};
-    if (::lstat(path.c_str(), &status) < 0) return base::fail(errno, step, path);
+    if (::lstat(path.c_str(), &status) < 0) return base::fail(errno, use_disk, path);
     const bool below_dev = std::filesystem::path(path).lexically_normal().string().starts_with("/dev/");
     if (S_ISLNK(status.st_mode) && !below_dev)
-        return base::fail(0, step, path, "a symbolic link outside /dev is not followed; name the device itself");
+        return base::fail(0, use_disk, path, "a symbolic link outside /dev is not followed; name the device itself");
     const auto named = base::open_at(AT_FDCWD, path, O_PATH);
-    if (!named) return base::fail(named.error().code, step, path);
-    if (::fstat(named->get(), &status) < 0) return base::fail(errno, step, path);
+    if (!named) return base::fail(named.error().code, use_disk, path);
+    if (::fstat(named->get(), &status) < 0) return base::fail(errno, use_disk, path);
     if (!S_ISBLK(status.st_mode))
-        return base::fail(0, step, path, std::format("is {}, not a block device; nothing was done", kind(status.st_mode)));
+        return base::fail(0, use_disk, path, std::format("is {}, not a block device; nothing was done", kind(status.st_mode)));
     auto disk = base::open_at(AT_FDCWD, std::format("/proc/self/fd/{}", named->get()), O_RDONLY | O_EXCL);
     if (disk) return disk;
     const int code = disk.error().code;
     if (code == EBUSY) {
         const std::string by = holder(status.st_rdev);
-        return base::fail(code, step, path, by.empty() ? "another program holds it; nothing was done" : "it is " + by);
+        return base::fail(code, use_disk, path, by.empty() ? "another program holds it; nothing was done" : "it is " + by);
     }
-    if (code == ENOENT) return base::fail(code, step, path, "/proc is needed, and is not mounted");
-    return base::fail(code, step, path);
+    if (code == ENOENT) return base::fail(code, use_disk, path, "/proc is needed, and is not mounted");
+    return base::fail(code, use_disk, path);
 }
 
 base::Result<base::Fd> open_for_writing(int disk, const mounts::DeviceIdentity &planned, const std::string &path) {
@@ -62,7 +62,7 @@ base::Result<base::Fd> open_for_writing(int disk, const mounts::DeviceIdentity &
     if (!writable) return base::fail(writable.error().code, "open for writing", path);
     const auto now = mounts::identify(writable->get(), path);
     if (!now) return std::unexpected(now.error());
-    if (*now != planned) return base::fail(ESTALE, step, path, "the device was replaced or resized; try again");
+    if (*now != planned) return base::fail(ESTALE, use_disk, path, "the device was replaced or resized; try again");
     return writable;
 }
 

@@ -58,7 +58,7 @@ void HardLinks::count_removal(ino_t number) {
 namespace {
 
 constexpr const char *origin = "unionfs.origin";
-constexpr const char *names = "unionfs.names";
+constexpr const char *names_attribute = "unionfs.names";
 
 // Whether a lower still has the file that was copied.
 bool is_of_these_lowers(const Layers &layers, const std::string &path, ino_t number) {
@@ -112,7 +112,7 @@ int HardLinks::set_text(int dir, const std::string &name, const char *attribute,
 
 nlink_t HardLinks::names_of(const std::string &entry, nlink_t on_disk) const {
     std::array<char, 24> text{};
-    const std::string attribute = layers_.marks.prefix + names;
+    const std::string attribute = layers_.marks.prefix + names_attribute;
     const ssize_t n = get_xattr(layers_.links->get(), entry.c_str(), attribute.c_str(), text.data(), text.size());
     long value = 0;
     if (n < 0 && n != -ENODATA) return on_disk;  // unknown: more than the index has, so nothing is given up
@@ -174,13 +174,13 @@ void HardLinks::load() {
 
 bool HardLinks::mark(const std::string &work_entry, const std::string &path, long left) const {
     const int work = layers_.work->get();
-    return set_text(work, work_entry, origin, path) == 0 && set_text(work, work_entry, names, "=" + std::to_string(left)) == 0;
+    return set_text(work, work_entry, origin, path) == 0 && set_text(work, work_entry, names_attribute, "=" + std::to_string(left)) == 0;
 }
 
 nlink_t HardLinks::count_names(ino_t number, nlink_t on_disk) const { return names_of(name_of(number), on_disk); }
 
 int HardLinks::count_absolutely(ino_t number, int dir, const std::string &name, nlink_t on_disk) const {
-    return set_text(dir, name, names, "=" + std::to_string(count_names(number, on_disk)));
+    return set_text(dir, name, names_attribute, "=" + std::to_string(count_names(number, on_disk)));
 }
 
 int HardLinks::count_by_links(ino_t number) const {
@@ -188,7 +188,7 @@ int HardLinks::count_by_links(ino_t number) const {
     struct stat status{};
     if (::fstatat(layers_.links->get(), entry.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) return errno;
     const long difference = static_cast<long>(names_of(entry, status.st_nlink)) - static_cast<long>(status.st_nlink);
-    return set_text(layers_.links->get(), entry, names, std::to_string(difference));
+    return set_text(layers_.links->get(), entry, names_attribute, std::to_string(difference));
 }
 
 bool HardLinks::is_needless(ino_t number, nlink_t &left) const {
