@@ -56,11 +56,13 @@ HOT := $(patsubst %,unionfs/%.cc,$(addprefix fuse/,op_attributes op_data op_dire
     stage1/nixdb/sqlite_file)
 
 # A unity build compiles the files of a directory as one unit, because two thirds of the work on a file are headers that its
-# neighbors include too. `make UNITY=` compiles each file separately, which suits work on a few of them; clang-tidy always does
-# that. Both builds behave the same but differ in bytes.
+# neighbors include too. `make UNITY=` compiles each file separately, which suits work on a few of them. Both builds behave the
+# same but differ in bytes.
 UNITY ?= yes
 ifneq (,$(UNITY))
 UNITED := $(filter-out $(VERSIONED) mounts/cli11.cc,$(OWN))
+# A test with a header is not a test but what others use.
+UNITED_TESTS := $(foreach t,$(filter-out $(SUPPORT),$(TESTS)),$(if $(wildcard $(t:.cc=.h)),,$t))
 endif
 rooms = $(sort $(patsubst %/,%,$(dir $1)))
 objects = $(patsubst %.cc,$(BUILD)/obj/%.o,$(filter-out $(UNITED),$1)) \
@@ -111,6 +113,21 @@ else ifneq (,$(filter clean,$(MAKECMDGOALS)))
 .NOTPARALLEL:
 endif
 
+# Tests are united sixteen at a time. Each has a namespace of its own, because many have a helper of the same name; the headers come
+# first, outside of these.
+TEST_UNITS :=
+define test_unit
+TEST_UNITS += $1
+$1_FILES := $2
+$(call stamp,$(BUILD)/unity/$1.files,$1_FILES)
+$(BUILD)/unity/$1.cc: $2 $(BUILD)/unity/$1.files
+	@awk '/^#include/ && !seen[$$$$0]++' $2 >$$@
+	@for file in $2; do printf 'namespace in_%s {\n#include "%s"\n}\n' $$$$(basename $$$$file .cc) $$$$file; done >>$$@
+endef
+test_units = $(if $3,$(eval $(call test_unit,$1/unity-$(words $2),$(wordlist 1,16,$3)))$(call test_units,$1,$2 x,$(wordlist 17,$(words $3),$3)))
+$(foreach r,$(call rooms,$(UNITED_TESTS)),$(call test_units,$r,x,$(filter $r/%,$(UNITED_TESTS))))
+TEST_OBJECTS := $(patsubst %,$(BUILD)/obj/%.o,$(TEST_UNITS) $(basename $(filter-out $(UNITED_TESTS),$(TESTS))))
+
 # Makes the programs independent of the build directory. Not among the recorded flags, so that a copy of a work tree with its
 # build directory is up to date.
 here_is_nowhere := -ffile-prefix-map=$(CURDIR)=.
@@ -136,7 +153,7 @@ $3: $(BUILD)/$1.pch
 $3: private PRECOMPILED := -include-pch $(BUILD)/$1.pch
 endef
 $(eval $(call precompiled_header,std,.toolchain/precompiled.h,$(call objects,$(filter-out $(HOT),$(OWN)))))
-$(eval $(call precompiled_header,tests,tests/support/precompiled.h,$(call objects,$(TESTS))))
+$(eval $(call precompiled_header,tests,tests/support/precompiled.h,$(TEST_OBJECTS)))
 $(BUILD)/tests.pch: .toolchain/precompiled.h | $(CATCH2_READY)
 endif
 
@@ -146,8 +163,6 @@ $(patsubst %.cc,$(BUILD)/obj/%.o,$(HOT)) $(BUILD)/obj/%/unity-O2.o: private OPTI
 $(BUILD)/obj/%.o: %.cc $(BUILD)/flags $(SYSROOT_READY)
 	@mkdir -p $(@D)
 	@$(compile)
-# In a unity build a name in one file may shadow a name in another; clang-tidy checks for shadowing within a file.
-$(BUILD)/obj/%/unity.o $(BUILD)/obj/%/unity-O2.o: private MORE_CXXFLAGS := -Wno-shadow
 $(BUILD)/obj/%.o: $(BUILD)/unity/%.cc $(BUILD)/flags $(SYSROOT_READY)
 	@mkdir -p $(@D)
 	@$(compile)
@@ -178,9 +193,9 @@ $(CATCH2_READY): | $(SYSROOT_READY)
 endif
 
 # --- tests: one Catch2 program per directory ---
-$(call objects,$(TESTS)) $(patsubst %.cc,$(BUILD)/tidy/%.ok,$(TESTS)): | $(CATCH2_READY)
+$(TEST_OBJECTS): | $(CATCH2_READY)
 define test_program
-$(BUILD)/tests/$1: $(call objects,$(MOUNTS) $(UNIONFS) $(STAGE1) $(HOSTSIDE) $(SUPPORT) $(call sources,tests/$1))
+$(BUILD)/tests/$1: $(call objects,$(MOUNTS) $(UNIONFS) $(STAGE1) $(HOSTSIDE)) $(filter $(BUILD)/obj/tests/support/% $(BUILD)/obj/tests/$1/%,$(TEST_OBJECTS))
 	@mkdir -p $$(@D)
 	@echo 'LINK $$@'
 	@$$(CXX) $$(ALL_LDFLAGS) -o $$@ $$^ $$(shell $$(PKG_CONFIG) --libs catch2) $$(LIBRARIES)

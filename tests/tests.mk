@@ -80,7 +80,7 @@ bench: bench-disk bench-boot bench-union bench-launch bench-nixdb bench-store ##
 # --- checks ---
 # The sysroot's compiler, spelled out for tools that can't look into its wrapper.
 ifdef SYSROOT
-SPELLED_CXX := clang++-19 --target=x86_64-linux-musl --sysroot=$(SYSROOT) -stdlib=libc++ -nostdinc++ -isystem $(SYSROOT)/usr/include/c++/v1
+SPELLED_CXX := clang++-19 --target=x86_64-linux-musl --sysroot=$(SYSROOT) -nostdinc++ -isystem $(SYSROOT)/usr/include/c++/v1
 else
 SPELLED_CXX := $(CXX)
 endif
@@ -89,7 +89,7 @@ CHECKED = $(OWN) $(TESTS)
 HEADERS = $(wildcard mounts/*.h mounts/*/*.h unionfs/*.h unionfs/*/*.h stage1/*.h stage1/*/*.h hostside/*.h hostside/*/*.h tests/*/*.h)
 
 .PHONY: check
-check: format layers tidy ## format, layers and clang-tidy
+check: format layers usings tidy ## format, layers, usings and clang-tidy
 
 .PHONY: format
 format: ## fails where clang-format would change something
@@ -100,15 +100,26 @@ format: ## fails where clang-format would change something
 layers: ## fails where an include goes against the arrows of the README
 	@tests/support/layers
 
-.PHONY: tidy
-tidy: $(patsubst %.cc,$(BUILD)/tidy/%.ok,$(CHECKED)) ## clang-tidy over everything
+.PHONY: usings
+usings: ## fails where a file names with `using` what it does not use
+	@tests/support/unused-using $(CHECKED)
 
-$(BUILD)/tidy/%.ok: %.cc .clang-tidy $(SYSROOT_READY)
+# What is compiled as one is checked as one, because most of the work is headers here too. A unit is compiled first, because its
+# object knows which headers it includes.
+.PHONY: tidy
+tidy: $(patsubst $(BUILD)/obj/%.o,$(BUILD)/tidy/%.ok,$(call objects,$(OWN)) $(TEST_OBJECTS)) ## clang-tidy over everything
+
+define tidy
 	@.toolchain/install-packages "make check" clang-format-19 clang-tidy-19
 	@mkdir -p $(@D)
 	@echo "TIDY $<"
 	@clang-tidy-19 --quiet $< -- $(SPELLED_CXXFLAGS) 2>/dev/null
 	@touch $@
+endef
+$(BUILD)/tidy/%.ok: %.cc $(BUILD)/obj/%.o .clang-tidy
+	$(tidy)
+$(BUILD)/tidy/%.ok: $(BUILD)/unity/%.cc $(BUILD)/obj/%.o .clang-tidy
+	$(tidy)
 
 # Relative to the work tree, like the real compiler calls; clangd finds headers by the files beside them.
 compile_commands.json: Makefile tests/tests.mk $(BUILD)/flags $(BUILD)/version $(SYSROOT_READY) ## for clangd: how each file is compiled

@@ -58,7 +58,8 @@ class NewImage {
         if (!exists(stamp))
             if (auto begun = base::replace_file(stamp, "\n"); !begun) return begun;
         const std::string variables = made_variables_of(path_);
-        if (exists(variables) && ::rename(variables.c_str(), made_variables_of(path).c_str()) < 0) return fail(errno, making, path);
+        if (exists(variables) && ::rename(variables.c_str(), made_variables_of(path).c_str()) < 0)
+            return fail(errno, making, path);
         if (::rename(path_.c_str(), path.c_str()) < 0) return fail(errno, making, path);
         return base::replace_file(stamp, made_of);
     }

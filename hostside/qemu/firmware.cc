@@ -23,7 +23,8 @@ namespace fs = std::filesystem;
 
 constexpr size_t most_descriptions = 1000;
 // QEMU's own descriptions have a kilobyte and a depth of 4.
-constexpr JsonLimits description_limits{.what = "a description of firmware", .bytes = size_t{64} << 10, .keys = 1000, .depth = 16};
+constexpr JsonLimits description_limits{
+    .what = "a description of firmware", .bytes = size_t{64} << 10, .keys = 1000, .depth = 16};
 
 // Null: not a description. An empty file hides the distribution's file with the same name.
 json description_in(const std::string &path) {

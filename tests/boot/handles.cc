@@ -25,8 +25,15 @@ namespace fs = std::filesystem;
 using namespace boot_test;
 using Catch::Matchers::ContainsSubstring;
 
+// A file_handle without its flexible array, which may not lie within a struct.
+struct Head {
+    unsigned handle_bytes = 0;
+    int handle_type = 0;
+};
+static_assert(sizeof(Head) == sizeof(file_handle));
+
 struct Handle {
-    file_handle head{};
+    Head head;
     std::array<unsigned char, 128> bytes{};
 };
 
@@ -44,8 +51,8 @@ Handle guessed(uint64_t number, bool wide) {
 
 base::Fd open_handle(int share, const Handle &handle) {
     std::array<unsigned char, sizeof(Handle)> memory{};
-    std::memcpy(memory.data(), &handle.head, sizeof(file_handle));
-    std::memcpy(memory.data() + sizeof(file_handle), handle.bytes.data(), handle.bytes.size());
+    std::memcpy(memory.data(), &handle.head, sizeof(Head));
+    std::memcpy(memory.data() + sizeof(Head), handle.bytes.data(), handle.bytes.size());
     return base::Fd(::open_by_handle_at(share, reinterpret_cast<file_handle *>(memory.data()), O_RDONLY | O_NONBLOCK));
 }
 

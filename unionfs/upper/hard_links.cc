@@ -174,7 +174,8 @@ void HardLinks::load() {
 
 bool HardLinks::mark(const std::string &work_entry, const std::string &path, long left) const {
     const int work = layers_.work->get();
-    return set_text(work, work_entry, origin, path) == 0 && set_text(work, work_entry, names_attribute, "=" + std::to_string(left)) == 0;
+    return set_text(work, work_entry, origin, path) == 0 &&
+           set_text(work, work_entry, names_attribute, "=" + std::to_string(left)) == 0;
 }
 
 nlink_t HardLinks::count_names(ino_t number, nlink_t on_disk) const { return names_of(name_of(number), on_disk); }
