@@ -113,8 +113,8 @@ else ifneq (,$(filter clean,$(MAKECMDGOALS)))
 .NOTPARALLEL:
 endif
 
-# Tests are united sixteen at a time. Each has a namespace of its own, because many have a helper of the same name; the headers come
-# first, outside of these.
+# Tests are united sixteen at a time. Each gets a namespace of its own, because many have a helper of the same name. Their
+# headers come first, outside of these namespaces.
 TEST_UNITS :=
 define test_unit
 TEST_UNITS += $1

@@ -1,7 +1,7 @@
 # Rules for tests, checks and benchmarks; included by the Makefile.
 
-# Boots run in parallel; each is one emulating process.
-SHARDS ?= $(shell nproc)
+# Boots run in parallel, each with one emulating process. One more than processors, because a boot also waits.
+SHARDS ?= $(shell echo $$(($$(nproc) + 1)))
 PROGRAMS := $(foreach t,unit parity parity-ext4 boot,$(BUILD)/tests/$t)
 
 # These make the disks that stage1 must leave alone, check those that it made, and check a junit.xml.
