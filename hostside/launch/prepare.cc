@@ -12,6 +12,7 @@
 #include "hostside/base/exists.h"
 #include "hostside/base/shell_words.h"
 #include "hostside/boot/debug_shell.h"
+#include "hostside/host/guest_files.h"
 #include "hostside/launch/apply.h"
 #include "hostside/launch/boot_disk.h"
 #include "hostside/launch/boot_facts.h"
@@ -152,10 +153,13 @@ base::Result<Supplied> supply_possible(const Machine &whole, const Machine &desc
     return other;
 }
 
-// An xchg of the user's may have a file of an earlier run.
+// An xchg of the user's may have a file of an earlier run, or whatever a guest left under that name.
 base::Result<> tell_new_paths(const Machine &m, const std::vector<std::string> &paths, const std::string &xchg) {
     const std::string file = xchg + "/" + std::string(mounts::protocol::new_paths_file);
-    if (::unlink(file.c_str()) < 0 && errno != ENOENT) return base::fail(errno, "remove", file);
+    if (::unlink(file.c_str()) < 0 && errno != ENOENT) {
+        if (errno != EISDIR) return base::fail(errno, "remove", file);
+        if (auto removed = remove_guest_directory(file); !removed) return removed;
+    }
     if (paths.empty()) return {};
     return registration_of(m, paths).and_then([&](const std::string &text) { return base::replace_file(file, text); });
 }

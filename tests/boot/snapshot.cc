@@ -190,12 +190,16 @@ TEST_CASE("a fork of a machine that was saved before stage 2 sees store paths th
     const auto made = place.runvm(snapshot_words(place, {"--snapshot", "before-stage-2"}));
     INFO(made.output);
     REQUIRE(made.status == 0);
+    // Each fork has the same xchg, and the first one leaves a directory where runvm puts a file.
+    const std::string own = place.directory() + "/own";
+    std::filesystem::create_directories(own + "/xchg");
     const auto fork = [&](const std::string &script, const std::vector<std::string> &more) {
         std::ofstream(place.shared() + "/cmd") << "path=" << other_system() << "\n" << script;
         std::vector<std::string> words = place.words({"exec"});
         words.back() = "run";
         words.insert(words.end(), {"--from", saved_in(place)});
         words.insert(words.end(), more.begin(), more.end());
+        words.insert(std::ranges::find(words, "TMPDIR") + 1, {"USE_TMPDIR=1", "TMPDIR=" + own});
         const auto ran = base::run({.argv = words, .capture_output = true});
         REQUIRE(ran);
         return *ran;
@@ -207,10 +211,12 @@ nix-store -qR $path >/tmp/shared/closure
 nix-store --verify-path $(cat /tmp/shared/closure)
 nix-store --verify
 test ! -e /tmp/xchg/new-paths
+mkdir -p /tmp/xchg/new-paths/left
 exit 5)",
                             {"--paths-in-nix-db", other_system()});
     INFO(since.output);
     CHECK(since.status == 5);
+    CHECK(std::filesystem::is_directory(own + "/xchg/new-paths"));
     const auto on_host = [&](const std::string &query) {
         return must_run({"/usr/bin/env", "nix-store", "--store", fixture() + "/root", "-q", query, other_system()});
     };
