@@ -67,16 +67,6 @@ base::Result<> forks_run_here(const FleetWish &wish, const Fleet &fleet) {
                                   wish.engine == "slurm" ? "name one that all nodes see with from, or " : ""));
 }
 
-// Here, or until a signal ends it; see run_fleet.
-base::Result<int> run_here(const FleetRun &run, const FleetWish &wish, FleetPlan &plan, FleetView &view) {
-    const auto signal = make_own_snapshots({.run = run,
-                                            .fleet = plan.fleet,
-                                            .all_machines = wish.only.empty(),
-                                            .told = [&](const std::string &text) { view.note(text); }},
-                                           plan.result);
-    return signal && *signal == 0 && !plan.result.over ? run_fleet(run, plan.result) : signal;
-}
-
 int run(FleetWish &wish) {
     if (!wish.status.empty()) return show_fleet_status(wish);
     if (!wish.gathered.empty()) return gather_fleets(wish);
@@ -95,17 +85,21 @@ int run(FleetWish &wish) {
         FleetView::tell_where(wish.output, plan->result);
         return code;
     }
+    const auto snapshots = own_snapshots(*place, plan->groups, wish.only.empty(), plan->result, plan->fleet);
+    if (!snapshots) return refuse(snapshots.error());
     FleetView view(!wish.results_suffice);
     const FleetRun fleet{.fleet = plan->fleet,
                          .groups = plan->groups,
+                         .snapshots = *snapshots,
                          .place = *place,
                          .runvm = fs::read_symlink("/proc/self/exe"),
                          .room = plan->room,
                          .any_memory = wish.memory_mib > 0,
                          .fail_fast = wish.fail_fast,
                          .changed = [&](const MachineResult &machine) { view.changed(machine); },
+                         .told = [&](const std::string &text) { view.note(text); },
                          .tick = [&](const FleetResult &result) { view.tick(result); }};
-    const auto signal = run_here(fleet, wish, *plan, view);
+    const auto signal = run_fleet(fleet, plan->result);
     if (!signal) return refuse(signal.error());
     view.last(plan->result);
     FleetView::tell_where(wish.output, plan->result);

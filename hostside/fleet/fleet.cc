@@ -10,13 +10,16 @@
 #include <chrono>
 #include <csignal>
 #include <format>
+#include <functional>
 #include <list>
 #include <set>
 #include <sstream>
+#include <vector>
 
 #include "hostside/base/exit_code.h"
 #include "hostside/base/signals.h"
 #include "hostside/fleet/machine_process.h"
+#include "hostside/fleet/members.h"
 #include "mounts/base/at.h"
 #include "mounts/base/fd.h"
 #include "mounts/base/process.h"
@@ -40,8 +43,11 @@ int asked_to_end(const Signals &signals) {
 
 class Runner {
   public:
-    // If its `runvm exec` is killed, a launcher becomes our child, so that we can wait for it.
-    Runner(const FleetRun &run, FleetResult &result) : run_(run), result_(result) { (void)::prctl(PR_SET_CHILD_SUBREAPER, 1); }
+    Runner(const FleetRun &run, FleetResult &result)
+        : run_(run), result_(result), members_(run, result), started_(members_.groups().size()) {
+        // If its `runvm exec` is killed, a launcher becomes our child, so that we can wait for it.
+        (void)::prctl(PR_SET_CHILD_SUBREAPER, 1);
+    }
     ~Runner() { (void)::prctl(PR_SET_CHILD_SUBREAPER, 0); }
     Runner(const Runner &) = delete;
     Runner &operator=(const Runner &) = delete;
@@ -55,7 +61,7 @@ class Runner {
                 return std::unexpected(written.error());
             }
             start_what_has_room();
-            if (running_.empty() && (ending_ || next_group_ == run_.groups.size())) break;
+            if (running_.empty() && (ending_ || std::ranges::all_of(started_, std::identity()))) break;
             if (changed_) continue;
             wait(signals);
             if (const int asked = asked_to_end(signals); asked != 0) {
@@ -75,16 +81,14 @@ class Runner {
 
   private:
     struct Running {
-        size_t member, group;
+        size_t member, group;  // of members_
         MachineProcess process;
         Outcome when_asked = Outcome::cancelled;  // of a machine that we stopped
     };
 
-    [[nodiscard]] double seconds() const { return std::chrono::duration<double>(Clock::now() - run_.started).count(); }
-
     Result<> note() {
-        result_.seconds = seconds();
-        if (!std::exchange(changed_, false) || !run_.writes_results) return {};
+        result_.seconds = std::chrono::duration<double>(Clock::now() - begun_).count();
+        if (!std::exchange(changed_, false)) return {};
         return write_results(run_.place.results(), result_);
     }
 
@@ -94,29 +98,34 @@ class Runner {
         for (const auto &one : running_) {
             if (std::ranges::find(counted, one.group) != counted.end()) continue;
             counted.push_back(one.group);
-            taken.memory_mib += run_.groups[one.group].memory_mib;
-            taken.processors += std::min(run_.groups[one.group].processors, run_.room.processors);
+            const Group &group = members_.groups()[one.group];
+            taken.memory_mib += group.memory_mib;
+            taken.processors += std::min(group.processors, run_.room.processors);
         }
         return taken;
     }
 
     void start_what_has_room() {
-        for (; next_group_ < run_.groups.size() && !ending_; ++next_group_) {
-            const Group &group = run_.groups[next_group_];
-            const auto waits = [&](size_t member) { return result_.machines[member].outcome == Outcome::waiting; };
-            if (std::ranges::none_of(group.members, waits)) continue;
-            // If none of our machines runs, the group starts anyway: waiting would free nothing, and its size was checked
-            // before.
-            const int64_t free_mib = run_.any_memory ? INT64_MAX : free_room().memory_mib;
-            if (!running_.empty() && !has_room(group, run_.room, taken(), free_mib)) return;
-            for (const size_t member : group.members)
-                if (waits(member) && !ending_) start(member, next_group_);
+        const auto waits = [&](size_t member) { return members_.result(member).outcome == Outcome::waiting; };
+        const auto awaits_snapshot = [&](size_t member) { return members_.awaits_snapshot(member); };
+        for (size_t at = 0; at < started_.size() && !ending_; ++at) {
+            const Group &group = members_.groups()[at];
+            if (started_[at] || std::ranges::any_of(group.members, awaits_snapshot)) continue;
+            if (std::ranges::any_of(group.members, waits)) {
+                // If none of our machines runs, the group starts anyway: waiting would free nothing, and its size was checked
+                // before.
+                const int64_t free_mib = run_.any_memory ? INT64_MAX : free_room().memory_mib;
+                if (!running_.empty() && !has_room(group, run_.room, taken(), free_mib)) return;
+                for (const size_t member : group.members)
+                    if (waits(member) && !ending_) start(member, at);
+            }
+            started_[at] = true;
         }
     }
 
     void start(size_t member, size_t group) {
-        const Node &node = run_.fleet.nodes[member];
-        MachineResult &machine = result_.machines[member];
+        const Node &node = members_.node(member);
+        MachineResult &machine = members_.result(member);
         const auto process = [&]() -> Result<MachineProcess> {
             auto runtime = run_.place.runtime_of(group);
             if (!runtime) return std::unexpected(runtime.error());
@@ -124,7 +133,6 @@ class Runner {
             if (!directory) return std::unexpected(directory.error());
             return MachineProcess::start(node, {run_.runvm, *directory, *runtime});
         };
-        changed_ = true;
         if (auto begun = process()) {
             machine.outcome = Outcome::running;
             running_.push_back({member, group, std::move(*begun)});
@@ -134,7 +142,8 @@ class Runner {
             machine.cause = base::message(begun.error());
             if (run_.fail_fast) end_all(Outcome::cancelled);
         }
-        run_.changed(machine);
+        changed_ = true;
+        members_.tell(member);
     }
 
     void wait(const Signals &signals) {
@@ -152,9 +161,10 @@ class Runner {
             if (of != running_.end()) of->process.exited(base::exit_code(status));  // otherwise an orphaned launcher
         }
         for (auto &one : running_) {
-            MachineResult &machine = result_.machines[one.member];
+            MachineResult &machine = members_.result(one.member);
             if (std::string state = one.process.state(); !state.empty()) machine.state = std::move(state);
             machine.seconds = one.process.seconds();
+            members_.show(one.member);
             if (one.process.ending()) one.process.end();
         }
         if (ending_) end_orphans(SIGTERM);
@@ -163,7 +173,8 @@ class Runner {
     }
 
     std::list<Running>::iterator ended(std::list<Running>::iterator one) {
-        MachineResult &machine = result_.machines[one->member];
+        const size_t member = one->member;
+        MachineResult &machine = members_.result(member);
         auto end = one->process.collect();
         machine.seconds = one->process.seconds();
         machine.exit_code = end.exit_code;
@@ -171,10 +182,10 @@ class Runner {
         if (one->process.ending()) machine.outcome = one->when_asked;
         machine.cause = machine.outcome == Outcome::passed ? "" : std::move(end.cause);
         if (!end.state.empty()) machine.state = std::move(end.state);
-        changed_ = true;
         const size_t group = one->group;
         const auto next = running_.erase(one);
-        run_.changed(machine);
+        changed_ = true;
+        members_.tell(member);
         if (machine.outcome == Outcome::failed && run_.fail_fast) end_all(Outcome::cancelled);
         end_services(group);
         return next;
@@ -182,7 +193,7 @@ class Runner {
 
     // Stops the services of a group when no other machine of it runs.
     void end_services(size_t group) {
-        const auto serves = [&](const Running &one) { return run_.fleet.nodes[one.member].service; };
+        const auto serves = [&](const Running &one) { return members_.node(one.member).service; };
         if (std::ranges::any_of(running_, [&](const Running &one) { return one.group == group && !serves(one); })) return;
         for (auto &one : running_)
             if (one.group == group && !one.process.ending()) {
@@ -225,9 +236,11 @@ class Runner {
 
     const FleetRun &run_;
     FleetResult &result_;
+    const Clock::time_point begun_ = Clock::now();
+    Members members_;
+    std::vector<bool> started_;  // of members_.groups()
     std::list<Running> running_;
     std::set<pid_t> told_;  // orphans that were asked to end
-    size_t next_group_ = 0;
     bool changed_ = true, ending_ = false;
     int signal_ = 0;
 };

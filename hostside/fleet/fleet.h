@@ -1,8 +1,8 @@
-// Runs a fleet: starts machines while there is room, collects those that end, and records the results. Every machine is a
-// separate process (machine_process.h), which dies with this one.
+// Runs a fleet: starts machines while there is room, collects those that end, and records the results. Forks wait for their
+// snapshot, which is made beside the other machines. Every machine is a separate process (machine_process.h), which dies with
+// this one.
 #pragma once
 
-#include <chrono>
 #include <functional>
 #include <string>
 #include <vector>
@@ -10,6 +10,7 @@
 #include "hostside/fleet/fleet_file.h"
 #include "hostside/fleet/fleet_place.h"
 #include "hostside/fleet/free_room.h"
+#include "hostside/fleet/own_snapshots.h"
 #include "hostside/fleet/results.h"
 #include "hostside/fleet/schedule.h"
 #include "mounts/base/error.h"
@@ -19,15 +20,16 @@ namespace hostside {
 struct FleetRun {
     const Fleet &fleet;
     const std::vector<Group> &groups;  // in the order of their start
+    const std::vector<OwnSnapshot> &snapshots;
     const FleetPlace &place;
     std::string runvm;        // the program
     Room room;                // the fleet's share of the host
     bool any_memory = false;  // start within that share even if the host has less free memory
     bool fail_fast = false;
-    bool writes_results = true;
-    std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
     // Called for each machine that starts or ends.
     std::function<void(const MachineResult &machine)> changed;
+    // Called with what was done about a snapshot.
+    std::function<void(const std::string &text)> told;
     std::function<void(const FleetResult &result)> tick;
 };
 

@@ -20,6 +20,7 @@
 #include <sstream>
 #include <thread>
 
+#include "hostside/fleet/own_snapshots.h"
 #include "mounts/base/at.h"
 #include "mounts/base/process.h"
 #include "tests/support/disk.h"
@@ -32,8 +33,9 @@ using hostside::FleetResult;
 using hostside::Node;
 using hostside::Outcome;
 
-// `runvm exec ... -- COMMAND` runs the command; `runvm run` never ends by itself.
+// `runvm exec ... -- COMMAND` runs the command; `runvm run` never ends by itself; `runvm snapshot` is a script of the test's.
 constexpr const char *stand_in = R"(#!/bin/sh
+[ "$1" != snapshot ] || exec sh "${0%/*}/snapshot" "$3"
 [ "$1" = exec ] || exec sleep 1000
 while [ "$1" != -- ]; do shift; done
 shift
@@ -62,14 +64,14 @@ class Host {
     Host &operator=(const Host &) = delete;
 
     [[nodiscard]] std::string path(const std::string &name) const { return scratch_.path(name); }
+    void note(const std::string &line) const { std::ofstream(path("log"), std::ios::app) << line << '\n'; }
     [[nodiscard]] std::string log() const { return base::read_file(path("log")).value_or(""); }
     [[nodiscard]] FleetResult results() const {
         return hostside::results_from(base::read_file(path("results/results.json")).value_or(""), "results.json").value();
     }
 
     // Runs in a separate process with its own children and signals. Its exit code is the signal that ended the fleet.
-    [[nodiscard]] pid_t launch(const hostside::Fleet &fleet, int processors = 4, bool fail_fast = false,
-                               std::string runvm = {}) const {
+    [[nodiscard]] pid_t launch(hostside::Fleet fleet, int processors = 4, bool fail_fast = false, std::string runvm = {}) const {
         const pid_t pid = ::fork();
         if (pid != 0) return pid;
         const auto place = FleetPlace::create(path("results"));
@@ -79,14 +81,18 @@ class Host {
             const auto groups = hostside::groups_of(fleet.nodes, known);
             FleetResult result{.name = fleet.name, .machines = {}};
             for (const auto &node : fleet.nodes) result.machines.push_back({.name = node.name});
+            const auto snapshots = hostside::own_snapshots(*place, groups, true, result, fleet);
+            if (!snapshots) ::_exit(102);
             const auto signal = hostside::run_fleet({.fleet = fleet,
                                                      .groups = groups,
+                                                     .snapshots = *snapshots,
                                                      .place = *place,
                                                      .runvm = runvm.empty() ? path("runvm") : runvm,
                                                      .room = {1 << 20, processors},
                                                      .any_memory = true,
                                                      .fail_fast = fail_fast,
                                                      .changed = [](const hostside::MachineResult &) {},
+                                                     .told = [&](const std::string &text) { note("told: " + text); },
                                                      .tick = [](const FleetResult &) {}},
                                                     result);
             if (signal) code = *signal;
@@ -237,6 +243,56 @@ TEST_CASE("a service ends when those on its vlan are done, and has passed; one t
         const auto result = host.results();
         CHECK(result.machines[0].outcome == Outcome::failed);
         CHECK(result.machines[1].outcome == Outcome::passed);
+    }
+}
+
+TEST_CASE("forks wait for their snapshot, and machines without one, or with another, do not") {
+    const Host host;
+    const auto notes = [&](const std::string &name, const std::string &fork) {
+        Node node = machine(name, std::format("echo {} >>{}", name, host.path("log")));
+        node.fork = fork;
+        return node;
+    };
+    const hostside::Fleet fleet{
+        .name = "f", .nodes = {notes("slow-1", "slow"), notes("quick", "quick"), notes("slow-2", "slow"), notes("boots", "")}};
+    SECTION("the slow one is made only when the others are done") {
+        std::ofstream(host.path("snapshot")) << std::format(R"(
+case $1 in *slow) for i in $(seq 200); do grep -qsx boots {0} && grep -qsx quick {0} && break; sleep 0.05; done ;; esac
+echo "made ${{1##*/}}" >>{0}; echo "runvm: the snapshot is new")",
+                                                            host.path("log"));
+        REQUIRE(host.run(fleet) == 0);
+        CHECK(host.results().count(Outcome::passed) == 4);
+        const std::string log = host.log();
+        CHECK(log.find("told: the snapshot of quick is new\n") < log.find("\nquick\n"));
+        const size_t made = log.find("made slow\n");
+        CHECK(log.find("boots\n") < made);
+        CHECK(log.find("\nquick\n") < made);
+        CHECK(made < log.find("told: the snapshot of slow-1 and 1 more is new\n"));
+        CHECK(log.find("told: the snapshot of slow-1") < log.find("\nslow-1\n"));
+        CHECK(made < log.find("\nslow-2\n"));
+    }
+    SECTION("one that can't be made fails its own forks alone") {
+        std::ofstream(host.path("snapshot")) << R"(case $1 in *slow) echo "runvm: no room" >&2; exit 124 ;; esac)";
+        REQUIRE(host.run(fleet) == 0);
+        const auto result = host.results();
+        CHECK(result.count(Outcome::passed) == 2);
+        CHECK(result.machines[0].cause == "its snapshot was not made: no room");
+        CHECK(result.machines[2].cause == "its snapshot was not made, see slow-1");
+        CHECK(result.machines[2].exit_code == 124);
+    }
+    SECTION("ctrl-c while one is made") {
+        std::ofstream(host.path("snapshot"))
+            << std::format("case $1 in *slow) echo $$ >>{}; exec sleep 1000 ;; esac", host.path("pid"));
+        const pid_t pid = host.launch(fleet);
+        REQUIRE(within_a_minute([&] { return fs::exists(host.path("pid")) && host.results().count(Outcome::passed) == 2; }));
+        const auto pids = pids_in(base::read_file(host.path("pid")).value_or(""));
+        CHECK(host.results().machines[0].outcome == Outcome::running);
+        CHECK(host.results().machines[0].state == "its snapshot");
+        ::kill(pid, SIGINT);
+        CHECK(Host::end_of(pid) == SIGINT);
+        CHECK(host.results().count(Outcome::not_run) == 2);
+        REQUIRE(pids.size() == 1);
+        CHECK_FALSE(alive(pids.front()));
     }
 }
 
