@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <exception>
 #include <format>
 #include <string>
@@ -100,29 +101,47 @@ std::string nearest_flag(const std::vector<CLI::App *> &used, const CLI::ParseEr
     return did_you_mean(word, flags);
 }
 
+// In the order of the help.
+struct Commands {
+    std::vector<std::string_view> names;
+    void (*add)(CLI::App &app, int &status);
+};
+const std::array<Commands, 18> all_commands{{
+    {{"run", "start"}, hostside::add_run_commands},
+    {{"snapshot"}, hostside::add_snapshot_command},
+    {{"config", "initrd", "schema"}, hostside::add_describe_commands},
+    {{"check"}, hostside::add_check_command},
+    {{"list", "status", "logs"}, hostside::add_look_commands},
+    {{"report"}, hostside::add_report_command},
+    {{"stop", "console", "qmp"}, hostside::add_life_commands},
+    {{"exec", "shell", "cp", "exec-hub"}, hostside::add_exec_commands},
+    {{"commit", "rollback"}, hostside::add_store_commands},
+    {{"in-vm"}, hostside::add_in_vm_command},
+    {{"boot-disk"}, hostside::add_boot_disk_command},
+    {{"build"}, hostside::add_build_command},
+    {{"builder", "builder-ssh"}, hostside::add_builder_commands},
+    {{"export"}, hostside::add_export_command},
+    {{"fleet"}, hostside::add_fleet_command},
+    {{"reginfo"}, hostside::add_reginfo_command},
+    {{"relay"}, hostside::add_relay_command},
+    {{"completion"}, hostside::add_completion_command},
+}};
+
+// Only the named command, because the flags of all take more time than most commands do. For help, completions and a word that
+// is no command, all.
+void add_commands(CLI::App &app, int &status, std::string_view verb) {
+    const auto named =
+        std::ranges::find_if(all_commands, [&](const Commands &one) { return std::ranges::contains(one.names, verb); });
+    if (named != all_commands.end() && verb != "completion") return named->add(app, status);
+    for (const auto &one : all_commands) one.add(app, status);
+}
+
 int command_line(int argc, char **argv) {
     CLI::App app{"Starts NixOS virtual machines in QEMU.", "runvm"};
     app.set_version_flag("--version", "runvm " STAGE1_VERSION);
     app.require_subcommand(1);
     int status = 0;
-    hostside::add_run_commands(app, status);
-    hostside::add_snapshot_command(app, status);
-    hostside::add_describe_commands(app, status);
-    hostside::add_check_command(app, status);
-    hostside::add_look_commands(app, status);
-    hostside::add_report_command(app, status);
-    hostside::add_life_commands(app, status);
-    hostside::add_exec_commands(app, status);
-    hostside::add_store_commands(app, status);
-    hostside::add_in_vm_command(app, status);
-    hostside::add_boot_disk_command(app, status);
-    hostside::add_build_command(app, status);
-    hostside::add_builder_commands(app, status);
-    hostside::add_export_command(app, status);
-    hostside::add_fleet_command(app, status);
-    hostside::add_reginfo_command(app, status);
-    hostside::add_relay_command(app, status);
-    hostside::add_completion_command(app, status);
+    add_commands(app, status, argc > 1 ? argv[1] : "");
     try {
         app.parse(words_of(argc, argv));
     } catch (const CLI::ParseError &error) {

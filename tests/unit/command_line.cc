@@ -2,6 +2,7 @@
 #include <catch_amalgamated.hpp>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include "mounts/base/process.h"
 #include "tests/support/disk.h"
@@ -39,6 +40,23 @@ TEST_CASE("a word that runvm does not know is named, with the nearest that it do
                ContainsSubstring("--memroy; did you mean --memory?; see runvm run --help"));
     CHECK_THAT(said({"stauts", "web"}), ContainsSubstring("stauts; did you mean status?"));
     CHECK_THAT(said({"./result"}), ContainsSubstring(": ./result; to start a system: runvm run ./result; see runvm --help"));
+}
+
+TEST_CASE("each command that runvm lists knows itself by its name, with the same line of help") {
+    const std::string all = said({"--help"});
+    size_t commands = 0;
+    std::istringstream lines(all.substr(all.find("Subcommands:")));
+    for (std::string line; std::getline(lines, line);) {
+        if (!line.starts_with("  ")) continue;
+        std::istringstream words(line);
+        std::string name, help;
+        std::getline(words >> name >> std::ws, help);
+        ++commands;
+        INFO(name);
+        const std::string own = said({name, "--help"});
+        CHECK_THAT(own, ContainsSubstring(help) && ContainsSubstring("Usage: runvm " + name));
+    }
+    CHECK(commands > 20);
 }
 
 TEST_CASE("help shows the defaults that count, not what a switch alone means, which is on") {
