@@ -106,6 +106,7 @@ int Nix::status(const std::string &tool, const std::string &store, std::vector<s
     REQUIRE(base::replace_file(file, input));
     const auto standard_input = base::open_at(AT_FDCWD, file, O_RDONLY);
     REQUIRE(standard_input);
+    fs::remove(file);
     const auto exit =
         base::run({.argv = argv(tool, store, std::move(words)), .standard_input = standard_input->get(), .capture_output = true});
     REQUIRE(exit);
