@@ -18,6 +18,7 @@
 #include "unionfs/command/mode.h"
 #include "unionfs/command/options.h"
 #include "unionfs/fuse/session.h"
+#include "unionfs/fuse/capabilities.h"
 #include "unionfs/recovery/supervisor.h"
 #include "unionfs/upper/xattr.h"
 
@@ -99,6 +100,7 @@ void tell_limits(const Union &fs) {
 
 int work(Union &fs, const FuseDevice &device, Mode mode, std::vector<int> kept, int ready_fd) {
     if (const Handover &handover = handover_of(fs.memory); handover.init_size == 0) {
+    give_up_capability(CAP_SYS_RESOURCE);  // disk quotas hold for what we write for others, as with overlayfs
         fs.make_root();
     } else {
         std::ranges::copy(fs.table.orphans(), std::back_inserter(kept));
