@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -272,4 +273,22 @@ TEST_CASE("a copy-up that is under way brings no name back that is removed or re
         else
             CHECK(fs::file_size(m.upper() / std::format("file-{}", i)) == 5);
     }
+}
+
+TEST_CASE("a name longer than any file system takes is refused, hidden or not, and harms no later worker") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    Mounted stack("store");
+    std::ofstream(stack.lower() / "file") << "lower";
+    stack.mount("hide_meta_files");
+    const auto refuses = [](int outcome) { return outcome < 0 && errno == ENAMETOOLONG; };
+    for (int i = 0; i < 600; ++i) {  // more than the journal has entries
+        const fs::path name = stack.root() / (".unionfs" + std::string(900, 'n'));
+        struct stat status{};
+        REQUIRE(refuses(::stat(name.c_str(), &status)));
+        REQUIRE(refuses(::mkdir(name.c_str(), 0700)));
+        REQUIRE(refuses(::rename((stack.root() / "file").c_str(), name.c_str())));
+    }
+    ::kill(stack.worker(), SIGKILL);
+    CHECK(::mkdir((stack.root() / "directory").c_str(), 0700) == 0);
+    CHECK(stack.unmount() == 0);
 }
