@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <catch_amalgamated.hpp>
+#include <cstdint>
 #include <filesystem>
 #include <format>
 #include <fstream>
@@ -26,6 +27,20 @@ bool is_file_with_one_name(const fs::path &path) {
     struct stat status{};
     return ::lstat(path.c_str(), &status) == 0 && !S_ISDIR(status.st_mode) && status.st_nlink == 1;
 }
+
+// acl(5) as the kernel stores it: version 2; all rights for the owner, user 1000 and the mask, none for the group and others.
+void let_user_1000(const fs::path &path, const char *which) {
+    struct [[gnu::packed]] {
+        uint32_t version = 2;
+        struct [[gnu::packed]] {
+            uint16_t tag, permissions;
+            uint32_t id;
+        } entries[5] = {{1, 7, ~0U}, {2, 7, 1000}, {4, 0, ~0U}, {16, 7, ~0U}, {32, 0, ~0U}};
+    } list;
+    REQUIRE(::setxattr(path.c_str(), which, &list, sizeof list, 0) == 0);
+}
+
+bool has(const fs::path &path, const char *attribute) { return ::getxattr(path.c_str(), attribute, nullptr, 0) >= 0; }
 
 }  // namespace
 
@@ -82,4 +97,28 @@ TEST_CASE("an opaque directory of a lower hides what lies beneath it, as with ov
     CHECK(seen.contains("opaque/inner"));
     CHECK(!seen.contains("beneath"));
     CHECK(!seen.contains("deep"));
+}
+
+TEST_CASE("a default ACL of the workdir gives nobody rights to what is copied up or made") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    parity::Mounted stack("store");
+    fs::create_directory(stack.lower() / "directory");
+    for (const char *name : {"file", "directory/file", "replaced"}) std::ofstream(stack.lower() / name) << "lower";
+    for (const char *within : {"", "work", "links"}) {
+        fs::create_directories(stack.work() / within);
+        let_user_1000(stack.work() / within, "system.posix_acl_default");
+        let_user_1000(stack.work() / within, "system.posix_acl_access");
+    }
+    stack.mount();
+    std::ofstream(stack.root() / "directory/file", std::ios::app) << " and upper";
+    fs::rename(stack.root() / "file", stack.root() / "moved");
+    fs::remove(stack.root() / "replaced");
+    fs::create_directory(stack.root() / "replaced");
+    for (const char *name : {"directory", "directory/file", "moved", "replaced"}) {
+        CAPTURE(name);
+        for (const char *acl : {"system.posix_acl_access", "system.posix_acl_default"})
+            CHECK_FALSE(has(stack.upper() / name, acl));
+    }
+    for (const char *within : {"work", "links"}) CHECK_FALSE(has(stack.work() / within, "system.posix_acl_access"));
+    CHECK(stack.unmount() == 0);
 }

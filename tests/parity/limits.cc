@@ -73,7 +73,7 @@ TEST_CASE("a full upper gives ENOSPC at the write, keeps the tree whole, and goe
         fd.reset();
         CHECK(fs::file_size(m.root() / "large") == 3 << 20);
         CHECK_FALSE(fs::exists(m.upper() / "large"));
-        CHECK(fs::is_empty(m.work() / "work"));
+        for (const auto &entry : fs::directory_iterator(m.work() / "work")) CHECK(entry.path().filename() == "whiteout");
         REQUIRE(::unlink((m.root() / "ballast").c_str()) == 0);
         // The kernel tells the union of a close, and releases a passed-through file, only after close(2) has returned.
         for (int tries = 0; tries < 50 && ::write(fd.get(), "more", 4) != 4; ++tries) {

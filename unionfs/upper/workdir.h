@@ -1,5 +1,6 @@
 // The workdir holds objects that are not visible yet, the shared whiteout and the index of hard links. Anyone who could write
-// there before the mount may have left anything. So each entry is checked before use, and a bad one is refused by name.
+// there before the mount may have left anything. So each entry is checked before use, and a bad one is refused by name. Whoever
+// can write to the workdir itself can't write to its directories `work` and `links`, which are ours.
 #pragma once
 
 #include <sys/stat.h>
