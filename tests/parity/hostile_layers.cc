@@ -153,6 +153,24 @@ TEST_CASE("the owner of a workdir can't reach what the union makes there, and wh
     CHECK(stack.unmount() == 0);
 }
 
+TEST_CASE("an upper that is in use is refused with its holder, whatever the workdir") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    Mounted stack("store");
+    const fs::path disk = stack.base() / "disk", second = stack.base() / "second";
+    fs::create_directory(second);
+    fs::create_directory(disk / "other-work");
+    stack.mount();
+    const std::string layers = "lowerdir=" + stack.lower().string() + ",upperdir=" + (disk / "upper").string() +
+                               ",workdir=" + (disk / "other-work").string();
+    const auto exit = base::run({.argv = {parity::program(), "-o", "mode=store," + layers, second}, .capture_output = true});
+    REQUIRE(exit);
+    if (exit->status == 0) ::umount2(second.c_str(), MNT_DETACH);
+    CHECK(exit->status == 1);
+    CHECK_THAT(exit->output,
+               ContainsSubstring("/upper': is in use by another mount, served by process " + std::to_string(stack.supervisor())));
+    CHECK(stack.unmount() == 0);
+}
+
 TEST_CASE(
     "a workdir that is in use is refused with its holder, also after a crash of the worker, and is free after the unmount") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);

@@ -119,6 +119,9 @@ Result<> open_upper(Layers &layers) {
     if (::fstat(workdir->get(), &at_workdir) < 0) return fail(errno, "workdir", layers.options.work);
     layers.own = {key_of(status), key_of(at_workdir)};
     mount_for_access_times(layers, *workdir);
+    layers.locked = open_inside(layers.upper->get(), ".", O_RDONLY | O_DIRECTORY);
+    if (!layers.locked) return fail(errno, "branch", layers.options.upper);
+    if (auto result = lock_branch(layers.locked, "upper", layers.options.upper); !result) return result;
     if (auto result = open_work_directories(layers, *workdir); !result) return result;
     layers.clean_work();
     return probe_upper(layers);

@@ -127,24 +127,22 @@ pid_t holder_of(const Fd &locked) {
     return first == holders.end() ? 0 : *first;
 }
 
-// Only one mount may use the workdir, because it would take another's unfinished files for leftovers of a crash. The lock lasts
-// until the last process with the descriptor ends, so this waits for the daemon of a mount that was just removed.
-Result<> lock_work(const Layers &layers) {
+}  // namespace
+
+Result<> lock_branch(const Fd &directory, const char *what, const std::string &path) {
     constexpr int attempts = 300;
-    for (int i = 0; ::flock(layers.work->get(), LOCK_EX | LOCK_NB) < 0; ++i) {
+    for (int i = 0; ::flock(directory.get(), LOCK_EX | LOCK_NB) < 0; ++i) {
         if (errno != EWOULDBLOCK) return {};  // the file system has no locks
         if (i == attempts) {
-            const pid_t holder = holder_of(*layers.work);
+            const pid_t holder = holder_of(directory);
             return fail(
-                0, "workdir", layers.options.work,
+                0, what, path,
                 "is in use by another mount" + (holder == 0 ? std::string{} : ", served by process " + std::to_string(holder)));
         }
         ::usleep(10000);
     }
     return {};
 }
-
-}  // namespace
 
 Result<Fd> open_workdir(Layers &layers, const struct stat &upper) {
     const bool is_default = layers.options.work.empty();
@@ -172,7 +170,7 @@ Result<> open_work_directories(Layers &layers, const Fd &workdir) {
     auto links = open_directory(layers, workdir, "links", O_PATH | O_DIRECTORY);
     if (!links) return std::unexpected(links.error());
     layers.work = std::move(*work);
-    if (auto result = lock_work(layers); !result) return result;
+    if (auto result = lock_branch(*layers.work, "workdir", layers.options.work); !result) return result;
     layers.links = std::move(*links);
     return check_removals(layers);
 }
