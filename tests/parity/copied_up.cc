@@ -1,12 +1,14 @@
 // What a copy-up must preserve: each object of the tree is changed in a way that does not affect the comparison.
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <catch_amalgamated.hpp>
+#include <cerrno>
 #include <cstdint>
 #include <filesystem>
 #include <format>
@@ -16,6 +18,7 @@
 #include "mounts/base/process.h"
 #include "tests/parity/mounted.h"
 #include "tests/parity/place.h"
+#include "tests/support/disk.h"
 
 namespace fs = std::filesystem;
 using parity::result;
@@ -120,5 +123,27 @@ TEST_CASE("a default ACL of the workdir gives nobody rights to what is copied up
             CHECK_FALSE(has(stack.upper() / name, acl));
     }
     for (const char *within : {"work", "links"}) CHECK_FALSE(has(stack.work() / within, "system.posix_acl_access"));
+    CHECK(stack.unmount() == 0);
+}
+
+TEST_CASE("an ACL that the upper can't hold keeps its file from being copied up, as with overlayfs") {
+    if (const std::string reason = parity::missing() + support::loop_devices_missing(); !reason.empty()) SKIP(reason);
+    parity::Mounted stack("store", 0, "btrfs");
+    const fs::path disk = stack.base() / "disk", kernel = stack.base() / "kernel";
+    std::ofstream(stack.lower() / "file") << "lower";
+    let_user_1000(stack.lower() / "file", "system.posix_acl_access");
+    REQUIRE(::mount(nullptr, disk.c_str(), nullptr, MS_REMOUNT, "noacl") == 0);
+    stack.mount();
+    for (const char *name : {"kernel-upper", "kernel-work"}) fs::create_directory(disk / name);
+    const std::string layers =
+        std::format("lowerdir={0},upperdir={1}/kernel-upper,workdir={1}/kernel-work", stack.lower().string(), disk.string());
+    REQUIRE(::mount("overlay", kernel.c_str(), "overlay", 0, layers.c_str()) == 0);
+    for (const fs::path &root : {stack.root(), kernel}) {
+        CAPTURE(root);
+        CHECK(::truncate((root / "file").c_str(), 0) == -1);
+        CHECK(errno == EOPNOTSUPP);
+        CHECK(fs::file_size(root / "file") == 5);
+    }
+    CHECK(fs::is_empty(stack.upper()));
     CHECK(stack.unmount() == 0);
 }
