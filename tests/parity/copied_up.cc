@@ -71,9 +71,10 @@ TEST_CASE("XATTR_REPLACE of an attribute that isn't there, and XATTR_CREATE of o
     same([] {
         std::string results;
         for (const char *file : {"file", "attributed"})
-            for (const char *name : {"user.note", "user.none", "trusted.note", "trusted.none"})
+            for (const char *name : {"user.note", "user.none", "trusted.note", "trusted.none", "unknown.none"})
                 for (const int flags : {XATTR_REPLACE, XATTR_CREATE})
                     results += result(::setxattr(file, name, "new", 3, flags)) + " ";
+        for (const char *name : {"user.none", "unknown.none"}) results += result(::removexattr("attributed", name)) + " ";
         return results;
     });
 }
