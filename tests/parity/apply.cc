@@ -279,3 +279,26 @@ TEST_CASE("union apply refuses the host's store, a foreign stage, another upper'
     std::ifstream file(stack.lower() / "file");
     CHECK(std::string(std::istreambuf_iterator<char>(file), {}) == "lower\n");
 }
+
+TEST_CASE("union apply does nothing that a user of the union asks for by user.overlay.* attributes") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    Mounted stack("store");
+    for (const char *directory : {"home/theirs", "secret"}) fs::create_directories(stack.lower() / directory);
+    for (const char *name : {"home/empty", "home/theirs/file", "secret/file"}) write(stack.lower() / name, "lower");
+    stack.mount();
+    const auto mark = [&](const char *name, const char *attribute, std::string_view value) {
+        REQUIRE(::setxattr((stack.root() / name).c_str(), attribute, value.data(), value.size(), 0) == 0);
+    };
+    REQUIRE(::truncate((stack.root() / "home/empty").c_str(), 0) == 0);
+    mark("home/empty", "user.overlay.whiteout", "y");
+    mark("home/empty", "user.overlay.metacopy", "");
+    mark("home/theirs", "user.overlay.opaque", "y");
+    fs::create_directory(stack.root() / "home/new");
+    mark("home/new", "user.overlay.redirect", "/secret");
+    REQUIRE(stack.unmount() == 0);
+    const auto exit = apply(stack.upper(), stack.lower());
+    INFO(exit.output);
+    CHECK(exit.status == 0);
+    for (const char *name : {"home/empty", "home/theirs/file", "secret/file"}) CHECK(fs::exists(stack.lower() / name));
+    CHECK(fs::is_empty(stack.lower() / "home/new"));
+}

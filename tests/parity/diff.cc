@@ -158,3 +158,21 @@ TEST_CASE("union diff gives names that hold newlines, quotes and any bytes") {
               "  {\"change\": \"added\", \"path\": \"z\ufffd latin\"" +
               object + "\n]\n");
 }
+
+TEST_CASE("union diff takes user.overlay.* of a privileged union for what it is, its users' own attributes") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    Mounted stack("store");
+    for (const char *directory : {"home/theirs", "secret"}) fs::create_directories(stack.lower() / directory);
+    for (const char *name : {"home/empty", "home/theirs/file", "secret/file"}) write_file(stack.lower() / name, "lower");
+    stack.mount();
+    REQUIRE(::truncate((stack.root() / "home/empty").c_str(), 0) == 0);
+    const auto mark = [&](const char *name, const char *attribute, std::string_view value) {
+        REQUIRE(::setxattr((stack.root() / name).c_str(), attribute, value.data(), value.size(), 0) == 0);
+    };
+    mark("home/empty", "user.overlay.whiteout", "y");
+    mark("home/theirs", "user.overlay.opaque", "y");
+    fs::create_directory(stack.root() / "home/new");
+    mark("home/new", "user.overlay.redirect", "/secret");
+    CHECK(diff(stack) == "modified home/empty\nadded    home/new\n");
+    CHECK(stack.unmount() == 0);
+}

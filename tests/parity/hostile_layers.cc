@@ -3,10 +3,12 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include <catch_amalgamated.hpp>
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -92,10 +94,10 @@ TEST_CASE("a mount point inside the work directory is left with what is in it, a
     ::umount2((work / "direct").c_str(), MNT_DETACH);
 }
 
-TEST_CASE("a note or a whiteout in the workdir that is none is refused by its name, and keeps nobody waiting") {
+TEST_CASE("a note in the workdir that is none is refused by its name, and keeps nobody waiting") {
     if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
     Mounted stack("store");
-    const fs::path workdir = stack.base() / "disk/work", note = workdir / "links/removed", whiteout = workdir / "whiteout";
+    const fs::path workdir = stack.base() / "disk/work", note = workdir / "links/removed";
     fs::create_directory(workdir / "links");
     const auto check = [&](const fs::path &place, const char *reason) {
         CHECK_THAT(refusal(stack, stack.layers()), ContainsSubstring(place.filename().string() + "': " + reason));
@@ -111,11 +113,61 @@ TEST_CASE("a note or a whiteout in the workdir that is none is refused by its na
     check(note, "has another hard link");
     fs::create_symlink("../../other", note);
     check(note, "is not a regular file");
-    fs::create_hard_link(stack.base() / "disk/other", whiteout);
-    check(whiteout, "is not a whiteout");
-    REQUIRE(::mkfifo(whiteout.c_str(), 0600) == 0);
-    check(whiteout, "is not a whiteout");
     stack.mount();
+    CHECK(stack.unmount() == 0);
+}
+
+TEST_CASE("the owner of a workdir can't reach what the union makes there, and what he calls a whiteout is none") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    constexpr uid_t owner = 4711;
+    Mounted stack("store");
+    const fs::path workdir = stack.base() / "disk/work", whiteout = workdir / "work/whiteout";
+    for (const char *name : {"removed", "removed-too", "directory/file"}) {
+        fs::create_directories((stack.lower() / name).parent_path());
+        write_file(stack.lower() / name, "lower");
+    }
+    for (const fs::path &place : {workdir, workdir / "work", workdir / "links"}) {
+        fs::create_directories(place);
+        REQUIRE(::chmod(place.c_str(), 0777) == 0);
+        REQUIRE(::chown(place.c_str(), owner, owner) == 0);
+    }
+    write_file(whiteout, "planted");
+    stack.mount();
+    fs::remove(workdir / "whiteout");
+    write_file(workdir / "whiteout", "planted");
+    const pid_t child = ::fork();
+    if (child == 0) {
+        if (::setgid(owner) != 0 || ::setuid(owner) != 0) ::_exit(99);
+        const bool kept_out = ::mkdir((workdir / "work/planted").c_str(), 0777) < 0 && errno == EACCES &&
+                              ::symlink("/etc/passwd", (workdir / "links/1").c_str()) < 0 && errno == EACCES;
+        ::_exit(kept_out ? 0 : 1);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    CHECK(status == 0);
+    fs::remove(stack.root() / "removed");
+    fs::remove_all(stack.root() / "directory");
+    CHECK(!fs::exists(stack.root() / "removed"));
+    CHECK(fs::is_character_file(stack.upper() / "removed"));
+    CHECK(fs::is_character_file(stack.upper() / "directory"));
+    CHECK(stack.unmount() == 0);
+}
+
+TEST_CASE("an upper that is in use is refused with its holder, whatever the workdir") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    Mounted stack("store");
+    const fs::path disk = stack.base() / "disk", second = stack.base() / "second";
+    fs::create_directory(second);
+    fs::create_directory(disk / "other-work");
+    stack.mount();
+    const std::string layers = "lowerdir=" + stack.lower().string() + ",upperdir=" + (disk / "upper").string() +
+                               ",workdir=" + (disk / "other-work").string();
+    const auto exit = base::run({.argv = {parity::program(), "-o", "mode=store," + layers, second}, .capture_output = true});
+    REQUIRE(exit);
+    if (exit->status == 0) ::umount2(second.c_str(), MNT_DETACH);
+    CHECK(exit->status == 1);
+    CHECK_THAT(exit->output,
+               ContainsSubstring("/upper': is in use by another mount, served by process " + std::to_string(stack.supervisor())));
     CHECK(stack.unmount() == 0);
 }
 

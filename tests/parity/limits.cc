@@ -2,16 +2,19 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <catch_amalgamated.hpp>
 #include <cerrno>
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <format>
 #include <fstream>
@@ -72,7 +75,7 @@ TEST_CASE("a full upper gives ENOSPC at the write, keeps the tree whole, and goe
         fd.reset();
         CHECK(fs::file_size(m.root() / "large") == 3 << 20);
         CHECK_FALSE(fs::exists(m.upper() / "large"));
-        CHECK(fs::is_empty(m.work() / "work"));
+        for (const auto &entry : fs::directory_iterator(m.work() / "work")) CHECK(entry.path().filename() == "whiteout");
         REQUIRE(::unlink((m.root() / "ballast").c_str()) == 0);
         // The kernel tells the union of a close, and releases a passed-through file, only after close(2) has returned.
         for (int tries = 0; tries < 50 && ::write(fd.get(), "more", 4) != 4; ++tries) {
@@ -272,4 +275,62 @@ TEST_CASE("a copy-up that is under way brings no name back that is removed or re
         else
             CHECK(fs::file_size(m.upper() / std::format("file-{}", i)) == 5);
     }
+}
+
+TEST_CASE("a name longer than any file system takes is refused, hidden or not, and harms no later worker") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    Mounted stack("store");
+    std::ofstream(stack.lower() / "file") << "lower";
+    stack.mount("hide_meta_files");
+    const auto refuses = [](int outcome) { return outcome < 0 && errno == ENAMETOOLONG; };
+    for (int i = 0; i < 600; ++i) {  // more than the journal has entries
+        const fs::path name = stack.root() / (".unionfs" + std::string(900, 'n'));
+        struct stat status{};
+        REQUIRE(refuses(::stat(name.c_str(), &status)));
+        REQUIRE(refuses(::mkdir(name.c_str(), 0700)));
+        REQUIRE(refuses(::rename((stack.root() / "file").c_str(), name.c_str())));
+    }
+    ::kill(stack.worker(), SIGKILL);
+    CHECK(::mkdir((stack.root() / "directory").c_str(), 0700) == 0);
+    CHECK(stack.unmount() == 0);
+}
+
+namespace {
+
+// Names whose FNV-1a hashes are equal. A block's bytes are those that the hash's lowest byte has been changed to at each step.
+// The hash is then a sum over the steps, and both blocks have the same sum.
+std::string colliding_name(unsigned number) {
+    constexpr std::array<std::array<uint8_t, 16>, 2> blocks{
+        {{35, 146, 217, 206, 196, 17, 66, 31, 127, 195, 116, 121, 167, 98, 202, 54},
+         {1, 183, 89, 231, 142, 252, 225, 23, 85, 71, 197, 133, 7, 151, 45, 49}}};
+    std::string name;
+    uint8_t lowest = 0x25;
+    for (int i = 0; i < 15; ++i, number >>= 1)
+        for (const uint8_t wanted : blocks[number & 1]) {
+            name += static_cast<char>(lowest ^ wanted);
+            lowest = static_cast<uint8_t>(wanted * 0xB3);
+        }
+    return name;
+}
+
+}  // namespace
+
+TEST_CASE("a directory whose names are made to have one hash is listed as quickly as any other") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    Mounted m("store");
+    constexpr unsigned names = 1 << 14;  // the last block is the same in all
+    const auto seconds_to_list = [&](const char *directory, const std::function<std::string(unsigned)> &name) {
+        fs::create_directory(m.lower() / directory);
+        const base::Fd dir(::open((m.lower() / directory).c_str(), O_PATH | O_CLOEXEC));
+        for (unsigned i = 0; i < names; ++i) REQUIRE(::mknodat(dir.get(), name(i).c_str(), S_IFREG | 0644, 0) == 0);
+        const auto start = std::chrono::steady_clock::now();
+        CHECK(std::distance(fs::directory_iterator(m.root() / directory), {}) == names);
+        return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    };
+    m.mount();
+    const double usual = seconds_to_list("usual", [](unsigned i) { return std::format("{:240}", i); });
+    const double colliding = seconds_to_list("colliding", colliding_name);
+    CAPTURE(usual, colliding);
+    CHECK(colliding < 4 * usual);
+    CHECK(m.unmount() == 0);
 }

@@ -88,3 +88,14 @@ TEST_CASE("an upper or workdir that can't serve is refused with the reason") {
     CHECK(here.refusal({"-o", "lowerdir=a,frobnicate", "m"}) ==
           "unionfs: option 'frobnicate': is unknown; `-o help` lists all options\n");
 }
+
+TEST_CASE("a limit of the file size is told, and doesn't kill") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    const Here here;
+    const auto exit =
+        base::run({.argv = {"/bin/sh", "-c", "ulimit -f 100; exec \"$0\" \"$@\"", here.program, "-o", "lowerdir=a", "m"},
+                   .capture_output = true});
+    REQUIRE(exit);
+    CHECK(exit->status == 1);
+    CHECK(exit->output == "unionfs: shared memory 'memfd': File too large; needs a file of 16 GiB; see ulimit -f\n");
+}

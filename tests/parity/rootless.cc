@@ -46,6 +46,9 @@ void work_in(const fs::path &root) {
     write_text("directory/inner/new", "new");
     fs::permissions("directory/a", fs::perms::owner_all);
     fs::rename("directory", "moved");
+    std::ifstream unnamed("read-only");
+    fs::remove("read-only");
+    std::ofstream("what-was-read") << unnamed.rdbuf();
     fs::current_path("/");
 }
 
@@ -70,6 +73,10 @@ std::string copy_up_foreign_program(const fs::path &base) {
 // The output of the unprivileged process; at most what a pipe holds.
 std::string as_nobody(const fs::path &base, bool namespaces) {
     std::string said;
+    for (const char *place : {"upper", "plain"}) {
+        write_text(base / place / "read-only", "of a file without a name");
+        fs::permissions(base / place / "read-only", fs::perms::owner_read);
+    }
     const auto mounted = base::run(
         {.argv = {(base / "bin/unionfs").string(), "-o",
                   std::format("lowerdir={0}/lower,upperdir={0}/upper,workdir={0}/work", base.string()), (base / "ours").string()},

@@ -161,3 +161,18 @@ TEST_CASE("an access ACL by an owner who is not of the group takes set-group-ID"
         return text;
     });
 }
+
+TEST_CASE("a file that becomes set-ID while it is open loses the bits when somebody else writes to it") {
+    same([] {
+        std::string text;
+        for (const mode_t mode : {04777, 02777, 06777})
+            for (const User &caller : {callers[1], callers[2], callers[3]}) {
+                make_program(0, 0, 0666);
+                const Fd fd(::open(path, O_WRONLY | O_CLOEXEC));
+                text += result(::chmod(path, mode));
+                text += " " + as(caller, [&] { (void)!::write(fd.get(), "x", 1); });
+                text += " " + mode_of(path) + "\n";
+            }
+        return text;
+    });
+}

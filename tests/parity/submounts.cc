@@ -212,3 +212,34 @@ TEST_CASE("an upper and its workdir may lie in a lower, where they are told as a
     }
     CHECK(seen[0] == seen[1]);
 }
+
+TEST_CASE("files with one inode number on two mounts of a lower are two files, also when they have more names") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    Mounted stack("store");
+    for (const char *name : {"first", "second"}) fs::create_directory(stack.lower() / name);
+    const Submount first(stack.lower() / "first"), second(stack.lower() / "second");
+    for (const char *name : {"first", "second"}) {
+        write_text(stack.lower() / name / "mounted", name);
+        fs::create_hard_link(stack.lower() / name / "mounted", stack.lower() / name / "other-name");
+    }
+    const auto number = [](const fs::path &path) {
+        struct stat status{};
+        REQUIRE(::stat(path.c_str(), &status) == 0);
+        return status.st_ino;
+    };
+    REQUIRE(number(stack.lower() / "first/mounted") == number(stack.lower() / "second/mounted"));
+    stack.mount("submounts=follow");
+    CHECK(number(stack.root() / "first/mounted") != number(stack.root() / "second/mounted"));
+    std::ofstream(stack.root() / "first/mounted", std::ios::app) << " changed";
+    CHECK(content(stack.root() / "second/other-name") == "second");  // before the copy leaves the index with its last name
+    CHECK(content(stack.root() / "second/mounted") == "second");
+    CHECK(content(stack.root() / "first/other-name") == "first changed");
+    std::ofstream(stack.root() / "second/other-name", std::ios::app) << " too";
+    CHECK(content(stack.root() / "first/mounted") == "first changed");
+    CHECK(content(stack.root() / "second/mounted") == "second too");
+    CHECK(stack.unmount() == 0);
+    stack.mount("submounts=follow");
+    CHECK(content(stack.root() / "first/other-name") == "first changed");
+    CHECK(content(stack.root() / "second/mounted") == "second too");
+    CHECK(stack.unmount() == 0);
+}

@@ -101,3 +101,21 @@ TEST_CASE("of a file with twenty thousand names, none but those that change are 
     CHECK(bytes > 0);
     CHECK(bytes < 100'000);  // the entries take more than a million
 }
+
+TEST_CASE("whoever goes up the tree keeps the directory that is left and forgotten meanwhile") {
+    Table table;
+    Node *old_place = table.directories[0], *new_place = table.directories[1], *moved = table.directories[2];
+    table.nodes->add_link(moved, old_place, "name");
+    const size_t all = table.nodes->size();
+    {
+        const auto held = table.nodes->hold_first_link(moved);
+        REQUIRE(held);
+        CHECK((*held)->name == "name");
+        table.nodes->move_link(moved, old_place, "name", new_place, "name");
+        table.nodes->forget(old_place, 1);
+        CHECK(table.nodes->size() == all);
+        CHECK((*held)->parent == old_place);
+    }
+    CHECK(table.nodes->size() == all - 1);
+    CHECK_FALSE(table.nodes->hold_first_link(new_place));
+}

@@ -35,30 +35,9 @@ using base::Result;
 constexpr const char *applying = "apply";
 constexpr const char *prepared = "new";  // in the stage
 
-// Unlike what diff.cc may do, an apply must not take an unreadable mark for none.
-Result<bool> marked(int dir, const std::string &name, int (Marks::*is)(int, const char *, bool &) const) {
-    for (const Marks &marks : mark_kinds) {
-        bool yes = false;
-        if (const int error = (marks.*is)(dir, name.c_str(), yes); error != 0) return fail(error, "read marks", name);
-        if (yes) return true;
-    }
-    return false;
-}
-
-Result<bool> is_whiteout(int dir, const std::string &name, const struct stat &status) {
-    for (const Marks &marks : mark_kinds) {
-        bool yes = false;
-        if (const int error = marks.is_whiteout(dir, name.c_str(), status, yes); error != 0)
-            return fail(error, "read marks", name);
-        if (yes) return true;
-    }
-    return false;
-}
-
-// A mark, or what belongs to this host's security policy and not to the tree.
+// A mark, what a later union could take for one, or what belongs to this host's security policy and not to the tree.
 bool stays_behind(const std::string &attribute) {
-    return attribute == "security.selinux" ||
-           std::ranges::any_of(mark_kinds, [&](const Marks &marks) { return attribute.starts_with(marks.prefix); });
+    return attribute == "security.selinux" || attribute.starts_with("trusted.overlay.") || attribute.starts_with("user.overlay.");
 }
 
 Result<> give_extended(int from, const char *name, int to, const std::string &path) {
@@ -108,7 +87,8 @@ struct At {
 
 class Apply {
   public:
-    Apply(Fd upper, Fd directory, ApplyStage &stage, const std::vector<Move> &moves) : stage_(stage) {
+    Apply(Fd upper, Fd directory, Marks marks, ApplyStage &stage, const std::vector<Move> &moves)
+        : marks_(std::move(marks)), stage_(stage) {
         for (size_t i = 0; i < moves.size(); ++i) moves_.emplace(moves[i].to, i);
         root_ = {&places_.root(std::move(upper)), &places_.root(std::move(directory)), "", false};
         left_.push_back(root_);
@@ -183,9 +163,11 @@ class Apply {
         const std::string path = joined(parent.path, name);
         struct stat status{};
         if (::fstatat(upper, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) return fail(errno, applying, path);
-        const auto whiteout = is_whiteout(upper, name, status);
-        if (!whiteout) return std::unexpected(whiteout.error());
-        if (*whiteout) {
+        // Unlike what diff.cc may do, an apply must not take an unreadable mark for none.
+        bool whiteout = false;
+        if (const int error = marks_.is_whiteout(upper, name.c_str(), status, whiteout); error != 0)
+            return fail(error, "read marks", path);
+        if (whiteout) {
             ++applied_.removed;
             return stage_.remove(directory, name);
         }
@@ -196,9 +178,10 @@ class Apply {
     Result<> enter(int upper, int directory, const std::string &name, const At &parent) {
         At at{&places_.inside(*parent.upper, name), &places_.inside(*parent.directory, name), joined(parent.path, name),
               parent.pure};
-        const auto opaque = marked(upper, name, &Marks::is_opaque);
-        if (!opaque) return std::unexpected(opaque.error());
-        at.pure = at.pure || *opaque;
+        bool opaque = false;
+        if (const int error = marks_.is_opaque(upper, name.c_str(), opaque); error != 0)
+            return fail(error, "read marks", at.path);
+        at.pure = at.pure || opaque;
         if (const auto move = moves_.find(at.path); move != moves_.end()) {
             at.pure = false;
             const auto held = stage_.holds(move->second);
@@ -263,9 +246,8 @@ class Apply {
         if (!from || ::fstat(from.get(), &opened) < 0) return fail(errno, "open", path);
         if (opened.st_dev != status.st_dev || opened.st_ino != status.st_ino)
             return fail(ESTALE, "open", path, "it was replaced");
-        for (const Marks &marks : mark_kinds)
-            if (const int error = marks.check_has_data(from.get()); error != 0)
-                return fail(error, "read", path, "overlayfs left its data in the lower (metacopy)");
+        if (const int error = marks_.check_has_data(from.get()); error != 0)
+            return fail(error, "read", path, "overlayfs left its data in the lower (metacopy)");
         auto to = base::open_at(stage_.fd(), prepared, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
         if (!to) return std::unexpected(to.error());
         const bool has_holes = opened.st_blocks < (opened.st_size + 511) / 512;
@@ -273,6 +255,7 @@ class Apply {
         return error == 0 ? Result<>{} : fail(error, "copy", path);
     }
 
+    Marks marks_;
     ApplyStage &stage_;
     Places places_;
     At root_{};
@@ -317,6 +300,8 @@ Result<Applied> apply_upper(const std::string &upper, const std::string &directo
     if (::fstatat(from->get(), apply_stage_name, &status, AT_SYMLINK_NOFOLLOW) == 0)
         return fail(EEXIST, applying, apply_stage_name, "the upper has this name, which is apply's own");
     if (::fstat(from->get(), &status) < 0) return fail(errno, applying, upper);
+    auto marks = marks_of(*from);
+    if (!marks) return std::unexpected(marks.error());
     auto found = differences(upper, {directory});
     if (!found) return std::unexpected(found.error());
     std::vector<Move> moves;
@@ -327,7 +312,7 @@ Result<Applied> apply_upper(const std::string &upper, const std::string &directo
     if (auto taken = stage->take_out(); !taken) return std::unexpected(taken.error());
     auto root = base::open_at(to->get(), ".", O_RDONLY | O_DIRECTORY);
     if (!root) return std::unexpected(root.error());
-    Apply apply(std::move(*from), std::move(*root), *stage, moves);
+    Apply apply(std::move(*from), std::move(*root), std::move(*marks), *stage, moves);
     auto applied = stage->is_complete() ? Result<Applied>(Applied{}) : apply.run();
     if (!applied) return applied;
     if (auto finished = stage->finish(); !finished) return std::unexpected(finished.error());

@@ -1,6 +1,7 @@
 #include "unionfs/command/command.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -17,6 +18,7 @@
 #include "mounts/base/at.h"
 #include "unionfs/command/mode.h"
 #include "unionfs/command/options.h"
+#include "unionfs/fuse/capabilities.h"
 #include "unionfs/fuse/session.h"
 #include "unionfs/recovery/supervisor.h"
 #include "unionfs/upper/xattr.h"
@@ -98,6 +100,7 @@ void tell_limits(const Union &fs) {
 }
 
 int work(Union &fs, const FuseDevice &device, Mode mode, std::vector<int> kept, int ready_fd) {
+    give_up_capability(CAP_SYS_RESOURCE);  // disk quotas hold for what we write for others, as with overlayfs
     if (const Handover &handover = handover_of(fs.memory); handover.init_size == 0) {
         fs.make_root();
     } else {
@@ -167,6 +170,7 @@ int command_main(int argc, char **argv) {
         const auto result = remount(*options);
         return result ? 0 : refuse(result.error());
     }
+    ::signal(SIGXFSZ, SIG_IGN);  // a limit of the file size (ulimit -f) is an error, not our end
     fit_descriptors(*options);
     SharedMemory memory;
     if (auto result = memory.make(); !result) return refuse(result.error());

@@ -33,6 +33,7 @@ struct Directory {
 };
 
 struct Walk {
+    const Marks marks;
     Directories roots{};
     std::vector<Difference> found{};
     std::vector<Directory> left{};
@@ -59,7 +60,7 @@ struct Walk {
             auto fd = places.open(*lower);
             if (!fd) return std::unexpected(fd.error());
             if (::fstatat((*fd)->get(), name.c_str(), &below, AT_SYMLINK_NOFOLLOW) < 0) continue;
-            return !hides((*fd)->get(), name.c_str(), below);
+            return !hides(marks, (*fd)->get(), name.c_str(), below);
         }
         return false;
     }
@@ -71,12 +72,13 @@ struct Walk {
         if (::fstatat(upper, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) return base::fail(errno, "stat", at.path);
         const auto had = look_below(parent, name, below);
         if (!had) return std::unexpected(had.error());
-        if (hides(upper, name.c_str(), status)) {
+        if (hides(marks, upper, name.c_str(), status)) {
             if (*had) found.push_back({Change::deleted, at.path, 0, 0, at.lower_path});
             return {};
         }
-        const bool opaque = S_ISDIR(status.st_mode) && is_opaque(upper, name.c_str());
-        if (const std::string to = opaque ? std::string{} : redirect_of(upper, name.c_str()); !to.empty() && !redirect_names(to))
+        const bool opaque = S_ISDIR(status.st_mode) && is_opaque(marks, upper, name.c_str());
+        if (const std::string to = opaque ? std::string{} : redirect_of(marks, upper, name.c_str());
+            !to.empty() && !redirect_names(to))
             return base::fail(EINVAL, "redirect", at.path);
         const auto moved = look_where_it_was(upper, name, parent, S_ISDIR(status.st_mode) && !opaque, at);
         if (!moved) return std::unexpected(moved.error());
@@ -107,7 +109,7 @@ struct Walk {
             if (!opened && opened.error().code == ENOENT) continue;
             if (!opened) break;
             merged.push_back(&inside);
-            if (is_opaque((*fd)->get(), name.c_str())) break;
+            if (is_opaque(marks, (*fd)->get(), name.c_str())) break;
         }
         return {};
     }
@@ -115,7 +117,7 @@ struct Walk {
     // Follows a redirect: a name in the same directory, or a path from the roots. Returns false if there is none, or if it
     // leads to where the directory is.
     Result<bool> look_where_it_was(int upper, const std::string &name, const Directory &parent, bool may_move, Directory &at) {
-        const std::string target = may_move ? redirect_of(upper, name.c_str()) : std::string{};
+        const std::string target = may_move ? redirect_of(marks, upper, name.c_str()) : std::string{};
         if (target.empty()) return false;
         const bool from_roots = target.starts_with('/');
         const std::string path = from_roots ? target.substr(1) : joined(parent.lower_path, target);
@@ -149,7 +151,9 @@ struct Walk {
 Result<std::vector<Difference>> differences(const std::string &upper, const std::vector<std::string> &lowers) {
     auto top = base::open_at(AT_FDCWD, upper, O_RDONLY | O_DIRECTORY);
     if (!top) return std::unexpected(top.error());
-    Walk walk;
+    auto marks = marks_of(*top);
+    if (!marks) return std::unexpected(marks.error());
+    Walk walk{.marks = std::move(*marks)};
     for (const std::string &path : lowers) {
         auto fd = base::open_at(AT_FDCWD, path, O_PATH | O_DIRECTORY);
         if (!fd) return std::unexpected(fd.error());

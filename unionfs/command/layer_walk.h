@@ -1,11 +1,9 @@
-// What reading an upper without a mount needs: directories of a layer by descriptor, and the marks of either kind.
+// What reading an upper without a mount needs: directories of a layer by descriptor, and the upper's marks.
 #pragma once
 
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include <algorithm>
-#include <array>
 #include <deque>
 #include <memory>
 #include <string>
@@ -51,30 +49,26 @@ class Places {
     std::deque<Place> all_;
 };
 
-// An upper may have marks of either kind (trusted or user), so read both.
-inline const std::array<Marks, 2> mark_kinds{{{"trusted.overlay."}, {"user.overlay."}}};
-
-inline std::string redirect_of(int dir, const char *name) {
-    std::string value;
-    for (const Marks &marks : mark_kinds)
-        if (marks.value(dir, name, "redirect", value) == 0 && !value.empty()) return value;
-    return {};
-}
-
-inline bool is_opaque(int dir, const char *name) {
-    return std::ranges::any_of(mark_kinds, [&](const Marks &marks) {
-        bool is = false;
-        return marks.is_opaque(dir, name, is) == 0 && is;
-    });
-}
-
 inline std::string joined(const std::string &path, const std::string &name) { return path.empty() ? name : path + "/" + name; }
 
-inline bool hides(int dir, const char *name, const struct stat &status) {
-    return std::ranges::any_of(mark_kinds, [&](const Marks &marks) {
-        bool is = false;
-        return marks.is_whiteout(dir, name, status, is) == 0 && is;
-    });
+// The marks that an upper's union wrote. If an object has one in trusted.*, all are there, and user.overlay.* is what the union's
+// users set on their files. Such a union shows it like any other attribute.
+base::Result<Marks> marks_of(const base::Fd &upper);
+
+inline std::string redirect_of(const Marks &marks, int dir, const char *name) {
+    std::string value;
+    if (marks.anybody_may_set()) return {};  // no union follows it
+    return marks.value(dir, name, "redirect", value) == 0 ? value : std::string();
+}
+
+inline bool is_opaque(const Marks &marks, int dir, const char *name) {
+    bool is = false;
+    return marks.is_opaque(dir, name, is) == 0 && is;
+}
+
+inline bool hides(const Marks &marks, int dir, const char *name, const struct stat &status) {
+    bool is = false;
+    return marks.is_whiteout(dir, name, status, is) == 0 && is;
 }
 
 }  // namespace unionfs

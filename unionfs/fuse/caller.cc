@@ -1,12 +1,9 @@
 #include "unionfs/fuse/caller.h"
 
-#include <linux/capability.h>
 #include <sys/fsuid.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-#include <array>
+#include "unionfs/fuse/capabilities.h"
 
 namespace unionfs {
 
@@ -15,11 +12,10 @@ namespace {
 // Leaving user 0 clears the file capabilities from the effective set (capabilities(7)). They are still permitted, so raise
 // them.
 void raise_capabilities() {
-    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-    std::array<__user_cap_data_struct, 2> sets{};
-    if (::syscall(SYS_capget, &header, sets.data()) != 0) return;
-    for (auto &set : sets) set.effective = set.permitted;
-    (void)::syscall(SYS_capset, &header, sets.data());  // if that fails, the next call returns EACCES
+    Capabilities ours{};
+    if (!get_capabilities(ours)) return;
+    for (auto &sets : ours) sets.effective = sets.permitted;
+    (void)set_capabilities(ours);  // if that fails, the next call returns EACCES
 }
 
 }  // namespace

@@ -77,7 +77,7 @@ bool is_to_pass(Union &fs, Node &node, bool write) {
 bool pass_through(fuse_req_t request, Node &node, int fd, fuse_file_info &info) {
     if (node.cached_opens != 0) return false;
     if (node.opens == 0) {
-        node.backing_id = fuse_passthrough_open(request, fd);
+        node.backing_id = open_backing_file(request, fd);
         node.lower_backing = !node.upper;
     }
     if (node.backing_id <= 0) return false;

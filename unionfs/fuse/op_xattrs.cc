@@ -26,7 +26,8 @@ int check_first(Union &fs, Node &node, const Location &place, RequestKind kind, 
     if (!exists && !is_no_attribute(static_cast<int>(-n))) return static_cast<int>(-n);
     const JournalEntry &entry = fs.journal.note({.kind = kind, .node = fs.table.reference(&node), .existed = exists});
     if (flags == XATTR_CREATE && entry.existed) return EEXIST;
-    return flags == XATTR_REPLACE && !entry.existed ? ENODATA : 0;
+    if (flags != XATTR_REPLACE || entry.existed) return 0;
+    return exists ? ENODATA : static_cast<int>(-n);  // EOPNOTSUPP: no attribute can have that name
 }
 
 // For an access ACL set by an owner outside the file's group. We count as being in every group, so the file system beneath

@@ -2,7 +2,20 @@
 
 #include <fcntl.h>
 
+#include "unionfs/fuse/capabilities.h"
+
 namespace unionfs {
+
+int open_backing_file(fuse_req_t request, int fd) {
+    Capabilities ours{};
+    if (!get_capabilities(ours)) return 0;
+    Capabilities fewer = ours;
+    fewer[CAP_TO_INDEX(CAP_FSETID)].effective &= ~CAP_TO_MASK(CAP_FSETID);
+    if (!set_capabilities(fewer)) return 0;
+    const int id = fuse_passthrough_open(request, fd);
+    (void)set_capabilities(ours);  // it is still permitted
+    return id;
+}
 
 void begin_passthrough_writes(Union &fs, Node &node, bool is_new) {
     if (node.has_passthrough_writers()) return;

@@ -3,9 +3,13 @@
 // of such a file while anyone has it open for writing.
 #pragma once
 
-#include "unionfs/tree/union.h"
+#include "unionfs/fuse/operations.h"
 
 namespace unionfs {
+
+// Gives the kernel a file to read and write. Returns its number there; 0 or less: it took none. The kernel writes with the
+// capabilities that the thread has now. With CAP_FSETID, a file that becomes set-ID while it is open would stay so.
+int open_backing_file(fuse_req_t request, int fd);
 
 // Call this before the kernel gets a file to write to. The Node is locked.
 void begin_passthrough_writes(Union &fs, Node &node, bool is_new);

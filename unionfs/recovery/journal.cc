@@ -9,7 +9,12 @@ constexpr uint64_t resent = uint64_t{1} << 63;  // FUSE_UNIQUE_RESEND, linux/fus
 thread_local uint64_t request = 0;
 thread_local JournalEntry *entry = nullptr;
 
-uint8_t copy_name(char *to, std::string_view name) { return static_cast<uint8_t>(name.copy(to, name.size())); }
+// The kernel also sends names that no file system takes. Their requests fail, so nobody looks for them.
+template <size_t size>
+uint8_t copy_name(char (&to)[size], std::string_view name) {
+    static_assert(size <= UINT8_MAX);
+    return static_cast<uint8_t>(name.copy(to, size));
+}
 
 }  // namespace
 

@@ -18,7 +18,8 @@ SharedMemory::~SharedMemory() {
 
 base::Result<> SharedMemory::make() {
     const base::Fd file(::memfd_create("unionfs", MFD_CLOEXEC));  // memory is charged page by page, when written
-    if (!file || ::ftruncate(file.get(), bytes) < 0) return base::fail(errno, "shared memory", "memfd");
+    if (!file || ::ftruncate(file.get(), bytes) < 0)
+        return base::fail(errno, "shared memory", "memfd", errno == EFBIG ? "needs a file of 16 GiB; see ulimit -f" : "");
     void *start = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
     if (start == MAP_FAILED) return base::fail(errno, "shared memory", "mmap", "needs 16 GiB of address space; see ulimit -v");
     start_ = static_cast<std::byte *>(start);

@@ -28,16 +28,14 @@ int Union::copy_up(Node &node, off_t size, Told told) {
 
 // Copies up the parent directories, from the top down. Recursion would cost stack for each level.
 int Union::copy_up_above(Node &directory) {
-    std::vector<Node *> lacking;
-    for (Node *at = &directory;;) {
-        const std::vector<Link> links = table.links(at);
-        if (links.empty()) break;
-        at = links.front().parent;
-        if (at->upper) break;
-        lacking.push_back(at);
+    std::vector<HeldLink> lacking;
+    for (Node *at = &directory;; at = lacking.back()->parent) {
+        std::optional<HeldLink> link = table.hold_first_link(at);
+        if (!link || (*link)->parent->upper) break;
+        lacking.push_back(std::move(*link));
     }
     for (; !lacking.empty(); lacking.pop_back())
-        if (const int error = copy_up(*lacking.back()); error != 0) return error;
+        if (const int error = copy_up(*lacking.back()->parent); error != 0) return error;
     return 0;
 }
 

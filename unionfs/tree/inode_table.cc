@@ -106,11 +106,14 @@ Node *InodeTable::find(const Key &key) {
     return node;
 }
 
-void InodeTable::forget(Node *node, uint64_t lookups) {
+void InodeTable::forget(Node *node, uint64_t lookups) { drop(node, lookups, 0); }
+
+void InodeTable::drop(Node *node, uint64_t lookups, unsigned holders) {
     std::vector<ino_t> left;
     {
         const std::lock_guard lock(mutex_);
         node->lookups -= std::min(lookups, node->lookups);
+        node->holders -= holders;
         release(node);
         left.swap(left_);
     }
@@ -127,7 +130,7 @@ void InodeTable::note_left(ino_t name) {
 
 // A directory is freed with its last child, and so on upwards to any depth. Only a file has several names.
 void InodeTable::release(Node *node) {
-    for (Node *above = nullptr; node != nullptr && node->lookups == 0 && node->children == 0;
+    for (Node *above = nullptr; node != nullptr && node->lookups == 0 && node->children == 0 && node->holders == 0;
          node = std::exchange(above, nullptr)) {
         node->live = false;
         std::atomic_signal_fence(std::memory_order_release);
@@ -228,6 +231,19 @@ std::optional<Link> InodeTable::first_link(Node *node) {
     if (node->names == 0) return std::nullopt;
     const Name &name = *names_.at(node->names);
     return Link{memory_.at<Node>(name.parent), std::string(name.text())};
+}
+
+std::optional<HeldLink> InodeTable::hold_first_link(Node *node) {
+    const std::lock_guard lock(mutex_);
+    if (node->names == 0) return std::nullopt;
+    const Name &name = *names_.at(node->names);
+    Link link{memory_.at<Node>(name.parent), std::string(name.text())};
+    ++link.parent->holders;
+    return std::optional<HeldLink>(std::in_place, *this, std::move(link));
+}
+
+HeldLink::~HeldLink() {
+    if (link_.parent != nullptr) table_.drop(link_.parent, 0, 1);
 }
 
 bool InodeTable::has_several_names(Node *node) {

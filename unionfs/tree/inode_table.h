@@ -1,4 +1,5 @@
-// All Nodes, found by the objects beneath them. A Node lives while the kernel remembers it (lookups) or while it has a child.
+// All Nodes, found by the objects beneath them. A Node lives while the kernel remembers it (lookups), while it has a child, or
+// while someone goes up the tree through it (HeldLink).
 // The only system call made under the table's lock is the one that returns memory.
 #pragma once
 
@@ -7,6 +8,7 @@
 #include <mutex>
 #include <new>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "unionfs/tree/key_table.h"
@@ -14,6 +16,24 @@
 #include "unionfs/tree/node.h"
 
 namespace unionfs {
+
+class InodeTable;
+
+// A name of a Node. Its directory stays while this lives, even if the Node leaves it meanwhile. Needed for going up the tree:
+// directories further up are not locked by the request, neither here nor in the kernel.
+class HeldLink {
+  public:
+    HeldLink(InodeTable &table, Link link) : table_(table), link_(std::move(link)) {}
+    HeldLink(HeldLink &&other) noexcept
+        : table_(other.table_), link_{std::exchange(other.link_.parent, nullptr), std::move(other.link_.name)} {}
+    HeldLink &operator=(HeldLink &&) = delete;
+    ~HeldLink();
+    const Link *operator->() const { return &link_; }
+
+  private:
+    InodeTable &table_;
+    Link link_;
+};
 
 class InodeTable {
   public:
@@ -67,6 +87,8 @@ class InodeTable {
     std::vector<Link> links(Node *node);
     // The first link, if there is one.
     std::optional<Link> first_link(Node *node);
+    // The same, with its directory held.
+    std::optional<HeldLink> hold_first_link(Node *node);
     [[nodiscard]] bool has_several_names(Node *node);
     [[nodiscard]] size_t size();
 
@@ -89,6 +111,8 @@ class InodeTable {
     std::vector<std::string> hidden_path(Node *node, size_t &layer);
 
   private:
+    friend class HeldLink;
+    void drop(Node *node, uint64_t lookups, unsigned holders);
     Node *make_node();
     void remember(Node &node, Node *parent, std::string_view name);
     SharedMemory::Reference *find_name(Node *node, Node *parent, std::string_view name);

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <string_view>
 
 #include "unionfs/tree/union.h"
@@ -71,18 +72,20 @@ int Listing::read_layer(Union &fs, int dir, uint16_t layer) {
     }
 }
 
-// The entries are sorted by cookie, then by layer. Keeps the first of each name unless it is a whiteout.
+// Sorts by cookie, name and layer, and keeps the first of each name unless it is a whiteout. Sorting by name too, because
+// whoever makes the names can make any number of them with the same cookie.
 void Listing::keep_topmost() {
-    auto kept = entries.begin();  // end of the kept entries, including whiteouts of the current cookie
-    for (auto at = entries.begin(); at != entries.end();) {
-        const auto same_cookie = kept;
-        for (const uint64_t cookie = at->cookie; at != entries.end() && at->cookie == cookie; ++at) {
-            const std::string_view name = name_of(*at);
-            if (std::none_of(same_cookie, kept, [&](const ListingEntry &above) { return name == name_of(above); })) *kept++ = *at;
-        }
-        kept = std::remove_if(same_cookie, kept, [](const ListingEntry &entry) { return entry.type == DT_WHT; });
-    }
-    entries.erase(kept, entries.end());
+    const auto same_name = [this](const ListingEntry &one, const ListingEntry &other) {
+        return one.cookie == other.cookie && std::strcmp(name_of(one), name_of(other)) == 0;
+    };
+    std::ranges::sort(entries, [this](const ListingEntry &one, const ListingEntry &other) {
+        if (one.cookie != other.cookie) return one.cookie < other.cookie;
+        const int order = std::strcmp(name_of(one), name_of(other));
+        return order != 0 ? order < 0 : one.layer < other.layer;
+    });
+    const auto rest = std::ranges::unique(entries, same_name);
+    entries.erase(rest.begin(), rest.end());
+    std::erase_if(entries, [](const ListingEntry &entry) { return entry.type == DT_WHT; });
 }
 
 int Listing::load(Union &fs, Node &directory) {
@@ -99,9 +102,6 @@ int Listing::load(Union &fs, Node &directory) {
         if (const int error = fs.open_lower_dir(dir, fd); error != 0) return error;
         if (const int error = read_layer(fs, fd.get(), static_cast<uint16_t>(dir->layer + 1)); error != 0) return error;
     }
-    std::ranges::sort(entries, [](const ListingEntry &one, const ListingEntry &other) {
-        return one.cookie != other.cookie ? one.cookie < other.cookie : one.layer < other.layer;
-    });
     keep_topmost();
     for (size_t i = 0; i < entries.size(); ++i) {
         if (i > 0) entries[i].cookie = std::max(entries[i].cookie, entries[i - 1].cookie + 1);

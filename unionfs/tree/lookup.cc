@@ -96,8 +96,8 @@ int follow_redirect(Union &fs, const std::string &target, const std::vector<Lowe
 }  // namespace
 
 int Union::probe(Node &parent, const std::string &name, Found &found, size_t first_layer) {
-    if (options.hides(name)) return ENOENT;
     if (name.size() > NAME_MAX) return ENAMETOOLONG;
+    if (options.hides(name)) return ENOENT;
     FdRef fd;
     struct stat status{};
     std::string target;  // of a redirect

@@ -1,8 +1,9 @@
 // An object of the union. The kernel knows it by its node id, which is the Node's address. The Node, its st_ino and its place
 // in the kernel's caches outlive its names and its copy-up. Its address and its NodeKept outlive the worker.
 //
-// The InodeTable's mutex guards names, lookups, children and keys. The Node's own mutex guards writes to `upper`, the data
-// descriptor and the backing file (lock_order.h). Anyone may read `upper`: it only ever turns true, after the copy is in place.
+// The InodeTable's mutex guards names, lookups, children, holders and keys. The Node's own mutex guards writes to `upper`, the
+// data descriptor and the backing file (lock_order.h). Anyone may read `upper`: it only ever turns true, after the copy is in
+// place.
 #pragma once
 
 #include <sys/stat.h>
@@ -103,6 +104,7 @@ struct alignas(SharedMemory::unit) Node : NodeKept {
     std::atomic<ReaddirplusPolicy::Token> plain_token = 0;  // of the plain listing with its files, until one is looked up
     std::unique_ptr<DirectoryShown> shown_instead{};        // only for preserved_times.h
     uint64_t children = 0;
+    unsigned holders = 0;                     // HeldLinks (inode_table.h)
     std::unique_ptr<NameIndex> name_index{};  // exists while there are many names
 
     Node() = default;

@@ -52,7 +52,8 @@ int Union::keep_unlinked(Node &node, Keep why) {
         if (why == Keep::left) return 0;
         return keep_by_name(node);
     }
-    if (node.is_file() && data(node, true, fd) == 0) {
+    // Without root, a file may be read but not written to. Those who have it open for reading need more than O_PATH.
+    if (node.is_file() && (data(node, true, fd) == 0 || data(node, false, fd) == 0)) {
         if (FdRef counted = count_orphan(fd)) node.keep_orphan(std::move(counted));
     } else {
         Location place;

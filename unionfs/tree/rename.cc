@@ -65,12 +65,13 @@ int Union::copy_up_tree(Node &directory) {
 // The directory's path in the topmost lower that has it, from the lower's root. If a lower itself holds redirects, lowers
 // further down have it at another path.
 int Union::path_in_lowers(Node &directory, std::string &path) {
+    std::optional<HeldLink> link;
     for (Node *at = &directory; at != root;) {
-        const std::vector<Link> links = table.links(at);
-        if (links.empty()) break;
-        std::string name = links.front().name, target;
+        std::optional<HeldLink> above = table.hold_first_link(at);
+        if (!above) break;
+        std::string name = (*above)->name, target;
         if (FdRef dir; at->upper) {
-            if (const int error = upper_dir(*links.front().parent, dir); error != 0) return error;
+            if (const int error = upper_dir(*(*above)->parent, dir); error != 0) return error;
             if (const int error = layers.marks.value(dir->get(), name.c_str(), "redirect", target); error != 0) return error;
             if (!target.empty()) name = target;
         }
@@ -79,7 +80,8 @@ int Union::path_in_lowers(Node &directory, std::string &path) {
             return 0;
         }
         path.insert(0, "/" + name);
-        at = links.front().parent;
+        at = (*above)->parent;
+        link.emplace(std::move(*above));
     }
     return 0;
 }

@@ -53,7 +53,7 @@ int Union::open_lower_dir(const LowerDirRef &dir, base::Fd &fd) {
 
 // Like lower_dir(), but upper directories move. ESTALE: one just did.
 int Union::open_upper_dir(Node &node, FdRef &fd) {
-    std::vector<Link> closed;  // the links of the directories to open, innermost first
+    std::vector<HeldLink> closed;  // the links of the directories to open, innermost first
     Node *at = &node;
     if (node.orphan_name != 0 && !cache.get(node.slot)) {  // a removed directory: open what replaces it
         const std::string entry = Layers::orphan_entry(node.orphan_name);
@@ -63,15 +63,15 @@ int Union::open_upper_dir(Node &node, FdRef &fd) {
         fd = cache.put(node.slot, std::move(opened));
         return 0;
     }
-    for (; at != root && !(fd = at->orphan()) && !(fd = cache.get(at->slot)); at = closed.back().parent) {
-        std::vector<Link> links = table.links(at);
-        if (links.empty()) return ENOENT;
-        closed.push_back(std::move(links.front()));
+    for (; at != root && !(fd = at->orphan()) && !(fd = cache.get(at->slot)); at = closed.back()->parent) {
+        std::optional<HeldLink> link = table.hold_first_link(at);
+        if (!link) return ENOENT;
+        closed.push_back(std::move(*link));
     }
     if (at == root) fd = layers.upper;
     for (; !closed.empty(); closed.pop_back()) {
-        Node &below = closed.size() == 1 ? node : *closed[closed.size() - 2].parent;
-        base::Fd opened(::openat(fd->get(), closed.back().name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        Node &below = closed.size() == 1 ? node : *closed[closed.size() - 2]->parent;
+        base::Fd opened(::openat(fd->get(), closed.back()->name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
         if (!opened && errno != ENOENT && errno != ENOTDIR) return errno;
         if (!opened || check_same(opened.get(), below.upper_key) != 0) return ESTALE;
         fd = cache.put(below.slot, std::move(opened));

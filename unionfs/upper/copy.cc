@@ -84,8 +84,10 @@ int copy_attributes(int from_dir, const char *from, int to_dir, const char *to, 
         if (is_no_attribute(error)) continue;
         if (error != 0) return error;
         error = -set_xattr(to_dir, to, attribute.c_str(), value.data(), value.size());
-        // As with overlayfs, an attribute that the upper can't hold is lost. A full disk is an error.
-        if (error != 0 && error != EOPNOTSUPP && error != EPERM && error != EINVAL) return error;
+        // As with overlayfs, an attribute that the upper can't hold is lost. A full disk is an error, and so is a lost ACL:
+        // without it, the mode's group bits would let the whole group do what the ACL allows to somebody.
+        const bool may_be_lost = !attribute.starts_with("system.posix_acl_");
+        if (error != 0 && !(may_be_lost && (error == EOPNOTSUPP || error == EPERM || error == EINVAL))) return error;
     }
     if (!S_ISLNK(status.st_mode) && (other_owner || made.st_mode != status.st_mode)) {
         const int error = empty ? ::fchmod(to_dir, mode) : ::fchmodat(to_dir, to, mode, 0);

@@ -2,10 +2,13 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
+#include <iterator>
 #include <map>
 #include <utility>
 
@@ -119,6 +122,9 @@ Result<> open_upper(Layers &layers) {
     if (::fstat(workdir->get(), &at_workdir) < 0) return fail(errno, "workdir", layers.options.work);
     layers.own = {key_of(status), key_of(at_workdir)};
     mount_for_access_times(layers, *workdir);
+    layers.locked = open_inside(layers.upper->get(), ".", O_RDONLY | O_DIRECTORY);
+    if (!layers.locked) return fail(errno, "branch", layers.options.upper);
+    if (auto result = lock_branch(layers.locked, "upper", layers.options.upper); !result) return result;
     if (auto result = open_work_directories(layers, *workdir); !result) return result;
     layers.clean_work();
     return probe_upper(layers);
@@ -184,9 +190,14 @@ bool Layers::is_gone(const std::string &path, ino_t number) const {
     });
 }
 
+// The topmost byte tells the layers' devices apart. All others have one value there: mounts on a lower, and subvolumes of a
+// btrfs. Their own device numbers tell them apart, because their files often have the same inode numbers.
 ino_t Layers::number_of(const Key &key) const {
-    const auto position = std::ranges::find(devices, key.device) - devices.begin();
-    return key.inode + (static_cast<ino_t>(position) << 56);
+    constexpr std::ptrdiff_t others = 255;
+    const auto position = std::min(std::ranges::find(devices, key.device) - devices.begin(), others);
+    const ino_t number = key.inode + (static_cast<ino_t>(position) << 56);
+    if (position < std::min(std::ssize(devices), others)) return number;
+    return number + (static_cast<ino_t>((minor(key.device) ^ major(key.device) << 12) & 0xFFFFF) << 36);
 }
 
 }  // namespace unionfs

@@ -39,6 +39,7 @@ struct Layers {
     Options options;
     std::vector<FdRef> lowers;   // O_PATH, topmost first
     FdRef upper;                 // O_PATH; null: read-only
+    base::Fd locked;             // the upper's descriptor that has the lock
     FdRef work;                  // the workdir's directory `work`
     FdRef links;                 // the workdir's directory `links` (hard_links.h)
     std::vector<dev_t> devices;  // of the layers; the index is part of st_ino

@@ -17,7 +17,7 @@ std::string Layers::work_name() { return "#" + std::to_string(++next_work_name_)
 // All whiteouts are links to one shared device, as in overlayfs. On ext4, this halves the cost of making and removing one, and
 // takes no inode.
 int Layers::make_whiteout(int dir, const std::string &name) {
-    static constexpr const char *shared = "../whiteout";  // in the workdir, seen from its directory `work`
+    static constexpr const char *shared = "whiteout";
     for (bool is_new = false;; is_new = true) {
         if (::linkat(work->get(), shared, dir, name.c_str(), 0) == 0) return 0;
         if (errno == EMLINK)

@@ -19,6 +19,7 @@
 #include "mounts/base/at.h"
 #include "mounts/base/directory.h"
 #include "unionfs/upper/layers.h"
+#include "unionfs/upper/xattr.h"
 
 namespace unionfs {
 
@@ -70,21 +71,15 @@ Result<FdRef> open_directory(const Layers &layers, const Fd &workdir, const char
     if (!place || ::fstat(place.get(), &status) < 0) return fail(errno, "workdir", path);
     if (status.st_dev != at_workdir.st_dev) return fail(0, "workdir", path, "is on another file system");
     if (auto result = check_owner(status, at_workdir.st_uid, path); !result) return std::unexpected(result.error());
+    // If others could write here, they could exchange what we make while we work on it.
+    if (::fchownat(place.get(), "", ::geteuid(), static_cast<gid_t>(-1), AT_EMPTY_PATH) < 0)
+        if (auto result = check_owner(status, ::geteuid(), path); !result) return std::unexpected(result.error());
+    (void)set_mode(place.get(), 0700);  // rootless overlayfs leaves mode 0
+    // What is made here would inherit the workdir's default ACL.
+    for (const char *acl : {"system.posix_acl_default", "system.posix_acl_access"}) (void)remove_xattr(place.get(), "", acl);
     Fd directory = open_inside(place.get(), ".", flags);
-    if (!directory && errno == EACCES) {
-        (void)::fchmodat(workdir.get(), name, 0700, AT_SYMLINK_NOFOLLOW);  // rootless overlayfs leaves mode 0
-        directory = open_inside(place.get(), ".", flags);
-    }
     if (!directory) return fail(errno, "workdir", path);
     return std::make_shared<const Fd>(std::move(directory));
-}
-
-Result<> check_whiteout(const Layers &layers, const Fd &workdir) {
-    struct stat status{};
-    if (::fstatat(workdir.get(), "whiteout", &status, AT_SYMLINK_NOFOLLOW) < 0)
-        return errno == ENOENT ? Result<>{} : fail(errno, "workdir", in_workdir(layers, "whiteout"));
-    if (S_ISCHR(status.st_mode) && status.st_rdev == makedev(0, 0)) return {};
-    return fail(0, "workdir", in_workdir(layers, "whiteout"), "is not a whiteout");
 }
 
 Result<> check_removals(const Layers &layers) {
@@ -132,24 +127,22 @@ pid_t holder_of(const Fd &locked) {
     return first == holders.end() ? 0 : *first;
 }
 
-// Only one mount may use the workdir, because it would take another's unfinished files for leftovers of a crash. The lock lasts
-// until the last process with the descriptor ends, so this waits for the daemon of a mount that was just removed.
-Result<> lock_work(const Layers &layers) {
+}  // namespace
+
+Result<> lock_branch(const Fd &directory, const char *what, const std::string &path) {
     constexpr int attempts = 300;
-    for (int i = 0; ::flock(layers.work->get(), LOCK_EX | LOCK_NB) < 0; ++i) {
+    for (int i = 0; ::flock(directory.get(), LOCK_EX | LOCK_NB) < 0; ++i) {
         if (errno != EWOULDBLOCK) return {};  // the file system has no locks
         if (i == attempts) {
-            const pid_t holder = holder_of(*layers.work);
+            const pid_t holder = holder_of(directory);
             return fail(
-                0, "workdir", layers.options.work,
+                0, what, path,
                 "is in use by another mount" + (holder == 0 ? std::string{} : ", served by process " + std::to_string(holder)));
         }
         ::usleep(10000);
     }
     return {};
 }
-
-}  // namespace
 
 Result<Fd> open_workdir(Layers &layers, const struct stat &upper) {
     const bool is_default = layers.options.work.empty();
@@ -176,11 +169,9 @@ Result<> open_work_directories(Layers &layers, const Fd &workdir) {
     if (!work) return std::unexpected(work.error());
     auto links = open_directory(layers, workdir, "links", O_PATH | O_DIRECTORY);
     if (!links) return std::unexpected(links.error());
-    (void)::fchmod((*work)->get(), 0700);
     layers.work = std::move(*work);
-    if (auto result = lock_work(layers); !result) return result;
+    if (auto result = lock_branch(*layers.work, "workdir", layers.options.work); !result) return result;
     layers.links = std::move(*links);
-    if (auto result = check_whiteout(layers, workdir); !result) return result;
     return check_removals(layers);
 }
 

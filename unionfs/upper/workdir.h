@@ -1,5 +1,6 @@
 // The workdir holds objects that are not visible yet, the shared whiteout and the index of hard links. Anyone who could write
-// there before the mount may have left anything. So each entry is checked before use, and a bad one is refused by name.
+// there before the mount may have left anything. So each entry is checked before use, and a bad one is refused by name. Whoever
+// can write to the workdir itself can't write to its directories `work` and `links`, which are ours.
 #pragma once
 
 #include <sys/stat.h>
@@ -25,6 +26,11 @@ base::Fd open_inside(int dir, const char *name, int flags, mode_t mode = 0);
 
 // Makes the default workdir if it doesn't exist. `upper`: the status of the upper's directory.
 base::Result<base::Fd> open_workdir(Layers &layers, const struct stat &upper);
+
+// Only one mount may use an upper or a workdir. Another would not see what the first changes, and would take its unfinished
+// files for leftovers of a crash. The lock lasts until the last process with the descriptor ends, so this waits for the daemon
+// of a mount that was just removed.
+base::Result<> lock_branch(const base::Fd &directory, const char *what, const std::string &path);
 
 // Makes `work` and `links` if they don't exist. `work` stays locked while a process of the mount has it open.
 base::Result<> open_work_directories(Layers &layers, const base::Fd &workdir);
