@@ -230,6 +230,22 @@ TEST_CASE("the cache is bounded: what was used longest ago goes first") {
     ::unsetenv("XDG_CACHE_HOME");
 }
 
+TEST_CASE("a cache that is another user's, or below a directory of theirs, is neither read nor written") {
+    if (::geteuid() != 0) SKIP("needs root, for directories of another user");
+    const support::ScratchDirectory scratch;
+    constexpr uid_t somebody = 2001;
+    ::setenv("XDG_CACHE_HOME", scratch.path("home/cache").c_str(), 1);
+    for (const char *directory : {"home", "home/cache", "home/cache/runvm"}) {
+        const std::string path = scratch.path(directory);
+        fs::create_directory(path);
+        CHECK_FALSE(hostside::cache_path("initrd").empty());
+        REQUIRE(::chown(path.c_str(), somebody, somebody) == 0);
+        CHECK(hostside::cache_path("initrd").empty());
+        REQUIRE(::chown(path.c_str(), 0, 0) == 0);
+    }
+    ::unsetenv("XDG_CACHE_HOME");
+}
+
 TEST_CASE("a launcher that is ended at any moment of its start leaves a whole image or none") {
     const Host host;
     host.program("qemu-img",
