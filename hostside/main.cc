@@ -1,8 +1,12 @@
 // runvm: the launcher on the host. Each command has its own file; this file lists them all.
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <exception>
 #include <format>
 #include <string>
@@ -155,9 +159,19 @@ int command_line(int argc, char **argv) {
     return status;
 }
 
+// What a caller may have left to us otherwise. Without a standard stream, the next file that is opened, such as a lock or an
+// image, would take its place and get our messages; these descriptors fail as closed ones do. If SIGCHLD is ignored, nobody
+// learns how a child ended.
+void begin_as_usual() {
+    for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+        if (::fcntl(standard, F_GETFD) < 0) (void)::open("/dev/null", standard == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+    (void)std::signal(SIGCHLD, SIG_DFL);
+}
+
 }  // namespace
 
 int main(int argc, char **argv) {
+    begin_as_usual();
     try {
         return command_line(argc, argv);
     } catch (const std::exception &error) {

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
@@ -76,7 +77,11 @@ std::string cache_path(std::string_view name, CacheRoom room) {
     if (::access(parent.parent_path().c_str(), X_OK) < 0) return {};
     const auto cache_directory = parent / "runvm";
     const auto directory = room.directory.empty() ? cache_directory : cache_directory / room.directory;
-    for (const auto &level : {directory, cache_directory, parent, parent.parent_path()}) {
+    const std::array levels{directory, cache_directory, parent, parent.parent_path()};
+    // Their owner could put any initrd there, or a link to where we must not write. sudo may leave HOME as it was.
+    for (const auto &level : levels)
+        if (struct stat st{}; ::stat(level.c_str(), &st) == 0 && st.st_uid != ::geteuid() && st.st_uid != 0) return {};
+    for (const auto &level : levels) {
         if (::access(level.c_str(), W_OK | X_OK) == 0) return directory / name;
         if (errno != ENOENT) break;
     }

@@ -20,7 +20,8 @@ inline constexpr CacheRoom small_things{"", uint64_t{512} << 20};
 inline constexpr CacheRoom store_images{"store-images", uint64_t{16} << 30};
 inline constexpr CacheRoom store_starts{"store-starts", uint64_t{4} << 10};
 
-// The path of an entry, even if it does not exist. Empty: no place for a cache (HOME is unset, missing or not writable).
+// The path of an entry, even if it does not exist. Empty: no place for a cache (HOME is unset, missing, not writable or another
+// user's).
 // Creates nothing.
 std::string cache_path(std::string_view name, CacheRoom room = small_things);
 

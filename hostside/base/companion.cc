@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
+#include <thread>
 
 #include "hostside/base/last_line.h"
 #include "hostside/base/printable.h"
@@ -23,6 +25,12 @@ CompanionProcess::CompanionProcess(base::Child child, int end_signal)
 CompanionProcess::~CompanionProcess() {
     if (pid_ <= 0) return;
     (void)::kill(pid_, end_signal_);
+    // A program that hangs, or was stopped, does not react.
+    constexpr std::chrono::milliseconds grace(3000), pause(2);
+    for (const auto end = std::chrono::steady_clock::now() + grace;
+         end_signal_ != SIGKILL && std::chrono::steady_clock::now() < end; std::this_thread::sleep_for(pause))
+        if (::waitpid(pid_, nullptr, WNOHANG) != 0) return;
+    (void)::kill(pid_, SIGKILL);
     while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
     }
 }

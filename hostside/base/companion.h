@@ -24,7 +24,7 @@ class CompanionProcess {
     }
     CompanionProcess(const CompanionProcess &) = delete;
     CompanionProcess &operator=(const CompanionProcess &) = delete;
-    ~CompanionProcess();  // ends the program and waits for it
+    ~CompanionProcess();  // ends the program, with SIGKILL if it does not end within three seconds, and waits for it
 
     [[nodiscard]] bool runs() const { return pid_ > 0; }
     // True once, if the program ended by itself. Never waits.

@@ -69,7 +69,7 @@ Result<std::string> toplevel_in_guest(const Machine &m) {
 }
 
 std::string kernel_release_of(const std::string &kernel) {
-    auto fd = base::open_at(AT_FDCWD, kernel, O_RDONLY);
+    auto fd = base::open_at(AT_FDCWD, kernel, O_RDONLY | O_NONBLOCK);  // a FIFO is refused later
     if (!fd) return "";
     std::string head(65536, '\0');
     head.resize(static_cast<size_t>(std::max<ssize_t>(0, ::pread(fd->get(), head.data(), head.size(), 0))));

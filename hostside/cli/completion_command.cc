@@ -88,7 +88,9 @@ std::string bash(const std::vector<Verb> &verbs) {
     for (const auto &verb : verbs) {
         names.push_back(verb.name);
         flags += std::format("    {})\n        words='{}'\n", verb.name, joined(all_words(verb), " "));
-        if (verb.takes_machine) flags += std::format("        [[ $word == -* ]] || words=$({})\n", list_machines);
+        // compgen expands its words, and bash inserts them unquoted, so a name with special characters is not offered.
+        if (verb.takes_machine)
+            flags += std::format("        [[ $word == -* ]] || words=$({} | grep -x '[A-Za-z0-9_.+@:-]*')\n", list_machines);
         if (verb.takes_file) flags += "        [[ $word == -* ]] || compopt -o default\n";
         flags += "        ;;\n";
         for (const auto &flag : verb.flags) {

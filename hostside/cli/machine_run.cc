@@ -142,6 +142,8 @@ class MachineRun {
 int MachineRun::run() {
     if (auto described = describe(); !described) return give_up(described.error());
     if (arguments_.print) return print_command(machine_, arguments_);
+    // Whoever reads our messages may stop reading (| head); the machine and its status must not end with that.
+    (void)std::signal(SIGPIPE, SIG_IGN);
     if (auto provided = provide(); !provided) return give_up(provided.error());
     if (auto opened = open_console(); !opened) return give_up(opened.error());
     auto code = supervise_qemu();

@@ -83,14 +83,15 @@ class Client {
 
     Result<End> to_the_end() {
         for (;;) {
-            const bool may_type = started_ && !input_ended_ && credit_ > 0 && out_.size() < mounts::exec::window_bytes;
-            std::array<pollfd, 5> polls{{{socket_.get(), static_cast<short>(out_.empty() ? POLLIN : POLLIN | POLLOUT), 0},
-                                         {may_type ? wish_.streams.input : -1, POLLIN, 0},
-                                         {output_.waiting.empty() || !output_.wanted ? -1 : output_.fd, POLLOUT, 0},
-                                         {errors_.waiting.empty() || !errors_.wanted ? -1 : errors_.fd, POLLOUT, 0},
-                                         {signals_.fd(), POLLIN, 0}}};
-            const int ready = ::poll(polls.data(), polls.size(), end_ ? 0 : wait_ms());
-            if (end_ && ready == 0 && output_.waiting.empty() && errors_.waiting.empty()) return *end_;
+            if (end_ && output_.waiting.empty() && errors_.waiting.empty()) return *end_;
+            const bool may_type = started_ && !end_ && !input_ended_ && credit_ > 0 && out_.size() < mounts::exec::window_bytes;
+            std::array<pollfd, 5> polls{
+                {{end_ ? -1 : socket_.get(), static_cast<short>(out_.empty() ? POLLIN : POLLIN | POLLOUT), 0},
+                 {may_type ? wish_.streams.input : -1, POLLIN, 0},
+                 {output_.waiting.empty() || !output_.wanted ? -1 : output_.fd, POLLOUT, 0},
+                 {errors_.waiting.empty() || !errors_.wanted ? -1 : errors_.fd, POLLOUT, 0},
+                 {signals_.fd(), POLLIN, 0}}};
+            (void)::poll(polls.data(), polls.size(), wait_ms());
             if (!started_ && deadline_ && Clock::now() >= *deadline_) return no_agent();
             if (limit_ && Clock::now() >= *limit_)
                 return fail(ETIMEDOUT, "run in", wish_.machine, std::format("it did not end within {} s", wish_.limit_s));
@@ -103,11 +104,17 @@ class Client {
                 if (!sink->waiting.empty()) write(*sink);
             if (auto sent = send(); !sent && !end_) return machine_ended();
             if (end_ && end_->kind == End::failed && end_->code == 0) return fail(0, "run in", wish_.machine, end_->text);
+            // Who takes the output has a reason not to want more, and a hostile guest would not end because of a signal.
+            for (const Sink *sink : {&output_, &errors_})
+                if (sink->take && !sink->wanted) return fail(EPIPE, "run in", wish_.machine, "its output was refused");
         }
     }
 
   private:
     [[nodiscard]] int wait_ms() const {
+        // Where there is no descriptor to wait for, what is left is taken at once.
+        for (const Sink *sink : {&output_, &errors_})
+            if (sink->take && !sink->waiting.empty()) return 0;
         std::optional<Clock::time_point> next = limit_;
         if (!started_ && deadline_) next = std::min(*deadline_, limit_.value_or(*deadline_));
         if (!next) return -1;
@@ -140,8 +147,8 @@ class Client {
         case FrameType::agent:
             if (frame.payload == "1" && !started_) start();
             break;
-        case FrameType::output: output_.waiting.append(frame.payload); break;
-        case FrameType::errors: errors_.waiting.append(frame.payload); break;
+        case FrameType::output: take_output(output_, frame.payload); break;
+        case FrameType::errors: take_output(errors_, frame.payload); break;
         case FrameType::credit:
             if (const auto credit = mounts::exec::parse_credit(frame.payload); credit && credit->stream == Stream::input)
                 credit_ = std::min(credit_ + credit->bytes, mounts::exec::window_bytes);
@@ -152,6 +159,14 @@ class Client {
         default: break;
         }
         if (end_) end_->text = printable(end_->text);
+    }
+
+    // An agent never sends more than the window. What is beyond would only fill our memory while our own stream is stuck.
+    void take_output(Sink &sink, std::string_view payload) {
+        if (sink.waiting.size() + payload.size() <= mounts::exec::window_bytes)
+            sink.waiting.append(payload);
+        else
+            end_ = End{End::failed, 0, "the guest sent more than it may; the answer is not from stage1's agent"};
     }
 
     void start() {
@@ -193,14 +208,14 @@ class Client {
         sink.written = 0;
     }
 
-    // False: there is no command yet that could get it.
+    // False: there is no command that could get it, yet or any more.
     bool pass_on(int signal) {
         if (signal == SIGWINCH) {
             if (started_ && wish_.request.terminal)
                 append_frame(out_.tail(), FrameType::resize, 0, size_payload(terminal_size(wish_.streams.input)));
             return true;
         }
-        if (!started_) return false;
+        if (!started_ || end_) return false;
         append_frame(out_.tail(), FrameType::signal, 0, std::string(1, static_cast<char>(signal)));
         return true;
     }

@@ -108,7 +108,10 @@ class Hub {
         tell_agent(*clients_.back());
     }
 
-    void tell_agent(Connection &client) const { append_frame(client.out.tail(), FrameType::agent, 0, agent_ ? "1" : "0"); }
+    // A guest may greet without end, and a client may be stopped.
+    void tell_agent(Connection &client) const {
+        if (client.out.size() <= client_limit_bytes) append_frame(client.out.tail(), FrameType::agent, 0, agent_ ? "1" : "0");
+    }
 
     void hang_up(Connection &client) {
         if (client.running) append_frame(port_out_.tail(), FrameType::close, client.id);
@@ -172,6 +175,8 @@ class Hub {
             agent_left("the agent in the guest was restarted; the command's state is unknown");
             nonce_ = nonce;
         }
+        // An agent that repeats its hello without reading gets no more answers: each is a thousand times as long.
+        if (port_out_.size() >= port_limit_bytes) return;
         port_out_.tail().append(mounts::exec::resync_bytes, '\0');
         append_frame(port_out_.tail(), FrameType::welcome, 0, nonce_);
         agent_ = true;

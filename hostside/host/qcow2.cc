@@ -1,5 +1,6 @@
 #include "hostside/host/qcow2.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -54,22 +55,24 @@ bool has_external_data(std::string_view header) {
 }
 
 // The backing file's format from the header's extension. Empty: none; QEMU would then guess from content that a guest may have
-// written.
+// written. Also empty for several, of which QEMU takes the last: no honest program writes them.
 std::string backing_format(int fd, std::string_view header) {
     constexpr uint64_t format_extension = 0xe2792aca, version_2_bytes = 72, most_bytes = 65536;
     const uint64_t begin = big_endian(header.substr(4, 4)) >= 3 ? big_endian(header.substr(100, 4)) : version_2_bytes;
-    const uint64_t end = std::min(big_endian(header.substr(8, 8)), most_bytes);
-    if (begin >= end) return {};
+    const uint64_t end = big_endian(header.substr(8, 8));
+    if (begin >= end || end > most_bytes) return {};
     std::string extensions(end - begin, '\0');
     if (::pread(fd, extensions.data(), extensions.size(), static_cast<off_t>(begin)) != static_cast<ssize_t>(extensions.size()))
         return {};
+    std::optional<std::string> format;
     for (std::string_view rest = extensions; rest.size() >= 8;) {
         const uint64_t type = big_endian(rest.substr(0, 4)), size = big_endian(rest.substr(4, 4));
-        if (type == 0 || size > rest.size() - 8) return {};
-        if (type == format_extension) return std::string(rest.substr(8, size));
+        if (type == 0) break;
+        if (size > rest.size() - 8 || (type == format_extension && format)) return {};
+        if (type == format_extension) format = rest.substr(8, size);
         rest.remove_prefix(std::min<size_t>(rest.size(), 8 + (size + 7) / 8 * 8));
     }
-    return {};
+    return format.value_or("");
 }
 
 // Whether both name the same file, even if it does not exist.
@@ -102,7 +105,8 @@ Result<> check_beneath(const std::string &path, const Beneath &beneath, const Ba
 
 // Checks one image of a chain; returns its backing file.
 Result<Beneath> look_at(const std::string &path, std::string_view start_over) {
-    auto fd = base::open_at(AT_FDCWD, path, O_RDONLY);
+    if (auto kind = check_kind(path); !kind) return std::unexpected(kind.error());
+    auto fd = base::open_at(AT_FDCWD, path, O_RDONLY | O_NONBLOCK);
     if (!fd) return fail(fd.error().code, "use image", path, start_over);
     constexpr ssize_t least_bytes = 72;          // a version 2 header
     std::string header(least_bytes + 32, '\0');  // plus the fields of version 3
@@ -121,10 +125,17 @@ Result<Beneath> look_at(const std::string &path, std::string_view start_over) {
     if (!is_file_name(*name))
         return fail(0, "use image", path, std::format("the name of its backing file is not a plain file name; {}", start_over));
     if (name->empty()) return Beneath{};
-    return Beneath{(fs::path(path).parent_path() / *name).lexically_normal(), backing_format(fd->get(), header)};
+    // Not made normal: for QEMU, `..` leads where the kernel says, even behind a link.
+    return Beneath{fs::path(path).parent_path() / *name, backing_format(fd->get(), header)};
 }
 
 }  // namespace
+
+Result<> check_kind(const std::string &path) {
+    struct stat st{};
+    if (::stat(path.c_str(), &st) < 0 || S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)) return {};  // what is missing is told later
+    return fail(0, "use image", path, "it is neither a file nor a block device");
+}
 
 bool begins_as_qcow2(int fd) {
     std::string magic(qcow2_magic.size(), '\0');

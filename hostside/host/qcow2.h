@@ -12,6 +12,9 @@ namespace hostside {
 
 using BackingFiles = std::vector<std::string>;
 
+// Error: something that can't be an image and that opening may wait for or change, such as a FIFO or a tape. Follows links.
+base::Result<> check_kind(const std::string &path);
+
 // Error: missing, unreadable, not a qcow2 image, or its data is in another file. Also if a file in the backing chain is
 // missing, is not in `backing_files`, has no plain name, or has no stated format. `start_over` is the advice in that case.
 base::Result<> check_qcow2(const std::string &path, const BackingFiles &backing_files, std::string_view start_over);

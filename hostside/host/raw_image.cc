@@ -64,10 +64,9 @@ Result<Fd> claim_device(const std::string &path) {
 }
 
 Result<uint64_t> check_raw(const std::string &path, bool writes) {
-    // Check the type before opening, because opening a FIFO blocks and opening a tape winds it.
     struct stat st{};
     if (::stat(path.c_str(), &st) < 0) return fail(errno, image_step, path);
-    if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) return fail(0, image_step, path, "it is neither a file nor a block device");
+    if (auto kind = check_kind(path); !kind) return std::unexpected(kind.error());
     if (::access(path.c_str(), writes ? R_OK | W_OK : R_OK) < 0)
         return fail(errno, image_step, path, "may this user read and write it?");
     if (auto free = claim_device(path); !free) return std::unexpected(free.error());

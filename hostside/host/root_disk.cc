@@ -11,6 +11,7 @@
 #include "hostside/host/raw_image.h"
 #include "hostside/host/run_directory.h"
 #include "mounts/base/at.h"
+#include "mounts/base/regular_file.h"
 
 namespace hostside {
 
@@ -20,7 +21,7 @@ using base::fail;
 
 // The first line of the image's stamp.
 std::string made_for(const std::string &image) {
-    std::string text = base::read_file(stamp_of(image), 4096).value_or("");
+    std::string text = stamp_text(image);
     while (text.ends_with('\n')) text.pop_back();
     return text;
 }
@@ -31,6 +32,7 @@ bool is_in_dev(std::string_view path) { return path.starts_with("/dev/") && !pat
 // Does not guess other formats, because a guest may have forged the content.
 base::Result<uint64_t> qcow2_size(const Machine &m, bool device) {
     const std::string_view start_over = device ? "name another" : "start over with --fresh";
+    if (auto kind = check_kind(m.disk_image); !kind) return std::unexpected(kind.error());
     if (const auto fd = base::open_at(AT_FDCWD, m.disk_image, O_RDONLY); fd && !begins_as_qcow2(fd->get()))
         return fail(0, "use image", m.disk_image,
                     std::format("it is not a qcow2 image; if it is raw, pass --disk-image-format raw; convert any other format "
@@ -43,6 +45,14 @@ base::Result<uint64_t> qcow2_size(const Machine &m, bool device) {
 }  // namespace
 
 std::string stamp_of(const std::string &image) { return image + ".runvm"; }
+
+std::string stamp_text(const std::string &image) {
+    constexpr size_t limit_bytes = 4096;
+    const std::string path = stamp_of(image);
+    return base::open_regular(AT_FDCWD, path, O_RDONLY)
+        .and_then([&](const base::Fd &fd) { return base::read_all(fd.get(), path, limit_bytes); })
+        .value_or("");
+}
 
 base::Result<RootImageFacts> look_at_root_image(const Machine &m, bool fresh) {
     RootImageFacts facts;

@@ -27,5 +27,7 @@ base::Result<RootImageFacts> saved_root_image(const Machine &machine);
 
 // The file beside an image that names the system it was made for.
 std::string stamp_of(const std::string &image);
+// Its text. Empty: none, or something that is no file, because others may be able to write to the image's directory.
+std::string stamp_text(const std::string &image);
 
 }  // namespace hostside

@@ -1,13 +1,14 @@
 #include "hostside/host/swtpm.h"
 
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
 #include <format>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "hostside/base/exists.h"
@@ -42,6 +43,7 @@ Result<> provision(const Machine &m, const std::string &program, const std::stri
                              "not-need-init,startup-clear"});
     auto child = start(std::move(argv), {});
     if (!child) return std::unexpected(child.error());
+    std::optional<CompanionProcess> tpm(std::in_place, std::move(*child), SIGTERM);
     for (int i = 0; i < most_waits && (!exists(server) || !exists(control)); ++i) (void)::usleep(wait_us);
     std::vector<std::string> environment;
     for (char **variable = environ; *variable != nullptr; ++variable) environment.emplace_back(*variable);
@@ -49,10 +51,7 @@ Result<> provision(const Machine &m, const std::string &program, const std::stri
     environment.push_back("TCTI=swtpm:path=" + server);
     // Standard output may belong to a command in the guest.
     auto exit = base::run({.argv = {"/bin/sh", "-c", "exec >&2\n" + m.tpm_provisioning}, .environment = environment});
-    (void)::kill(child->pid, SIGTERM);
-    int status = 0;
-    while (::waitpid(child->pid, &status, 0) < 0 && errno == EINTR) {
-    }
+    tpm.reset();
     for (const auto &path : {server, control}) (void)::unlink(path.c_str());
     if (!exit) return std::unexpected(exit.error());
     return exit->status == 0

@@ -8,7 +8,6 @@
 #include "hostside/launch/boot_facts.h"
 #include "hostside/launch/facts.h"
 #include "hostside/store/store.h"
-#include "mounts/base/at.h"
 #include "mounts/protocol.h"
 
 namespace hostside {
@@ -148,8 +147,6 @@ Result<BootDiskRecipe> boot_disk_recipe(const Machine &m, const std::string &ima
 
 bool is_made_boot_disk(const std::string &path) { return exists(stamp_of(path)); }
 
-bool is_made_of(const std::string &path, const BootDiskRecipe &recipe) {
-    return base::read_file(stamp_of(path), 4096).value_or("") == recipe.made_of;
-}
+bool is_made_of(const std::string &path, const BootDiskRecipe &recipe) { return stamp_text(path) == recipe.made_of; }
 
 }  // namespace hostside

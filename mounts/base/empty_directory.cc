@@ -60,7 +60,13 @@ class Sweep {
     void move_up(int dir, const std::string &name) {
         // A directory that is not writable by its owner cannot be moved, because its `..` changes.
         (void)::fchmodat(dir, name.c_str(), 0700, AT_SYMLINK_NOFOLLOW);
-        count(::renameat(dir, name.c_str(), top_, std::format(".swept-{}", done_).c_str()));
+        // Other than a free name, a guest can have put anything there.
+        while (::renameat(dir, name.c_str(), top_, std::format(".swept-{}", moved_).c_str()) < 0) {
+            if (errno != EEXIST && errno != ENOTEMPTY && errno != ENOTDIR) return;
+            ++moved_;
+        }
+        ++moved_;
+        ++done_;
     }
 
     bool count(int result) {
@@ -70,7 +76,8 @@ class Sweep {
 
     int top_;
     const std::string &path_;
-    unsigned long done_ = 0;  // successful steps; a whole round without one: stuck
+    unsigned long done_ = 0;   // successful steps; a whole round without one: stuck
+    unsigned long moved_ = 0;  // the next name at the top
 };
 
 }  // namespace

@@ -226,6 +226,8 @@ TEST_CASE("a guest without an agent is told as that, with what it needs") {
     CHECK(ran.status == 124);
     CHECK_THAT(ran.errors,
                ContainsSubstring("no agent answered in the guest within 2 s") && ContainsSubstring("stage1-agent.service"));
+    CHECK_THAT(shell(place, "$runvm console --debug web").errors,
+               ContainsSubstring("no shell answers; stage 1 has one only where"));
 }
 
 TEST_CASE("files go into a machine and out of it with runvm cp") {

@@ -43,6 +43,13 @@ TEST_CASE("bash completes verbs, flags, their values and machines") {
     CHECK(offered("runvm completion ''") == "bash zsh fish --help -h\n");
 }
 
+TEST_CASE("bash runs nothing that a machine's name says, and does not offer such a name") {
+    const std::string ask =
+        R"sh(eval "$("$0" completion bash)"; runvm() { printf '%s\n' web 'w$(echo oops >&2)' 'w`echo oops >&2`' w.2; }
+COMP_WORDS=(runvm stop w) COMP_CWORD=2; _runvm; echo "${COMPREPLY[*]}")sh";
+    CHECK(output_of({"/bin/bash", "-c", ask, runvm()}) == "web w.2\n");
+}
+
 TEST_CASE("every option's flag is in every shell's completion") {
     const std::string bash = output_of({runvm(), "completion", "bash"});
     const std::string zsh = output_of({runvm(), "completion", "zsh"});

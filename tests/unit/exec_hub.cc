@@ -11,7 +11,9 @@
 #include <array>
 #include <catch_amalgamated.hpp>
 #include <filesystem>
+#include <format>
 #include <fstream>
+#include <sstream>
 
 #include "hostside/base/unix_socket.h"
 #include "hostside/build/fetch.h"
@@ -86,19 +88,19 @@ class Machine {
         }
     }
     // Runs `runvm exec` in a separate process and returns its result as a line.
-    base::Fd exec(int patience_s = 20) const {
+    base::Fd exec(int patience_s = 20, const hostside::ExecStreams &streams = {.signals = false}) {
         return apart([&] {
             const auto end = hostside::run_in_guest({.machine = "m",
                                                      .run_directory = directory_,
                                                      .request = {.argv = {"true"}},
-                                                     .streams = {.signals = false},
+                                                     .streams = streams,
                                                      .patience_s = patience_s});
             return end ? std::string(1, static_cast<char>(end->kind)) + std::to_string(end->code) + end->text
                        : base::message(end.error());
         });
     }
     // The same for a tree that is fetched from the guest.
-    base::Fd fetch(const std::string &place) const {
+    base::Fd fetch(const std::string &place) {
         return apart([&] {
             hostside::Allowance allowance(0);
             const auto hash = hostside::fetch_tree({.machine = "m", .run_directory = directory_, .streams = {.signals = false}},
@@ -121,16 +123,31 @@ class Machine {
         REQUIRE(::waitpid(hub_, nullptr, WUNTRACED) == hub_);
         return Stopped{hub_};
     }
+    [[nodiscard]] long hub_memory_kib() const {
+        const std::string text = base::read_file(std::format("/proc/{}/status", hub_)).value_or("");
+        return std::stol(text.substr(text.find("VmRSS:") + 6));
+    }
+    // The process of the last exec(), and how long it has computed.
+    [[nodiscard]] pid_t client() const { return client_; }
+    [[nodiscard]] long client_time_ms() const {
+        std::istringstream fields(base::read_file(std::format("/proc/{}/stat", client_)).value_or(""));
+        std::string word;
+        long user = 0, system = 0;
+        for (int i = 1; i < 14; ++i) fields >> word;
+        fields >> user >> system;
+        return (user + system) * 1000 / ::sysconf(_SC_CLK_TCK);
+    }
     void end_qemu() {
         guest_.reset();
         events_.reset();
     }
 
   private:
-    base::Fd apart(const auto &work) const {
+    base::Fd apart(const auto &work) {
         std::array<int, 2> ends{};
         REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
-        if (::fork() == 0) {
+        client_ = ::fork();
+        if (client_ == 0) {
             ::close(guest_.get());
             ::close(events_.get());
             (void)base::write_all(ends[1], work(), "pipe");
@@ -141,7 +158,7 @@ class Machine {
     }
 
     std::string directory_;
-    pid_t hub_ = -1;
+    pid_t hub_ = -1, client_ = -1;
     base::Fd guest_, events_;
     FrameReader in_;
 };
@@ -211,6 +228,75 @@ TEST_CASE("a guest that sends without end is cut off, and what it says is printa
     machine.guest_says(bytes);
     CHECK(machine.guest_gets(FrameType::close) == flooded);
     CHECK(said(exec) == "f127no?[2Jthing");
+}
+
+TEST_CASE("a guest that greets without end and reads nothing costs the hub no memory, and is served when it reads again") {
+    Machine machine;
+    machine.hello('a');
+    (void)machine.guest_gets(FrameType::welcome);
+    const base::Fd idle = machine.connected();  // takes nothing
+    std::string bytes;
+    for (int i = 0; i < 10'000; ++i) append_frame(bytes, FrameType::hello, 0, std::string(nonce_bytes, 'a'));
+    for (int i = 0; i < 100; ++i) machine.guest_says(bytes);  // 24 MB, with 32 GB of answers
+    CHECK(machine.hub_memory_kib() < 64 << 10);
+    const base::Fd exec = machine.exec();
+    const uint32_t session = machine.guest_gets(FrameType::start);
+    bytes.clear();
+    append_frame(bytes, FrameType::exit, session, end_payload({End::exited, 3, ""}));
+    machine.guest_says(bytes);
+    CHECK(said(exec) == "x3");
+}
+
+TEST_CASE("a guest that sends more than it may is cut off by a client whose own output is stuck") {
+    Machine machine;
+    machine.hello('a');
+    (void)machine.guest_gets(FrameType::welcome);
+    std::array<int, 2> ends{};
+    REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+    const base::Fd nobody_reads(ends[0]), stuck(ends[1]);
+    const base::Fd exec = machine.exec(20, {.output = stuck.get(), .signals = false});
+    const uint32_t session = machine.guest_gets(FrameType::start);
+    std::string bytes;
+    for (size_t sent = 0; sent < 4 * window_bytes; sent += payload_limit_bytes)
+        append_frame(bytes, FrameType::output, session, std::string(payload_limit_bytes, 'x'));
+    machine.guest_says(bytes);
+    CHECK_THAT(said(exec), ContainsSubstring("the guest sent more than it may"));
+    CHECK(machine.guest_gets(FrameType::close) == session);
+}
+
+TEST_CASE("who wants no more of a guest's output does not wait for the guest to agree") {
+    Machine machine;
+    machine.hello('a');
+    (void)machine.guest_gets(FrameType::welcome);
+    const base::Fd exec = machine.exec(20, {.take_output = [](std::string_view) { return false; }, .signals = false});
+    const uint32_t session = machine.guest_gets(FrameType::start);
+    std::string bytes;
+    append_frame(bytes, FrameType::output, session, "too much");
+    machine.guest_says(bytes);
+    CHECK_THAT(said(exec), ContainsSubstring("its output was refused"));
+}
+
+TEST_CASE("a command's last output waits for its reader without work, and a signal ends the wait") {
+    Machine machine;
+    machine.hello('a');
+    (void)machine.guest_gets(FrameType::welcome);
+    std::array<int, 2> ends{};
+    REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+    const base::Fd reader(ends[0]), writer(ends[1]);
+    const base::Fd exec = machine.exec(20, {.output = writer.get()});
+    const uint32_t session = machine.guest_gets(FrameType::start);
+    std::string bytes;
+    for (size_t sent = 0; sent < window_bytes / 2; sent += payload_limit_bytes)
+        append_frame(bytes, FrameType::output, session, std::string(payload_limit_bytes, 'x'));
+    append_frame(bytes, FrameType::exit, session, end_payload({End::exited, 0, ""}));
+    machine.guest_says(bytes);
+    const auto used_ms = [&] { return machine.client_time_ms(); };
+    (void)::usleep(300'000);  // until it has all
+    const long before = used_ms();
+    (void)::usleep(1'000'000);
+    CHECK(used_ms() - before < 500);
+    REQUIRE(::kill(machine.client(), SIGTERM) == 0);
+    CHECK(said(exec) == "s15");
 }
 
 TEST_CASE("an agent that ended, was started anew or never came is told as that") {

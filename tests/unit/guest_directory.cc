@@ -118,6 +118,22 @@ TEST_CASE("a guest's tree goes away, deeper than paths and descriptors go, with 
     CHECK(fs::exists("/etc/passwd"));
 }
 
+TEST_CASE("a guest's tree goes away although it has, at every level, the names that the removal would use") {
+    const Directory guest;
+    const std::string top = guest.in("tree");
+    for (const char *first : {".swept-0", ".swept-1"})
+        for (const char *second : {".swept-0", "d"})
+            fs::create_directories(std::format("{}/{}/{}/.swept-1/d", top, first, second));
+    guest.file("tree/.swept-2", "");
+    const auto removed = remove_guest_directory(top);
+    if (!removed) FAIL(base::message(removed.error()));
+    CHECK_FALSE(fs::exists(top));
+    // A lone one, with what it would replace beneath it.
+    fs::create_directories(top + "/.swept-0/d");
+    guest.file("tree/.swept-0/d/file", "");
+    CHECK(remove_guest_directory(top));
+}
+
 TEST_CASE("what is mounted in a guest's directory is neither entered nor emptied") {
     const Directory guest;
     const Directory precious;

@@ -1,10 +1,16 @@
 #include "hostside/host/qcow2.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <catch_amalgamated.hpp>
 #include <cstdint>
+#include <cstdlib>
+#include <filesystem>
 #include <functional>
 #include <string>
 
+#include "hostside/host/root_disk.h"
 #include "mounts/base/at.h"
 #include "tests/support/disk.h"
 
@@ -130,6 +136,74 @@ TEST_CASE("what lies beneath a qcow2 image is read only if it was named, and its
     REQUIRE(base::replace_file(middle, bytes));
     CHECK(refusal_over(middle, {middle}, "qcow2").contains("its backing file is " + secret + ", which the guest could read"));
     CHECK(refusal_over(middle, {middle, secret}, "qcow2").contains("whether its backing file " + secret + " is raw or qcow2"));
+}
+
+TEST_CASE("a qcow2 image that states the format of what lies beneath twice is refused: QEMU takes the last") {
+    const support::ScratchDirectory scratch;
+    const std::string secret = scratch.path("secret");
+    REQUIRE(base::replace_file(secret, std::string(4096, 's')));
+    const auto twice = [&](uint64_t second_at) {
+        return refusal(
+            [&](std::string &b) {
+                const uint64_t name_at = second_at + 0x100;
+                put(b, 8, name_at, 8);
+                put(b, 16, secret.size(), 4);
+                b.replace(name_at, secret.size(), secret);
+                put(b, 112, 0xe2792aca, 4);
+                put(b, 116, 3, 4);
+                b.replace(120, 3, "raw");
+                put(b, 128, 0x12345678, 4);  // something else up to the second
+                put(b, 132, second_at - 136, 4);
+                put(b, second_at, 0xe2792aca, 4);
+                put(b, second_at + 4, 5, 4);
+                b.replace(second_at + 8, 5, "qcow2");
+            },
+            {secret});
+    };
+    CHECK(twice(0x400).contains("runvm does not guess"));
+    CHECK(twice(0x18000).contains("runvm does not guess"));  // with large clusters, far behind
+}
+
+TEST_CASE("what lies beneath a qcow2 image is what QEMU would open, behind links too") {
+    const support::ScratchDirectory scratch;
+    for (const char *directory : {"/images", "/elsewhere", "/elsewhere/below"})
+        std::filesystem::create_directory(scratch.path() + directory);
+    std::filesystem::create_directory_symlink("../elsewhere/below", scratch.path("images/link"));
+    for (const char *file : {"/images/base", "/elsewhere/base"})
+        REQUIRE(base::replace_file(scratch.path() + file, std::string(4096, 's')));
+    std::string bytes = image();
+    const std::string name = "link/../base";  // QEMU opens elsewhere/base
+    put(bytes, 8, 0x200, 8);
+    put(bytes, 16, name.size(), 4);
+    bytes.replace(0x200, name.size(), name);
+    put(bytes, 112, 0xe2792aca, 4);
+    put(bytes, 116, 3, 4);
+    bytes.replace(120, 3, "raw");
+    REQUIRE(base::replace_file(scratch.path("images/over"), bytes));
+    CHECK_FALSE(hostside::check_qcow2(scratch.path("images/over"), {scratch.path("images/base")}, "name another"));
+    CHECK(hostside::check_qcow2(scratch.path("images/over"), {scratch.path("elsewhere/base")}, "name another"));
+}
+
+TEST_CASE("a FIFO in an image's place, or in its stamp's, is not waited for") {
+    const support::ScratchDirectory scratch;
+    hostside::Machine machine;
+    machine.disk_image = scratch.path("disk.qcow2");
+    REQUIRE(::mkfifo(machine.disk_image.c_str(), 0666) == 0);
+    ::setenv("XDG_RUNTIME_DIR", scratch.path().c_str(), 1);
+    constexpr unsigned patience_s = 20;  // ends the test
+    (void)::alarm(patience_s);
+    const auto facts = hostside::look_at_root_image(machine, false);
+    REQUIRE_FALSE(facts);
+    CHECK(base::message(facts.error()) == "use image '" + machine.disk_image + "': it is neither a file nor a block device");
+    CHECK(base::message(hostside::check_qcow2(machine.disk_image, {}, "").error()).contains("neither a file nor"));
+    REQUIRE(::unlink(machine.disk_image.c_str()) == 0);
+    REQUIRE(base::replace_file(machine.disk_image, image()));
+    REQUIRE(::mkfifo(hostside::stamp_of(machine.disk_image).c_str(), 0666) == 0);
+    const auto stamped = hostside::look_at_root_image(machine, false);
+    REQUIRE(stamped);
+    CHECK(stamped->made_for.empty());
+    (void)::alarm(0);
+    ::unsetenv("XDG_RUNTIME_DIR");
 }
 
 TEST_CASE("an image that lies over itself is refused") {

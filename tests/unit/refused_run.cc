@@ -230,6 +230,41 @@ TEST_CASE("the cache is bounded: what was used longest ago goes first") {
     ::unsetenv("XDG_CACHE_HOME");
 }
 
+TEST_CASE("a cache that is another user's, or below a directory of theirs, is neither read nor written") {
+    if (::geteuid() != 0) SKIP("needs root, for directories of another user");
+    const support::ScratchDirectory scratch;
+    constexpr uid_t somebody = 2001;
+    ::setenv("XDG_CACHE_HOME", scratch.path("home/cache").c_str(), 1);
+    for (const char *directory : {"home", "home/cache", "home/cache/runvm"}) {
+        const std::string path = scratch.path(directory);
+        fs::create_directory(path);
+        CHECK_FALSE(hostside::cache_path("initrd").empty());
+        REQUIRE(::chown(path.c_str(), somebody, somebody) == 0);
+        CHECK(hostside::cache_path("initrd").empty());
+        REQUIRE(::chown(path.c_str(), 0, 0) == 0);
+    }
+    ::unsetenv("XDG_CACHE_HOME");
+}
+
+TEST_CASE("whatever a caller does with the standard streams and SIGCHLD, a machine runs, and no file of its gets our words") {
+    Host host;
+    host.program("qemu-system-x86_64",
+                 "case $1 in --version) echo 'QEMU emulator version 10.0.0'; exit;; -sandbox|-help) exit;; esac\nsleep 0.5\n");
+    const std::string status = host.scratch.path("status"), disk = host.scratch.path("images/disk.qcow2");
+    for (const std::string how : {"\"$@\" >&- 2>&-; echo $? >$0", "\"$@\" <&- >&- 2>&-; echo $? >$0",
+                                  "(\"$@\" --json 2>&1; echo $? >$0) | true", "env --ignore-signal=CHLD \"$@\"; echo $? >$0"}) {
+        INFO(how);
+        fs::remove(disk);
+        fs::remove(status);
+        host.before = {"sh", "-c", how, status};
+        (void)host.runvm({"--kernel", host.scratch.path("kernel"), "--init", "/x"});
+        for (int i = 0; i < 100 && base::read_file(status).value_or("").empty(); ++i) (void)::usleep(50'000);
+        CHECK(base::read_file(status) == "0\n");
+        CHECK(base::read_file(disk) == "made\n");
+        CHECK_FALSE(fs::exists(host.scratch.path("run/runvm/nixos")));
+    }
+}
+
 TEST_CASE("a launcher that is ended at any moment of its start leaves a whole image or none") {
     const Host host;
     host.program("qemu-img",
