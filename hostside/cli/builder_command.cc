@@ -12,7 +12,6 @@
 #include <filesystem>
 #include <format>
 #include <memory>
-#include <print>
 #include <utility>
 
 #include "hostside/base/exit_code.h"
@@ -87,7 +86,7 @@ int make_builder(BuilderArguments &arguments) {
     const BuilderPlace place(*directory, arguments.builder.name);
     const auto written = place.write(arguments.builder, *json, fs::read_symlink("/proc/self/exe"));
     if (!written) return refuse(written.error());
-    std::println("{}", machines_line(arguments.builder, arguments.scheme));
+    if (const int failed = print_result(machines_line(arguments.builder, arguments.scheme) + "\n"); failed != 0) return failed;
     say(std::format(
         "to use the builder, run Nix with PATH={}:$PATH and pass the printed line as --builders or put it in /etc/nix/machines",
         fs::path(place.ssh()).parent_path().string()));

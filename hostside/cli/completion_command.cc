@@ -3,11 +3,11 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <format>
-#include <print>
 #include <string>
 #include <vector>
 
 #include "hostside/cli/guest_completion.h"
+#include "hostside/cli/reporter.h"
 
 namespace hostside {
 
@@ -207,8 +207,7 @@ void add_completion_command(CLI::App &app, int &status) {
     CLI::App *command = app.add_subcommand("completion", "print the completion script of a shell");
     for (const auto &[shell, print] : {std::pair{"bash", &bash}, {"zsh", &zsh}, {"fish", &fish}})
         command->add_subcommand(shell, std::format("for {}", shell))->callback([&app, &status, print] {
-            std::print("{}", print(verbs_of(app)));
-            status = 0;
+            status = print_result(print(verbs_of(app)));
         });
     command->require_subcommand(1);
 }

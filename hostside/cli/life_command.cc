@@ -12,7 +12,6 @@
 #include <csignal>
 #include <format>
 #include <memory>
-#include <print>
 #include <thread>
 
 #include "hostside/base/file_lock.h"
@@ -115,8 +114,8 @@ int ask(const std::string &name, const std::string &command) {
     const std::string json = command.starts_with('{') ? command : std::format(R"({{"execute":"{}"}})", command);
     auto answer = qmp(in(*m, qmp_socket), json);
     if (!answer) return refuse(answer.error());
-    std::println("{}", printable(*answer));
-    return answer->starts_with("{\"error\"") ? 1 : 0;
+    const int printed = print_result(printable(*answer) + "\n");
+    return printed == 0 && answer->starts_with("{\"error\"") ? 1 : printed;
 }
 
 }  // namespace

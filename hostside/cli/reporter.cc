@@ -8,6 +8,7 @@
 
 #include "hostside/base/exit_code.h"
 #include "hostside/base/printable.h"
+#include "mounts/base/at.h"
 #include "mounts/base/json_text.h"
 
 namespace hostside {
@@ -33,7 +34,7 @@ std::string sentence(const RunEvent &event) {
 
 namespace {
 
-// Ignores errors, because a full disk or a closed standard error must not change the exit status. std::print throws.
+// Ignores errors, because a full disk or a closed standard error must not change the exit status.
 void tell(const std::string &line) {
     (void)std::fputs((line + "\n").c_str(), stderr);
     (void)std::fflush(stderr);
@@ -57,6 +58,11 @@ void say_last(const std::vector<std::string> &lines) {
 int refuse(const base::Error &error) {
     say(base::message(error));
     return launcher_error;
+}
+
+int print_result(const std::string &text) {
+    const auto wrote = base::write_all(STDOUT_FILENO, text, "standard output");
+    return wrote ? 0 : refuse(wrote.error());
 }
 
 double Reporter::seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }

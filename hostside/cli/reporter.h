@@ -17,6 +17,10 @@ void say(const std::string &text);
 // Prints the error; returns the exit code of a failed launcher.
 int refuse(const base::Error &error);
 
+// Writes a command's result to standard output. Returns 0; if it can't be written, the exit code of a failed launcher, after the
+// reason.
+int print_result(const std::string &text);
+
 // Prints a run's last words (ending.h). The first line is colored if the terminal supports it (NO_COLOR, TERM=dumb: no color).
 void say_last(const std::vector<std::string> &lines);
 

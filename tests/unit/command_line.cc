@@ -106,3 +106,14 @@ TEST_CASE("the last words of a run have a colour where a terminal has one, and s
     CHECK_THAT(plain, ContainsSubstring(" s: QEMU failed") && !ContainsSubstring("\x1b[1;31m"));
     CHECK_THAT(screen("TERM=dumb"), !ContainsSubstring("\x1b[1;31m"));
 }
+
+TEST_CASE("a result that can't be written is a failure with its reason, whatever its length") {
+    for (const char *words : {"config", "schema", "completion bash", "list --json"}) {
+        const auto exit = base::run(
+            {.argv = {"/bin/sh", "-c", std::string("exec \"$0\" ") + words + " >/dev/full", runvm()}, .capture_output = true});
+        REQUIRE(exit);
+        INFO(words);
+        CHECK(exit->status == 124);
+        CHECK(exit->output == "runvm: write 'standard output': No space left on device\n");
+    }
+}
