@@ -102,7 +102,7 @@ int debug_console(const std::string &name) {
         run_in_guest({.machine = m->name, .run_directory = m->path, .request = request_of({}, {}), .streams = own_streams()});
     if (end) return status_of(*end);
     base::Error error = end.error();
-    if (error.hint.starts_with("no agent answers"))
+    if (error.hint.starts_with(no_agent_answered))
         error.hint =
             "no shell answers; stage 1 has one only where the boot stops or fails, or with --debug-shell; stage 2 always has one";
     return refuse(error);

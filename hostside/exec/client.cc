@@ -117,10 +117,10 @@ class Client {
 
     [[nodiscard]] std::unexpected<base::Error> no_agent() const {
         return fail(0, "run in", wish_.machine,
-                    std::format("no agent answered in the guest within {} s: the guest may still be booting (--patience "
-                                "SECONDS), or it has no agent: stage 1 in runvm's own initrd starts one unless stage1.agent=off; "
-                                "a system with its own initrd needs the unit stage1-agent.service",
-                                wish_.patience_s));
+                    std::format("{} in the guest within {} s: the guest may still be booting (--patience SECONDS), or it has no "
+                                "agent: stage 1 in runvm's own initrd starts one unless stage1.agent=off; a system with its own "
+                                "initrd needs the unit stage1-agent.service",
+                                no_agent_answered, wish_.patience_s));
     }
     [[nodiscard]] std::unexpected<base::Error> machine_ended() const {
         return fail(0, "run in", wish_.machine, "the machine ended before the command did");

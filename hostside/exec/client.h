@@ -29,6 +29,9 @@ struct ExecWish {
     int limit_s = -1;     // time for everything, including the command; -1: no limit
 };
 
+// How the hint begins if no agent answered in time.
+inline constexpr std::string_view no_agent_answered = "no agent answered";
+
 // Returns how the command ended. ETIMEDOUT: it took longer than `limit_s`. With request.terminal, `streams.input` is in raw
 // mode during the call. Error: no hub, no agent, or the machine or the agent ended before the command did.
 base::Result<mounts::exec::End> run_in_guest(const ExecWish &wish);
