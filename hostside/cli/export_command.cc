@@ -92,7 +92,7 @@ Result<std::string> domain_of(const Machine &machine, const std::string &output)
     if (auto ok = libvirt_domain(*exported); !ok) return ok;
     if (!m.disk_image.empty() && !exists(m.disk_image))
         return fail(errno, "export", m.disk_image,
-                    std::format("libvirt does not create disks; create it: qemu-img create -f qcow2 {} {}M",
+                    std::format("libvirt does not create disks; create it: qemu-img create -f {} {} {}M", m.disk_image_format,
                                 base::quote_word(m.disk_image), m.disk_mib));
     auto initrd = initrd_beside(m, output);
     if (!initrd) return initrd;

@@ -68,6 +68,13 @@ TEST_CASE("a machine is a domain of libvirt's, by libvirt's own schema") {
     CHECK(valid->status == 0);
 }
 
+TEST_CASE("a raw root disk is a raw disk of libvirt's") {
+    const auto text = hostside::libvirt_domain(exported(R"({"diskImage": "/srv/root.raw", "diskImageFormat": "raw"})"));
+    INFO(refusal(text));
+    REQUIRE(text);
+    CHECK(text->contains("<driver name='qemu' type='raw'/>\n      <source file='/srv/root.raw'/>"));
+}
+
 TEST_CASE("a machine is a VirtualMachine of KubeVirt's, and a job of Nomad's") {
     const auto text = hostside::kubevirt_machine(exported(of_kubevirt), "registry/web:1");
     INFO(refusal(text));
