@@ -315,3 +315,16 @@ TEST_CASE("a directory that can't go over virtiofs goes over 9p with a reason if
         CHECK(run({"--shared-directories", open}).output.contains("would be real on this host"));
     }
 }
+
+TEST_CASE("the commands that show more of a failed run can be pasted, whatever its name") {
+    Host host;
+    host.environment.push_back("XDG_STATE_HOME=" + host.scratch.path("images"));
+    host.program("qemu-system-x86_64",
+                 "[ \"$1\" = --version ] && { echo 'QEMU emulator version 10.0.0'; exit; }\n"
+                 "[ \"$1\" = -sandbox ] && exit\n[ \"$1\" = -help ] && exit\nexit 1\n");
+    const auto exit = host.runvm(
+        {"--name", "my web", "--kernel", host.scratch.path("kernel"), "--initrd", host.scratch.path("kernel"), "--init", "/x"});
+    INFO(exit.output);
+    CHECK(exit.status == 123);
+    CHECK(exit.output.contains("look: runvm logs 'my web'; exit status 123"));
+}
