@@ -48,11 +48,16 @@ bool gone_within(const Running &m, std::chrono::milliseconds limit) {
 int stop(const std::string &name, bool now, int patience_s) {
     auto m = find_machine(name);
     if (!m) return refuse(m.error());
-    if (!now && qmp(in(*m, qmp_socket), R"({"execute":"system_powerdown"})") && gone_within(*m, std::chrono::seconds(patience_s)))
-        return 0;
-    if (m->holder > 1 && ::kill(static_cast<pid_t>(m->holder), SIGTERM) < 0) return refuse({"stop", name, errno, ""});
+    const bool pressed = !now && qmp(in(*m, qmp_socket), R"({"execute":"system_powerdown"})");
+    if (pressed && gone_within(*m, std::chrono::seconds(patience_s))) return 0;
+    // ESRCH: it ended just now.
+    if (m->holder > 1 && ::kill(static_cast<pid_t>(m->holder), SIGTERM) < 0 && errno != ESRCH)
+        return refuse({"stop", name, errno, ""});
     if (gone_within(*m, std::chrono::seconds(10))) {
-        if (!now) say(std::format("{} did not shut down within {} s of its power button, so it was ended", name, patience_s));
+        if (pressed)
+            say(std::format("{} did not shut down within {} s of its power button, so it was ended", name, patience_s));
+        else if (!now)
+            say(std::format("{} was ended without its power button: its QEMU did not run yet, or did not answer", name));
         return 0;
     }
     return refuse({"stop", name, 0, std::format("its launcher, pid {}, does not end", m->holder)});

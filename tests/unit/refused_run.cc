@@ -316,6 +316,25 @@ TEST_CASE("a directory that can't go over virtiofs goes over 9p with a reason if
     }
 }
 
+TEST_CASE("runvm stop says that a machine was ended without its power button, where its QEMU has none yet") {
+    const Host host;
+    host.program("qemu-img", "sleep 20\n");
+    const auto program = fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "runvm";
+    const auto kernel = host.scratch.path("kernel");
+    const auto child =
+        base::start({.argv = {program, "run", "--name", "web", "--store", "/tmp", "--accel", "tcg", "--kernel", kernel,
+                              "--initrd", kernel, "--init", "/x", "--disk-image", host.scratch.path("images/disk.qcow2")},
+                     .environment = host.environment,
+                     .capture_output = true});
+    REQUIRE(child);
+    while (!fs::exists(host.scratch.path("run/runvm/web"))) ::usleep(1000);
+    const auto stop = base::run({.argv = {program, "stop", "web"}, .environment = host.environment, .capture_output = true});
+    REQUIRE(stop);
+    CHECK(stop->status == 0);
+    CHECK(stop->output == "runvm: web was ended without its power button: its QEMU did not run yet, or did not answer\n");
+    REQUIRE(::waitpid(child->pid, nullptr, 0) == child->pid);
+}
+
 TEST_CASE("the commands that show more of a failed run can be pasted, whatever its name") {
     Host host;
     host.environment.push_back("XDG_STATE_HOME=" + host.scratch.path("images"));
