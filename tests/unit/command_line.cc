@@ -117,3 +117,15 @@ TEST_CASE("a result that can't be written is a failure with its reason, whatever
         CHECK(exit->output == "runvm: write 'standard output': No space left on device\n");
     }
 }
+
+TEST_CASE("a running machine that is named beside options of a machine to boot is refused") {
+    for (const std::vector<std::string> &options :
+         {std::vector<std::string>{"--memory", "512"}, {"--union", "disk"}, {"--icount"}, {"--from", "web.snapshot"}})
+        for (const char *verb : {"exec", "shell"}) {
+            std::vector<std::string> words{verb};
+            words.insert(words.end(), options.begin(), options.end());
+            words.emplace_back("web");
+            if (words.front() == "exec") words.insert(words.end(), {"--", "true"});
+            CHECK_THAT(said(words), ContainsSubstring("run in 'web': options of `runvm run` describe a machine to boot"));
+        }
+}
