@@ -119,6 +119,10 @@ Result<std::string> kubevirt_of(const Machine &machine, const std::string &outpu
 int write_exported(const Arguments &arguments, const ExportWish &wish) {
     const auto machine = machine_of(arguments);
     if (!machine) return refuse(machine.error());
+    std::error_code error;
+    if (fs::is_fifo(arguments.config, error) && (wish.format == "systemd" || wish.format == "nomad"))
+        return refuse(
+            {"export", arguments.config, 0, "this pipe will not exist when the machine starts; name a file with --config"});
     if (!arguments.extra.empty() && (wish.format == "libvirt" || wish.format == "kubevirt"))
         return refuse({"export", "--", 0, "options for QEMU cannot be passed to " + wish.format});
     const auto text =

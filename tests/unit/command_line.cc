@@ -118,6 +118,28 @@ TEST_CASE("a result that can't be written is a failure with its reason, whatever
     }
 }
 
+TEST_CASE("a description from a pipe is read once, and a unit or a job that would read it later is refused") {
+    const support::ScratchDirectory scratch;
+    const auto piped = [](const std::string &words) {
+        const auto exit =
+            base::run({.argv = {"/bin/sh", "-c",
+                                R"(echo '{"name": "web", "memorySize": 777}' | "$0" )" + words + " --config /dev/stdin", runvm()},
+                       .capture_output = true});
+        REQUIRE(exit);
+        return *exit;
+    };
+    const auto builder = piped("builder --directory " + scratch.path());
+    INFO(builder.output);
+    CHECK(builder.status == 0);
+    CHECK_THAT(said({"config", "--config", scratch.path("web/machine.json")}), ContainsSubstring("memorySize = 777"));
+    for (const char *format : {"systemd", "nomad"}) {
+        const auto exported = piped(std::string("export --format ") + format);
+        CHECK(exported.status == 124);
+        CHECK(exported.output ==
+              "runvm: export '/dev/stdin': this pipe will not exist when the machine starts; name a file with --config\n");
+    }
+}
+
 TEST_CASE("a running machine that is named beside options of a machine to boot is refused") {
     for (const std::vector<std::string> &options :
          {std::vector<std::string>{"--memory", "512"}, {"--union", "disk"}, {"--icount"}, {"--from", "web.snapshot"}})
