@@ -272,7 +272,7 @@ void MachineRun::leave_view() {
 int MachineRun::give_up(const base::Error &error) {
     leave_view();
     started_(base::message(error));
-    return arguments_.background ? launcher_error : refuse(error);
+    return arguments_.background ? launcher_error : report_.refuse(error);
 }
 
 }  // namespace

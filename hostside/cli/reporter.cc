@@ -82,6 +82,13 @@ void Reporter::event(const RunEvent &event) const {
         note(std::format("{:.1f} s: stage 1 failed: {}; ctrl-a x ends the machine", seconds(), event.text));
 }
 
+int Reporter::refuse(const base::Error &error) const {
+    if (!json_) return hostside::refuse(error);
+    event({RunEvent::cause, base::message(error)});
+    event({.kind = RunEvent::exit, .number = launcher_error});
+    return launcher_error;
+}
+
 void Reporter::note(const std::string &text) const {
     if (quiet_) return;
     if (json_)

@@ -32,6 +32,8 @@ class Reporter {
 
     void event(const RunEvent &event) const;
     void note(const std::string &text) const;
+    // Reports why there is no run, as a line or as the last events; returns the exit code of a failed launcher.
+    [[nodiscard]] int refuse(const base::Error &error) const;
     [[nodiscard]] double seconds() const;  // since the launcher's start
     // Announces work that takes a while: "making the initrd".
     void progress(const std::string &text) const;
