@@ -243,8 +243,15 @@ ls)",
     INFO(ran.errors);
     CHECK_THAT(ran.output, ContainsSubstring("751 300000\nsame\nstatus 1\nstatus 1\n") && !ContainsSubstring("nowhere") &&
                                !ContainsSubstring(".part"));
-    CHECK_THAT(ran.errors,
-               ContainsSubstring("open '/nowhere': No such file or directory") && ContainsSubstring("copy a directory with tar"));
+    CHECK_THAT(ran.errors, ContainsSubstring("runvm: in web: open '/nowhere': No such file or directory\n") &&
+                               ContainsSubstring("copy a directory with tar"));
+    const Ran left_over = shell(place, std::format(R"(cd {}; touch back.part; $runvm cp 'web:/root/a file' back
+$runvm exec web -- touch /root/to.part; $runvm cp 'a file' web:/root/to; $runvm cp 'a file' web:/nowhere/to; rm back.part)",
+                                                   place.directory()));
+    CHECK(left_over.errors ==
+          "runvm: copy to 'back': File exists; another copy is making back.part, or was killed; then remove it\n"
+          "runvm: in web: copy to '/root/to': File exists; another copy is making /root/to.part, or was killed; then remove it\n"
+          "runvm: in web: copy to '/nowhere/to': No such file or directory\n");
 
     // An endless file fills neither the allowed amount nor the file system.
     const Ran large = shell(place, "cd " + place.directory() + "; $runvm cp --max-bytes 200K 'web:/root/a file' large");
