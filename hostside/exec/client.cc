@@ -90,7 +90,7 @@ class Client {
                                          {errors_.waiting.empty() || !errors_.wanted ? -1 : errors_.fd, POLLOUT, 0},
                                          {signals_.fd(), POLLIN, 0}}};
             const int ready = ::poll(polls.data(), polls.size(), end_ ? 0 : wait_ms());
-            if (end_ && ready == 0 && output_.waiting.empty() && errors_.waiting.empty()) return *end_;
+            if (end_ && ready == 0 && output_.waiting.empty() && errors_.waiting.empty()) return whole_end();
             if (!started_ && deadline_ && Clock::now() >= *deadline_) return no_agent();
             if (limit_ && Clock::now() >= *limit_)
                 return fail(ETIMEDOUT, "run in", wish_.machine, std::format("it did not end within {} s", wish_.limit_s));
@@ -113,6 +113,13 @@ class Client {
         if (!next) return -1;
         const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*next - Clock::now()).count() + 1;
         return static_cast<int>(std::max<long long>(left, 0));
+    }
+
+    // A success without its output is a failure.
+    [[nodiscard]] Result<End> whole_end() const {
+        const bool success = end_->kind == End::exited && end_->code == 0;
+        if (success && lost_ != 0) return fail(lost_, "write", "the command's output");
+        return *end_;
     }
 
     [[nodiscard]] std::unexpected<base::Error> no_agent() const {
@@ -176,12 +183,14 @@ class Client {
         credit_ -= static_cast<size_t>(n);
     }
 
-    // If a stream accepts no more, drops its output and sends the command SIGPIPE, as its own pipe would.
+    // If a stream accepts no more, drops its output and sends the command SIGPIPE, as its own pipe would. A reader that wants no
+    // more (EPIPE) loses nothing.
     void write(Sink &sink) {
         if (!sink.ready()) return;
         constexpr size_t most = 65536;
         const ssize_t n = sink.wanted ? sink.pass(sink.waiting.front().substr(0, most)) : -1;
         if (n < 0 && sink.wanted && (errno == EINTR || errno == EAGAIN)) return;
+        if (n < 0 && sink.wanted && sink.stream == Stream::output && errno != EPIPE) lost_ = errno;
         if (n < 0 && std::exchange(sink.wanted, false))
             append_frame(out_.tail(), FrameType::signal, 0, std::string(1, static_cast<char>(SIGPIPE)));
         const size_t taken = n < 0 ? sink.waiting.size() : static_cast<size_t>(n);
@@ -225,6 +234,7 @@ class Client {
     Sink output_, errors_;
     size_t credit_ = mounts::exec::window_bytes;
     bool started_ = false, input_ended_ = false;
+    int lost_ = 0;  // errno of output that could not be written
     std::optional<End> end_;
     std::optional<Clock::time_point> deadline_, limit_;
 };

@@ -71,7 +71,13 @@ TEST_CASE("a command in a machine has streams of its own, an environment, a dire
               .output == "b 5 unset /dev/pts\n");
     CHECK(shell(place, "$runvm exec web --user guest -- sh -c 'id -u; id -g; echo $HOME $USER; pwd'").output ==
           "1000\n1000\n/tmp guest\n/tmp\n");
-    CHECK_THAT(shell(place, "$runvm exec web --user nobody-here -- id").errors, ContainsSubstring("the guest has no such user"));
+    CHECK_THAT(shell(place, "$runvm exec web --user nobody-here -- id").errors,
+               ContainsSubstring("the guest has no such user"));
+    // A success whose output is lost is none.
+    const Ran lost = shell(place, "$runvm exec web -- echo words >/dev/full");
+    CHECK(lost.status == 124);
+    CHECK(lost.errors == "runvm: write 'the command's output': No space left on device\n");
+    CHECK(shell(place, "$runvm exec web -- sh -c 'echo words >&2' 2>/dev/full").status == 0);
     const Ran unit = shell(place, "$runvm exec web --after sshd.service -- id");
     CHECK(unit.status == 124);
     CHECK_THAT(unit.errors, ContainsSubstring("wait for 'sshd.service': the guest's system has no systemd") &&
