@@ -26,7 +26,8 @@ using base::Result;
 using mounts::exec::End;
 
 bool is_unit(const std::string &text) {
-    constexpr std::array<std::string_view, 7> kinds{".target", ".service", ".socket", ".mount", ".timer", ".path", ".device"};
+    constexpr std::array<std::string_view, 11> kinds{".target", ".service",   ".socket", ".mount", ".timer", ".path",
+                                                     ".device", ".automount", ".swap",   ".slice", ".scope"};
     return text.find_first_of(" /\t") == std::string::npos &&
            std::ranges::any_of(kinds, [&](std::string_view kind) { return text.ends_with(kind); });
 }

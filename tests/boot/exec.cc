@@ -72,7 +72,9 @@ TEST_CASE("a command in a machine has streams of its own, an environment, a dire
     CHECK(shell(place, "$runvm exec web --user guest -- sh -c 'id -u; id -g; echo $HOME $USER; pwd'").output ==
           "1000\n1000\n/tmp guest\n/tmp\n");
     CHECK_THAT(shell(place, "$runvm exec web --user nobody-here -- id").errors,
-               ContainsSubstring("the guest has no such user"));
+               ContainsSubstring("find user 'nobody-here': the guest has no such user"));
+    CHECK_THAT(shell(place, "$runvm exec web --after dev-vdb.swap -- id").errors,
+               ContainsSubstring("wait for 'dev-vdb.swap': the guest's system has no systemd"));
     // A success whose output is lost is none.
     const Ran lost = shell(place, "$runvm exec web -- echo words >/dev/full");
     CHECK(lost.status == 124);
