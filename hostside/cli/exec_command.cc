@@ -35,7 +35,11 @@ struct ExecArguments {
 };
 
 Result<int> run_there(const ExecWish &wish, const std::string &after) {
-    if (auto there = wait_until(wish, after); !there) return std::unexpected(there.error());
+    int interrupted = 0;
+    ExecWish waiting = wish;
+    waiting.interrupted = &interrupted;
+    if (auto there = wait_until(waiting, after); !there)
+        return interrupted != 0 ? Result<int>(signal_base + interrupted) : std::unexpected(there.error());
     return run_in_guest(wish).transform(status_of);
 }
 
@@ -46,6 +50,7 @@ int in_own_machine(ExecArguments &arguments, const ExecWish &wish) {
                            there.machine = machine.machine;
                            there.run_directory = machine.run_directory;
                            there.patience_s = machine.patience_s;
+                           there.interrupted = machine.interrupted;
                            return run_in_guest(there).transform(status_of);
                        });
 }

@@ -96,8 +96,7 @@ class Client {
                 return fail(ETIMEDOUT, "run in", wish_.machine, std::format("it did not end within {} s", wish_.limit_s));
             if (polls[1].revents != 0) read_input();
             if (polls[4].revents != 0)
-                if (const int signal = signals_.take(); signal != 0 && !pass_on(signal))
-                    return End{End::signalled, static_cast<uint8_t>(signal), ""};
+                if (const int signal = signals_.take(); signal != 0 && !pass_on(signal)) return interrupted(signal);
             if (polls[0].revents != 0 && !end_ && !receive()) return machine_ended();
             for (Sink *sink : {&output_, &errors_})
                 if (!sink->waiting.empty()) write(*sink);
@@ -113,6 +112,11 @@ class Client {
         if (!next) return -1;
         const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*next - Clock::now()).count() + 1;
         return static_cast<int>(std::max<long long>(left, 0));
+    }
+
+    [[nodiscard]] End interrupted(int signal) const {
+        if (wish_.interrupted != nullptr) *wish_.interrupted = signal;
+        return {End::signalled, static_cast<uint8_t>(signal), ""};
     }
 
     // A success without its output is a failure.

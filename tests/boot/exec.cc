@@ -121,6 +121,20 @@ TEST_CASE("where no machine comes up for a command, its launcher's status and wo
                                ContainsSubstring("-no-such-option: invalid option\n"));
 }
 
+TEST_CASE("ctrl-c before a machine that is booted for a command can take it ends that machine at once") {
+    const Place place(stays_up);
+    const pid_t runvm = place.launch({"in-vm", "--accel", "tcg", "--store", fixture() + "/root/nix/store", "--toplevel",
+                                      fixture_toplevel(), "--name", "web", "--", "true"});
+    const pid_t qemu = Place::qemu_of(place.holder("web"));
+    REQUIRE(::kill(qemu, SIGSTOP) == 0);  // a guest that does not come up
+    REQUIRE(::kill(runvm, SIGINT) == 0);
+    int status = 0;
+    CHECK(
+        within(20, [&] { return ::waitpid(runvm, &status, WNOHANG) == runvm; }));  // not after its patience with the power button
+    CHECK(base::exit_code(status) == 128 + SIGINT);
+    CHECK_FALSE(alive(qemu));
+}
+
 TEST_CASE("a gigabyte through a command's standard input and back arrives intact") {
     const Place place(stays_up);
     start(place);
