@@ -54,7 +54,8 @@ TEST_CASE("a system may be the one word of run, and sizes may have units") {
     CHECK_THAT(said({"config", "./result", "--cores", "2"}), ContainsSubstring("toplevel = \"./result\"  # the system"));
     CHECK_THAT(said({"config", "--memory", "2G", "--disk-size", "512M"}),
                ContainsSubstring("memorySize = 2048  #") && ContainsSubstring("diskSize = 512  #"));
-    CHECK_THAT(said({"config", "--memory", "2X"}), ContainsSubstring("must be a whole number, not 2X"));
+    CHECK_THAT(said({"config", "--memory", "2X"}),
+               ContainsSubstring("must be a whole number of MiB, or have a unit, as in 512M or 2G, not 2X"));
 }
 
 TEST_CASE("a run in the background of a person's shell is not stopped by the terminal") {

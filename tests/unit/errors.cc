@@ -43,7 +43,7 @@ TEST_CASE("the scene is whole: without a fault the launcher runs") { CHECK(Scene
 TEST_CASE("a program that reads a run's events also gets the reason why there is no run, and the exit status") {
     const Scene scene;
     for (const auto &[words, why] : {std::pair{std::vector<std::string>{"--qemu", "/nowhere/qemu"}, "find QEMU '/nowhere/qemu'"},
-                                     {{"--memory", "much"}, "--memory-size: must be a whole number, not much"}}) {
+                                     {{"--memory", "much"}, "--memory-size: must be a whole number of MiB"}}) {
         std::vector<std::string> all{"--json"};
         all.insert(all.end(), words.begin(), words.end());
         std::istringstream lines(scene.said(all));
