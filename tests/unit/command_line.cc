@@ -37,7 +37,9 @@ TEST_CASE("what stands after -- is QEMU's, whatever stands before it") {
 TEST_CASE("a word that runvm does not know is named, with the nearest that it does") {
     CHECK_THAT(said({"run", "--memroy", "512", "--", "-drive", "x"}),
                ContainsSubstring("--memroy; did you mean --memory?; see runvm run --help"));
-    CHECK_THAT(said({"stauts", "web"}), ContainsSubstring("stauts; did you mean status?"));
+    CHECK_THAT(said({"stauts", "web"}), ContainsSubstring("no such command: stauts; did you mean status?"));
+    CHECK(said({"help"}) == "runvm: no such command: help; see runvm --help\n");  // not near to shell
+    CHECK_THAT(said({"run", "--wait"}), ContainsSubstring("not expected: --wait; see runvm run --help"));
     CHECK_THAT(said({"./result"}), ContainsSubstring(": ./result; to start a system: runvm run ./result; see runvm --help"));
 }
 
@@ -122,10 +124,11 @@ TEST_CASE("a result that can't be written is a failure with its reason, whatever
 TEST_CASE("a description from a pipe is read once, and a unit or a job that would read it later is refused") {
     const support::ScratchDirectory scratch;
     const auto piped = [](const std::string &words) {
-        const auto exit =
-            base::run({.argv = {"/bin/sh", "-c",
-                                R"(echo '{"name": "web", "memorySize": 777}' | "$0" )" + words + " --config /dev/stdin", runvm()},
-                       .capture_output = true});
+        const auto exit = base::run({.argv = {"/bin/sh", "-c",
+                                              R"(echo "{\"name\": \"web\", \"memorySize\": 777, \"kernel\": \"$0\"}" | "$0" )" +
+                                                  words + " --config /dev/stdin",
+                                              runvm()},
+                                     .capture_output = true});
         REQUIRE(exit);
         return *exit;
     };
@@ -151,4 +154,13 @@ TEST_CASE("a running machine that is named beside options of a machine to boot i
             if (words.front() == "exec") words.insert(words.end(), {"--", "true"});
             CHECK_THAT(said(words), ContainsSubstring("run in 'web': options of `runvm run` describe a machine to boot"));
         }
+}
+
+TEST_CASE("a command for a guest that is written without -- is told so") {
+    CHECK(said({"exec", "web", "ls"}) ==
+          "runvm: The following argument was not expected: ls; a command stands after --, as in: runvm exec NAME -- COMMAND; see "
+          "runvm exec --help\n");
+    CHECK_THAT(said({"exec", "web", "ls", "--color"}), ContainsSubstring("runvm exec NAME -- COMMAND"));
+    CHECK_THAT(said({"in-vm", "./result", "mkfs.ext4"}), ContainsSubstring("runvm in-vm SYSTEM -- COMMAND"));
+    CHECK_THAT(said({"exec", "--memroy", "512", "./result", "--", "ls"}), ContainsSubstring("did you mean --memory?"));
 }
