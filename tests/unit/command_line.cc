@@ -156,6 +156,18 @@ TEST_CASE("a running machine that is named beside options of a machine to boot i
         }
 }
 
+TEST_CASE("a builder that has nothing to boot is refused, and one with a kernel of its own has this host's platform") {
+    const support::ScratchDirectory scratch;
+    const auto builder = [&](std::vector<std::string> words) {
+        words.insert(words.begin(), {"builder", "--directory", scratch.path("builders")});
+        return said(words);
+    };
+    CHECK(builder({}) == "runvm: make builder 'nixos': it has nothing to boot; name a NixOS system: runvm builder ./result\n");
+    CHECK_THAT(builder({"./no-result"}), ContainsSubstring("open toplevel './no-result': No such file or directory"));
+    CHECK_FALSE(fs::exists(scratch.path("builders")));
+    CHECK(builder({"--kernel", runvm()}).starts_with("ssh-ng://nixos x86_64-linux - "));
+}
+
 TEST_CASE("a command for a guest that is written without -- is told so") {
     CHECK(said({"exec", "web", "ls"}) ==
           "runvm: The following argument was not expected: ls; a command stands after --, as in: runvm exec NAME -- COMMAND; see "
