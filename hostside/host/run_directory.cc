@@ -118,8 +118,10 @@ Result<std::string> own_directory(const std::string &parent, const std::string &
 }
 
 Result<RunDirectory> RunDirectory::create(const std::string &name, bool another) {
-    if (name.empty() || name.starts_with('.') || name.find('/') != std::string::npos || printable(name) != name)
-        return fail(0, "use name", name, "a machine's name must not be empty, have '/' or control characters, or begin with '.'");
+    if (name.empty() || name.starts_with('.') || name.starts_with('-') || name.find('/') != std::string::npos ||
+        printable(name) != name)
+        return fail(0, "use name", name,
+                    "a machine's name must not be empty, have '/' or control characters, or begin with '.' or '-'");
     auto parent = runtime_directory();
     if (!parent) return std::unexpected(parent.error());
     sweep_abandoned(*parent);

@@ -283,7 +283,8 @@ TEST_CASE("no place for sockets: a directory that can't be made, and a path that
     const std::string deep = scene.at(std::string(100, 'd'));
     fs::create_directory(deep);
     scene.environment[1] = "XDG_RUNTIME_DIR=" + deep;
-    CHECK(scene.said({}) == std::format("runvm: socket 'S/{}/runvm/nixos/status': it has {} bytes, and a socket's path can have "
-                                        "at most 107; set XDG_RUNTIME_DIR to a shorter directory\n",
-                                        std::string(100, 'd'), deep.size() + std::string("/runvm/nixos/status").size()));
+    CHECK(scene.said({}) ==
+          std::format("runvm: socket 'S/{}/runvm/nixos/status': it has {} bytes, and a socket's path can have "
+                      "at most 107; give the machine a shorter name, or set XDG_RUNTIME_DIR to a shorter directory\n",
+                      std::string(100, 'd'), deep.size() + std::string("/runvm/nixos/status").size()));
 }
