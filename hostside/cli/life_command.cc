@@ -153,8 +153,10 @@ void add_life_commands(CLI::App &app, int &status) {
     auto [stop_command, stop_named] = add("stop", "press a machine's power button, and end the machine if it does not shut down",
                                           [](const Named &n) { return stop(n.name, n.now, n.patience_s); });
     stop_command->add_flag("--now", stop_named->now, "end it at once, without the power button");
-    stop_command->add_option("--patience", stop_named->patience_s, "how many seconds the guest may take to shut down")
-        ->check(CLI::Range(0, 3600));
+    stop_command->add_option("--patience", stop_named->patience_s, "how long the guest may take to shut down")
+        ->check(CLI::Range(0, 3600).description(""))
+        ->type_name("SECONDS")
+        ->capture_default_str();
     auto [console_command, console_named] = add("console", "join a machine's console",
                                                 [](const Named &n) { return n.debug ? debug_console(n.name) : console(n.name); });
     console_command->add_flag("--debug", console_named->debug,

@@ -176,3 +176,12 @@ TEST_CASE("a command for a guest that is written without -- is told so") {
     CHECK_THAT(said({"in-vm", "./result", "mkfs.ext4"}), ContainsSubstring("runvm in-vm SYSTEM -- COMMAND"));
     CHECK_THAT(said({"exec", "--memroy", "512", "./result", "--", "ls"}), ContainsSubstring("did you mean --memory?"));
 }
+
+TEST_CASE("a file that can't be written, and a word that is none of an option's, are named as they were typed") {
+    const support::ScratchDirectory scratch;
+    const std::string file = scratch.path("none/web.service");
+    CHECK(said({"export", "-o", file}) == "runvm: create '" + file + "': No such file or directory\n");
+    CHECK(said({"reginfo", "--format", "text", "x"}) ==
+          "runvm: --format: text not in {dump-db,registration,paths}; see runvm reginfo --help\n");
+    CHECK(said({"stop", "--patience", "x", "web"}).starts_with("runvm: --patience: Value x not in range"));
+}
