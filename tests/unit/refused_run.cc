@@ -347,3 +347,32 @@ TEST_CASE("the commands that show more of a failed run can be pasted, whatever i
     CHECK(exit.status == 123);
     CHECK(exit.output.contains("look: runvm logs 'my web'; exit status 123"));
 }
+
+TEST_CASE("a machine whose starter was interrupted ends in order, and how it ended is kept") {
+    Host host;
+    host.environment.push_back("XDG_STATE_HOME=" + host.scratch.path("images"));
+    host.program("qemu-system-x86_64",
+                 "[ \"$1\" = --version ] && { echo 'QEMU emulator version 10.0.0'; exit; }\n"
+                 "[ \"$1\" = -sandbox ] && exit\n[ \"$1\" = -help ] && exit\n"
+                 ": >\"${0%/*}/started\"\nuntil [ -e \"${0%/*}/end\" ]; do sleep 0.1; done\nexit 1\n");
+    const auto program = fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "runvm";
+    const auto kernel = host.scratch.path("kernel");
+    const auto starter = base::start({.argv = {program, "start", "--wait", "--name", "web", "--store", "/tmp", "--accel", "tcg",
+                                               "--kernel", kernel, "--initrd", kernel, "--init", "/x", "--disk-image", ""},
+                                      .environment = host.environment,
+                                      .capture_output = true});
+    REQUIRE(starter);
+    while (!fs::exists(host.scratch.path("bin/started"))) ::usleep(1000);
+    REQUIRE(::kill(starter->pid, SIGINT) == 0);
+    REQUIRE(::waitpid(starter->pid, nullptr, 0) == starter->pid);
+    std::ofstream(host.scratch.path("bin/end")).flush();
+    const auto status = [&] {
+        const auto exit =
+            base::run({.argv = {program, "status", "web"}, .environment = host.environment, .capture_output = true});
+        REQUIRE(exit);
+        return exit->output;
+    };
+    while (status().contains("pid")) ::usleep(10'000);
+    CHECK(status().contains("exit 123: QEMU failed"));
+    CHECK(fs::is_empty(host.scratch.path("run/runvm")));
+}
