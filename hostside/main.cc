@@ -9,6 +9,7 @@
 #include <csignal>
 #include <exception>
 #include <format>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -79,7 +80,8 @@ std::vector<std::string> words_of(int argc, char **argv) {
 }
 
 std::string did_you_mean(std::string_view word, const std::vector<std::string> &known) {
-    constexpr size_t near = 2;
+    constexpr size_t short_word = 6;  // too many words are two letters apart from one as short as this
+    const size_t near = word.size() <= short_word ? 1 : 2;
     const auto nearest =
         std::ranges::min_element(known, {}, [&](const auto &name) { return hostside::letters_apart(word, name); });
     if (nearest == known.end() || *nearest == word || hostside::letters_apart(word, *nearest) > near) return "";
@@ -140,6 +142,22 @@ void add_commands(CLI::App &app, int &status, std::string_view verb) {
     for (const auto &one : all_commands) one.add(app, status);
 }
 
+// For a command that takes another command, which was written without `--`.
+std::string missing_dashes(std::string_view verb, std::span<char *> words, const CLI::ParseError &error) {
+    const bool takes_command = verb == "exec" || verb == "in-vm" || verb == "build";
+    const bool dashes = std::ranges::any_of(words, [](const char *word) { return std::string_view(word) == "--"; });
+    if (!takes_command || dashes || dynamic_cast<const CLI::ExtrasError *>(&error) == nullptr) return "";
+    return std::format("; a command stands after --, as in: runvm {} {} -- COMMAND", verb, verb == "exec" ? "NAME" : "SYSTEM");
+}
+
+std::string what_is_wrong(const CLI::App &app, std::span<char *> words, const CLI::ParseError &error) {
+    const auto used = app.get_subcommands();
+    if (used.empty() && words.size() > 1 && *words[1] != '-') return "no such command" + nearest_verb(app, words[1]);
+    if (used.empty()) return error.what();
+    const std::string dashes = missing_dashes(used.front()->get_name(), words, error);
+    return error.what() + (dashes.empty() ? nearest_flag(used, error) : dashes);
+}
+
 int command_line(int argc, char **argv) {
     CLI::App app{"Starts NixOS virtual machines in QEMU.", "runvm"};
     app.set_version_flag("--version", "runvm " STAGE1_VERSION);
@@ -152,8 +170,8 @@ int command_line(int argc, char **argv) {
         if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
         const auto used = app.get_subcommands();
         const std::string verb = used.empty() ? "" : used.front()->get_name() + " ";
-        const std::string near = used.empty() && argc > 1 ? nearest_verb(app, argv[1]) : nearest_flag(used, error);
-        hostside::say(std::format("{}{}; see runvm {}--help", error.what(), near, verb));
+        const std::string wrong = what_is_wrong(app, std::span(argv, static_cast<size_t>(argc)), error);
+        hostside::say(std::format("{}; see runvm {}--help", wrong, verb));
         return hostside::launcher_error;
     }
     return status;

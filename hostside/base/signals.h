@@ -4,6 +4,7 @@
 
 #include <csignal>
 #include <span>
+#include <string_view>
 
 #include "mounts/base/fd.h"
 
@@ -26,5 +27,8 @@ class Signals {
     sigset_t old_{};
     base::Fd fd_;
 };
+
+// Writes to a pipe whose reader may be gone, which must not end us (SIGPIPE).
+void tell_reader(int pipe, std::string_view text);
 
 }  // namespace hostside

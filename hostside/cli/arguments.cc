@@ -109,7 +109,12 @@ class WithDefaults : public CLI::Formatter {
 }  // namespace
 
 void add_description_flags(CLI::App &command, Arguments &arguments) {
-    command.add_option("--config", arguments.config, "a description in JSON; see runvm.json(5)")->type_name("FILE");
+    const auto read_config = [&arguments](const std::string &file) {
+        arguments.config = file;
+        arguments.config_text = description_in(file);
+    };
+    command.add_option_function<std::string>("--config", read_config, "a description in JSON; see runvm.json(5)")
+        ->type_name("FILE");
     const auto all = keys();
     command.formatter(std::make_shared<WithDefaults>(all));
     arguments.flags.reserve(all.size());  // CLI11 keeps addresses of the elements
@@ -169,7 +174,7 @@ Result<std::vector<Layer>> layers_of(const Arguments &arguments) {
         layers.push_back({snapshot->file(snapshot_manifest), std::move(snapshot->manifest.description), false});
     }
     if (!arguments.config.empty()) {
-        auto text = description_in(arguments.config);
+        auto text = arguments.config_text ? *arguments.config_text : description_in(arguments.config);
         if (!text) return std::unexpected(text.error());
         layers.push_back({arguments.config, std::move(*text), false});
     }

@@ -25,6 +25,8 @@ struct Flag {
 
 struct Arguments {
     std::string config, store_union, system;
+    // The text of `config`, which may be a pipe: that can be read only once.
+    std::optional<base::Result<std::string>> config_text;
     std::vector<Flag> flags;
     std::vector<std::string> extra;  // after `--`: QEMU arguments, like "$@" of the 2013 script
     bool icount = false;             // see counted_machine in arguments.cc

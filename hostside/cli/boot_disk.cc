@@ -128,31 +128,33 @@ Result<> may_be_made(const Machine &m) {
 }  // namespace
 
 int make_boot_disk(const Machine &m, bool json) {
-    if (auto may = may_be_made(m); !may) return refuse(may.error());
+    const Reporter report(json, nullptr);
+    if (auto may = may_be_made(m); !may) return report.refuse(may.error());
     const NewImage image(m.boot_disk);
-    if (image.path().empty()) return refuse({std::string(making), m.boot_disk, errno, ""});
+    if (image.path().empty()) return report.refuse({std::string(making), m.boot_disk, errno, ""});
     auto recipe = boot_disk_recipe(m, image.path());
-    if (!recipe) return refuse(recipe.error());
+    if (!recipe) return report.refuse(recipe.error());
     auto initrd = complete_initrd(recipe->booted);
-    if (!initrd) return refuse(initrd.error());
+    if (!initrd) return report.refuse(initrd.error());
     auto qemu = find_qemu(m.qemu);
-    if (!qemu) return refuse(qemu.error());
-    Reporter(json, nullptr).progress(std::format("making the boot disk {} from {}", m.boot_disk, recipe->toplevel));
+    if (!qemu) return report.refuse(qemu.error());
+    report.progress(std::format("making the boot disk {} from {}", m.boot_disk, recipe->toplevel));
     const auto made = ensure_image(*qemu, image.path(), m.boot_disk_mib);
-    if (!made) return refuse(made.error());
-    if (!*made) return refuse({std::string(making), image.path(), EEXIST, "remove it"});
+    if (!made) return report.refuse(made.error());
+    if (!*made) return report.refuse({std::string(making), image.path(), EEXIST, "remove it"});
     Arguments maker;
     maker.decided = recipe->maker;
     maker.quiet = true;
     const int status = work_within(maker, "", [&](const ExecWish &machine) { return install(machine, *recipe, *initrd); });
     if (status != 0) return status;
     const auto put = image.put_at(m.boot_disk, recipe->made_of);
-    return put ? 0 : refuse(put.error());
+    return put ? 0 : report.refuse(put.error());
 }
 
 int provide_boot_disk(Arguments &arguments) {
+    const Reporter report(arguments.json, nullptr);
     auto machine = machine_of(arguments);
-    if (!machine) return refuse(machine.error());
+    if (!machine) return report.refuse(machine.error());
     // Keep the result, because the description may be a pipe, which can be read only once.
     arguments.decided = *machine;
     const Machine &m = *machine;
@@ -160,7 +162,7 @@ int provide_boot_disk(Arguments &arguments) {
     if (exists(m.boot_disk)) {
         if (!is_made_boot_disk(m.boot_disk)) return 0;
         const auto recipe = boot_disk_recipe(m, "");
-        if (!recipe) return refuse(recipe.error());
+        if (!recipe) return report.refuse(recipe.error());
         if (is_made_of(m.boot_disk, *recipe)) return 0;
     }
     return make_boot_disk(m, arguments.json);

@@ -12,7 +12,6 @@
 #include <filesystem>
 #include <format>
 #include <memory>
-#include <print>
 #include <utility>
 
 #include "hostside/base/exit_code.h"
@@ -52,13 +51,21 @@ std::string system_of(const Machine &machine) {
             return text->substr(0, text->find('\n'));
     utsname host{};
     (void)::uname(&host);
-    return std::format("{}-linux", host.machine);
+    return std::string(host.machine) + "-linux";
 }
 
 Result<std::string> directory_of(const std::string &said) {
     const std::string directory = said.empty() ? builders_directory() : said;
     if (directory.empty()) return fail(0, "find builders", "", "there is no HOME; pass --directory DIR");
     return fs::absolute(directory).lexically_normal().string();
+}
+
+// A builder that never boots would fail builds much later.
+Result<> check_boot(const Machine &machine) {
+    const auto boot = boot_of(machine);
+    if (!boot) return std::unexpected(boot.error());
+    if (!boot->kernel.empty() || machine.use_boot_loader) return {};
+    return fail(0, "make builder", machine.name, "it has nothing to boot; name a NixOS system: runvm builder ./result");
 }
 
 Result<std::string> describe_builder(BuilderArguments &arguments) {
@@ -69,6 +76,7 @@ Result<std::string> describe_builder(BuilderArguments &arguments) {
     if (!machine->writable_store)
         return fail(0, "make builder", "",
                     "a builder needs a store that the guest can add to; pass --union tmpfs or --union disk");
+    if (auto boots = check_boot(*machine); !boots) return std::unexpected(boots.error());
     Builder &builder = arguments.builder;
     builder.name = machine->name;
     if (const auto fault = builder_name_fault(builder.name); !fault.empty()) return fail(0, "make builder", builder.name, fault);
@@ -87,7 +95,7 @@ int make_builder(BuilderArguments &arguments) {
     const BuilderPlace place(*directory, arguments.builder.name);
     const auto written = place.write(arguments.builder, *json, fs::read_symlink("/proc/self/exe"));
     if (!written) return refuse(written.error());
-    std::println("{}", machines_line(arguments.builder, arguments.scheme));
+    if (const int failed = print_result(machines_line(arguments.builder, arguments.scheme) + "\n"); failed != 0) return failed;
     say(std::format(
         "to use the builder, run Nix with PATH={}:$PATH and pass the printed line as --builders or put it in /etc/nix/machines",
         fs::path(place.ssh()).parent_path().string()));

@@ -3,8 +3,8 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
+#include <format>
 #include <memory>
-#include <print>
 #include <string>
 #include <vector>
 
@@ -28,13 +28,14 @@ int check(const std::string &path) {
         return launcher_error;
     }
     const auto missing = lacks(*config);
-    for (const auto &lack : missing) std::println("{} {}: {}", lack.fatal ? "missing" : "without", lack.option, lack.without);
+    std::string text;
+    for (const auto &lack : missing)
+        text += std::format("{} {}: {}\n", lack.fatal ? "missing" : "without", lack.option, lack.without);
     const bool boots = std::ranges::none_of(missing, &Lack::fatal);
-    if (missing.empty())
-        std::println("{}: has all {} options that a machine may need", printable(path), needed_options());
-    else
-        std::println("{}: {}", printable(path), boots ? "a machine boots with this kernel" : "no machine boots with this kernel");
-    return boots ? 0 : 1;
+    text += missing.empty() ? std::format("{}: has all {} options that a machine may need\n", printable(path), needed_options())
+                            : std::format("{}: {} machine boots with this kernel\n", printable(path), boots ? "a" : "no");
+    const int printed = print_result(text);
+    return printed == 0 && !boots ? 1 : printed;
 }
 
 // Tests whether that kernel runs with KVM on this host, the same way runvm does for a machine.
@@ -46,11 +47,9 @@ int check_kvm(const std::string &kernel, const std::string &program) {
     const auto found = choose_accelerator("auto", *qemu, kernel, [](const std::string &) {}, learned);
     if (!found) return refuse(found.error());
     for (const auto &one : learned) remember(one);
-    if (found->kvm)
-        std::println("kvm");
-    else
-        say("no KVM: " + found->reason);
-    return found->kvm ? 0 : 1;
+    if (found->kvm) return print_result("kvm\n");
+    say("no KVM: " + found->reason);
+    return 1;
 }
 
 }  // namespace

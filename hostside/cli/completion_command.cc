@@ -3,11 +3,12 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <format>
-#include <print>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "hostside/cli/guest_completion.h"
+#include "hostside/cli/reporter.h"
 
 namespace hostside {
 
@@ -47,7 +48,7 @@ CompletedFlag flag_of(const CLI::Option &option) {
     flag.value = type == "FILE" ? Value::file : type == "DIR" ? Value::directory : Value::text;
     const std::string choices = type == "BOOL" ? "on|off" : type;
     const bool words =
-        std::ranges::all_of(choices, [](unsigned char c) { return std::islower(c) || std::isdigit(c) || c == '|'; });
+        std::ranges::all_of(choices, [](unsigned char c) { return std::islower(c) || std::isdigit(c) || c == '|' || c == '-'; });
     if (!words || !choices.contains('|')) return flag;
     flag.value = Value::choices;
     flag.choices = CLI::detail::split(choices, '|');
@@ -81,10 +82,36 @@ std::vector<std::string> all_words(const Verb &verb) {
     return names;
 }
 
+// What bash does about the value of a flag; empty: the flag has none.
+std::string bash_action(const CompletedFlag &flag) {
+    switch (flag.value) {
+    case Value::none: return "";
+    case Value::choices: return std::format("words='{}'", joined(flag.choices, " "));
+    case Value::file: return "compopt -o default; return";
+    case Value::directory: return "compopt -o dirnames; return";
+    case Value::text: return "return";
+    }
+    return "";
+}
+
+// Most flags mean the same for all verbs; the others come first.
+std::string bash_values(const std::vector<Verb> &verbs) {
+    std::string of_verb, of_all;
+    std::map<std::string, std::string> known;
+    for (const auto &verb : verbs)
+        for (const auto &flag : verb.flags)
+            for (const auto &name : flag.names) {
+                const std::string action = bash_action(flag);
+                const auto [first, fresh] = known.emplace(name, action);
+                if (fresh && !action.empty()) of_all += std::format("    *:{}) {} ;;\n", name, action);
+                if (first->second != action) of_verb += std::format("    {}:{}) {} ;;\n", verb.name, name, action);
+            }
+    return of_verb + of_all;
+}
+
 std::string bash(const std::vector<Verb> &verbs) {
     std::vector<std::string> names;
-    std::string values, flags;
-    std::vector<std::string> told;
+    std::string flags;
     for (const auto &verb : verbs) {
         names.push_back(verb.name);
         flags += std::format("    {})\n        words='{}'\n", verb.name, joined(all_words(verb), " "));
@@ -93,16 +120,6 @@ std::string bash(const std::vector<Verb> &verbs) {
             flags += std::format("        [[ $word == -* ]] || words=$({} | grep -x '[A-Za-z0-9_.+@:-]*')\n", list_machines);
         if (verb.takes_file) flags += "        [[ $word == -* ]] || compopt -o default\n";
         flags += "        ;;\n";
-        for (const auto &flag : verb.flags) {
-            const std::string pattern = joined(flag.names, " | ");
-            if (flag.value == Value::none || std::ranges::find(told, pattern) != told.end()) continue;
-            told.push_back(pattern);
-            const std::string action = flag.value == Value::choices     ? std::format("words='{}'", joined(flag.choices, " "))
-                                       : flag.value == Value::file      ? "compopt -o default; return"
-                                       : flag.value == Value::directory ? "compopt -o dirnames; return"
-                                                                        : "return";
-            values += std::format("    {}) {} ;;\n", pattern, action);
-        }
     }
     return std::format(R"(# bash completion of runvm, made by: runvm completion bash
 _runvm() {{
@@ -112,13 +129,13 @@ _runvm() {{
     case $verb in
     '') words='{} --help --version' ;;
 {}    esac
-    case $before in
+    case $verb:$before in
 {}    esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }}
 complete -F _runvm runvm
 )",
-                       joined(names, " "), flags, values) +
+                       joined(names, " "), flags, bash_values(verbs)) +
            guest_completion_bash();
 }
 
@@ -209,8 +226,7 @@ void add_completion_command(CLI::App &app, int &status) {
     CLI::App *command = app.add_subcommand("completion", "print the completion script of a shell");
     for (const auto &[shell, print] : {std::pair{"bash", &bash}, {"zsh", &zsh}, {"fish", &fish}})
         command->add_subcommand(shell, std::format("for {}", shell))->callback([&app, &status, print] {
-            std::print("{}", print(verbs_of(app)));
-            status = 0;
+            status = print_result(print(verbs_of(app)));
         });
     command->require_subcommand(1);
 }

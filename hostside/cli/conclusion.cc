@@ -32,12 +32,11 @@ std::string where_to_look(const std::string &name) {
     const std::string place = fleet != nullptr ? fleet : "";
     std::string look;
     if (place.empty())
-        look = "runvm logs " + name;
+        look = "runvm logs " + base::quote_word(name);
     else if (!last_console(name).value_or("").empty())
         look = base::quote_word(place + "/console.log");
     if (last_report(name))
-        look +=
-            (look.empty() ? "" : ", ") + ("runvm report " + (place.empty() ? name : base::quote_word(place + "/report.json")));
+        look += (look.empty() ? "" : ", ") + ("runvm report " + base::quote_word(place.empty() ? name : place + "/report.json"));
     return look;
 }
 

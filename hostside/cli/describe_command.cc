@@ -5,7 +5,6 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 #include <memory>
-#include <print>
 
 #include "hostside/base/exit_code.h"
 #include "hostside/boot/boot_files.h"
@@ -33,8 +32,7 @@ int print_config(const Arguments &arguments) {
     if (!layers) return refuse(layers.error());
     auto text = arguments.json ? describe_json(*layers) : describe(*layers);
     if (!text) return refuse(text.error());
-    std::print("{}", *text);
-    return 0;
+    return print_result(*text);
 }
 
 }  // namespace
@@ -56,8 +54,7 @@ void add_describe_commands(CLI::App &app, int &status) {
         ->type_name("FILE")
         ->required();
     app.add_subcommand("schema", "print the JSON Schema of a description")->callback([&status] {
-        std::print("{}", schema());
-        status = 0;
+        status = print_result(schema());
     });
 }
 

@@ -35,7 +35,11 @@ struct ExecArguments {
 };
 
 Result<int> run_there(const ExecWish &wish, const std::string &after) {
-    if (auto there = wait_until(wish, after); !there) return std::unexpected(there.error());
+    int interrupted = 0;
+    ExecWish waiting = wish;
+    waiting.interrupted = &interrupted;
+    if (auto there = wait_until(waiting, after); !there)
+        return interrupted != 0 ? Result<int>(signal_base + interrupted) : std::unexpected(there.error());
     return run_in_guest(wish).transform(status_of);
 }
 
@@ -46,6 +50,7 @@ int in_own_machine(ExecArguments &arguments, const ExecWish &wish) {
                            there.machine = machine.machine;
                            there.run_directory = machine.run_directory;
                            there.patience_s = machine.patience_s;
+                           there.interrupted = machine.interrupted;
                            return run_in_guest(there).transform(status_of);
                        });
 }
@@ -61,11 +66,16 @@ int exec(ExecArguments &arguments, bool shell) {
                   .patience_s = arguments.patience_s};
     const std::string &name = arguments.machine.system;
     const bool described = !arguments.machine.config.empty() || !arguments.machine.from.empty() ||
+                           !arguments.machine.store_union.empty() || arguments.machine.icount ||
                            std::ranges::any_of(arguments.machine.flags, [](const Flag &f) { return !f.values.empty(); });
     if (name.contains('/') || (name.empty() && described)) return in_own_machine(arguments, wish);
     if (name.empty())
         return refuse(
             {"run", "", 0, "no machine given; name one that runs (runvm list), or pass options of `runvm run` to boot one"});
+    if (described)
+        return refuse({"run in", name, 0,
+                       "options of `runvm run` describe a machine to boot, and a name without '/' is a machine that runs; drop "
+                       "the one or the other"});
     auto machine = find_machine(name);
     if (!machine) {
         machine.error().hint += "; to boot a system, write its directory with a '/'";

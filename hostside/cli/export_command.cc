@@ -92,7 +92,7 @@ Result<std::string> domain_of(const Machine &machine, const std::string &output)
     if (auto ok = libvirt_domain(*exported); !ok) return ok;
     if (!m.disk_image.empty() && !exists(m.disk_image))
         return fail(errno, "export", m.disk_image,
-                    std::format("libvirt does not create disks; create it: qemu-img create -f qcow2 {} {}M",
+                    std::format("libvirt does not create disks; create it: qemu-img create -f {} {} {}M", m.disk_image_format,
                                 base::quote_word(m.disk_image), m.disk_mib));
     auto initrd = initrd_beside(m, output);
     if (!initrd) return initrd;
@@ -119,6 +119,10 @@ Result<std::string> kubevirt_of(const Machine &machine, const std::string &outpu
 int write_exported(const Arguments &arguments, const ExportWish &wish) {
     const auto machine = machine_of(arguments);
     if (!machine) return refuse(machine.error());
+    std::error_code error;
+    if (fs::is_fifo(arguments.config, error) && (wish.format == "systemd" || wish.format == "nomad"))
+        return refuse(
+            {"export", arguments.config, 0, "this pipe will not exist when the machine starts; name a file with --config"});
     if (!arguments.extra.empty() && (wish.format == "libvirt" || wish.format == "kubevirt"))
         return refuse({"export", "--", 0, "options for QEMU cannot be passed to " + wish.format});
     const auto text =

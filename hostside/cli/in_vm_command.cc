@@ -55,7 +55,8 @@ int in_vm(InVm &arguments) {
                             .run_directory = machine.run_directory,
                             .request = request_of(arguments.command, std::move(command)),
                             .streams = own_streams(),
-                            .patience_s = machine.patience_s};
+                            .patience_s = machine.patience_s,
+                            .interrupted = machine.interrupted};
         return run_in_guest(wish).transform(status_of);
     });
     if (auto left = leave_status(status); !left) return refuse(left.error());

@@ -12,7 +12,6 @@
 #include <csignal>
 #include <format>
 #include <memory>
-#include <print>
 #include <thread>
 
 #include "hostside/base/file_lock.h"
@@ -49,11 +48,16 @@ bool gone_within(const Running &m, std::chrono::milliseconds limit) {
 int stop(const std::string &name, bool now, int patience_s) {
     auto m = find_machine(name);
     if (!m) return refuse(m.error());
-    if (!now && qmp(in(*m, qmp_socket), R"({"execute":"system_powerdown"})") && gone_within(*m, std::chrono::seconds(patience_s)))
-        return 0;
-    if (m->holder > 1 && ::kill(static_cast<pid_t>(m->holder), SIGTERM) < 0) return refuse({"stop", name, errno, ""});
+    const bool pressed = !now && qmp(in(*m, qmp_socket), R"({"execute":"system_powerdown"})");
+    if (pressed && gone_within(*m, std::chrono::seconds(patience_s))) return 0;
+    // ESRCH: it ended just now.
+    if (m->holder > 1 && ::kill(static_cast<pid_t>(m->holder), SIGTERM) < 0 && errno != ESRCH)
+        return refuse({"stop", name, errno, ""});
     if (gone_within(*m, std::chrono::seconds(10))) {
-        if (!now) say(std::format("{} did not shut down within {} s of its power button, so it was ended", name, patience_s));
+        if (pressed)
+            say(std::format("{} did not shut down within {} s of its power button, so it was ended", name, patience_s));
+        else if (!now)
+            say(std::format("{} was ended without its power button: its QEMU did not run yet, or did not answer", name));
         return 0;
     }
     return refuse({"stop", name, 0, std::format("its launcher, pid {}, does not end", m->holder)});
@@ -103,7 +107,7 @@ int debug_console(const std::string &name) {
         run_in_guest({.machine = m->name, .run_directory = m->path, .request = request_of({}, {}), .streams = own_streams()});
     if (end) return status_of(*end);
     base::Error error = end.error();
-    if (error.hint.starts_with("no agent answered"))
+    if (error.hint.starts_with(no_agent_answered))
         error.hint =
             "no shell answers; stage 1 has one only where the boot stops or fails, or with --debug-shell; stage 2 always has one";
     return refuse(error);
@@ -115,8 +119,8 @@ int ask(const std::string &name, const std::string &command) {
     const std::string json = command.starts_with('{') ? command : std::format(R"({{"execute":"{}"}})", command);
     auto answer = qmp(in(*m, qmp_socket), json);
     if (!answer) return refuse(answer.error());
-    std::println("{}", printable(*answer));
-    return answer->starts_with("{\"error\"") ? 1 : 0;
+    const int printed = print_result(printable(*answer) + "\n");
+    return printed == 0 && answer->starts_with("{\"error\"") ? 1 : printed;
 }
 
 }  // namespace
@@ -149,8 +153,10 @@ void add_life_commands(CLI::App &app, int &status) {
     auto [stop_command, stop_named] = add("stop", "press a machine's power button, and end the machine if it does not shut down",
                                           [](const Named &n) { return stop(n.name, n.now, n.patience_s); });
     stop_command->add_flag("--now", stop_named->now, "end it at once, without the power button");
-    stop_command->add_option("--patience", stop_named->patience_s, "how many seconds the guest may take to shut down")
-        ->check(CLI::Range(0, 3600));
+    stop_command->add_option("--patience", stop_named->patience_s, "how long the guest may take to shut down")
+        ->check(CLI::Range(0, 3600).description(""))
+        ->type_name("SECONDS")
+        ->capture_default_str();
     auto [console_command, console_named] = add("console", "join a machine's console",
                                                 [](const Named &n) { return n.debug ? debug_console(n.name) : console(n.name); });
     console_command->add_flag("--debug", console_named->debug,

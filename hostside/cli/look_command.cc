@@ -9,7 +9,6 @@
 #include <ctime>
 #include <format>
 #include <memory>
-#include <print>
 
 #include "hostside/base/exit_code.h"
 #include "hostside/base/printable.h"
@@ -100,24 +99,24 @@ int list(const Looked &how) {
     if (how.json) {
         std::string text;
         for (const auto &one : *seen) text += (text.empty() ? "" : ",\n ") + json(one);
-        std::println("[{}]", text);
-        return 0;
+        return print_result("[" + text + "]\n");
     }
-    const bool table = !how.names && !seen->empty();
+    std::string text;
     size_t width = 4;
     for (const auto &one : *seen) width = std::max(width, one.name.size());
-    if (table)
-        std::println("{:<{}}  {:<22}  {:>8}  {:>10}  {:>8}  {}", "NAME", width, "STATE", "UPTIME", "MEMORY", "PID", "PORTS");
+    if (!how.names && !seen->empty())
+        text =
+            std::format("{:<{}}  {:<22}  {:>8}  {:>10}  {:>8}  {}\n", "NAME", width, "STATE", "UPTIME", "MEMORY", "PID", "PORTS");
     for (const auto &one : *seen) {
         const std::string name = printable(one.name);
         if (how.names)
-            std::println("{}", name);
+            text += name + "\n";
         else
-            std::println("{:<{}}  {:<22}  {:>8}  {:>6} MiB  {:>8}  {}", name, width, state(one), uptime(one),
-                         one.record.memory_mib, one.pid == 0 ? "-" : std::to_string(one.pid),
-                         one.record.ports.empty() ? "-" : one.record.ports);
+            text += std::format("{:<{}}  {:<22}  {:>8}  {:>6} MiB  {:>8}  {}\n", name, width, state(one), uptime(one),
+                                one.record.memory_mib, one.pid == 0 ? "-" : std::to_string(one.pid),
+                                one.record.ports.empty() ? "-" : one.record.ports);
     }
-    return 0;
+    return print_result(text);
 }
 
 // QEMU's own term: running, paused, …
@@ -132,15 +131,14 @@ std::string qemu_state(const Seen &one) {
 int status_of(const Looked &how) {
     auto one = find_seen(how.name);
     if (!one) return refuse(one.error());
-    if (how.json) {
-        std::println("{}", json(*one));
-    } else if (one->pid == 0) {
-        std::println("{}: {}", printable(one->name), how_it_ended(one->record, now_s()));
-    } else {
-        std::println("{}: {}, pid {}, at: {}, up {}, {} MiB{}", printable(one->name), qemu_state(*one), one->pid, state(*one),
-                     uptime(*one), one->record.memory_mib, one->record.ports.empty() ? "" : ", ports " + one->record.ports);
-    }
-    return one->pid == 0 ? not_running : 0;
+    const std::string text = how.json ? json(*one)
+                             : one->pid == 0
+                                 ? std::format("{}: {}", printable(one->name), how_it_ended(one->record, now_s()))
+                                 : std::format("{}: {}, pid {}, at: {}, up {}, {} MiB{}", printable(one->name), qemu_state(*one),
+                                               one->pid, state(*one), uptime(*one), one->record.memory_mib,
+                                               one->record.ports.empty() ? "" : ", ports " + one->record.ports);
+    const int printed = print_result(text + "\n");
+    return printed == 0 && one->pid == 0 ? not_running : printed;
 }
 
 Result<std::string> console_of(const Seen &one) {

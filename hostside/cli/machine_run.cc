@@ -8,7 +8,6 @@
 #include <filesystem>
 #include <format>
 #include <optional>
-#include <print>
 #include <utility>
 #include <vector>
 
@@ -47,8 +46,7 @@ int print_command(const Machine &machine, const Arguments &arguments) {
         machine, {.run_directory = runtime_directory_path() + "/" + machine.name, .fresh = arguments.fresh, .pasted = true},
         {.initrd = std::move(initrd), .boot_disk = std::move(boot_disk)});
     if (!lines) return refuse(lines.error());
-    std::print("{}", *lines);
-    return 0;
+    return print_result(*lines);
 }
 
 // The line of phases needs our initrd, which reports them. If the guest will stop and ask the person something, the line would
@@ -276,7 +274,7 @@ void MachineRun::leave_view() {
 int MachineRun::give_up(const base::Error &error) {
     leave_view();
     started_(base::message(error));
-    return arguments_.background ? launcher_error : refuse(error);
+    return arguments_.background ? launcher_error : report_.refuse(error);
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 
 #include "hostside/base/exit_code.h"
 #include "hostside/base/line_reader.h"
+#include "hostside/base/signals.h"
 #include "hostside/cli/arguments.h"
 #include "hostside/cli/boot_disk.h"
 #include "hostside/cli/machine_run.h"
@@ -37,9 +38,9 @@ namespace {
     (void)::dup2(null.get(), STDIN_FILENO);
     (void)::dup2(STDERR_FILENO, STDOUT_FILENO);
     arguments.background = true;
-    arguments.told_directory = [&](const std::string &directory) { (void)base::write_all(told.get(), directory + "\n", "pipe"); };
+    arguments.told_directory = [&](const std::string &directory) { tell_reader(told.get(), directory + "\n"); };
     const int code = run_machine(arguments, [&](const std::string &failure) {
-        if (told) (void)base::write_all(told.get(), failure, "pipe");
+        if (told) tell_reader(told.get(), failure);
         told.reset();
     });
     if (arguments.at_end) arguments.at_end();

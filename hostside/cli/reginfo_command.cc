@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,13 +16,11 @@ namespace hostside {
 
 namespace {
 
-enum class Format { dump_db, registration, paths };
-
 struct ReginfoOptions {
     std::vector<std::string> paths, graphs;
     std::string database = "/nix/var/nix/db/db.sqlite";
     std::string output, root;
-    Format format = Format::dump_db;
+    std::string format = "dump-db";
     bool hash = false;
 };
 
@@ -57,12 +54,11 @@ base::Result<> write_reginfo(const ReginfoOptions &options) {
     if (!infos) return std::unexpected(infos.error());
     std::string text;
     for (const auto &info : *infos) {
-        if (options.format == Format::paths)
+        if (options.format == "paths")
             text += info.path + "\n";
         else
             print(text, info,
-                  options.format == Format::dump_db ? mounts::RegistrationFormat::dump_db
-                                                    : mounts::RegistrationFormat::registration);
+                  options.format == "dump-db" ? mounts::RegistrationFormat::dump_db : mounts::RegistrationFormat::registration);
     }
     return options.output.empty() ? base::write_all(STDOUT_FILENO, text, "standard output")
                                   : base::replace_file(options.output, text);
@@ -74,22 +70,26 @@ void add_reginfo_command(CLI::App &app, int &status) {
     auto options = std::make_shared<ReginfoOptions>();
     CLI::App *command = app.add_subcommand("reginfo", "write the registration of store paths and of their closures");
     auto *paths = command->add_option("PATH", options->paths, "store paths, or links to them (./result)");
-    auto *database =
-        command->add_option("--database", options->database, "the Nix database, which is only read")->capture_default_str();
+    auto *database = command->add_option("--database", options->database, "the Nix database, which is only read")
+                         ->type_name("FILE")
+                         ->capture_default_str();
     auto *graphs =
-        command->add_option("--graph", options->graphs, "instead, a file that exportReferencesGraph wrote; may be repeated");
+        command->add_option("--graph", options->graphs, "instead, a file that exportReferencesGraph wrote; may be repeated")
+            ->type_name("FILE");
     graphs->excludes(paths)->excludes(database)->type_size(1)->allow_extra_args(false);
     auto *hash = command->add_flag("--hash", options->hash, "compute hashes and sizes, which a graph lacks, from the files");
     hash->needs(graphs);
-    command->add_option("--root", options->root, "where the graph's /nix/store is, for --hash (default: /)")->needs(hash);
-    command->add_option("--output,-o", options->output, "the file to write, replaced atomically (default: standard output)");
-    const std::map<std::string, Format> formats{
-        {"dump-db", Format::dump_db}, {"registration", Format::registration}, {"paths", Format::paths}};
+    command->add_option("--root", options->root, "where the graph's /nix/store is, for --hash (default: /)")
+        ->type_name("DIR")
+        ->needs(hash);
+    command->add_option("--output,-o", options->output, "the file to write, replaced atomically (default: standard output)")
+        ->type_name("FILE");
     command
         ->add_option("--format", options->format,
                      "dump-db: as nix-store --dump-db prints it (default); registration: as nixpkgs' closureInfo does; "
                      "paths: only the store paths, references first")
-        ->transform(CLI::CheckedTransformer(formats));
+        ->type_name("dump-db|registration|paths")
+        ->check(CLI::IsMember({"dump-db", "registration", "paths"}).description(""));
     command->callback([&status, options] {
         const auto written = write_reginfo(*options);
         if (!written) say(base::message(written.error()));

@@ -8,6 +8,7 @@
 
 #include "hostside/base/exit_code.h"
 #include "hostside/base/printable.h"
+#include "mounts/base/at.h"
 #include "mounts/base/json_text.h"
 
 namespace hostside {
@@ -33,7 +34,7 @@ std::string sentence(const RunEvent &event) {
 
 namespace {
 
-// Ignores errors, because a full disk or a closed standard error must not change the exit status. std::print throws.
+// Ignores errors, because a full disk or a closed standard error must not change the exit status.
 void tell(const std::string &line) {
     (void)std::fputs((line + "\n").c_str(), stderr);
     (void)std::fflush(stderr);
@@ -59,6 +60,11 @@ int refuse(const base::Error &error) {
     return launcher_error;
 }
 
+int print_result(const std::string &text) {
+    const auto wrote = base::write_all(STDOUT_FILENO, text, "standard output");
+    return wrote ? 0 : refuse(wrote.error());
+}
+
 double Reporter::seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
 
 void Reporter::event(const RunEvent &event) const {
@@ -74,6 +80,13 @@ void Reporter::event(const RunEvent &event) const {
     // The guest asks the user there what to do next.
     if (view_ != nullptr && event.kind == RunEvent::stage1_failure)
         note(std::format("{:.1f} s: stage 1 failed: {}; ctrl-a x ends the machine", seconds(), event.text));
+}
+
+int Reporter::refuse(const base::Error &error) const {
+    if (!json_) return hostside::refuse(error);
+    event({RunEvent::cause, base::message(error)});
+    event({.kind = RunEvent::exit, .number = launcher_error});
+    return launcher_error;
 }
 
 void Reporter::note(const std::string &text) const {

@@ -17,6 +17,10 @@ void say(const std::string &text);
 // Prints the error; returns the exit code of a failed launcher.
 int refuse(const base::Error &error);
 
+// Writes a command's result to standard output. Returns 0; if it can't be written, the exit code of a failed launcher, after the
+// reason.
+int print_result(const std::string &text);
+
 // Prints a run's last words (ending.h). The first line is colored if the terminal supports it (NO_COLOR, TERM=dumb: no color).
 void say_last(const std::vector<std::string> &lines);
 
@@ -28,6 +32,8 @@ class Reporter {
 
     void event(const RunEvent &event) const;
     void note(const std::string &text) const;
+    // Reports why there is no run, as a line or as the last events; returns the exit code of a failed launcher.
+    [[nodiscard]] int refuse(const base::Error &error) const;
     [[nodiscard]] double seconds() const;  // since the launcher's start
     // Announces work that takes a while: "making the initrd".
     void progress(const std::string &text) const;

@@ -14,6 +14,7 @@
 
 #include "hostside/base/exit_code.h"
 #include "hostside/base/line_reader.h"
+#include "hostside/base/signals.h"
 #include "hostside/cli/arguments.h"
 #include "hostside/cli/boot_disk.h"
 #include "hostside/cli/machine_run.h"
@@ -49,7 +50,7 @@ int start_machine(const Arguments &arguments) {
     for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) (void)::dup2(null.get(), standard);
     const int code = run_machine(arguments, [&](const std::string &failure) {
         // Only the first call counts, because the reader is gone after it.
-        if (!failure.empty() && write_end) (void)base::write_all(write_end.get(), failure, "pipe");
+        if (!failure.empty() && write_end) tell_reader(write_end.get(), failure);
         write_end.reset();
     });
     std::_Exit(code);  // without flushing the parent's buffers

@@ -26,7 +26,8 @@ using base::Result;
 using mounts::exec::End;
 
 bool is_unit(const std::string &text) {
-    constexpr std::array<std::string_view, 7> kinds{".target", ".service", ".socket", ".mount", ".timer", ".path", ".device"};
+    constexpr std::array<std::string_view, 11> kinds{".target", ".service",   ".socket", ".mount", ".timer", ".path",
+                                                     ".device", ".automount", ".swap",   ".slice", ".scope"};
     return text.find_first_of(" /\t") == std::string::npos &&
            std::ranges::any_of(kinds, [&](std::string_view kind) { return text.ends_with(kind); });
 }
@@ -51,7 +52,10 @@ CLI::Option *add_after(CLI::App &command, std::string &after) {
 
 Result<> wait_until(const ExecWish &machine, const std::string &after) {
     if (after.empty()) return {};
-    ExecWish wish{.machine = machine.machine, .run_directory = machine.run_directory, .patience_s = machine.patience_s};
+    ExecWish wish{.machine = machine.machine,
+                  .run_directory = machine.run_directory,
+                  .patience_s = machine.patience_s,
+                  .interrupted = machine.interrupted};
     wish.streams.errors = STDERR_FILENO;
     if (is_unit(after))
         wish.request.task = "wait-for " + after;
@@ -64,6 +68,7 @@ Result<> wait_until(const ExecWish &machine, const std::string &after) {
         auto end = run_in_guest(wish);
         if (!end) return std::unexpected(end.error());
         if (end->kind == End::exited && end->code == 0) return {};
+        if (end->kind == End::signalled && machine.interrupted != nullptr) *machine.interrupted = end->code;
         if (end->kind == End::signalled) return base::fail(0, "wait for", after, "interrupted");
         // Before activation, the system may have no shell.
         const bool no_shell = end->kind == End::failed && end->code == no_such_program && !is_unit(after);
@@ -87,10 +92,14 @@ int work_within(const Arguments &arguments, const std::optional<std::string> &af
     quietly.quiet = arguments.quiet || !arguments.from.empty();  // no report: the caller ends the machine
     auto machine = OwnMachine::boot(std::move(quietly));
     if (!machine) return machine.error();
-    const ExecWish wish{.machine = machine->name(), .run_directory = machine->run_directory(), .patience_s = -1};
+    int interrupted = 0;
+    const ExecWish wish{
+        .machine = machine->name(), .run_directory = machine->run_directory(), .patience_s = -1, .interrupted = &interrupted};
     const bool was_ready = !arguments.from.empty() && described->snapshot_point == "ready";
     const std::string target = was_ready ? "" : default_target(*described);
     const auto status = wait_until(wish, after.value_or(target)).and_then([&] { return work(wish); });
+    // Nothing has begun in the guest, so it needs no clean shutdown, and may not be able to do one yet.
+    if (interrupted != 0) return signal_base + interrupted;
     if (status) {
         constexpr int patience_s = 30;
         // A fork's disk changes are discarded, so it needs no clean shutdown.

@@ -118,7 +118,9 @@ Result<Json> value_from(const Option &option, const std::string &text, const std
         json = std::move(*shorthand);
     }
     if (!Json::accept(json))
-        return fail(0, origin, "", std::format("must be {}, not {}", kind_name(option.kind), abridged(text)));
+        return fail(0, origin, "",
+                    std::format("must be {}{}, not {}", kind_name(option.kind),
+                                option.value == "MIB" ? " of MiB, or have a unit, as in 512M or 2G" : "", abridged(text)));
     return parse(json, origin);
 }
 

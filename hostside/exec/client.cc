@@ -83,7 +83,7 @@ class Client {
 
     Result<End> to_the_end() {
         for (;;) {
-            if (end_ && output_.waiting.empty() && errors_.waiting.empty()) return *end_;
+            if (end_ && output_.waiting.empty() && errors_.waiting.empty()) return whole_end();
             const bool may_type = started_ && !end_ && !input_ended_ && credit_ > 0 && out_.size() < mounts::exec::window_bytes;
             std::array<pollfd, 5> polls{
                 {{end_ ? -1 : socket_.get(), static_cast<short>(out_.empty() ? POLLIN : POLLIN | POLLOUT), 0},
@@ -97,8 +97,7 @@ class Client {
                 return fail(ETIMEDOUT, "run in", wish_.machine, std::format("it did not end within {} s", wish_.limit_s));
             if (polls[1].revents != 0) read_input();
             if (polls[4].revents != 0)
-                if (const int signal = signals_.take(); signal != 0 && !pass_on(signal))
-                    return End{End::signalled, static_cast<uint8_t>(signal), ""};
+                if (const int signal = signals_.take(); signal != 0 && !pass_on(signal)) return interrupted(signal);
             if (polls[0].revents != 0 && !end_ && !receive()) return machine_ended();
             for (Sink *sink : {&output_, &errors_})
                 if (!sink->waiting.empty()) write(*sink);
@@ -122,12 +121,24 @@ class Client {
         return static_cast<int>(std::max<long long>(left, 0));
     }
 
+    [[nodiscard]] End interrupted(int signal) const {
+        if (wish_.interrupted != nullptr) *wish_.interrupted = signal;
+        return {End::signalled, static_cast<uint8_t>(signal), ""};
+    }
+
+    // A success without its output is a failure.
+    [[nodiscard]] Result<End> whole_end() const {
+        const bool success = end_->kind == End::exited && end_->code == 0;
+        if (success && lost_ != 0) return fail(lost_, "write", "the command's output");
+        return *end_;
+    }
+
     [[nodiscard]] std::unexpected<base::Error> no_agent() const {
         return fail(0, "run in", wish_.machine,
-                    std::format("no agent answered in the guest within {} s: the guest may still be booting (--patience "
-                                "SECONDS), or it has no agent: stage 1 in runvm's own initrd starts one unless stage1.agent=off; "
-                                "a system with its own initrd needs the unit stage1-agent.service",
-                                wish_.patience_s));
+                    std::format("{} in the guest within {} s: the guest may still be booting (--patience SECONDS), or it has no "
+                                "agent: stage 1 in runvm's own initrd starts one unless stage1.agent=off; a system with its own "
+                                "initrd needs the unit stage1-agent.service",
+                                no_agent_answered, wish_.patience_s));
     }
     [[nodiscard]] std::unexpected<base::Error> machine_ended() const {
         return fail(0, "run in", wish_.machine, "the machine ended before the command did");
@@ -191,12 +202,14 @@ class Client {
         credit_ -= static_cast<size_t>(n);
     }
 
-    // If a stream accepts no more, drops its output and sends the command SIGPIPE, as its own pipe would.
+    // If a stream accepts no more, drops its output and sends the command SIGPIPE, as its own pipe would. A reader that wants no
+    // more (EPIPE) loses nothing.
     void write(Sink &sink) {
         if (!sink.ready()) return;
         constexpr size_t most = 65536;
         const ssize_t n = sink.wanted ? sink.pass(sink.waiting.front().substr(0, most)) : -1;
         if (n < 0 && sink.wanted && (errno == EINTR || errno == EAGAIN)) return;
+        if (n < 0 && sink.wanted && sink.stream == Stream::output && errno != EPIPE) lost_ = errno;
         if (n < 0 && std::exchange(sink.wanted, false))
             append_frame(out_.tail(), FrameType::signal, 0, std::string(1, static_cast<char>(SIGPIPE)));
         const size_t taken = n < 0 ? sink.waiting.size() : static_cast<size_t>(n);
@@ -240,6 +253,7 @@ class Client {
     Sink output_, errors_;
     size_t credit_ = mounts::exec::window_bytes;
     bool started_ = false, input_ended_ = false;
+    int lost_ = 0;  // errno of output that could not be written
     std::optional<End> end_;
     std::optional<Clock::time_point> deadline_, limit_;
 };

@@ -25,9 +25,13 @@ struct ExecWish {
     std::string run_directory;  // of the machine
     mounts::exec::Request request{};
     ExecStreams streams{};
-    int patience_s = 10;  // time for an agent to appear; -1: as long as the machine runs
-    int limit_s = -1;     // time for everything, including the command; -1: no limit
+    int patience_s = 10;         // time for an agent to appear; -1: as long as the machine runs
+    int limit_s = -1;            // time for everything, including the command; -1: no limit
+    int *interrupted = nullptr;  // gets the number of a signal that came before the command started
 };
+
+// How the hint begins if no agent answered in time.
+inline constexpr std::string_view no_agent_answered = "no agent answered";
 
 // Returns how the command ended. ETIMEDOUT: it took longer than `limit_s`. With request.terminal, `streams.input` is in raw
 // mode during the call. Error: no hub, no agent, or the machine or the agent ended before the command did.

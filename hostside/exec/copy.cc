@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <format>
@@ -49,7 +50,9 @@ Result<End> get(const Copy &copy, ExecWish wish) {
     const bool as_it_is = ::stat(copy.here.c_str(), &st) == 0 && !S_ISREG(st.st_mode);
     const std::string part = as_it_is ? copy.here : copy.here + ".part";
     auto file = base::open_at(AT_FDCWD, part, as_it_is ? O_WRONLY : O_WRONLY | O_CREAT | O_EXCL, 0666);
-    if (!file) return std::unexpected(file.error());
+    if (!file && file.error().code == EEXIST)
+        return fail(EEXIST, "copy to", copy.here, std::format("another copy is making {}, or was killed; then remove it", part));
+    if (!file) return fail(file.error().code, "copy to", copy.here);
     if (as_it_is) {
         wish.streams.output = file->get();
         return run_in_guest(wish);
@@ -99,8 +102,16 @@ Result<Copy> copy_of(const std::string &from, const std::string &to) {
 }
 
 Result<End> run_copy(const Copy &copy, ExecWish wish) {
-    wish.streams.errors = STDERR_FILENO;
-    return copy.to_guest ? put(copy, std::move(wish)) : get(copy, std::move(wish));
+    std::string said;  // by the agent, about a file of the guest
+    wish.streams.take_errors = [&](std::string_view text) {
+        constexpr size_t enough_bytes = 4096;
+        said += text.substr(0, enough_bytes - std::min(said.size(), enough_bytes));
+        return true;
+    };
+    auto end = copy.to_guest ? put(copy, wish) : get(copy, wish);
+    while (said.ends_with('\n')) said.pop_back();
+    if (!end || said.empty()) return end;
+    return End{End::failed, end->code, std::format("in {}: {}", copy.machine, said)};
 }
 
 }  // namespace hostside

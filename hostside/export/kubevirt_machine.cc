@@ -70,8 +70,10 @@ Result<> check_for_kubevirt(const Machine &m) {
     const auto elsewhere = [](const ForwardPort &port) {
         return port.from != "host" || !port.host_address.empty() || !port.guest_address.empty();
     };
-    for (const auto &one : {std::pair{"diskImage", !m.disk_image.empty() && !m.ephemeral},
-                            {"sharedDir", !m.shared_dir.empty()},
+    if (!m.disk_image.empty() && !m.ephemeral)
+        return fail(0, "export", "diskImage",
+                    "KubeVirt's root disk is empty at each start; pass --ephemeral, or --disk-image '' for a root on tmpfs");
+    for (const auto &one : {std::pair{"sharedDir", !m.shared_dir.empty()},
                             {"sharedDirectories", !m.shared_directories.empty()},
                             {"forwardPorts", std::ranges::any_of(m.forward_ports, elsewhere)},
                             {"drives", std::ranges::any_of(m.drives, [](const Drive &d) { return d.format != "raw"; })},

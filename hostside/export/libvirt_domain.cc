@@ -45,7 +45,8 @@ std::string disks(const Machine &m) {
     std::string text;
     size_t number = 0;
     if (!m.disk_image.empty())
-        text += disk({.file = m.disk_image, .serial = std::string(protocol::root_disk_serial)}, number++, m.ephemeral);
+        text += disk({.file = m.disk_image, .serial = std::string(protocol::root_disk_serial), .format = m.disk_image_format},
+                     number++, m.ephemeral);
     for (const auto &drive : m.drives) text += disk(drive, number++, false);
     return text;
 }

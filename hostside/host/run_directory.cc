@@ -118,9 +118,11 @@ Result<std::string> own_directory(const std::string &parent, const std::string &
 }
 
 Result<RunDirectory> RunDirectory::create(const std::string &name, bool another) {
-    if (name.empty() || name.starts_with('.') || name.ends_with(lock_suffix) || name.contains('/') || printable(name) != name)
-        return fail(0, "use name", name,
-                    "a machine's name must not be empty, have '/' or control characters, begin with '.', or end in '.lock'");
+    const bool is_file_name = !name.empty() && !name.starts_with('.') && !name.contains('/') && printable(name) == name;
+    if (!is_file_name || name.starts_with('-') || name.ends_with(lock_suffix))
+        return fail(
+            0, "use name", name,
+            "a machine's name must not be empty, have '/' or control characters, begin with '.' or '-', or end in '.lock'");
     auto parent = runtime_directory();
     if (!parent) return std::unexpected(parent.error());
     sweep_abandoned(*parent);

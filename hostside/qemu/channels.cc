@@ -18,7 +18,8 @@ base::Result<std::string> socket_path(const HostFacts &facts, std::string_view n
     if (path.size() >= sizeof(sockaddr_un::sun_path))
         return base::fail(
             0, "socket", path,
-            std::format("it has {} bytes, and a socket's path can have at most {}; set XDG_RUNTIME_DIR to a shorter directory",
+            std::format("it has {} bytes, and a socket's path can have at most {}; give the machine a shorter name, or set "
+                        "XDG_RUNTIME_DIR to a shorter directory",
                         path.size(), sizeof(sockaddr_un::sun_path) - 1));
     return path;
 }

@@ -115,8 +115,8 @@ Ending of_timeout(const Heard &heard, const Circumstances &m) {
         constexpr int small_mib = 128;
         const bool small = m.memory_mib > 0 && m.memory_mib < small_mib;
         ending.remedy =
-            (small ? more_memory(m) + "; with enough, a " : std::string("a ")) +
-            "guest that boots prints something there: is console=ttyS0 among its parameters, and is its kernel really "
+            (small ? more_memory(m) : std::string("raise --timeout if the guest needs longer")) +
+            "; a guest that boots prints something there: is console=ttyS0 among its parameters, and is its kernel really "
             "a kernel?";
     } else {
         ending.why = "the console's last line: " + words.last_line;

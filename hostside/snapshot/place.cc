@@ -130,6 +130,9 @@ Result<Snapshot> open_snapshot(const std::string &named) {
     constexpr std::string_view step = "open snapshot";
     auto held = open_directory(path);
     if (!held) return fail(held.error().code, step, path.string(), "make one with runvm snapshot");
+    // Comes first: the mode of another directory is no fault.
+    if (::faccessat(held->get(), std::string(snapshot_manifest).c_str(), F_OK, 0) < 0)
+        return fail(errno, step, path.string(), "it has no manifest; is it a snapshot?");
     struct stat st{};
     if (::fstat(held->get(), &st) < 0) return fail(errno, step, path.string());
     if (st.st_uid != ::geteuid())

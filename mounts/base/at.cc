@@ -87,9 +87,10 @@ Result<> replace_file(const std::string &path, std::string_view data, mode_t mod
         temporary = path + ".new-" + std::to_string(::getpid()) + "-" + std::to_string(i);
         fd = open_at(AT_FDCWD, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
     }
-    if (!fd) return std::unexpected(fd.error());
-    Result<> result = write_all(fd->get(), data, temporary);
-    if (result && ::fsync(fd->get()) < 0) result = fail(errno, "fsync", temporary);
+    // Errors name the file that the caller named.
+    if (!fd) return fail(fd.error().code, "create", path);
+    Result<> result = write_all(fd->get(), data, path);
+    if (result && ::fsync(fd->get()) < 0) result = fail(errno, "fsync", path);
     if (result && ::rename(temporary.c_str(), path.c_str()) < 0) result = fail(errno, "rename", path);
     if (!result) (void)::unlink(temporary.c_str());  // the first error is the one that matters
     return result;

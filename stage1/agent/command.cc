@@ -69,9 +69,10 @@ Result<Ends> open_pipes(RunningCommand &command) {
     return Ends{std::move((*input)[0]), std::move((*output)[1]), std::move((*errors)[1])};
 }
 
-[[noreturn]] void give_up(int failure, int code, std::string_view step, std::string_view what) {
+[[noreturn]] void give_up(int failure, int code, std::string_view step, std::string_view what, std::string_view hint = {}) {
     const int error = errno;
-    const std::string text = static_cast<char>(code) + base::message({std::string(step), std::string(what), error, ""});
+    const std::string text =
+        static_cast<char>(code) + base::message({std::string(step), std::string(what), error, std::string(hint)});
     (void)!::write(failure, text.data(), text.size());
     ::_exit(code);
 }
@@ -91,7 +92,7 @@ std::string become(const Request &request, const std::string &system, int failur
     const passwd *entry = ::getpwnam(user.c_str());
     if (entry == nullptr && user != "root") {
         errno = 0;
-        give_up(failure, not_runnable, "find user", user + ": the guest has no such user");
+        give_up(failure, not_runnable, "find user", user, "the guest has no such user");
     }
     const std::string home = entry != nullptr ? entry->pw_dir : "/root";
     std::string shell = entry != nullptr ? entry->pw_shell : "/bin/sh";

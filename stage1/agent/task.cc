@@ -64,7 +64,9 @@ Result<> put(std::string path, mode_t mode) {
     }
     const std::string part = path + ".part";
     auto file = base::open_at(AT_FDCWD, part, O_WRONLY | O_CREAT | O_EXCL, 0600);
-    if (!file) return std::unexpected(file.error());
+    if (!file && file.error().code == EEXIST)
+        return base::fail(EEXIST, "copy to", path, "another copy is making " + part + ", or was killed; then remove it");
+    if (!file) return base::fail(file.error().code, "copy to", path);
     auto copied = copy(STDIN_FILENO, file->get(), path);
     if (copied && (::fchmod(file->get(), mode) < 0 || ::rename(part.c_str(), path.c_str()) < 0))
         copied = base::fail(errno, "write", path);

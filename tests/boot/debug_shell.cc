@@ -64,6 +64,15 @@ TEST_CASE("runvm console --debug is a terminal of its own: in stage 1 its prompt
     CHECK_THAT(session.screen, ContainsSubstring("vport"));
 }
 
+TEST_CASE("runvm console --debug says when a boot has a shell, where stage 1 has none") {
+    const boot_test::Place place;
+    CHECK(place.runvm({"start", "--name", "one", "--append", "root=serial=absent stage1.device-timeout=3000", "--timeout", "300"})
+              .status == 0);
+    const auto console = place.runvm({"console", "--debug", "one"});
+    CHECK(console.status == 124);
+    CHECK_THAT(console.output, ContainsSubstring("no shell answers; stage 1 has one only where the boot stops or fails"));
+}
+
 TEST_CASE("runvm console --debug is a terminal of its own: in stage 2 a shell of the system's") {
     const boot_test::Place place("touch /tmp/shared/up; sleep 1000");
     CHECK(place.runvm({"start", "--name", "one"}).status == 0);

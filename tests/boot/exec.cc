@@ -71,7 +71,15 @@ TEST_CASE("a command in a machine has streams of its own, an environment, a dire
               .output == "b 5 unset /dev/pts\n");
     CHECK(shell(place, "$runvm exec web --user guest -- sh -c 'id -u; id -g; echo $HOME $USER; pwd'").output ==
           "1000\n1000\n/tmp guest\n/tmp\n");
-    CHECK_THAT(shell(place, "$runvm exec web --user nobody-here -- id").errors, ContainsSubstring("the guest has no such user"));
+    CHECK_THAT(shell(place, "$runvm exec web --user nobody-here -- id").errors,
+               ContainsSubstring("find user 'nobody-here': the guest has no such user"));
+    CHECK_THAT(shell(place, "$runvm exec web --after dev-vdb.swap -- id").errors,
+               ContainsSubstring("wait for 'dev-vdb.swap': the guest's system has no systemd"));
+    // A success whose output is lost is none.
+    const Ran lost = shell(place, "$runvm exec web -- echo words >/dev/full");
+    CHECK(lost.status == 124);
+    CHECK(lost.errors == "runvm: write 'the command's output': No space left on device\n");
+    CHECK(shell(place, "$runvm exec web -- sh -c 'echo words >&2' 2>/dev/full").status == 0);
     const Ran unit = shell(place, "$runvm exec web --after sshd.service -- id");
     CHECK(unit.status == 124);
     CHECK_THAT(unit.errors, ContainsSubstring("wait for 'sshd.service': the guest's system has no systemd") &&
@@ -111,6 +119,20 @@ TEST_CASE("where no machine comes up for a command, its launcher's status and wo
     CHECK(ran.status == 123);
     CHECK_THAT(ran.errors, ContainsSubstring("s: QEMU failed\n") && ContainsSubstring("\nrunvm:   why: ") &&
                                ContainsSubstring("-no-such-option: invalid option\n"));
+}
+
+TEST_CASE("ctrl-c before a machine that is booted for a command can take it ends that machine at once") {
+    const Place place(stays_up);
+    const pid_t runvm = place.launch({"in-vm", "--accel", "tcg", "--store", fixture() + "/root/nix/store", "--toplevel",
+                                      fixture_toplevel(), "--name", "web", "--", "true"});
+    const pid_t qemu = Place::qemu_of(place.holder("web"));
+    REQUIRE(::kill(qemu, SIGSTOP) == 0);  // a guest that does not come up
+    REQUIRE(::kill(runvm, SIGINT) == 0);
+    int status = 0;
+    CHECK(
+        within(20, [&] { return ::waitpid(runvm, &status, WNOHANG) == runvm; }));  // not after its patience with the power button
+    CHECK(base::exit_code(status) == 128 + SIGINT);
+    CHECK_FALSE(alive(qemu));
 }
 
 TEST_CASE("a gigabyte through a command's standard input and back arrives intact") {
@@ -245,8 +267,15 @@ ls)",
     INFO(ran.errors);
     CHECK_THAT(ran.output, ContainsSubstring("751 300000\nsame\nstatus 1\nstatus 1\n") && !ContainsSubstring("nowhere") &&
                                !ContainsSubstring(".part"));
-    CHECK_THAT(ran.errors,
-               ContainsSubstring("open '/nowhere': No such file or directory") && ContainsSubstring("copy a directory with tar"));
+    CHECK_THAT(ran.errors, ContainsSubstring("runvm: in web: open '/nowhere': No such file or directory\n") &&
+                               ContainsSubstring("copy a directory with tar"));
+    const Ran left_over = shell(place, std::format(R"(cd {}; touch back.part; $runvm cp 'web:/root/a file' back
+$runvm exec web -- touch /root/to.part; $runvm cp 'a file' web:/root/to; $runvm cp 'a file' web:/nowhere/to; rm back.part)",
+                                                   place.directory()));
+    CHECK(left_over.errors ==
+          "runvm: copy to 'back': File exists; another copy is making back.part, or was killed; then remove it\n"
+          "runvm: in web: copy to '/root/to': File exists; another copy is making /root/to.part, or was killed; then remove it\n"
+          "runvm: in web: copy to '/nowhere/to': No such file or directory\n");
 
     // An endless file fills neither the allowed amount nor the file system.
     const Ran large = shell(place, "cd " + place.directory() + "; $runvm cp --max-bytes 200K 'web:/root/a file' large");

@@ -38,7 +38,9 @@ TEST_CASE("what stands after -- is QEMU's, whatever stands before it") {
 TEST_CASE("a word that runvm does not know is named, with the nearest that it does") {
     CHECK_THAT(said({"run", "--memroy", "512", "--", "-drive", "x"}),
                ContainsSubstring("--memroy; did you mean --memory?; see runvm run --help"));
-    CHECK_THAT(said({"stauts", "web"}), ContainsSubstring("stauts; did you mean status?"));
+    CHECK_THAT(said({"stauts", "web"}), ContainsSubstring("no such command: stauts; did you mean status?"));
+    CHECK(said({"help"}) == "runvm: no such command: help; see runvm --help\n");  // not near to shell
+    CHECK_THAT(said({"run", "--wait"}), ContainsSubstring("not expected: --wait; see runvm run --help"));
     CHECK_THAT(said({"./result"}), ContainsSubstring(": ./result; to start a system: runvm run ./result; see runvm --help"));
 }
 
@@ -72,7 +74,8 @@ TEST_CASE("a system may be the one word of run, and sizes may have units") {
     CHECK_THAT(said({"config", "./result", "--cores", "2"}), ContainsSubstring("toplevel = \"./result\"  # the system"));
     CHECK_THAT(said({"config", "--memory", "2G", "--disk-size", "512M"}),
                ContainsSubstring("memorySize = 2048  #") && ContainsSubstring("diskSize = 512  #"));
-    CHECK_THAT(said({"config", "--memory", "2X"}), ContainsSubstring("must be a whole number, not 2X"));
+    CHECK_THAT(said({"config", "--memory", "2X"}),
+               ContainsSubstring("must be a whole number of MiB, or have a unit, as in 512M or 2G, not 2X"));
 }
 
 TEST_CASE("a run in the background of a person's shell is not stopped by the terminal") {
@@ -123,4 +126,80 @@ TEST_CASE("the last words of a run have a colour where a terminal has one, and s
     CHECK_THAT(coloured, ContainsSubstring("runvm:   why: qemu: it is broken"));
     CHECK_THAT(plain, ContainsSubstring(" s: QEMU failed") && !ContainsSubstring("\x1b[1;31m"));
     CHECK_THAT(screen("TERM=dumb"), !ContainsSubstring("\x1b[1;31m"));
+}
+
+TEST_CASE("a result that can't be written is a failure with its reason, whatever its length") {
+    for (const char *words : {"config", "schema", "completion bash", "list --json"}) {
+        const auto exit = base::run(
+            {.argv = {"/bin/sh", "-c", std::string("exec \"$0\" ") + words + " >/dev/full", runvm()}, .capture_output = true});
+        REQUIRE(exit);
+        INFO(words);
+        CHECK(exit->status == 124);
+        CHECK(exit->output == "runvm: write 'standard output': No space left on device\n");
+    }
+}
+
+TEST_CASE("a description from a pipe is read once, and a unit or a job that would read it later is refused") {
+    const support::ScratchDirectory scratch;
+    const auto piped = [](const std::string &words) {
+        const auto exit = base::run({.argv = {"/bin/sh", "-c",
+                                              R"(echo "{\"name\": \"web\", \"memorySize\": 777, \"kernel\": \"$0\"}" | "$0" )" +
+                                                  words + " --config /dev/stdin",
+                                              runvm()},
+                                     .capture_output = true});
+        REQUIRE(exit);
+        return *exit;
+    };
+    const auto builder = piped("builder --directory " + scratch.path());
+    INFO(builder.output);
+    CHECK(builder.status == 0);
+    CHECK_THAT(said({"config", "--config", scratch.path("web/machine.json")}), ContainsSubstring("memorySize = 777"));
+    for (const char *format : {"systemd", "nomad"}) {
+        const auto exported = piped(std::string("export --format ") + format);
+        CHECK(exported.status == 124);
+        CHECK(exported.output ==
+              "runvm: export '/dev/stdin': this pipe will not exist when the machine starts; name a file with --config\n");
+    }
+}
+
+TEST_CASE("a running machine that is named beside options of a machine to boot is refused") {
+    for (const std::vector<std::string> &options :
+         {std::vector<std::string>{"--memory", "512"}, {"--union", "disk"}, {"--icount"}, {"--from", "web.snapshot"}})
+        for (const char *verb : {"exec", "shell"}) {
+            std::vector<std::string> words{verb};
+            words.insert(words.end(), options.begin(), options.end());
+            words.emplace_back("web");
+            if (words.front() == "exec") words.insert(words.end(), {"--", "true"});
+            CHECK_THAT(said(words), ContainsSubstring("run in 'web': options of `runvm run` describe a machine to boot"));
+        }
+}
+
+TEST_CASE("a builder that has nothing to boot is refused, and one with a kernel of its own has this host's platform") {
+    const support::ScratchDirectory scratch;
+    const auto builder = [&](std::vector<std::string> words) {
+        words.insert(words.begin(), {"builder", "--directory", scratch.path("builders")});
+        return said(words);
+    };
+    CHECK(builder({}) == "runvm: make builder 'nixos': it has nothing to boot; name a NixOS system: runvm builder ./result\n");
+    CHECK_THAT(builder({"./no-result"}), ContainsSubstring("open toplevel './no-result': No such file or directory"));
+    CHECK_FALSE(fs::exists(scratch.path("builders")));
+    CHECK(builder({"--kernel", runvm()}).starts_with("ssh-ng://nixos x86_64-linux - "));
+}
+
+TEST_CASE("a command for a guest that is written without -- is told so") {
+    CHECK(said({"exec", "web", "ls"}) ==
+          "runvm: The following argument was not expected: ls; a command stands after --, as in: runvm exec NAME -- COMMAND; see "
+          "runvm exec --help\n");
+    CHECK_THAT(said({"exec", "web", "ls", "--color"}), ContainsSubstring("runvm exec NAME -- COMMAND"));
+    CHECK_THAT(said({"in-vm", "./result", "mkfs.ext4"}), ContainsSubstring("runvm in-vm SYSTEM -- COMMAND"));
+    CHECK_THAT(said({"exec", "--memroy", "512", "./result", "--", "ls"}), ContainsSubstring("did you mean --memory?"));
+}
+
+TEST_CASE("a file that can't be written, and a word that is none of an option's, are named as they were typed") {
+    const support::ScratchDirectory scratch;
+    const std::string file = scratch.path("none/web.service");
+    CHECK(said({"export", "-o", file}) == "runvm: create '" + file + "': No such file or directory\n");
+    CHECK(said({"reginfo", "--format", "text", "x"}) ==
+          "runvm: --format: text not in {dump-db,registration,paths}; see runvm reginfo --help\n");
+    CHECK(said({"stop", "--patience", "x", "web"}).starts_with("runvm: --patience: Value x not in range"));
 }

@@ -38,6 +38,9 @@ TEST_CASE("bash completes verbs, flags, their values and machines") {
     CHECK(offered("runvm run --accel ''") == "auto kvm tcg\n");
     CHECK(offered("runvm run --graphics o") == "on off\n");
     CHECK(offered("runvm run --qemu-option ''") == "\n");
+    CHECK(offered("runvm reginfo --format ''") == "dump-db registration paths\n");
+    CHECK(offered("runvm export --format ''") == "systemd nomad libvirt kubevirt\n");
+    CHECK(offered("runvm builder --protocol ''") == "ssh-ng ssh\n");
     CHECK(offered("runvm fleet i") == "init\n");
     CHECK(offered("runvm fleet --fa") == "--fail-fast\n");
     CHECK(offered("runvm completion ''") == "bash zsh fish --help -h\n");

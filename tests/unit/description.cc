@@ -227,7 +227,7 @@ TEST_CASE("a flag that is not of its option's type says what would be") {
         const char *message;
     };
     const auto bad = GENERATE(values<Bad>({
-        {"memorySize", "much", "--flag: must be a whole number, not much"},
+        {"memorySize", "much", "--flag: must be a whole number of MiB, or have a unit, as in 512M or 2G, not much"},
         {"forwardPorts", "22", "--flag: must be [udp:][ADDRESS:]HOSTPORT:GUESTPORT or JSON, not 22"},
         {"forwardPorts", "[::1]:80", "--flag: must be [udp:][ADDRESS:]HOSTPORT:GUESTPORT or JSON, not [::1]:80"},
         {"forwardPorts", "a:b", "--flag: must be [udp:][ADDRESS:]HOSTPORT:GUESTPORT or JSON, not a:b"},

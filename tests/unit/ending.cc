@@ -100,9 +100,10 @@ TEST_CASE("a timeout tells where the machine stood") {
         return ending_of(heard({{.kind = RunEvent::started, .number = 7}}), {.exit_code = 122, .memory_mib = memory_mib});
     };
     CHECK(silent(384).why == "the console is empty");
-    CHECK(silent(384).remedy.starts_with("a guest that boots prints something there: is console=ttyS0 among its parameters"));
     CHECK(
-        silent(72).remedy.starts_with("the machine has 72 MiB of memory; give it more with --memory; with enough, a guest that"));
+        silent(384).remedy.starts_with("raise --timeout if the guest needs longer; a guest that boots prints something there: is "
+                                       "console=ttyS0 among its parameters"));
+    CHECK(silent(72).remedy.starts_with("the machine has 72 MiB of memory; give it more with --memory; a guest that boots"));
     const Ending emergency =
         ending_of(heard({{RunEvent::phase, "switch_root"}}), {.exit_code = 122, .console = R"([  OK  ] Started x.
 [ TIME ] Timed out waiting for device /dev/disk/by-label/data.

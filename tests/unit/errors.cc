@@ -16,6 +16,7 @@
 #include <filesystem>
 #include <format>
 #include <fstream>
+#include <sstream>
 #include <thread>
 
 #include "hostside/boot/kernel_config.h"
@@ -38,6 +39,23 @@ void needs_root() {
 }  // namespace
 
 TEST_CASE("the scene is whole: without a fault the launcher runs") { CHECK(Scene().said({}, 0).empty()); }
+
+TEST_CASE("a program that reads a run's events also gets the reason why there is no run, and the exit status") {
+    const Scene scene;
+    for (const auto &[words, why] : {std::pair{std::vector<std::string>{"--qemu", "/nowhere/qemu"}, "find QEMU '/nowhere/qemu'"},
+                                     {{"--memory", "much"}, "--memory-size: must be a whole number of MiB"}}) {
+        std::vector<std::string> all{"--json"};
+        all.insert(all.end(), words.begin(), words.end());
+        std::istringstream lines(scene.said(all));
+        std::string line, last;
+        for (; std::getline(lines, line); last = line) {
+            INFO(line);
+            CHECK(line.starts_with(last.empty() ? R"({"event":"cause","seconds":)" : R"({"event":"exit","seconds":)"));
+            if (last.empty()) CHECK(line.contains(why));
+        }
+        CHECK(last.ends_with(R"("detail":"124"})"));
+    }
+}
 
 TEST_CASE("QEMU that is not there, is none, or is too old, and where to get one") {
     Scene scene;
@@ -265,7 +283,8 @@ TEST_CASE("no place for sockets: a directory that can't be made, and a path that
     const std::string deep = scene.at(std::string(100, 'd'));
     fs::create_directory(deep);
     scene.environment[1] = "XDG_RUNTIME_DIR=" + deep;
-    CHECK(scene.said({}) == std::format("runvm: socket 'S/{}/runvm/nixos/status': it has {} bytes, and a socket's path can have "
-                                        "at most 107; set XDG_RUNTIME_DIR to a shorter directory\n",
-                                        std::string(100, 'd'), deep.size() + std::string("/runvm/nixos/status").size()));
+    CHECK(scene.said({}) ==
+          std::format("runvm: socket 'S/{}/runvm/nixos/status': it has {} bytes, and a socket's path can have "
+                      "at most 107; give the machine a shorter name, or set XDG_RUNTIME_DIR to a shorter directory\n",
+                      std::string(100, 'd'), deep.size() + std::string("/runvm/nixos/status").size()));
 }

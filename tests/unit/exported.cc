@@ -68,6 +68,13 @@ TEST_CASE("a machine is a domain of libvirt's, by libvirt's own schema") {
     CHECK(valid->status == 0);
 }
 
+TEST_CASE("a raw root disk is a raw disk of libvirt's") {
+    const auto text = hostside::libvirt_domain(exported(R"({"diskImage": "/srv/root.raw", "diskImageFormat": "raw"})"));
+    INFO(refusal(text));
+    REQUIRE(text);
+    CHECK(text->contains("<driver name='qemu' type='raw'/>\n      <source file='/srv/root.raw'/>"));
+}
+
 TEST_CASE("a machine is a VirtualMachine of KubeVirt's, and a job of Nomad's") {
     const auto text = hostside::kubevirt_machine(exported(of_kubevirt), "registry/web:1");
     INFO(refusal(text));
@@ -95,12 +102,14 @@ TEST_CASE("what libvirt or KubeVirt can't be told is refused by its key") {
               R"({"sharedDirectories": [{"tag": "a", "source": "/s", "target": "/a", "securityModel": "mapped-file"}]})"))) ==
           "export 'sharedDirectories': libvirt has no security model mapped-file");
     for (const auto &[key, description] :
-         {std::pair{"diskImage", R"({"diskImage": "/srv/root.qcow2"})"},
-          {"sharedDir", R"({"diskImage": "", "sharedDir": "/srv"})"},
+         {std::pair{"sharedDir", R"({"diskImage": "", "sharedDir": "/srv"})"},
           {"drives", R"({"diskImage": "", "drives": [{"file": "/srv/d.qcow2"}]})"},
           {"forwardPorts",
            R"({"diskImage": "", "forwardPorts": [{"from": "guest", "host": {"port": 1}, "guest": {"port": 1}}]})"}})
         CHECK(refusal(hostside::kubevirt_machine(exported(description), "i")) == unsayable(key, "KubeVirt"));
+    CHECK(refusal(hostside::kubevirt_machine(exported("{}"), "i")) ==
+          "export 'diskImage': KubeVirt's root disk is empty at each start; pass --ephemeral, or --disk-image '' for a root on "
+          "tmpfs");
     CHECK(refusal(hostside::kubevirt_machine(exported(R"({"name": "Web_1", "diskImage": ""})"), "i"))
               .starts_with("export 'name': "));
 }

@@ -204,7 +204,7 @@ TEST_CASE("clashes are refused by name") {
     HostFacts facts = host();
     facts.run_directory = "/" + std::string(100, 'r');
     CHECK(command("{}", facts) == std::format("socket '{}/status': it has 108 bytes, and a socket's path can have at most 107; "
-                                              "set XDG_RUNTIME_DIR to a shorter directory",
+                                              "give the machine a shorter name, or set XDG_RUNTIME_DIR to a shorter directory",
                                               facts.run_directory));
 }
 

@@ -350,3 +350,64 @@ TEST_CASE("a directory that can't go over virtiofs goes over 9p with a reason if
         CHECK(run({"--shared-directories", open}).output.contains("would be real on this host"));
     }
 }
+
+TEST_CASE("runvm stop says that a machine was ended without its power button, where its QEMU has none yet") {
+    const Host host;
+    host.program("qemu-img", "sleep 20\n");
+    const auto program = fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "runvm";
+    const auto kernel = host.scratch.path("kernel");
+    const auto child =
+        base::start({.argv = {program, "run", "--name", "web", "--store", "/tmp", "--accel", "tcg", "--kernel", kernel,
+                              "--initrd", kernel, "--init", "/x", "--disk-image", host.scratch.path("images/disk.qcow2")},
+                     .environment = host.environment,
+                     .capture_output = true});
+    REQUIRE(child);
+    while (!fs::exists(host.scratch.path("run/runvm/web"))) ::usleep(1000);
+    const auto stop = base::run({.argv = {program, "stop", "web"}, .environment = host.environment, .capture_output = true});
+    REQUIRE(stop);
+    CHECK(stop->status == 0);
+    CHECK(stop->output == "runvm: web was ended without its power button: its QEMU did not run yet, or did not answer\n");
+    REQUIRE(::waitpid(child->pid, nullptr, 0) == child->pid);
+}
+
+TEST_CASE("the commands that show more of a failed run can be pasted, whatever its name") {
+    Host host;
+    host.environment.push_back("XDG_STATE_HOME=" + host.scratch.path("images"));
+    host.program("qemu-system-x86_64",
+                 "[ \"$1\" = --version ] && { echo 'QEMU emulator version 10.0.0'; exit; }\n"
+                 "[ \"$1\" = -sandbox ] && exit\n[ \"$1\" = -help ] && exit\nexit 1\n");
+    const auto exit = host.runvm(
+        {"--name", "my web", "--kernel", host.scratch.path("kernel"), "--initrd", host.scratch.path("kernel"), "--init", "/x"});
+    INFO(exit.output);
+    CHECK(exit.status == 123);
+    CHECK(exit.output.contains("look: runvm logs 'my web'; exit status 123"));
+}
+
+TEST_CASE("a machine whose starter was interrupted ends in order, and how it ended is kept") {
+    Host host;
+    host.environment.push_back("XDG_STATE_HOME=" + host.scratch.path("images"));
+    host.program("qemu-system-x86_64",
+                 "[ \"$1\" = --version ] && { echo 'QEMU emulator version 10.0.0'; exit; }\n"
+                 "[ \"$1\" = -sandbox ] && exit\n[ \"$1\" = -help ] && exit\n"
+                 ": >\"${0%/*}/started\"\nuntil [ -e \"${0%/*}/end\" ]; do sleep 0.1; done\nexit 1\n");
+    const auto program = fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "runvm";
+    const auto kernel = host.scratch.path("kernel");
+    const auto starter = base::start({.argv = {program, "start", "--wait", "--name", "web", "--store", "/tmp", "--accel", "tcg",
+                                               "--kernel", kernel, "--initrd", kernel, "--init", "/x", "--disk-image", ""},
+                                      .environment = host.environment,
+                                      .capture_output = true});
+    REQUIRE(starter);
+    while (!fs::exists(host.scratch.path("bin/started"))) ::usleep(1000);
+    REQUIRE(::kill(starter->pid, SIGINT) == 0);
+    REQUIRE(::waitpid(starter->pid, nullptr, 0) == starter->pid);
+    std::ofstream(host.scratch.path("bin/end")).flush();
+    const auto status = [&] {
+        const auto exit =
+            base::run({.argv = {program, "status", "web"}, .environment = host.environment, .capture_output = true});
+        REQUIRE(exit);
+        return exit->output;
+    };
+    while (status().contains("pid")) ::usleep(10'000);
+    CHECK(status().contains("exit 123: QEMU failed"));
+    CHECK(fs::is_empty(host.scratch.path("run/runvm")));
+}

@@ -88,9 +88,10 @@ TEST_CASE("an image is held by one, and nothing is left of a lock that was let g
 
 TEST_CASE("a name that is no file's name is refused") {
     const Runtime runtime;
-    CHECK(
-        base::message(hostside::RunDirectory::create("../x", false).error()) ==
-        "use name '../x': a machine's name must not be empty, have '/' or control characters, begin with '.', or end in '.lock'");
+    CHECK(base::message(hostside::RunDirectory::create("../x", false).error()) ==
+          "use name '../x': a machine's name must not be empty, have '/' or control characters, begin with '.' or '-', or end in "
+          "'.lock'");
+    CHECK_FALSE(hostside::RunDirectory::create("-x", false));  // commands would take it for a flag
     CHECK_FALSE(hostside::RunDirectory::create("\x1b[2J", false));
     CHECK_FALSE(hostside::RunDirectory::create("two\nlines", false));
     // The directory of that name would be the lock of another machine.

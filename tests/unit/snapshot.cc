@@ -329,6 +329,8 @@ TEST_CASE("a snapshot's directory is there whole or not at all, for its owner al
     const auto plain = NewSnapshot::begin(place.path + "/plain", true);
     REQUIRE_FALSE(plain);
     CHECK_THAT(base::message(plain.error()), ContainsSubstring("it is not a snapshot"));
+    // Nobody shall set the mode of a directory that was named by mistake.
+    CHECK_THAT(base::message(open_snapshot(place.path + "/plain").error()), ContainsSubstring("is it a snapshot?"));
 }
 
 TEST_CASE("another user's directory that is named like an unfinished snapshot keeps its files") {
