@@ -129,7 +129,8 @@ Result<RunDirectory> RunDirectory::create(const std::string &name, bool another)
     constexpr int most_of_one_name = 100;
     std::string path = *parent + "/" + name;
     auto lock = FileLock::take(path + std::string(lock_suffix), "machine " + name);
-    for (int n = 2; !lock && another && n < most_of_one_name; ++n) {
+    // Without a code: it is held. Any other failure, such as a full disk, would meet the next name too.
+    for (int n = 2; !lock && lock.error().code == 0 && another && n < most_of_one_name; ++n) {
         path = std::format("{}/{}-{}", *parent, name, n);
         lock = FileLock::take(path + std::string(lock_suffix), "machine " + name);
     }

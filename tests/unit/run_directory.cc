@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <catch_amalgamated.hpp>
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -99,6 +100,15 @@ TEST_CASE("a name that is no file's name is refused") {
     REQUIRE(web);
     CHECK_FALSE(hostside::RunDirectory::create("web.lock", false));
     CHECK_FALSE(hostside::RunDirectory::create("web", false));
+}
+
+TEST_CASE("a lock that can't be made is told with the name that was asked for") {
+    const Runtime runtime;
+    REQUIRE(hostside::runtime_directory());
+    const std::string lock = runtime.directory + "/runvm/web.lock";
+    fs::create_symlink("nowhere", lock);
+    CHECK(base::message(hostside::RunDirectory::create("web", true).error()) ==
+          "open '" + lock + "': " + base::errno_text(ELOOP));
 }
 
 TEST_CASE("a runtime directory that others may enter is refused") {
