@@ -13,6 +13,7 @@
 #include "hostside/description/description.h"
 #include "hostside/description/parse.h"
 #include "hostside/description/qemu_words.h"
+#include "hostside/fleet/fleet_place.h"
 #include "hostside/fleet/results.h"
 #include "hostside/snapshot/place.h"
 #include "hostside/snapshot/savable.h"
@@ -230,6 +231,8 @@ class Reader {
         if (name.empty() || name.size() > longest_name || !plain || name.starts_with('-'))
             return fail(0, path_, pointer,
                         std::format("a machine's name has letters, digits, '-' and '_', at most {} characters", longest_name));
+        if (name == groups_name || name == slurm_job_file)
+            return fail(0, path_, pointer, "the results' directory has a place of this name; choose another");
         if (std::ranges::any_of(fleet.nodes, [&](const Node &other) { return other.name == name; }))
             return fail(0, path_, pointer, std::format("two machines would be called {}", name));
         if (fleet.nodes.size() == most_nodes)

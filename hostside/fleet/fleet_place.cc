@@ -47,6 +47,14 @@ Result<> is_a_fleets(const std::string &path) {
                 std::format("it has no {}, so it does not hold a fleet's results; name another directory (-o)", results_file));
 }
 
+// A machine's description is the first file there. Anything else may be somebody's work, even beside a fleet's results.
+Result<> is_a_machines(const std::string &path) {
+    std::error_code error;
+    const bool free = !exists(path) || fs::is_empty(path, error);
+    if (free || exists(path + "/" + std::string(machine_description))) return {};
+    return fail(EEXIST, "use", path, "no fleet made it; remove it, or rename the machine");
+}
+
 Result<> make_private(const std::string &path) {
     if (::mkdir(path.c_str(), 0700) < 0) return fail(errno, "mkdir", path);
     return {};
@@ -86,7 +94,8 @@ Result<std::string> FleetPlace::runtime_of(size_t group) const {
 
 Result<std::string> FleetPlace::directory_of(const std::string &machine) const {
     const std::string path = results_ + "/" + machine;
-    (void)::unlink(path.c_str());  // the link of a Slurm run
+    if (fs::is_symlink(path)) (void)::unlink(path.c_str());  // of a Slurm run
+    if (auto theirs = is_a_machines(path); !theirs) return std::unexpected(theirs.error());
     if (auto removed = remove_guest_directory(path); !removed) return std::unexpected(removed.error());
     if (::mkdir(path.c_str(), 0755) < 0) return fail(errno, "mkdir", path);
     return path;

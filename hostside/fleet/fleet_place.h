@@ -13,6 +13,8 @@ namespace hostside {
 inline constexpr std::string_view results_file = "results.json";
 inline constexpr std::string_view junit_file = "junit.xml";
 inline constexpr std::string_view slurm_job_file = "slurm-job";  // the ID of the job array that runs the fleet, if any
+inline constexpr std::string_view groups_name = "groups";        // the groups that other processes run (group_place.h)
+inline constexpr std::string_view machine_description = "description.json";  // in DIR/NAME, written before all else
 
 class FleetPlace {
   public:
@@ -32,7 +34,7 @@ class FleetPlace {
     [[nodiscard]] const std::string &results() const { return results_; }
     // XDG_RUNTIME_DIR for a group of machines; created on request.
     [[nodiscard]] base::Result<std::string> runtime_of(size_t group) const;
-    // Creates an empty DIR/NAME; removes an old one.
+    // Creates an empty DIR/NAME; removes an old one. Error: what has that name is no machine's.
     [[nodiscard]] base::Result<std::string> directory_of(const std::string &machine) const;
 
   private:

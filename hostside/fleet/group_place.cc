@@ -23,8 +23,6 @@ using base::fail;
 using base::Result;
 namespace fs = std::filesystem;
 
-constexpr std::string_view groups_name = "groups";
-
 // The task's own results so far; may be empty.
 std::vector<MachineResult> noted_by(const std::string &directory) {
     auto result = results_in(directory + "/" + std::string(results_file));

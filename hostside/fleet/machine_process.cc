@@ -17,6 +17,7 @@
 #include "hostside/base/line_reader.h"
 #include "hostside/base/printable.h"
 #include "hostside/base/run_names.h"
+#include "hostside/fleet/fleet_place.h"
 #include "hostside/host/guest_files.h"
 #include "hostside/host/run_record.h"
 #include "mounts/base/at.h"
@@ -67,7 +68,8 @@ std::vector<std::string> words_for(const Node &node, const std::string &runvm, c
 }  // namespace
 
 Result<MachineProcess> MachineProcess::start(const Node &node, Place place) {
-    const std::string description = place.directory + "/description.json", output = place.directory + "/output";
+    const std::string description = place.directory + "/" + std::string(machine_description),
+                      output = place.directory + "/output";
     if (auto written = base::replace_file(description, node.description); !written) return std::unexpected(written.error());
     auto file = base::open_at(AT_FDCWD, output, O_WRONLY | O_CREAT | O_EXCL | O_APPEND, 0644);
     if (!file) return std::unexpected(file.error());

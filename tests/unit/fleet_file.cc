@@ -203,5 +203,7 @@ TEST_CASE("a wrong fleet is refused with the place of what is wrong in it") {
     CHECK(of_node(R"({"vlans": [0]})") == "fleet.json /nodes/a '/vlans/0': must be from 1 to 255, not 0");
     CHECK(message(R"({"nodes": {"a/b": {}}})") ==
           "fleet.json '/nodes/a~1b': a machine's name has letters, digits, '-' and '_', at most 48 characters");
+    CHECK(message(R"({"nodes": {"groups": {}}})") ==
+          "fleet.json '/nodes/groups': the results' directory has a place of this name; choose another");
     CHECK(message(R"({"nodes": {"a-1": {}, "a": {"copies": 2}}})") == "fleet.json '/nodes/a': two machines would be called a-1");
 }

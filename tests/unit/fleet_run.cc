@@ -180,6 +180,23 @@ TEST_CASE("a fleet's machines each have their exit status, their words and a dir
     CHECK(fs::is_empty(host.path("run/runvm")));
 }
 
+TEST_CASE("what no fleet made is not removed for a machine of the same name, even beside a fleet's results") {
+    const Host host;
+    REQUIRE(host.run({.name = "f", .nodes = {machine("a", "true")}}) == 0);
+    fs::create_directory(host.path("results/src"));
+    std::ofstream(host.path("results/src/work")) << "mine";
+    std::ofstream(host.path("results/notes")) << "mine";
+    REQUIRE(host.run({.name = "f", .nodes = {machine("a", "true"), machine("src", "true"), machine("notes", "true")}}) == 0);
+    const auto result = host.results();
+    CHECK(result.machines[0].outcome == Outcome::passed);
+    CHECK(result.machines[1].exit_code == 124);
+    CHECK_THAT(result.machines[1].cause, Catch::Matchers::ContainsSubstring("results/src'") &&
+                                             Catch::Matchers::EndsWith("no fleet made it; remove it, or rename the machine"));
+    CHECK(result.machines[2].exit_code == 124);
+    CHECK(base::read_file(host.path("results/src/work")).value() == "mine");
+    CHECK(base::read_file(host.path("results/notes")).value() == "mine");
+}
+
 TEST_CASE("no more machines run at once than there are processors, and the longest begin first") {
     Host host;
     host.known = [](const std::string &name) { return std::optional(std::stod(name)); };
