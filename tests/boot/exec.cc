@@ -132,7 +132,7 @@ TEST_CASE("ctrl-c before a machine that is booted for a command can take it ends
     CHECK(
         within(20, [&] { return ::waitpid(runvm, &status, WNOHANG) == runvm; }));  // not after its patience with the power button
     CHECK(base::exit_code(status) == 128 + SIGINT);
-    CHECK_FALSE(alive(qemu));
+    CHECK(within(20, [&] { return !alive(qemu); }));  // killed before, but a process takes its time to go
 }
 
 TEST_CASE("a gigabyte through a command's standard input and back arrives intact") {
