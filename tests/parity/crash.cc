@@ -1,20 +1,28 @@
 // The worker is killed under load, and no client sees an error.
+#include <fcntl.h>
+#include <linux/fs.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <catch_amalgamated.hpp>
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <format>
 #include <fstream>
 #include <random>
+#include <thread>
 
+#include "mounts/base/fd.h"
 #include "tests/parity/load.h"
 #include "tests/parity/mounted.h"
 #include "tests/parity/place.h"
+#include "tests/support/disk.h"
 
 using parity::Mounted;
 
@@ -75,6 +83,38 @@ TEST_CASE("no operation fails and nothing is lost while the worker is killed aga
                         (stack.layers() + ",index=off,redirect_dir=on").c_str()) == 0);
         CHECK(parity::tree(stack.base() / "kernel") == seen);
     }
+}
+
+TEST_CASE("what is appended to an append-only file is there once, though the worker is killed again and again") {
+    if (const std::string reason = parity::missing() + support::loop_devices_missing(); !reason.empty()) SKIP(reason);
+    Mounted stack("store", 0, "ext4");
+    // Each write waits for the disk, so most kills come between a write and its answer.
+    REQUIRE(::mount(nullptr, (stack.base() / "disk").c_str(), nullptr, MS_REMOUNT | MS_SYNCHRONOUS, nullptr) == 0);
+    stack.mount();
+    base::Fd file(::open((stack.root() / "log").c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+    unsigned flags = 0;
+    REQUIRE(::ioctl(file.get(), FS_IOC_GETFLAGS, &flags) == 0);
+    flags |= FS_APPEND_FL;
+    REQUIRE(::ioctl(file.get(), FS_IOC_SETFLAGS, &flags) == 0);
+    std::atomic<bool> stop = false;
+    uint32_t written = 0;
+    std::thread writer([&] {
+        while (!stop && ::write(file.get(), &written, sizeof written) == sizeof written) ++written;
+    });
+    std::mt19937 random(static_cast<unsigned>(Catch::getSeed()));
+    kill_workers(stack, 24, random);
+    CHECK_FALSE(stop.exchange(true));
+    writer.join();
+    CHECK(written > 100);
+    std::ifstream log(stack.root() / "log", std::ios::binary);
+    uint32_t read = 0;
+    for (uint32_t number = 0; log.read(reinterpret_cast<char *>(&number), sizeof number); ++read) REQUIRE(number == read);
+    CHECK(read == written);
+    log.close();
+    flags &= ~static_cast<unsigned>(FS_APPEND_FL);
+    CHECK(::ioctl(file.get(), FS_IOC_SETFLAGS, &flags) == 0);
+    file.reset();
+    CHECK(stack.unmount() == 0);
 }
 
 TEST_CASE("a worker that dies as soon as it serves is replaced four times, then the mount is given up") {

@@ -1,6 +1,8 @@
 // A layer that returns an error must not be treated as a layer without the name: no content may show, hide or get lost.
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -11,6 +13,7 @@
 #include <optional>
 #include <set>
 
+#include "mounts/base/fd.h"
 #include "tests/parity/mounted.h"
 #include "tests/parity/place.h"
 #include "tests/support/caches.h"
@@ -134,4 +137,33 @@ TEST_CASE("a copy-up that can't read all attributes of a lower's file fails, and
         char value[8] = {};
         CHECK(::getxattr((stack.mounted.upper() / name).c_str(), "user.kept", value, sizeof value) == 5);
     }
+}
+
+TEST_CASE("what a new worker can't look up for an error is ESTALE, not gone, and is there again when the layer answers") {
+    if (const std::string reason = parity::missing(); !reason.empty()) SKIP(reason);
+    const int error = GENERATE(EIO, EMFILE, ESTALE);
+    CAPTURE(error);
+    Stack stack;
+    fs::create_directory(stack.backing / "directory");
+    for (const char *name : {"file", "directory/inside"}) std::ofstream(stack.backing / name) << "lower";
+    stack.mount();
+    struct stat status{};
+    for (const char *name : {"file", "directory/inside"}) REQUIRE(::stat(stack.at(name).c_str(), &status) == 0);
+    base::Fd directory(::open(stack.at("directory").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const auto new_worker_fails_on = [&](const char *name) {
+        stack.layer->fail(Call::lookup, name, error);
+        REQUIRE(::kill(stack.mounted.worker(), SIGKILL) == 0);
+    };
+    new_worker_fails_on("directory");
+    char entries[1024];
+    CHECK(error_of(static_cast<int>(::syscall(SYS_getdents64, directory.get(), entries, sizeof entries))) == ESTALE);
+    CHECK(error_of(::openat(directory.get(), "new", O_WRONLY | O_CREAT | O_CLOEXEC, 0644)) == ESTALE);
+    directory.reset();
+    new_worker_fails_on("file");
+    CHECK(error_of(::chmod(stack.at("file").c_str(), 0600)) == error);
+    CHECK(fs::is_empty(stack.mounted.upper()));
+    stack.layer->fail(Call::lookup, "", 0);
+    support::drop_caches();
+    CHECK(names_in(stack.at("directory")) == std::set<std::string>{"inside"});
+    for (const char *name : {"file", "directory/inside"}) CHECK(content(stack.at(name)) == "lower");
 }

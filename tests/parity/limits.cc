@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <catch_amalgamated.hpp>
@@ -323,9 +324,14 @@ TEST_CASE("a directory whose names are made to have one hash is listed as quickl
         fs::create_directory(m.lower() / directory);
         const base::Fd dir(::open((m.lower() / directory).c_str(), O_PATH | O_CLOEXEC));
         for (unsigned i = 0; i < names; ++i) REQUIRE(::mknodat(dir.get(), name(i).c_str(), S_IFREG | 0644, 0) == 0);
-        const auto start = std::chrono::steady_clock::now();
-        CHECK(std::distance(fs::directory_iterator(m.root() / directory), {}) == names);
-        return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+        double least = 1e9;  // the machine may be busy with something else at times
+        for (int i = 0; i < 3; ++i) {
+            support::drop_caches();
+            const auto start = std::chrono::steady_clock::now();
+            CHECK(std::distance(fs::directory_iterator(m.root() / directory), {}) == names);
+            least = std::min(least, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+        }
+        return least;
     };
     m.mount();
     const double usual = seconds_to_list("usual", [](unsigned i) { return std::format("{:240}", i); });

@@ -170,6 +170,17 @@ void read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset, fuse_fil
         fuse_reply_buf(request, buffer, static_cast<size_t>(n));
 }
 
+// To an append-only file, chattr(1), the kernel appends whatever the offset. What a dead worker appended before it answered is not
+// appended again. Until that answer, the kernel lets nobody else write to the file.
+ssize_t append(Union &fs, int fd, const char *data, size_t size, off_t offset) {
+    const JournalEntry &entry = fs.journal.note({.kind = RequestKind::append});
+    struct stat status{};
+    if (entry.inherited && ::fstat(fd, &status) < 0) return -1;
+    const size_t there = entry.inherited ? std::min(static_cast<size_t>(std::max<off_t>(status.st_size - offset, 0)), size) : 0;
+    const ssize_t n = there == size ? 0 : ::pwrite(fd, data + there, size - there, offset);
+    return n < 0 && there == 0 ? -1 : static_cast<ssize_t>(there) + std::max<ssize_t>(n, 0);
+}
+
 void write(fuse_req_t request, fuse_ino_t id, const char *data, size_t size, off_t offset, fuse_file_info *info) {
     Union &fs = union_of(request);
     Node &node = node_of(request, id);
@@ -178,7 +189,8 @@ void write(fuse_req_t request, fuse_ino_t id, const char *data, size_t size, off
     if (error == 0) error = fs.data(node, true, fd);
     if (error == 0 && node.slot_appends && (info->flags & O_APPEND) == 0) error = EPERM;  // the kernel would append the data
     if (error == 0 && kill_set_id) error = drop_set_id(request, node, Kill::always);
-    const ssize_t n = error == 0 ? ::pwrite(fd->get(), data, size, offset) : -1;
+    ssize_t n = -1;
+    if (error == 0) n = node.slot_appends ? append(fs, fd->get(), data, size, offset) : ::pwrite(fd->get(), data, size, offset);
     if (error != 0)
         fuse_reply_err(request, error);
     else if (n < 0)

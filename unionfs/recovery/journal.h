@@ -15,7 +15,7 @@
 
 namespace unionfs {
 
-enum class RequestKind : uint8_t { make, link, remove, rename, open, release, set_attribute, remove_attribute };
+enum class RequestKind : uint8_t { make, link, remove, rename, open, release, set_attribute, remove_attribute, append };
 
 struct JournalEntry {
     std::atomic<uint64_t> unique;  // the request's first number from the kernel; 0: the entry is free

@@ -90,6 +90,7 @@ void Listing::keep_topmost() {
 
 int Listing::load(Union &fs, Node &directory) {
     *this = {};
+    if (directory.lost) return ESTALE;
     if (directory.upper) {
         FdRef dir;
         if (const int error = fs.upper_dir(directory, dir); error != 0) return error;

@@ -98,6 +98,7 @@ int follow_redirect(Union &fs, const std::string &target, const std::vector<Lowe
 int Union::probe(Node &parent, const std::string &name, Found &found, size_t first_layer) {
     if (name.size() > NAME_MAX) return ENAMETOOLONG;
     if (options.hides(name)) return ENOENT;
+    if (parent.lost) return ESTALE;
     FdRef fd;
     struct stat status{};
     std::string target;  // of a redirect

@@ -117,7 +117,12 @@ void Union::Restorer::find(Node &node) {
     for (const Link &link : fs_.table.links(&node)) {
         restore(*link.parent);
         Found found;
-        if (fs_.probe(*link.parent, link.name, found) != 0 || (found.status.st_mode & S_IFMT) != node.type) {
+        const int error = fs_.probe(*link.parent, link.name, found);
+        if (error != 0 && error != ENOENT && error != ENOTDIR) {
+            node.lost = true;
+            continue;
+        }
+        if (error != 0 || (found.status.st_mode & S_IFMT) != node.type) {
             fs_.table.correct_name(&node, link.parent, link.name, nullptr, {});
             continue;
         }
@@ -132,8 +137,11 @@ void Union::Restorer::find(Node &node) {
         if (node.is_dir()) node.lowers = std::move(found.lowers);
         found_one = true;
     }
-    node.removed = !found_one;
-    if (found_one) {
+    node.lost = node.lost && !found_one;
+    node.removed = !found_one && !node.lost;
+    if (node.lost) {
+        node.lower_key = {};  // nobody finds this Node any more: a lookup of the name makes another
+    } else if (found_one) {
         node.orphan_fd = -1;
         fs_.give_up_orphan(node);
     } else if (node.orphan_fd >= 0 || node.orphan_name != 0) {
