@@ -103,8 +103,10 @@ Result<std::string> of_kernel(const std::string &image, const std::string &path)
     if (!text.empty()) return text;
     const std::filesystem::path directory = std::filesystem::path(path).parent_path();
     const std::string release = kernel_release(image);
+    struct stat st{};
     for (const std::string &beside : {(directory / "config").string(), (directory / ("config-" + release)).string()})
-        if (auto found = base::read_file(beside)) return found;
+        if (::stat(beside.c_str(), &st) == 0 && S_ISREG(st.st_mode))  // a FIFO would keep us waiting
+            if (auto found = base::read_file(beside)) return found;
     return fail(0, step, path,
                 std::format("it doesn't contain its configuration (CONFIG_IKCONFIG), and there is no config or config-{} beside "
                             "it; name the configuration itself",

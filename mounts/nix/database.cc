@@ -31,6 +31,15 @@ std::string uri_of(const std::string &path) {
 
 constexpr int busy_timeout_ms = 10'000;
 
+// A view could have rows without end. Nix makes none.
+base::Result<> refuse_views(Database &database, const std::string &path) {
+    auto views = database.prepare("select 1 from sqlite_schema where type = 'view'");
+    if (!views) return std::unexpected(views.error());
+    const auto row = views->step();
+    if (!row) return std::unexpected(row.error());
+    return *row ? base::fail(0, "open database", path, "it has a view, so it is not a database of Nix") : base::Result<>{};
+}
+
 }  // namespace
 
 // The error that finalize returns was already returned by step().
@@ -90,6 +99,8 @@ base::Result<Database> Database::open(const std::string &path, Mode mode) {
     database.path_ = path;
     if (code != SQLITE_OK) return failed(handle, "open database", path);
     (void)sqlite3_busy_timeout(handle, busy_timeout_ms);
+    if (mode != Mode::create)
+        if (auto result = refuse_views(database, path); !result) return std::unexpected(result.error());
     return database;
 }
 

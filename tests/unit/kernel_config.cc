@@ -2,6 +2,8 @@
 #include "hostside/boot/kernel_config.h"
 
 #include <elf.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <catch_amalgamated.hpp>
 
 #include <algorithm>
@@ -131,6 +133,9 @@ TEST_CASE("a configuration is read plain, compressed, from within a kernel, and 
     CHECK(kernel_config(scratch.path("vmlinux")).value() == "CONFIG_NET=y\n");
     put("bare", ELFMAG + std::string(100, '\0'));
     CHECK(kernel_config(scratch.path("bare")).error().hint.starts_with("it doesn't contain its configuration (CONFIG_IKCONFIG)"));
+    REQUIRE(::mkfifo(scratch.path("config").c_str(), 0600) == 0);  // nobody writes to it
+    CHECK(kernel_config(scratch.path("bare")).error().hint.starts_with("it doesn't contain its configuration (CONFIG_IKCONFIG)"));
+    REQUIRE(::unlink(scratch.path("config").c_str()) == 0);
     put("config", "CONFIG_INET=y\n");
     CHECK(kernel_config(scratch.path("bare")).value() == "CONFIG_INET=y\n");
     put("text", "words");

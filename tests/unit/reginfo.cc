@@ -209,6 +209,18 @@ exec "$2" reginfo --database "$1/db.sqlite" "$3")sh";
           std::string::npos);
 }
 
+TEST_CASE("a database in which a view takes a table's place, which could have rows without end, is refused") {
+    const Root root;
+    REQUIRE(root.load(entry(1)));
+    auto writer = mounts::Database::open(root.database(), mounts::Database::Mode::create);
+    REQUIRE(writer);
+    REQUIRE(writer->execute("drop table Refs; create view Refs as with recursive endless(n) as (select 1 union "
+                            "all select n + 1 from endless) select n as referrer, n as reference from endless"));
+    REQUIRE(writer->close());
+    CHECK(reginfo({"--database", root.database(), path_of(1)}, 1)
+              .ends_with("open database '" + root.database() + "': it has a view, so it is not a database of Nix\n"));
+}
+
 TEST_CASE("a host's database that somebody holds for himself is waited for ten seconds, and then said to be held") {
     const Root root;
     REQUIRE(root.load(entry(1)));
