@@ -1,161 +1,30 @@
-// A fleet's scheduling and its endings, with a script in place of the launcher: machines that run, fail, are killed or never
-// end. Real machines are in tests/boot/fleet.cc.
+// A fleet's scheduling, with a script in place of the launcher. Real machines are in tests/boot/fleet.cc.
 #include "hostside/fleet/fleet.h"
 
 #include <sys/mount.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <catch_amalgamated.hpp>
-#include <chrono>
 #include <csignal>
-#include <cstdlib>
 #include <filesystem>
 #include <format>
 #include <fstream>
-#include <functional>
-#include <random>
-#include <sstream>
-#include <thread>
 
-#include "hostside/fleet/own_snapshots.h"
 #include "mounts/base/at.h"
-#include "mounts/base/process.h"
-#include "tests/support/disk.h"
-
-namespace {
+#include "tests/unit/fleet_host.h"
 
 namespace fs = std::filesystem;
+using fleet_test::alive;
+using fleet_test::children_of;
+using fleet_test::Host;
+using fleet_test::is_program;
+using fleet_test::machine;
+using fleet_test::pids_in;
+using fleet_test::within_a_minute;
 using hostside::FleetPlace;
 using hostside::FleetResult;
 using hostside::Node;
 using hostside::Outcome;
-
-// `runvm exec ... -- COMMAND` runs the command; `runvm run` never ends by itself; `runvm snapshot` is a script of the test's.
-constexpr const char *stand_in = R"(#!/bin/sh
-[ "$1" != snapshot ] || exec sh "${0%/*}/snapshot" "$3"
-[ "$1" = exec ] || exec sleep 1000
-while [ "$1" != -- ]; do shift; done
-shift
-exec "$@"
-)";
-
-Node machine(const std::string &name, const std::string &script, std::vector<int> vlans = {}) {
-    return {.name = name,
-            .description = "{}",
-            .command = {"sh", "-c", script},
-            .memory_mib = 1,
-            .cores = 1,
-            .vlans = std::move(vlans)};
-}
-
-class Host {
-  public:
-    Host() {
-        fs::create_directory(scratch_.path("run"));
-        ::setenv("XDG_RUNTIME_DIR", scratch_.path("run").c_str(), 1);
-        std::ofstream(scratch_.path("runvm")) << stand_in;
-        fs::permissions(scratch_.path("runvm"), fs::perms::owner_all);
-    }
-    ~Host() { ::unsetenv("XDG_RUNTIME_DIR"); }
-    Host(const Host &) = delete;
-    Host &operator=(const Host &) = delete;
-
-    [[nodiscard]] std::string path(const std::string &name) const { return scratch_.path(name); }
-    void note(const std::string &line) const { std::ofstream(path("log"), std::ios::app) << line << '\n'; }
-    [[nodiscard]] std::string log() const { return base::read_file(path("log")).value_or(""); }
-    [[nodiscard]] FleetResult results() const {
-        return hostside::results_from(base::read_file(path("results/results.json")).value_or(""), "results.json").value();
-    }
-
-    // Runs in a separate process with its own children and signals. Its exit code is the signal that ended the fleet.
-    [[nodiscard]] pid_t launch(hostside::Fleet fleet, int processors = 4, bool fail_fast = false, std::string runvm = {}) const {
-        const pid_t pid = ::fork();
-        if (pid != 0) return pid;
-        const auto place = FleetPlace::create(path("results"));
-        if (!place) ::_exit(100);
-        int code = 101;
-        {
-            const auto groups = hostside::groups_of(fleet.nodes, known);
-            FleetResult result{.name = fleet.name, .machines = {}};
-            for (const auto &node : fleet.nodes) result.machines.push_back({.name = node.name});
-            const auto snapshots = hostside::own_snapshots(*place, groups, true, result, fleet);
-            if (!snapshots) ::_exit(102);
-            const auto signal = hostside::run_fleet({.fleet = fleet,
-                                                     .groups = groups,
-                                                     .snapshots = *snapshots,
-                                                     .place = *place,
-                                                     .runvm = runvm.empty() ? path("runvm") : runvm,
-                                                     .room = {1 << 20, processors},
-                                                     .any_memory = true,
-                                                     .fail_fast = fail_fast,
-                                                     .changed = [](const hostside::MachineResult &) {},
-                                                     .told = [&](const std::string &text) { note("told: " + text); },
-                                                     .tick = [](const FleetResult &) {}},
-                                                    result);
-            if (signal) code = *signal;
-        }
-        const_cast<FleetPlace &>(*place).~FleetPlace();
-        ::_exit(code);
-    }
-    [[nodiscard]] int run(const hostside::Fleet &fleet, int processors = 4, bool fail_fast = false,
-                          std::string runvm = {}) const {
-        return end_of(launch(fleet, processors, fail_fast, std::move(runvm)));
-    }
-    static int end_of(pid_t pid) {
-        int status = 0;
-        REQUIRE(::waitpid(pid, &status, 0) == pid);
-        return base::exit_code(status);
-    }
-
-    std::function<std::optional<double>(const std::string &)> known = [](const std::string &) { return std::nullopt; };
-
-  private:
-    support::ScratchDirectory scratch_;
-};
-
-bool within_a_minute(const std::function<bool()> &condition) {
-    for (int i = 0; i < 1200; ++i, std::this_thread::sleep_for(std::chrono::milliseconds(50)))
-        if (condition()) return true;
-    return false;
-}
-
-bool alive(pid_t pid) {
-    const std::string stat = base::read_file(std::format("/proc/{}/stat", pid), 4096).value_or("");
-    const size_t name_end = stat.rfind(") ");
-    return name_end != std::string::npos && stat[name_end + 2] != 'Z';
-}
-
-std::vector<pid_t> pids_in(const std::string &text) {
-    std::vector<pid_t> pids;
-    std::istringstream words(text);
-    for (pid_t pid = 0; words >> pid;) pids.push_back(pid);
-    return pids;
-}
-
-std::vector<pid_t> children_of(pid_t pid) {
-    return pids_in(base::read_file(std::format("/proc/{0}/task/{0}/children", pid), 1 << 20).value_or(""));
-}
-
-bool is_program(pid_t pid, const std::string &program) {
-    return base::read_file(std::format("/proc/{}/cmdline", pid), 65536).value_or("").starts_with(program + '\0');
-}
-
-// Processes that run this program, whoever their parent is.
-std::vector<pid_t> started_as(const std::string &program) {
-    std::vector<pid_t> pids;
-    for (const auto &entry : fs::directory_iterator("/proc")) {
-        const std::string name = entry.path().filename();
-        if (name.find_first_not_of("0123456789") != std::string::npos) continue;
-        const auto pid = static_cast<pid_t>(std::stol(name));
-        if (is_program(pid, program)) pids.push_back(pid);
-    }
-    return pids;
-}
-
-}  // namespace
 
 TEST_CASE("a fleet's machines each have their exit status, their words and a directory, and none harms another") {
     const Host host;
@@ -311,99 +180,6 @@ echo "made ${{1##*/}}" >>{0}; echo "runvm: the snapshot is new")",
         REQUIRE(pids.size() == 1);
         CHECK_FALSE(alive(pids.front()));
     }
-}
-
-TEST_CASE("with fail-fast the first that fails ends those that run, with what they had started, and the rest is not run") {
-    const Host host;
-    const std::string starts = std::format("sleep 1000 & echo $! >>{}; wait", host.path("log"));
-    REQUIRE(host.run({.name = "f",
-                      .nodes = {machine("long", starts),
-                                machine("bad", std::format("until [ -s {} ]; do sleep 0.05; done; exit 1", host.path("log"))),
-                                machine("never", "true"), machine("nor", "true")}},
-                     2, true) == 0);
-    const auto result = host.results();
-    CHECK(result.machines[0].outcome == Outcome::cancelled);
-    CHECK(result.machines[1].outcome == Outcome::failed);
-    CHECK(result.machines[2].outcome == Outcome::not_run);
-    CHECK(result.machines[3].outcome == Outcome::not_run);
-    CHECK(result.over);
-    REQUIRE(pids_in(host.log()).size() == 1);
-    CHECK_FALSE(alive(pids_in(host.log()).front()));
-}
-
-TEST_CASE("a signal ends all machines of a fleet, and what they had started, and the results say so") {
-    const Host host;
-    hostside::Fleet fleet{.name = "f", .nodes = {}};
-    for (int i = 0; i < 5; ++i)
-        fleet.nodes.push_back(
-            machine(std::format("m{}", i), std::format("trap '' TERM INT; echo $$ >>{}; exec sleep 1000", host.path("log"))));
-    const int signal = GENERATE(SIGTERM, SIGINT);
-    const pid_t pid = host.launch(fleet, 3);
-    REQUIRE(within_a_minute([&] { return pids_in(host.log()).size() == 3; }));
-    ::kill(pid, signal);
-    CHECK(Host::end_of(pid) == signal);
-    for (const pid_t machine_pid : pids_in(host.log())) CHECK_FALSE(alive(machine_pid));
-    const auto result = host.results();
-    CHECK(result.count(Outcome::cancelled) == 3);
-    CHECK(result.count(Outcome::not_run) == 2);
-    CHECK(fs::is_empty(host.path("run/runvm")));
-}
-
-TEST_CASE("a fleet that is killed takes its machines along, has its results, and the next one sweeps what it left") {
-    const Host host;
-    const auto stays = machine("stays", std::format("echo $$ >>{}; exec sleep 1000", host.path("log")));
-    const pid_t pid = host.launch({.name = "f", .nodes = {machine("done", "true"), stays, machine("waits", "true")}}, 1);
-    REQUIRE(within_a_minute(
-        [&] { return pids_in(host.log()).size() == 1 && host.results().machines[1].outcome == Outcome::running; }));
-    ::kill(pid, SIGKILL);
-    CHECK(Host::end_of(pid) == 128 + SIGKILL);
-    CHECK(within_a_minute([&] { return !alive(pids_in(host.log()).front()); }));
-    const auto result = host.results();
-    CHECK_FALSE(result.over);
-    CHECK(result.machines[0].outcome == Outcome::passed);
-    CHECK(result.machines[1].outcome == Outcome::running);
-    CHECK(result.machines[2].outcome == Outcome::waiting);
-    CHECK_FALSE(fs::is_empty(host.path("run/runvm")));
-    CHECK(host.run({.name = "f", .nodes = {machine("done", "true")}}) == 0);
-    CHECK(fs::is_empty(host.path("run/runvm")));
-}
-
-TEST_CASE("of two hundred machines that are killed at random points each has its result, and nothing is left") {
-    const Host host;
-    // Each machine has a QEMU that never ends by itself, and every third of these can't be asked to end.
-    fs::create_symlink("/bin/sleep", host.path("qemu"));
-    hostside::Fleet fleet{.name = "f", .nodes = {}};
-    for (int i = 0; i < 200; ++i)
-        fleet.nodes.push_back(machine(
-            std::format("m{}", i), std::format("{}{} infinity >/dev/null 2>&1 & echo $$ >>{}; sleep 0.05; exit {}",
-                                               i % 3 == 0 ? "trap '' TERM; " : "", host.path("qemu"), host.path("log"), i % 3)));
-    const pid_t pid = host.launch(fleet, 12);
-    std::mt19937 random(42);  // NOLINT(cert-msc51-cpp): the same points each time, as far as the kernel allows
-    int hit = 0;
-    size_t most = 0;
-    while (alive(pid)) {
-        most = std::max(most, started_as(host.path("qemu")).size());
-        auto children = children_of(pid);
-        std::erase_if(children, [&](pid_t child) { return is_program(child, host.path("qemu")); });
-        if (!children.empty() && ::kill(children[random() % children.size()], SIGKILL) == 0) ++hit;
-        std::this_thread::sleep_for(std::chrono::milliseconds(random() % 40));
-    }
-    CHECK(Host::end_of(pid) == 0);
-    CHECK(hit > 0);
-    CHECK(most > 0);
-    CHECK(started_as(host.path("qemu")).empty());
-    for (const pid_t left : started_as(host.path("qemu"))) ::kill(left, SIGKILL);
-    const auto result = host.results();
-    REQUIRE(result.machines.size() == 200);
-    CHECK(result.over);
-    CHECK(result.count(Outcome::passed) + result.count(Outcome::failed) == 200);
-    for (int i = 0; i < 200; ++i) {
-        const auto &m = result.machines[static_cast<size_t>(i)];
-        CHECK(m.name == std::format("m{}", i));
-        CHECK((m.exit_code == i % 3 || m.exit_code == 128 + SIGKILL));
-    }
-    for (const pid_t machine_pid : pids_in(host.log())) CHECK_FALSE(alive(machine_pid));
-    CHECK(fs::is_empty(host.path("run/runvm")));
 }
 
 TEST_CASE("a launcher that can't be started is each machine's failure, not the fleet's") {

@@ -214,8 +214,9 @@ TEST_CASE("a database in which a view takes a table's place, which could have ro
     REQUIRE(root.load(entry(1)));
     auto writer = mounts::Database::open(root.database(), mounts::Database::Mode::create);
     REQUIRE(writer);
-    REQUIRE(writer->execute("drop table Refs; create view Refs as with recursive endless(n) as (select 1 union "
-                            "all select n + 1 from endless) select n as referrer, n as reference from endless"));
+    REQUIRE(
+        writer->execute("drop table Refs; create view Refs as with recursive endless(n) as (select 1 union "
+                        "all select n + 1 from endless) select n as referrer, n as reference from endless"));
     REQUIRE(writer->close());
     CHECK(reginfo({"--database", root.database(), path_of(1)}, 1)
               .ends_with("open database '" + root.database() + "': it has a view, so it is not a database of Nix\n"));

@@ -170,8 +170,8 @@ void read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset, fuse_fil
         fuse_reply_buf(request, buffer, static_cast<size_t>(n));
 }
 
-// To an append-only file, chattr(1), the kernel appends whatever the offset. What a dead worker appended before it answered is not
-// appended again. Until that answer, the kernel lets nobody else write to the file.
+// To an append-only file, chattr(1), the kernel appends whatever the offset. What a dead worker appended before it answered is
+// not appended again. Until that answer, the kernel lets nobody else write to the file.
 ssize_t append(Union &fs, int fd, const char *data, size_t size, off_t offset) {
     const JournalEntry &entry = fs.journal.note({.kind = RequestKind::append});
     struct stat status{};
