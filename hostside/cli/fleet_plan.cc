@@ -47,16 +47,19 @@ Result<> keep_only(const std::vector<std::string> &names, Fleet &fleet) {
     return {};
 }
 
-Result<> check_room(const Fleet &fleet, const std::vector<Group> &groups, const Room &room) {
+Result<> check_room(const Fleet &fleet, const std::vector<Group> &groups, const Room &room, bool limited) {
     for (const auto &group : groups) {
         if (group.memory_mib <= room.memory_mib) continue;
         std::string names;
         for (const size_t i : group.members) names += (names.empty() ? "" : ", ") + fleet.nodes[i].name;
-        return fail(
-            0, "find room for", names,
-            std::format("{} {} MiB, but only {} MiB are free for machines; reduce memorySize, or set the total with --memory",
-                        group.members.size() == 1 ? "it needs" : "they share a vlan, so they run at once and need",
-                        group.memory_mib, room.memory_mib));
+        const std::string why =
+            limited ? std::format("--memory lets all machines together have only {} MiB", room.memory_mib)
+                    : std::format("only {} MiB are free for machines; reduce memorySize, or set the total with --memory",
+                                  room.memory_mib);
+        return fail(0, "find room for", names,
+                    std::format("{} {} MiB, but {}",
+                                group.members.size() == 1 ? "it needs" : "they share a vlan, so they run at once and need",
+                                group.memory_mib, why));
     }
     return {};
 }
@@ -106,7 +109,8 @@ Result<FleetPlan> plan_fleet(const FleetWish &wish) {
     plan.room.memory_mib = wish.memory_mib > 0 ? wish.memory_mib : plan.room.memory_mib / 10 * tenths_for_machines;
     if (wish.processors > 0) plan.room.processors = wish.processors;
     if (wish.engine == "local")  // for other engines, Slurm knows the hosts' resources
-        if (auto room = check_room(plan.fleet, plan.groups, plan.room); !room) return std::unexpected(room.error());
+        if (auto room = check_room(plan.fleet, plan.groups, plan.room, wish.memory_mib > 0); !room)
+            return std::unexpected(room.error());
     plan.result = all_waiting(plan.fleet);
     if (wish.resume) {
         auto before = results_in(wish.output + "/" + std::string(results_file));

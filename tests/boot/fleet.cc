@@ -370,8 +370,8 @@ TEST_CASE("what a fleet can't do is refused before any machine is started") {
     CHECK(refused({}) == std::format("runvm: read '{}': No such file or directory\n", fleet.path("fleet.json")));
     fleet.write(R"("a":{"vlans":[3]},"b":{"vlans":[3]},"c":{})");
     CHECK(refused({"--memory", "1000"}) ==
-          "runvm: find room for 'a, b': they share a vlan, so they run at once and need 1024 MiB, but only 1000 MiB are free for "
-          "machines; reduce memorySize, or set the total with --memory\n");
+          "runvm: find room for 'a, b': they share a vlan, so they run at once and need 1024 MiB, but --memory lets all machines "
+          "together have only 1000 MiB\n");
     CHECK(refused({"--only", "d"}) == "runvm: find machine 'd': the fleet has no machine of this name\n");
     CHECK(refused({"--resume"}) ==
           std::format("runvm: resume '{}': No such file or directory; there are no results of a fleet; run it without --resume\n",

@@ -4,6 +4,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -76,7 +77,10 @@ Cutter::Cutter(const std::vector<std::string> &argv, AtCall at_call) : at_call_(
 }
 
 Cutter::~Cutter() {
-    if (pid_ > 0) wait();
+    if (pid_ > 0) {
+        ::kill(pid_, SIGTERM);  // the test failed, and nobody will unmount the union
+        wait();
+    }
     thread_.join();
 }
 

@@ -108,14 +108,18 @@ int work(Union &fs, const FuseDevice &device, Mode mode, std::vector<int> kept, 
         if (fs.trace) kept.push_back(fs.trace->fd());
         ask_to_resend(device);
         close_all_but(std::move(kept));
-        if (fs.layers.work) fs.layers.clean_work(fs.table.orphan_names());
+        std::vector<std::string> in_use;
+        std::ranges::transform(fs.table.orphan_names(), std::back_inserter(in_use), Layers::orphan_entry);
+        if (fs.layers.work) fs.layers.clean_work(std::move(in_use));
         fs.restore();
     }
     const auto result = serve(fs, device, mode, [&] {
         if (ready_fd < 0) tell_limits(fs);
         if (ready_fd >= 0) (void)!::write(ready_fd, "", 1);  // a parent that is gone doesn't wait
     });
-    if (result && fs.layers.work) fs.layers.clean_work();  // removed files that were in use until the end
+    // Removed files that were in use until the end. The whiteout stays: an overlayfs that is mounted now clears the directory
+    // itself, and fails with EINVAL where a name there goes away meanwhile.
+    if (result && fs.layers.work) fs.layers.clean_work({Layers::shared_whiteout});
     return result ? 0 : 1;
 }
 

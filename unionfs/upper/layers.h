@@ -63,7 +63,8 @@ struct Layers {
     void discard(const std::string &work_entry);  // removes a tree
     // The name of a removed object that is still in use.
     static std::string orphan_entry(ino_t inode) { return "orphan-" + std::to_string(inode); }
-    void clean_work(const std::vector<ino_t> &orphans = {});  // all except those
+    static constexpr const char *shared_whiteout = "whiteout";
+    void clean_work(std::vector<std::string> kept = {});  // removes all other entries
 
     // --- whiteout.cc ---
     int make_whiteout(int dir, const std::string &name);

@@ -17,14 +17,13 @@ std::string Layers::work_name() { return "#" + std::to_string(++next_work_name_)
 // All whiteouts are links to one shared device, as in overlayfs. On ext4, this halves the cost of making and removing one, and
 // takes no inode.
 int Layers::make_whiteout(int dir, const std::string &name) {
-    static constexpr const char *shared = "whiteout";
     for (bool is_new = false;; is_new = true) {
-        if (::linkat(work->get(), shared, dir, name.c_str(), 0) == 0) return 0;
+        if (::linkat(work->get(), shared_whiteout, dir, name.c_str(), 0) == 0) return 0;
         if (errno == EMLINK)
-            (void)::unlinkat(work->get(), shared, 0);  // existing links remain
+            (void)::unlinkat(work->get(), shared_whiteout, 0);  // existing links remain
         else if (errno != ENOENT || is_new)
             return errno;
-        if (::mknodat(work->get(), shared, S_IFCHR, makedev(0, 0)) < 0 && errno != EEXIST) break;
+        if (::mknodat(work->get(), shared_whiteout, S_IFCHR, makedev(0, 0)) < 0 && errno != EEXIST) break;
     }
     if (errno != EPERM) return errno;
     const std::string entry = work_name();

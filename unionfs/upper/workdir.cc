@@ -185,9 +185,7 @@ bool is_removed(int dir, const char *name) {
 }  // namespace
 
 // Removes what a crash left behind. Nobody ever saw it.
-void Layers::clean_work(const std::vector<ino_t> &orphans) {
-    std::vector<std::string> kept;
-    std::ranges::transform(orphans, std::back_inserter(kept), orphan_entry);
+void Layers::clean_work(std::vector<std::string> kept) {
     std::ranges::sort(kept);
     for (const std::string &name : base::names_in(work->get(), options.work).value_or(base::Names{}))
         if (!std::ranges::binary_search(kept, name)) discard(name);
