@@ -20,6 +20,7 @@
 #include "hostside/base/signals.h"
 #include "hostside/fleet/machine_process.h"
 #include "hostside/fleet/members.h"
+#include "hostside/snapshot/place.h"
 #include "mounts/base/at.h"
 #include "mounts/base/fd.h"
 #include "mounts/base/process.h"
@@ -227,11 +228,12 @@ class Runner {
         for (auto &one : running_) (void)::kill(one.process.pid(), SIGKILL);
         for (;;) {
             const pid_t pid = ::waitpid(-1, nullptr, WNOHANG);
-            if (pid < 0) return;
+            if (pid < 0) break;
             if (pid > 0) continue;
             end_orphans(Clock::now() > end ? SIGKILL : SIGTERM);
             (void)::poll(nullptr, 0, 20);
         }
+        for (const auto &snapshot : run_.snapshots) sweep_snapshots(snapshot.maker.saves);
     }
 
     const FleetRun &run_;

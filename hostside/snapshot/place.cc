@@ -43,20 +43,6 @@ bool is_ours(const Fd &directory) {
     return ::fstat(directory.get(), &st) == 0 && st.st_uid == ::geteuid();
 }
 
-// Removes unfinished snapshots with this name that no process holds.
-void sweep(const fs::path &path) {
-    const std::string parent = path.parent_path();
-    const std::string prefix = path.filename().string() + std::string(in_the_making);
-    auto around = open_directory(parent);
-    const auto names = around ? base::names_in(around->get(), parent) : std::unexpected(around.error());
-    if (!names) return;
-    for (const auto &name : *names) {
-        if (!name.starts_with(prefix)) continue;
-        const std::string left = parent + "/" + name;
-        remove_snapshot(left);
-    }
-}
-
 Result<> may_be_replaced(const std::string &path) {
     auto there = open_directory(path);
     if (!there) return std::unexpected(there.error());
@@ -82,7 +68,7 @@ Result<> sync_files(const std::string &directory) {
 Result<NewSnapshot> NewSnapshot::begin(const std::string &named, bool replace) {
     fs::path path = fs::absolute(named).lexically_normal();
     if (path.filename().empty()) path = path.parent_path();
-    sweep(path);
+    sweep_snapshots(path);
     struct stat st{};
     if (::lstat(path.c_str(), &st) == 0) {
         if (!replace) return fail(EEXIST, "make snapshot", path.string(), "pass --fresh to replace it, or name another");
@@ -117,6 +103,17 @@ void NewSnapshot::abandon(const std::string &part) {
 
 NewSnapshot::~NewSnapshot() {
     if (held_.valid()) abandon(part_);  // after finish() nothing has this name, or the snapshot that was replaced
+}
+
+void sweep_snapshots(const std::string &named) {
+    const fs::path path = named;
+    const std::string parent = path.parent_path();
+    const std::string prefix = path.filename().string() + std::string(in_the_making);
+    const auto around = open_directory(parent);
+    const auto names = around ? base::names_in(around->get(), parent) : std::unexpected(around.error());
+    if (!names) return;
+    for (const auto &name : *names)
+        if (name.starts_with(prefix)) remove_snapshot(parent + "/" + name);
 }
 
 void remove_snapshot(const std::string &path) {

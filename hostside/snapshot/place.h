@@ -40,6 +40,9 @@ class NewSnapshot {
     bool replace_ = false;
 };
 
+// Removes the unfinished snapshots with this name that no process holds: what a killed process left.
+void sweep_snapshots(const std::string &path);
+
 // Removes the snapshot at `path`, whole or unfinished, unless a machine made from it runs or others put files there.
 void remove_snapshot(const std::string &path);
 
