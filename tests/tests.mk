@@ -46,7 +46,7 @@ test-report-screenshot: all ## what Chromium, which is installed for it, draws o
 
 # Attacks by somebody who can write a layer, a disk, an image or an input. `make test` runs all of them too.
 HOSTILE_parity := [\#hostile_layers],[\#old_layers],[\#replaced],[\#set_id],[\#refusals],[\#depth],[\#faulty_layers],[\#limits],[\#orphans],[\#submounts]
-HOSTILE_unit := [\#target_root],[\#regular_file],[\#running_machine],[\#image],[\#bad_input],[\#guest_directory],[\#module_index],[\#hostile_description],[\#qemu_events],[\#boot_report],[\#build],[\#foreign_text],[\#guest_relay],[\#own_files],[\#refused_run],[\#status_port]
+HOSTILE_unit := [\#target_root],[\#regular_file],[\#running_machine],[\#image],[\#bad_input],[\#guest_directory],[\#module_index],[\#hostile_description],[\#qemu_events],[\#boot_report],[\#build],[\#foreign_text],[\#guest_relay],[\#own_files],[\#refused_run],[\#cache],[\#status_port]
 HOSTILE_boot := [\#hostile],[\#bad_input],[\#run_as],[\#shares]
 .PHONY: test-hostile
 test-hostile: $(PROGRAMS) all test-tools ## layers, disks, images and inputs made by an attacker

@@ -93,6 +93,15 @@ std::string carried(std::string_view kernel, const std::string &path) {
     return {};
 }
 
+// Doesn't wait for whoever writes to a FIFO.
+Result<std::string> regular_file(const std::string &path) {
+    constexpr size_t limit_bytes = size_t{16} << 20;
+    const auto file = base::open_at(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    struct stat st{};
+    if (!file || ::fstat(file->get(), &st) < 0 || !S_ISREG(st.st_mode)) return fail(0, step, path, "it is not a file");
+    return base::read_all(file->get(), path, limit_bytes);
+}
+
 Result<std::string> of_kernel(const std::string &image, const std::string &path) {
     std::string text;
     if (image.starts_with(ELFMAG)) {
@@ -103,10 +112,8 @@ Result<std::string> of_kernel(const std::string &image, const std::string &path)
     if (!text.empty()) return text;
     const std::filesystem::path directory = std::filesystem::path(path).parent_path();
     const std::string release = kernel_release(image);
-    struct stat st{};
     for (const std::string &beside : {(directory / "config").string(), (directory / ("config-" + release)).string()})
-        if (::stat(beside.c_str(), &st) == 0 && S_ISREG(st.st_mode))  // a FIFO would keep us waiting
-            if (auto found = base::read_file(beside)) return found;
+        if (auto found = regular_file(beside)) return found;
     return fail(0, step, path,
                 std::format("it doesn't contain its configuration (CONFIG_IKCONFIG), and there is no config or config-{} beside "
                             "it; name the configuration itself",

@@ -53,7 +53,8 @@ Result<> check_room(const Fleet &fleet, const std::vector<Group> &groups, const 
         std::string names;
         for (const size_t i : group.members) names += (names.empty() ? "" : ", ") + fleet.nodes[i].name;
         const std::string why =
-            limited ? std::format("--memory lets all machines together have only {} MiB", room.memory_mib)
+            limited ? std::format("--memory lets all machines together have only {} MiB; raise it, or reduce memorySize",
+                                  room.memory_mib)
                     : std::format("only {} MiB are free for machines; reduce memorySize, or set the total with --memory",
                                   room.memory_mib);
         return fail(0, "find room for", names,

@@ -40,7 +40,8 @@ class NewSnapshot {
     bool replace_ = false;
 };
 
-// Removes the unfinished snapshots with this name that no process holds: what a killed process left.
+// Removes what killed processes left of unfinished snapshots that were to be at `path`, an absolute path. Does nothing to those
+// that are still being made. What can't be removed stays.
 void sweep_snapshots(const std::string &path);
 
 // Removes the snapshot at `path`, whole or unfinished, unless a machine made from it runs or others put files there.

@@ -31,7 +31,7 @@ std::string uri_of(const std::string &path) {
 
 constexpr int busy_timeout_ms = 10'000;
 
-// A view could have rows without end. Nix makes none.
+// Reading a view could take for ever. A database of Nix has none.
 base::Result<> refuse_views(Database &database, const std::string &path) {
     auto views = database.prepare("select 1 from sqlite_schema where type = 'view'");
     if (!views) return std::unexpected(views.error());

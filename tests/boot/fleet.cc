@@ -371,7 +371,7 @@ TEST_CASE("what a fleet can't do is refused before any machine is started") {
     fleet.write(R"("a":{"vlans":[3]},"b":{"vlans":[3]},"c":{})");
     CHECK(refused({"--memory", "1000"}) ==
           "runvm: find room for 'a, b': they share a vlan, so they run at once and need 1024 MiB, but --memory lets all machines "
-          "together have only 1000 MiB\n");
+          "together have only 1000 MiB; raise it, or reduce memorySize\n");
     CHECK(refused({"--only", "d"}) == "runvm: find machine 'd': the fleet has no machine of this name\n");
     CHECK(refused({"--resume"}) ==
           std::format("runvm: resume '{}': No such file or directory; there are no results of a fleet; run it without --resume\n",

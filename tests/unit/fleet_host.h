@@ -28,13 +28,15 @@ class Host {
     [[nodiscard]] std::string log() const;
     [[nodiscard]] hostside::FleetResult results() const;
 
-    // Runs in a separate process with its own children and signals. Its exit code is the signal that ended the fleet.
+    // Runs in a separate process with its own children and signals. Its exit code is the signal that ended the fleet. `runvm`:
+    // the launcher, if not the script.
     [[nodiscard]] pid_t launch(const hostside::Fleet &fleet, int processors = 4, bool fail_fast = false,
                                const std::string &runvm = {}) const;
     [[nodiscard]] int run(const hostside::Fleet &fleet, int processors = 4, bool fail_fast = false,
                           const std::string &runvm = {}) const;
-    static int end_of(pid_t pid);
+    static int end_of(pid_t pid);  // waits for it; its exit code, or 128 + its signal
 
+    // How long a machine took in an earlier run, in seconds.
     std::function<std::optional<double>(const std::string &)> known = [](const std::string &) { return std::nullopt; };
 
   private:
@@ -43,8 +45,8 @@ class Host {
 
 bool within_a_minute(const std::function<bool()> &condition);
 
-bool alive(pid_t pid);
-std::vector<pid_t> pids_in(const std::string &text);
+bool alive(pid_t pid);                                // a zombie is not
+std::vector<pid_t> pids_in(const std::string &text);  // separated by blanks or line ends
 std::vector<pid_t> children_of(pid_t pid);
 bool is_program(pid_t pid, const std::string &program);
 // Processes that run this program, whoever their parent is.

@@ -117,8 +117,8 @@ int work(Union &fs, const FuseDevice &device, Mode mode, std::vector<int> kept, 
         if (ready_fd < 0) tell_limits(fs);
         if (ready_fd >= 0) (void)!::write(ready_fd, "", 1);  // a parent that is gone doesn't wait
     });
-    // Removed files that were in use until the end. The whiteout stays: an overlayfs that is mounted now clears the directory
-    // itself, and fails with EINVAL where a name there goes away meanwhile.
+    // What is left are removed files that were in use until the end. The whiteout stays: an overlayfs that is mounted now clears
+    // the directory itself, and fails with EINVAL if a name there goes away meanwhile (Linux, fs/overlayfs/dir.c).
     if (result && fs.layers.work) fs.layers.clean_work({Layers::shared_whiteout});
     return result ? 0 : 1;
 }

@@ -99,7 +99,7 @@ struct alignas(SharedMemory::unit) Node : NodeKept {
     bool slot_writable = false;
     std::atomic<bool> slot_appends = false;                 // opened for appending only: the file is append-only, chattr(1)
     bool restored = false;                                  // a successor has restored it
-    bool lost = false;                                      // it couldn't, because a layer answered with an error
+    bool lost = false;                                      // it couldn't, because a layer answered with an error: ESTALE
     FdRef orphan_ref{};                                     // use orphan(), keep_orphan(), drop_orphan()
     std::shared_ptr<Listing> listing{};                     // while someone reads the directory
     std::atomic<ReaddirplusPolicy::Token> plain_token = 0;  // of the plain listing with its files, until one is looked up

@@ -63,8 +63,8 @@ struct Layers {
     void discard(const std::string &work_entry);  // removes a tree
     // The name of a removed object that is still in use.
     static std::string orphan_entry(ino_t inode) { return "orphan-" + std::to_string(inode); }
-    static constexpr const char *shared_whiteout = "whiteout";
-    void clean_work(std::vector<std::string> kept = {});  // removes all other entries
+    static constexpr const char *shared_whiteout = "whiteout";  // all whiteouts are links to it
+    void clean_work(std::vector<std::string> kept = {});        // removes all other entries
 
     // --- whiteout.cc ---
     int make_whiteout(int dir, const std::string &name);
