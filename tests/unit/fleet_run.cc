@@ -168,7 +168,8 @@ echo "made ${{1##*/}}" >>{0}; echo "runvm: the snapshot is new")",
     }
     SECTION("ctrl-c while one is made") {
         std::ofstream(host.path("snapshot"))
-            << std::format("case $1 in *slow) mkdir $1.part-left; echo $$ >>{}; exec sleep 1000 ;; esac", host.path("pid"));
+            << std::format("case $1 in *slow) mkdir ${{1#--output=}}.part-left || exit 1; echo $$ >>{}; exec sleep 1000 ;; esac",
+                           host.path("pid"));
         const pid_t pid = host.launch(fleet);
         REQUIRE(within_a_minute([&] { return fs::exists(host.path("pid")) && host.results().count(Outcome::passed) == 2; }));
         const auto pids = pids_in(base::read_file(host.path("pid")).value_or(""));
