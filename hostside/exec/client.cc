@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <climits>
 #include <csignal>
 #include <format>
 #include <optional>
@@ -43,6 +44,8 @@ using Clock = std::chrono::steady_clock;
 // Signals passed on to the command.
 constexpr std::array passed_on{SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH};
 
+constexpr int most_writes = 16;  // before looking at the socket and at signals again
+
 // Output for one of our streams that is not written yet.
 struct Sink {
     int fd;
@@ -53,7 +56,7 @@ struct Sink {
     size_t written = 0;  // since the last credit
     bool wanted = fd >= 0 || take;
 
-    // Whether a write would not block, as far as the stream can tell.
+    // Whether a write would not block, as far as the stream can tell. A pipe only promises that for PIPE_BUF bytes (pipe(7)).
     [[nodiscard]] bool ready() const {
         pollfd wait{fd, POLLOUT, 0};
         return !wanted || take || ::poll(&wait, 1, 0) != 0;
@@ -100,7 +103,7 @@ class Client {
                 if (const int signal = signals_.take(); signal != 0 && !pass_on(signal)) return interrupted(signal);
             if (polls[0].revents != 0 && !end_ && !receive()) return machine_ended();
             for (Sink *sink : {&output_, &errors_})
-                if (!sink->waiting.empty()) write(*sink);
+                for (int i = 0; i < most_writes && !sink->waiting.empty() && sink->ready(); ++i) write(*sink);
             if (auto sent = send(); !sent && !end_) return machine_ended();
             if (end_ && end_->kind == End::failed && end_->code == 0) return fail(0, "run in", wish_.machine, end_->text);
             // Who takes the output has a reason not to want more, and a hostile guest would not end because of a signal.
@@ -205,9 +208,7 @@ class Client {
     // If a stream accepts no more, drops its output and sends the command SIGPIPE, as its own pipe would. A reader that wants no
     // more (EPIPE) loses nothing.
     void write(Sink &sink) {
-        if (!sink.ready()) return;
-        constexpr size_t most = 65536;
-        const ssize_t n = sink.wanted ? sink.pass(sink.waiting.front().substr(0, most)) : -1;
+        const ssize_t n = sink.wanted ? sink.pass(sink.waiting.front().substr(0, PIPE_BUF)) : -1;
         if (n < 0 && sink.wanted && (errno == EINTR || errno == EAGAIN)) return;
         if (n < 0 && sink.wanted && sink.stream == Stream::output && errno != EPIPE) lost_ = errno;
         if (n < 0 && std::exchange(sink.wanted, false))

@@ -254,6 +254,7 @@ TEST_CASE("a guest that sends more than it may is cut off by a client whose own 
     std::array<int, 2> ends{};
     REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
     const base::Fd nobody_reads(ends[0]), stuck(ends[1]);
+    REQUIRE(::write(stuck.get(), std::string(40'000, 'x').data(), 40'000) == 40'000);  // there is room, but for less than waits
     const base::Fd exec = machine.exec(20, {.output = stuck.get(), .signals = false});
     const uint32_t session = machine.guest_gets(FrameType::start);
     std::string bytes;
