@@ -129,10 +129,11 @@ class Client {
         return {End::signalled, static_cast<uint8_t>(signal), ""};
     }
 
-    // A success without its output is a failure.
+    // A success without its output is a failure. So is an end by the SIGPIPE that write() sent for it.
     [[nodiscard]] Result<End> whole_end() const {
         const bool success = end_->kind == End::exited && end_->code == 0;
-        if (success && lost_ != 0) return fail(lost_, "write", "the command's output");
+        const bool ended_for_it = end_->kind == End::signalled && end_->code == SIGPIPE;
+        if (lost_ != 0 && (success || ended_for_it)) return fail(lost_, "write", "the command's output");
         return *end_;
     }
 
@@ -205,13 +206,15 @@ class Client {
         credit_ -= static_cast<size_t>(n);
     }
 
-    // If a stream accepts no more, drops its output and sends the command SIGPIPE, as its own pipe would. A reader that wants no
-    // more (EPIPE) loses nothing.
+    // If a stream accepts no more, drops its output. The command gets SIGPIPE if the reader is gone, as from its own pipe, or if
+    // its output is lost. Errors that find no room are no reason to end it.
     void write(Sink &sink) {
         const ssize_t n = sink.wanted ? sink.pass(sink.waiting.front().substr(0, PIPE_BUF)) : -1;
-        if (n < 0 && sink.wanted && (errno == EINTR || errno == EAGAIN)) return;
-        if (n < 0 && sink.wanted && sink.stream == Stream::output && errno != EPIPE) lost_ = errno;
-        if (n < 0 && std::exchange(sink.wanted, false))
+        const int error = errno;
+        if (n < 0 && sink.wanted && (error == EINTR || error == EAGAIN)) return;
+        const bool lost = sink.stream == Stream::output && error != EPIPE;
+        if (n < 0 && sink.wanted && lost) lost_ = error;
+        if (n < 0 && std::exchange(sink.wanted, false) && (lost || error == EPIPE))
             append_frame(out_.tail(), FrameType::signal, 0, std::string(1, static_cast<char>(SIGPIPE)));
         const size_t taken = n < 0 ? sink.waiting.size() : static_cast<size_t>(n);
         sink.waiting.consume(taken);

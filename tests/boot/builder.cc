@@ -30,7 +30,7 @@ struct Ran {
 class Host {
   public:
     Host() : place_(has_a_daemon) {
-        must_run({"cp", "-a", fixture() + "/root", path("root")});
+        copy_fixture(path("root"));
         fs::create_directory(path("conf"));
         std::ofstream(path("conf/nix.conf"))
             << "build-users-group =\nsubstituters =\nsandbox = false\nmax-jobs = 0\nsandbox-paths =\n";

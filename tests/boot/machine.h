@@ -63,6 +63,11 @@ std::string first_line(const std::string &file);
 // Runs a program that must succeed, and returns its output.
 std::string must_run(const std::vector<std::string> &argv);
 
+// Makes `directory`/nix: the fixture's store and its database, for a Nix that adds to them. Where they can be, the store's files
+// are hard links: nobody may change them. What other tests' machines add and remove beside the database meanwhile stays out:
+// roots, and the files that SQLite has while it is open.
+void copy_fixture(const std::string &directory);
+
 // One boot of a new machine.
 Boot boot(const Setup &setup);
 

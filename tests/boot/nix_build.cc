@@ -28,7 +28,7 @@ class Nix {
         const auto sandbox =
             base::run({.argv = {"unshare", "--user", "--map-root-user", "--mount", "true"}, .capture_output = true});
         if (!sandbox || sandbox->status != 0) SKIP("no user namespaces here, so Nix has no sandbox");
-        must_run({"cp", "-a", fixture() + "/root", path("root")});
+        copy_fixture(path("root"));
         for (const char *name : {"programs", "qemu"}) fs::create_directories(path(name) + "/bin");
         for (const char *name : {"runvm", "stage1"}) fs::copy(build_directory() / name, path("programs/bin"));
         std::string qemu = must_run({"sh", "-c", "command -v qemu-system-x86_64"});

@@ -31,9 +31,7 @@ tell() { cat >/tmp/told; cp /tmp/told /tmp/shared/$1.part; mv /tmp/shared/$1.par
 // A machine with a disk, and a separate host store that Nix may write to.
 class Transactions {
   public:
-    Transactions() : place_(std::string(guest_words) + ". /tmp/shared/now") {
-        must_run({"sh", "-c", "mkdir -p \"$2/nix/store\"; cp -a \"$1\"/root/. \"$2\"", "sh", fixture(), host()});
-    }
+    Transactions() : place_(std::string(guest_words) + ". /tmp/shared/now") { copy_fixture(host()); }
 
     [[nodiscard]] std::string host() const { return place_.directory() + "/host"; }
     [[nodiscard]] const Place &place() const { return place_; }
