@@ -77,8 +77,8 @@ std::string uptime(const Seen &one) {
 
 std::string state(const Seen &one) {
     if (one.pid != 0) return one.record.state.empty() ? "disk" : one.record.state;
-    if (one.record.exit_code == 0) return "ended";
-    return one.record.exit_code < 0 ? "cut off" : std::format("failed ({})", one.record.exit_code);
+    const std::string how(outcome(one.record));
+    return one.record.exit_code > 0 ? std::format("{} ({})", how, one.record.exit_code) : how;
 }
 
 std::string json(const Seen &one) {

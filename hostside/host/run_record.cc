@@ -68,11 +68,18 @@ std::string duration(int64_t seconds) {
     return std::format("{} d", seconds / day);
 }
 
+std::string_view outcome(const RunRecord &r) {
+    constexpr int by_signal = 128;  // as a shell's status
+    if (r.exit_code < 0) return "cut off";
+    if (r.exit_code == 0) return "ended";
+    return r.exit_code > by_signal ? "stopped" : "failed";
+}
+
 std::string how_it_ended(const RunRecord &r, int64_t now_s) {
     const std::string ago = r.ended_s == 0 ? "" : " " + duration(now_s - r.ended_s) + " ago";
-    if (r.exit_code == 0) return "ended" + ago;
-    if (r.exit_code < 0) return std::format("cut off{}: {}", ago, r.cause);
-    return std::format("failed{}, exit {}: {}", ago, r.exit_code, r.cause);
+    if (r.exit_code == 0) return std::format("{}{}", outcome(r), ago);
+    if (r.exit_code < 0) return std::format("{}{}: {}", outcome(r), ago, r.cause);
+    return std::format("{}{}, exit {}: {}", outcome(r), ago, r.exit_code, r.cause);
 }
 
 }  // namespace hostside

@@ -26,6 +26,10 @@ RunRecord record_from(std::string_view text);
 void note_run(const std::string &run_directory, const RunRecord &record);
 base::Result<RunRecord> noted_run(const std::string &run_directory);
 
+// For a run that is over: `ended`, `failed`, `stopped` (a signal ended the launcher, as with `runvm stop --now` or ctrl-c) or
+// `cut off` (the launcher was killed).
+std::string_view outcome(const RunRecord &record);
+
 // For a run that is over: `failed 20 s ago, exit 120: stage 1 …`, `ended 3 min ago`.
 std::string how_it_ended(const RunRecord &record, int64_t now_s);
 

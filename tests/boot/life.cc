@@ -128,6 +128,7 @@ TEST_CASE("a `runvm console` that takes nothing doubles no character of the log,
     CHECK(shown.contains("\n1\n2\n3\n"));
 
     CHECK(place.runvm({"stop", "web", "--now"}).status == 0);
+    CHECK_THAT(place.runvm({"list", "--all"}).output, ContainsSubstring("web   stopped (143)"));
 }
 
 TEST_CASE("QEMU ends with its launcher, and what a killed launcher left is swept at the next start") {

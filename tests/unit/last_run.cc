@@ -120,6 +120,8 @@ TEST_CASE("a name from the command line leads nowhere else") {
 TEST_CASE("how a run ended, in words") {
     CHECK(hostside::how_it_ended({.ended_s = 100, .exit_code = 120, .cause = "stage 1 failed: no"}, 120) ==
           "failed 20 s ago, exit 120: stage 1 failed: no");
+    CHECK(hostside::how_it_ended({.ended_s = 100, .exit_code = 143, .cause = "SIGTERM"}, 120) ==
+          "stopped 20 s ago, exit 143: SIGTERM");
     CHECK(hostside::how_it_ended({.ended_s = 100, .exit_code = 0}, 100 + 600) == "ended 10 min ago");
     CHECK(hostside::how_it_ended({.ended_s = 100, .exit_code = -1, .cause = "its launcher was killed"}, 100 + 3 * 86400) ==
           "cut off 3 d ago: its launcher was killed");
