@@ -129,7 +129,7 @@ std::string must_run(const std::vector<std::string> &argv) {
 
 void copy_fixture(const std::string &directory) {
     must_run({"sh", "-euc", R"sh(mkdir -p "$1/nix/var/nix/db"
-cp -al "$0/store" "$1/nix/" 2>/dev/null || cp -a --remove-destination "$0/store" "$1/nix/"
+cp -a "$0/store" "$1/nix/"
 cd "$0/var/nix/db"; cp -a db.sqlite schema reserved "$1/nix/var/nix/db/")sh",
               fixture() + "/root/nix", directory});
 }

@@ -63,9 +63,9 @@ std::string first_line(const std::string &file);
 // Runs a program that must succeed, and returns its output.
 std::string must_run(const std::vector<std::string> &argv);
 
-// Makes `directory`/nix: the fixture's store and its database, for a Nix that adds to them. Where they can be, the store's files
-// are hard links: nobody may change them. What other tests' machines add and remove beside the database meanwhile stays out:
-// roots, and the files that SQLite has while it is open.
+// Copies the fixture's store and its database to `directory`/nix, for a Nix that adds to them. What other tests' machines add and
+// remove beside the database meanwhile stays out: roots, and the files that SQLite has while it is open. Hard links would be
+// cheaper, but they change the ctime of the fixture's kernel, by which runvm knows it.
 void copy_fixture(const std::string &directory);
 
 // One boot of a new machine.
