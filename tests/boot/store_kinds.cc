@@ -181,7 +181,8 @@ TEST_CASE("root's virtiofsd lists more files than it may have descriptors, becau
     // A store on tmpfs, which has handles; the fixture may be on something that has none.
     Place place("echo \"$(find /nix/.ro-store ! -newer /proc/1 | wc -l) files\"");
     const std::string store = place.directory() + "/store";
-    constexpr const char *script = R"sh(mkdir "$1"; mount -t tmpfs tmpfs "$1"; mkdir "$1/nix"; cp -a "$2"/root/nix/store "$1/nix"
+    constexpr const char *script = R"sh(mkdir "$1"; mount -t tmpfs tmpfs "$1"; mkdir -p "$1/nix/var/nix/db"
+cp -a "$2/root/nix/store" "$1/nix/"; cp -a "$2/root/nix/var/nix/db/db.sqlite" "$2/root/nix/var/nix/db/schema" "$1/nix/var/nix/db/"
 many=$1$(grep -e -tools "$2/closure"); chmod u+w "$many"; mkdir "$many/many"
 for i in $(seq 1500); do echo $i >"$many/many/$i"; done
 : >"$1/want"; while read -r path; do find "$1$path" >>"$1/want"; done <"$2/closure"
